@@ -1,0 +1,65 @@
+"""A small residual convolutional trunk with the same four levels as Hiera. B batch · C channels · H, W height and width."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(8, channels)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut (He et al. 2016), with group normalisation, which needs no large batch."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = _norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = _norm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
+        branch = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(branch)))
+
+
+class ConvTrunk(nn.Module):
+    """Four levels at strides 4, 8, 16 and 32.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Channels of each level, finest first; multiples of 8.
+    depths : tuple of int
+        Residual blocks per level.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (32, 64, 128, 192), depths: tuple[int, ...] = (2, 2, 3, 1)) -> None:
+        super().__init__()
+        if len(channels) != len(depths):
+            raise ValueError(f"{len(channels)} levels need as many depths, got {len(depths)}")
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels[0] // 2, 3, stride=2, padding=1, bias=False),
+            _norm(channels[0] // 2),
+            nn.ReLU(),
+            nn.Conv2d(channels[0] // 2, channels[0], 3, stride=2, padding=1, bias=False),
+            _norm(channels[0]),
+            nn.ReLU(),
+        )
+        self.levels = nn.ModuleList()
+        for index, (width, depth) in enumerate(zip(channels, depths, strict=True)):
+            down = [nn.Conv2d(channels[index - 1], width, 3, stride=2, padding=1, bias=False), _norm(width), nn.ReLU()]
+            self.levels.append(nn.Sequential(*(down if index else []), *(ResidualBlock(width) for _ in range(depth))))
+        self.channel_list = list(reversed(channels))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Map images (B, 3, S, S') to the levels (B, C, H, W), finest first."""
+        x = self.stem(x)
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        return features

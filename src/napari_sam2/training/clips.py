@@ -1,0 +1,119 @@
+"""Clips to learn from: short image sequences whose objects are known on every frame.
+
+T frames · H, W height and width · S side of the model's input · L label layers · O objects · V clips of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A labelled sequence.
+
+    Attributes
+    ----------
+    frames : ndarray
+        (T, H, W) or (T, H, W, 3), uint8.
+    labels : ndarray
+        (L, T, H, W), uint16; 0 is background. Objects of one layer exclude each other, those of two may be nested.
+    """
+
+    frames: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.uint16]
+
+    def __post_init__(self) -> None:
+        if self.labels.shape[1:] != self.frames.shape[:3]:
+            raise ValueError(f"labels of shape {self.labels.shape} do not fit frames of shape {self.frames.shape}")
+
+    def objects_on(self, frame: int, min_area_px: int) -> list[tuple[int, int]]:
+        """List the (layer, label) pairs with at least ``min_area_px`` pixels on a frame."""
+        found = []
+        for layer, plane in enumerate(self.labels[:, frame]):
+            areas = np.bincount(plane.ravel())
+            found += [(layer, int(label)) for label in np.flatnonzero(areas >= min_area_px) if label]
+        return found
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Clips of one length as the model takes them.
+
+    Attributes
+    ----------
+    frames : Tensor
+        (T, V, 3, S, S), float32, normalised.
+    masks : Tensor
+        (T, O, S, S), bool.
+    clip_of_object : Tensor
+        (O,), int64: the clip in which each object is.
+    """
+
+    frames: Tensor
+    masks: Tensor
+    clip_of_object: Tensor
+
+    @property
+    def num_frames(self) -> int:
+        """Length T."""
+        return self.frames.shape[0]
+
+    def to(self, device: torch.device | str) -> ClipBatch:
+        """Copy to a device."""
+        return ClipBatch(self.frames.to(device), self.masks.to(device), self.clip_of_object.to(device))
+
+
+def normalise_frames(frames: npt.NDArray[np.uint8]) -> Tensor:
+    """Bring (T, H, W) or (T, H, W, 3) uint8 frames to (T, 3, H, W) float32 with the ImageNet mean and deviation."""
+    rgb = torch.from_numpy(np.ascontiguousarray(frames)).float() / 255
+    rgb = rgb[:, None].expand(-1, 3, -1, -1) if rgb.ndim == 3 else rgb.permute(0, 3, 1, 2)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+    return (rgb - mean) / std
+
+
+def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator, min_area_px: int = 30) -> ClipBatch | None:
+    """Pack clips of one size and length, with objects chosen at random among those on the first frame.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        All of one shape, already of the model's input size.
+    max_objects : int
+        At most so many objects per clip.
+    rng : Generator
+        Chooses them.
+    min_area_px : int
+        Smaller objects are left out.
+
+    Returns
+    -------
+    ClipBatch or None
+        None if no clip has an object.
+    """
+    frames, masks, owners = [], [], []
+    for clip in clips:
+        objects = clip.objects_on(0, min_area_px)
+        if not objects:
+            continue
+        chosen = rng.permutation(len(objects))[:max_objects]
+        for layer, label in (objects[i] for i in chosen):
+            masks.append(clip.labels[layer] == label)
+            owners.append(len(frames))
+        frames.append(normalise_frames(clip.frames))
+    if not frames:
+        return None
+    return ClipBatch(
+        frames=torch.stack(frames, dim=1),
+        masks=torch.from_numpy(np.stack(masks, axis=1)),
+        clip_of_object=torch.tensor(owners),
+    )

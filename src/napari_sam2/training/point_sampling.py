@@ -1,0 +1,109 @@
+"""Clicks as a person might give them: inside an object first, then where the prediction is wrong. O objects · H, W size of the masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage as ndi
+from torch import Tensor
+
+
+def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> tuple[Tensor, Tensor]:
+    """Choose one click per object.
+
+    Parameters
+    ----------
+    gt_masks : Tensor
+        (O, 1, H, W), bool.
+    pred_masks : Tensor or None
+        (O, 1, H, W), bool; None stands for an empty prediction.
+    method : {"uniform", "center"}
+        Anywhere in the error, or where it is deepest.
+
+    Returns
+    -------
+    points : Tensor
+        (O, 1, 2), x before y, in pixels of the masks.
+    labels : Tensor
+        (O, 1), int32: 1 where the object was missed, 0 where too much was taken.
+
+    Notes
+    -----
+    Official ``sam2_utils.py`` L180-323.
+    """
+    pred_masks = torch.zeros_like(gt_masks) if pred_masks is None else pred_masks
+    if method == "uniform":
+        return sample_random_points_from_errors(gt_masks, pred_masks)
+    if method == "center":
+        return sample_one_point_from_error_center(gt_masks, pred_masks)
+    raise ValueError(f"method must be 'uniform' or 'center', got {method!r}")
+
+
+def sample_random_points_from_errors(gt_masks: Tensor, pred_masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose any wrong pixel; where all are right, any background pixel (then with label 0)."""
+    missed = gt_masks & ~pred_masks
+    surplus = ~gt_masks & pred_masks
+    all_correct = (gt_masks == pred_masks).flatten(1).all(1)[:, None, None, None]
+    allowed = missed | surplus | (all_correct & ~gt_masks)
+    noise = torch.rand(allowed.shape, device=allowed.device) * allowed
+    return _at(noise.flatten(1).argmax(1), gt_masks, missed)
+
+
+def sample_one_point_from_error_center(gt_masks: Tensor, pred_masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Choose the pixel that is farthest inside a wrong region, the image border counting as its end."""
+    missed, surplus = gt_masks & ~pred_masks, ~gt_masks & pred_masks
+    deepest = []
+    for miss, extra in zip(missed[:, 0].cpu().numpy(), surplus[:, 0].cpu().numpy(), strict=True):
+        depths = [ndi.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1] for region in (miss, extra)]
+        deepest.append(int(max(depths, key=np.max).argmax()))
+    return _at(torch.tensor(deepest, device=gt_masks.device), gt_masks, missed)
+
+
+def _at(index: Tensor, gt_masks: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
+    width = gt_masks.shape[-1]
+    points = torch.stack([index % width, index // width], dim=-1).float()
+    labels = missed.flatten(1).gather(1, index[:, None]).to(torch.int32)
+    return points[:, None], labels
+
+
+def sample_box_points(masks: Tensor, noise: float = 0.1, noise_bound_px: float = 20) -> tuple[Tensor, Tensor]:
+    """Give each object a box, moved a little at each side.
+
+    Parameters
+    ----------
+    masks : Tensor
+        (O, 1, H, W), bool.
+    noise : float
+        Largest shift as a share of the box side.
+    noise_bound_px : float
+        Largest shift in pixels.
+
+    Returns
+    -------
+    points : Tensor
+        (O, 2, 2): first and last corner, x before y, in pixels of the masks.
+    labels : Tensor
+        (O, 2), int32: 2 and 3.
+    """
+    O, _, H, W = masks.shape
+    corners = mask_to_box(masks)
+    if noise > 0:
+        sides = corners[:, 2:] - corners[:, :2]
+        bound = (noise * sides).clamp(max=noise_bound_px).repeat(1, 2)
+        corners = corners + (2 * torch.rand(O, 4, device=masks.device) - 1) * bound
+        corners = torch.minimum(corners.clamp(min=0), corners.new_tensor([W, H, W, H]) - 1)
+    labels = torch.tensor([2, 3], dtype=torch.int32, device=masks.device).expand(O, 2)
+    return corners.view(O, 2, 2), labels
+
+
+def mask_to_box(masks: Tensor) -> Tensor:
+    """Return the box x0, y0, x1, y1 of each mask, (O, 1, H, W) to (O, 4), last pixel included; zeros for an empty one."""
+    columns, rows = masks.any(dim=2)[:, 0], masks.any(dim=3)[:, 0]
+
+    def ends(hit: Tensor) -> tuple[Tensor, Tensor]:
+        position = torch.arange(hit.shape[1], device=hit.device)
+        first = torch.where(hit, position, hit.shape[1]).amin(1)
+        return first.where(hit.any(1), torch.zeros_like(first)), torch.where(hit, position, 0).amax(1)
+
+    (x0, x1), (y0, y1) = ends(columns), ends(rows)
+    return torch.stack([x0, y0, x1, y1], dim=1).float()
