@@ -1,0 +1,251 @@
+"""Builds models and predictors under the official names; accepts the configuration paths and override strings of existing scripts."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from napari_sam2.model.assembly import build_model
+from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
+from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.predictors.device import resolve_device
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
+from napari_sam2.weights.load import find_weights, load_weights
+from napari_sam2.weights.registry import resolve_model_name
+
+AnyModel = TypeVar("AnyModel", bound=SAM2Base)
+AnyPredictor = TypeVar("AnyPredictor", bound=SAM2VideoPredictor)
+
+STABILITY = {
+    "dynamic_multimask_via_stability": True,
+    "dynamic_multimask_stability_delta": 0.05,
+    "dynamic_multimask_stability_thresh": 0.98,
+}
+"""Post-processing of single masks that the official builders switch on (official ``build_sam.py`` L83)."""
+
+
+def build_sam2(
+    config_file: str | ModelConfig,
+    ckpt_path: str | Path | None = None,
+    device: str | torch.device | None = None,
+    mode: str = "eval",
+    hydra_overrides_extra: Iterable[str] = (),
+    apply_postprocessing: bool = True,
+    **kwargs: Any,
+) -> SAM2Base:
+    """Build an image model.
+
+    Parameters
+    ----------
+    config_file : str or ModelConfig
+        ``configs/sam2.1/sam2.1_hiera_t.yaml``, ``sam2.1_hiera_t``, ``sam2.1_hiera_tiny``, ``micro``, ...
+    ckpt_path : str or Path, optional
+        Weights; without them the model is untrained.
+    device : str or torch.device, optional
+        "auto" by default: CUDA, else Apple's GPU, else the CPU.
+    mode : {"eval", "train"}
+        Mode of the model.
+    hydra_overrides_extra : iterable of str
+        ``++model.key=value``, as in scripts for the official package; Hydra is not involved.
+    apply_postprocessing : bool
+        Replace an unstable single mask by the best of several.
+    **kwargs
+        Further arguments of the model, such as ``image_size``.
+
+    Returns
+    -------
+    SAM2Base
+
+    Raises
+    ------
+    ValueError
+        If a name, an override, or the weights are not what they should be.
+    """
+    arguments = {"sam_mask_decoder_extra_args": dict(STABILITY)} if apply_postprocessing else {}
+    return _build(SAM2Base, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
+
+
+def build_sam2_video_predictor(
+    config_file: str | ModelConfig,
+    ckpt_path: str | Path | None = None,
+    device: str | torch.device | None = None,
+    mode: str = "eval",
+    hydra_overrides_extra: Iterable[str] = (),
+    apply_postprocessing: bool = True,
+    vos_optimized: bool = False,
+    *,
+    predictor_class: type[AnyPredictor] = SAM2VideoPredictor,  # type: ignore[assignment]
+    **kwargs: Any,
+) -> AnyPredictor:
+    """Build a video predictor.
+
+    Parameters
+    ----------
+    config_file, ckpt_path, device, mode, hydra_overrides_extra, **kwargs
+        As for :func:`build_sam2`.
+    apply_postprocessing : bool
+        As for :func:`build_sam2`; also remember prompted masks as 0 or 1, and fill holes of up to 8 low-resolution pixels.
+    vos_optimized : bool
+        Compile the model.
+    predictor_class : type
+        :class:`SAM2VideoPredictor` or a subclass of it.
+
+    Returns
+    -------
+    predictor_class
+    """
+    arguments: dict[str, Any] = {}
+    if apply_postprocessing:
+        arguments = {
+            "sam_mask_decoder_extra_args": dict(STABILITY),
+            "binarize_mask_from_pts_for_mem_enc": True,
+            "fill_hole_area": 8,
+        }
+    chosen: type[Any] = predictor_class
+    if vos_optimized:
+        chosen, arguments["compile_image_encoder"] = SAM2VideoPredictorVOS, True
+    predictor: AnyPredictor = _build(chosen, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
+    return predictor
+
+
+def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2Base:
+    """Build an image model with the weights of a Hugging Face id, as downloaded by ``napari-sam2 weights download``."""
+    config, path = find_weights(model_id)
+    return build_sam2(config, path, **kwargs)
+
+
+def build_sam2_video_predictor_hf(
+    model_id: str,
+    *,
+    predictor_class: type[AnyPredictor] = SAM2VideoPredictor,  # type: ignore[assignment]
+    **kwargs: Any,
+) -> AnyPredictor:
+    """Build a video predictor with the weights of a Hugging Face id, as downloaded by ``napari-sam2 weights download``."""
+    config, path = find_weights(model_id)
+    return build_sam2_video_predictor(config, path, predictor_class=predictor_class, **kwargs)
+
+
+def load_model(model: str | Path = "micro", device: str | torch.device | None = None, **kwargs: Any) -> SAM2VideoPredictor:
+    """Load a model by name or file, ready for a :class:`~napari_sam2.session.session.Session`.
+
+    Parameters
+    ----------
+    model : str or Path
+        ``micro``, a released model's name whose weights were downloaded, or a checkpoint file.
+    device : str or torch.device, optional
+        "auto" by default.
+    **kwargs
+        As for :func:`build_sam2_video_predictor`.
+
+    Returns
+    -------
+    SAM2VideoPredictor
+
+    Raises
+    ------
+    FileNotFoundError
+        If the weights are not there.
+    ValueError
+        If the file is not a SAM 2 checkpoint.
+    """
+    config, path = find_weights(model)
+    predictor: SAM2VideoPredictor = build_sam2_video_predictor(
+        config, path, device=device, add_all_frames_to_correct_as_cond=True, **kwargs
+    )
+    return predictor
+
+
+def _build(
+    model_class: type[AnyModel],
+    config_file: str | ModelConfig,
+    ckpt_path: str | Path | None,
+    device: str | torch.device | None,
+    mode: str,
+    arguments: dict[str, Any],
+    overrides: Iterable[str],
+    kwargs: dict[str, Any],
+) -> AnyModel:
+    if mode not in ("eval", "train"):
+        raise ValueError(f"mode must be 'eval' or 'train', got {mode!r}")
+    chosen = resolve_device(device)
+    config = config_file if isinstance(config_file, ModelConfig) else MODEL_CONFIGS[resolve_model_name(config_file)]
+    merged = _merge(arguments, parse_overrides(overrides, model_class), kwargs)
+    model = build_model(config, model_class, **merged)
+    if ckpt_path is not None:
+        load_weights(model, Path(ckpt_path))
+    return model.to(chosen).train(mode == "train")
+
+
+def _merge(*layers: dict[str, Any]) -> dict[str, Any]:
+    """Merge arguments, the later ones winning, dictionaries key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            merged[key] = {**merged[key], **value} if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
+    return merged
+
+
+def parse_overrides(overrides: Iterable[str], model_class: type[SAM2Base] = SAM2VideoPredictor) -> dict[str, Any]:
+    """Read ``++model.key=value`` strings.
+
+    Parameters
+    ----------
+    overrides : iterable of str
+        With or without the plus signs; ``key`` is an argument of the model, or one of its ``sam_mask_decoder_extra_args``.
+    model_class : type
+        Whose arguments are allowed.
+
+    Returns
+    -------
+    dict
+        Arguments of ``model_class``.
+
+    Raises
+    ------
+    ValueError
+        If a string has another form, or names no argument.
+    """
+    allowed = _argument_names(model_class)
+    arguments: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.lstrip("+").partition("=")
+        parts = key.split(".")
+        if not equals or parts[0] != "model" or len(parts) not in (2, 3):
+            raise ValueError(f"an override has the form '++model.key=value', got {override!r}")
+        if parts[1] == "_target_":
+            continue
+        if parts[1] not in allowed or (len(parts) == 3 and parts[1] != "sam_mask_decoder_extra_args"):
+            near = difflib.get_close_matches(parts[1], allowed, n=1)
+            raise ValueError(f"{key!r} is not an argument of {model_class.__name__}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        value = _parse_value(text)
+        if len(parts) == 3:
+            arguments.setdefault(parts[1], {})[parts[2]] = value
+        else:
+            arguments[parts[1]] = value
+    return arguments
+
+
+def _argument_names(model_class: type) -> set[str]:
+    names: set[str] = set()
+    for base in model_class.__mro__:
+        if issubclass(base, SAM2Base):
+            names |= set(inspect.signature(base.__init__).parameters)
+    return names - {"self", "kwargs", "image_encoder", "memory_attention", "memory_encoder"}
+
+
+def _parse_value(text: str) -> bool | int | float | str | None:
+    """Read a value as YAML would."""
+    constants = {"true": True, "false": False, "null": None, "none": None}
+    if text.strip().lower() in constants:
+        return constants[text.strip().lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip("'\"")

@@ -1,0 +1,54 @@
+"""Where and in which precision to compute."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def resolve_device(device: str | torch.device | None = None) -> torch.device:
+    """Choose a device.
+
+    Parameters
+    ----------
+    device : str or torch.device, optional
+        As torch names it; "auto" or None takes CUDA, else Apple's GPU, else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the device is not there.
+    """
+    if device is None or device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {str(device)!r} is not available here; use 'cpu', or 'auto' to have one chosen") from error
+    return chosen
+
+
+@contextlib.contextmanager
+def inference(device: torch.device, precision: str = "float32") -> Iterator[None]:
+    """Compute without gradients, in bfloat16 where asked for.
+
+    Raises
+    ------
+    ValueError
+        If ``precision`` is not one of :data:`PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        yield

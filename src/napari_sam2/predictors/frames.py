@@ -1,0 +1,254 @@
+"""Where frames come from: a folder of JPEGs, a video file, an array, a tensor. Each is read when it is needed.
+
+T frames · H, W height and width of the data · S side of the model's input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+JPEG_SUFFIXES = {".jpg", ".jpeg"}
+VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
+
+
+class FrameSource(Protocol):
+    """Frames of one size, each ready for the model when asked for."""
+
+    height: int
+    width: int
+
+    def __len__(self) -> int:
+        """Number of frames T."""
+        ...
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32, normalised."""
+        ...
+
+
+def normalise(rgb: Tensor) -> Tensor:
+    """Normalise (3, ...) or (B, 3, H, W) intensities in 0 .. 1 by the ImageNet mean and deviation."""
+    mean, std = (torch.tensor(values, device=rgb.device)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+    return (rgb - mean) / std
+
+
+def _resize_uint8(image: Image.Image, size: int) -> Tensor:
+    """Resize as the official video loader does: PIL, bicubic, 8 bit (official ``misc.py`` L92-101); (3, S, S) in 0 .. 1."""
+    resized = np.asarray(image.convert("RGB").resize((size, size)), dtype=np.float64) / 255
+    return torch.from_numpy(resized).permute(2, 0, 1).float()
+
+
+def to_model_input(image: npt.NDArray[Any], size: int) -> Tensor:
+    """Bring one plane to what the model sees.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W) or (H, W, 3): uint8, or float in 0 .. 1.
+    size : int
+        Side S.
+
+    Returns
+    -------
+    Tensor
+        (3, S, S), float32, normalised.
+    """
+    if image.dtype == np.uint8:
+        return normalise(_resize_uint8(Image.fromarray(np.ascontiguousarray(image)), size))
+    planes = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+    planes = planes[None] if planes.ndim == 2 else planes.permute(2, 0, 1)
+    resized = F.interpolate(planes[None], (size, size), mode="bicubic", align_corners=False, antialias=True)[0]
+    return normalise(resized.clamp(0, 1).expand(3, -1, -1))
+
+
+class JpegFolder:
+    """A folder of JPEG frames named by number, as the official ``init_state`` takes it.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no JPEG, or one whose name is not a number.
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        paths = [path for path in folder.iterdir() if path.suffix.lower() in JPEG_SUFFIXES]
+        if not paths:
+            raise ValueError(f"no JPEG frames (.jpg, .jpeg) in {folder}")
+        wrong = [path.name for path in paths if not path.stem.isdigit()]
+        if wrong:
+            raise ValueError(f"frames must be named by number, as 00000.jpg; {folder} also holds {wrong[0]}")
+        self.paths = sorted(paths, key=lambda path: int(path.stem))
+        self.size = size
+        with Image.open(self.paths[0]) as first:
+            self.width, self.height = first.size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32, normalised."""
+        with Image.open(self.paths[frame]) as image:
+            return normalise(_resize_uint8(image, self.size))
+
+
+class VideoFile:
+    """A video file, decoded by imageio's PyAV plugin (extra ``video``).
+
+    Raises
+    ------
+    ImportError
+        If the extra is not installed.
+    ValueError
+        If the file cannot be decoded.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        try:
+            import imageio.v3 as iio  # noqa: PLC0415
+        except ImportError as error:
+            raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
+        try:
+            # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
+            self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"cannot decode {path}: {error}") from error
+        self.size = size
+        self.height, self.width = self.frames.shape[1:3]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32, normalised."""
+        return to_model_input(self.frames[frame], self.size)
+
+
+class ArrayFrames:
+    """Frames of an array, with one intensity mapping for all of them.
+
+    Parameters
+    ----------
+    array : array-like
+        (T, H, W) or (T, H, W, 3), any integer, float or bool dtype; sliced one frame at a time.
+    size : int
+        Side S.
+    intensity_range : tuple of float, optional
+        What becomes black and white; by default 0 and 255 for uint8, else robust extremes over a sample of frames.
+
+    Raises
+    ------
+    ValueError
+        If the shape or dtype is another, or there is no frame.
+    """
+
+    def __init__(self, array: Any, size: int, intensity_range: tuple[float, float] | None = None) -> None:
+        is_rgb = array.ndim == 4 and array.shape[-1] == 3
+        if not (array.ndim == 3 or is_rgb):
+            raise ValueError(f"frames must have shape (T, H, W) or (T, H, W, 3), got {tuple(array.shape)}")
+        if np.dtype(array.dtype).kind not in "uifb":
+            raise ValueError(f"frames must be integers, floats or booleans, got {array.dtype}")
+        if 0 in array.shape:
+            raise ValueError(f"there is no frame in an array of shape {tuple(array.shape)}")
+        self.array = array
+        self.size = size
+        self.height, self.width = int(array.shape[1]), int(array.shape[2])
+        self.as_is = array.dtype == np.uint8 and intensity_range is None
+        self.low, self.high = (0.0, 1.0) if self.as_is else intensity_range or sampled_range(array)
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32, normalised."""
+        plane = np.asarray(self.array[frame])
+        return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
+
+
+class NormalisedFrames:
+    """Frames that are already what the model sees: a float tensor (T, 3, S, S)."""
+
+    def __init__(self, frames: Tensor, size: int, height: int, width: int) -> None:
+        if frames.ndim != 4 or frames.shape[1:] != (3, size, size) or not frames.is_floating_point():
+            raise ValueError(f"normalised frames must be a float tensor (T, 3, {size}, {size}), got {tuple(frames.shape)} {frames.dtype}")
+        self.frames = frames
+        self.height, self.width = height, width
+
+    def __len__(self) -> int:
+        return self.frames.shape[0]
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32."""
+        return self.frames[frame].float()
+
+
+def robust_range(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """Find the 0.1 and 99.9 percentiles of finite values; a range without width is made one wide."""
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), [0.1, 99.9]))
+    if high <= low:
+        low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def sampled_range(frames: Any, max_frames: int = 16) -> tuple[float, float]:
+    """Find the robust range over a sample of frames spread through (T, ...)."""
+    picked: Sequence[int] = np.unique(np.linspace(0, len(frames) - 1, max_frames).round().astype(int)).tolist()
+    step = max(1, int(np.sqrt(frames.shape[1] * frames.shape[2] / 250_000)))
+    return robust_range(np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked]))
+
+
+def map_intensity(plane: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
+    """Map ``low`` .. ``high`` to 0 .. 1, clipped; NaN and minus infinity become black, infinity white."""
+    scaled = (plane.astype(np.float64) - low) / (high - low)
+    mapped: npt.NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), nan=0.0).astype(np.float32)
+    return mapped
+
+
+def open_frames(
+    video: str | Path | npt.NDArray[Any] | Tensor, size: int, video_height: int | None = None, video_width: int | None = None
+) -> FrameSource:
+    """Open what ``init_state`` is given.
+
+    Parameters
+    ----------
+    video : str, Path, ndarray or Tensor
+        A JPEG folder, a video file, an array (T, H, W) or (T, H, W, 3) of any dtype, or normalised frames (T, 3, S, S).
+    size : int
+        Side S.
+    video_height, video_width : int, optional
+        Size of the video that normalised frames were made from; S by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    TypeError, ValueError
+        If it is none of these.
+    """
+    if isinstance(video, Tensor):
+        return NormalisedFrames(video, size, video_height or size, video_width or size)
+    if isinstance(video, str | Path):
+        path = Path(video)
+        if path.is_dir():
+            return JpegFolder(path, size)
+        if not path.exists():
+            raise FileNotFoundError(f"no video or folder of frames at {path}")
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            return VideoFile(path, size)
+        raise ValueError(f"{path.name} is neither a folder of JPEGs nor a video file ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    if hasattr(video, "shape") and hasattr(video, "dtype"):
+        return ArrayFrames(video, size)
+    raise TypeError(f"a video is a path, an array or a tensor, got {type(video).__name__}")

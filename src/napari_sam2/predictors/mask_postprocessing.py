@@ -1,0 +1,124 @@
+"""What happens to masks after the network: holes, specks, enlargement, overlaps. One implementation for all devices.
+
+B masks · h, w low resolution · H, W resolution of the data.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage as ndi
+from torch import Tensor
+
+_WITHIN_PLANES = np.zeros((3, 3, 3), bool)
+_WITHIN_PLANES[1] = True
+
+
+def _small_components(regions: npt.NDArray[np.bool_], max_area_px: float) -> npt.NDArray[np.bool_]:
+    """Mark 8-connected components of at most ``max_area_px`` pixels in each plane of (B, h, w)."""
+    labels, _ = ndi.label(regions, structure=_WITHIN_PLANES)
+    small = np.bincount(labels.ravel()) <= max_area_px
+    small[0] = False
+    marked: npt.NDArray[np.bool_] = small[labels]
+    return marked
+
+
+def _small_regions(regions: Tensor, max_area_px: float) -> Tensor:
+    """Mark small components of (..., h, w) masks, on whatever device they are."""
+    planes = regions.flatten(0, -3) if regions.ndim > 3 else regions.reshape(-1, *regions.shape[-2:])
+    marked = _small_components(planes.cpu().numpy(), max_area_px)
+    return torch.from_numpy(marked).to(regions.device).view_as(regions)
+
+
+def fill_holes_in_mask_scores(mask: Tensor, max_area: float) -> Tensor:
+    """Fill small holes of tracked masks.
+
+    Parameters
+    ----------
+    mask : Tensor
+        (B, 1, h, w), logits.
+    max_area : float
+        Background components of at most so many pixels are filled; 0 leaves everything as it is.
+
+    Returns
+    -------
+    Tensor
+        (B, 1, h, w), a filled pixel having the logit 0.1.
+
+    Notes
+    -----
+    Official ``misc.py`` L312-338, where it is skipped without a CUDA extension; its kernel defines the result, also here.
+    """
+    if max_area <= 0 or mask.numel() == 0:
+        return mask
+    return torch.where(_small_regions(mask <= 0, max_area), 0.1, mask)
+
+
+def remove_holes_and_sprinkles(masks: Tensor, threshold: float, max_hole_area: float, max_sprinkle_area: float) -> Tensor:
+    """Fill small holes and drop small specks of predicted masks, both judged by the masks as they came.
+
+    Parameters
+    ----------
+    masks : Tensor
+        (..., h, w), logits.
+    threshold : float
+        Logit above which a pixel is inside.
+    max_hole_area, max_sprinkle_area : float
+        Largest area in pixels; 0 leaves them.
+
+    Returns
+    -------
+    Tensor
+        (..., h, w), logits; changed pixels lie 10 above or below the threshold.
+
+    Notes
+    -----
+    Official ``transforms.py`` L76-118.
+    """
+    cleaned = masks
+    if max_hole_area > 0:
+        cleaned = torch.where(_small_regions(masks <= threshold, max_hole_area), threshold + 10.0, cleaned)
+    if max_sprinkle_area > 0:
+        cleaned = torch.where(_small_regions(masks > threshold, max_sprinkle_area), threshold - 10.0, cleaned)
+    return cleaned
+
+
+def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring logits (B, K, h, w) to ``size`` (H, W)."""
+    if tuple(masks.shape[-2:]) == size:
+        return masks
+    return F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+
+
+def label_image(low_res_logits: Tensor, object_ids: list[int], size: tuple[int, int], chunk: int = 16) -> npt.NDArray[np.uint16]:
+    """Give each pixel to the object with the highest logit above 0.
+
+    Parameters
+    ----------
+    low_res_logits : Tensor
+        (B, h, w).
+    object_ids : list of int
+        Label value of each object, 1 to 65535.
+    size : tuple of int
+        Height and width of the data.
+    chunk : int
+        Objects enlarged at a time: what is held in memory does not grow with their number.
+
+    Returns
+    -------
+    ndarray
+        (H, W), uint16; 0 is background. Of equal logits the first object wins.
+    """
+    best = torch.zeros(size, device=low_res_logits.device)
+    winner = torch.zeros(size, dtype=torch.int32, device=low_res_logits.device)
+    for start in range(0, len(object_ids), chunk):
+        logits = resize_logits(low_res_logits[start : start + chunk, None], size)[:, 0]
+        highest, index = logits.max(dim=0)
+        ids = torch.tensor(object_ids[start : start + chunk], dtype=torch.int32, device=logits.device)
+        wins = highest > best
+        winner = torch.where(wins, ids[index], winner)
+        best = torch.where(wins, highest, best)
+    labels: npt.NDArray[np.uint16] = winner.cpu().numpy().astype(np.uint16)
+    return labels

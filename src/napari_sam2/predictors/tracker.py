@@ -1,0 +1,283 @@
+"""The one engine: segments prompted frames and tracks all objects of a frame in one batch, with typed state and no video around it.
+
+B objects · P points · C channels of the features, Cm of a memory · S side of the model's input · H, W coarsest level · h, w mask size
+M memories · Q object pointers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from napari_sam2.model.memory_recall import Recall
+from napari_sam2.model.sam2_base import RecalledMemory, SAM2Base, SamHeadOutputs
+from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
+from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores
+from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
+
+PREVIOUS_LOGIT_BOUND = 32.0
+"""A refined prediction comes in within plus and minus this (official ``sam2_video_predictor.py`` L257)."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a person said about one object on one frame, in the model's terms.
+
+    Attributes
+    ----------
+    points_xy : Tensor or None
+        (P, 2), float32, pixels of the S x S input; the two corners of a box come first.
+    labels : Tensor or None
+        (P,), int32: 1 inside, 0 outside, 2 and 3 the corners of a box.
+    mask : Tensor or None
+        (S, S), bool; it excludes points.
+    previous_logits : Tensor or None
+        (h, w), the prediction that further points refine.
+    """
+
+    points_xy: Tensor | None = None
+    labels: Tensor | None = None
+    mask: Tensor | None = None
+    previous_logits: Tensor | None = None
+
+    @property
+    def signature(self) -> Hashable:
+        """Prompts with equal signatures fit into one batch."""
+        points = None if self.points_xy is None else self.points_xy.shape[0]
+        return points, self.mask is None, self.previous_logits is None
+
+
+class Tracker:
+    """Segments and tracks objects of one video.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        The network, in evaluation mode.
+    features : FrameFeatures
+        The video's frames.
+    policy : MemoryPolicy, optional
+        What a frame recalls; the model's own by default.
+    fill_hole_area : float
+        Holes of masks up to this many low-resolution pixels are filled.
+    storage_device : torch.device, optional
+        Where memories and masks are kept; the model's device by default.
+    max_batch : int
+        At most so many objects at a time.
+    """
+
+    def __init__(
+        self,
+        model: SAM2Base,
+        features: FrameFeatures,
+        policy: MemoryPolicy | None = None,
+        fill_hole_area: float = 0,
+        storage_device: torch.device | None = None,
+        max_batch: int = 16,
+    ) -> None:
+        self.model = model
+        self.features = features
+        self.policy = policy
+        self.fill_hole_area = fill_hole_area
+        self.storage_device = storage_device or model.device
+        # The official predictor tracks objects one by one, where this option has nothing to do: so it must be here.
+        self.max_batch = 1 if model.non_overlap_masks_for_mem_enc else max_batch
+
+    @property
+    def num_frames(self) -> int:
+        """Length of the video."""
+        return len(self.features)
+
+    # --- prompted frames -------------------------------------------------------------------------------------------
+
+    def segment(
+        self,
+        frame: int,
+        prompts: Sequence[Prompt],
+        memories: Sequence[ObjectMemory] | None = None,
+        reverse: bool = False,
+    ) -> list[FrameRecord]:
+        """Segment a frame as prompted.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        prompts : sequence of Prompt
+            One per object.
+        memories : sequence of ObjectMemory, optional
+            What is remembered of each object; without it the frame starts their tracks.
+        reverse : bool
+            The direction in which the frame was tracked before.
+
+        Returns
+        -------
+        list of FrameRecord
+            One per object, without memories: those are encoded by :meth:`remember`.
+        """
+        encoded = self.features.get(frame)
+
+        def segment_batch(batch: list[int]) -> list[FrameRecord]:
+            recalled = None if memories is None else self._recall(frame, [memories[i] for i in batch], reverse)
+            heads = self._segment_batch(encoded, [prompts[i] for i in batch], recalled)
+            return self._records(heads)
+
+        signatures: list[Hashable] = [prompt.signature for prompt in prompts]
+        if memories is not None:
+            recalls = [self._signature(frame, memory, reverse) for memory in memories]
+            signatures = list(zip(signatures, recalls, strict=True))
+        return self._in_batches(signatures, segment_batch)
+
+    def _segment_batch(self, encoded: EncodedFrame, prompts: list[Prompt], recalled: RecalledMemory | None) -> SamHeadOutputs:
+        B, device = len(prompts), self.model.device
+        high_res = encoded.high_res_maps(B)
+        mask = _stack([prompt.mask for prompt in prompts], device)
+        if mask is not None and self.model.use_mask_input_as_output_without_sam:
+            coarsest = encoded.vision_feats[-1].permute(1, 2, 0).unflatten(2, encoded.feat_sizes[-1])
+            return self.model._use_mask_as_output(coarsest.expand(B, -1, -1, -1), high_res, mask[:, None])
+        features = self._condition(encoded, B, recalled)
+        points, labels = (_stack([getattr(prompt, name) for prompt in prompts], device) for name in ("points_xy", "labels"))
+        point_inputs = None if points is None or labels is None else {"point_coords": points, "point_labels": labels}
+        previous = _stack([prompt.previous_logits for prompt in prompts], device)
+        if previous is not None:
+            previous = previous.clamp(-PREVIOUS_LOGIT_BOUND, PREVIOUS_LOGIT_BOUND)[:, None]
+        return self.model._forward_sam_heads(
+            backbone_features=features,
+            point_inputs=point_inputs,
+            mask_inputs=previous if mask is None else mask[:, None].float(),
+            high_res_features=high_res,
+            multimask_output=self.model._use_multimask(recalled is None, point_inputs),
+        )
+
+    def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
+        """Encode the memories of prompted objects from their masks, and return the records with them (official L502-521)."""
+        encoded = self.features.get(frame)
+
+        def remember_batch(batch: list[int]) -> list[FrameRecord]:
+            chosen = [records[i] for i in batch]
+            logits = torch.stack([record.mask_logits for record in chosen]).to(self.model.device)[:, None]
+            scores = torch.tensor([[record.object_score] for record in chosen], device=self.model.device)
+            memory = self._encode_memory(encoded, self.model._upscale_to_image(logits), scores, prompted=True)
+            return [record.with_memory(memory[i].clone()) for i, record in enumerate(chosen)]
+
+        return self._in_batches([None] * len(records), remember_batch)
+
+    # --- tracked frames --------------------------------------------------------------------------------------------
+
+    def track(self, frame: int, memories: Sequence[ObjectMemory], reverse: bool = False) -> list[FrameRecord]:
+        """Find objects on a frame by what is remembered of them.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        memories : sequence of ObjectMemory
+            One per object, each with at least one conditioning frame; they are not changed.
+        reverse : bool
+            Tracking runs towards frame 0.
+
+        Returns
+        -------
+        list of FrameRecord
+            One per object, with memories.
+        """
+        encoded = self.features.get(frame)
+
+        def track_batch(batch: list[int]) -> list[FrameRecord]:
+            features = self._condition(encoded, len(batch), self._recall(frame, [memories[i] for i in batch], reverse))
+            heads = self.model._forward_sam_heads(
+                backbone_features=features,
+                high_res_features=encoded.high_res_maps(len(batch)),
+                multimask_output=self.model._use_multimask(False, None),
+            )
+            memory = self._encode_memory(encoded, heads.high_res_masks, heads.object_score_logits, prompted=False)
+            return self._records(heads, memory)
+
+        return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _choose(self, frame: int, memory: ObjectMemory, reverse: bool) -> Recall:
+        policy = self.policy or OfficialMemoryPolicy(self.model.recall)
+        return policy(frame, memory, self.num_frames, reverse)
+
+    def _signature(self, frame: int, memory: ObjectMemory, reverse: bool) -> Hashable:
+        """Objects that recall as many memories and pointers fit into one batch."""
+        recall = self._choose(frame, memory, reverse)
+        return len(recall.memories), len(recall.pointers)
+
+    def _recall(self, frame: int, memories: list[ObjectMemory], reverse: bool) -> RecalledMemory:
+        """Gather what B objects recall; they have one signature."""
+        device = self.model.device
+        recalls = [self._choose(frame, memory, reverse) for memory in memories]
+        longest = max(recalls[0].longest_pointer_offset, 1)
+        features, pointers = [], []
+        for memory, recall in zip(memories, recalls, strict=True):
+            remembered = [record.memory for record in memory.recalled(recall.memories)]
+            features.append(torch.stack([x.to(device) for x in remembered if x is not None]))
+            recalled_pointers = [record.pointer.to(device) for record in memory.recalled(recall.pointers)]
+            pointers.append(torch.stack(recalled_pointers) if recalled_pointers else torch.empty(0, device=device))
+        slots = [[recalled.offset for recalled in recall.memories] for recall in recalls]
+        offsets = [[recalled.offset / longest for recalled in recall.pointers] for recall in recalls]
+        return RecalledMemory(
+            features=torch.stack(features, dim=1),
+            slots=torch.tensor(slots, device=device).T,
+            pointers=torch.stack(pointers, dim=1) if offsets[0] else torch.empty(0, device=device),
+            pointer_offsets=torch.tensor(offsets, device=device, dtype=torch.float32).T,
+        )
+
+    def _condition(self, encoded: EncodedFrame, B: int, recalled: RecalledMemory | None) -> Tensor:
+        """Features (B, C, H, W) of a frame, by memory or, where a track starts, without."""
+        feats, pos, size = encoded.vision_feats[-1].expand(-1, B, -1), encoded.vision_pos.expand(-1, B, -1), encoded.feat_sizes[-1]
+        if recalled is None:
+            return self.model._features_without_memory(feats, pos, size)
+        return self.model._condition_on_memory(feats, pos, size, recalled)
+
+    def _encode_memory(self, encoded: EncodedFrame, high_res_masks: Tensor, scores: Tensor, prompted: bool) -> Tensor:
+        """Encode memories (B, Cm, H, W), rounded to bfloat16 as the official predictor keeps them (L781)."""
+        memory, _ = self.model._encode_new_memory(
+            encoded.vision_feats[-1:], encoded.feat_sizes[-1:], high_res_masks, scores, is_mask_from_pts=prompted
+        )
+        return memory.to(torch.bfloat16).to(self.storage_device)
+
+    def _records(self, heads: SamHeadOutputs, memory: Tensor | None = None) -> list[FrameRecord]:
+        """One record per object; each owns its tensors, so that forgetting one frees it."""
+        logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].to(self.storage_device)
+        scores, ious = heads.object_score_logits[:, 0].tolist(), heads.ious.amax(dim=1).tolist()
+        return [
+            FrameRecord(
+                mask_logits=logits[i].clone(),
+                pointer=heads.obj_ptr[i].clone(),
+                object_score=scores[i],
+                predicted_iou=ious[i],
+                memory=None if memory is None else memory[i].clone(),
+            )
+            for i in range(len(logits))
+        ]
+
+    def _in_batches(self, signatures: Sequence[Hashable], run: Callable[[list[int]], list[T]]) -> list[T]:
+        """Run a function on indices of equal signature, a batch at a time, and put its results back in order."""
+        results: dict[int, T] = {}
+        for batch in self._batches(signatures):
+            results.update(zip(batch, run(batch), strict=True))
+        return [results[i] for i in range(len(signatures))]
+
+    def _batches(self, signatures: Sequence[Hashable]) -> Iterator[list[int]]:
+        groups: dict[Hashable, list[int]] = {}
+        for i, signature in enumerate(signatures):
+            groups.setdefault(signature, []).append(i)
+        for group in groups.values():
+            for start in range(0, len(group), self.max_batch):
+                yield group[start : start + self.max_batch]
+
+
+def _stack(tensors: list[Tensor | None], device: torch.device) -> Tensor | None:
+    """Stack tensors of a batch, in which either all or none are given."""
+    given = [tensor.to(device) for tensor in tensors if tensor is not None]
+    return torch.stack(given) if given else None
