@@ -1,0 +1,55 @@
+"""Follow objects through image stacks, volumes and time-lapses with SAM 2.
+
+The public names are loaded when they are first used: importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "Session": "napari_sam2.session.session",
+    "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
+    "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
+    "build_sam2": "napari_sam2.predictors.build",
+    "build_sam2_hf": "napari_sam2.predictors.build",
+    "build_sam2_video_predictor": "napari_sam2.predictors.build",
+    "build_sam2_video_predictor_hf": "napari_sam2.predictors.build",
+    "load_model": "napari_sam2.predictors.build",
+}
+
+__all__ = [
+    "SAM2ImagePredictor",
+    "SAM2VideoPredictor",
+    "Session",
+    "build_sam2",
+    "build_sam2_hf",
+    "build_sam2_video_predictor",
+    "build_sam2_video_predictor_hf",
+    "load_model",
+]
+
+if TYPE_CHECKING:
+    from napari_sam2.predictors.build import (
+        build_sam2,
+        build_sam2_hf,
+        build_sam2_video_predictor,
+        build_sam2_video_predictor_hf,
+        load_model,
+    )
+    from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
+    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+    from napari_sam2.session.session import Session
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

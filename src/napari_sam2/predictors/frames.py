@@ -169,6 +169,11 @@ class ArrayFrames:
     def __len__(self) -> int:
         return int(self.array.shape[0])
 
+    @property
+    def is_constant(self) -> bool:
+        """The frames that were looked at have one intensity."""
+        return bool(self.low == self.high - 1) and np.ptp(np.nan_to_num(np.asarray(self.array[0]).astype(np.float64))) == 0
+
     def read(self, frame: int) -> Tensor:
         """Read one frame, (3, S, S), float32, normalised."""
         plane = np.asarray(self.array[frame])

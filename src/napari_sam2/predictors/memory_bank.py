@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -46,18 +46,18 @@ class ObjectMemory:
 
     Attributes
     ----------
-    conditioning : dict
+    conditioning : mapping
         Records of frames a person decided on, by frame.
-    tracked : dict
-        Records of frames the model decided on.
+    tracked : mapping
+        Records of frames the model decided on; a ``RecordStore`` where there may be many.
     """
 
-    conditioning: dict[int, FrameRecord] = field(default_factory=dict)
-    tracked: dict[int, FrameRecord] = field(default_factory=dict)
+    conditioning: MutableMapping[int, FrameRecord] = field(default_factory=dict)
+    tracked: MutableMapping[int, FrameRecord] = field(default_factory=dict)
 
     def get(self, frame: int) -> FrameRecord | None:
         """Return what is known of a frame; what a person decided comes first."""
-        return self.conditioning.get(frame) or self.tracked.get(frame)
+        return self.conditioning[frame] if frame in self.conditioning else self.tracked.get(frame)
 
     def recalled(self, frames: tuple[RecalledFrame, ...]) -> Iterator[FrameRecord]:
         """Look up recalled frames."""

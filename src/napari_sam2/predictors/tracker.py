@@ -7,7 +7,7 @@ M memories · Q object pointers.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -45,6 +45,10 @@ class Prompt:
     labels: Tensor | None = None
     mask: Tensor | None = None
     previous_logits: Tensor | None = None
+
+    def refining(self, previous_logits: Tensor) -> Prompt:
+        """Return the prompt as a refinement of an earlier prediction."""
+        return replace(self, previous_logits=previous_logits)
 
     @property
     def signature(self) -> Hashable:

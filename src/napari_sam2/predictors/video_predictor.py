@@ -21,6 +21,7 @@ from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import FrameSource, open_frames
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Prompt, Tracker
 
 FrameResult = tuple[int, list[int], Tensor]
@@ -33,21 +34,21 @@ class ObjectTrack:
 
     Attributes
     ----------
+    memory : ObjectMemory
+        What is remembered of it.
     points : dict
         Points (P, 2) in pixels of the model's input and labels (P,), by frame.
     masks : dict
         Mask prompts (S, S), by frame.
-    memory : ObjectMemory
-        What is remembered of it.
     pending : dict
         Prompted frames that are not yet remembered: the record, and whether it will be a conditioning one.
     tracked_in_reverse : dict
         Frames that were propagated, and whether towards frame 0.
     """
 
+    memory: ObjectMemory
     points: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     masks: dict[int, Tensor] = field(default_factory=dict)
-    memory: ObjectMemory = field(default_factory=ObjectMemory)
     pending: dict[int, tuple[FrameRecord, bool]] = field(default_factory=dict)
     tracked_in_reverse: dict[int, bool] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ class VideoState:
     video_width: int
     device: torch.device
     storage_device: torch.device
+    budget: RecordBudget = field(default_factory=RecordBudget)
     objects: dict[int, ObjectTrack] = field(default_factory=dict)
 
     @property
@@ -86,6 +88,12 @@ class VideoState:
     def obj_id_to_idx(self) -> dict[int, int]:
         """Place of each object in the results."""
         return {obj_id: index for index, obj_id in enumerate(self.objects)}
+
+    def track(self, obj_id: int) -> ObjectTrack:
+        """Return an object's track; a new id begins one."""
+        if obj_id not in self.objects:
+            self.objects[obj_id] = ObjectTrack(ObjectMemory(tracked=RecordStore(self.budget)))
+        return self.objects[obj_id]
 
     def __getitem__(self, key: str) -> Any:
         return getattr(self, key)
@@ -224,7 +232,7 @@ class SAM2VideoPredictor(SAM2Base):
         coords = coords * self.image_size
         # Encode before anything is changed: a frame that does not exist must leave no trace.
         inference_state.tracker.features.get(frame_idx)
-        track = inference_state.objects.setdefault(obj_id, ObjectTrack())
+        track = inference_state.track(obj_id)
         if not clear_old_points and frame_idx in track.points:
             old_coords, old_labels = track.points[frame_idx]
             coords, point_labels = torch.cat([old_coords, coords]), torch.cat([old_labels, point_labels])
@@ -250,7 +258,7 @@ class SAM2VideoPredictor(SAM2Base):
             resized = F.interpolate(given.float()[None, None], size, mode="bilinear", align_corners=False, antialias=True)
             given = resized[0, 0] >= 0.5
         inference_state.tracker.features.get(frame_idx)
-        track = inference_state.objects.setdefault(obj_id, ObjectTrack())
+        track = inference_state.track(obj_id)
         track.masks[frame_idx] = given
         track.points.pop(frame_idx, None)
         return self._prompt(inference_state, frame_idx, track, Prompt(mask=given))

@@ -31,6 +31,7 @@ from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.synthetic import synthetic_clip
+from napari_sam2.weights.load import save_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -260,6 +261,11 @@ class Trainer:
         for name, value in self.model.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
 
+    @property
+    def steps_left(self) -> int:
+        """Steps until the recipe ends."""
+        return sum(stage.steps for stage in self.recipe.stages[self.stage_index :]) - self.step
+
     # --- files -----------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
@@ -276,6 +282,12 @@ class Trainer:
         partial = self.checkpoint_path.with_suffix(".partial")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint_path)
+
+    def export(self) -> Path:
+        """Write the averaged weights, in half precision, as a checkpoint that ``load_model`` takes; return its path."""
+        path = self.folder / f"{self.config.name}.safetensors"
+        save_checkpoint(path, self.averaged, self.config, half=True)
+        return path
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)

@@ -29,6 +29,8 @@ SUFFIXES = (".pt", ".pth", ".safetensors")
 
 _LEAST_LIKENESS = 0.9
 _SHOWN_NAMES = 3
+_ZIP_START = b"PK\x03\x04"
+_PICKLE_START = b"\x80"
 _LONGEST_HEADER_BYTES = 100_000_000  # of a safetensors file, by its definition
 
 # what torch.load raises for damaged files of the format it wrote before 2020, which has neither lengths nor checksums
@@ -52,7 +54,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint file; its kind is told by what it begins with, not by its suffix.
+    """Read a checkpoint file.
 
     Parameters
     ----------
@@ -81,13 +83,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise FileNotFoundError(f"there is no checkpoint file {path}")
     with path.open("rb") as file:
         start = file.read(16)
-    if start.startswith(b"PK\x03\x04"):
-        return Checkpoint(_state_dict_of(_read_zip(path), path), None)
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST_HEADER_BYTES:
         return _read_safetensors(path)
-    if start.startswith(b"\x80"):
-        return Checkpoint(_state_dict_of(_read_pickle(path, is_mapped=False), path), None)
-    raise ValueError(f"{path} is not a checkpoint, it begins with {start!r}" if start else f"{path} is empty")
+    if not start.startswith((_ZIP_START, _PICKLE_START)):
+        raise ValueError(f"{path} is not a checkpoint, it begins with {start!r}" if start else f"{path} is empty")
+    if path.suffix.lower() == ".safetensors":  # torch.load goes by the suffix
+        raise ValueError(f"{path} was written by torch.save and is not a safetensors file: rename it to end in .pt")
+    content = _read_zip(path) if start.startswith(_ZIP_START) else _read_pickle(path, is_mapped=False)
+    return Checkpoint(_state_dict_of(content, path), None)
 
 
 def _read_zip(path: Path) -> Any:

@@ -119,6 +119,6 @@ def resolve_model_name(name: str) -> str:
     wanted = name.strip().lower().lstrip("/")
     if wanted in _MODEL_OF:
         return _MODEL_OF[wanted]
-    near = dict.fromkeys(_MODEL_OF[alias] for alias in difflib.get_close_matches(wanted, _MODEL_OF, n=6))
+    near = dict.fromkeys(_MODEL_OF[alias] for alias in difflib.get_close_matches(wanted, _MODEL_OF, n=3))
     hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(MODEL_CONFIGS)}"
     raise ValueError(f"no model is called {name!r}: {hint}")

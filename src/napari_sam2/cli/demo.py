@@ -1,0 +1,62 @@
+"""``napari-sam2 demo``: the main job on a bundled time-lapse, offline."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.cli.segment import follow
+from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.session.export import write_labels
+from napari_sam2.session.measure import measure, write_table
+from napari_sam2.session.pictures import outlined_frames, write_movie, write_strip
+from napari_sam2.session.prompts_file import add_prompts, read_prompts
+from napari_sam2.session.session import Session
+
+STRIP_FRAMES = 6
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="follow the nuclei of a bundled time-lapse",
+        description=f"Follow the nuclei of a bundled time-lapse from one click each. {FLUO_MITOCHECK.credit}",
+    )
+    parser.add_argument("--output", type=Path, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)")
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    entries = read_prompts(FLUO_MITOCHECK.prompts)
+    session = Session(FLUO_MITOCHECK.image, model=args.model, device=args.device, precision=args.precision)
+    print(f"{FLUO_MITOCHECK.title}: {len(session.stack)} frames, one click on each of {len(entries)} nuclei, model {args.model}")
+    started = time.monotonic()
+    add_prompts(session, entries)
+    follow(session)
+    seconds = time.monotonic() - started
+
+    frames = list(range(len(session.stack)))
+    pictures = outlined_frames(session.stack, session.labels, frames, zoom=3)
+    shown = np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int).tolist()
+    write_labels(args.output / "labels.tif", session.labels, session.stack.axes)
+    write_table(args.output / "objects.csv", measure(session.labels))
+    write_movie(args.output / "outlines.gif", pictures)
+    write_strip(args.output / "outlines.png", [pictures[i] for i in shown], [f"frame {i}" for i in shown], columns=3)
+    print(f"followed {len(session.objects)} nuclei through {len(frames)} frames in {seconds:.0f} s")
+    for name, what in (
+        ("outlines.gif", "the movie, outlines over the raw frames"),
+        ("outlines.png", f"{STRIP_FRAMES} of its frames side by side"),
+        ("labels.tif", "one label per nucleus"),
+        ("objects.csv", "area and centroid of each nucleus on each frame"),
+    ):
+        print(f"  {args.output / name}: {what}")
+    print(FLUO_MITOCHECK.credit)

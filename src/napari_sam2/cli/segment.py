@@ -1,0 +1,57 @@
+"""``napari-sam2 segment``: a stack and prompts in, labels out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.session.export import write_labels
+from napari_sam2.session.measure import measure, write_table
+from napari_sam2.session.prompts_file import add_prompts, read_prompts
+from napari_sam2.session.session import Session
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "segment", help="follow prompted objects through a stack", description="Follow prompted objects through a stack."
+    )
+    parser.add_argument("image", type=Path, help="TIFF or zarr: an image, a time-lapse or a volume")
+    parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="label image to write (.tif)")
+    parser.add_argument("--table", type=Path, help="also write area and centroid of each object and frame (.csv)")
+    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
+    parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
+    parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    if args.output.suffix.lower() not in (".tif", ".tiff"):
+        raise ValueError(f"labels are written as TIFF: give --output a name that ends in .tif, not {args.output.name}")
+    for path in (args.output, args.table):
+        if path is not None and not path.parent.is_dir():
+            raise ValueError(f"there is no folder {path.parent} to write {path.name} to")
+    entries = read_prompts(args.prompts)
+    session = Session(
+        args.image, args.axes, model=args.model, channel=args.channel, device=args.device, precision=args.precision
+    )
+    add_prompts(session, entries)
+    follow(session, args.direction)
+    write_labels(args.output, session.labels, session.stack.axes)
+    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {args.output}")
+    if args.table is not None:
+        write_table(args.table, measure(session.labels))
+
+
+def follow(session: Session, direction: str = "both") -> None:
+    """Propagate with a progress bar."""
+    total = len(session.plan(direction))  # type: ignore[arg-type]
+    for _ in tqdm(session.propagate(direction), total=total, unit="frame", disable=total == 0):  # type: ignore[arg-type]
+        pass

@@ -1,0 +1,55 @@
+"""Where computing takes place: a seam, so that the controller knows no threads and its tests need none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Report = Callable[[Any], bool]
+"""Tells the other side about something done; False asks to stop."""
+
+Task = Callable[[Report], None]
+"""Something to compute. It touches no layer and no viewer."""
+
+
+class Runner(Protocol):
+    """Runs one task at a time."""
+
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
+        """Start a task. What it reports goes to ``on_item``, its end to ``on_end``, both where layers may be touched."""
+
+    def stop(self) -> None:
+        """Ask the running task to stop after what it is at."""
+
+    def close(self) -> None:
+        """Stop, and never call back again."""
+
+
+class DirectRunner:
+    """Runs a task at once, while the caller waits: for scripts and tests."""
+
+    def __init__(self) -> None:
+        self._is_stopped = False
+
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
+        """Run a task to its end."""
+        self._is_stopped = False
+
+        def report(item: Any) -> bool:
+            on_item(item)
+            return not self._is_stopped
+
+        error: BaseException | None = None
+        try:
+            task(report)
+        except Exception as raised:  # noqa: BLE001 - handed to the controller, which tells the person
+            error = raised
+        on_end(error)
+
+    def stop(self) -> None:
+        """Ask the running task to stop."""
+        self._is_stopped = True
+
+    def close(self) -> None:
+        """Stop."""
+        self._is_stopped = True

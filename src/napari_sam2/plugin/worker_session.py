@@ -1,0 +1,160 @@
+"""The session of one image, as the worker uses it: opened when first needed, and told what the clicks say."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.plugin.prompt_layers import Click, Place, Prompts
+from napari_sam2.plugin.runner import Report
+
+if TYPE_CHECKING:
+    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+    from napari_sam2.session.session import Direction, Session
+
+
+@dataclass(frozen=True)
+class SessionOrder:
+    """What a session is to be opened on.
+
+    Attributes
+    ----------
+    image : array-like
+        Frames, as :class:`~napari_sam2.session.session.Session` takes them.
+    axes : str
+        Of the image.
+    labels : ndarray
+        Receives the result.
+    model : str
+        Name of the model.
+    """
+
+    image: Any
+    axes: str
+    labels: Any
+    model: str
+
+    def is_same(self, other: SessionOrder | None) -> bool:
+        """Tell whether a session opened on the other serves here too."""
+        return other is not None and self.image is other.image and self.labels is other.labels and self.model == other.model
+
+
+@dataclass(frozen=True)
+class FrameDone:
+    """A frame was written; None stands for any of them.
+
+    Attributes
+    ----------
+    frame : int or None
+        Which.
+    done, total : int
+        Frames of this propagation; 0 where it is none.
+    object_id : int or None
+        The object that was clicked on.
+    area_px : int
+        Its size there.
+    """
+
+    frame: int | None
+    done: int = 0
+    total: int = 0
+    object_id: int | None = None
+    area_px: int = 0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something was said that the session cannot make sense of."""
+
+    reason: str
+
+
+OpenSession = Callable[[SessionOrder], "Session"]
+
+
+class SessionOpener:
+    """Opens sessions; the latest model is kept, since loading it takes longer than everything else."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[str, SAM2VideoPredictor] | None = None
+
+    def __call__(self, order: SessionOrder) -> Session:
+        """Open a session."""
+        # here and not above: torch is imported on the worker, while the person looks for the first object
+        from napari_sam2.predictors.build import load_model  # noqa: PLC0415
+        from napari_sam2.session.session import Session  # noqa: PLC0415
+
+        if self._loaded is None or self._loaded[0] != order.model:
+            self._loaded = None  # two large models need not fit into memory
+            self._loaded = (order.model, load_model(order.model))
+        return Session(order.image, order.axes, self._loaded[1], labels=order.labels)
+
+
+class WorkerSession:
+    """The session of one image. All methods belong to the worker."""
+
+    def __init__(self, open_session: OpenSession) -> None:
+        self._open_session = open_session
+        self._opened_on: SessionOrder | None = None
+        self._session: Session | None = None
+        self._refused: dict[Place, tuple[Click, ...]] = {}
+
+    def open(self, order: SessionOrder) -> Session:
+        """Open the session, or return the one that is open."""
+        if self._session is None or not order.is_same(self._opened_on):
+            self._session = None
+            self._session, self._opened_on = self._open_session(order), order
+            self._refused.clear()
+        return self._session
+
+    def tell(self, order: SessionOrder, wanted: Prompts, report: Report) -> None:
+        """Make the session know exactly what is wanted, whatever it knew before."""
+        session = self.open(order)
+        known = [Place(item.object_id, frame) for item in session.objects.values() for frame in item.prompts]
+        gone = [place for place in known if place not in wanted]
+        for place in [*gone, *wanted]:
+            clicks = wanted.get(place, ())
+            if self._refused.get(place) == clicks:
+                continue
+            self._refused.pop(place, None)
+            try:
+                self._say(session, place, clicks, report)
+            except ValueError as error:
+                self._refused[place] = clicks
+                report(Refused(str(error)))
+
+    def _say(self, session: Session, place: Place, clicks: tuple[Click, ...], report: Report) -> None:
+        known = _clicks_known(session, place)
+        if known == clicks:
+            return
+        if place.object_id not in session.objects:
+            session.add_object(object_id=place.object_id)
+        if known != clicks[: len(known)]:
+            session.clear_prompts(*place)
+            report(FrameDone(None))
+            known = ()
+        new = clicks[len(known) :]
+        if new:
+            mask = session.add_points(*place, [click[:2] for click in new], [int(click.is_inside) for click in new])
+            report(FrameDone(place.frame, object_id=place.object_id, area_px=int(mask.sum())))
+
+    def propagate(self, order: SessionOrder, wanted: Prompts, direction: Direction, report: Report) -> None:
+        """Carry all objects through the stack."""
+        self.tell(order, wanted, report)
+        session = self.open(order)
+        total = len(session.plan(direction))
+        with contextlib.closing(session.propagate(direction)) as results:  # type: ignore[type-var]
+            for done, result in enumerate(results, 1):
+                if not report(FrameDone(result.frame, done, total)):
+                    break
+        # where nothing was shown before, a click outside may make sense now
+        self._refused.clear()
+
+
+def _clicks_known(session: Session, place: Place) -> tuple[Click, ...]:
+    if place.object_id not in session.objects or place.frame not in session.objects[place.object_id].prompts:
+        return ()
+    prompts = session.objects[place.object_id].prompts[place.frame]
+    return tuple(Click(row, col, bool(label)) for (row, col), label in zip(prompts.points_rc, prompts.labels, strict=True))

@@ -1,0 +1,157 @@
+"""Keeps the records of tracked frames in memory up to a budget, and the others in a temporary file: length costs disk, not memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator, MutableMapping
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+
+
+class RecordBudget:
+    """Memory that several :class:`RecordStore` share.
+
+    Parameters
+    ----------
+    budget_bytes : int
+        The least recently used records beyond it go to a temporary file, which ends with the process.
+    """
+
+    def __init__(self, budget_bytes: int = 2**30) -> None:
+        self.budget_bytes = budget_bytes
+        self.held_bytes = 0
+        self._held: OrderedDict[tuple[RecordStore, int], int] = OrderedDict()
+        self._file: IO[bytes] | None = None
+        self._end = 0
+        self._free: dict[int, list[int]] = {}
+
+    def hold(self, store: RecordStore, frame: int, record: FrameRecord) -> None:
+        """Count a record as just used, and spill others if need be."""
+        self.release(store, frame)
+        self._held[store, frame] = _num_bytes(record)
+        self.held_bytes += self._held[store, frame]
+        while self.held_bytes > self.budget_bytes and len(self._held) > 1:
+            (old_store, old_frame), size = self._held.popitem(last=False)
+            self.held_bytes -= size
+            old_store.spill(old_frame)
+
+    def release(self, store: RecordStore, frame: int) -> None:
+        """Count a record no longer."""
+        self.held_bytes -= self._held.pop((store, frame), 0)
+
+    def write(self, data: bytes) -> int:
+        """Put bytes into the file and return their place."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="napari-sam2-")  # noqa: SIM115 - lives as long as the budget
+        places = self._free.get(len(data))
+        place = places.pop() if places else self._end
+        self._end = max(self._end, place + len(data))
+        self._file.seek(place)
+        self._file.write(data)
+        return place
+
+    def read(self, place: int, size: int) -> bytes:
+        """Take bytes out of the file; their place may be used again."""
+        assert self._file is not None
+        self._file.seek(place)
+        self._free.setdefault(size, []).append(place)
+        return self._file.read(size)
+
+    def discard(self, place: int, size: int) -> None:
+        """Let a place be used again."""
+        self._free.setdefault(size, []).append(place)
+
+
+class RecordStore(MutableMapping[int, FrameRecord]):
+    """The records of one object by frame, as a mapping whose older entries may lie on disk."""
+
+    def __init__(self, budget: RecordBudget) -> None:
+        self._budget = budget
+        self._in_memory: dict[int, FrameRecord] = {}
+        self._on_disk: dict[int, tuple[int, int, FrameRecord]] = {}
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._in_memory or frame in self._on_disk
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([*self._in_memory, *self._on_disk])
+
+    def __len__(self) -> int:
+        return len(self._in_memory) + len(self._on_disk)
+
+    def __getitem__(self, frame: int) -> FrameRecord:
+        record = self._in_memory.get(frame)
+        if record is None:
+            place, size, shell = self._on_disk.pop(frame)
+            record = _from_bytes(self._budget.read(place, size), shell)
+            self._in_memory[frame] = record
+        self._budget.hold(self, frame, record)
+        return record
+
+    def __setitem__(self, frame: int, record: FrameRecord) -> None:
+        self._forget_on_disk(frame)
+        self._in_memory[frame] = record
+        self._budget.hold(self, frame, record)
+
+    def __delitem__(self, frame: int) -> None:
+        if frame not in self:
+            raise KeyError(frame)
+        self._forget_on_disk(frame)
+        self._in_memory.pop(frame, None)
+        self._budget.release(self, frame)
+
+    def spill(self, frame: int) -> None:
+        """Move a record to disk."""
+        record = self._in_memory.pop(frame)
+        data = b"".join(_raw(tensor) for tensor in _tensors(record))
+        self._on_disk[frame] = (self._budget.write(data), len(data), _shell(record))
+
+    def _forget_on_disk(self, frame: int) -> None:
+        if frame in self._on_disk:
+            place, size, _ = self._on_disk.pop(frame)
+            self._budget.discard(place, size)
+
+
+def _tensors(record: FrameRecord) -> list[Tensor]:
+    return [tensor for tensor in (record.mask_logits, record.pointer, record.memory) if tensor is not None]
+
+
+def _num_bytes(record: FrameRecord) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(record))
+
+
+def _raw(tensor: Tensor) -> bytes:
+    # NumPy knows no bfloat16: the bytes are taken as they are.
+    return tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+
+
+def _shell(record: FrameRecord) -> FrameRecord:
+    """Return the record without its contents: empty tensors that know shape, type and device."""
+
+    def empty(tensor: Tensor) -> Tensor:
+        return tensor.new_empty(1).expand(tensor.shape)
+
+    memory = None if record.memory is None else empty(record.memory)
+    return FrameRecord(empty(record.mask_logits), empty(record.pointer), record.object_score, record.predicted_iou, memory)
+
+
+def _from_bytes(data: bytes, shell: FrameRecord) -> FrameRecord:
+    filled, offset = [], 0
+    for tensor in _tensors(shell):
+        count = tensor.numel()
+        values = torch.frombuffer(bytearray(data), dtype=tensor.dtype, count=count, offset=offset)
+        filled.append(values.clone().reshape(tensor.shape).to(tensor.device))
+        offset += count * tensor.element_size()
+    memory = filled[2] if shell.memory is not None else None
+    return FrameRecord(filled[0], filled[1], shell.object_score, shell.predicted_iou, memory)

@@ -1,0 +1,135 @@
+"""What a person says about an object on a frame: points, a box, a mask. All in data pixels, row before column.
+
+P points · H, W height and width of a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_sam2.predictors.tracker import Prompt
+
+
+@dataclass(frozen=True)
+class FramePrompts:
+    """Everything that was said about one object on one frame.
+
+    Attributes
+    ----------
+    points_rc : tuple of tuple of float
+        Pixel centres lie on integers.
+    labels : tuple of int
+        1 inside, 0 outside, one for each point.
+    box_rc : tuple of float or None
+        Outer edges row0, col0, row1, col1: a box around the one pixel (0, 0) is 0, 0, 1, 1.
+    mask : ndarray or None
+        (H, W), bool. It stands for the object; points refine it.
+    """
+
+    points_rc: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box_rc: tuple[float, float, float, float] | None = None
+    mask: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def says_where(self) -> bool:
+        """Something was said about where the object is, not only where it is not."""
+        return self.box_rc is not None or self.mask is not None or 1 in self.labels
+
+    def with_points(self, points_rc: tuple[tuple[float, float], ...], labels: tuple[int, ...]) -> FramePrompts:
+        """Add points."""
+        return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels)
+
+    def to_model(self, shape: tuple[int, int], size: int) -> Prompt:
+        """Translate to the model's terms.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Height and width of the frame.
+        size : int
+            Side of the model's input.
+
+        Returns
+        -------
+        Prompt
+            Points in x, y of the model's input, where the encoder adds half a pixel; or the mask, if there are no points.
+        """
+        if self.mask is not None and not self.points_rc:
+            return Prompt(mask=_resize_mask(self.mask, size))
+        points, labels = list(self.points_rc), list(self.labels)
+        if self.box_rc is not None:
+            row0, col0, row1, col1 = self.box_rc
+            # The model learnt boxes from the centres of the first and the last pixel inside.
+            points = [(row0, col0), (max(row1 - 1, row0), max(col1 - 1, col0)), *points]
+            labels = [2, 3, *labels]
+        scale = np.array([size / shape[0], size / shape[1]])
+        xy = ((np.array(points) + 0.5) * scale - 0.5)[:, ::-1]
+        return Prompt(torch.tensor(xy.copy(), dtype=torch.float32), torch.tensor(labels, dtype=torch.int32))
+
+
+def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
+    given = torch.from_numpy(np.ascontiguousarray(mask)).float()[None, None]
+    resized = torch.nn.functional.interpolate(given, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    return resized[0, 0] >= 0.5
+
+
+def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
+    """Check points (P, 2) and labels (P,), or None for all inside.
+
+    Raises
+    ------
+    ValueError
+        If there is none, a number is not finite, a point is outside the frame, or a label is not 0 or 1.
+    """
+    array = np.asarray(points, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
+        raise ValueError(f"points must be (row, column) pairs, got {points!r}")
+    chosen = np.ones(len(array), int) if labels is None else np.asarray(labels)
+    if chosen.shape != (len(array),) or not np.isin(chosen, (0, 1)).all():
+        raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {labels!r}")
+    for row, col in array:
+        if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= col < shape[1] - 0.5):
+            raise ValueError(f"the point (row {row:g}, column {col:g}) is outside the image of {shape[0]} rows and {shape[1]} columns")
+    return tuple((float(row), float(col)) for row, col in array), tuple(int(label) for label in chosen)
+
+
+def check_box(box: Any, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Check a box row0, col0, row1, col1.
+
+    Raises
+    ------
+    ValueError
+        If it is not four finite numbers in order, or no part of it is inside the frame.
+    """
+    values = np.asarray(box, dtype=np.float64).ravel()
+    if values.shape != (4,) or not np.isfinite(values).all():
+        raise ValueError(f"a box must be row0, col0, row1, col1, got {box!r}")
+    row0, col0, row1, col1 = (float(value) for value in values)
+    if row1 <= row0 or col1 <= col0:
+        raise ValueError(f"a box must have row0 < row1 and col0 < col1, got {box!r}")
+    if row0 < 0 or col0 < 0 or row1 > shape[0] or col1 > shape[1]:
+        raise ValueError(f"the box {box!r} is outside the image of {shape[0]} rows and {shape[1]} columns")
+    return row0, col0, row1, col1
+
+
+def check_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Check a mask (H, W).
+
+    Raises
+    ------
+    ValueError
+        If its shape is another, or it is empty.
+    """
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ValueError(f"a mask must have the shape of a frame, {shape}, got {array.shape}")
+    array = array.astype(bool)
+    if not array.any():
+        raise ValueError("the mask is empty: it has no pixel inside")
+    return array

@@ -1,0 +1,125 @@
+"""Prompts as a JSON file, one entry per object and frame, all coordinates in data pixels, row before column.
+
+The format::
+
+    {"axes": "TYX", "prompts": [
+      {"object": 1, "frame": 0, "points": [[row, col], ...], "labels": [1, 0, ...]},
+      {"object": 2, "frame": 0, "box": [row0, col0, row1, col1]},
+      {"object": 3, "frame": 7, "mask": "masks.tif", "mask_label": 3}
+    ]}
+
+A mask is a label image beside the file: one plane, or a stack of which the prompted frame is taken.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.session.session import Session
+from napari_sam2.session.stack import Stack
+
+KEYS = {"object", "frame", "points", "labels", "box", "mask", "mask_label"}
+
+
+@dataclass(frozen=True)
+class PromptEntry:
+    """One entry: at least one of points, box and mask.
+
+    Attributes
+    ----------
+    object_id, frame : int
+        The object's label value, and the frame.
+    points_rc : list or None
+        (P, 2).
+    labels : list or None
+        (P,), 1 inside, 0 outside.
+    box_rc : list or None
+        Outer edges row0, col0, row1, col1.
+    mask : ndarray or None
+        (H, W), bool.
+    """
+
+    object_id: int
+    frame: int
+    points_rc: list[list[float]] | None = None
+    labels: list[int] | None = None
+    box_rc: list[float] | None = None
+    mask: npt.NDArray[np.bool_] | None = None
+
+
+def read_prompts(path: Path) -> list[PromptEntry]:
+    """Read a prompts file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it, or a mask it names, is not there.
+    ValueError
+        If it is not JSON, has another form, or has no prompt; the entry is named.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no prompts file {path}")
+    try:
+        content = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    entries = content.get("prompts") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError(f'{path} is not a prompts file: expected {{"axes": ..., "prompts": [...]}}')
+    if not entries:
+        raise ValueError(f"{path} has no prompts")
+    return [_read_entry(entry, f"{path}, prompt {number}", path.parent) for number, entry in enumerate(entries, start=1)]
+
+
+def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
+    if not isinstance(entry, dict) or not isinstance(entry.get("object"), int) or not isinstance(entry.get("frame", 0), int):
+        raise ValueError(f"{where}: an object and a frame number are needed")
+    unknown = set(entry) - KEYS
+    if unknown:
+        raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(KEYS))}")
+    if not {"points", "box", "mask"} & set(entry):
+        raise ValueError(f"{where}: points, a box or a mask is needed")
+    frame = entry.get("frame", 0)
+    mask = None
+    if "mask" in entry:
+        mask = _read_mask(folder / entry["mask"], frame, entry.get("mask_label"), where)
+    return PromptEntry(entry["object"], frame, entry.get("points"), entry.get("labels"), entry.get("box"), mask)
+
+
+def _read_mask(path: Path, frame: int, label: int | None, where: str) -> npt.NDArray[np.bool_]:
+    stack = Stack.open(path)
+    if len(stack) > 1 and not 0 <= frame < len(stack):
+        raise ValueError(f"{where}: {path.name} has no frame {frame}")
+    plane = np.asarray(stack.frames[frame if len(stack) > 1 else 0])
+    mask = plane != 0 if label is None else plane == label
+    if not mask.any():
+        raise ValueError(f"{where}: there is no label {label} on frame {frame} of {path.name}")
+    return mask
+
+
+def add_prompts(session: Session, entries: list[PromptEntry]) -> None:
+    """Add the objects and prompts of a file to a session.
+
+    Raises
+    ------
+    ValueError
+        If a prompt does not fit the stack; the object is named.
+    """
+    for entry in entries:
+        if entry.object_id not in session.objects:
+            session.add_object(object_id=entry.object_id)
+        try:
+            if entry.mask is not None:
+                session.add_mask(entry.object_id, entry.frame, entry.mask)
+            if entry.box_rc is not None:
+                session.add_box(entry.object_id, entry.frame, entry.box_rc)
+            if entry.points_rc is not None:
+                session.add_points(entry.object_id, entry.frame, entry.points_rc, entry.labels)
+        except ValueError as error:
+            raise ValueError(f"object {entry.object_id}: {error}") from error

@@ -1,0 +1,440 @@
+"""The session: a stack, its objects and what was said about them; what the model makes of it, as a label image.
+
+T frames · H, W height and width of a frame · P points · S side of the model's input.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.frame_features import FrameFeatures
+from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
+from napari_sam2.predictors.mask_postprocessing import label_image, resize_logits
+from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.record_store import RecordBudget, RecordStore
+from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.anchors import BetweenAnchorsPolicy, neighbouring_anchors, span_between
+from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points
+from napari_sam2.session.stack import Stack
+
+logger = logging.getLogger(__name__)
+
+Direction = Literal["forward", "backward", "both"]
+MAX_OBJECT_ID = np.iinfo(np.uint16).max
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """What the model thinks of its own work.
+
+    Attributes
+    ----------
+    object_score : float
+        Logit, above 0 where the object is on the frame.
+    predicted_iou : float
+        How good it believes the mask to be, 0 .. 1.
+    """
+
+    object_score: float
+    predicted_iou: float
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame done: the objects that were found on it, with their scores by object id."""
+
+    frame: int
+    scores: dict[int, ObjectScore]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One frame to be done: which objects, and whether tracking runs towards frame 0."""
+
+    frame: int
+    object_ids: tuple[int, ...]
+    reverse: bool
+
+
+@dataclass
+class SessionObject:
+    """One object.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label value.
+    name : str
+        What a person calls it.
+    memory : ObjectMemory
+        What is known of it on each frame; conditioning frames are the anchors.
+    prompts : dict
+        What was said, by frame.
+    outdated : dict
+        Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+    """
+
+    object_id: int
+    name: str
+    memory: ObjectMemory
+    prompts: dict[int, FramePrompts] = field(default_factory=dict)
+    outdated: RecordStore | dict[int, FrameRecord] = field(default_factory=dict)
+
+    @property
+    def anchors(self) -> list[int]:
+        """Frames a person decided on, in order."""
+        return sorted(self.memory.conditioning)
+
+    def shown(self, frame: int) -> FrameRecord | None:
+        """What is shown of a frame."""
+        return self.memory.get(frame) or self.outdated.get(frame)
+
+    def shown_frames(self) -> set[int]:
+        """Frames of which something is shown."""
+        return {*self.memory.conditioning, *self.memory.tracked, *self.outdated}
+
+
+class Session:
+    """Follow objects through a stack.
+
+    Parameters
+    ----------
+    image : array-like, str or Path
+        (H, W), (T, H, W), or either with RGB(A) last; NumPy, dask, zarr, or a path to a TIFF or zarr. Frames are read one at a time.
+    axes : str, optional
+        ``YX``, ``TYX`` or ``ZYX``, each with or without ``C`` last; guessed by default.
+    model : str, Path or SAM2VideoPredictor
+        ``micro``, a released model, a checkpoint file, or a model already loaded.
+    channel : int, optional
+        Channel to look at, where the image has a channel axis C.
+    device : str, optional
+        "auto" by default.
+    precision : {"float32", "bfloat16"}
+        In which the network computes.
+    intensity_range : tuple of float, optional
+        Intensities that become black and white; by default the extremes of the type for uint8, else robust ones over a sample of frames.
+    labels : array-like, optional
+        Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
+
+    Raises
+    ------
+    ValueError
+        If image, axes, labels or model are not what they should be.
+    FileNotFoundError
+        If there is no such file.
+    """
+
+    def __init__(
+        self,
+        image: Any,
+        axes: str | None = None,
+        model: str | Path | SAM2VideoPredictor = "micro",
+        *,
+        channel: int | None = None,
+        device: str | None = None,
+        precision: str = "float32",
+        intensity_range: tuple[float, float] | None = None,
+        labels: Any = None,
+    ) -> None:
+        self.stack = Stack.open(image, axes, channel)
+        self.model = model if isinstance(model, SAM2VideoPredictor) else load_model(model, device)
+        self.precision = precision
+        self.labels = self._check_labels(labels)
+        self.objects: dict[int, SessionObject] = {}
+        self._frames = ArrayFrames(self.stack.frames, self.model.image_size, intensity_range)
+        if self._frames.is_constant:
+            logger.warning("the image is constant: there is nothing to tell an object by")
+        self._features = FrameFeatures(self.model, self._frames)
+        self._budget = RecordBudget()
+        self._tracker = Tracker(
+            self.model,
+            self._features,
+            policy=BetweenAnchorsPolicy(self.model.recall),
+            fill_hole_area=self.model.fill_hole_area,
+        )
+
+    def _check_labels(self, labels: Any) -> Any:
+        shape = self.stack.labels_shape
+        if labels is None:
+            return np.zeros(shape, np.uint16)
+        if tuple(labels.shape) != shape or np.dtype(labels.dtype) != np.uint16:
+            raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
+        return labels
+
+    # --- objects ---------------------------------------------------------------------------------------------------
+
+    def add_object(self, name: str | None = None, object_id: int | None = None) -> int:
+        """Add an object.
+
+        Parameters
+        ----------
+        name : str, optional
+            What to call it.
+        object_id : int, optional
+            Its label value, 1 to 65535; the next free one by default.
+
+        Returns
+        -------
+        int
+            Its id.
+
+        Raises
+        ------
+        ValueError
+            If the id is taken or out of range.
+        """
+        object_id = max(self.objects, default=0) + 1 if object_id is None else int(object_id)
+        if object_id in self.objects:
+            raise ValueError(f"there is already an object {object_id}")
+        if not 1 <= object_id <= MAX_OBJECT_ID:
+            raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
+        memory = ObjectMemory(tracked=RecordStore(self._budget))
+        outdated = RecordStore(self._budget)
+        self.objects[object_id] = SessionObject(object_id, name or f"object {object_id}", memory, outdated=outdated)
+        return object_id
+
+    def remove_object(self, object_id: int) -> None:
+        """Remove an object and its labels."""
+        removed = self._object(object_id)
+        del self.objects[object_id]
+        for frame in sorted(removed.shown_frames()):
+            self._write_labels(frame)
+
+    def _object(self, object_id: int) -> SessionObject:
+        if object_id not in self.objects:
+            raise ValueError(f"there is no object {object_id}; objects are {sorted(self.objects)}")
+        return self.objects[object_id]
+
+    # --- prompts ---------------------------------------------------------------------------------------------------
+
+    def add_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
+        """Click on an object.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        frame : int
+            The frame, 0 for a single image.
+        points : array-like
+            (P, 2), row and column in data pixels; pixel centres lie on integers.
+        labels : array-like, optional
+            (P,), 1 inside (default), 0 outside.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool: the object's mask on that frame.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, a point is outside the image, or nothing says yet where the object is.
+        """
+        points_rc, point_labels = check_points(points, labels, self._frame_shape)
+        return self._add(object_id, frame, self._prompts(object_id, frame).with_points(points_rc, point_labels))
+
+    def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
+        """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier one. See :meth:`add_points`."""
+        prompts = self._prompts(object_id, frame)
+        return self._add(object_id, frame, FramePrompts(prompts.points_rc, prompts.labels, check_box(box, self._frame_shape)))
+
+    def add_mask(self, object_id: int, frame: int, mask: Any) -> npt.NDArray[np.bool_]:
+        """Say that a mask (H, W) is the object. It replaces everything said on that frame before. See :meth:`add_points`."""
+        self._prompts(object_id, frame)
+        return self._add(object_id, frame, FramePrompts(mask=check_mask(mask, self._frame_shape)))
+
+    def clear_prompts(self, object_id: int, frame: int) -> None:
+        """Take back everything said about an object on a frame; what is shown there is found again by the next propagation."""
+        item = self._object(object_id)
+        if item.prompts.pop(frame, None) is None:
+            raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
+        record = item.memory.conditioning.pop(frame)
+        self._outdate_around(item, frame)
+        if item.memory.conditioning:
+            item.outdated[frame] = record
+            return
+        frames = [frame, *item.shown_frames()]
+        item.outdated.clear()
+        for shown in frames:
+            self._write_labels(shown)
+
+    @property
+    def _frame_shape(self) -> tuple[int, int]:
+        return self.stack.height, self.stack.width
+
+    def _prompts(self, object_id: int, frame: int) -> FramePrompts:
+        if not 0 <= frame < len(self.stack):
+            raise ValueError(f"frame {frame} does not exist: the stack has {len(self.stack)}, counted from 0")
+        return self._object(object_id).prompts.get(frame, FramePrompts())
+
+    def _add(self, object_id: int, frame: int, prompts: FramePrompts) -> npt.NDArray[np.bool_]:
+        item = self._object(object_id)
+        if not prompts.says_where and item.shown(frame) is None:
+            raise ValueError(f"object {object_id} has only points outside it on frame {frame}: add a point inside, a box or a mask")
+        record = self._segment(item, frame, prompts)
+        item.prompts[frame] = prompts
+        item.memory.tracked.pop(frame, None)
+        item.outdated.pop(frame, None)
+        item.memory.conditioning[frame] = record
+        self._outdate_around(item, frame)
+        self._write_labels(frame)
+        return self.mask(object_id, frame)
+
+    def _segment(self, item: SessionObject, frame: int, prompts: FramePrompts) -> FrameRecord:
+        """Find the object as prompted: by what is remembered from other anchors, and refining what is shown."""
+        prompt = prompts.to_model(self._frame_shape, self.model.image_size)
+        shown = item.shown(frame)
+        if prompt.mask is None and prompts.mask is not None and shown is None:
+            raise ValueError("a mask must be added before points refine it")
+        if prompt.mask is None and shown is not None:
+            prompt = prompt.refining(shown.mask_logits)
+        has_context = any(anchor != frame for anchor in item.memory.conditioning)
+        with inference(self.model.device, self.precision):
+            self._remember([item])
+            (record,) = self._tracker.segment(frame, [prompt], [item.memory] if has_context else None)
+        return record
+
+    def _outdate_around(self, item: SessionObject, frame: int) -> None:
+        """Everything tracked between the neighbouring anchors may change; it is shown until it is tracked again."""
+        before, after = neighbouring_anchors(frame, item.memory.conditioning)
+        for t in span_between(before, after, len(self.stack)):
+            record = item.memory.tracked.pop(t, None)
+            if record is not None:
+                item.outdated[t] = record
+
+    # --- propagation -----------------------------------------------------------------------------------------------
+
+    def plan(
+        self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
+    ) -> list[Step]:
+        """List what :meth:`propagate` would do, with the same arguments.
+
+        Returns
+        -------
+        list of Step
+            Frames after each object's first anchor towards the end, then those before it towards frame 0. With ``backward``, frames before
+            each object's last anchor.
+        """
+        if direction not in ("forward", "backward", "both"):
+            raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {direction!r}")
+        chosen = [self._object(object_id) for object_id in (self.objects if objects is None else objects)]
+        chosen = [item for item in chosen if item.anchors]
+        allowed = range(len(self.stack)) if frames is None else sorted(frames)
+        first = {item.object_id: item.anchors[-1 if direction == "backward" else 0] for item in chosen}
+
+        def due(frame: int, reverse: bool) -> tuple[int, ...]:
+            return tuple(
+                item.object_id
+                for item in chosen
+                if (frame < first[item.object_id] if reverse else frame > first[item.object_id])
+                and frame not in item.memory.conditioning
+                and frame not in item.memory.tracked
+            )
+
+        passes = [(allowed, False)] if direction != "backward" else []
+        passes += [(list(reversed(allowed)), True)] if direction != "forward" else []
+        steps = [Step(frame, due(frame, reverse), reverse) for ordered, reverse in passes for frame in ordered]
+        return [step for step in steps if step.object_ids]
+
+    def propagate(
+        self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
+    ) -> Iterator[FrameResult]:
+        """Carry objects through the stack, each from where something was said about it. Stop asking to stop: what was yielded is kept.
+
+        Parameters
+        ----------
+        direction : {"both", "forward", "backward"}
+            Where to.
+        objects : iterable of int, optional
+            Which objects; all by default.
+        frames : sequence of int, optional
+            Which frames; all by default.
+
+        Yields
+        ------
+        FrameResult
+            One frame after another; only frames that can have changed.
+
+        Raises
+        ------
+        ValueError
+            If no object was prompted.
+        """
+        if not any(item.anchors for item in self.objects.values()):
+            raise ValueError("there is nothing to propagate: add points, a box or a mask first")
+        for step in self.plan(direction, objects, frames):
+            items = [self.objects[object_id] for object_id in step.object_ids if object_id in self.objects]
+            with inference(self.model.device, self.precision):
+                self._remember(items)
+                records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse)
+            for item, record in zip(items, records, strict=True):
+                item.outdated.pop(step.frame, None)
+                item.memory.tracked[step.frame] = record
+            self._write_labels(step.frame)
+            yield FrameResult(step.frame, {item.object_id: _score(record) for item, record in zip(items, records, strict=True)})
+
+    def _remember(self, items: list[SessionObject]) -> None:
+        """Encode the memories of anchors that have none yet."""
+        fresh = {
+            frame: [item for item in items if frame in item.memory.conditioning and item.memory.conditioning[frame].memory is None]
+            for frame in {frame for item in items for frame in item.memory.conditioning}
+        }
+        for frame, owners in fresh.items():
+            if owners:
+                records = self._tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])
+                for item, record in zip(owners, records, strict=True):
+                    item.memory.conditioning[frame] = record
+
+    # --- results ---------------------------------------------------------------------------------------------------
+
+    def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
+        """Return an object's own mask on a frame, (H, W), whether or not another object lies over it."""
+        record = self._object(object_id).shown(frame)
+        if record is None:
+            return np.zeros(self._frame_shape, bool)
+        mask: npt.NDArray[np.bool_] = (resize_logits(record.mask_logits[None, None], self._frame_shape)[0, 0] > 0).cpu().numpy()
+        return mask
+
+    def scores(self, object_id: int) -> dict[int, ObjectScore]:
+        """Return an object's scores by frame."""
+        item = self._object(object_id)
+        shown = {frame: item.shown(frame) for frame in sorted(item.shown_frames())}
+        return {frame: _score(record) for frame, record in shown.items() if record is not None}
+
+    def preview(self, frame: int) -> npt.NDArray[np.uint8]:
+        """Return what the model sees of a frame, (S, S, 3), uint8."""
+        mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+        seen = (self._frames.read(frame) * std + mean).clamp(0, 1).permute(1, 2, 0)
+        preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
+        return preview
+
+    def _write_labels(self, frame: int) -> None:
+        """Write a frame's labels: where objects overlap, the higher logit wins."""
+        shown = [(item.object_id, item.shown(frame)) for item in self.objects.values()]
+        present = [(object_id, record.mask_logits) for object_id, record in shown if record is not None]
+        if present:
+            with torch.inference_mode():
+                logits = torch.stack([logits for _, logits in present])
+                plane = label_image(logits, [object_id for object_id, _ in present], self._frame_shape)
+        else:
+            plane = np.zeros(self._frame_shape, np.uint16)
+        if self.labels.ndim == 2:
+            self.labels[...] = plane
+        else:
+            self.labels[frame] = plane
+
+
+def _score(record: FrameRecord) -> ObjectScore:
+    return ObjectScore(record.object_score, record.predicted_iou)

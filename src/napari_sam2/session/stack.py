@@ -1,0 +1,170 @@
+"""Any image as frames along one axis, read one at a time. T frames · H, W height and width of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+SEQUENCE_AXES = "TZQI"
+"""Axes along which frames may follow each other: time, depth, and the two by which TIFF calls a series of unknown kind."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Frames of an image.
+
+    Attributes
+    ----------
+    frames : array-like
+        (T, H, W), or (T, H, W, 3) for colour; any integer, float or bool dtype. Sliced one frame at a time.
+    axes : str
+        Axes of the image as it was given, without colour: ``YX``, ``TYX`` or ``ZYX``.
+    """
+
+    frames: Any
+    axes: str
+
+    def __len__(self) -> int:
+        return int(self.frames.shape[0])
+
+    @property
+    def height(self) -> int:
+        """Rows of a frame."""
+        return int(self.frames.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Columns of a frame."""
+        return int(self.frames.shape[2])
+
+    @property
+    def is_rgb(self) -> bool:
+        """Frames are in colour."""
+        return len(self.frames.shape) == 4
+
+    @property
+    def labels_shape(self) -> tuple[int, ...]:
+        """Shape of a label image: that of the image without colour."""
+        planes = (len(self), self.height, self.width)
+        return planes if len(self.axes) == 3 else planes[1:]
+
+    @classmethod
+    def open(cls, image: Any, axes: str | None = None, channel: int | None = None) -> Stack:
+        """Open an image.
+
+        Parameters
+        ----------
+        image : array-like, str or Path
+            (H, W), (T, H, W), or either with 3 or 4 colours last; or a TIFF or zarr with one.
+        axes : str, optional
+            Of the image, such as ``TYX``, ``ZYX`` or ``YXC``; guessed from file and shape by default.
+        channel : int, optional
+            Channel to look at, counted from 0, where the image has a channel axis C.
+
+        Returns
+        -------
+        Stack
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file cannot be read, or the image has other axes, no pixels, or pixels that are not numbers.
+        """
+        if isinstance(image, str | Path):
+            image, found = _read(Path(image))
+            axes = axes or found
+        elif not hasattr(image, "shape"):
+            image = np.asarray(image)
+        return cls._from_array(image, axes, channel)
+
+    @classmethod
+    def _from_array(cls, array: Any, axes: str | None, channel: int | None) -> Stack:
+        shape = tuple(int(side) for side in array.shape)
+        if np.dtype(array.dtype).kind not in "uifb":
+            raise ValueError(f"an image must hold integers, floats or booleans, got {array.dtype}")
+        axes = _guess_axes(shape) if axes is None else axes.upper()
+        if len(axes) != len(shape):
+            raise ValueError(f"axes {axes} do not fit an image of shape {shape}")
+        if 0 in shape:
+            raise ValueError(f"the image is empty: its shape is {shape}")
+        if channel is not None:
+            array, axes = _take_channel(array, axes, channel)
+            shape = tuple(int(side) for side in array.shape)
+        for axis in [axis for axis in axes if axis not in "YX" and shape[axes.index(axis)] == 1]:
+            array, axes = array[(slice(None),) * axes.index(axis) + (0,)], axes.replace(axis, "", 1)
+        if axes[-1] in "CS" and array.shape[-1] in (3, 4):
+            # Alpha says how to draw, not what is there.
+            array, axes, is_rgb = array[..., :3], axes[:-1], True
+        else:
+            is_rgb = False
+        if axes != "YX" and not (len(axes) == 3 and axes[0] in SEQUENCE_AXES and axes[1:] == "YX"):
+            raise ValueError(
+                f"an image of shape {shape} with axes {axes + 'C' * is_rgb} cannot be followed: "
+                "expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
+            )
+        return cls(array if len(axes) == 3 else array[None], axes)
+
+
+def _take_channel(array: Any, axes: str, channel: int) -> tuple[Any, str]:
+    if "C" not in axes:
+        raise ValueError(f"an image with axes {axes} has no channels to choose from")
+    place = axes.index("C")
+    if not 0 <= channel < array.shape[place]:
+        raise ValueError(f"channel {channel} does not exist: the image has {array.shape[place]}, counted from 0")
+    return array[(slice(None),) * place + (channel,)], axes.replace("C", "")
+
+
+def _guess_axes(shape: tuple[int, ...]) -> str:
+    colour_last = len(shape) >= 3 and shape[-1] in (3, 4)
+    known = {2: "YX", 3: "YXC" if colour_last and shape[0] > 4 else "TYX", 4: "TYXC" if colour_last else "TZYX", 5: "TZCYX"}
+    if len(shape) not in known:
+        raise ValueError(f"an image has two to four axes, got shape {shape}")
+    return known[len(shape)]
+
+
+def _read(path: Path) -> tuple[Any, str | None]:
+    """Open a TIFF or zarr; return the array and its axes, if the file tells."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.suffix.lower() == ".zarr" or path.is_dir():
+        return _read_zarr(path)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            axes: str = series.axes
+            array: npt.NDArray[Any] = tifffile.memmap(path, mode="r") if series.dataoffset is not None and len(tiff.series) == 1 else series.asarray()
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read as TIFF: {error}") from error
+    if array.shape != series.shape:
+        array = array.reshape(series.shape)
+    return array, axes
+
+
+def _read_zarr(path: Path) -> tuple[Any, str | None]:
+    try:
+        import zarr  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ValueError(f"reading {path} needs the extra: pip install 'napari-sam2[zarr]'") from error
+    try:
+        opened = zarr.open(path, mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} cannot be read as zarr: {error}") from error
+    if isinstance(opened, zarr.Array):
+        return opened, None
+    attributes = dict(opened.attrs)
+    multiscales = (attributes.get("ome", attributes)).get("multiscales")
+    if multiscales:
+        # OME-Zarr: the first data set is the full resolution.
+        names = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscales[0].get("axes", [])]
+        return opened[multiscales[0]["datasets"][0]["path"]], "".join(names).upper() or None
+    arrays = list(opened.array_keys())
+    if len(arrays) != 1:
+        raise ValueError(f"{path} holds {len(arrays)} arrays ({', '.join(arrays[:5])}): name one of them")
+    return opened[arrays[0]], None
