@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from keyed_weights import keyed_state_dict
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+
 from golden_files import STABILITY, fill_with_keyed_weights, official_keys, read_golden
 from keyed_weights import keyed_frames
-
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS
 from napari_sam2.model.sam2_base import SAM2Base

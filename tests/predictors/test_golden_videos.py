@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from golden_files import GOLDEN, STABILITY, fill_with_keyed_weights, read_golden
 from keyed_weights import keyed_frames
-
 from napari_sam2.predictors.build import build_sam2_video_predictor
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState
 
@@ -67,7 +67,9 @@ def test_session_equals_the_official_one(name: str) -> None:
         assert ids == golden[f"{prefix}_ids"].tolist()
         found = logits[:, 0].numpy()
         stride = meta["stride"]
-        np.testing.assert_allclose(found[:, ::stride, ::stride], golden[f"{prefix}_logits"], rtol=0, atol=LOGIT_TOLERANCE, err_msg=prefix)
+        np.testing.assert_allclose(
+            found[:, ::stride, ::stride], golden[f"{prefix}_logits"], rtol=0, atol=LOGIT_TOLERANCE, err_msg=prefix
+        )
         areas = (found > 0).sum((1, 2))
         np.testing.assert_allclose(areas, golden[f"{prefix}_area"], rtol=0, atol=AREA_TOLERANCE_PX, err_msg=prefix)
 

@@ -56,7 +56,11 @@ class Attention(nn.Module):
         """Project and split into heads: (B, N, C) to (B, h, N, D)."""
         heads = (self.num_heads, -1)
         q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
-        return q.unflatten(-1, heads).transpose(1, 2), k.unflatten(-1, heads).transpose(1, 2), v.unflatten(-1, heads).transpose(1, 2)
+        return (
+            q.unflatten(-1, heads).transpose(1, 2),
+            k.unflatten(-1, heads).transpose(1, 2),
+            v.unflatten(-1, heads).transpose(1, 2),
+        )
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend and join the heads: (B, h, N, D) to (B, N, C)."""

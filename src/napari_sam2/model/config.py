@@ -113,14 +113,13 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
+_FAMILIES: dict[str, Literal["2.0", "2.1"]] = {"sam2.1": "2.1", "sam2": "2.0"}
 _TINY = HieraConfig()
 _SMALL = HieraConfig(stages=(1, 2, 11, 2), global_att_blocks=(7, 10, 13))
 _BASE_PLUS = HieraConfig(
     embed_dim=112, num_heads=2, stages=(2, 3, 16, 3), global_att_blocks=(12, 16, 20), window_pos_embed_bkg_spatial_size=(14, 14)
 )
-_LARGE = HieraConfig(
-    embed_dim=144, num_heads=2, stages=(2, 6, 36, 4), global_att_blocks=(23, 33, 43), window_spec=(8, 4, 16, 8)
-)
+_LARGE = HieraConfig(embed_dim=144, num_heads=2, stages=(2, 6, 36, 4), global_att_blocks=(23, 33, 43), window_spec=(8, 4, 16, 8))
 
 MICRO = ModelConfig(
     name="micro",
@@ -141,7 +140,7 @@ MODEL_CONFIGS: dict[str, ModelConfig] = {
         MICRO,
         *(
             ModelConfig(name=f"{family}_hiera_{size}", trunk=trunk, version=version)
-            for family, version in (("sam2.1", "2.1"), ("sam2", "2.0"))
+            for family, version in _FAMILIES.items()
             for size, trunk in (("t", _TINY), ("s", _SMALL), ("b+", _BASE_PLUS), ("l", _LARGE))
         ),
     )

@@ -122,8 +122,7 @@ class MultiScaleBlock(nn.Module):
             shortcut = self.proj(normed)
             shortcut = _max_pool(shortcut, self.q_stride) if self.q_stride else shortcut
         x = shortcut + self.drop_path(self._attend(normed))
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return x
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
     def _attend(self, x: Tensor) -> Tensor:
         if self.window_size == 0:
@@ -251,5 +250,3 @@ class Hiera(nn.Module):
         if "blocks" in layer_name:
             return int(layer_name.split("blocks")[1].split(".")[1]) + 1
         return self.get_num_layers() + 1
-
-

@@ -96,7 +96,9 @@ class ImageEncoder(nn.Module):
     def __init__(self, trunk: nn.Module, neck: FpnNeck, scalp: int = 0) -> None:
         super().__init__()
         if trunk.channel_list != neck.backbone_channel_list:
-            raise ValueError(f"the neck expects levels of {neck.backbone_channel_list} channels, the trunk has {trunk.channel_list}")
+            raise ValueError(
+                f"the neck expects levels of {neck.backbone_channel_list} channels, the trunk has {trunk.channel_list}"
+            )
         self.trunk = trunk
         self.neck = neck
         self.scalp = scalp

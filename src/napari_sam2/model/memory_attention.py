@@ -6,13 +6,14 @@ B batch · N = H * W positions of the frame · M tokens of all memories · C cha
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.model.attention import RoPEAttention
 
-_ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -71,7 +72,8 @@ class MemoryAttentionLayer(nn.Module):
         tgt = tgt + self.dropout(self.cross_attn_image(q, k, memory, num_k_exclude_rope, feat_size))
 
         x = self.norm3(tgt)
-        return tgt + self.dropout(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        forward: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return tgt + self.dropout(forward)
 
 
 class MemoryAttention(nn.Module):

@@ -6,6 +6,7 @@ B objects · N points · C channels · H, W height and width of the image featur
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ class PromptEncoder(nn.Module):
         labels = labels[..., None]
         embedding = torch.where(labels == -1, self.not_a_point_embed.weight, embedding)
         for label, embed in enumerate(self.point_embeddings):
-            embedding = torch.where(labels == label, embedding + embed.weight, embedding)
+            embedding = torch.where(labels == label, embedding + cast(nn.Embedding, embed).weight, embedding)
         return embedding
 
     def _embed_boxes(self, boxes_xyxy: Tensor) -> Tensor:
@@ -80,9 +81,7 @@ class PromptEncoder(nn.Module):
         labels = torch.tensor([2, 3], device=corners.device).expand(corners.shape[0], 2)
         return self._embed_points(corners, labels, pad=False)
 
-    def forward(
-        self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None) -> tuple[Tensor, Tensor]:
         """Encode the prompts of B objects.
 
         Parameters

@@ -27,7 +27,7 @@ NO_OBJ_SCORE = -1024.0
 """Logit of every pixel of an object that is not on the frame."""
 
 FrameOutput: TypeAlias = dict[str, Any]
-"""What is kept of a frame, under the official names: maskmem_features, maskmem_pos_enc, pred_masks, obj_ptr, object_score_logits."""
+"""What is kept of a frame, as officially named: maskmem_features, maskmem_pos_enc, pred_masks, obj_ptr, object_score_logits."""
 
 
 class SamHeadOutputs(NamedTuple):
@@ -491,7 +491,6 @@ class SAM2Base(nn.Module):
     ) -> Tensor:
         """Let the features, (H * W, B, C), attend to memories and pointers; return (B, C, H, W)."""
         features, slots, pointers, pointer_offsets = recalled
-        M, B = slots.shape
         dtype = vision_feats.dtype
         # Memories are kept in bfloat16, pointers in float32: both follow the frame's type.
         memory = features.to(dtype).flatten(3).permute(0, 3, 1, 2).flatten(0, 1)
@@ -656,8 +655,10 @@ class SAM2Base(nn.Module):
 
         Parameters
         ----------
-        frame_idx, is_init_cond_frame, current_vision_feats, current_vision_pos_embeds, feat_sizes, output_dict, num_frames, track_in_reverse
-            As for :meth:`_prepare_memory_conditioned_features`; all levels, finest first.
+        frame_idx, is_init_cond_frame, output_dict, num_frames, track_in_reverse
+            As for :meth:`_prepare_memory_conditioned_features`.
+        current_vision_feats, current_vision_pos_embeds, feat_sizes
+            Likewise, of all levels, finest first.
         point_inputs, mask_inputs
             As for :meth:`_forward_sam_heads`; a mask prompt is (B, 1, S, S) of 0 and 1.
         run_mem_encoder : bool

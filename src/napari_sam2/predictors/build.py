@@ -1,4 +1,4 @@
-"""Builds models and predictors under the official names; accepts the configuration paths and override strings of existing scripts."""
+"""Builds models and predictors under the official names, from the configuration paths and overrides of existing scripts."""
 
 from __future__ import annotations
 
@@ -221,7 +221,9 @@ def parse_overrides(overrides: Iterable[str], model_class: type[SAM2Base] = SAM2
             continue
         if parts[1] not in allowed or (len(parts) == 3 and parts[1] != "sam_mask_decoder_extra_args"):
             near = difflib.get_close_matches(parts[1], allowed, n=1)
-            raise ValueError(f"{key!r} is not an argument of {model_class.__name__}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise ValueError(
+                f"{key!r} is not an argument of {model_class.__name__}" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
         value = _parse_value(text)
         if len(parts) == 3:
             arguments.setdefault(parts[1], {})[parts[2]] = value

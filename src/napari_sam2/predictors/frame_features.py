@@ -1,10 +1,9 @@
-"""Encodes each frame once and keeps what the image encoder returned within a budget. C channels · H, W size of a level · S input side."""
+"""Encodes each frame once and keeps its features within a budget. C channels · H, W size of a level · S side of the input."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-
 
 from torch import Tensor
 
@@ -96,5 +95,3 @@ class FrameFeatures:
     def _drop_old(self) -> None:
         while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > self.budget_bytes:
             self._kept.popitem(last=False)
-
-

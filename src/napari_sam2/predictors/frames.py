@@ -115,7 +115,7 @@ class VideoFile:
 
     def __init__(self, path: Path, size: int) -> None:
         try:
-            import imageio.v3 as iio  # noqa: PLC0415
+            import imageio.v3 as iio
         except ImportError as error:
             raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
         try:
@@ -185,7 +185,9 @@ class NormalisedFrames:
 
     def __init__(self, frames: Tensor, size: int, height: int, width: int) -> None:
         if frames.ndim != 4 or frames.shape[1:] != (3, size, size) or not frames.is_floating_point():
-            raise ValueError(f"normalised frames must be a float tensor (T, 3, {size}, {size}), got {tuple(frames.shape)} {frames.dtype}")
+            raise ValueError(
+                f"normalised frames must be a float tensor (T, 3, {size}, {size}), got {tuple(frames.shape)} {frames.dtype}"
+            )
         self.frames = frames
         self.height, self.width = height, width
 

@@ -82,7 +82,7 @@ class SAM2ImagePredictor:
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
         """Load a released model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; see ``build_sam2_hf``."""
-        from napari_sam2.predictors.build import build_sam2_hf  # noqa: PLC0415 - keeps checkpoints out of plain prediction
+        from napari_sam2.predictors.build import build_sam2_hf
 
         return cls(build_sam2_hf(model_id, **kwargs))
 
@@ -191,7 +191,9 @@ class SAM2ImagePredictor:
             If points come without labels.
         """
         embedding = self._require_images()[0]
-        return self._predict(embedding, point_coords, point_labels, box, mask_input, multimask_output, return_logits, normalize_coords)
+        return self._predict(
+            embedding, point_coords, point_labels, box, mask_input, multimask_output, return_logits, normalize_coords
+        )
 
     def predict_batch(
         self,
@@ -206,8 +208,9 @@ class SAM2ImagePredictor:
         """Predict masks for each image of a batch; see :meth:`predict`. Points are (B, P, 2) or (P, 2) for each image."""
         results = []
         for i, embedding in enumerate(self._require_images()):
-            prompt = [None if batch is None else batch[i] for batch in (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)]
-            results.append(self._predict(embedding, *prompt, multimask_output, return_logits, normalize_coords))
+            batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
+            coords, labels, box, mask = (None if batch is None else batch[i] for batch in batches)
+            results.append(self._predict(embedding, coords, labels, box, mask, multimask_output, return_logits, normalize_coords))
         masks, ious, low_res_masks = (list(parts) for parts in zip(*results, strict=True))
         return masks, ious, low_res_masks
 

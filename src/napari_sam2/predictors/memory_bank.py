@@ -1,4 +1,4 @@
-"""What is remembered of each object, frame by frame, and which of it a frame recalls. C channels · Cm of a memory · h, w mask size."""
+"""What is remembered of each object, and which of it a frame recalls. C channels · Cm of a memory · h, w mask size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps the records of tracked frames in memory up to a budget, and the others in a temporary file: length costs disk, not memory."""
+"""Keeps records of tracked frames in memory up to a budget, the others in a temporary file: length costs disk, not memory."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The one engine: segments prompted frames and tracks all objects of a frame in one batch, with typed state and no video around it.
 
-B objects · P points · C channels of the features, Cm of a memory · S side of the model's input · H, W coarsest level · h, w mask size
+B objects · P points · C channels of the features, Cm of a memory · S side of the input · H, W coarsest level · h, w mask size
 M memories · Q object pointers.
 """
 

@@ -117,9 +117,10 @@ class SAM2VideoPredictor(SAM2Base):
 
     Notes
     -----
-    Official ``sam2_video_predictor.py``. Results are the official ones wherever that class gives one, save where it loses what a person did:
-    a correction on a tracked frame stays through the next propagation, whether it is a conditioning frame or not, and one on the first
-    prompted frame replaces what was there. ``clear_non_cond_mem_around_input`` works, and so does tracking in float32 before the first prompt.
+    Official ``sam2_video_predictor.py``. Results are the official ones wherever that class gives one, save where it loses what
+    a person did: a correction on a tracked frame stays through the next propagation, whether it is a conditioning frame or not,
+    and one on the first prompted frame replaces what was there. ``clear_non_cond_mem_around_input`` works, and so does tracking
+    in float32 before the first prompt.
     """
 
     def __init__(
@@ -138,8 +139,8 @@ class SAM2VideoPredictor(SAM2Base):
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
-        """Load a released model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; see ``build_sam2_video_predictor_hf``."""
-        from napari_sam2.predictors.build import build_sam2_video_predictor_hf  # noqa: PLC0415 - build imports this module
+        """Load a model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; see ``build_sam2_video_predictor_hf``."""
+        from napari_sam2.predictors.build import build_sam2_video_predictor_hf
 
         return build_sam2_video_predictor_hf(model_id, predictor_class=cls, **kwargs)
 

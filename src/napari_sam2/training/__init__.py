@@ -1,0 +1,1 @@
+"""How models are trained, and how good they are."""

@@ -100,7 +100,9 @@ def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator, m
     ClipBatch or None
         None if no clip has an object.
     """
-    frames, masks, owners = [], [], []
+    frames: list[Tensor] = []
+    masks: list[npt.NDArray[np.bool_]] = []
+    owners: list[int] = []
     for clip in clips:
         objects = clip.objects_on(0, min_area_px)
         if not objects:

@@ -56,7 +56,9 @@ class Dataset:
         truth = tifffile.imread(folder / "masks.tif")
         planes = truth if truth.ndim == 3 else truth[None]
         table = folder / "objects.csv"
-        anchors = _listed_anchors(table, planes) if table.exists() and truth.ndim == 3 else {int(i): 0 for i in np.unique(planes[0]) if i}
+        anchors = (
+            _listed_anchors(table, planes) if table.exists() and truth.ndim == 3 else {int(i): 0 for i in np.unique(planes[0]) if i}
+        )
         if not anchors:
             raise ValueError(f"{folder} has no object to score")
         return cls(folder, planes, anchors)
@@ -150,7 +152,9 @@ def _iou(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
     return 1.0 if union == 0 else int((a & b).sum()) / union
 
 
-def evaluate(dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None) -> Iterator[Evaluation | int]:
+def evaluate(
+    dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None
+) -> Iterator[Evaluation | int]:
     """Prompt and propagate all objects of a data set.
 
     Yields

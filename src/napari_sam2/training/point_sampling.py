@@ -1,4 +1,4 @@
-"""Clicks as a person might give them: inside an object first, then where the prediction is wrong. O objects · H, W size of the masks."""
+"""Clicks as a person might give them: in the object first, then where the prediction is wrong. O objects · H, W size of masks."""
 
 from __future__ import annotations
 

@@ -55,7 +55,9 @@ class LabelledStack:
         if image.ndim == 2:
             image, labels, axes = image[None], labels[None], "Q" + axes
         if image.ndim != 3 or labels.shape != image.shape:
-            raise ValueError(f"{folder}: image of shape {image.shape} and labels of shape {labels.shape} are not one stack of planes")
+            raise ValueError(
+                f"{folder}: image of shape {image.shape} and labels of shape {labels.shape} are not one stack of planes"
+            )
         return cls(image, labels.astype(np.uint16), is_sequence=axes[0] in "TZ")
 
 
@@ -107,12 +109,12 @@ def expose(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDAr
         low, high = centre - width / 2, centre + width / 2
     else:
         low, high = np.percentile(image[:, ::3, ::3], [rng.uniform(0, 2), rng.uniform(98.5, 100)])
-    image = np.clip((image - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))
-    image = image + rng.normal(0, rng.uniform(0, 0.06), image.shape)
-    image = np.clip(image * rng.uniform(0.6, 1.1), 0, 1)
+    exposed = np.clip((image - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))
+    exposed = exposed + rng.normal(0, rng.uniform(0, 0.06), image.shape)
+    exposed = np.clip(exposed * rng.uniform(0.6, 1.1), 0, 1)
     if rng.random() < 0.15:
-        image = 1 - image
-    return (255 * image).astype(np.uint8)
+        exposed = 1 - exposed
+    return np.asarray(255 * exposed, np.uint8)
 
 
 def read_stacks(folders: Sequence[Path]) -> list[LabelledStack]:

@@ -1,7 +1,7 @@
 """How a model is trained: stages from whole images to single clicks to clips, as data.
 
-The embedded model learns from nothing on two CPU cores, where prompts on clips alone never get off the ground. So the encoder first learns
-what every pixel belongs to, then clicks and boxes on single images, dozens per encoded image, and memory and clips last.
+The embedded model learns from nothing on two CPU cores, where prompts on clips alone never get off the ground. So the encoder
+first learns what every pixel belongs to, then clicks and boxes on single images, dozens per encoded image; memory and clips last.
 """
 
 from __future__ import annotations

@@ -197,11 +197,12 @@ class SAM2Train(SAM2Base):
         predictions: dict[int, list[StepPrediction]] = {}
         for t in [*plan.init_cond_frames, *plan.frames_not_in_init_cond]:
             if features is None:
-                _, *of_frame = self._prepare_backbone_features(self.forward_image(input.frames[t]))
+                prepared = self._prepare_backbone_features(self.forward_image(input.frames[t]))
+                _, vision_feats, vision_pos, feat_sizes = prepared
                 clip_index = input.clip_of_object
             else:
-                of_frame, clip_index = list(features), t * V + input.clip_of_object
-            vision_feats, vision_pos, feat_sizes = of_frame
+                vision_feats, vision_pos, feat_sizes = features
+                clip_index = t * V + input.clip_of_object
             output, predictions[t] = self._track_and_correct(
                 t,
                 plan,

@@ -322,8 +322,8 @@ def _regions(plane: Plane, style: Style) -> FloatArray:
 def _textured(plane: Plane, style: Style) -> FloatArray:
     """Objects that only their texture tells from the background."""
     pattern = style.sample_texture(plane)
-    image: FloatArray = np.where(plane.labels > 0, 0.5 + 0.35 * pattern, 0.45 + 0.05 * pattern) * (0.6 + 0.4 * style.contrast)
-    return image.astype(np.float32)
+    image = np.where(plane.labels > 0, 0.5 + 0.35 * pattern, 0.45 + 0.05 * pattern) * (0.6 + 0.4 * style.contrast)
+    return np.asarray(image, np.float32)
 
 
 def _membranes(plane: Plane, style: Style) -> FloatArray:
@@ -365,16 +365,18 @@ def _expose(rng: np.random.Generator, frames: list[FloatArray], size: int) -> np
     for index, frame in enumerate(stack):
         light = ndi.gaussian_filter(frame, blur)
         if haze > 0.1:
-            light = (1 - haze) * light + haze * ndi.gaussian_filter(light[::4, ::4], size / 60).repeat(4, 0).repeat(4, 1)[:size, :size]
+            light = (1 - haze) * light + haze * ndi.gaussian_filter(light[::4, ::4], size / 60).repeat(4, 0).repeat(4, 1)[
+                :size, :size
+            ]
         light = np.clip((light + uneven + background) * (1 - bleaching) ** index, 0, None)
         noisy = rng.normal(light, np.sqrt(light / photons)).astype(np.float32)
         exposed.append(noisy + rng.normal(0, read_noise, light.shape).astype(np.float32))
-    stack = np.stack(exposed)
+    stack = np.stack(exposed).astype(np.float32)
     low, high = np.percentile(stack[:, ::3, ::3], [rng.uniform(0, 1), rng.uniform(99.5, 100)])
-    stack = np.clip((stack - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.25))
+    stack = (np.clip((stack - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.25))).astype(np.float32)
     if rng.random() < 0.15:
         stack = 1 - stack
-    return (255 * stack).astype(np.uint8)
+    return np.asarray(255 * stack, np.uint8)
 
 
 def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip:

@@ -327,9 +327,9 @@ def _best_guess_iou(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
     return torch.where(union > 0, (chosen & small).flatten(1).sum(1) / union.clamp(min=1), 1.0).mean()
 
 
-def _one_thread(worker: int) -> None:
+def _one_thread(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch

@@ -1,0 +1,417 @@
+"""What the widget does, without the widget: clicks become masks, masks are carried through the stack, all shown as layers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.notifications import show_error, show_warning
+from psygnal import Signal
+
+from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, unwrapped
+from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
+from napari_sam2.plugin.runner import DirectRunner, Runner, Task
+from napari_sam2.plugin.worker_session import FrameDone, OpenSession, Refused, SessionOpener
+from napari_sam2.plugin.workplace import Workplace
+from napari_sam2.weights.download import DownloadError
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import Direction
+
+logger = logging.getLogger(__name__)
+
+_CLICK_REACH_PX = 5
+_RIGHT_BUTTON = 2
+_OUTSIDE_MODIFIERS = {"Alt", "Control"}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Something that is being computed."""
+
+    kind: str
+    task: Task
+    workplace: Workplace | None = None
+    direction: Direction = "both"
+
+
+class Controller:
+    """What the widget does.
+
+    Parameters
+    ----------
+    viewer : Viewer or ViewerModel
+        Whose images are worked on.
+    runner : Runner, optional
+        Where computing takes place; here and now by default.
+    open_session : callable, optional
+        How a session is opened.
+    """
+
+    changed = Signal()
+    progressed = Signal(int, int)
+    said = Signal(str)
+
+    def __init__(self, viewer: Any, runner: Runner | None = None, open_session: OpenSession | None = None) -> None:
+        self._viewer = viewer
+        self._runner: Runner = runner or DirectRunner()
+        self._open_session: OpenSession = open_session or SessionOpener()
+        self._workplaces: dict[Any, Workplace] = {}
+        self._image: Any = None
+        self._reason = ""
+        self._job: _Job | None = None
+        self._started_s = 0.0
+        self._to_propagate: tuple[Workplace, Direction] | None = None
+        self._to_download: str | None = None
+        self._is_stopping = False
+        self.model = EMBEDDED_NAME
+        self.is_listening = True
+        viewer.layers.events.inserted.connect(self._layer_inserted)
+        viewer.layers.events.removed.connect(self._layer_removed)
+        viewer.mouse_drag_callbacks.append(self._mouse)
+        self.choose_image(self._guess_image())
+
+    def close(self) -> None:
+        """Let go of the viewer. All layers stay."""
+        self._to_propagate = self._to_download = None
+        self._runner.close()
+        self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
+        self._viewer.layers.events.removed.disconnect(self._layer_removed)
+        if self._mouse in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._mouse)
+        for workplace in self._workplaces.values():
+            workplace.close()
+        self._workplaces.clear()
+
+    # --- image and model -------------------------------------------------------------------------------------------
+
+    @property
+    def images(self) -> list[Any]:
+        """Image layers, the topmost first."""
+        return [layer for layer in map(unwrapped, reversed(self._viewer.layers)) if isinstance(layer, Image)]
+
+    @property
+    def image(self) -> Any:
+        """The image layer that is worked on, or None."""
+        return self._image
+
+    @property
+    def workplace(self) -> Workplace | None:
+        """The work on that image, or None where it cannot be worked on."""
+        return self._workplaces.get(self._image.unique_id) if self._image is not None else None
+
+    def _guess_image(self) -> Any:
+        selected = unwrapped(self._viewer.layers.selection.active)
+        return selected if isinstance(selected, Image) else next(iter(self.images), None)
+
+    def choose_image(self, image: Any) -> None:
+        """Work on an image layer; on another one nothing is lost."""
+        self._image, self._reason = unwrapped(image), ""
+        if self._image is not None and self._image.unique_id not in self._workplaces:
+            try:
+                workplace = Workplace(self._viewer, self._image, self._open_session, self._prompts_changed)
+            except ValueError as error:
+                self._reason = str(error)
+            else:
+                self._workplaces[self._image.unique_id] = workplace
+        self.changed.emit()
+        self._start_next()
+
+    def choose_model(self, name: str) -> None:
+        """Find everything with another model. What was carried through the stack is shown until it is propagated again."""
+        if name not in MODEL_NAMES:
+            raise ValueError(f"there is no model {name!r}; there are {', '.join(MODEL_NAMES)}")
+        if name == self.model:
+            return
+        self.model = name
+        if self._is_propagating:
+            self.cancel()
+        self._say_again()
+        self.changed.emit()
+
+    def _say_again(self) -> None:
+        """Tell everything that was said to the model that is chosen now, if it is there."""
+        if self.is_model_here:
+            for workplace in self._workplaces.values():
+                workplace.is_dirty = bool(workplace.prompts)
+            self._start_next()
+
+    @property
+    def is_model_here(self) -> bool:
+        """The weights of the model need not be downloaded first."""
+        return is_on_this_machine(self.model)
+
+    def download_model(self) -> None:
+        """Fetch the weights of the model."""
+        self._to_download = self.model
+        self._start_next()
+
+    def describe(self) -> str:
+        """Say what is there and what will happen."""
+        if self._image is None:
+            return "Open an image, or drop a file on the viewer."
+        if self.workplace is None:
+            return self._reason
+        if not self.is_model_here:
+            return f"The weights of {self.model} are not on this machine: download {size_mb(self.model)} MB, or choose micro."
+        stack = self.workplace.stack
+        if stack.frame_axis is None:
+            return f"{stack.describe()} → click on an object"
+        return f"{stack.describe()} → click on objects, then propagate along {stack.frame_name}"
+
+    # --- what a person does ----------------------------------------------------------------------------------------
+
+    @property
+    def current_object(self) -> int:
+        """The object that is clicked on: its label value."""
+        return self.workplace.current_object if self.workplace is not None else 1
+
+    @property
+    def is_inside(self) -> bool:
+        """A plain click says where the object is; a right click always says the opposite of a left one."""
+        return self.workplace.is_inside if self.workplace is not None else True
+
+    def choose_object(self, object_id: int) -> None:
+        """Click on another object from now on."""
+        if self.workplace is not None and 1 <= object_id <= np.iinfo(np.uint16).max:
+            self.workplace.current_object = object_id
+            self.workplace.is_inside = True
+            self.workplace.say_next()
+            self.changed.emit()
+
+    def next_object(self) -> None:
+        """Go on with a new object."""
+        if self.workplace is None:
+            return
+        taken = self.workplace.object_ids
+        if self.current_object not in taken:
+            self.said.emit(f"Object {self.current_object} has no click yet: click on it.")
+            return
+        self.choose_object(max(taken) + 1)
+        self.said.emit(f"Object {self.current_object}: click on it.")
+
+    def choose_side(self, is_inside: bool) -> None:
+        """Let plain clicks say where the object is, or where it is not."""
+        if self.workplace is not None and self.workplace.is_inside != is_inside:
+            self.workplace.is_inside = is_inside
+            self.workplace.say_next()
+            self.changed.emit()
+
+    def switch_side(self) -> None:
+        """Switch between clicks inside and outside."""
+        self.choose_side(not self.is_inside)
+
+    def click(self, world: Any, is_inside: bool | None = None) -> None:
+        """Click on the current object.
+
+        Parameters
+        ----------
+        world : array-like
+            (D,), position in the viewer.
+        is_inside : bool, optional
+            Whether the object is there; what was chosen by default.
+        """
+        if self.workplace is None:
+            self._warn(self._reason or "There is no image to click on: open one first.")
+            return
+        try:
+            check_display(self._viewer, self._image)
+            pixel = self.workplace.stack.pixel(data_position(self._viewer, self._image, world))
+        except ValueError as error:
+            self._warn(str(error))
+            return
+        self.workplace.click(pixel, self.is_inside if is_inside is None else is_inside)
+
+    def take_back(self) -> None:
+        """Take back the latest click."""
+        if self.workplace is None or not self.workplace.take_back():
+            self.said.emit("There is no click to take back.")
+
+    def propagate(self, direction: Direction = "both") -> None:
+        """Carry all objects through the stack."""
+        workplace = self.workplace
+        if workplace is None:
+            self._warn(self._reason or "There is nothing to propagate: open an image first.")
+        elif workplace.stack.frame_axis is None:
+            self._warn("There is nothing to propagate along: this is a single image.")
+        elif not workplace.prompts:
+            self._warn("There is nothing to propagate: click on an object first.")
+        elif not self._is_propagating or self._is_stopping:
+            workplace.show_layers()
+            self._to_propagate = (workplace, direction)
+            self._start_next()
+
+    def cancel(self) -> None:
+        """Stop after the frame that is being done. What is done is kept."""
+        self._to_propagate = self._to_download = None
+        if self._job is not None and self._job.kind in ("propagate", "download"):
+            self._is_stopping = True
+            self._runner.stop()
+            self.said.emit("Stopping …")
+
+    # --- the mouse -------------------------------------------------------------------------------------------------
+
+    def _mouse(self, _viewer: Any, event: Any) -> Iterator[None]:
+        """Tell clicks from drags, which move the view as ever."""
+        if not self.is_listening or self._image is None or self._is_tool_active():
+            return
+        pressed_at, world = np.asarray(event.pos), tuple(event.position)
+        is_other = event.button == _RIGHT_BUTTON or bool(_OUTSIDE_MODIFIERS & {str(key) for key in event.modifiers})
+        yield
+        while event.type == "mouse_move":
+            if np.abs(np.asarray(event.pos) - pressed_at).max() > _CLICK_REACH_PX:
+                return
+            yield
+        self.click(world, self.is_inside != is_other)
+
+    def _is_tool_active(self) -> bool:
+        """The selected layer is being drawn or edited on: the mouse belongs to that."""
+        selected = self._viewer.layers.selection.active
+        return selected is not None and str(getattr(selected, "mode", "pan_zoom")) != "pan_zoom"
+
+    # --- computing -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Something that can be stopped is being computed."""
+        return self._to_propagate is not None or (self._job is not None and self._job.kind in ("propagate", "download"))
+
+    @property
+    def _is_propagating(self) -> bool:
+        return self._job is not None and self._job.kind == "propagate"
+
+    def _prompts_changed(self, workplace: Workplace) -> None:
+        if workplace.new_points_outside():
+            self._warn("A point is outside the image: it says nothing until it is moved or removed.")
+        if self._is_propagating and self._job is not None and self._job.workplace is workplace and not self._is_stopping:
+            # a click is answered at once; then it goes on where it was
+            self._to_propagate = self._to_propagate or (workplace, self._job.direction)
+            self._runner.stop()
+        self.changed.emit()
+        self._start_next()
+
+    def _start_next(self) -> None:
+        if self._job is not None:
+            return
+        self._job = self._next_job()
+        if self._job is None:
+            return
+        self._is_stopping = False
+        self._started_s = time.monotonic()
+        self.changed.emit()
+        self._runner.run(self._job.task, self._item, self._end)
+
+    def _next_job(self) -> _Job | None:
+        if self._to_download is not None:
+            name, self._to_download = self._to_download, None
+            return _Job("download", lambda report: download_model(name, report))
+        for workplace in self._workplaces.values():
+            if workplace.is_dirty:
+                return self._telling(workplace)
+        if self._to_propagate is not None:
+            (workplace, direction), self._to_propagate = self._to_propagate, None
+            return self._propagating(workplace, direction)
+        return None
+
+    def _telling(self, workplace: Workplace) -> _Job:
+        workplace.is_dirty = False
+        workplace.show_layers()
+        worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
+        return _Job("prompts", lambda report: worker.tell(order, prompts, report), workplace)
+
+    def _propagating(self, workplace: Workplace, direction: Direction) -> _Job:
+        worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
+        return _Job("propagate", lambda report: worker.propagate(order, prompts, direction, report), workplace, direction)
+
+    def _item(self, item: Any) -> None:
+        if isinstance(item, Refused):
+            self._warn(_sentence(item.reason))
+        elif isinstance(item, Downloaded):
+            self.progressed.emit(item.done_mb, item.total_mb)
+            self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
+        elif isinstance(item, FrameDone):
+            self._frame_done(item)
+
+    def _frame_done(self, item: FrameDone) -> None:
+        workplace = self._job.workplace if self._job is not None else None
+        if workplace is None:
+            return
+        is_3d = self._viewer.dims.ndisplay == 3
+        is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workplace.image, workplace.stack)
+        workplace.written(is_shown, is_3d)
+        if item.total:
+            self.progressed.emit(item.done, item.total)
+            if not self._is_stopping:
+                self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done")
+        elif item.object_id is not None:
+            where = "" if workplace.stack.frame_axis is None else f" on frame {item.frame}"
+            found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
+            self.said.emit(f"Object {item.object_id}: {found}")
+
+    def _end(self, error: BaseException | None) -> None:
+        job, self._job = self._job, None
+        if job is None:
+            return
+        if job.workplace is not None:
+            job.workplace.finish_drawing()
+        if error is not None:
+            self._to_propagate = None
+            self._tell_error(error)
+        elif self._is_stopping:
+            self.said.emit("Stopped. What is done is kept." if job.kind == "propagate" else "Stopped.")
+        elif job.kind == "propagate" and self._to_propagate is None:
+            self.said.emit(f"Done in {time.monotonic() - self._started_s:.1f} s.")
+        if job.kind == "download" and error is None:
+            self._say_again()
+        self.changed.emit()
+        self._start_next()
+
+    # --- telling the person ----------------------------------------------------------------------------------------
+
+    def _warn(self, sentence: str) -> None:
+        self.said.emit(sentence)
+        show_warning(sentence)
+
+    def _tell_error(self, error: BaseException) -> None:
+        """Turn an exception into a notification: the one place where that is done."""
+        if isinstance(error, ValueError | FileNotFoundError | DownloadError):
+            self._warn(_sentence(str(error)))
+            return
+        logger.error("a task failed", exc_info=error)
+        sentence = _sentence(f"{type(error).__name__}: {error}")
+        self.said.emit(sentence)
+        show_error(f"{sentence} Your clicks are kept.")
+
+    # --- layers come and go ----------------------------------------------------------------------------------------
+
+    def _layer_inserted(self, event: Any) -> None:
+        if isinstance(unwrapped(event.value), Image):
+            if self._image is None:
+                self.choose_image(event.value)
+            self.changed.emit()
+
+    def _layer_removed(self, event: Any) -> None:
+        layer = unwrapped(event.value)
+        for workplace in self._workplaces.values():
+            workplace.layer_removed(layer)
+        if isinstance(layer, Image):
+            self._image_removed(layer)
+        self.changed.emit()
+
+    def _image_removed(self, layer: Any) -> None:
+        workplace = self._workplaces.pop(layer.unique_id, None)
+        if workplace is not None:
+            if self._job is not None and self._job.workplace is workplace:
+                self.cancel()
+            workplace.close()
+        if self._image is not None and layer == self._image:
+            self.choose_image(next(iter(self.images), None))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

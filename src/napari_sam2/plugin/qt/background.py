@@ -1,0 +1,105 @@
+"""The one background thread. Its results are handed to the thread that made the runner, the one of the windows."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_sam2.plugin.runner import Task
+
+_MOST_PENDING = 4
+_PATIENCE_S = 0.1
+
+
+def _leave_one_core() -> None:
+    """Leave a core to the windows. Said in the worker thread, as convolutions do not hear it from elsewhere."""
+    import torch  # noqa: PLC0415 - takes a second, and is not needed to show a widget
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+class BackgroundRunner(QObject):  # type: ignore[misc]
+    """Runs one task at a time in a thread of its own."""
+
+    _reported = Signal(object, object)
+    _ended = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2")
+        self._pool.submit(_leave_one_core)
+        self._run: _Run | None = None
+        self._reported.connect(self._on_reported, Qt.ConnectionType.QueuedConnection)
+        self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
+        """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
+        if self._run is not None:
+            raise RuntimeError("a task is running already")
+        self._run = _Run(self, on_item, on_end)
+        self._pool.submit(self._run.work, task)
+
+    def stop(self) -> None:
+        """Ask the running task to stop after what it is at."""
+        if self._run is not None:
+            self._run.is_stopped.set()
+
+    def close(self) -> None:
+        """Stop, and never call back again. The thread ends after what it is at."""
+        self.stop()
+        self._run = None
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def wait(self) -> None:
+        """Wait until a closed runner's thread has ended."""
+        self._pool.shutdown(wait=True)
+
+    def _on_reported(self, run: _Run, item: Any) -> None:
+        run.taken.release()
+        if run is self._run:
+            run.on_item(item)
+
+    def _on_ended(self, run: _Run, error: BaseException | None) -> None:
+        if run is self._run:
+            self._run = None
+            run.on_end(error)
+
+
+class _Run:
+    """One task on its way."""
+
+    def __init__(
+        self, runner: BackgroundRunner, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]
+    ) -> None:
+        self.runner = runner
+        self.on_item = on_item
+        self.on_end = on_end
+        self.is_stopped = threading.Event()
+        # without a bound, everything is done before a slow window has shown the first of it
+        self.taken = threading.Semaphore(_MOST_PENDING)
+
+    def report(self, item: Any) -> bool:
+        """Hand something over; wait while too much was not taken yet."""
+        while not self.taken.acquire(timeout=_PATIENCE_S):
+            if self.is_stopped.is_set():
+                break
+        self._emit(self.runner._reported, item)
+        return not self.is_stopped.is_set()
+
+    def work(self, task: Task) -> None:
+        """Run a task; an exception is its end, not that of the thread."""
+        error: BaseException | None = None
+        try:
+            task(self.report)
+        except BaseException as raised:  # noqa: BLE001 - handed to the controller, which tells the person
+            error = raised
+        self._emit(self.runner._ended, error)
+
+    def _emit(self, signal: Any, payload: Any) -> None:
+        if self.runner._run is self:
+            signal.emit(self, payload)

@@ -1,0 +1,202 @@
+"""One image somebody works on: its layers in the viewer, and its session on the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels, Points
+
+from napari_sam2.plugin.layers import SPATIAL, ImageStack, full_resolution, unwrapped
+from napari_sam2.plugin.prompt_layers import (
+    IMAGE_KEY,
+    Pixel,
+    Place,
+    Prompts,
+    add_click,
+    count_outside,
+    new_prompt_layer,
+    read_prompts,
+    remove_last,
+    restyle,
+    set_next,
+)
+from napari_sam2.plugin.result_layer import Redraw, is_result_of, new_result_layer
+from napari_sam2.plugin.worker_session import OpenSession, SessionOrder, WorkerSession
+
+
+class Workplace:
+    """One image somebody works on.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where the layers are shown. They are made with the first click.
+    image : Image
+        The layer.
+    open_session : callable
+        How a session is opened.
+    on_prompts : callable
+        Called with the workplace whenever something else is said.
+
+    Raises
+    ------
+    ValueError
+        If the image cannot be read as a stack.
+    """
+
+    def __init__(self, viewer: Any, image: Any, open_session: OpenSession, on_prompts: Callable[[Workplace], None]) -> None:
+        self.image = image
+        self.stack = ImageStack.of(image)
+        self.worker = WorkerSession(open_session)
+        self.current_object = 1
+        self.is_inside = True
+        self.is_dirty = False
+        self.clicks: Points | None = None
+        self.result: Labels | None = None
+        self._redraw: Redraw | None = None
+        self._viewer = viewer
+        self._on_prompts = on_prompts
+        self._prompts: Prompts = {}
+        self._num_outside = 0
+        self._data = image.data
+        for name in SPATIAL:
+            getattr(image.events, name).connect(self._follow_image)
+        self._adopt()
+
+    # --- layers ----------------------------------------------------------------------------------------------------
+
+    def _adopt(self) -> None:
+        """Go on with the layers of an earlier widget."""
+        for layer in map(unwrapped, self._viewer.layers):
+            if isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == self.image.unique_id and layer.ndim == self.image.ndim:
+                self._use_clicks(layer)
+            elif is_result_of(layer, self.image, self.stack):
+                self._use_result(layer)
+        self._prompts = read_prompts(self.clicks, self.stack)
+        self.is_dirty = bool(self._prompts)
+        self.current_object = max(self.object_ids, default=1)
+
+    def show_layers(self) -> None:
+        """Add the layers that are missing, without taking the selection away from what it is on."""
+        selected = self._viewer.layers.selection.active
+        if self.result is None:
+            self._use_result(new_result_layer(self.image, self.stack))
+            self._viewer.add_layer(self.result)
+        if self.clicks is None:
+            self._use_clicks(new_prompt_layer(self.image, self.stack))
+            self._viewer.add_layer(self.clicks)
+        if selected is not None:
+            self._viewer.layers.selection.active = unwrapped(selected)
+
+    def _use_clicks(self, layer: Points) -> None:
+        self.clicks = layer
+        layer.events.data.connect(self._points_changed)
+        layer.events.features.connect(self._points_changed)
+
+    def _use_result(self, layer: Labels) -> None:
+        self.result, self._redraw = layer, Redraw(layer)
+
+    def layer_removed(self, layer: Any) -> None:
+        """Let go of a layer that was removed: without its clicks the work begins anew, without its result that is found again."""
+        if self.clicks is not None and layer == self.clicks:
+            self._disconnect_clicks()
+            self.clicks, self._prompts = None, {}
+            # what was found stays as it is, and is nobody's any more
+            if self.result is not None:
+                self.result.metadata.pop(IMAGE_KEY, None)
+            self.result = self._redraw = None
+            self.current_object = 1
+        elif self.result is not None and layer == self.result:
+            self.result = self._redraw = None
+
+    def _follow_image(self, event: Any) -> None:
+        """Stay exactly on the image when that is moved or calibrated."""
+        for layer in (self.clicks, self.result):
+            if layer is not None:
+                setattr(layer, event.type, getattr(self.image, event.type))
+
+    def _disconnect_clicks(self) -> None:
+        if self.clicks is not None:
+            self.clicks.events.data.disconnect(self._points_changed)
+            self.clicks.events.features.disconnect(self._points_changed)
+
+    def close(self) -> None:
+        """Let go of the layers; they stay in the viewer."""
+        self._disconnect_clicks()
+        for name in SPATIAL:
+            getattr(self.image.events, name).disconnect(self._follow_image)
+
+    # --- clicks ----------------------------------------------------------------------------------------------------
+
+    def click(self, pixel: Pixel, is_inside: bool) -> None:
+        """Add a click on the current object."""
+        self.show_layers()
+        if self.clicks is not None:
+            add_click(self.clicks, self.stack, pixel, self.current_object, is_inside)
+            self.say_next()
+
+    def say_next(self) -> None:
+        """Let the next point be one on the current object."""
+        if self.clicks is not None:
+            set_next(self.clicks, self.current_object, self.is_inside)
+        if self.result is not None:
+            self.result.selected_label = self.current_object
+
+    def take_back(self) -> bool:
+        """Take back the latest click; tell whether there was one."""
+        return self.clicks is not None and remove_last(self.clicks)
+
+    @property
+    def prompts(self) -> Prompts:
+        """Everything that is said."""
+        return self._prompts
+
+    @property
+    def object_ids(self) -> list[int]:
+        """Objects that something is said about."""
+        return sorted({place.object_id for place in self._prompts})
+
+    def _points_changed(self, event: Any = None) -> None:  # noqa: ARG002 - napari calls it with the event
+        # events come before and after, and for points as for features: only what they say counts
+        prompts = read_prompts(self.clicks, self.stack)
+        if self.clicks is None or prompts == self._prompts:
+            return
+        self._prompts = prompts
+        restyle(self.clicks)
+        self.is_dirty = True
+        self._on_prompts(self)
+
+    def new_points_outside(self) -> int:
+        """Count points outside the image that were not there when last asked."""
+        before, self._num_outside = self._num_outside, count_outside(self.clicks, self.stack) if self.clicks is not None else 0
+        return max(0, self._num_outside - before)
+
+    # --- the worker ------------------------------------------------------------------------------------------------
+
+    def order(self, model: str) -> SessionOrder:
+        """Say what the session is to be opened on."""
+        labels: npt.NDArray[np.uint16] = self.result.data if self.result is not None else np.zeros(self.stack.shape, np.uint16)
+        squeeze = self.stack.without_short_axes
+        return SessionOrder(squeeze(full_resolution(self.image)), self.stack.axes, squeeze(labels), model)
+
+    def written(self, is_shown: bool, is_3d: bool) -> None:
+        """Draw what the session has written, if anybody sees it."""
+        if self._redraw is not None and is_shown:
+            self._redraw.written(is_3d)
+
+    def finish_drawing(self) -> None:
+        """Draw the last of it."""
+        if self._redraw is not None:
+            self._redraw.finish()
+
+    def label_color(self) -> npt.NDArray[np.float32] | None:
+        """Return the colour (4,) of the current object, 0 .. 1."""
+        if self.result is None:
+            return None
+        return np.asarray(self.result.get_color(self.current_object), np.float32)
+
+
+__all__ = ["Place", "Workplace"]
