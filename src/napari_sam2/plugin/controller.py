@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from psygnal import Signal
 
+from napari_sam2.plugin.keys import CANCEL, bind_keys
 from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
 from napari_sam2.plugin.runner import DirectRunner, Runner, Task
@@ -27,14 +29,24 @@ logger = logging.getLogger(__name__)
 
 _CLICK_REACH_PX = 5
 _RIGHT_BUTTON = 2
-_OUTSIDE_MODIFIERS = {"Alt", "Control"}
+_OUTSIDE_MODIFIERS = ("Alt", "Control")
+
+
+class _JobKind(Enum):
+    WARM_UP = auto()
+    PROMPTS = auto()
+    PROPAGATE = auto()
+    DOWNLOAD = auto()
+
+
+_CAN_BE_STOPPED = (_JobKind.PROPAGATE, _JobKind.DOWNLOAD)
 
 
 @dataclass(frozen=True)
 class _Job:
     """Something that is being computed."""
 
-    kind: str
+    kind: _JobKind
     task: Task
     workplace: Workplace | None = None
     direction: Direction = "both"
@@ -68,7 +80,10 @@ class Controller:
         self._started_s = 0.0
         self._to_propagate: tuple[Workplace, Direction] | None = None
         self._to_download: str | None = None
+        self._to_warm_up: str | None = None
         self._is_stopping = False
+        self._unbind_keys = bind_keys(viewer, self)
+        self._unbind_cancel: list[Callable[[], None]] = []
         self.model = EMBEDDED_NAME
         self.is_listening = True
         viewer.layers.events.inserted.connect(self._layer_inserted)
@@ -80,6 +95,8 @@ class Controller:
         """Let go of the viewer. All layers stay."""
         self._to_propagate = self._to_download = None
         self._runner.close()
+        self._take_cancel_key(False)
+        self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         if self._mouse in self._viewer.mouse_drag_callbacks:
@@ -119,6 +136,7 @@ class Controller:
                 self._reason = str(error)
             else:
                 self._workplaces[self._image.unique_id] = workplace
+                self._warm_up()
         self.changed.emit()
         self._start_next()
 
@@ -136,10 +154,15 @@ class Controller:
 
     def _say_again(self) -> None:
         """Tell everything that was said to the model that is chosen now, if it is there."""
+        self._warm_up()
         if self.is_model_here:
             for workplace in self._workplaces.values():
                 workplace.is_dirty = bool(workplace.prompts)
             self._start_next()
+
+    def _warm_up(self) -> None:
+        if self.is_model_here:
+            self._to_warm_up = self.model
 
     @property
     def is_model_here(self) -> bool:
@@ -242,14 +265,13 @@ class Controller:
         elif not workplace.prompts:
             self._warn("There is nothing to propagate: click on an object first.")
         elif not self._is_propagating or self._is_stopping:
-            workplace.show_layers()
             self._to_propagate = (workplace, direction)
             self._start_next()
 
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
         self._to_propagate = self._to_download = None
-        if self._job is not None and self._job.kind in ("propagate", "download"):
+        if self._job is not None and self._job.kind in _CAN_BE_STOPPED:
             self._is_stopping = True
             self._runner.stop()
             self.said.emit("Stopping …")
@@ -261,7 +283,7 @@ class Controller:
         if not self.is_listening or self._image is None or self._is_tool_active():
             return
         pressed_at, world = np.asarray(event.pos), tuple(event.position)
-        is_other = event.button == _RIGHT_BUTTON or bool(_OUTSIDE_MODIFIERS & {str(key) for key in event.modifiers})
+        is_other = event.button == _RIGHT_BUTTON or any(key in event.modifiers for key in _OUTSIDE_MODIFIERS)
         yield
         while event.type == "mouse_move":
             if np.abs(np.asarray(event.pos) - pressed_at).max() > _CLICK_REACH_PX:
@@ -279,11 +301,11 @@ class Controller:
     @property
     def is_busy(self) -> bool:
         """Something that can be stopped is being computed."""
-        return self._to_propagate is not None or (self._job is not None and self._job.kind in ("propagate", "download"))
+        return self._to_propagate is not None or (self._job is not None and self._job.kind in _CAN_BE_STOPPED)
 
     @property
     def _is_propagating(self) -> bool:
-        return self._job is not None and self._job.kind == "propagate"
+        return self._job is not None and self._job.kind is _JobKind.PROPAGATE
 
     def _prompts_changed(self, workplace: Workplace) -> None:
         if workplace.new_points_outside():
@@ -303,30 +325,44 @@ class Controller:
             return
         self._is_stopping = False
         self._started_s = time.monotonic()
+        self._take_cancel_key(self._job.kind in _CAN_BE_STOPPED)
         self.changed.emit()
         self._runner.run(self._job.task, self._item, self._end)
+
+    def _take_cancel_key(self, is_taken: bool) -> None:
+        """Let the key stop the work whatever layer is selected: some layers have a use for it themselves."""
+        for unbind in self._unbind_cancel:
+            unbind()
+        self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in map(unwrapped, self._viewer.layers)] if is_taken else []
 
     def _next_job(self) -> _Job | None:
         if self._to_download is not None:
             name, self._to_download = self._to_download, None
-            return _Job("download", lambda report: download_model(name, report))
+            return _Job(_JobKind.DOWNLOAD, lambda report: download_model(name, report))
         for workplace in self._workplaces.values():
             if workplace.is_dirty:
                 return self._telling(workplace)
+        if self._to_warm_up is not None:
+            model, self._to_warm_up = self._to_warm_up, None
+            return _Job(_JobKind.WARM_UP, lambda _report: self._load(model))
         if self._to_propagate is not None:
             (workplace, direction), self._to_propagate = self._to_propagate, None
             return self._propagating(workplace, direction)
         return None
 
+    def _load(self, model: str) -> None:
+        self._open_session.load(model)
+
     def _telling(self, workplace: Workplace) -> _Job:
         workplace.is_dirty = False
         workplace.show_layers()
         worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
-        return _Job("prompts", lambda report: worker.tell(order, prompts, report), workplace)
+        return _Job(_JobKind.PROMPTS, lambda report: worker.tell(order, prompts, report), workplace)
 
     def _propagating(self, workplace: Workplace, direction: Direction) -> _Job:
+        workplace.show_layers()
         worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
-        return _Job("propagate", lambda report: worker.propagate(order, prompts, direction, report), workplace, direction)
+        return _Job(_JobKind.PROPAGATE, lambda report: worker.propagate(order, prompts, direction, report), workplace, direction)
 
     def _item(self, item: Any) -> None:
         if isinstance(item, Refused):
@@ -347,7 +383,8 @@ class Controller:
         if item.total:
             self.progressed.emit(item.done, item.total)
             if not self._is_stopping:
-                self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done")
+                left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
+                self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
         elif item.object_id is not None:
             where = "" if workplace.stack.frame_axis is None else f" on frame {item.frame}"
             found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
@@ -357,16 +394,17 @@ class Controller:
         job, self._job = self._job, None
         if job is None:
             return
+        self._take_cancel_key(False)
         if job.workplace is not None:
             job.workplace.finish_drawing()
         if error is not None:
             self._to_propagate = None
             self._tell_error(error)
         elif self._is_stopping:
-            self.said.emit("Stopped. What is done is kept." if job.kind == "propagate" else "Stopped.")
-        elif job.kind == "propagate" and self._to_propagate is None:
-            self.said.emit(f"Done in {time.monotonic() - self._started_s:.1f} s.")
-        if job.kind == "download" and error is None:
+            self.said.emit("Stopped. What is done is kept." if job.kind is _JobKind.PROPAGATE else "Stopped.")
+        elif job.kind is _JobKind.PROPAGATE and self._to_propagate is None:
+            self.said.emit(f"Done in {_duration(time.monotonic() - self._started_s)}.")
+        if job.kind is _JobKind.DOWNLOAD and error is None:
             self._say_again()
         self.changed.emit()
         self._start_next()
@@ -398,7 +436,8 @@ class Controller:
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
         for workplace in self._workplaces.values():
-            workplace.layer_removed(layer)
+            if workplace.layer_removed(layer) and self._job is not None and self._job.workplace is workplace:
+                self.cancel()
         if isinstance(layer, Image):
             self._image_removed(layer)
         self.changed.emit()
@@ -411,6 +450,10 @@ class Controller:
             workplace.close()
         if self._image is not None and layer == self._image:
             self.choose_image(next(iter(self.images), None))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _sentence(text: str) -> str:

@@ -52,8 +52,8 @@ class Redraw:
         if time.monotonic() - self._drawn_at_s >= (_SHORTEST_PAUSE_3D_S if is_3d else _SHORTEST_PAUSE_S):
             self.finish()
 
-    def finish(self) -> None:
+    def finish(self, thumbnail: bool = False) -> None:
         """Draw what was written and not yet drawn."""
-        if self._is_stale:
-            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+        if self._is_stale or thumbnail:
+            self.layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)
             self._is_stale, self._drawn_at_s = False, time.monotonic()

@@ -9,6 +9,8 @@ import tifffile
 
 FLUO_MITOCHECK_CREDIT = "NEUBIAS / EMBL CBA; MitoCheck (CC BY 4.0)"
 
+_SHOWN_INTENSITIES = (4, 110)
+
 
 def fluo_mitocheck() -> list[tuple[Any, dict[str, Any], str]]:
     """Open dividing nuclei of HeLa cells, 30 frames of 211 × 190 pixels.
@@ -24,4 +26,5 @@ def fluo_mitocheck() -> list[tuple[Any, dict[str, Any], str]]:
     with as_file(files("napari_sam2").joinpath("data/fluo_mitocheck.tif")) as path:
         movie = tifffile.imread(path)
     metadata = {"credit": FLUO_MITOCHECK_CREDIT, "source": "https://github.com/NEUBIAS/training-resources"}
-    return [(movie, {"name": "fluo_mitocheck", "axis_labels": ("t", "y", "x"), "metadata": metadata}, "image")]
+    shown = {"name": "fluo_mitocheck", "axis_labels": ("t", "y", "x"), "contrast_limits": _SHOWN_INTENSITIES, "metadata": metadata}
+    return [(movie, shown, "image")]

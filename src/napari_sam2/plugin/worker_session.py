@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.plugin.prompt_layers import Click, Place, Prompts
 from napari_sam2.plugin.runner import Report
@@ -71,7 +70,14 @@ class Refused:
     reason: str
 
 
-OpenSession = Callable[[SessionOrder], "Session"]
+class OpenSession(Protocol):
+    """Opens sessions."""
+
+    def load(self, model: str) -> Any:
+        """Load a model beforehand, while the person looks for the first object."""
+
+    def __call__(self, order: SessionOrder) -> Session:
+        """Open a session."""
 
 
 class SessionOpener:
@@ -80,16 +86,21 @@ class SessionOpener:
     def __init__(self) -> None:
         self._loaded: tuple[str, SAM2VideoPredictor] | None = None
 
+    def load(self, model: str) -> SAM2VideoPredictor:
+        """Load a model, unless it is the latest one."""
+        # here and not above: torch is imported on the worker, not when the widget is opened
+        from napari_sam2.predictors.build import load_model
+
+        if self._loaded is None or self._loaded[0] != model:
+            self._loaded = None  # two large models need not fit into memory
+            self._loaded = (model, load_model(model))
+        return self._loaded[1]
+
     def __call__(self, order: SessionOrder) -> Session:
         """Open a session."""
-        # here and not above: torch is imported on the worker, while the person looks for the first object
-        from napari_sam2.predictors.build import load_model  # noqa: PLC0415
-        from napari_sam2.session.session import Session  # noqa: PLC0415
+        from napari_sam2.session.session import Session
 
-        if self._loaded is None or self._loaded[0] != order.model:
-            self._loaded = None  # two large models need not fit into memory
-            self._loaded = (order.model, load_model(order.model))
-        return Session(order.image, order.axes, self._loaded[1], labels=order.labels)
+        return Session(order.image, order.axes, self.load(order.model), labels=order.labels)
 
 
 class WorkerSession:

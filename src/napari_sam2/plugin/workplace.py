@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Points
 
-from napari_sam2.plugin.layers import SPATIAL, ImageStack, full_resolution, unwrapped
+from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
 from napari_sam2.plugin.prompt_layers import (
     IMAGE_KEY,
-    Pixel,
-    Place,
     Prompts,
     add_click,
     count_outside,
@@ -61,7 +59,6 @@ class Workplace:
         self._on_prompts = on_prompts
         self._prompts: Prompts = {}
         self._num_outside = 0
-        self._data = image.data
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
         self._adopt()
@@ -99,8 +96,11 @@ class Workplace:
     def _use_result(self, layer: Labels) -> None:
         self.result, self._redraw = layer, Redraw(layer)
 
-    def layer_removed(self, layer: Any) -> None:
-        """Let go of a layer that was removed: without its clicks the work begins anew, without its result that is found again."""
+    def layer_removed(self, layer: Any) -> bool:
+        """Let go of a layer that was removed, and tell whether it was one of ours.
+
+        Without its clicks the work begins anew; without its result, that is found again from the clicks.
+        """
         if self.clicks is not None and layer == self.clicks:
             self._disconnect_clicks()
             self.clicks, self._prompts = None, {}
@@ -109,8 +109,11 @@ class Workplace:
                 self.result.metadata.pop(IMAGE_KEY, None)
             self.result = self._redraw = None
             self.current_object = 1
-        elif self.result is not None and layer == self.result:
+            return True
+        if self.result is not None and layer == self.result:
             self.result = self._redraw = None
+            return True
+        return False
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
@@ -190,13 +193,10 @@ class Workplace:
     def finish_drawing(self) -> None:
         """Draw the last of it."""
         if self._redraw is not None:
-            self._redraw.finish()
+            self._redraw.finish(thumbnail=True)
 
     def label_color(self) -> npt.NDArray[np.float32] | None:
         """Return the colour (4,) of the current object, 0 .. 1."""
         if self.result is None:
             return None
         return np.asarray(self.result.get_color(self.current_object), np.float32)
-
-
-__all__ = ["Place", "Workplace"]

@@ -96,7 +96,7 @@ class _Run:
         error: BaseException | None = None
         try:
             task(self.report)
-        except BaseException as raised:  # noqa: BLE001 - handed to the controller, which tells the person
+        except Exception as raised:  # noqa: BLE001 - handed to the controller, which tells the person
             error = raised
         self._emit(self.runner._ended, error)
 

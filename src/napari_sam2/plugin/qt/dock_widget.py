@@ -1,0 +1,249 @@
+"""The dock widget: which image, which model, which object; propagate, cancel; what is going on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt
+from qtpy.QtGui import QColor, QPixmap
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QRadioButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.keys import CANCEL, KEYS, NEXT_OBJECT, PROPAGATE, SWITCH_SIDE, Key
+from napari_sam2.plugin.models import MODEL_NAMES, describe_model
+from napari_sam2.plugin.qt.background import BackgroundRunner
+
+if TYPE_CHECKING:
+    import napari
+
+_DIRECTIONS = {"both": "both ways", "forward": "forward", "backward": "backward"}
+_SWATCH_PX = 14
+_LARGEST_OBJECT = 65535
+
+
+class SegmentWidget(QWidget):  # type: ignore[misc]
+    """Segment objects by clicks, and follow them through a stack.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+        The viewer it belongs to.
+    controller : Controller, optional
+        What does the work; one with a background thread by default.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
+        super().__init__()
+        self.controller = controller or Controller(napari_viewer, BackgroundRunner())
+        self._is_torn_down = False
+        self._make_choices()
+        self._make_object_row()
+        self._make_run_row()
+        self._lay_out()
+        self.controller.changed.connect(self._show)
+        self.controller.progressed.connect(self._show_progress)
+        self.controller.said.connect(self._show_status)
+        self._show()
+
+    # --- parts -----------------------------------------------------------------------------------------------------
+
+    def _make_choices(self) -> None:
+        self._image = _combo("The image that is clicked on.")
+        self._image.activated.connect(self._image_chosen)
+        self._model = _combo("The model. Larger ones are better and slower; micro needs no download.")
+        self._model.activated.connect(self._model_chosen)
+        self._download = _button("Download", "Fetch the weights of this model, once.")
+        self._download.clicked.connect(lambda: self.controller.download_model())
+        self._plan = QLabel(wordWrap=True)
+
+    def _make_object_row(self) -> None:
+        self._swatch = QLabel(toolTip="Its colour in the result.")
+        self._object = QSpinBox(minimum=1, maximum=_LARGEST_OBJECT, toolTip="The object that clicks are about: its label value.")
+        self._object.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._object.valueChanged.connect(self._object_chosen)
+        self._next = _button("Next object", NEXT_OBJECT)
+        self._next.clicked.connect(lambda: self.controller.next_object())
+        self._listen = QCheckBox("Click adds", checked=True, toolTip="Clicks on the image say where an object is. Drags move the view as ever.")
+        self._listen.toggled.connect(self._listen_toggled)
+        self._inside = _radio("inside", "Left click: the object is here. Right click says the opposite.")
+        self._outside = _radio("outside", SWITCH_SIDE)
+        self._inside.clicked.connect(lambda: self.controller.choose_side(True))
+        self._outside.clicked.connect(lambda: self.controller.choose_side(False))
+
+    def _make_run_row(self) -> None:
+        self._direction = _combo("Which way objects are followed.")
+        for direction, text in _DIRECTIONS.items():
+            self._direction.addItem(text, direction)
+        self._propagate = _button("Propagate", PROPAGATE)
+        self._propagate.clicked.connect(lambda: self.controller.propagate(self._direction.currentData()))
+        self._cancel = _button("Cancel", CANCEL)
+        self._cancel.clicked.connect(lambda: self.controller.cancel())
+        self._progress = QProgressBar(textVisible=True)
+        self._status = QLabel(wordWrap=True)
+        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._hint = QLabel(_hint(), wordWrap=True)
+        self._hint.setEnabled(False)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Image", self._image)
+        form.addRow("Model", _row(self._model, self._download))
+        form.addRow(self._plan)
+        form.addRow("Object", _row(self._swatch, self._object, self._next))
+        form.addRow(self._listen, _row(self._inside, self._outside))
+        form.addRow("Direction", self._direction)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(_row(self._propagate, self._cancel))
+        layout.addWidget(self._progress)
+        layout.addWidget(self._status)
+        layout.addWidget(self._hint)
+        layout.addStretch()
+
+    # --- what the person chooses -----------------------------------------------------------------------------------
+
+    def _image_chosen(self, index: int) -> None:
+        self.controller.choose_image(self._image.itemData(index))
+
+    def _model_chosen(self, index: int) -> None:
+        self.controller.choose_model(self._model.itemData(index))
+
+    def _object_chosen(self, object_id: int) -> None:
+        self.controller.choose_object(object_id)
+
+    def _listen_toggled(self, is_on: bool) -> None:
+        self.controller.is_listening = is_on
+
+    # --- what is shown ---------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        self._show_images()
+        self._show_models()
+        controller = self.controller
+        workplace, is_busy = controller.workplace, controller.is_busy
+        self._plan.setText(controller.describe())
+        with QSignalBlocker(self._object):
+            self._object.setValue(controller.current_object)
+        self._inside.setChecked(controller.is_inside)
+        self._outside.setChecked(not controller.is_inside)
+        self._show_swatch()
+        has_frames = workplace is not None and workplace.stack.frame_axis is not None
+        self._propagate.setEnabled(has_frames and not is_busy)
+        self._direction.setEnabled(has_frames)
+        self._cancel.setEnabled(is_busy)
+        self._progress.setVisible(is_busy)
+        if not is_busy:
+            self._progress.reset()
+
+    def _show_images(self) -> None:
+        images = self.controller.images
+        with QSignalBlocker(self._image):
+            self._image.clear()
+            for layer in images:
+                self._image.addItem(layer.name, layer)
+            self._image.setCurrentIndex(images.index(self.controller.image) if self.controller.image in images else -1)
+
+    def _show_models(self) -> None:
+        texts = [describe_model(name) for name in MODEL_NAMES]
+        with QSignalBlocker(self._model):
+            if texts != [self._model.itemText(index) for index in range(self._model.count())]:
+                self._model.clear()
+                for name, text in zip(MODEL_NAMES, texts, strict=True):
+                    self._model.addItem(text, name)
+            self._model.setCurrentIndex(MODEL_NAMES.index(self.controller.model))
+        self._download.setVisible(not self.controller.is_model_here)
+
+    def _show_swatch(self) -> None:
+        workplace = self.controller.workplace
+        color = workplace.label_color() if workplace is not None else None
+        pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
+        pixmap.fill(QColor.fromRgbF(*map(float, color)) if color is not None else QColor(0, 0, 0, 0))
+        self._swatch.setPixmap(pixmap)
+
+    def _show_progress(self, done: int, total: int) -> None:
+        self._progress.setMaximum(total)
+        self._progress.setValue(done)
+
+    def _show_status(self, text: str) -> None:
+        self._status.setText(text)
+
+    # --- its life in the window ------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Let go of the viewer when the dock is closed; napari sends no other word of it."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.tear_down()
+        return bool(super().event(event))
+
+    def tear_down(self) -> None:
+        """Stop computing and let go of the viewer. All layers stay."""
+        if not self._is_torn_down:
+            self._is_torn_down = True
+            self.controller.changed.disconnect(self._show)
+            self.controller.progressed.disconnect(self._show_progress)
+            self.controller.said.disconnect(self._show_status)
+            self.controller.close()
+
+
+def _hint() -> str:
+    keys = " · ".join(f"<b>{_shown(key)}</b> {text}" for key, text in zip(KEYS, _HINTS, strict=True))
+    return f"<b>Click</b> inside · <b>right click</b> outside · {keys}"
+
+
+_HINTS = ("next object", "switch inside/outside", "take back a click", "propagate", "stop")
+
+
+def _shown(key: Key) -> str:
+    return {"Escape": "Esc"}.get(key.name, key.name)
+
+
+def _combo(tool_tip: str) -> QComboBox:
+    combo = QComboBox(toolTip=tool_tip)
+    # long names do not make the dock wide
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    # the canvas keeps the focus, and with it the keys
+    combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return combo
+
+
+def _button(text: str, does: Key | str) -> QPushButton:
+    if isinstance(does, Key):
+        button = QPushButton(f"{text} ({_shown(does)})", toolTip=f"{does.says[:1].upper()}{does.says[1:]}. Key: {_shown(does)}.")
+    else:
+        button = QPushButton(text, toolTip=does)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def _radio(text: str, does: Key | str) -> QRadioButton:
+    tool_tip = f"{does.says[:1].upper()}{does.says[1:]}. Key: {_shown(does)}." if isinstance(does, Key) else does
+    radio = QRadioButton(text, toolTip=tool_tip)
+    radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return radio
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row
+
+

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from napari_sam2.model.attention import RoPEAttention
+from napari_sam2.model.position_encoding import (
+    PositionEmbeddingRandom,
+    PositionEmbeddingSine,
+    apply_rotary,
+    compute_axial_rotary,
+    get_1d_sine_pe,
+)
+
+HEIGHT, WIDTH, DIM = 3, 5, 8
+
+
+def test_rotation_is_complex_multiplication_by_column_and_row() -> None:
+    x = torch.randn(2, HEIGHT * WIDTH, DIM, generator=torch.Generator().manual_seed(0))
+    found = apply_rotary(x, *compute_axial_rotary(DIM, HEIGHT, WIDTH))
+    rates = [10000.0 ** -(4 * i / DIM) for i in range(DIM // 4)]
+    for cell in range(HEIGHT * WIDTH):
+        row, column = divmod(cell, WIDTH)
+        angles = [column * rate for rate in rates] + [row * rate for rate in rates]
+        for pair, angle in enumerate(angles):
+            for batch in range(2):
+                before = complex(*x[batch, cell, 2 * pair : 2 * pair + 2].tolist())
+                after = before * complex(math.cos(angle), math.sin(angle))
+                assert found[batch, cell, 2 * pair].item() == pytest.approx(after.real, abs=1e-5)
+                assert found[batch, cell, 2 * pair + 1].item() == pytest.approx(after.imag, abs=1e-5)
+
+
+def test_rotation_keeps_the_product_of_two_cells_that_move_together() -> None:
+    """What attention sees is the offset between two cells, on a map that is not square too."""
+    cos, sin = compute_axial_rotary(DIM, HEIGHT, WIDTH)
+    q, k = torch.randn(2, 1, DIM, generator=torch.Generator().manual_seed(1))
+
+    def product(cell_q: int, cell_k: int) -> float:
+        rotated = [apply_rotary(x, cos[cell : cell + 1], sin[cell : cell + 1]) for x, cell in ((q, cell_q), (k, cell_k))]
+        return float((rotated[0] * rotated[1]).sum())
+
+    # One row down and two columns to the right, from two places.
+    assert product(0, WIDTH + 2) == pytest.approx(product(WIDTH + 1, 2 * WIDTH + 3), abs=1e-5)
+
+
+def attention(**arguments: object) -> RoPEAttention:
+    torch.manual_seed(0)
+    return RoPEAttention(DIM, 1, kv_in_dim=4, **arguments).eval()
+
+
+def test_a_map_that_is_not_square_needs_its_size() -> None:
+    q, k = torch.randn(1, 15, DIM), torch.randn(1, 15, 4)
+    with pytest.raises(ValueError, match="give feat_size"):
+        attention()(q, k, k)
+    with pytest.raises(ValueError, match="15 positions are not a map of 4 x 4"):
+        attention()(q, k, k, feat_size=(4, 4))
+    tall, wide = attention()(q, k, k, feat_size=(5, 3)), attention()(q, k, k, feat_size=(3, 5))
+    assert not torch.allclose(tall, wide, atol=1e-4)
+    assert torch.equal(attention(feat_sizes=(3, 5))(q, k, k), wide)
+
+
+def test_keys_must_be_whole_maps() -> None:
+    q, k = torch.randn(1, 16, DIM), torch.randn(1, 37, 4)
+    layer = attention(rope_k_repeat=True)
+    with pytest.raises(ValueError, match="37 keys are not whole maps of 4 x 4"):
+        layer(q, k, k)
+    assert layer(q, k, k, num_k_exclude_rope=5).shape == (1, 16, DIM)
+    assert layer(q, k[:, :5], k[:, :5], num_k_exclude_rope=5).shape == (1, 16, DIM)
+    with pytest.raises(ValueError, match="not whole maps"):
+        attention(rope_k_repeat=False)(q, k[:, :32], k[:, :32])
+
+
+def test_pointers_have_no_place_in_the_image() -> None:
+    """Swapping two keys that are excluded from the rotation changes nothing; swapping two that are in the map does."""
+    q, k = torch.randn(1, 16, DIM), torch.randn(1, 18, 4)
+    layer = attention(rope_k_repeat=True)
+
+    def with_swapped(a: int, b: int) -> torch.Tensor:
+        order = list(range(18))
+        order[a], order[b] = b, a
+        return layer(q, k[:, order], k[:, order], num_k_exclude_rope=2)
+
+    assert torch.allclose(with_swapped(16, 17), with_swapped(0, 0), atol=1e-6)
+    assert not torch.allclose(with_swapped(3, 9), with_swapped(0, 0), atol=1e-6)
+
+
+def test_sine_code_is_rows_first_and_ends_at_a_full_turn() -> None:
+    code = PositionEmbeddingSine(8)(torch.zeros(1, 1, HEIGHT, WIDTH))[0]
+    assert code.shape == (8, HEIGHT, WIDTH)
+    rows, columns = code[:4], code[4:]
+    assert torch.equal(rows[:, :, 0], rows[:, :, 1])
+    assert torch.equal(columns[:, 0], columns[:, 1])
+    assert rows[0, :, 0].tolist() == pytest.approx([math.sin(2 * math.pi * (i + 1) / HEIGHT) for i in range(HEIGHT)], abs=1e-5)
+    assert columns[1, 0].tolist() == pytest.approx([math.cos(2 * math.pi * (i + 1) / WIDTH) for i in range(WIDTH)], abs=1e-5)
+
+
+def test_sine_code_takes_no_memory_per_object() -> None:
+    code = PositionEmbeddingSine(8)(torch.zeros(7, 1, HEIGHT, WIDTH))
+    assert code.untyped_storage().nbytes() == 8 * HEIGHT * WIDTH * 4
+
+
+def test_random_code_of_a_map_equals_that_of_its_pixel_centres() -> None:
+    embedding = PositionEmbeddingRandom(4)
+    code = embedding((HEIGHT, WIDTH))
+    centres = torch.tensor([[[column + 0.5, row + 0.5] for row in range(HEIGHT) for column in range(WIDTH)]])
+    at_centres = embedding.forward_with_coords(centres, (HEIGHT, WIDTH))
+    assert torch.allclose(code.flatten(1).T, at_centres[0], atol=1e-6)
+
+
+def test_coordinates_keep_their_precision_under_autocast() -> None:
+    embedding = PositionEmbeddingRandom(4)
+    coords = torch.tensor([[[100.0, 900.0], [101.0, 900.0]]])
+    exact = embedding.forward_with_coords(coords, (1024, 1024))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = embedding.forward_with_coords(coords, (1024, 1024))
+    assert torch.equal(found, exact)
+
+
+def test_time_code_has_sines_then_cosines_with_paired_frequencies() -> None:
+    code = get_1d_sine_pe(torch.tensor([0.0, 0.5]), 8)
+    assert code[0].tolist() == [0.0] * 4 + [1.0] * 4
+    expected = [math.sin(0.5 / 10000 ** (2 * (i // 2) / 4)) for i in range(4)]
+    assert code[1, :4].tolist() == pytest.approx(expected, abs=1e-6)

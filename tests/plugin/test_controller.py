@@ -1,0 +1,481 @@
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Points
+
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.layers import SPATIAL
+from napari_sam2.plugin.models import MODEL_NAMES
+
+SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
+LAYER = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25), "translate": (3, 2, 1)}
+
+
+@pytest.fixture
+def viewer(blobs):
+    viewer = ViewerModel()
+    viewer.add_image(blobs, name="movie", **LAYER)
+    viewer.dims.set_point(0, viewer.layers[0].data_to_world((0, 0, 0))[0])
+    return viewer
+
+
+@pytest.fixture
+def controller(viewer, opener):
+    return Controller(viewer, open_session=opener)
+
+
+def click(controller, position, is_inside=None):
+    controller.click(controller.image.data_to_world(position), is_inside)
+
+
+def labels(controller):
+    return controller.workplace.result.data
+
+
+def expected(blobs, **objects):
+    """Labels in which object_1=frames means that the left blob is object 1 on those frames; object_2 stands for the right one."""
+    plane = np.zeros(blobs.shape, np.uint16)
+    for name, frames in objects.items():
+        for frame in frames:
+            half = np.s_[:, :25] if name == "object_1" else np.s_[:, 25:]
+            plane[frame][half][blobs[frame][half] > 0] = int(name[-1])
+    return plane
+
+
+# --- clicks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_click_is_a_mask_on_its_frame_at_once(controller, blobs):
+    click(controller, (1, 10, 10))
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[1]))
+    assert labels(controller).dtype == np.uint16
+
+
+def test_layers_come_with_the_first_click_and_lie_on_the_image(viewer, controller):
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+    click(controller, SQUARE)
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
+    for layer in viewer.layers[1:]:
+        for name in SPATIAL:
+            assert np.all(np.asarray(getattr(layer, name)) == np.asarray(getattr(viewer.layers[0], name))), name
+    assert viewer.layers.selection.active == viewer.layers["movie"]
+
+
+def test_layers_follow_the_image_when_it_is_calibrated(viewer, controller):
+    click(controller, SQUARE)
+    viewer.layers["movie"].scale = (1, 7, 7)
+    viewer.layers["movie"].units = ("s", "nm", "nm")
+    assert tuple(viewer.layers["movie – objects"].scale) == tuple(viewer.layers["movie – clicks"].scale) == (1, 7, 7)
+    assert viewer.layers["movie – objects"].units == viewer.layers["movie"].units
+
+
+def test_clicks_are_points_with_object_and_side(controller):
+    click(controller, SQUARE)
+    click(controller, (0, 2, 2), is_inside=False)
+    controller.next_object()
+    click(controller, MOVING)
+    points = controller.workplace.clicks
+    np.testing.assert_allclose(points.data, [SQUARE, (0, 2, 2), MOVING], atol=1e-9)
+    assert points.features["object"].tolist() == [1, 1, 2]
+    assert points.features["side"].tolist() == ["inside", "outside", "inside"]
+    assert [str(symbol) for symbol in points.symbol] == ["disc", "x", "disc"]
+    np.testing.assert_array_equal(points.face_color[0], points.face_color[2])
+    assert (points.face_color[0] != points.face_color[1]).any()
+
+
+def test_a_click_outside_takes_a_blob_away(controller, blobs):
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    assert (labels(controller)[0] > 0).sum() == (blobs[0] > 0).sum()
+    controller.switch_side()
+    click(controller, MOVING)
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_next_object(controller, blobs):
+    said = []
+    controller.said.connect(said.append, check_nargs=False)
+    click(controller, SQUARE)
+    controller.next_object()
+    assert controller.current_object == 2
+    assert controller.workplace.result.selected_label == 2
+    controller.next_object()
+    assert controller.current_object == 2, "an object without a click is the next one"
+    assert said[-1] == "Object 2 has no click yet: click on it."
+    click(controller, MOVING)
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
+    controller.choose_object(1)
+    controller.next_object()
+    assert controller.current_object == 3
+
+
+def test_a_next_object_starts_with_clicks_inside(controller):
+    click(controller, SQUARE)
+    controller.switch_side()
+    controller.next_object()
+    assert controller.is_inside
+
+
+def test_take_back(controller, blobs, opener):
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    controller.take_back()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    controller.take_back()
+    assert not labels(controller).any()
+    assert len(opener.opened) == 1
+    controller.take_back()
+
+
+def test_points_of_napari_are_clicks_too(controller, blobs):
+    click(controller, SQUARE)
+    controller.next_object()
+    points = controller.workplace.clicks
+    points.add([(1, 10, 10), (1, 27, 35)])
+    assert controller.workplace.object_ids == [1, 2]
+    assert set(np.unique(labels(controller)[1])) == {0, 2}
+    points.selected_data = {1, 2}
+    points.remove_selected()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_moving_a_point_moves_what_it_says(controller, blobs):
+    click(controller, SQUARE)
+    controller.workplace.clicks.data = np.array([MOVING])
+    np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
+
+
+def test_another_object_in_the_table_of_features(controller, blobs):
+    click(controller, MOVING)
+    points = controller.workplace.clicks
+    points.features = {"object": [2], "side": ["inside"]}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_2=[0]))
+
+
+def test_no_rgb_no_time(opener):
+    viewer = ViewerModel()
+    picture = np.zeros((40, 50, 3), np.uint8)
+    viewer.add_image(picture, rgb=True)
+    controller = Controller(viewer, open_session=opener)
+    assert controller.describe() == "50 × 40 px in colour → click on an object"
+    controller.propagate()
+    assert opener.opened == []
+
+
+def test_2d(opener, blobs):
+    viewer = ViewerModel()
+    viewer.add_image(blobs[0])
+    controller = Controller(viewer, open_session=opener)
+    click(controller, SQUARE[1:])
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0])[0])
+
+
+def test_axes_of_length_one(opener, blobs):
+    viewer = ViewerModel()
+    viewer.add_image(blobs[:, None])
+    controller = Controller(viewer, open_session=opener)
+    click(controller, (1, 0, 10, 10))
+    assert labels(controller).shape == (3, 1, 40, 50)
+    np.testing.assert_array_equal(labels(controller)[:, 0], expected(blobs, object_1=[1]))
+
+
+# --- propagation ---------------------------------------------------------------------------------------------------
+
+
+def test_propagation_streams_every_object_both_ways(controller, blobs):
+    click(controller, (1, 10, 10))
+    controller.next_object()
+    click(controller, (1, 26, 35))
+    seen = []
+    controller.progressed.connect(lambda done, total: seen.append((done, total, labels(controller).any((1, 2)).tolist())))
+    controller.propagate()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
+    assert seen == [(1, 2, [True, True, False]), (2, 2, [True, True, True])]
+    assert not controller.is_busy
+
+
+@pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
+def test_direction(controller, blobs, direction, frames):
+    click(controller, (1, 10, 10))
+    controller.propagate(direction)
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=frames))
+
+
+def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, blobs):
+    click(controller, SQUARE)
+    said = []
+    controller.said.connect(said.append, check_nargs=False)
+    controller.progressed.connect(lambda done, total: controller.cancel())
+    controller.propagate()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
+    assert said[-1] == "Stopped. What is done is kept."
+    assert not controller.is_busy
+    controller.propagate()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1, 2]))
+
+
+def test_a_click_during_propagation_is_answered_between_two_frames(controller, blobs):
+    click(controller, SQUARE)
+    at_click = []
+
+    def interrupt(done, total):
+        if not at_click:
+            at_click.append(done)
+            controller.next_object()
+            click(controller, MOVING)
+
+    said = []
+    controller.progressed.connect(interrupt)
+    controller.said.connect(said.append, check_nargs=False)
+    controller.propagate()
+    assert at_click == [1]
+    order = [text.split(":")[0] for text in said if text.startswith(("Frame", "Object 2: 96"))]
+    assert order == ["Frame 1", "Object 2", "Frame 1", "Frame 2"], "and goes on after it, with the new object"
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
+
+
+def test_cancel_during_propagation_keeps_a_click_made_at_the_same_time(controller, blobs):
+    click(controller, SQUARE)
+
+    def interrupt(done, total):
+        controller.next_object()
+        click(controller, MOVING)
+        controller.cancel()
+
+    controller.progressed.connect(interrupt)
+    controller.propagate()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1], object_2=[0]))
+
+
+def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
+    click(controller, SQUARE)
+    viewer.dims.set_point(0, controller.image.data_to_world((2, 0, 0))[0])
+    result = controller.workplace.result
+    world = controller.image.data_to_world((2, 10, 10))
+    assert result.get_value(world, world=True) == 0
+    controller.propagate()
+    assert result.get_value(world, world=True) == 1
+
+
+# --- bad input: one clear sentence, and nothing is lost ----------------------------------------------------------------
+
+
+def one_warning(notices):
+    assert [severity for severity, _ in notices()] == ["warning"]
+    message = notices()[0][1]
+    assert message[0].isupper()
+    assert message.endswith(".")
+    return message
+
+
+def test_click_outside_the_image(controller, notices):
+    click(controller, (0, 10, 60))
+    assert "outside the image" in one_warning(notices)
+    assert controller.workplace.clicks is None
+
+
+def test_only_clicks_outside_the_object(controller, notices, blobs):
+    click(controller, MOVING, is_inside=False)
+    assert "only points outside" in one_warning(notices)
+    assert len(controller.workplace.clicks.data) == 1, "the click is kept"
+    click(controller, SQUARE)
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    assert len(notices()) == 1
+
+
+def test_a_refusal_is_told_once(controller, notices):
+    click(controller, MOVING, is_inside=False)
+    controller.choose_object(2)
+    click(controller, SQUARE)
+    assert len(notices()) == 1
+
+
+def test_3d_display(viewer, controller, notices):
+    viewer.dims.ndisplay = 3
+    click(controller, SQUARE)
+    assert "2-D view" in one_warning(notices)
+
+
+def test_a_point_that_is_outside(controller, notices):
+    click(controller, SQUARE)
+    controller.workplace.clicks.add((0, 10, 400))
+    assert "outside the image" in one_warning(notices)
+    click(controller, MOVING)
+    assert len(notices()) == 1
+
+
+def test_no_image(opener, notices):
+    controller = Controller(ViewerModel(), open_session=opener)
+    assert controller.describe() == "Open an image, or drop a file on the viewer."
+    controller.propagate()
+    assert "open an image first" in one_warning(notices)
+    controller.click((3, 3))
+    controller.next_object()
+    controller.take_back()
+
+
+def test_too_many_axes(opener, notices):
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((2, 3, 40, 50), np.uint8), name="hyperstack")
+    controller = Controller(viewer, open_session=opener)
+    assert "'hyperstack' has 2 axes beside rows and columns, 2 × 3" in controller.describe()
+    controller.click((0, 0, 3, 3))
+    assert one_warning(notices) == controller.describe()
+
+
+def test_nothing_to_propagate(controller, notices):
+    controller.propagate()
+    assert one_warning(notices) == "There is nothing to propagate: click on an object first."
+
+
+@pytest.mark.parametrize(
+    ("error", "severity", "part"),
+    [(ValueError("bad weights"), "warning", "Bad weights."), (RuntimeError("out of memory"), "error", "RuntimeError: out of memory.")],
+)
+def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, part):
+    def fail(order):
+        raise error
+
+    failing = type("Failing", (), {"load": opener.load, "__call__": lambda self, order: fail(order)})()
+    controller = Controller(viewer, open_session=failing)
+    click(controller, SQUARE)
+    ((told_severity, message),) = notices()
+    assert told_severity == severity
+    assert part in message
+    assert len(controller.workplace.clicks.data) == 1
+    controller.workplace.worker._open_session = opener
+    click(controller, (1, 10, 10))
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
+
+
+# --- models --------------------------------------------------------------------------------------------------------
+
+
+def test_the_model_is_loaded_before_the_first_click(controller, opener):
+    assert opener.loaded == ["micro"]
+    assert opener.opened == []
+
+
+def test_another_model_finds_everything_again(controller, opener, blobs, monkeypatch):
+    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: True)
+    click(controller, SQUARE)
+    controller.propagate()
+    controller.choose_model(MODEL_NAMES[1])
+    assert [session.model for session in opener.opened] == ["micro", MODEL_NAMES[1]]
+    assert opener.opened[1].objects[1].prompts.keys() == {0}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3))), "what was propagated is still shown"
+
+
+def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    click(controller, SQUARE)
+    controller.choose_model("sam2.1_hiera_t")
+    assert controller.describe() == "The weights of sam2.1_hiera_t are not on this machine: download 156 MB, or choose micro."
+    assert len(opener.opened) == 1
+    with pytest.raises(ValueError, match="there is no model"):
+        controller.choose_model("large")
+
+
+def test_download(controller, opener, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    click(controller, SQUARE)
+    controller.choose_model("sam2.1_hiera_t")
+    here, seen = [], []
+
+    def download(name, progress):
+        progress.total = 3_000_000
+        progress.reset()
+        for _ in range(30):
+            progress.update(100_000)
+        here.append(name)
+        progress.close()
+
+    monkeypatch.setattr("napari_sam2.plugin.models.download", download)
+    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: name in here)
+    controller.progressed.connect(lambda done, total: seen.append((done, total)))
+    controller.download_model()
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert opener.opened[-1].model == "sam2.1_hiera_t", "clicks are told to the model that came"
+
+    here.clear()
+    seen.clear()
+    controller.progressed.connect(lambda done, total: controller.cancel())
+    controller.download_model()
+    assert len(seen) == 1
+    assert here == []
+
+
+# --- layers come and go --------------------------------------------------------------------------------------------
+
+
+def test_the_first_image_to_come_is_chosen(blobs, opener):
+    viewer = ViewerModel()
+    controller = Controller(viewer, open_session=opener)
+    viewer.add_points([(1, 2)])
+    assert controller.image is None
+    image = viewer.add_image(blobs)
+    assert controller.image == image
+    viewer.add_image(blobs)
+    assert controller.image == image
+    viewer.layers.remove(image)
+    assert controller.image == viewer.layers[-1]
+
+
+def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
+    click(controller, SQUARE)
+    first = controller.image
+    controller.choose_image(viewer.add_image(blobs[:2], name="other"))
+    click(controller, (1, 27, 35))
+    assert labels(controller).shape == (2, 40, 50)
+    controller.choose_image(first)
+    controller.next_object()
+    click(controller, MOVING)
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
+
+
+def test_without_its_result_everything_is_found_again(viewer, controller, blobs):
+    click(controller, SQUARE)
+    viewer.layers.remove("movie – objects")
+    click(controller, (1, 10, 10))
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
+    assert controller.workplace.result in viewer.layers
+
+
+def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller, blobs):
+    click(controller, SQUARE)
+    result = viewer.layers["movie – objects"]
+    viewer.layers.remove("movie – clicks")
+    click(controller, MOVING)
+    np.testing.assert_array_equal(result.data, expected(blobs, object_1=[0]))
+    assert controller.workplace.result != result
+    np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
+
+
+def test_a_later_widget_goes_on(viewer, controller, opener, blobs):
+    click(controller, SQUARE)
+    controller.propagate()
+    controller.close()
+    later = Controller(viewer, open_session=opener)
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
+    later.next_object()
+    click(later, MOVING)
+    np.testing.assert_array_equal(labels(later), expected(blobs, object_1=range(3), object_2=[0]))
+
+
+def test_closing_leaves_nothing_behind(viewer, controller):
+    click(controller, SQUARE)
+    controller.close()
+    assert viewer.mouse_drag_callbacks == []
+    assert not viewer.keymap
+    viewer.layers["movie – clicks"].add((0, 24, 35))
+    viewer.layers.remove("movie")
+    assert viewer.layers["movie – objects"].data.max() == 1
+
+
+def test_points_of_others_are_left_alone(viewer, controller):
+    mine = viewer.add_points(np.array([SQUARE]), name="mine")
+    click(controller, SQUARE)
+    assert isinstance(mine, Points)
+    assert len(mine.data) == 1
+    mine.add(MOVING)
+    assert controller.workplace.object_ids == [1]
