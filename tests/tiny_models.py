@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from golden_files import fill_with_keyed_weights
-
 from napari_sam2.model.config import ConvTrunkConfig, HieraConfig, ModelConfig
 from napari_sam2.predictors.build import build_sam2_video_predictor
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor

@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
-from tiny_models import TINY, TINY_HIERA, tiny_predictor
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MICRO, MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
+from tiny_models import TINY, TINY_HIERA, tiny_predictor
 
 POINT = {"point_coords": torch.tensor([[[20.0, 30.0]]]), "point_labels": torch.tensor([[1]])}
 

@@ -94,7 +94,7 @@ def test_a_click_outside_takes_a_blob_away(controller, blobs):
 
 def test_next_object(controller, blobs):
     said = []
-    controller.said.connect(said.append, check_nargs=False)
+    controller.said.connect(lambda text: said.append(text))
     click(controller, SQUARE)
     controller.next_object()
     assert controller.current_object == 2
@@ -204,7 +204,7 @@ def test_direction(controller, blobs, direction, frames):
 def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, blobs):
     click(controller, SQUARE)
     said = []
-    controller.said.connect(said.append, check_nargs=False)
+    controller.said.connect(lambda text: said.append(text))
     controller.progressed.connect(lambda done, total: controller.cancel())
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
@@ -226,7 +226,7 @@ def test_a_click_during_propagation_is_answered_between_two_frames(controller, b
 
     said = []
     controller.progressed.connect(interrupt)
-    controller.said.connect(said.append, check_nargs=False)
+    controller.said.connect(lambda text: said.append(text))
     controller.propagate()
     assert at_click == [1]
     order = [text.split(":")[0] for text in said if text.startswith(("Frame", "Object 2: 96"))]
@@ -263,7 +263,7 @@ def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
 def one_warning(notices):
     assert [severity for severity, _ in notices()] == ["warning"]
     message = notices()[0][1]
-    assert message[0].isupper()
+    assert not message[0].islower()
     assert message.endswith(".")
     return message
 
@@ -465,8 +465,9 @@ def test_a_later_widget_goes_on(viewer, controller, opener, blobs):
 def test_closing_leaves_nothing_behind(viewer, controller):
     click(controller, SQUARE)
     controller.close()
-    assert viewer.mouse_drag_callbacks == []
-    assert not viewer.keymap
+    fresh = ViewerModel()
+    assert viewer.mouse_drag_callbacks == fresh.mouse_drag_callbacks
+    assert viewer.keymap.keys() == fresh.keymap.keys()
     viewer.layers["movie – clicks"].add((0, 24, 35))
     viewer.layers.remove("movie")
     assert viewer.layers["movie – objects"].data.max() == 1

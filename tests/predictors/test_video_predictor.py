@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_models import TINY_HIERA, tiny_predictor
 
 from napari_sam2.predictors.frames import JpegFolder, open_frames
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState
+from tiny_models import TINY_HIERA, tiny_predictor
 
 T, HEIGHT, WIDTH = 6, 40, 48
 

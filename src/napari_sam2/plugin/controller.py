@@ -308,8 +308,10 @@ class Controller:
         return self._job is not None and self._job.kind is _JobKind.PROPAGATE
 
     def _prompts_changed(self, workplace: Workplace) -> None:
-        if workplace.new_points_outside():
+        if workplace.has_new_outside:
             self._warn("A point is outside the image: it says nothing until it is moved or removed.")
+        if not workplace.is_dirty:
+            return
         if self._is_propagating and self._job is not None and self._job.workplace is workplace and not self._is_stopping:
             # a click is answered at once; then it goes on where it was
             self._to_propagate = self._to_propagate or (workplace, self._job.direction)

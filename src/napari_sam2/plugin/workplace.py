@@ -58,6 +58,7 @@ class Workplace:
         self._viewer = viewer
         self._on_prompts = on_prompts
         self._prompts: Prompts = {}
+        self.has_new_outside = False
         self._num_outside = 0
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
@@ -164,18 +165,16 @@ class Workplace:
 
     def _points_changed(self, event: Any = None) -> None:  # noqa: ARG002 - napari calls it with the event
         # events come before and after, and for points as for features: only what they say counts
-        prompts = read_prompts(self.clicks, self.stack)
-        if self.clicks is None or prompts == self._prompts:
+        if self.clicks is None:
             return
-        self._prompts = prompts
-        restyle(self.clicks)
-        self.is_dirty = True
-        self._on_prompts(self)
-
-    def new_points_outside(self) -> int:
-        """Count points outside the image that were not there when last asked."""
-        before, self._num_outside = self._num_outside, count_outside(self.clicks, self.stack) if self.clicks is not None else 0
-        return max(0, self._num_outside - before)
+        prompts, num_outside = read_prompts(self.clicks, self.stack), count_outside(self.clicks, self.stack)
+        self.has_new_outside, self._num_outside = num_outside > self._num_outside, num_outside
+        if prompts != self._prompts:
+            self._prompts = prompts
+            restyle(self.clicks)
+            self.is_dirty = True
+        if self.is_dirty or self.has_new_outside:
+            self._on_prompts(self)
 
     # --- the worker ------------------------------------------------------------------------------------------------
 

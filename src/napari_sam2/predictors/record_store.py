@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
 from typing import IO
@@ -48,6 +49,7 @@ class RecordBudget:
         """Put bytes into the file and return their place."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="napari-sam2-")  # noqa: SIM115 - lives as long as the budget
+            weakref.finalize(self, self._file.close)
         places = self._free.get(len(data))
         place = places.pop() if places else self._end
         self._end = max(self._end, place + len(data))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_sam2.predictors.mask_postprocessing import (
+    fill_holes_in_mask_scores,
+    label_image,
+    remove_holes_and_sprinkles,
+    resize_logits,
+)
+
+
+def logits(*rows: str) -> torch.Tensor:
+    """Draw a mask: # is inside, . outside."""
+    return torch.tensor([[[[2.0 if cell == "#" else -3.0 for cell in row] for row in rows]]])
+
+
+HOLES = logits(
+    "#######.",
+    "#.##..#.",
+    "##.#..#.",
+    "####.##.",
+    "#######.",
+)
+
+
+@pytest.mark.parametrize(("max_area", "filled"), [(0, 0), (1, 0), (2, 2), (4, 2), (5, 12), (8, 12)])
+def test_holes_are_counted_across_corners(max_area: int, filled: int) -> None:
+    """The two left holes touch at a corner and are one; the 2 x 2 hole has a pixel below it. The strip at the border has 5 too."""
+    found = fill_holes_in_mask_scores(HOLES, max_area)
+    changed = found != HOLES
+    assert int(changed.sum()) == filled
+    assert torch.all(found[changed] == 0.1)
+
+
+def test_masks_of_a_batch_do_not_touch_each_other() -> None:
+    stacked = torch.cat([logits("###", "#.#", "###"), logits("...", "...", "...")])
+    found = fill_holes_in_mask_scores(stacked, 1)
+    assert found[0, 0, 1, 1] == pytest.approx(0.1)
+    assert torch.equal(found[1], stacked[1])
+
+
+def test_holes_and_specks_are_both_judged_by_the_original() -> None:
+    """A speck inside a hole: the hole is larger than allowed without it, and stays."""
+    mask = logits("#####", "#...#", "#.#.#", "#...#", "#####")
+    cleaned = remove_holes_and_sprinkles(mask, 0.0, max_hole_area=7, max_sprinkle_area=1)
+    assert cleaned[0, 0, 2, 2] == -10
+    assert torch.equal(cleaned[0, 0, 1], mask[0, 0, 1])
+    filled = remove_holes_and_sprinkles(mask, 0.0, max_hole_area=8, max_sprinkle_area=0)
+    assert (filled[0, 0, 1:4, 1:4] > 0).all()
+    assert filled[0, 0, 1, 1] == 10
+
+
+def test_any_leading_shape_is_taken() -> None:
+    mask = HOLES.expand(2, 3, -1, -1).clone()
+    assert int((remove_holes_and_sprinkles(mask, 0.0, 2, 0) != mask).sum()) == 6 * 2
+
+
+@given(
+    planes=hnp.arrays(np.float32, st.tuples(st.integers(1, 7), st.just(4), st.just(5)), elements=st.integers(-3, 3).map(float)),
+    chunk=st.integers(1, 8),
+)
+def test_a_pixel_belongs_to_the_highest_logit_above_zero(planes: np.ndarray, chunk: int) -> None:
+    ids = [3 * i + 5 for i in range(len(planes))]
+    found = label_image(torch.from_numpy(planes), ids, (4, 5), chunk)
+    expected = np.where(planes.max(0) > 0, np.array(ids)[planes.argmax(0)], 0)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_labels_reach_to_the_end_of_the_type() -> None:
+    assert label_image(torch.ones(1, 2, 2), [65535], (3, 3)).tolist() == [[65535] * 3] * 3
+
+
+def test_resizing_to_the_same_size_changes_nothing() -> None:
+    mask = torch.randn(1, 1, 4, 6)
+    assert resize_logits(mask, (4, 6)) is mask
+    assert resize_logits(mask, (9, 7)).shape == (1, 1, 9, 7)

@@ -1,0 +1,94 @@
+"""The losses against a second implementation, written as the papers write them, one pixel after another."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.training.losses import MultiStepMultiMasksAndIous, StepPrediction, dice_loss, iou_loss, sigmoid_focal_loss
+
+WEIGHTS = {"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 2.0, "loss_class": 3.0}
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def focal_of(logit: float, target: float, alpha: float, gamma: float) -> float:
+    p = sigmoid(logit)
+    p_t = p if target else 1 - p
+    weight = 1.0 if alpha < 0 else (alpha if target else 1 - alpha)
+    return -weight * (1 - p_t) ** gamma * math.log(p_t)
+
+
+def dice_of(logits: np.ndarray, target: np.ndarray) -> float:
+    p = 1 / (1 + np.exp(-logits))
+    return 1 - (2 * (p * target).sum() + 1) / (p.sum() + target.sum() + 1)
+
+
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2), (-1, 0), (0.5, 1)])
+def test_focal_loss(alpha: float, gamma: float) -> None:
+    logits, targets = torch.tensor([-2.0, 0.5, 3.0, -1.0]), torch.tensor([0.0, 1.0, 1.0, 1.0])
+    expected = [focal_of(x, y, alpha, gamma) for x, y in zip(logits.tolist(), targets.tolist(), strict=True)]
+    assert sigmoid_focal_loss(logits, targets, alpha, gamma).tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_dice_loss() -> None:
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=(4, 5)), (rng.random((4, 5)) > 0.5).astype(float)
+    assert float(dice_loss(torch.tensor(logits), torch.tensor(target))) == pytest.approx(dice_of(logits, target))
+
+
+def test_iou_loss_compares_with_the_true_overlap() -> None:
+    logits = torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]]])
+    target = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
+    assert float(iou_loss(logits, target, torch.tensor([[0.9]]), use_l1_loss=True)) == pytest.approx(0.9 - 1 / 3)
+    assert float(iou_loss(logits, target, torch.tensor([[0.9]]))) == pytest.approx((0.9 - 1 / 3) ** 2)
+
+
+@pytest.mark.parametrize("supervise_all_iou", [True, False])
+def test_only_the_best_mask_is_told_how_to_be(supervise_all_iou: bool) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (2, 3, 4, 4))
+    ious, scores = rng.random((2, 3)), rng.normal(size=(2, 1))
+    target = np.zeros((1, 2, 4, 4), bool)
+    target[0, 0, :2] = True  # the second object is not on the frame
+    step = StepPrediction(*(torch.tensor(x, dtype=torch.float64) for x in (logits, ious, scores)))
+    loss = MultiStepMultiMasksAndIous(WEIGHTS, supervise_all_iou=supervise_all_iou, iou_use_l1_loss=True, pred_obj_scores=True)
+    found = loss([[step]], torch.tensor(target))
+
+    here = target[0, 0].astype(float)
+    focal = [np.mean([focal_of(x, y, 0.25, 2) for x, y in zip(mask.ravel(), here.ravel(), strict=True)]) for mask in logits[0]]
+    dice = [dice_of(mask, here) for mask in logits[0]]
+    best = int(np.argmin([20 * f + d for f, d in zip(focal, dice, strict=True)]))
+    true_iou = [((mask > 0) & (here > 0)).sum() / ((mask > 0) | (here > 0)).sum() for mask in logits[0]]
+    errors = np.abs(ious[0] - true_iou)
+    assert float(found["loss_mask"]) == pytest.approx(focal[best] / 2, rel=1e-5)
+    assert float(found["loss_dice"]) == pytest.approx(dice[best] / 2, rel=1e-5)
+    assert float(found["loss_iou"]) == pytest.approx((errors.mean() if supervise_all_iou else errors[best]) / 2, rel=1e-5)
+    presence = [focal_of(scores[0, 0], 1, -1, 0), focal_of(scores[1, 0], 0, -1, 0)]
+    assert float(found["loss_class"]) == pytest.approx(sum(presence) / 2, rel=1e-5)
+    total = sum(weight * float(found[name]) for name, weight in WEIGHTS.items())
+    assert float(found["core_loss"]) == pytest.approx(total, rel=1e-5)
+
+
+def test_frames_and_clicks_are_summed() -> None:
+    generator = torch.Generator().manual_seed(0)
+    steps = [StepPrediction(*(torch.randn(s, generator=generator) for s in ((2, 1, 4, 4), (2, 1), (2, 1)))) for _ in range(3)]
+    targets = torch.rand(2, 2, 8, 8, generator=generator) > 0.5
+    loss = MultiStepMultiMasksAndIous(WEIGHTS, pred_obj_scores=True)
+    together = loss([steps[:2], steps[2:]], targets)
+    parts = [loss([[step]], targets[t : t + 1]) for step, t in zip(steps, (0, 0, 1), strict=True)]
+    for name in WEIGHTS:
+        assert float(together[name]) == pytest.approx(sum(float(part[name]) for part in parts), rel=1e-5)
+
+
+def test_a_perfect_prediction_costs_nothing() -> None:
+    target = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    target[..., 2:6, 2:6] = True
+    step = StepPrediction(torch.where(target[0][:, None], 50.0, -50.0), torch.ones(1, 1), torch.full((1, 1), 50.0))
+    found = MultiStepMultiMasksAndIous(WEIGHTS, pred_obj_scores=True)([[step]], target)
+    assert float(found["core_loss"]) == pytest.approx(0, abs=1e-6)
