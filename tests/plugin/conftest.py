@@ -49,7 +49,7 @@ class BlobResult:
 
 
 class BlobSession:
-    """A double with meaning: the public methods of Session that the plugin uses. An object is all of a frame's blobs with a click inside and none outside."""
+    """A double with meaning: an object is all of a frame's blobs with a click inside and none outside."""
 
     def __init__(self, image, axes, labels, model="micro"):
         self.image = np.asarray(image) if image.ndim == 3 else np.asarray(image)[None]
@@ -87,7 +87,9 @@ class BlobSession:
         prompted = [min(item.prompts) for item in self.objects.values() if item.prompts]
         if not prompted:
             return []
-        todo = [frame for frame in range(len(self)) if any(frame not in item.masks for item in self.objects.values() if item.prompts)]
+        todo = [
+            frame for frame in range(len(self)) if any(frame not in item.masks for item in self.objects.values() if item.prompts)
+        ]
         return [frame for frame in todo if direction == "both" or (frame > min(prompted)) == (direction == "forward")]
 
     def propagate(self, direction="both"):

@@ -330,7 +330,10 @@ def test_nothing_to_propagate(controller, notices):
 
 @pytest.mark.parametrize(
     ("error", "severity", "part"),
-    [(ValueError("bad weights"), "warning", "Bad weights."), (RuntimeError("out of memory"), "error", "RuntimeError: out of memory.")],
+    [
+        (ValueError("bad weights"), "warning", "Bad weights."),
+        (RuntimeError("out of memory"), "error", "RuntimeError: out of memory."),
+    ],
 )
 def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, part):
     def fail(order):

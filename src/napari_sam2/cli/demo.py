@@ -13,6 +13,7 @@ from napari_sam2.cli.arguments import add_model_arguments
 from napari_sam2.cli.segment import follow
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.session.export import write_labels
+from napari_sam2.session.files import check_writable
 from napari_sam2.session.measure import measure, write_table
 from napari_sam2.session.pictures import outlined_frames, write_movie, write_strip
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
@@ -28,16 +29,19 @@ def add_parser(commands: Any) -> None:
         help="follow the nuclei of a bundled time-lapse",
         description=f"Follow the nuclei of a bundled time-lapse from one click each. {FLUO_MITOCHECK.credit}",
     )
-    parser.add_argument("--output", type=Path, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)"
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    args.output.mkdir(parents=True, exist_ok=True)
     entries = read_prompts(FLUO_MITOCHECK.prompts)
     session = Session(FLUO_MITOCHECK.image, model=args.model, device=args.device, precision=args.precision)
+    args.output.mkdir(parents=True, exist_ok=True)
+    check_writable(args.output / "labels.tif")
     print(f"{FLUO_MITOCHECK.title}: {len(session.stack)} frames, one click on each of {len(entries)} nuclei, model {args.model}")
     started = time.monotonic()
     add_prompts(session, entries)

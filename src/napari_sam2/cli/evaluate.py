@@ -23,7 +23,9 @@ def add_parser(commands: Any) -> None:
         description="Prompt each object of a labelled stack once, follow it, and print the IoU with its true mask.",
     )
     parser.add_argument("dataset", nargs="+", type=Path, help="folder with image.tif, masks.tif and, for stacks, objects.csv")
-    parser.add_argument("--kind", choices=("point", "box", "mask"), default="point", help="how objects are prompted (default: point)")
+    parser.add_argument(
+        "--kind", choices=("point", "box", "mask"), default="point", help="how objects are prompted (default: point)"
+    )
     parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
     parser.add_argument("--json", action="store_true", help="print every object's scores as JSON")
     add_model_arguments(parser)

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_model_arguments
 from napari_sam2.session.export import write_labels
+from napari_sam2.session.files import check_writable
 from napari_sam2.session.measure import measure, write_table
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
@@ -36,12 +37,10 @@ def run(args: argparse.Namespace) -> None:
     if args.output.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"labels are written as TIFF: give --output a name that ends in .tif, not {args.output.name}")
     for path in (args.output, args.table):
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"there is no folder {path.parent} to write {path.name} to")
+        if path is not None:
+            check_writable(path)
     entries = read_prompts(args.prompts)
-    session = Session(
-        args.image, args.axes, model=args.model, channel=args.channel, device=args.device, precision=args.precision
-    )
+    session = Session(args.image, args.axes, model=args.model, channel=args.channel, device=args.device, precision=args.precision)
     add_prompts(session, entries)
     follow(session, args.direction)
     write_labels(args.output, session.labels, session.stack.axes)

@@ -39,7 +39,9 @@ def run(args: argparse.Namespace) -> None:
         raise FileNotFoundError(f"there is no folder {missing[0]}")
     stacks = read_stacks(args.data)
     device = resolve_device(args.device)
-    trainer = Trainer(MICRO, MICRO_RECIPE, args.folder, stacks, str(device), num_workers=args.workers, autocast=device.type == "cuda")
+    trainer = Trainer(
+        MICRO, MICRO_RECIPE, args.folder, stacks, str(device), num_workers=args.workers, autocast=device.type == "cuda"
+    )
     print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
     with tqdm(total=trainer.steps_left, unit="step") as bar:
         for progress in trainer.run(60 * args.minutes):

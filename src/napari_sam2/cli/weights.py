@@ -13,7 +13,9 @@ from napari_sam2.weights.registry import EMBEDDED, RELEASED
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("weights", help="list and download released models", description="List and download released models.")
+    parser = commands.add_parser(
+        "weights", help="list and download released models", description="List and download released models."
+    )
     actions = parser.add_subparsers(dest="action", metavar="action")
     listing = actions.add_parser("list", help="list models (default)")
     listing.set_defaults(run=list_weights)

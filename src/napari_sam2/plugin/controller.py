@@ -335,7 +335,8 @@ class Controller:
         """Let the key stop the work whatever layer is selected: some layers have a use for it themselves."""
         for unbind in self._unbind_cancel:
             unbind()
-        self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in map(unwrapped, self._viewer.layers)] if is_taken else []
+        layers = map(unwrapped, self._viewer.layers) if is_taken else ()
+        self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
     def _next_job(self) -> _Job | None:
         if self._to_download is not None:

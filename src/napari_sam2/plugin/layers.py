@@ -1,4 +1,4 @@
-"""Image layers as stacks, and positions in the viewer as pixels of a frame. T frames · H, W height and width · D axes of the layer."""
+"""Image layers as stacks, and positions in the viewer as pixels of a frame. D axes of the layer, without colour."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ class ImageStack:
             raise ValueError(f"'{layer.name}' has the shape {shape}: an image needs rows and columns.")
         long_axes = [axis for axis, side in enumerate(shape[:-2]) if side > 1]
         if len(long_axes) > 1:
+            sides = " × ".join(str(shape[axis]) for axis in long_axes)
             raise ValueError(
-                f"'{layer.name}' has {len(long_axes)} axes beside rows and columns, {' × '.join(str(shape[axis]) for axis in long_axes)}: "
+                f"'{layer.name}' has {len(long_axes)} axes beside rows and columns, {sides}: "
                 "choose an image with one. Right-click it in the layer list and split the stack, to get one channel or one volume."
             )
         colour = "C" if layer.rgb else ""
@@ -72,7 +73,9 @@ class ImageStack:
         (axis,) = long_axes
         label = str(layer.axis_labels[axis])
         letter = _AXIS_LETTERS.get(label.lower())
-        return cls(shape, axis, (letter or "T") + "YX" + colour, letter or (f"axis {axis}" if label.lstrip("-").isdigit() else label))
+        # napari calls an axis that nobody named by a negative number
+        name = f"axis {axis}" if label.lstrip("-").isdigit() else label
+        return cls(shape, axis, (letter or "T") + "YX" + colour, letter or name)
 
     @property
     def num_frames(self) -> int:
@@ -85,7 +88,7 @@ class ImageStack:
         return self.shape[-2], self.shape[-1]
 
     def without_short_axes(self, array: Any) -> Any:
-        """Drop axes of length 1 beside rows and columns; a NumPy array comes back as a view, others untouched where there is nothing to drop."""
+        """Drop axes of length 1 beside rows and columns. Of a NumPy array it is a view."""
         index = tuple(slice(None) if axis == self.frame_axis else 0 for axis in range(len(self.shape) - 2))
         return array if all(isinstance(step, slice) for step in index) else array[index]
 

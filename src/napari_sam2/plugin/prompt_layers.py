@@ -56,6 +56,11 @@ def new_prompt_layer(image: Any, stack: ImageStack) -> Points:
     )
 
 
+def is_prompt_layer_of(layer: Any, image: Any) -> bool:
+    """Tell whether a layer holds clicks on an image, made by an earlier widget."""
+    return isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == image.unique_id and layer.ndim == image.ndim
+
+
 def set_next(layer: Points, object_id: int, is_inside: bool) -> None:
     """Say what the next point means, also one that napari's own tool adds."""
     # not current_properties: that would rewrite the selected points, and the latest one is always selected

@@ -42,7 +42,7 @@ class DirectRunner:
         error: BaseException | None = None
         try:
             task(report)
-        except Exception as raised:  # noqa: BLE001 - handed to the controller, which tells the person
+        except Exception as raised:  # handed to the controller, which tells the person
             error = raised
         on_end(error)
 

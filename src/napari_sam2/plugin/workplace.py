@@ -15,6 +15,7 @@ from napari_sam2.plugin.prompt_layers import (
     Prompts,
     add_click,
     count_outside,
+    is_prompt_layer_of,
     new_prompt_layer,
     read_prompts,
     remove_last,
@@ -69,7 +70,7 @@ class Workplace:
     def _adopt(self) -> None:
         """Go on with the layers of an earlier widget."""
         for layer in map(unwrapped, self._viewer.layers):
-            if isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == self.image.unique_id and layer.ndim == self.image.ndim:
+            if is_prompt_layer_of(layer, self.image):
                 self._use_clicks(layer)
             elif is_result_of(layer, self.image, self.stack):
                 self._use_result(layer)

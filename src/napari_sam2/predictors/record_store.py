@@ -37,9 +37,9 @@ class RecordBudget:
         self._held[store, frame] = _num_bytes(record)
         self.held_bytes += self._held[store, frame]
         while self.held_bytes > self.budget_bytes and len(self._held) > 1:
-            (old_store, old_frame), size = self._held.popitem(last=False)
-            self.held_bytes -= size
+            old_store, old_frame = next(iter(self._held))
             old_store.spill(old_frame)
+            self.release(old_store, old_frame)
 
     def release(self, store: RecordStore, frame: int) -> None:
         """Count a record no longer."""
@@ -58,10 +58,9 @@ class RecordBudget:
         return place
 
     def read(self, place: int, size: int) -> bytes:
-        """Take bytes out of the file; their place may be used again."""
+        """Read bytes of the file."""
         assert self._file is not None
         self._file.seek(place)
-        self._free.setdefault(size, []).append(place)
         return self._file.read(size)
 
     def discard(self, place: int, size: int) -> None:
@@ -95,8 +94,9 @@ class RecordStore(MutableMapping[int, FrameRecord]):
     def __getitem__(self, frame: int) -> FrameRecord:
         record = self._in_memory.get(frame)
         if record is None:
-            place, size, shell = self._on_disk.pop(frame)
+            place, size, shell = self._on_disk[frame]
             record = _from_bytes(self._budget.read(place, size), shell)
+            self._forget_on_disk(frame)
             self._in_memory[frame] = record
         self._budget.hold(self, frame, record)
         return record
@@ -115,9 +115,16 @@ class RecordStore(MutableMapping[int, FrameRecord]):
 
     def spill(self, frame: int) -> None:
         """Move a record to disk."""
-        record = self._in_memory.pop(frame)
+        record = self._in_memory[frame]
         data = b"".join(_raw(tensor) for tensor in _tensors(record))
+        # The record goes when it is written, not before: a disk may be full.
         self._on_disk[frame] = (self._budget.write(data), len(data), _shell(record))
+        del self._in_memory[frame]
+
+    def clear(self) -> None:
+        """Forget all records, without fetching those on disk."""
+        for frame in list(self):
+            del self[frame]
 
     def _forget_on_disk(self, frame: int) -> None:
         if frame in self._on_disk:

@@ -9,6 +9,7 @@ import numpy as np
 import tifffile
 
 from napari_sam2.session.files import atomic_path
+from napari_sam2.session.stack import as_planes
 
 
 def write_labels(path: Path, labels: Any, axes: str) -> None:
@@ -23,7 +24,7 @@ def write_labels(path: Path, labels: Any, axes: str) -> None:
     axes : str
         ``YX``, ``TYX`` or ``ZYX``, which the file tells.
     """
-    planes = labels[None] if labels.ndim == 2 else labels
+    planes = as_planes(labels)
     with atomic_path(path) as partial:
         tifffile.imwrite(
             partial,

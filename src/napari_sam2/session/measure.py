@@ -11,6 +11,7 @@ import numpy as np
 from skimage.measure import regionprops_table
 
 from napari_sam2.session.files import atomic_path
+from napari_sam2.session.stack import as_planes
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Measurement:
 
 def measure(labels: Any) -> list[Measurement]:
     """Measure a label image (H, W) or stack (T, H, W), one frame at a time; ordered by object, then frame."""
-    planes = labels[None] if labels.ndim == 2 else labels
+    planes = as_planes(labels)
     rows: list[Measurement] = []
     for frame in range(len(planes)):
         table = regionprops_table(np.asarray(planes[frame]), properties=("label", "area", "centroid"))

@@ -14,7 +14,7 @@ from skimage.segmentation import find_boundaries
 
 from napari_sam2.predictors.frames import map_intensity, sampled_range
 from napari_sam2.session.files import atomic_path
-from napari_sam2.session.stack import Stack
+from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 GOLDEN_RATIO = 0.618034
@@ -48,7 +48,7 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
         (zoom * H, zoom * W, 3), uint8.
     """
     low, high = sampled_range(stack.frames)
-    planes = labels[None] if labels.ndim == 2 else labels
+    planes = as_planes(labels)
     ids = sorted({int(i) for frame in range(len(planes)) for i in np.unique(planes[frame]) if i})
     palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
     for object_id, colour in object_colours(ids).items():
@@ -57,7 +57,8 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
     for frame in frames:
         grey = (255 * map_intensity(np.asarray(stack.frames[frame]), low, high)).astype(np.uint8)
         rgb = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
-        picture = np.asarray(Image.fromarray(rgb).resize((stack.width * zoom, stack.height * zoom), Image.Resampling.BICUBIC)).copy()
+        size = (stack.width * zoom, stack.height * zoom)
+        picture = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
         enlarged = np.asarray(planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
         border = find_boundaries(enlarged, mode="inner") & (enlarged > 0)
         picture[border] = palette[enlarged[border]]

@@ -79,6 +79,15 @@ def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
     return resized[0, 0] >= 0.5
 
 
+def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
+    """Read numbers, of whatever shape; None where there is anything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "uifb" else None
+
+
 def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
     """Check points (P, 2) and labels (P,), or None for all inside.
 
@@ -87,15 +96,16 @@ def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tupl
     ValueError
         If there is none, a number is not finite, a point is outside the frame, or a label is not 0 or 1.
     """
-    array = np.asarray(points, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
+    array = _numbers(points)
+    if array is None or array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
         raise ValueError(f"points must be (row, column) pairs, got {points!r}")
-    chosen = np.ones(len(array), int) if labels is None else np.asarray(labels)
-    if chosen.shape != (len(array),) or not np.isin(chosen, (0, 1)).all():
+    chosen = np.ones(len(array)) if labels is None else _numbers(labels)
+    if chosen is None or chosen.shape != (len(array),) or not np.isin(chosen, (0, 1)).all():
         raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {labels!r}")
     for row, col in array:
         if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= col < shape[1] - 0.5):
-            raise ValueError(f"the point (row {row:g}, column {col:g}) is outside the image of {shape[0]} rows and {shape[1]} columns")
+            place = f"(row {row:g}, column {col:g})"
+            raise ValueError(f"the point {place} is outside the image of {shape[0]} rows and {shape[1]} columns")
     return tuple((float(row), float(col)) for row, col in array), tuple(int(label) for label in chosen)
 
 
@@ -105,16 +115,16 @@ def check_box(box: Any, shape: tuple[int, int]) -> tuple[float, float, float, fl
     Raises
     ------
     ValueError
-        If it is not four finite numbers in order, or no part of it is inside the frame.
+        If it is not four finite numbers in order, or a part of it is outside the frame.
     """
-    values = np.asarray(box, dtype=np.float64).ravel()
-    if values.shape != (4,) or not np.isfinite(values).all():
+    values = _numbers(box)
+    if values is None or values.shape != (4,) or not np.isfinite(values).all():
         raise ValueError(f"a box must be row0, col0, row1, col1, got {box!r}")
     row0, col0, row1, col1 = (float(value) for value in values)
     if row1 <= row0 or col1 <= col0:
         raise ValueError(f"a box must have row0 < row1 and col0 < col1, got {box!r}")
     if row0 < 0 or col0 < 0 or row1 > shape[0] or col1 > shape[1]:
-        raise ValueError(f"the box {box!r} is outside the image of {shape[0]} rows and {shape[1]} columns")
+        raise ValueError(f"the box {box!r} is not inside the image of {shape[0]} rows and {shape[1]} columns")
     return row0, col0, row1, col1
 
 

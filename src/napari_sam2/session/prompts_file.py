@@ -66,8 +66,8 @@ def read_prompts(path: Path) -> list[PromptEntry]:
     if not path.exists():
         raise FileNotFoundError(f"there is no prompts file {path}")
     try:
-        content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     entries = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(entries, list):
@@ -78,28 +78,42 @@ def read_prompts(path: Path) -> list[PromptEntry]:
 
 
 def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
-    if not isinstance(entry, dict) or not isinstance(entry.get("object"), int) or not isinstance(entry.get("frame", 0), int):
-        raise ValueError(f"{where}: an object and a frame number are needed")
+    if not isinstance(entry, dict) or not _is_whole(entry.get("object")) or not _is_whole(entry.get("frame", 0)):
+        raise ValueError(f"{where}: an object and a frame number are needed, both whole numbers")
     unknown = set(entry) - KEYS
     if unknown:
         raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(KEYS))}")
+    entry = {key: value for key, value in entry.items() if value is not None}
     if not {"points", "box", "mask"} & set(entry):
         raise ValueError(f"{where}: points, a box or a mask is needed")
+    if {"box", "mask"} <= set(entry):
+        raise ValueError(f"{where}: a box or a mask, not both")
+    for key, owner in (("labels", "points"), ("mask_label", "mask")):
+        if key in entry and owner not in entry:
+            raise ValueError(f"{where}: {key} without {owner}")
     frame = entry.get("frame", 0)
     mask = None
     if "mask" in entry:
-        mask = _read_mask(folder / entry["mask"], frame, entry.get("mask_label"), where)
+        mask = _read_mask(folder, entry["mask"], frame, entry.get("mask_label"), where)
     return PromptEntry(entry["object"], frame, entry.get("points"), entry.get("labels"), entry.get("box"), mask)
 
 
-def _read_mask(path: Path, frame: int, label: int | None, where: str) -> npt.NDArray[np.bool_]:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _read_mask(folder: Path, name: Any, frame: int, label: Any, where: str) -> npt.NDArray[np.bool_]:
+    if not isinstance(name, str) or not (label is None or _is_whole(label)):
+        raise ValueError(f"{where}: a mask is the name of a file, and mask_label a whole number, got {name!r} and {label!r}")
+    path = folder / name
     stack = Stack.open(path)
     if len(stack) > 1 and not 0 <= frame < len(stack):
         raise ValueError(f"{where}: {path.name} has no frame {frame}")
     plane = np.asarray(stack.frames[frame if len(stack) > 1 else 0])
     mask = plane != 0 if label is None else plane == label
     if not mask.any():
-        raise ValueError(f"{where}: there is no label {label} on frame {frame} of {path.name}")
+        what = "nothing" if label is None else f"no label {label}"
+        raise ValueError(f"{where}: there is {what} on frame {frame} of {path.name}")
     return mask
 
 

@@ -6,6 +6,7 @@ T frames · H, W height and width of a frame · P points · S side of the model'
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,8 @@ class Session:
     Parameters
     ----------
     image : array-like, str or Path
-        (H, W), (T, H, W), or either with RGB(A) last; NumPy, dask, zarr, or a path to a TIFF or zarr. Frames are read one at a time.
+        (H, W), (T, H, W), or either with RGB(A) last; NumPy, dask, zarr, or a path to a TIFF or zarr. Frames are read one at a
+        time.
     axes : str, optional
         ``YX``, ``TYX`` or ``ZYX``, each with or without ``C`` last; guessed by default.
     model : str, Path or SAM2VideoPredictor
@@ -123,7 +125,8 @@ class Session:
     precision : {"float32", "bfloat16"}
         In which the network computes.
     intensity_range : tuple of float, optional
-        Intensities that become black and white; by default the extremes of the type for uint8, else robust ones over a sample of frames.
+        Intensities that become black and white; by default the extremes of the type for uint8, else robust ones over a sample
+        of frames.
     labels : array-like, optional
         Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
 
@@ -157,6 +160,7 @@ class Session:
             logger.warning("the image is constant: there is nothing to tell an object by")
         self._features = FrameFeatures(self.model, self._frames)
         self._budget = RecordBudget()
+        self._changes = 0
         self._tracker = Tracker(
             self.model,
             self._features,
@@ -194,11 +198,12 @@ class Session:
         ValueError
             If the id is taken or out of range.
         """
-        object_id = max(self.objects, default=0) + 1 if object_id is None else int(object_id)
+        object_id = max(self.objects, default=0) + 1 if object_id is None else object_id
         if object_id in self.objects:
             raise ValueError(f"there is already an object {object_id}")
-        if not 1 <= object_id <= MAX_OBJECT_ID:
+        if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
+        object_id = int(object_id)
         memory = ObjectMemory(tracked=RecordStore(self._budget))
         outdated = RecordStore(self._budget)
         self.objects[object_id] = SessionObject(object_id, name or f"object {object_id}", memory, outdated=outdated)
@@ -208,7 +213,12 @@ class Session:
         """Remove an object and its labels."""
         removed = self._object(object_id)
         del self.objects[object_id]
-        for frame in sorted(removed.shown_frames()):
+        self._changes += 1
+        frames = sorted(removed.shown_frames())
+        # The budget would keep them.
+        removed.memory.tracked.clear()
+        removed.outdated.clear()
+        for frame in frames:
             self._write_labels(frame)
 
     def _object(self, object_id: int) -> SessionObject:
@@ -246,7 +256,10 @@ class Session:
         return self._add(object_id, frame, self._prompts(object_id, frame).with_points(points_rc, point_labels))
 
     def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
-        """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier one. See :meth:`add_points`."""
+        """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier box or mask.
+
+        See :meth:`add_points`.
+        """
         prompts = self._prompts(object_id, frame)
         return self._add(object_id, frame, FramePrompts(prompts.points_rc, prompts.labels, check_box(box, self._frame_shape)))
 
@@ -261,6 +274,7 @@ class Session:
         if item.prompts.pop(frame, None) is None:
             raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
         record = item.memory.conditioning.pop(frame)
+        self._changes += 1
         self._outdate_around(item, frame)
         if item.memory.conditioning:
             item.outdated[frame] = record
@@ -275,9 +289,12 @@ class Session:
         return self.stack.height, self.stack.width
 
     def _prompts(self, object_id: int, frame: int) -> FramePrompts:
-        if not 0 <= frame < len(self.stack):
+        return self._object(object_id).prompts.get(self._check_frame(frame), FramePrompts())
+
+    def _check_frame(self, frame: int) -> int:
+        if frame not in range(len(self.stack)):
             raise ValueError(f"frame {frame} does not exist: the stack has {len(self.stack)}, counted from 0")
-        return self._object(object_id).prompts.get(frame, FramePrompts())
+        return int(frame)
 
     def _add(self, object_id: int, frame: int, prompts: FramePrompts) -> npt.NDArray[np.bool_]:
         item = self._object(object_id)
@@ -288,6 +305,7 @@ class Session:
         item.memory.tracked.pop(frame, None)
         item.outdated.pop(frame, None)
         item.memory.conditioning[frame] = record
+        self._changes += 1
         self._outdate_around(item, frame)
         self._write_labels(frame)
         return self.mask(object_id, frame)
@@ -324,14 +342,19 @@ class Session:
         Returns
         -------
         list of Step
-            Frames after each object's first anchor towards the end, then those before it towards frame 0. With ``backward``, frames before
-            each object's last anchor.
+            Frames after each object's first anchor towards the end, then those before it towards frame 0. With ``backward``,
+            frames before each object's last anchor.
+
+        Raises
+        ------
+        ValueError
+            If there is no such direction, object or frame.
         """
         if direction not in ("forward", "backward", "both"):
             raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {direction!r}")
-        chosen = [self._object(object_id) for object_id in (self.objects if objects is None else objects)]
+        chosen = [self._object(object_id) for object_id in dict.fromkeys(self.objects if objects is None else objects)]
         chosen = [item for item in chosen if item.anchors]
-        allowed = range(len(self.stack)) if frames is None else sorted(frames)
+        allowed = range(len(self.stack)) if frames is None else sorted({self._check_frame(frame) for frame in frames})
         first = {item.object_id: item.anchors[-1 if direction == "backward" else 0] for item in chosen}
 
         def due(frame: int, reverse: bool) -> tuple[int, ...]:
@@ -351,7 +374,10 @@ class Session:
     def propagate(
         self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
     ) -> Iterator[FrameResult]:
-        """Carry objects through the stack, each from where something was said about it. Stop asking to stop: what was yielded is kept.
+        """Carry objects through the stack, each from where something was said about it.
+
+        Stop asking to stop: what was yielded is kept, and the next call goes on from there. What is said between two frames counts
+        at once.
 
         Parameters
         ----------
@@ -370,20 +396,28 @@ class Session:
         Raises
         ------
         ValueError
-            If no object was prompted.
+            If no object was prompted, or there is no such direction, object or frame.
         """
         if not any(item.anchors for item in self.objects.values()):
             raise ValueError("there is nothing to propagate: add points, a box or a mask first")
-        for step in self.plan(direction, objects, frames):
-            items = [self.objects[object_id] for object_id in step.object_ids if object_id in self.objects]
-            with inference(self.model.device, self.precision):
-                self._remember(items)
-                records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse)
-            for item, record in zip(items, records, strict=True):
-                item.outdated.pop(step.frame, None)
-                item.memory.tracked[step.frame] = record
-            self._write_labels(step.frame)
-            yield FrameResult(step.frame, {item.object_id: _score(record) for item, record in zip(items, records, strict=True)})
+        wanted = None if objects is None else list(objects)
+        steps, changes = deque(self.plan(direction, wanted, frames)), self._changes
+        while steps:
+            yield self._take(steps.popleft())
+            if changes != self._changes:
+                left = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
+                steps, changes = deque(self.plan(direction, left, frames)), self._changes
+
+    def _take(self, step: Step) -> FrameResult:
+        items = [self.objects[object_id] for object_id in step.object_ids]
+        with inference(self.model.device, self.precision):
+            self._remember(items)
+            records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse)
+        for item, record in zip(items, records, strict=True):
+            item.outdated.pop(step.frame, None)
+            item.memory.tracked[step.frame] = record
+        self._write_labels(step.frame)
+        return FrameResult(step.frame, {item.object_id: _score(record) for item, record in zip(items, records, strict=True)})
 
     def _remember(self, items: list[SessionObject]) -> None:
         """Encode the memories of anchors that have none yet."""

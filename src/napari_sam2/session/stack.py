@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import struct
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,20 +101,33 @@ class Stack:
             raise ValueError(f"the image is empty: its shape is {shape}")
         if channel is not None:
             array, axes = _take_channel(array, axes, channel)
-            shape = tuple(int(side) for side in array.shape)
-        for axis in [axis for axis in axes if axis not in "YX" and shape[axes.index(axis)] == 1]:
-            array, axes = array[(slice(None),) * axes.index(axis) + (0,)], axes.replace(axis, "", 1)
+        (array, axes), is_rgb = _drop_short_axes(array, axes), False
         if axes[-1] in "CS" and array.shape[-1] in (3, 4):
             # Alpha says how to draw, not what is there.
             array, axes, is_rgb = array[..., :3], axes[:-1], True
-        else:
-            is_rgb = False
         if axes != "YX" and not (len(axes) == 3 and axes[0] in SEQUENCE_AXES and axes[1:] == "YX"):
             raise ValueError(
                 f"an image of shape {shape} with axes {axes + 'C' * is_rgb} cannot be followed: "
                 "expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
             )
-        return cls(array if len(axes) == 3 else array[None], axes)
+        return cls(as_planes(array, len(axes)), axes)
+
+
+def as_planes(array: Any, num_axes: int | None = None) -> Any:
+    """Return a single image as a stack of one frame, a stack as it is; ``num_axes`` are those without colour."""
+    # Not every array-like can be indexed by None.
+    return np.asarray(array)[None] if (num_axes or array.ndim) == 2 else array
+
+
+def _drop_short_axes(array: Any, axes: str) -> tuple[Any, str]:
+    """Drop axes of length 1, but for rows, columns, and one along which frames follow each other, be it a single frame."""
+    sequence = [place for place, axis in enumerate(axes) if axis in SEQUENCE_AXES]
+    longest = max(sequence, key=lambda place: int(array.shape[place]), default=None)
+    kept = [place for place, axis in enumerate(axes) if axis in "YX" or place == longest or array.shape[place] > 1]
+    if len(kept) == len(axes):
+        return array, axes
+    index = tuple(slice(None) if place in kept else 0 for place in range(len(axes)))
+    return array[index], "".join(axes[place] for place in kept)
 
 
 def _take_channel(array: Any, axes: str, channel: int) -> tuple[Any, str]:
@@ -135,21 +153,55 @@ def _read(path: Path) -> tuple[Any, str | None]:
         raise FileNotFoundError(f"there is no file {path}")
     if path.suffix.lower() == ".zarr" or path.is_dir():
         return _read_zarr(path)
+    return _read_tiff(path)
+
+
+def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], str]:
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with _damage_raised(), tifffile.TiffFile(path) as tiff:
+            if not tiff.series:
+                raise ValueError("there is no image in it")
             series = tiff.series[0]
-            axes: str = series.axes
-            array: npt.NDArray[Any] = tifffile.memmap(path, mode="r") if series.dataoffset is not None and len(tiff.series) == 1 else series.asarray()
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, KeyError) as error:
+            is_contiguous = series.dataoffset is not None and len(tiff.series) == 1
+            array: npt.NDArray[Any] = tifffile.memmap(path, mode="r") if is_contiguous else series.asarray()
+            return array.reshape(series.shape), series.axes
+    except (tifffile.TiffFileError, OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
         raise ValueError(f"{path} cannot be read as TIFF: {error}") from error
-    if array.shape != series.shape:
-        array = array.reshape(series.shape)
-    return array, axes
+
+
+@contextlib.contextmanager
+def _damage_raised() -> Iterator[None]:
+    """Raise what tifffile only logs: of a file that was cut short it returns the frames it finds.
+
+    Raises
+    ------
+    ValueError
+        If tifffile reported an error, other than a tag that it does not understand.
+    """
+    held: list[logging.LogRecord] = []
+    this_thread = threading.get_ident()
+
+    def hold(record: logging.LogRecord) -> bool:
+        is_ours = record.thread == this_thread and record.levelno >= logging.WARNING
+        if is_ours:
+            held.append(record)
+        return not is_ours
+
+    log = tifffile.logger()
+    log.addFilter(hold)
+    try:
+        yield
+    finally:
+        log.removeFilter(hold)
+    for record in held:
+        if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
+            raise ValueError(f"the file is damaged, {record.getMessage()}")
+        log.handle(record)
 
 
 def _read_zarr(path: Path) -> tuple[Any, str | None]:
     try:
-        import zarr  # noqa: PLC0415 - an extra
+        import zarr
     except ImportError as error:
         raise ValueError(f"reading {path} needs the extra: pip install 'napari-sam2[zarr]'") from error
     try:
@@ -161,9 +213,12 @@ def _read_zarr(path: Path) -> tuple[Any, str | None]:
     attributes = dict(opened.attrs)
     multiscales = (attributes.get("ome", attributes)).get("multiscales")
     if multiscales:
-        # OME-Zarr: the first data set is the full resolution.
-        names = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscales[0].get("axes", [])]
-        return opened[multiscales[0]["datasets"][0]["path"]], "".join(names).upper() or None
+        try:
+            # OME-Zarr: the first data set is the full resolution.
+            names = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscales[0].get("axes", [])]
+            return opened[multiscales[0]["datasets"][0]["path"]], "".join(names).upper() or None
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} cannot be read as OME-Zarr: its metadata and its arrays do not fit, {error!r}") from error
     arrays = list(opened.array_keys())
     if len(arrays) != 1:
         raise ValueError(f"{path} holds {len(arrays)} arrays ({', '.join(arrays[:5])}): name one of them")

@@ -18,7 +18,7 @@ _PATIENCE_S = 0.1
 
 def _leave_one_core() -> None:
     """Leave a core to the windows. Said in the worker thread, as convolutions do not hear it from elsewhere."""
-    import torch  # noqa: PLC0415 - takes a second, and is not needed to show a widget
+    import torch  # takes a second, and is not needed to show a widget
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
@@ -96,7 +96,7 @@ class _Run:
         error: BaseException | None = None
         try:
             task(self.report)
-        except Exception as raised:  # noqa: BLE001 - handed to the controller, which tells the person
+        except Exception as raised:  # handed to the controller, which tells the person
             error = raised
         self._emit(self.runner._ended, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QPixmap
@@ -76,7 +76,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._object.valueChanged.connect(self._object_chosen)
         self._next = _button("Next object", NEXT_OBJECT)
         self._next.clicked.connect(lambda: self.controller.next_object())
-        self._listen = QCheckBox("Click adds", checked=True, toolTip="Clicks on the image say where an object is. Drags move the view as ever.")
+        self._listen = QCheckBox(
+            "Click adds", checked=True, toolTip="Clicks on the image say where an object is; drags move the view."
+        )
         self._listen.toggled.connect(self._listen_toggled)
         self._inside = _radio("inside", "Left click: the object is here. Right click says the opposite.")
         self._outside = _radio("outside", SWITCH_SIDE)
@@ -101,17 +103,19 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self._image)
-        form.addRow("Model", _row(self._model, self._download))
+        form.addRow("Model", self._model)
+        form.addRow(self._download)
         form.addRow(self._plan)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
-        form.addRow(self._listen, _row(self._inside, self._outside))
-        form.addRow("Direction", self._direction)
+        form.addRow("Click is", _row(self._inside, self._outside))
+        form.addRow("Go", self._direction)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(_row(self._propagate, self._cancel))
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
+        layout.addWidget(self._listen)
         layout.addStretch()
 
     # --- what the person chooses -----------------------------------------------------------------------------------
@@ -245,5 +249,3 @@ def _row(*widgets: QWidget) -> QWidget:
     for widget in widgets:
         layout.addWidget(widget)
     return row
-
-

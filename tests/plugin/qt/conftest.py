@@ -1,0 +1,78 @@
+import os
+import sys
+
+import pytest
+
+if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    collect_ignore_glob = ["test_*.py"]  # Qt would abort the whole process
+
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.qt.background import BackgroundRunner
+from napari_sam2.plugin.qt.dock_widget import SegmentWidget
+
+NO_MODIFIER, LEFT = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+
+
+class CanvasRobot:
+    """Real mouse and key events on the canvas, addressed in world coordinates."""
+
+    def __init__(self, viewer, qtbot):
+        self.viewer = getattr(viewer, "__wrapped__", viewer)  # out of the proxy, which warns of what is private
+        self.canvas = self.viewer.window._qt_viewer.canvas
+        self.native = self.canvas.native
+        qtbot.waitExposed(self.native)
+        QApplication.processEvents()
+
+    def at(self, world):
+        view = self.canvas.view
+        x, y = (view.transform * view.scene.transform).map([world[axis] for axis in self.viewer.dims.displayed][::-1])[:2]
+        return QPoint(round(x), round(y))
+
+    def click(self, world, button=LEFT, modifier=NO_MODIFIER):
+        QTest.mouseClick(self.native, button, modifier, self.at(world))
+        QApplication.processEvents()
+
+    def drag(self, start, stop, num_moves=5):
+        first, last = self.at(start), self.at(stop)
+        QTest.mousePress(self.native, LEFT, NO_MODIFIER, first)
+        for step in range(1, num_moves + 1):
+            point = QPointF(first) + (QPointF(last) - QPointF(first)) * (step / num_moves)
+            on_screen = QPointF(self.native.mapToGlobal(point))
+            # QTest.mouseMove does not say which button is down
+            move = QMouseEvent(QEvent.Type.MouseMove, point, on_screen, Qt.MouseButton.NoButton, LEFT, NO_MODIFIER)
+            QApplication.sendEvent(self.native, move)
+            QApplication.processEvents()
+        QTest.mouseRelease(self.native, LEFT, NO_MODIFIER, last)
+        QApplication.processEvents()
+
+    def key(self, key, modifier=NO_MODIFIER):
+        QTest.keyClick(self.native, key, modifier)
+        QApplication.processEvents()
+
+
+@pytest.fixture
+def robot(qtbot):
+    return lambda viewer: CanvasRobot(viewer, qtbot)
+
+
+@pytest.fixture
+def open_widget(make_napari_viewer_proxy, qtbot):
+    """Open the widget in a viewer as napari does, and end its thread after the test."""
+    runners = []
+
+    def open_one(viewer, opener=None):
+        runner = BackgroundRunner()
+        runners.append(runner)
+        widget = SegmentWidget(viewer, Controller(viewer, runner, opener))
+        viewer.window.add_dock_widget(widget, name="SAM 2")
+        return widget
+
+    yield open_one
+    for runner in runners:
+        runner.close()
+        runner.wait()

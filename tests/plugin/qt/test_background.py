@@ -1,0 +1,119 @@
+import threading
+
+import pytest
+
+from napari_sam2.plugin.qt.background import BackgroundRunner
+
+
+@pytest.fixture
+def runner(qtbot):
+    runner = BackgroundRunner()
+    yield runner
+    runner.close()
+    runner.wait()
+
+
+class Listener:
+    def __init__(self):
+        self.items, self.ends, self.threads = [], [], set()
+
+    def item(self, item):
+        self.items.append(item)
+        self.threads.add(threading.current_thread())
+
+    def end(self, error):
+        self.ends.append(error)
+        self.threads.add(threading.current_thread())
+
+
+def test_results_come_to_the_gui_thread_in_order(runner, qtbot):
+    listener, threads = Listener(), []
+
+    def task(report):
+        threads.append(threading.current_thread())
+        for number in range(20):
+            assert report(number)
+
+    runner.run(task, listener.item, listener.end)
+    qtbot.waitUntil(lambda: bool(listener.ends))
+    assert listener.items == list(range(20))
+    assert listener.ends == [None]
+    assert listener.threads == {threading.main_thread()}
+    assert threads[0] is not threading.main_thread()
+
+
+def test_an_exception_is_the_end_of_a_task_not_of_the_thread(runner, qtbot):
+    def task(report):
+        report("done so far")
+        raise RuntimeError("out of memory")
+
+    listener = Listener()
+    for _ in range(2):
+        runner.run(task, listener.item, listener.end)
+        qtbot.waitUntil(lambda: bool(listener.ends))
+        assert listener.items == ["done so far"]
+        assert str(listener.ends[0]) == "out of memory"
+        listener.items, listener.ends = [], []
+
+
+def test_stop(runner, qtbot):
+    listener = Listener()
+
+    def task(report):
+        number = 0
+        while report(number):
+            number += 1
+
+    def stop_at_three(item):
+        listener.item(item)
+        if item == 3:
+            runner.stop()
+
+    runner.run(task, stop_at_three, listener.end)
+    qtbot.waitUntil(lambda: bool(listener.ends))
+    assert listener.ends == [None]
+    assert listener.items[:4] == [0, 1, 2, 3]
+    assert len(listener.items) <= 10
+
+
+def test_the_worker_does_not_run_far_ahead_of_the_window(runner, qtbot):
+    reported, listener = [], Listener()
+
+    def task(report):
+        for number in range(50):
+            report(number)
+            reported.append(number)
+
+    runner.run(task, listener.item, listener.end)
+    threading.Event().wait(0.5)  # no events are processed: the window is busy
+    assert len(reported) == 4
+    qtbot.waitUntil(lambda: bool(listener.ends))
+    assert len(listener.items) == 50
+
+
+def test_nothing_is_called_back_after_close(runner, qtbot):
+    started, listener = threading.Event(), Listener()
+
+    def task(report):
+        started.set()
+        while report(0):
+            pass
+        raise RuntimeError("nobody hears this")
+
+    runner.run(task, listener.item, listener.end)
+    assert started.wait(5)
+    runner.close()
+    runner.wait()
+    before = len(listener.items)
+    qtbot.wait(50)
+    assert len(listener.items) == before
+    assert listener.ends == []
+
+
+def test_one_task_at_a_time(runner, qtbot):
+    listener, go_on = Listener(), threading.Event()
+    runner.run(lambda report: go_on.wait(5), listener.item, listener.end)
+    with pytest.raises(RuntimeError, match="running already"):
+        runner.run(lambda report: None, listener.item, listener.end)
+    go_on.set()
+    qtbot.waitUntil(lambda: bool(listener.ends))

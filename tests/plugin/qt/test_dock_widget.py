@@ -1,0 +1,190 @@
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QPushButton
+
+from napari_sam2.plugin.samples import fluo_mitocheck
+
+RIGHT = Qt.MouseButton.RightButton
+NUCLEUS = (0, 54, 120)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy, blobs):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
+    viewer.dims.set_point(0, 0)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer, open_widget, opener):
+    return open_widget(viewer, opener)
+
+
+def world(viewer, *position):
+    return viewer.layers["movie"].data_to_world(position)
+
+
+def until_idle(qtbot, widget):
+    qtbot.waitUntil(lambda: widget.controller._job is None and not widget.controller.is_busy, timeout=20_000)
+
+
+def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robot, qtbot, blobs):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    robot.key(Qt.Key.Key_N)
+    robot.click(world(viewer, 0, 24, 35))
+    until_idle(qtbot, widget)
+    assert widget._object.value() == 2
+    assert widget._status.text() == "Object 2: 96 px on frame 0"
+    robot.key(Qt.Key.Key_G)
+    until_idle(qtbot, widget)
+    expected = np.where(blobs == 200, 1, np.where(blobs == 150, 2, 0))
+    np.testing.assert_array_equal(viewer.layers["movie – objects"].data, expected)
+    assert widget._status.text().startswith("Done in")
+
+
+def test_right_click_and_keys_say_outside(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    robot.click(world(viewer, 0, 2, 40), RIGHT)
+    robot.click(world(viewer, 0, 2, 42), modifier=Qt.KeyboardModifier.AltModifier)
+    robot.key(Qt.Key.Key_T)
+    assert widget._outside.isChecked()
+    robot.click(world(viewer, 0, 2, 44))
+    robot.click(world(viewer, 0, 12, 12), RIGHT)
+    points = viewer.layers["movie – clicks"]
+    assert points.features["side"].tolist() == ["inside", "outside", "outside", "outside", "inside"]
+    np.testing.assert_allclose(points.data[:2], [(0, 10, 10), (0, 2, 40)], atol=0.3)
+    robot.key(Qt.Key.Key_U)
+    assert len(points.data) == 4
+    until_idle(qtbot, widget)
+
+
+def test_a_drag_moves_the_view_and_says_nothing(viewer, widget, robot):
+    before = tuple(viewer.scene.camera.center)
+    robot(viewer).drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30))
+    assert "movie – clicks" not in viewer.layers
+    assert tuple(viewer.scene.camera.center) != before
+
+
+def test_clicks_belong_to_a_tool_that_is_in_use(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    mine = viewer.add_points(np.empty((0, 3)), ndim=3, name="mine")
+    mine.mode = "add"
+    robot.click(world(viewer, 0, 10, 10))
+    assert len(mine.data) == 1
+    assert "movie – clicks" not in viewer.layers
+    mine.mode = "pan_zoom"
+    robot.click(world(viewer, 0, 10, 10))
+    assert len(viewer.layers["movie – clicks"].data) == 1
+    until_idle(qtbot, widget)
+
+
+def test_without_the_check_mark_clicks_say_nothing(viewer, widget, robot):
+    widget._listen.setChecked(False)
+    robot(viewer).click(world(viewer, 0, 10, 10))
+    assert "movie – clicks" not in viewer.layers
+
+
+def test_the_widget_says_what_will_happen(viewer, widget):
+    assert widget._plan.text() == "T 3 · 50 × 40 px → click on objects, then propagate along T"
+    assert widget._image.currentText() == "movie"
+    assert widget._model.currentText() == "micro (comes with the plugin)"
+    viewer.layers["movie"].visible = False
+    viewer.add_image(np.zeros((20, 30)), name="picture")
+    widget._image.setCurrentIndex(widget._image.findText("picture"))
+    widget._image.activated.emit(widget._image.currentIndex())
+    assert widget._plan.text() == "30 × 20 px → click on an object"
+    assert not widget._propagate.isEnabled()
+
+
+def test_models_that_are_not_here_are_marked(viewer, widget, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    widget._show()
+    assert not widget._download.isVisible()
+    assert widget._model.itemText(1) == "sam2.1_hiera_t ⭳ 156 MB"
+    widget._model.activated.emit(1)
+    assert widget._download.isVisible()
+    assert "download 156 MB" in widget._plan.text()
+
+
+def test_no_button_says_initialize_or_compute(widget):
+    texts = [button.text() for button in widget.findChildren(QPushButton)]
+    assert texts
+    assert not any(word in text for text in texts for word in ("Init", "Compute", "Embed", "Load"))
+    assert all(button.toolTip() for button in widget.findChildren(QPushButton))
+
+
+def test_it_fits_into_300_px(widget):
+    widget._download.setVisible(True)
+    assert widget.minimumSizeHint().width() <= 300
+
+
+def test_closing_the_dock_lets_go_of_everything(viewer, open_widget, opener, robot):
+    robot = robot(viewer)
+    widget = open_widget(viewer, opener)
+    controller = weakref.ref(widget.controller)
+    viewer.window.remove_dock_widget(widget)
+    QApplication.processEvents()
+    assert widget._is_torn_down
+    robot.click(world(viewer, 0, 10, 10))
+    robot.key(Qt.Key.Key_N)
+    assert "movie – clicks" not in viewer.layers
+    widget.deleteLater()
+    del widget
+    QApplication.processEvents()
+    gc.collect()
+    assert controller() is None
+
+
+def test_closing_the_dock_during_propagation(viewer, widget, robot, qtbot):
+    robot(viewer).click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    widget.controller.propagate()
+    viewer.window.remove_dock_widget(widget)
+    widget.controller._runner.wait()
+    qtbot.wait(50)
+    assert (viewer.layers["movie – objects"].data[0] > 0).sum() == 100
+
+
+# --- the embedded model, on cells ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cells(make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(show=True)
+    ((movie, arguments, _),) = fluo_mitocheck()
+    viewer.add_image(movie[:6], **arguments)
+    viewer.dims.set_point(0, 0)
+    return viewer
+
+
+def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
+    widget, robot = open_widget(cells), robot(cells)
+    robot.click(NUCLEUS)
+    qtbot.waitUntil(lambda: "fluo_mitocheck – objects" in cells.layers, timeout=20_000)
+    until_idle(qtbot, widget)
+    result = cells.layers["fluo_mitocheck – objects"].data
+    assert result[0, 54, 120] == 1
+    assert 30 < (result[0] == 1).sum() < 600, "the nucleus has 145 px"
+    assert not result[1:].any(), "the first click encodes one frame"
+    done = []
+    widget.controller.progressed.connect(lambda number, total: done.append((number, total)))
+    robot.key(Qt.Key.Key_G)
+    qtbot.waitUntil(lambda: bool(done), timeout=30_000)
+    robot.key(Qt.Key.Key_Escape)
+    until_idle(qtbot, widget)
+    assert widget._status.text() == "Stopped. What is done is kept."
+    assert done[0] == (1, 5)
+    assert len(done) < 5
+    done.clear()
+    robot.key(Qt.Key.Key_G)
+    until_idle(qtbot, widget)
+    assert done[0][1] < 5, "it goes on where it was"
+    assert result[0, 54, 120] == 1
