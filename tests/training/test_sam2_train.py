@@ -139,9 +139,9 @@ def test_encoding_frame_by_frame_gives_the_same() -> None:
     ).eval()
     clip = batch()
     with torch.no_grad():
-        one_by_one = trained(clip)
-        trained.forward_backbone_per_frame_for_eval = False
         together = trained(clip)
+        trained.forward_backbone_per_frame_for_eval = True
+        one_by_one = trained(clip)
     for a, b in zip(one_by_one, together, strict=True):
         torch.testing.assert_close(a[0].multimasks, b[0].multimasks, rtol=0, atol=1e-4)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _DIRECTIONS = {"both": "both ways", "forward": "forward", "backward": "backward"}
 _SWATCH_PX = 14
+_SPACING_PX = 4
 _LARGEST_OBJECT = 65535
 
 
@@ -246,6 +247,7 @@ def _row(*widgets: QWidget) -> QWidget:
     row = QWidget()
     layout = QHBoxLayout(row)
     layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(_SPACING_PX)
     for widget in widgets:
         layout.addWidget(widget)
     return row
