@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from golden_files import fill_with_keyed_weights, read_golden
-from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.build import build_sam2
 from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
+from tiny_models import TINY
 
 GOLDEN = "image_sam2.1_t_1024"
 TOLERANCE = 2e-3
@@ -56,18 +56,6 @@ def test_prediction_equals_the_official_one(name: str) -> None:
     np.testing.assert_allclose(logits[:, ::4, ::4], golden[f"{name}_logits"], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(ious, golden[f"{name}_ious"], rtol=0, atol=2e-4)
     np.testing.assert_allclose(low_res[:, ::4, ::4], golden[f"{name}_low_res"], rtol=0, atol=TOLERANCE)
-
-
-TINY = ModelConfig(
-    "tiny",
-    ConvTrunkConfig((16, 16, 16, 16), (1, 1, 1, 1)),
-    image_size=64,
-    d_model=32,
-    mem_dim=16,
-    memory_attention_layers=1,
-    memory_attention_mlp_dim=32,
-    decoder_mlp_dim=32,
-)
 
 
 @pytest.fixture(scope="module")

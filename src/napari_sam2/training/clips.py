@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
+from napari_sam2.predictors.frames import normalise
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,7 @@ def normalise_frames(frames: npt.NDArray[np.uint8]) -> Tensor:
     """Bring (T, H, W) or (T, H, W, 3) uint8 frames to (T, 3, H, W) float32 with the ImageNet mean and deviation."""
     rgb = torch.from_numpy(np.ascontiguousarray(frames)).float() / 255
     rgb = rgb[:, None].expand(-1, 3, -1, -1) if rgb.ndim == 3 else rgb.permute(0, 3, 1, 2)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
-    return (rgb - mean) / std
+    return normalise(rgb)
 
 
 def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator, min_area_px: int = 30) -> ClipBatch | None:
