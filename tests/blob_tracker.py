@@ -93,7 +93,7 @@ class BlobTracker:
         return mask[np.ix_(rows, cols)]
 
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
-        return [record.with_memory(record.mask_logits) for record in records]
+        return [_remembered(record) for record in records]
 
     def track(self, frame: int, memories: Sequence[ObjectMemory], reverse: bool = False) -> list[FrameRecord]:
         assert torch.is_inference_mode_enabled()
@@ -113,8 +113,8 @@ class BlobTracker:
             if (logits > 0).any():
                 overlaps = np.bincount(blobs[logits > 0], minlength=2)[1:]
                 mask = (blobs == overlaps.argmax() + 1) & bool(overlaps.any())
-                return _record(mask, logits.max() / 2, origin)
-        return _record(np.zeros(blobs.shape, bool), 0, origin)
+                return _remembered(_record(mask, logits.max() / 2, origin))
+        return _remembered(_record(np.zeros(blobs.shape, bool), 0, origin))
 
 
 def _record(mask: npt.NDArray[np.bool_], sure: float, origin: tuple[Any, ...] = ()) -> FrameRecord:
@@ -122,6 +122,22 @@ def _record(mask: npt.NDArray[np.bool_], sure: float, origin: tuple[Any, ...] = 
     fingerprint = zlib.crc32(mask.tobytes() + repr(origin).encode())
     score = 10.0 if mask.any() else -10.0
     return FrameRecord(torch.tensor(logits, dtype=torch.float32), torch.tensor([fingerprint]), score, float(mask.mean()))
+
+
+def _remembered(record: FrameRecord) -> FrameRecord:
+    return record.with_memory(record.mask_logits.to(torch.bfloat16))
+
+
+def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[tuple[int, int, int] | None]]) -> npt.NDArray[np.uint16]:
+    """Labels of objects that are squares: row and column of the upper left corner and side, one for each frame, None where absent."""
+    labels = np.zeros((num_frames, *shape), np.uint16)
+    for object_id, places in tracks.items():
+        for plane, place in zip(labels, places, strict=True):
+            if place is not None:
+                row, col, side = place
+                assert not plane[row : row + side, col : col + side].any()
+                plane[row : row + side, col : col + side] = object_id
+    return labels
 
 
 def blob_session(image: Any, axes: str | None = None, **arguments: Any) -> Session:

@@ -176,7 +176,9 @@ def test_axes_of_length_one(opener, blobs):
     controller = Controller(viewer, open_session=opener)
     click(controller, (1, 0, 10, 10))
     assert labels(controller).shape == (3, 1, 40, 50)
-    np.testing.assert_array_equal(labels(controller)[:, 0], expected(blobs, object_1=[1]))
+    click(controller, (0, 0, 10, 10))
+    np.testing.assert_array_equal(labels(controller)[:, 0], expected(blobs, object_1=[0, 1]))
+    assert len(opener.opened) == 1
 
 
 # --- propagation ---------------------------------------------------------------------------------------------------
@@ -192,6 +194,13 @@ def test_propagation_streams_every_object_both_ways(controller, blobs):
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
     assert seen == [(1, 2, [True, True, False]), (2, 2, [True, True, True])]
     assert not controller.is_busy
+
+
+def test_the_key_goes_where_the_widget_says(controller, blobs):
+    click(controller, (1, 10, 10))
+    controller.direction = "backward"
+    controller.propagate()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
 
 @pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
@@ -422,6 +431,24 @@ def test_the_first_image_to_come_is_chosen(blobs, opener):
     assert controller.image == image
     viewer.layers.remove(image)
     assert controller.image == viewer.layers[-1]
+
+
+def test_an_image_with_other_data(viewer, controller, blobs, opener):
+    click(controller, SQUARE)
+    viewer.layers["movie"].data = blobs[:, ::-1].copy()
+    click(controller, (1, 29, 10))
+    assert len(opener.opened) == 2, "of the same shape: everything is found again"
+    assert opener.opened[1].objects[1].prompts.keys() == {0, 1}
+    viewer.layers["movie"].data = blobs[:2]
+    click(controller, SQUARE)
+    assert labels(controller).shape == (2, 40, 50)
+
+
+def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
+    click(controller, SQUARE)
+    for _ in range(2):
+        controller.workplace.result.paint((0, 30, 5), 7)
+    assert "Brush strokes are lost" in one_warning(notices)
 
 
 def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):

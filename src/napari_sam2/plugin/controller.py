@@ -84,7 +84,9 @@ class Controller:
         self._is_stopping = False
         self._unbind_keys = bind_keys(viewer, self)
         self._unbind_cancel: list[Callable[[], None]] = []
+        self._is_closed = False
         self.model = EMBEDDED_NAME
+        self.direction: Direction = "both"
         self.is_listening = True
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -93,6 +95,9 @@ class Controller:
 
     def close(self) -> None:
         """Let go of the viewer. All layers stay."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._to_propagate = self._to_download = None
         self._runner.close()
         self._take_cancel_key(False)
@@ -129,9 +134,11 @@ class Controller:
     def choose_image(self, image: Any) -> None:
         """Work on an image layer; on another one nothing is lost."""
         self._image, self._reason = unwrapped(image), ""
-        if self._image is not None and self._image.unique_id not in self._workplaces:
+        if self.workplace is not None and self.workplace.is_outgrown:
+            self._workplaces.pop(self._image.unique_id).close()
+        if self._image is not None and self.workplace is None:
             try:
-                workplace = Workplace(self._viewer, self._image, self._open_session, self._prompts_changed)
+                workplace = Workplace(self._viewer, self._image, self._open_session, self._prompts_changed, self._warn)
             except ValueError as error:
                 self._reason = str(error)
             else:
@@ -239,6 +246,8 @@ class Controller:
         is_inside : bool, optional
             Whether the object is there; what was chosen by default.
         """
+        if self.workplace is not None and self.workplace.is_outgrown:
+            self.choose_image(self._image)
         if self.workplace is None:
             self._warn(self._reason or "There is no image to click on: open one first.")
             return
@@ -255,8 +264,8 @@ class Controller:
         if self.workplace is None or not self.workplace.take_back():
             self.said.emit("There is no click to take back.")
 
-    def propagate(self, direction: Direction = "both") -> None:
-        """Carry all objects through the stack."""
+    def propagate(self, direction: Direction | None = None) -> None:
+        """Carry all objects through the stack, in the direction that was chosen by default."""
         workplace = self.workplace
         if workplace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
@@ -265,7 +274,7 @@ class Controller:
         elif not workplace.prompts:
             self._warn("There is nothing to propagate: click on an object first.")
         elif not self._is_propagating or self._is_stopping:
-            self._to_propagate = (workplace, direction)
+            self._to_propagate = (workplace, direction or self.direction)
             self._start_next()
 
     def cancel(self) -> None:
@@ -328,6 +337,8 @@ class Controller:
         self._is_stopping = False
         self._started_s = time.monotonic()
         self._take_cancel_key(self._job.kind in _CAN_BE_STOPPED)
+        if self._job.kind is _JobKind.WARM_UP:
+            self.said.emit(f"Loading {self.model} …")
         self.changed.emit()
         self._runner.run(self._job.task, self._item, self._end)
 
@@ -407,6 +418,8 @@ class Controller:
             self.said.emit("Stopped. What is done is kept." if job.kind is _JobKind.PROPAGATE else "Stopped.")
         elif job.kind is _JobKind.PROPAGATE and self._to_propagate is None:
             self.said.emit(f"Done in {_duration(time.monotonic() - self._started_s)}.")
+        elif job.kind is _JobKind.WARM_UP:
+            self.said.emit("Ready.")
         if job.kind is _JobKind.DOWNLOAD and error is None:
             self._say_again()
         self.changed.emit()

@@ -29,7 +29,7 @@ class Key:
 NEXT_OBJECT = Key("N", "next_object", "go on with the next object")
 SWITCH_SIDE = Key("T", "switch_side", "switch between clicks inside and outside the object")
 TAKE_BACK = Key("U", "take_back", "take back the latest click")
-PROPAGATE = Key("G", "propagate", "carry all objects through the stack, both ways")
+PROPAGATE = Key("G", "propagate", "carry all objects through the stack")
 CANCEL = Key("Escape", "cancel", "stop, and keep what is done")
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, TAKE_BACK, PROPAGATE, CANCEL)
 

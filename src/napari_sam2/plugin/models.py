@@ -35,7 +35,7 @@ def size_mb(name: str) -> int:
 def describe_model(name: str) -> str:
     """Name a model as the list shows it."""
     if name == EMBEDDED_NAME:
-        return "micro (comes with the plugin)"
+        return "micro (built in)"
     return name if is_on_this_machine(name) else f"{name} ⭳ {size_mb(name)} MB"
 
 

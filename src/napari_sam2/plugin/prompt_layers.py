@@ -46,9 +46,9 @@ def new_prompt_layer(image: Any, stack: ImageStack) -> Points:
         name=f"{image.name} – clicks",
         features={"object": np.empty(0, np.int64), "side": np.empty(0, object)},
         feature_defaults={"object": 1, "side": INSIDE},
-        size=max(2.0, max(stack.frame_shape) / 60),
+        size=max(2.0, max(stack.frame_shape) / 70),
         # not more than 0: on frames without a point napari draws one of size 0 in the corner, which a lower limit makes visible
-        canvas_size_limits=(0, 13),
+        canvas_size_limits=(0, 11),
         border_width=0.15,
         border_color="white",
         metadata={IMAGE_KEY: image.unique_id},

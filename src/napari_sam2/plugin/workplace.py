@@ -39,6 +39,8 @@ class Workplace:
         How a session is opened.
     on_prompts : callable
         Called with the workplace whenever something else is said.
+    warn : callable
+        Tells the person a sentence.
 
     Raises
     ------
@@ -46,7 +48,14 @@ class Workplace:
         If the image cannot be read as a stack.
     """
 
-    def __init__(self, viewer: Any, image: Any, open_session: OpenSession, on_prompts: Callable[[Workplace], None]) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        image: Any,
+        open_session: OpenSession,
+        on_prompts: Callable[[Workplace], None],
+        warn: Callable[[str], None],
+    ) -> None:
         self.image = image
         self.stack = ImageStack.of(image)
         self.worker = WorkerSession(open_session)
@@ -58,6 +67,8 @@ class Workplace:
         self._redraw: Redraw | None = None
         self._viewer = viewer
         self._on_prompts = on_prompts
+        self._warn = warn
+        self._views: dict[str, tuple[Any, Any]] = {}
         self._prompts: Prompts = {}
         self.has_new_outside = False
         self._num_outside = 0
@@ -97,6 +108,7 @@ class Workplace:
 
     def _use_result(self, layer: Labels) -> None:
         self.result, self._redraw = layer, Redraw(layer)
+        layer.events.paint.connect(self._painted)
 
     def layer_removed(self, layer: Any) -> bool:
         """Let go of a layer that was removed, and tell whether it was one of ours.
@@ -116,6 +128,20 @@ class Workplace:
             self.result = self._redraw = None
             return True
         return False
+
+    def _painted(self) -> None:
+        """Say once that strokes of the brush do not count."""
+        if self.result is not None:
+            self.result.events.paint.disconnect(self._painted)
+        self._warn(
+            "Brush strokes are lost where the frame is found again: correct by clicks, or paint on a copy of the layer when all is done."
+        )
+
+    @property
+    def is_outgrown(self) -> bool:
+        """The image has other data now, which do not fit."""
+        data = full_resolution(self.image)
+        return tuple(data.shape[: self.image.ndim]) != self.stack.shape
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
@@ -182,8 +208,14 @@ class Workplace:
     def order(self, model: str) -> SessionOrder:
         """Say what the session is to be opened on."""
         labels: npt.NDArray[np.uint16] = self.result.data if self.result is not None else np.zeros(self.stack.shape, np.uint16)
-        squeeze = self.stack.without_short_axes
-        return SessionOrder(squeeze(full_resolution(self.image)), self.stack.axes, squeeze(labels), model)
+        image = full_resolution(self.image)
+        return SessionOrder(self._view("image", image), self.stack.axes, self._view("labels", labels), model)
+
+    def _view(self, name: str, array: Any) -> Any:
+        """Drop axes of length 1. The same array gives the same view, for a session to know that it can go on."""
+        if name not in self._views or self._views[name][0] is not array:
+            self._views[name] = (array, self.stack.without_short_axes(array))
+        return self._views[name][1]
 
     def written(self, is_shown: bool, is_3d: bool) -> None:
         """Draw what the session has written, if anybody sees it."""

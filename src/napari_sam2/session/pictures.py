@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage as ndi
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
@@ -18,6 +19,8 @@ from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 GOLDEN_RATIO = 0.618034
+DISPLAY_GAMMA = 0.6
+"""Lifts dim objects, which a person would otherwise not see beside bright ones."""
 
 
 def object_colours(object_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
@@ -55,12 +58,13 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
         palette[object_id] = colour
     pictures = []
     for frame in frames:
-        grey = (255 * map_intensity(np.asarray(stack.frames[frame]), low, high)).astype(np.uint8)
+        grey = (255 * map_intensity(np.asarray(stack.frames[frame]), low, high) ** DISPLAY_GAMMA).astype(np.uint8)
         rgb = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
         size = (stack.width * zoom, stack.height * zoom)
         picture = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
         enlarged = np.asarray(planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
-        border = find_boundaries(enlarged, mode="inner") & (enlarged > 0)
+        border = find_boundaries(enlarged, mode="inner")
+        border = (ndi.binary_dilation(border) if zoom > 1 else border) & (enlarged > 0)
         picture[border] = palette[enlarged[border]]
         pictures.append(picture)
     return pictures

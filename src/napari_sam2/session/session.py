@@ -156,7 +156,7 @@ class Session:
         self.labels = self._check_labels(labels)
         self.objects: dict[int, SessionObject] = {}
         self._frames = ArrayFrames(self.stack.frames, self.model.image_size, intensity_range)
-        if self._frames.is_constant:
+        if self.stack.is_constant:
             logger.warning("the image is constant: there is nothing to tell an object by")
         self._features = FrameFeatures(self.model, self._frames)
         self._budget = RecordBudget()

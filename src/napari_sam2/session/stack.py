@@ -53,6 +53,13 @@ class Stack:
         return len(self.frames.shape) == 4
 
     @property
+    def is_constant(self) -> bool:
+        """All pixels of all frames, or of a sample of many, are the same; few frames are read where they are not."""
+        sample = np.unique(np.linspace(0, len(self) - 1, 16).round().astype(int)).tolist()
+        value = np.asarray(self.frames[0])[0, 0]
+        return all(_is_all(np.asarray(self.frames[frame]), value) for frame in sample)
+
+    @property
     def labels_shape(self) -> tuple[int, ...]:
         """Shape of a label image: that of the image without colour."""
         planes = (len(self), self.height, self.width)
@@ -111,6 +118,10 @@ class Stack:
                 "expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
             )
         return cls(as_planes(array, len(axes)), axes)
+
+
+def _is_all(plane: npt.NDArray[Any], value: Any) -> bool:
+    return bool(((plane == value) | ((plane != plane) & (value != value))).all())
 
 
 def as_planes(array: Any, num_axes: int | None = None) -> Any:

@@ -95,7 +95,7 @@ def test_without_the_check_mark_clicks_say_nothing(viewer, widget, robot):
 def test_the_widget_says_what_will_happen(viewer, widget):
     assert widget._plan.text() == "T 3 · 50 × 40 px → click on objects, then propagate along T"
     assert widget._image.currentText() == "movie"
-    assert widget._model.currentText() == "micro (comes with the plugin)"
+    assert widget._model.currentText() == "micro (built in)"
     viewer.layers["movie"].visible = False
     viewer.add_image(np.zeros((20, 30)), name="picture")
     widget._image.setCurrentIndex(widget._image.findText("picture"))
@@ -151,6 +151,31 @@ def test_closing_the_dock_during_propagation(viewer, widget, robot, qtbot):
     widget.controller._runner.wait()
     qtbot.wait(50)
     assert (viewer.layers["movie – objects"].data[0] > 0).sum() == 100
+
+
+def test_a_hidden_widget_does_not_listen(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    widget.parent().hide()
+    robot.click(world(viewer, 0, 10, 10))
+    assert "movie – clicks" not in viewer.layers
+    widget.parent().show()
+    robot.click(world(viewer, 0, 10, 10))
+    assert "movie – clicks" in viewer.layers
+    until_idle(qtbot, widget)
+
+
+def test_closing_the_window_during_propagation(make_napari_viewer_proxy, open_widget, opener, blobs, qtbot):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(np.repeat(blobs, 2000, axis=0))
+    widget = open_widget(viewer, opener)
+    runner = widget.controller._runner
+    widget.controller.click((0, 10, 10))
+    until_idle(qtbot, widget)
+    widget.controller.propagate()
+    viewer.close()
+    QApplication.sendPostedEvents(None, 52)  # DeferredDelete, which only the real event loop would deliver
+    assert runner._run is None
+    runner.wait()
 
 
 # --- the embedded model, on cells ----------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt
-from qtpy.QtGui import QColor, QPixmap
+from qtpy.QtGui import QColor, QHideEvent, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -57,6 +57,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
         self.controller.said.connect(self._show_status)
+        # closing the whole window says nothing else to a widget
+        self.destroyed.connect(self.controller.close)
         self._show()
 
     # --- parts -----------------------------------------------------------------------------------------------------
@@ -75,7 +77,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._object = QSpinBox(minimum=1, maximum=_LARGEST_OBJECT, toolTip="The object that clicks are about: its label value.")
         self._object.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._object.valueChanged.connect(self._object_chosen)
-        self._next = _button("Next object", NEXT_OBJECT)
+        self._next = _button("Next", NEXT_OBJECT)
         self._next.clicked.connect(lambda: self.controller.next_object())
         self._listen = QCheckBox(
             "Click adds", checked=True, toolTip="Clicks on the image say where an object is; drags move the view."
@@ -90,15 +92,15 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._direction = _combo("Which way objects are followed.")
         for direction, text in _DIRECTIONS.items():
             self._direction.addItem(text, direction)
+        self._direction.activated.connect(self._direction_chosen)
         self._propagate = _button("Propagate", PROPAGATE)
-        self._propagate.clicked.connect(lambda: self.controller.propagate(self._direction.currentData()))
+        self._propagate.clicked.connect(lambda: self.controller.propagate())
         self._cancel = _button("Cancel", CANCEL)
         self._cancel.clicked.connect(lambda: self.controller.cancel())
         self._progress = QProgressBar(textVisible=True)
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
-        self._hint.setEnabled(False)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -109,14 +111,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._plan)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
         form.addRow("Click is", _row(self._inside, self._outside))
-        form.addRow("Go", self._direction)
+        form.addRow(self._listen)
+        form.addRow("Direction", self._direction)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(_row(self._propagate, self._cancel))
         layout.addWidget(self._progress)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
-        layout.addWidget(self._listen)
         layout.addStretch()
 
     # --- what the person chooses -----------------------------------------------------------------------------------
@@ -130,8 +132,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _object_chosen(self, object_id: int) -> None:
         self.controller.choose_object(object_id)
 
-    def _listen_toggled(self, is_on: bool) -> None:
-        self.controller.is_listening = is_on
+    def _direction_chosen(self, index: int) -> None:
+        self.controller.direction = self._direction.itemData(index)
+
+    def _listen_toggled(self) -> None:
+        # a click that does something invisible is no help
+        self.controller.is_listening = self._listen.isChecked() and self.isVisible()
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
@@ -187,6 +193,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._status.setText(text)
 
     # --- its life in the window ------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Listen to clicks."""
+        super().showEvent(event)
+        self._listen_toggled()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        """Do not listen to clicks."""
+        super().hideEvent(event)
+        self._listen_toggled()
 
     def event(self, event: QEvent) -> bool:
         """Let go of the viewer when the dock is closed; napari sends no other word of it."""

@@ -1,0 +1,749 @@
+"""Exact labels of a session whose tracker finds the bright blob under the click."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import zarr
+from blob_tracker import BlobTracker, blob_session, squares, tiny_model
+
+from napari_sam2.predictors.record_store import RecordBudget
+from napari_sam2.session import session as session_module
+from napari_sam2.session.session import Session, Step
+
+T, SHAPE = 8, (32, 32)
+TRUTH = squares(
+    T,
+    SHAPE,
+    {
+        1: [(4, 3 + t, 6) for t in range(T)],
+        2: [(20 - t, 20, 5) for t in range(T)],
+        3: [(25, 4, 4) if t >= 3 else None for t in range(T)],
+    },
+)
+MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
+FIRST = {1: 0, 2: 0, 3: 3}
+
+
+def inside(object_id: int, frame: int, truth: Any = TRUTH) -> list[tuple[int, int]]:
+    """A click on an object: its upper left pixel."""
+    return [tuple(np.argwhere(truth[frame] == object_id)[0].tolist())]
+
+
+def click(session: Session, object_id: int, frame: int, truth: Any = TRUTH) -> np.ndarray:
+    if object_id not in session.objects:
+        session.add_object(object_id=object_id)
+    return session.add_points(object_id, frame, inside(object_id, frame, truth))
+
+
+def followed(session: Session, first: dict[int, int] = FIRST) -> Session:
+    for object_id, frame in first.items():
+        click(session, object_id, frame)
+    for _ in session.propagate():
+        pass
+    return session
+
+
+def origins(session: Session, object_id: int) -> dict[int, int]:
+    """Where every tracked record comes from, as the double tells it."""
+    return {frame: int(record.pointer) for frame, record in session.objects[object_id].memory.tracked.items()}
+
+
+# --- any stack -----------------------------------------------------------------------------------------------------
+
+RANGES = {
+    "bool": (0, 1),
+    "|u1": (10, 200),
+    "|i1": (-100, 100),
+    "<u2": (1000, 3000),
+    ">u2": (1000, 3000),
+    "<i2": (-1000, 400),
+    ">i2": (-1000, 400),
+    "<u4": (0, 2**31),
+    ">i4": (-5, 5),
+    "<i8": (-(2**40), 2**40),
+    ">u8": (2**62, 2**63),
+    "<f2": (-0.5, 0.25),
+    "<f4": (0.0, 1e-6),
+    ">f4": (-1.0, 1.0),
+    "<f8": (1e9, 2e9),
+    ">f8": (0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("dtype", RANGES)
+def test_any_integer_or_float(dtype: str) -> None:
+    low, high = np.array(RANGES[dtype]).astype(dtype)
+    np.testing.assert_array_equal(followed(blob_session(np.where(TRUTH > 0, high, low).astype(dtype))).labels, TRUTH)
+
+
+def in_colour(image: np.ndarray, channels: int) -> np.ndarray:
+    """Objects are blue; alpha is there to be overlooked."""
+    coloured = np.full((*image.shape, channels), 10, image.dtype)
+    coloured[..., 2] = image
+    coloured[..., 3:] = 255
+    return coloured
+
+
+@pytest.mark.parametrize(
+    ("image", "axes"),
+    [
+        (MOVIE, None),
+        (MOVIE, "tyx"),
+        (MOVIE, "ZYX"),
+        (in_colour(MOVIE, 3), None),
+        (in_colour(MOVIE, 4), "TYXC"),
+        (in_colour(MOVIE.astype(">u2"), 3), "ZYXC"),
+        (MOVIE[:, None], "TZYX"),
+        (MOVIE[None, :], "TZYX"),
+        (MOVIE.tolist(), None),
+    ],
+    ids=["TYX", "named", "ZYX", "RGB", "RGBA", "RGB 16 bit", "one plane per time", "one time", "list"],
+)
+def test_any_stack(image: Any, axes: str | None) -> None:
+    if isinstance(image, list):
+        image = np.array(image, np.uint8).tolist() if axes else np.array(image).astype(np.int16)
+    session = followed(blob_session(image, axes))
+    assert session.labels.dtype == np.uint16
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+@pytest.mark.parametrize("channels", [None, 3, 4])
+def test_single_image(channels: int | None) -> None:
+    session = blob_session(MOVIE[3] if channels is None else in_colour(MOVIE[3], channels))
+    for object_id in (1, 2, 3):
+        click(session, object_id, 0, TRUTH[3:])
+    assert session.plan() == []
+    assert list(session.propagate()) == []
+    np.testing.assert_array_equal(session.labels, TRUTH[3])
+
+
+def test_stack_of_one_frame_stays_a_stack() -> None:
+    session = blob_session(MOVIE[:1])
+    click(session, 1, 0)
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH[:1] == 1, 1, 0))
+
+
+def test_not_a_number_is_black_and_infinity_white() -> None:
+    image = np.where(TRUTH > 0, 2.0, 1.0).astype(np.float32)
+    image[:, 0, :] = np.nan
+    image[:, 31, :] = -np.inf
+    image[:, 6, :][TRUTH[:, 6, :] > 0] = np.inf
+    session = followed(blob_session(image))
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+@pytest.mark.parametrize("value", [0, 77, np.nan, np.inf])
+def test_constant_image_is_said(value: float, caplog: pytest.LogCaptureFixture) -> None:
+    session = blob_session(np.full((3, *SHAPE), value, np.uint8 if value == 77 else np.float32))
+    assert [record.message for record in caplog.records] == ["the image is constant: there is nothing to tell an object by"]
+    assert not session.add_points(session.add_object(), 0, [(5, 5)]).any()
+
+
+class CountedReads:
+    """A long stack that says which of its frames were read."""
+
+    def __init__(self, num_frames: int, dtype: str) -> None:
+        self.shape, self.dtype, self.ndim = (num_frames, *SHAPE), np.dtype(dtype), 3
+        self.read: set[int] = set()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frame: int) -> np.ndarray:
+        self.read.add(int(frame))
+        return MOVIE[frame % T].astype(self.dtype)
+
+
+@pytest.mark.parametrize(("dtype", "sampled"), [("u1", 1), ("u2", 16)])
+def test_first_click_reads_one_frame_beside_the_sample(dtype: str, sampled: int) -> None:
+    frames = CountedReads(10_000, dtype)
+    session = Session(frames, model=tiny_model())
+    assert len(frames.read) <= sampled
+    before = set(frames.read)
+    session.add_points(session.add_object(), 1237, [(5, 5)])
+    assert frames.read - before == {1237}
+
+
+def test_preview_is_what_the_model_sees() -> None:
+    image = np.zeros((2, 64, 64), np.uint16)
+    image[1, :32] = 1000
+    image[1, 0, 0] = 500
+    expected = np.zeros((64, 64), np.uint8)
+    expected[:32] = 255
+    expected[0, 0] = 128
+    np.testing.assert_array_equal(blob_session(image).preview(1), np.repeat(expected[..., None], 3, axis=2))
+    np.testing.assert_array_equal(blob_session(image).preview(0), np.zeros((64, 64, 3), np.uint8))
+    halved = blob_session(image, intensity_range=(0, 2000)).preview(1)
+    assert np.unique(halved[:32]).tolist() == [64, 128]
+
+
+def test_preview_of_uint8_is_the_image_itself() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(blob_session(image, "TYXC").preview(0), image[0])
+
+
+# --- prompts -------------------------------------------------------------------------------------------------------
+
+FRAME = 5
+TRAPEZE = np.triu(np.ones(SHAPE, bool), 12)
+EVERYWHERE = (0, 0, *SHAPE)
+
+
+def point(object_id: int) -> tuple[int, int]:
+    return inside(object_id, FRAME)[0]
+
+
+def mask_of(*object_ids: int) -> np.ndarray:
+    return np.isin(TRUTH[FRAME], object_ids)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([("points", [point(1)], None)], mask_of(1)),
+        ([("points", [point(1), point(2)], None)], mask_of(1, 2)),
+        ([("points", [point(1)], [1]), ("points", [point(3)], [True])], mask_of(1, 3)),
+        ([("points", [point(1), point(2), point(2)], [1, 1, 0])], mask_of(1)),
+        ([("points", [point(1), point(2)], None), ("points", [point(1)], [0])], mask_of(2)),
+        ([("points", np.array([point(1)], np.float32), np.array([1.0]))], mask_of(1)),
+        ([("points", [(0, 0)], None)], mask_of()),
+        ([("box", (3, 7, 11, 15))], mask_of(1)),
+        ([("box", EVERYWHERE)], mask_of(1, 2, 3)),
+        ([("box", EVERYWHERE), ("points", [point(2)], [0])], mask_of(1, 3)),
+        ([("box", (3, 7, 11, 15)), ("box", (24, 3, 30, 9))], mask_of(3)),
+        ([("mask", TRAPEZE)], TRAPEZE),
+        ([("mask", TRAPEZE.astype(np.uint8) * 7)], TRAPEZE),
+        ([("mask", mask_of(1, 2)), ("points", [point(2)], [0])], mask_of(1)),
+        ([("points", [point(1)], None), ("mask", TRAPEZE)], TRAPEZE),
+        ([("mask", TRAPEZE), ("box", (3, 7, 11, 15))], mask_of(1)),
+    ],
+)
+def test_prompts(said: list[tuple[Any, ...]], expected: np.ndarray) -> None:
+    session = blob_session(MOVIE)
+    object_id = session.add_object()
+    for kind, *arguments in said:
+        mask = getattr(session, f"add_{kind}")(object_id, FRAME, *arguments)
+    assert mask.dtype == np.bool_
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_array_equal(session.mask(object_id, FRAME), expected)
+    np.testing.assert_array_equal(session.labels[FRAME], np.where(expected, object_id, 0))
+    assert not np.delete(session.labels, FRAME, axis=0).any()
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (57, 31), (128, 70)])
+def test_clicks_hit_the_pixel_they_are_on(shape: tuple[int, int]) -> None:
+    last_row, last_col = shape[0] - 1, shape[1] - 1
+    pixels = {(0, 0), (0, last_col), (last_row, 0), (last_row, last_col), (7, 9), (8, 11), (13, 10)}
+    image = np.zeros(shape, np.uint8)
+    for row, col in pixels:
+        image[row, col] = 255
+    session = blob_session(image)
+    object_id = session.add_object()
+    for row, col in pixels:
+        for d_row, d_col in ((0, 0), (-0.3, 0.3), (0.3, -0.3)):
+            at = np.clip((row + d_row, col + d_col), -0.5, np.array(shape) - 0.51)
+            mask = session.add_points(object_id, 0, [at])
+            assert np.argwhere(mask).tolist() == [[row, col]]
+            session.clear_prompts(object_id, 0)
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (57, 31)])
+def test_box_edges_are_outer_edges(shape: tuple[int, int]) -> None:
+    image = np.zeros(shape, np.uint8)
+    image[0, 0] = image[10, 20] = image[shape[0] - 1, shape[1] - 1] = 255
+    session = blob_session(image)
+    for box, found in (
+        ((0, 0, 1, 1), [[0, 0]]),
+        ((10, 20, 11, 21), [[10, 20]]),
+        ((9, 19, 12, 22), [[10, 20]]),
+        ((11, 20, 12, 21), []),
+        ((10, 21, 11, 22), []),
+        ((shape[0] - 1, shape[1] - 1, *shape), [[shape[0] - 1, shape[1] - 1]]),
+    ):
+        assert np.argwhere(session.add_box(session.add_object(), 0, box)).tolist() == found
+
+
+BAD_PROMPTS = {
+    "above": ("points", [(-0.6, 3)], None, "the point (row -0.6, column 3) is outside the image of 32 rows and 32 columns"),
+    "right": ("points", [(3, 3), (3, 31.5)], None, "the point (row 3, column 31.5) is outside"),
+    "not a number": ("points", [(float("nan"), 3)], None, "(row nan, column 3) is outside"),
+    "infinity": ("points", [(3, float("inf"))], None, "(row 3, column inf) is outside"),
+    "three numbers": ("points", [(3, 3, 3)], None, "points must be (row, column) pairs, got [(3, 3, 3)]"),
+    "ragged": ("points", [(3, 3), (3,)], None, "points must be (row, column) pairs"),
+    "one number": ("points", 3, None, "points must be (row, column) pairs, got 3"),
+    "no point": ("points", [], None, "points must be (row, column) pairs, got []"),
+    "words": ("points", [("3", "3")], None, "points must be (row, column) pairs"),
+    "nothing": ("points", [(None, 3)], None, "points must be (row, column) pairs"),
+    "mapping": ("points", {"row": 3}, None, "points must be (row, column) pairs"),
+    "label 2": ("points", [(3, 3)], [2], "labels must be 1 (inside) or 0 (outside), one for each of the 1 points, got [2]"),
+    "too many labels": ("points", [(3, 3)], [1, 1], "labels must be 1"),
+    "label is a word": ("points", [(3, 3)], ["x"], "labels must be 1"),
+    "only outside": ("points", [(3, 3)], [0], "object 1 has only points outside it on frame 2: add a point inside, a box or a mask"),
+    "box of three": ("box", (1, 2, 3), "a box must be row0, col0, row1, col1, got (1, 2, 3)"),
+    "box of nan": ("box", (1, 2, float("nan"), 5), "a box must be row0"),
+    "box of words": ("box", "1234", "a box must be row0"),
+    "no box": ("box", None, "a box must be row0"),
+    "box upside down": ("box", (5, 5, 3, 8), "a box must have row0 < row1 and col0 < col1, got (5, 5, 3, 8)"),
+    "flat box": ("box", (5, 5, 5, 8), "a box must have row0 < row1"),
+    "box outside": ("box", (5, 5, 8, 32.5), "is not inside the image of 32 rows and 32 columns"),
+    "box before": ("box", (-1, 5, 8, 12), "is not inside the image"),
+    "mask of another shape": ("mask", np.ones((32, 31)), "a mask must have the shape of a frame, (32, 32), got (32, 31)"),
+    "empty mask": ("mask", np.zeros(SHAPE), "the mask is empty: it has no pixel inside"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PROMPTS)
+def test_bad_prompt_is_refused_and_changes_nothing(name: str) -> None:
+    kind, *arguments, message = BAD_PROMPTS[name]
+    session = followed(blob_session(MOVIE), {2: 0})
+    session.add_object(object_id=1)
+    before = session.labels.copy()
+    with pytest.raises(ValueError) as caught:
+        getattr(session, f"add_{kind}")(1, 2, *arguments)
+    assert message in str(caught.value)
+    assert session.objects[1].anchors == []
+    assert session.objects[1].prompts == {}
+    assert session.plan() == []
+    np.testing.assert_array_equal(session.labels, before)
+
+
+@pytest.mark.parametrize("frame", [-1, T, 1.5])
+@pytest.mark.parametrize("kind", ["points", "box", "mask"])
+def test_frame_that_does_not_exist(frame: int, kind: str) -> None:
+    session = blob_session(MOVIE)
+    said = {"points": [(3, 3)], "box": EVERYWHERE, "mask": TRAPEZE}[kind]
+    with pytest.raises(ValueError, match=rf"^frame {frame} does not exist: the stack has 8, counted from 0$"):
+        getattr(session, f"add_{kind}")(session.add_object(), frame, said)
+
+
+def test_objects() -> None:
+    session = blob_session(MOVIE)
+    assert session.add_object() == 1
+    assert session.add_object("mother", object_id=7) == 7
+    assert session.add_object() == 8
+    assert session.add_object(object_id=np.uint16(65535)) == 65535
+    assert [item.name for item in session.objects.values()] == ["object 1", "mother", "object 8", "object 65535"]
+    for object_id, message in (
+        (7, "there is already an object 7"),
+        (0, "an object id is a label value between 1 and 65535, got 0"),
+        (-1, "between 1 and 65535, got -1"),
+        (65536, "between 1 and 65535, got 65536"),
+        (1.5, "between 1 and 65535, got 1.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            session.add_object(object_id=object_id)
+    for unknown in (
+        lambda: session.add_points(2, 0, [(1, 1)]),
+        lambda: session.remove_object(2),
+        lambda: session.mask(2, 0),
+        lambda: session.plan(objects=[2]),
+    ):
+        with pytest.raises(ValueError, match=r"^there is no object 2; objects are \[1, 7, 8, 65535\]$"):
+            unknown()
+
+
+def test_largest_object_id_is_a_label() -> None:
+    session = blob_session(MOVIE)
+    session.add_points(session.add_object(object_id=65535), 0, inside(1, 0))
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 1, 65535, 0))
+
+
+# --- overlaps ------------------------------------------------------------------------------------------------------
+
+LEFT, RIGHT = np.zeros((2, *SHAPE), bool)
+LEFT[:, :20] = True
+RIGHT[:, 10:] = True
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_overlaps_are_decided_by_logits_not_by_order(order: tuple[int, int]) -> None:
+    session = blob_session(MOVIE)
+    for object_id in order:
+        session.add_object(object_id=object_id)
+        if object_id == 1:
+            session.add_mask(1, FRAME, LEFT | RIGHT)
+        else:
+            session.add_points(2, FRAME, inside(2, FRAME))
+    # the double is surer of a mask than of a click
+    assert np.unique(session.labels[FRAME]).tolist() == [1]
+    np.testing.assert_array_equal(session.mask(2, FRAME), TRUTH[FRAME] == 2)
+    session.remove_object(1)
+    np.testing.assert_array_equal(session.labels[FRAME], np.where(TRUTH[FRAME] == 2, 2, 0))
+
+
+def test_of_equal_logits_the_first_object_wins() -> None:
+    session = blob_session(MOVIE)
+    for object_id, mask in ((5, RIGHT), (2, LEFT)):
+        session.add_mask(session.add_object(object_id=object_id), 0, mask)
+    np.testing.assert_array_equal(session.labels[0], np.where(RIGHT, 5, 2))
+
+
+# --- propagation ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("direction", "first", "last"), [("forward", 4, T), ("backward", 0, 5), ("both", 0, T)], ids=["forward", "backward", "both"]
+)
+def test_directions(direction: Any, first: int, last: int) -> None:
+    session = blob_session(MOVIE)
+    for object_id in (1, 2):
+        click(session, object_id, 4)
+    done = [result.frame for result in session.propagate(direction)]
+    assert sorted(done) == [t for t in range(first, last) if t != 4]
+    expected = np.where(np.isin(TRUTH, (1, 2)), TRUTH, 0)
+    expected[:first] = expected[last:] = 0
+    np.testing.assert_array_equal(session.labels, expected)
+
+
+def test_objects_start_on_their_own_frames() -> None:
+    session = blob_session(MOVIE)
+    for object_id, frame in {1: 0, 2: 6, 3: 3}.items():
+        click(session, object_id, frame)
+    assert session.plan() == [
+        *(Step(frame, objects, False) for frame, objects in [(1, (1,)), (2, (1,)), (3, (1,)), (4, (1, 3)), (5, (1, 3))]),
+        *(Step(frame, objects, False) for frame, objects in [(6, (1, 3)), (7, (1, 2, 3))]),
+        *(Step(frame, objects, True) for frame, objects in [(5, (2,)), (4, (2,)), (3, (2,)), (2, (2, 3)), (1, (2, 3)), (0, (2, 3))]),
+    ]
+    results = list(session.propagate())
+    np.testing.assert_array_equal(session.labels, TRUTH)
+    assert [(result.frame, tuple(result.scores)) for result in results][:4] == [(1, (1,)), (2, (1,)), (3, (1,)), (4, (1, 3))]
+    # an object that is not there yet is known to be absent
+    assert {frame: score.object_score for frame, score in session.scores(3).items()} == {
+        t: 10.0 if t >= 3 else -10.0 for t in range(T)
+    }
+
+
+def test_nothing_to_propagate() -> None:
+    session = blob_session(MOVIE)
+    session.add_object()
+    with pytest.raises(ValueError, match=r"^there is nothing to propagate: add points, a box or a mask first$"):
+        next(session.propagate())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"direction": "sideways"}, "direction must be 'forward', 'backward' or 'both', got 'sideways'"),
+        ({"frames": [0, 8]}, "frame 8 does not exist: the stack has 8, counted from 0"),
+        ({"frames": [-1]}, "frame -1 does not exist"),
+        ({"objects": [4]}, "there is no object 4"),
+    ],
+)
+def test_propagation_that_cannot_be(arguments: dict[str, Any], message: str) -> None:
+    session = blob_session(MOVIE)
+    click(session, 1, 0)
+    for run in (session.plan, lambda **kwargs: next(session.propagate(**kwargs))):
+        with pytest.raises(ValueError, match=message):
+            run(**arguments)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 4, 7, 9, 12])
+def test_stop_and_continue_equals_one_go(stop_after: int) -> None:
+    first = {1: 0, 2: 6, 3: 3}
+    whole, halved = followed(blob_session(MOVIE), first), blob_session(MOVIE)
+    for object_id, frame in first.items():
+        click(halved, object_id, frame)
+    plan, running = halved.plan(), halved.propagate()
+    done = [next(running).frame for _ in range(stop_after)]
+    running.close()
+    shown = halved.labels.copy()
+    assert halved.plan() == plan[stop_after:]
+    left = [result.frame for result in halved.propagate()]
+    assert [step.frame for step in plan] == done + left
+    untouched = [t for t in done if t not in left]
+    np.testing.assert_array_equal(halved.labels[untouched], shown[untouched])
+    np.testing.assert_array_equal(halved.labels, whole.labels)
+    assert [origins(halved, i) for i in first] == [origins(whole, i) for i in first]
+
+
+def test_range_first_then_the_rest_equals_one_go() -> None:
+    whole, parts = followed(blob_session(MOVIE)), blob_session(MOVIE)
+    for object_id, frame in FIRST.items():
+        click(parts, object_id, frame)
+    assert {result.frame for result in parts.propagate(frames=np.array([4, 2, 3, 1, 1]))} == {1, 2, 3, 4}
+    assert not parts.labels[5:].any()
+    np.testing.assert_array_equal(parts.labels[1:5], TRUTH[1:5])
+    list(parts.propagate())
+    np.testing.assert_array_equal(parts.labels, TRUTH)
+    assert [origins(parts, i) for i in FIRST] == [origins(whole, i) for i in FIRST]
+
+
+def test_only_chosen_objects() -> None:
+    whole, parts = followed(blob_session(MOVIE)), blob_session(MOVIE)
+    for object_id, frame in FIRST.items():
+        click(parts, object_id, frame)
+    results = list(parts.propagate(objects=iter([3, 1, 1])))
+    assert {tuple(result.scores) for result in results} == {(1,), (3,), (3, 1)}
+    expected = np.where(TRUTH == 2, 0, TRUTH)
+    expected[0] = TRUTH[0]
+    np.testing.assert_array_equal(parts.labels, expected)
+    assert [step.object_ids for step in parts.plan()] == [(2,)] * 7
+    list(parts.propagate())
+    np.testing.assert_array_equal(parts.labels, TRUTH)
+    assert [origins(parts, i) for i in FIRST] == [origins(whole, i) for i in FIRST]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_inference_mode_does_not_leak(precision: str) -> None:
+    session = Session(MOVIE[:4], model=tiny_model(), precision=precision)
+
+    def assert_as_before() -> None:
+        assert not torch.is_inference_mode_enabled()
+        assert torch.is_grad_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+
+    session.add_points(session.add_object(), 1, [(5, 5)])
+    assert_as_before()
+    for _ in session.propagate():
+        assert_as_before()
+    running = session.propagate()
+    running.close()
+    assert_as_before()
+
+
+def test_unknown_precision() -> None:
+    session = Session(MOVIE, model=tiny_model(), precision="float8")
+    with pytest.raises(ValueError, match=r"precision must be one of \('float32', 'bfloat16'\), got 'float8'"):
+        session.add_points(session.add_object(), 1, [(5, 5)])
+
+
+# --- corrections ---------------------------------------------------------------------------------------------------
+
+# Object 1 jumps at frame 4, and something else comes to lie where it was: the double follows that.
+JUMP = squares(
+    10,
+    SHAPE,
+    {
+        1: [(5, 5, 5) if t < 4 else (5, 20, 5) for t in range(10)],
+        2: [(20, 5 + t, 5) for t in range(10)],
+        9: [None if t < 4 else (5, 5, 5) for t in range(10)],
+    },
+)
+JUMP_MOVIE = np.where(JUMP > 0, 255, 0).astype(np.uint8)
+
+
+def astray(right_from: int, right_until: int = 10) -> np.ndarray:
+    """Labels where object 1 was put right on some frames."""
+    labels = np.where(JUMP == 2, 2, 0)
+    right = (np.arange(10) < 4) | ((np.arange(10) >= right_from) & (np.arange(10) < right_until))
+    labels[(JUMP == 1) & right[:, None, None]] = 1
+    labels[(JUMP == 9) & ~right[:, None, None]] = 1
+    return labels.astype(np.uint16)
+
+
+def gone_astray() -> Session:
+    session = blob_session(JUMP_MOVIE)
+    for object_id in (1, 2):
+        click(session, object_id, 0, JUMP)
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, astray(10))
+    return session
+
+
+def put_right(session: Session, frame: int) -> None:
+    session.add_points(1, frame, [*inside(1, frame, JUMP), *inside(9, frame, JUMP)], [1, 0])
+
+
+def test_a_correction_runs_again_between_neighbouring_anchors() -> None:
+    session = gone_astray()
+    others, other_records = origins(session, 2), dict(session.objects[2].memory.tracked)
+    put_right(session, 6)
+    # at once on its frame, elsewhere when it is tracked again
+    expected = astray(10)
+    expected[6] = astray(6)[6]
+    np.testing.assert_array_equal(session.labels, expected)
+    assert session.plan() == [Step(frame, (1,), False) for frame in (1, 2, 3, 4, 5, 7, 8, 9)]
+    assert [(result.frame, tuple(result.scores)) for result in session.propagate()] == [
+        (step, (1,)) for step in (1, 2, 3, 4, 5, 7, 8, 9)
+    ]
+    np.testing.assert_array_equal(session.labels, astray(6))
+
+    after_first = origins(session, 1)
+    put_right(session, 4)
+    assert session.plan() == [Step(frame, (1,), False) for frame in (1, 2, 3, 5)]
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, astray(4))
+    assert session.objects[1].anchors == [0, 4, 6]
+    assert {t: origins(session, 1)[t] for t in (7, 8, 9)} == {t: after_first[t] for t in (7, 8, 9)}
+    assert origins(session, 2) == others
+    assert all(session.objects[2].memory.tracked[t] is record for t, record in other_records.items())
+    assert session.plan() == []
+
+
+def test_prompted_frames_never_change() -> None:
+    session = gone_astray()
+    square = np.zeros(SHAPE, bool)
+    square[12:16, 12:16] = True
+    session.add_mask(1, 7, square)
+    list(session.propagate())
+    for frame in (5, 8, 2):
+        put_right(session, frame) if frame > 4 else session.add_points(1, frame, inside(1, frame, JUMP))
+        list(session.propagate())
+        np.testing.assert_array_equal(session.mask(1, 7), square)
+        np.testing.assert_array_equal(session.labels[7], np.where(square, 1, np.where(JUMP[7] == 2, 2, 0)))
+
+
+def test_a_click_outside_takes_away_from_what_is_shown() -> None:
+    session = gone_astray()
+    assert not session.add_points(1, 6, inside(9, 6, JUMP), [0]).any()
+    assert session.objects[1].anchors == [0, 6]
+    list(session.propagate(direction="forward"))
+    # the double looks beyond a frame on which the object was said to be absent, as far as its anchors: there is none further
+    expected = astray(10)
+    expected[6:][expected[6:] == 1] = 0
+    np.testing.assert_array_equal(session.labels, expected)
+
+
+def test_a_correction_while_propagating_counts_at_once() -> None:
+    session = blob_session(JUMP_MOVIE)
+    for object_id in (1, 2):
+        click(session, object_id, 0, JUMP)
+    done = []
+    for result in session.propagate():
+        done.append((result.frame, tuple(result.scores)))
+        if len(done) == 6:
+            put_right(session, 4)
+    assert done == [
+        *((frame, (1, 2)) for frame in range(1, 7)),
+        *((frame, (1,)) for frame in (1, 2, 3, 5, 6)),
+        *((frame, (1, 2)) for frame in (7, 8, 9)),
+    ]
+    np.testing.assert_array_equal(session.labels, astray(4))
+
+
+def test_an_object_removed_while_propagating() -> None:
+    session = blob_session(MOVIE)
+    for object_id in (1, 2):
+        click(session, object_id, 0)
+    running = session.propagate(objects=[1, 2])
+    next(running)
+    session.remove_object(1)
+    assert [(result.frame, tuple(result.scores)) for result in running] == [(frame, (2,)) for frame in range(2, T)]
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 2, 0))
+
+
+def test_clear_the_only_prompt() -> None:
+    session = followed(blob_session(MOVIE), {1: 2, 2: 0})
+    session.clear_prompts(1, 2)
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 2, 0))
+    assert session.scores(1) == {}
+    assert session.plan() == []
+    with pytest.raises(ValueError, match=r"^nothing was said about object 1 on frame 2$"):
+        session.clear_prompts(1, 2)
+
+
+def test_clear_one_of_several_prompts() -> None:
+    session = gone_astray()
+    put_right(session, 4)
+    put_right(session, 7)
+    list(session.propagate())
+    session.clear_prompts(1, 4)
+    # shown until it is tracked again, then as if it had never been said
+    np.testing.assert_array_equal(session.labels, astray(4))
+    assert session.plan() == [Step(frame, (1,), False) for frame in range(1, 7)]
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, astray(7))
+
+
+def test_clear_the_first_of_two_prompts_turns_the_direction() -> None:
+    session = blob_session(JUMP_MOVIE)
+    click(session, 1, 0, JUMP)
+    put_right(session, 6)
+    list(session.propagate())
+    session.clear_prompts(1, 0)
+    assert session.plan() == [Step(frame, (1,), True) for frame in (5, 4, 3, 2, 1, 0)]
+    list(session.propagate())
+    fresh = blob_session(JUMP_MOVIE)
+    fresh.add_object()
+    put_right(fresh, 6)
+    list(fresh.propagate())
+    np.testing.assert_array_equal(session.labels, fresh.labels)
+
+
+def test_removing_an_object_frees_its_records() -> None:
+    session = followed(blob_session(MOVIE))
+    records = weakref.ref(session.objects[1].memory.tracked)
+    session.remove_object(1)
+    gc.collect()
+    assert records() is None
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 1, 0, TRUTH))
+    assert sorted(session.objects) == [2, 3]
+
+
+# --- where labels go -----------------------------------------------------------------------------------------------
+
+
+def test_labels_into_a_memory_map(tmp_path: Path) -> None:
+    path = tmp_path / "labels.npy"
+    labels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint16, shape=TRUTH.shape)
+    assert followed(blob_session(MOVIE, labels=labels)).labels is labels
+    labels.flush()
+    np.testing.assert_array_equal(np.load(path), TRUTH)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_labels_into_zarr(tmp_path: Path, zarr_format: Any) -> None:
+    labels = zarr.create_array(
+        tmp_path / "labels.zarr", shape=TRUTH.shape, chunks=(3, 20, 32), dtype="uint16", zarr_format=zarr_format
+    )
+    followed(blob_session(MOVIE, labels=labels))
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "labels.zarr", mode="r")[:], TRUTH)
+
+
+def test_labels_of_a_single_image_into_zarr(tmp_path: Path) -> None:
+    labels = zarr.create_array(tmp_path / "labels.zarr", shape=SHAPE, dtype="uint16")
+    click(blob_session(MOVIE[0], labels=labels), 2, 0)
+    np.testing.assert_array_equal(labels[:], np.where(TRUTH[0] == 2, 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("labels", "got"),
+    [
+        (np.zeros(TRUTH.shape, np.int32), r"int32 of shape \(8, 32, 32\)"),
+        (np.zeros(SHAPE, np.uint16), r"uint16 of shape \(32, 32\)"),
+    ],
+)
+def test_labels_that_do_not_fit(labels: np.ndarray, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"^labels must be uint16 of shape \(8, 32, 32\), got {got}$"):
+        blob_session(MOVIE, labels=labels)
+
+
+# --- records on disk -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("double", [True, False], ids=["double", "network"])
+def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All but the last used record are on disk; a correction recalls, moves and replaces them."""
+
+    def run(budget: RecordBudget) -> Session:
+        monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
+        if double:
+            monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+        session = Session(JUMP_MOVIE, model=tiny_model())
+        for object_id in (1, 2):
+            click(session, object_id, 0, JUMP)
+        list(session.propagate())
+        put_right(session, 6)
+        running = session.propagate()
+        for _ in range(3):
+            next(running)
+        session.remove_object(2)
+        list(session.propagate())
+        return session
+
+    roomy, tight = run(RecordBudget()), run(RecordBudget(0))
+    np.testing.assert_array_equal(tight.labels, roomy.labels)
+    assert tight.scores(1) == roomy.scores(1)
+    for frame, record in roomy.objects[1].memory.tracked.items():
+        other = tight.objects[1].memory.tracked[frame]
+        assert torch.equal(other.mask_logits, record.mask_logits)
+        assert torch.equal(other.pointer, record.pointer)
+        assert torch.equal(other.memory, record.memory)
