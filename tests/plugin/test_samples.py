@@ -31,7 +31,9 @@ def test_sample_is_a_calibrated_movie_with_its_credit():
 def test_napari_finds_the_sample(manifest):
     manager = PluginManager()
     manager.register(manifest)
+    manager.activate("napari-sam2")
     ((name, samples),) = manager.iter_sample_data()
     assert name == "napari-sam2"
-    ((layer_data),) = samples[0].open(_registry=manager.commands)
-    ViewerModel().add_image(layer_data[0], **layer_data[1])
+    for sample in samples:
+        for data, arguments, _ in sample.open(_registry=manager.commands):
+            ViewerModel().add_image(data, **arguments)

@@ -143,7 +143,16 @@ def test_not_a_number_is_black_and_infinity_white() -> None:
 def test_constant_image_is_said(value: float, caplog: pytest.LogCaptureFixture) -> None:
     session = blob_session(np.full((3, *SHAPE), value, np.uint8 if value == 77 else np.float32))
     assert [record.message for record in caplog.records] == ["the image is constant: there is nothing to tell an object by"]
-    assert not session.add_points(session.add_object(), 0, [(5, 5)]).any()
+    session.add_points(session.add_object(), 0, [(5, 5)])
+    assert (session.labels == (1 if value == np.inf else 0))[0].all()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_a_blank_frame_does_not_make_an_image_constant(dtype: str, caplog: pytest.LogCaptureFixture) -> None:
+    image = MOVIE.astype(dtype)
+    image[0] = 0
+    blob_session(image)
+    assert caplog.records == []
 
 
 class CountedReads:
@@ -584,8 +593,8 @@ def test_prompted_frames_never_change() -> None:
     square[12:16, 12:16] = True
     session.add_mask(1, 7, square)
     list(session.propagate())
-    for frame in (5, 8, 2):
-        put_right(session, frame) if frame > 4 else session.add_points(1, frame, inside(1, frame, JUMP))
+    for frame in (5, 8, 4):
+        put_right(session, frame)
         list(session.propagate())
         np.testing.assert_array_equal(session.mask(1, 7), square)
         np.testing.assert_array_equal(session.labels[7], np.where(square, 1, np.where(JUMP[7] == 2, 2, 0)))
@@ -596,7 +605,7 @@ def test_a_click_outside_takes_away_from_what_is_shown() -> None:
     assert not session.add_points(1, 6, inside(9, 6, JUMP), [0]).any()
     assert session.objects[1].anchors == [0, 6]
     list(session.propagate(direction="forward"))
-    # the double looks beyond a frame on which the object was said to be absent, as far as its anchors: there is none further
+    # from the anchor on which there is nothing, nothing is carried on
     expected = astray(10)
     expected[6:][expected[6:] == 1] = 0
     np.testing.assert_array_equal(session.labels, expected)

@@ -71,7 +71,7 @@ def model_arguments(config: ModelConfig) -> dict[str, Any]:
     """Arguments that all released models share, and those that tell 2.0 from 2.1 (official ``configs/``)."""
     is_2_1 = config.version == "2.1"
     return {
-        "num_maskmem": 7,
+        "num_maskmem": config.num_maskmem,
         "image_size": config.image_size,
         "sigmoid_scale_for_mem_enc": 20.0,
         "sigmoid_bias_for_mem_enc": -10.0,

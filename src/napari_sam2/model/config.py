@@ -53,6 +53,8 @@ class ModelConfig:
         Side in pixels of the square the frames are resized to; a multiple of 32.
     d_model, mem_dim : int
         Channels of the image features and of a memory.
+    num_maskmem : int
+        Memories a frame looks at, beside those of further conditioning frames.
     fpn_top_down_levels : tuple of int
         Feature levels, 0 the finest, that receive the coarser ones.
     memory_attention_layers, memory_attention_mlp_dim, decoder_mlp_dim : int
@@ -67,6 +69,7 @@ class ModelConfig:
     image_size: int = 1024
     d_model: int = 256
     mem_dim: int = 64
+    num_maskmem: int = 7
     fpn_top_down_levels: tuple[int, ...] = (2, 3)
     memory_attention_layers: int = 4
     memory_attention_mlp_dim: int = 2048

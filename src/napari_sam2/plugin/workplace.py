@@ -134,7 +134,7 @@ class Workplace:
         if self.result is not None:
             self.result.events.paint.disconnect(self._painted)
         self._warn(
-            "Brush strokes are lost where the frame is found again: correct by clicks, or paint on a copy of the layer when all is done."
+            "Brush strokes are lost where a frame is found again: correct by clicks, or paint on a copy of the layer at the end."
         )
 
     @property

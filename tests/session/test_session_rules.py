@@ -1,0 +1,183 @@
+"""What holds after any sequence of actions.
+
+The rule: what a session shows after :meth:`Session.propagate` has come to its end is what a new session shows that is given the same
+anchors (for each object, the frames a person decided on and the masks there) and propagated in one go. It holds
+
+- whatever the order in which things were said, taken back, propagated and stopped, and for each object on its own;
+- for propagations that run ``forward`` or ``both`` ways and are stopped anywhere. ``backward`` runs through the frames between two
+  anchors the other way round, and what was tracked is kept: there the direction that came first decides. So it does for chosen
+  ``frames`` that leave a gap after what is tracked already: the first of them recalls the frames before the gap.
+
+The masks on anchors are not part of it: a click refines what is shown when it comes, so these depend on the order of things.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from blob_tracker import blob_session
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.session.session import Session
+
+T, SIDE, NUM_BLOBS = 7, 24, 4
+_RANDOM = np.random.default_rng(3)
+CORNERS = np.stack([np.stack(np.divmod(_RANDOM.choice(16, NUM_BLOBS, replace=False), 4), axis=1) * 6 for _ in range(T)])
+"""(T, B, 2): a raster of 4 x 4 places, some of them taken on each frame, so that where an object goes depends on all that is recalled."""
+
+MOVIE = np.zeros((T, SIDE, SIDE), np.uint8)
+for _frame, _corners in enumerate(CORNERS):
+    for _size, (_row, _col) in enumerate(_corners, start=2):
+        MOVIE[_frame, _row : _row + _size, _col : _col + _size] = 255
+
+object_ids, frames, blobs = st.integers(1, 3), st.integers(0, T - 1), st.integers(0, NUM_BLOBS - 1)
+actions = st.one_of(
+    st.tuples(st.just("click"), object_ids, frames, blobs, st.sampled_from([1, 1, 1, 0])),
+    st.tuples(st.just("mask"), object_ids, frames, st.sets(blobs, min_size=1)),
+    st.tuples(st.just("box"), object_ids, frames, blobs),
+    st.tuples(st.just("clear"), object_ids, frames),
+    st.tuples(st.just("remove"), object_ids),
+    st.tuples(
+        st.just("propagate"),
+        st.sampled_from(["both", "both", "forward"]),
+        st.none() | st.sets(object_ids, min_size=1),
+        st.integers(1, 2 * T),
+    ),
+)
+
+
+def do(session: Session, kind: str, *arguments: Any) -> set[int]:
+    """Do it, and return the objects that may have changed."""
+    if kind == "propagate":
+        direction, wanted, num_steps = arguments
+        chosen = None if wanted is None else [i for i in sorted(wanted) if i in session.objects]
+        plan = session.plan(direction, chosen)
+        running = session.propagate(direction, chosen)
+        done = [(result.frame, tuple(result.scores)) for result, _ in zip(running, range(num_steps), strict=False)]
+        assert done == [(step.frame, step.object_ids) for step in plan][: len(done)]
+        assert len(done) == min(num_steps, len(plan))
+        return {object_id for step in plan[: len(done)] for object_id in step.object_ids}
+    object_id, *rest = arguments
+    if kind == "remove":
+        session.remove_object(object_id)
+    elif kind == "clear":
+        session.clear_prompts(object_id, *rest)
+    else:
+        if object_id not in session.objects:
+            session.add_object(object_id=object_id)
+        frame, which, *label = rest
+        if kind == "click":
+            session.add_points(object_id, frame, [CORNERS[frame, which]], label)
+        elif kind == "box":
+            row, col = CORNERS[frame, which]
+            session.add_box(object_id, frame, (row, col, row + 5, col + 5))
+        else:
+            mask = np.zeros((SIDE, SIDE), bool)
+            for row, col in CORNERS[frame, sorted(which)]:
+                mask[row : row + 4, col : col + 4] = True
+            session.add_mask(object_id, frame, mask)
+    return {object_id}
+
+
+def shown(session: Session) -> dict[tuple[int, int], tuple[int, bytes]]:
+    """Where each record comes from, as the double tells it, and its mask, by object and frame."""
+    return {
+        (item.object_id, frame): _told(record)
+        for item in session.objects.values()
+        for frame in range(T)
+        if (record := item.shown(frame)) is not None
+    }
+
+
+def _told(record: FrameRecord) -> tuple[int, bytes]:
+    return int(record.pointer), (record.mask_logits > 0).numpy().tobytes()
+
+
+def same_anchors(session: Session) -> Session:
+    """A new session with the same objects and the same masks on the same anchors, nothing tracked."""
+    fresh = blob_session(MOVIE)
+    for item in session.objects.values():
+        fresh.add_object(object_id=item.object_id)
+        for frame in item.anchors:
+            record = item.memory.conditioning[frame]
+            fresh.objects[item.object_id].memory.conditioning[frame] = record.with_memory(None)
+    return fresh
+
+
+def arbitrated(session: Session) -> np.ndarray:
+    """Labels by the rule that the highest logit wins, of equal ones the first object."""
+    labels = np.zeros(MOVIE.shape, np.uint16)
+    best = np.zeros(MOVIE.shape)
+    for item in session.objects.values():
+        for frame in range(T):
+            record = item.shown(frame)
+            if record is not None:
+                logits = record.mask_logits.numpy()
+                labels[frame][logits > best[frame]] = item.object_id
+                best[frame] = np.maximum(best[frame], logits)
+    return labels
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(st.lists(actions, min_size=1, max_size=14))
+def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ...]]) -> None:
+    session = blob_session(MOVIE)
+    for action in sequence:
+        before, decided = shown(session), {i: item.anchors for i, item in session.objects.items()}
+        try:
+            touched = do(session, *action)
+        except ValueError:
+            # refused: nothing changed
+            assert shown(session) == before
+            assert {i: item.anchors for i, item in session.objects.items() if i in decided} == decided
+            continue
+        after = shown(session)
+        changed = {key for key in before | after if before.get(key) != after.get(key)}
+        assert {object_id for object_id, _ in changed} <= touched
+        if action[0] == "propagate":
+            assert not {(i, frame) for i, anchors in decided.items() for frame in anchors} & changed
+        elif action[0] in ("click", "mask", "box"):
+            assert {frame for _, frame in changed} <= {action[2]}
+        np.testing.assert_array_equal(session.labels, arbitrated(session))
+
+    if not any(item.anchors for item in session.objects.values()):
+        assert not session.labels.any()
+        return
+    fresh = same_anchors(session)
+    for one in (session, fresh):
+        list(one.propagate())
+        assert one.plan() == []
+    assert shown(session) == shown(fresh)
+    np.testing.assert_array_equal(session.labels, arbitrated(fresh))
+
+
+def with_two_anchors() -> Session:
+    session = blob_session(MOVIE)
+    session.add_object()
+    for frame in (0, 6):
+        session.add_points(1, frame, [CORNERS[frame, 0]])
+    return session
+
+
+def test_between_two_anchors_the_direction_that_came_first_decides() -> None:
+    there, back = with_two_anchors(), with_two_anchors()
+    list(there.propagate("forward"))
+    list(back.propagate("backward"))
+    assert [step.reverse for step in with_two_anchors().plan("backward")] == [True] * 5
+    assert shown(there) != shown(back)
+    kept = shown(back)
+    list(back.propagate("both"))
+    assert shown(back) == kept
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+def test_the_same_actions_give_the_same(direction: Any) -> None:
+    one, other = with_two_anchors(), with_two_anchors()
+    for session in (one, other):
+        list(session.propagate(direction))
+    assert shown(one) == shown(other)
+    np.testing.assert_array_equal(one.labels, other.labels)
