@@ -9,6 +9,7 @@ import napari_sam2
 from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model, parse_overrides
 from napari_sam2.predictors.device import inference, resolve_device
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.weights.download import DownloadError
 from napari_sam2.weights.load import save_checkpoint
 from tiny_models import TINY
 
@@ -91,12 +92,27 @@ def test_the_embedded_model_loads_and_follows_no_network() -> None:
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 
 
-def test_from_pretrained_names_the_command_that_downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("predictor", [SAM2VideoPredictor, napari_sam2.SAM2ImagePredictor])
+def test_from_pretrained_downloads(predictor: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As far as a machine without a network gets: to the server, which is not there."""
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    monkeypatch.setenv("NAPARI_SAM2_BASE_URL", "http://127.0.0.1:9/")
+    with pytest.raises(DownloadError, match=r"sam2\.1_hiera_tiny\.pt"):
+        predictor.from_pretrained("facebook/sam2.1-hiera-tiny", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_by_name_is_not_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="napari-sam2 weights download"):
-        SAM2VideoPredictor.from_pretrained("facebook/sam2.1-hiera-tiny")
-    with pytest.raises(FileNotFoundError, match="napari-sam2 weights download"):
-        napari_sam2.SAM2ImagePredictor.from_pretrained("facebook/sam2.1-hiera-tiny")
+        load_model("sam2.1_hiera_tiny")
+
+
+def test_from_pretrained_takes_what_is_there() -> None:
+    """The embedded model stands for a downloaded one."""
+    model = SAM2VideoPredictor.from_pretrained("micro", device="cpu")
+    assert isinstance(model, SAM2VideoPredictor)
+    assert isinstance(napari_sam2.SAM2ImagePredictor.from_pretrained("micro", device="cpu").model.image_size, int)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])

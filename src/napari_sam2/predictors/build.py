@@ -15,6 +15,7 @@ from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.device import resolve_device
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
+from napari_sam2.weights.download import download
 from napari_sam2.weights.load import find_weights, load_weights
 from napari_sam2.weights.registry import resolve_model_name
 
@@ -114,9 +115,14 @@ def build_sam2_video_predictor(
 
 
 def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2Base:
-    """Build an image model with the weights of a Hugging Face id, as downloaded by ``napari-sam2 weights download``."""
-    config, path = find_weights(model_id)
-    return build_sam2(config, path, **kwargs)
+    """Build an image model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be.
+
+    Raises
+    ------
+    DownloadError
+        If they cannot be downloaded.
+    """
+    return build_sam2(resolve_model_name(model_id), download(model_id), **kwargs)
 
 
 def build_sam2_video_predictor_hf(
@@ -125,9 +131,9 @@ def build_sam2_video_predictor_hf(
     predictor_class: type[AnyPredictor] = SAM2VideoPredictor,  # type: ignore[assignment]
     **kwargs: Any,
 ) -> AnyPredictor:
-    """Build a video predictor with the weights of a Hugging Face id, as downloaded by ``napari-sam2 weights download``."""
-    config, path = find_weights(model_id)
-    return build_sam2_video_predictor(config, path, predictor_class=predictor_class, **kwargs)
+    """Build a video predictor by its Hugging Face id; see :func:`build_sam2_hf`."""
+    name = resolve_model_name(model_id)
+    return build_sam2_video_predictor(name, download(name), predictor_class=predictor_class, **kwargs)
 
 
 def load_model(model: str | Path = "micro", device: str | torch.device | None = None, **kwargs: Any) -> SAM2VideoPredictor:

@@ -81,7 +81,7 @@ class SAM2ImagePredictor:
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
-        """Load a released model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; see ``build_sam2_hf``."""
+        """Build a predictor by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be."""
         from napari_sam2.predictors.build import build_sam2_hf
 
         return cls(build_sam2_hf(model_id, **kwargs))

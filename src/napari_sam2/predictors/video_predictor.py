@@ -139,7 +139,7 @@ class SAM2VideoPredictor(SAM2Base):
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
-        """Load a model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; see ``build_sam2_video_predictor_hf``."""
+        """Build a predictor by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be."""
         from napari_sam2.predictors.build import build_sam2_video_predictor_hf
 
         return build_sam2_video_predictor_hf(model_id, predictor_class=cls, **kwargs)
