@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "Session": "napari_sam2.session.session",
+    "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
     "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
     "build_sam2": "napari_sam2.predictors.build",
@@ -22,6 +23,7 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
     "Session",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2.predictors.build import (
         build_sam2,
         build_sam2_hf,

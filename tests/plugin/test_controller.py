@@ -206,7 +206,12 @@ def test_the_key_goes_where_the_widget_says(controller, blobs):
 @pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
 def test_direction(controller, blobs, direction, frames):
     click(controller, (1, 10, 10))
+    said = []
+    controller.said.connect(lambda text: said.append(text))
     controller.propagate(direction)
+    assert said[-1].startswith(f"{len(frames) - 1} frames done in ")
+    controller.propagate(direction)
+    assert said[-1] == "Everything is up to date already."
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=frames))
 
 
@@ -449,6 +454,13 @@ def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
     for _ in range(2):
         controller.workplace.result.paint((0, 30, 5), 7)
     assert "Brush strokes are lost" in one_warning(notices)
+
+
+def test_a_new_name_is_told(viewer, controller):
+    told = []
+    controller.changed.connect(lambda: told.append(controller.image.name))
+    viewer.layers["movie"].name = "film"
+    assert told == ["film"]
 
 
 def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from golden_files import fill_with_keyed_weights, read_golden
 from keyed_weights import keyed_frames
-
 from napari_sam2.predictors.build import build_sam2_video_predictor
 from napari_sam2.predictors.device import inference
 

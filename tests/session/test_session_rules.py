@@ -57,7 +57,7 @@ def do(session: Session, kind: str, *arguments: Any) -> set[int]:
         chosen = None if wanted is None else [i for i in sorted(wanted) if i in session.objects]
         plan = session.plan(direction, chosen)
         running = session.propagate(direction, chosen)
-        done = [(result.frame, tuple(result.scores)) for result, _ in zip(running, range(num_steps), strict=False)]
+        done = [(result.frame, tuple(result.scores)) for _, result in zip(range(num_steps), running, strict=False)]
         assert done == [(step.frame, step.object_ids) for step in plan][: len(done)]
         assert len(done) == min(num_steps, len(plan))
         return {object_id for step in plan[: len(done)] for object_id in step.object_ids}

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from napari.utils.notifications import show_error, show_warning
 from psygnal import Signal
 
 from napari_sam2.plugin.keys import CANCEL, bind_keys
 from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
+from napari_sam2.plugin.mouse import ClickListener
+from napari_sam2.plugin.notices import tell, warn
 from napari_sam2.plugin.runner import DirectRunner, Runner, Task
 from napari_sam2.plugin.worker_session import FrameDone, OpenSession, Refused, SessionOpener
 from napari_sam2.plugin.workplace import Workplace
-from napari_sam2.weights.download import DownloadError
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Direction
-
-logger = logging.getLogger(__name__)
-
-_CLICK_REACH_PX = 5
-_RIGHT_BUTTON = 2
-_OUTSIDE_MODIFIERS = ("Alt", "Control")
 
 
 class _JobKind(Enum):
@@ -78,6 +71,7 @@ class Controller:
         self._reason = ""
         self._job: _Job | None = None
         self._started_s = 0.0
+        self._num_done = 0
         self._to_propagate: tuple[Workplace, Direction] | None = None
         self._to_download: str | None = None
         self._to_warm_up: str | None = None
@@ -87,10 +81,11 @@ class Controller:
         self._is_closed = False
         self.model = EMBEDDED_NAME
         self.direction: Direction = "both"
-        self.is_listening = True
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
-        viewer.mouse_drag_callbacks.append(self._mouse)
+        self._listener = ClickListener(viewer, self._canvas_clicked)
+        for image in self.images:
+            image.events.name.connect(self._renamed)
         self.choose_image(self._guess_image())
 
     def close(self) -> None:
@@ -104,8 +99,9 @@ class Controller:
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
-        if self._mouse in self._viewer.mouse_drag_callbacks:
-            self._viewer.mouse_drag_callbacks.remove(self._mouse)
+        self._listener.close()
+        for image in self.images:
+            image.events.name.disconnect(self._renamed)
         for workplace in self._workplaces.values():
             workplace.close()
         self._workplaces.clear()
@@ -285,25 +281,18 @@ class Controller:
             self._runner.stop()
             self.said.emit("Stopping …")
 
-    # --- the mouse -------------------------------------------------------------------------------------------------
+    @property
+    def is_listening(self) -> bool:
+        """Clicks on the canvas count."""
+        return self._listener.is_on
 
-    def _mouse(self, _viewer: Any, event: Any) -> Iterator[None]:
-        """Tell clicks from drags, which move the view as ever."""
-        if not self.is_listening or self._image is None or self._is_tool_active():
-            return
-        pressed_at, world = np.asarray(event.pos), tuple(event.position)
-        is_other = event.button == _RIGHT_BUTTON or any(key in event.modifiers for key in _OUTSIDE_MODIFIERS)
-        yield
-        while event.type == "mouse_move":
-            if np.abs(np.asarray(event.pos) - pressed_at).max() > _CLICK_REACH_PX:
-                return
-            yield
-        self.click(world, self.is_inside != is_other)
+    @is_listening.setter
+    def is_listening(self, is_on: bool) -> None:
+        self._listener.is_on = is_on
 
-    def _is_tool_active(self) -> bool:
-        """The selected layer is being drawn or edited on: the mouse belongs to that."""
-        selected = self._viewer.layers.selection.active
-        return selected is not None and str(getattr(selected, "mode", "pan_zoom")) != "pan_zoom"
+    def _canvas_clicked(self, world: tuple[float, ...], is_other: bool) -> None:
+        if self._image is not None:
+            self.click(world, self.is_inside != is_other)
 
     # --- computing -------------------------------------------------------------------------------------------------
 
@@ -336,9 +325,12 @@ class Controller:
             return
         self._is_stopping = False
         self._started_s = time.monotonic()
+        self._num_done = 0
         self._take_cancel_key(self._job.kind in _CAN_BE_STOPPED)
         if self._job.kind is _JobKind.WARM_UP:
             self.said.emit(f"Loading {self.model} …")
+        elif self._job.kind is _JobKind.PROMPTS:
+            self.said.emit("Looking …")
         self.changed.emit()
         self._runner.run(self._job.task, self._item, self._end)
 
@@ -380,7 +372,7 @@ class Controller:
 
     def _item(self, item: Any) -> None:
         if isinstance(item, Refused):
-            self._warn(_sentence(item.reason))
+            self._warn(item.reason)
         elif isinstance(item, Downloaded):
             self.progressed.emit(item.done_mb, item.total_mb)
             self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
@@ -395,6 +387,7 @@ class Controller:
         is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workplace.image, workplace.stack)
         workplace.written(is_shown, is_3d)
         if item.total:
+            self._num_done = item.done
             self.progressed.emit(item.done, item.total)
             if not self._is_stopping:
                 left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
@@ -413,11 +406,12 @@ class Controller:
             job.workplace.finish_drawing()
         if error is not None:
             self._to_propagate = None
-            self._tell_error(error)
+            self.said.emit(tell(error))
         elif self._is_stopping:
             self.said.emit("Stopped. What is done is kept." if job.kind is _JobKind.PROPAGATE else "Stopped.")
         elif job.kind is _JobKind.PROPAGATE and self._to_propagate is None:
-            self.said.emit(f"Done in {_duration(time.monotonic() - self._started_s)}.")
+            took = _duration(time.monotonic() - self._started_s)
+            self.said.emit(f"{self._num_done} frames done in {took}." if self._num_done else "Everything is up to date already.")
         elif job.kind is _JobKind.WARM_UP:
             self.said.emit("Ready.")
         if job.kind is _JobKind.DOWNLOAD and error is None:
@@ -425,26 +419,14 @@ class Controller:
         self.changed.emit()
         self._start_next()
 
-    # --- telling the person ----------------------------------------------------------------------------------------
-
-    def _warn(self, sentence: str) -> None:
-        self.said.emit(sentence)
-        show_warning(sentence)
-
-    def _tell_error(self, error: BaseException) -> None:
-        """Turn an exception into a notification: the one place where that is done."""
-        if isinstance(error, ValueError | FileNotFoundError | DownloadError):
-            self._warn(_sentence(str(error)))
-            return
-        logger.error("a task failed", exc_info=error)
-        sentence = _sentence(f"{type(error).__name__}: {error}")
-        self.said.emit(sentence)
-        show_error(f"{sentence} Your clicks are kept.")
+    def _warn(self, text: str) -> None:
+        self.said.emit(warn(text))
 
     # --- layers come and go ----------------------------------------------------------------------------------------
 
     def _layer_inserted(self, event: Any) -> None:
         if isinstance(unwrapped(event.value), Image):
+            event.value.events.name.connect(self._renamed)
             if self._image is None:
                 self.choose_image(event.value)
             self.changed.emit()
@@ -455,7 +437,11 @@ class Controller:
             if workplace.layer_removed(layer) and self._job is not None and self._job.workplace is workplace:
                 self.cancel()
         if isinstance(layer, Image):
+            layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
+        self.changed.emit()
+
+    def _renamed(self) -> None:
         self.changed.emit()
 
     def _image_removed(self, layer: Any) -> None:
@@ -470,7 +456,3 @@ class Controller:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

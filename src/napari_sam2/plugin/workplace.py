@@ -81,9 +81,10 @@ class Workplace:
     def _adopt(self) -> None:
         """Go on with the layers of an earlier widget."""
         for layer in map(unwrapped, self._viewer.layers):
-            if is_prompt_layer_of(layer, self.image):
+            # the first of each: copies that somebody made lie above it
+            if self.clicks is None and is_prompt_layer_of(layer, self.image):
                 self._use_clicks(layer)
-            elif is_result_of(layer, self.image, self.stack):
+            elif self.result is None and is_result_of(layer, self.image, self.stack):
                 self._use_result(layer)
         self._prompts = read_prompts(self.clicks, self.stack)
         self.is_dirty = bool(self._prompts)

@@ -46,7 +46,7 @@ def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robo
     until_idle(qtbot, widget)
     expected = np.where(blobs == 200, 1, np.where(blobs == 150, 2, 0))
     np.testing.assert_array_equal(viewer.layers["movie – objects"].data, expected)
-    assert widget._status.text().startswith("Done in")
+    assert widget._status.text().startswith("2 frames done in")
 
 
 def test_right_click_and_keys_say_outside(viewer, widget, robot, qtbot):

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import CANCEL, KEYS, NEXT_OBJECT, PROPAGATE, SWITCH_SIDE, Key
+from napari_sam2.plugin.keys import CANCEL, NEXT_OBJECT, PROPAGATE, SWITCH_SIDE, TAKE_BACK, Key
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
 
@@ -79,9 +79,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._object.valueChanged.connect(self._object_chosen)
         self._next = _button("Next", NEXT_OBJECT)
         self._next.clicked.connect(lambda: self.controller.next_object())
-        self._listen = QCheckBox(
-            "Click adds", checked=True, toolTip="Clicks on the image say where an object is; drags move the view."
-        )
+        self._listen = QCheckBox("Use clicks on the image", checked=True)
+        self._listen.setToolTip("Without the mark clicks say nothing. Drags move the view as ever.")
+        self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._listen.toggled.connect(self._listen_toggled)
         self._inside = _radio("inside", "Left click: the object is here. Right click says the opposite.")
         self._outside = _radio("outside", SWITCH_SIDE)
@@ -98,6 +98,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._cancel = _button("Cancel", CANCEL)
         self._cancel.clicked.connect(lambda: self.controller.cancel())
         self._progress = QProgressBar(textVisible=True)
+        _keep_its_place(self._progress)
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
@@ -220,16 +221,28 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self.controller.close()
 
 
+_HINT = (
+    (("Click", "inside"), ("right click", "outside")),
+    ((NEXT_OBJECT, "next object"), (SWITCH_SIDE, "switch side")),
+    ((TAKE_BACK, "take back"), (PROPAGATE, "propagate"), (CANCEL, "stop")),
+)
+
+
 def _hint() -> str:
-    keys = " · ".join(f"<b>{_shown(key)}</b> {text}" for key, text in zip(KEYS, _HINTS, strict=True))
-    return f"<b>Click</b> inside · <b>right click</b> outside · {keys}"
+    lines = [" · ".join(f"<b>{_shown(key)}</b> {does}" for key, does in line) for line in _HINT]
+    return "<br>".join(lines)
 
 
-_HINTS = ("next object", "switch inside/outside", "take back a click", "propagate", "stop")
+def _shown(key: Key | str) -> str:
+    name = key.name if isinstance(key, Key) else key
+    return "Esc" if name == "Escape" else name
 
 
-def _shown(key: Key) -> str:
-    return {"Escape": "Esc"}.get(key.name, key.name)
+def _keep_its_place(widget: QWidget) -> None:
+    """Let nothing else jump when a widget is hidden."""
+    policy = widget.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)
+    widget.setSizePolicy(policy)
 
 
 def _combo(tool_tip: str) -> QComboBox:

@@ -1,0 +1,139 @@
+"""What is to be computed, one job after another: what a person waits for comes first, and interrupts what takes long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from napari_sam2.plugin.runner import Runner, Task
+
+
+class JobKind(IntEnum):
+    """Kinds of jobs, in the order in which they are done."""
+
+    DOWNLOAD = 0
+    PROMPTS = 1
+    WARM_UP = 2
+    PROPAGATE = 3
+
+    @property
+    def takes_long(self) -> bool:
+        """A person may want to stop it."""
+        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to be computed.
+
+    Attributes
+    ----------
+    kind : JobKind
+        What.
+    make_task : callable
+        Called when it begins, so that what is computed is what was said until then.
+    workplace : Workplace or None
+        Which image it is about.
+    """
+
+    kind: JobKind
+    make_task: Callable[[], Task]
+    workplace: Any = None
+
+    def is_about_the_same(self, other: Job) -> bool:
+        """Tell whether one of the two is enough."""
+        return self.kind == other.kind and self.workplace is other.workplace
+
+
+class WorkQueue:
+    """Runs jobs one after another.
+
+    Parameters
+    ----------
+    runner : Runner
+        Where.
+    on_start : callable
+        Called with a job that begins.
+    on_item : callable
+        Called with the running job and what it reports.
+    on_end : callable
+        Called with a job that ended, and why if it failed.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        on_start: Callable[[Job], None],
+        on_item: Callable[[Job, Any], None],
+        on_end: Callable[[Job, BaseException | None], None],
+    ) -> None:
+        self.running: Job | None = None
+        self.is_stopping = False
+        self._runner = runner
+        self._on_start = on_start
+        self._on_item = on_item
+        self._on_end = on_end
+        self._waiting: list[Job] = []
+
+    @property
+    def is_busy(self) -> bool:
+        """Something that takes long is running or waiting."""
+        return any(job.kind.takes_long for job in self._waiting) or (self.running is not None and self.running.kind.takes_long)
+
+    def is_waiting(self, job: Job) -> bool:
+        """Tell whether such a job is waiting."""
+        return any(job.is_about_the_same(other) for other in self._waiting)
+
+    def put(self, job: Job) -> None:
+        """Add a job, in the place of one about the same that is still waiting."""
+        if not self.is_waiting(job):
+            self._waiting.append(job)
+        if self.running is not None and job.kind == JobKind.PROMPTS and self.running.kind == JobKind.PROPAGATE and not self.is_stopping:
+            # it begins again after the click, and finds only the rest to do
+            if not self.is_waiting(self.running):
+                self._waiting.append(self.running)
+            self._runner.stop()
+        self._start_next()
+
+    def stop(self) -> None:
+        """Give up what takes long. Clicks that wait are still answered."""
+        self._waiting = [job for job in self._waiting if not job.kind.takes_long]
+        if self.running is not None and self.running.kind.takes_long:
+            self.is_stopping = True
+            self._runner.stop()
+
+    def forget(self, workplace: Any) -> None:
+        """Give up everything about an image."""
+        self._waiting = [job for job in self._waiting if job.workplace is not workplace]
+        if self.running is not None and self.running.workplace is workplace:
+            self.is_stopping = True
+            self._runner.stop()
+
+    def close(self) -> None:
+        """Give up everything, and never call back again."""
+        self._waiting.clear()
+        self._runner.close()
+
+    def _start_next(self) -> None:
+        if self.running is not None or not self._waiting:
+            return
+        job = min(self._waiting, key=lambda waiting: waiting.kind)
+        self._waiting.remove(job)
+        self.running, self.is_stopping = job, False
+        self._on_start(job)
+        self._runner.run(job.make_task(), self._item, self._end)
+
+    def _item(self, item: Any) -> None:
+        if self.running is not None:
+            self._on_item(self.running, item)
+
+    def _end(self, error: BaseException | None) -> None:
+        job, self.running = self.running, None
+        if job is None:
+            return
+        if error is not None and job.kind.takes_long:
+            self._waiting = [waiting for waiting in self._waiting if not waiting.is_about_the_same(job)]
+        self._on_end(job, error)
+        self._start_next()

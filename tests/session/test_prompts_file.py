@@ -1,0 +1,196 @@
+"""The prompts file as ``make_prompts.py`` documents it, and every way in which it can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from blob_tracker import blob_session, squares
+
+from napari_sam2.session.prompts_file import PromptEntry, add_prompts, read_prompts
+
+TRUTH = squares(3, (32, 32), {1: [(2, 2, 5)] * 3, 2: [(12, 4, 6)] * 3, 3: [None, (20, 20, 4), (20, 21, 4)]})
+MOVIE = np.where(TRUTH > 0, 255, 0).astype(np.uint8)
+
+
+def written(folder: Path, *entries: Any) -> Path:
+    path = folder / "prompts.json"
+    path.write_text(json.dumps({"axes": "TYX", "prompts": entries}))
+    return path
+
+
+def test_points_box_and_mask_give_exact_labels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "masks.tif", TRUTH, photometric="minisblack")
+    path = written(
+        tmp_path,
+        {"object": 1, "frame": 0, "points": [[3, 3.5], [14, 5], [15, 7]], "labels": [1, 1, 0]},
+        {"object": 2, "frame": 0, "box": [11.5, 4, 18, 10]},
+        {"object": 3, "frame": 1, "mask": "masks.tif", "mask_label": 3},
+    )
+    entries = read_prompts(path)
+    assert [(entry.object_id, entry.frame, entry.points_rc, entry.labels, entry.box_rc) for entry in entries] == [
+        (1, 0, [[3, 3.5], [14, 5], [15, 7]], [1, 1, 0], None),
+        (2, 0, None, None, [11.5, 4, 18, 10]),
+        (3, 1, None, None, None),
+    ]
+    assert entries[2].mask is not None
+    np.testing.assert_array_equal(entries[2].mask, TRUTH[1] == 3)
+    session = blob_session(MOVIE)
+    add_prompts(session, entries)
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"object": 4, "points": [[1, 2]]}, PromptEntry(4, 0, [[1, 2]])),
+        ({"object": 4, "frame": 2, "points": [[1, 2]], "labels": None}, PromptEntry(4, 2, [[1, 2]])),
+        (
+            {"object": 4, "frame": 2, "box": [1, 2, 3, 4], "points": [[1, 2]], "labels": [0]},
+            PromptEntry(4, 2, [[1, 2]], [0], [1, 2, 3, 4]),
+        ),
+    ],
+)
+def test_what_may_be_left_out(entry: dict[str, Any], expected: PromptEntry, tmp_path: Path) -> None:
+    assert read_prompts(written(tmp_path, entry)) == [expected]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_encoding(encoding: str, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "Zellkern.tif", TRUTH[0])
+    (tmp_path / "Zellkern.tif").rename(tmp_path / "Kerne größer.tif")
+    path = tmp_path / "prompts.json"
+    path.write_text(json.dumps({"prompts": [{"object": 1, "mask": "Kerne größer.tif", "mask_label": 1}]}, ensure_ascii=False), encoding)
+    (entry,) = read_prompts(path)
+    assert entry.mask is not None
+    np.testing.assert_array_equal(entry.mask, TRUTH[0] == 1)
+
+
+@pytest.mark.parametrize(
+    ("image", "frame", "label", "expected"),
+    [
+        (TRUTH, 2, 3, TRUTH[2] == 3),
+        (TRUTH[1], 2, 3, TRUTH[1] == 3),
+        (TRUTH[1:2], 2, 3, TRUTH[1] == 3),
+        (TRUTH, 1, None, TRUTH[1] > 0),
+        (TRUTH > 0, 1, None, TRUTH[1] > 0),
+    ],
+    ids=["stack", "plane", "stack of one", "no label", "bool"],
+)
+def test_mask_files(image: np.ndarray, frame: int, label: int | None, expected: np.ndarray, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "masks.tif", image.astype(np.uint8), photometric="minisblack")
+    (entry,) = read_prompts(written(tmp_path, {"object": 1, "frame": frame, "mask": "masks.tif", "mask_label": label}))
+    assert entry.mask is not None
+    np.testing.assert_array_equal(entry.mask, expected)
+
+
+CLICK = {"object": 1, "frame": 0, "points": [[3, 3]]}
+NUMBERS_NEEDED = "prompts.json, prompt 2: an object and a frame number are needed, both whole numbers"
+BAD_ENTRIES: dict[str, tuple[Any, str]] = {
+    "a word": ("click", NUMBERS_NEEDED),
+    "a list": ([1, 0, [3, 3]], NUMBERS_NEEDED),
+    "no object": ({"frame": 0, "points": [[3, 3]]}, NUMBERS_NEEDED),
+    "object is a word": (CLICK | {"object": "1"}, NUMBERS_NEEDED),
+    "object is a fraction": (CLICK | {"object": 1.5}, NUMBERS_NEEDED),
+    "object is true": (CLICK | {"object": True}, NUMBERS_NEEDED),
+    "frame is a fraction": (CLICK | {"frame": 0.5}, NUMBERS_NEEDED),
+    "frame is false": (CLICK | {"frame": False}, NUMBERS_NEEDED),
+    "frame is null": (CLICK | {"frame": None}, NUMBERS_NEEDED),
+    "a typing error": (
+        CLICK | {"lables": [1]},
+        "prompt 2: unknown key 'lables'; known are box, frame, labels, mask, mask_label, object, points",
+    ),
+    "says nothing": ({"object": 1, "frame": 0}, "prompt 2: points, a box or a mask is needed"),
+    "points are null": ({"object": 1, "frame": 0, "points": None}, "prompt 2: points, a box or a mask is needed"),
+    "labels alone": ({"object": 1, "box": [1, 1, 2, 2], "labels": [1]}, "prompt 2: labels without points"),
+    "mask_label alone": (CLICK | {"mask_label": 1}, "prompt 2: mask_label without mask"),
+    "box and mask": ({"object": 1, "box": [1, 1, 2, 2], "mask": "masks.tif"}, "prompt 2: a box or a mask, not both"),
+    "mask is a number": ({"object": 1, "mask": 5}, "prompt 2: a mask is the name of a file, and mask_label a whole number, got 5"),
+    "mask_label is a word": ({"object": 1, "mask": "masks.tif", "mask_label": "1"}, "mask_label a whole number, got 'masks.tif' and '1'"),
+    "no such label": ({"object": 1, "mask": "masks.tif", "mask_label": 9}, "prompt 2: there is no label 9 on frame 0 of masks.tif"),
+    "nothing there": ({"object": 1, "mask": "empty.tif"}, "prompt 2: there is nothing on frame 0 of empty.tif"),
+    "no such mask frame": ({"object": 1, "frame": 7, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame 7"),
+    "negative mask frame": ({"object": 1, "frame": -1, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame -1"),
+    "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json cannot be read as TIFF"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ENTRIES)
+def test_bad_entry(name: str, tmp_path: Path) -> None:
+    entry, message = BAD_ENTRIES[name]
+    tifffile.imwrite(tmp_path / "masks.tif", TRUTH, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "empty.tif", np.zeros_like(TRUTH[0]))
+    with pytest.raises(ValueError) as caught:
+        read_prompts(written(tmp_path, CLICK, entry))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"prompts\.json is not JSON: "),
+        (b'{"prompts": [', r"prompts\.json is not JSON: "),
+        (b"row,col\n1,2\n", r"prompts\.json is not JSON: "),
+        (b"\xff\xfe\x00", r"prompts\.json is not JSON: "),
+        (b"[" * 100_000, r"prompts\.json is not JSON: "),
+        (b"[]", r"prompts\.json is not a prompts file: expected "),
+        (b"3", r"prompts\.json is not a prompts file: expected "),
+        (b"{}", r"prompts\.json is not a prompts file: expected "),
+        (b'{"prompts": {"object": 1}}', r"prompts\.json is not a prompts file: expected "),
+        (b'{"prompts": []}', r"prompts\.json has no prompts$"),
+    ],
+)
+def test_bad_file(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_prompts(tmp_path / "prompts.json")
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"^there is no prompts file .*prompts\.json$"):
+        read_prompts(tmp_path / "prompts.json")
+    with pytest.raises(FileNotFoundError, match=r"^there is no file .*masks\.tif$"):
+        read_prompts(written(tmp_path, {"object": 1, "mask": "masks.tif"}))
+
+
+BAD_FOR_THE_STACK: dict[str, tuple[dict[str, Any], str]] = {
+    "outside": ({"points": [[3, 32]]}, "object 5: the point (row 3, column 32) is outside the image of 32 rows and 32 columns"),
+    "no such frame": ({"frame": 3, "points": [[3, 3]]}, "object 5: frame 3 does not exist: the stack has 3, counted from 0"),
+    "negative frame": ({"frame": -1, "points": [[3, 3]]}, "object 5: frame -1 does not exist"),
+    "only outside points": ({"points": [[3, 3]], "labels": [0]}, "object 5: object 5 has only points outside it on frame 0"),
+    "points are a mapping": ({"points": {"row": 3}}, "object 5: points must be (row, column) pairs"),
+    "points are words": ({"points": [["3", "4"]]}, "object 5: points must be (row, column) pairs"),
+    "a point without a row": ({"points": [[None, 4]]}, "object 5: points must be (row, column) pairs"),
+    "ragged points": ({"points": [[3, 4], [5]]}, "object 5: points must be (row, column) pairs"),
+    "labels are words": ({"points": [[3, 3]], "labels": ["inside"]}, "object 5: labels must be 1 (inside) or 0 (outside)"),
+    "labels are null": ({"points": [[3, 3]], "labels": [None]}, "object 5: labels must be 1 (inside) or 0 (outside)"),
+    "box is a mapping": ({"box": {"row0": 3}}, "object 5: a box must be row0, col0, row1, col1, got {'row0': 3}"),
+    "box outside": ({"box": [0, 0, 33, 3]}, "object 5: the box [0, 0, 33, 3] is not inside the image"),
+    "mask of another image": ({"mask": "small.tif"}, "object 5: a mask must have the shape of a frame, (32, 32), got (9, 9)"),
+    "object 0": ({"object": 0, "points": [[3, 3]]}, "an object id is a label value between 1 and 65535, got 0"),
+    "object too large": ({"object": 65536, "points": [[3, 3]]}, "an object id is a label value between 1 and 65535, got 65536"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FOR_THE_STACK)
+def test_prompt_that_does_not_fit_the_stack(name: str, tmp_path: Path) -> None:
+    entry, message = BAD_FOR_THE_STACK[name]
+    tifffile.imwrite(tmp_path / "small.tif", np.ones((9, 9), np.uint8))
+    session = blob_session(MOVIE)
+    with pytest.raises(ValueError) as caught:
+        add_prompts(session, read_prompts(written(tmp_path, {"object": 5} | entry)))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not session.labels.any()
+
+
+def test_not_a_number_in_json(tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_text('{"prompts": [{"object": 1, "points": [[NaN, Infinity]]}]}')
+    with pytest.raises(ValueError, match=r"^object 1: the point \(row nan, column inf\) is outside"):
+        add_prompts(blob_session(MOVIE), read_prompts(tmp_path / "prompts.json"))
