@@ -383,12 +383,17 @@ def test_another_model_finds_everything_again(controller, opener, blobs, monkeyp
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3))), "what was propagated is still shown"
 
 
-def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path):
+def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path, notices, blobs):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     click(controller, SQUARE)
     controller.choose_model("sam2.1_hiera_t")
     assert controller.describe() == "The weights of sam2.1_hiera_t are not on this machine: download 156 MB, or choose micro."
+    click(controller, (1, 10, 10))
+    assert one_warning(notices) == f"{controller.describe()} The click is kept."
+    controller.propagate()
     assert len(opener.opened) == 1
+    controller.choose_model("micro")
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
     with pytest.raises(ValueError, match="there is no model"):
         controller.choose_model("large")
 
@@ -454,6 +459,7 @@ def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
     for _ in range(2):
         controller.workplace.result.paint((0, 30, 5), 7)
     assert "Brush strokes are lost" in one_warning(notices)
+    controller.close()
 
 
 def test_a_new_name_is_told(viewer, controller):

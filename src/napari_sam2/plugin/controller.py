@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,32 +16,13 @@ from napari_sam2.plugin.layers import check_display, data_position, displayed_fr
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener
 from napari_sam2.plugin.notices import tell, warn
-from napari_sam2.plugin.runner import DirectRunner, Runner, Task
+from napari_sam2.plugin.runner import DirectRunner, Report, Runner, Task
+from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 from napari_sam2.plugin.worker_session import FrameDone, OpenSession, Refused, SessionOpener
 from napari_sam2.plugin.workplace import Workplace
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Direction
-
-
-class _JobKind(Enum):
-    WARM_UP = auto()
-    PROMPTS = auto()
-    PROPAGATE = auto()
-    DOWNLOAD = auto()
-
-
-_CAN_BE_STOPPED = (_JobKind.PROPAGATE, _JobKind.DOWNLOAD)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Something that is being computed."""
-
-    kind: _JobKind
-    task: Task
-    workplace: Workplace | None = None
-    direction: Direction = "both"
 
 
 class Controller:
@@ -64,18 +44,13 @@ class Controller:
 
     def __init__(self, viewer: Any, runner: Runner | None = None, open_session: OpenSession | None = None) -> None:
         self._viewer = viewer
-        self._runner: Runner = runner or DirectRunner()
+        self._queue = WorkQueue(runner or DirectRunner(), self._job_started, self._item, self._job_ended)
         self._open_session: OpenSession = open_session or SessionOpener()
         self._workplaces: dict[Any, Workplace] = {}
         self._image: Any = None
         self._reason = ""
-        self._job: _Job | None = None
         self._started_s = 0.0
         self._num_done = 0
-        self._to_propagate: tuple[Workplace, Direction] | None = None
-        self._to_download: str | None = None
-        self._to_warm_up: str | None = None
-        self._is_stopping = False
         self._unbind_keys = bind_keys(viewer, self)
         self._unbind_cancel: list[Callable[[], None]] = []
         self._is_closed = False
@@ -93,8 +68,7 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
-        self._to_propagate = self._to_download = None
-        self._runner.close()
+        self._queue.close()
         self._take_cancel_key(False)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
@@ -130,8 +104,6 @@ class Controller:
     def choose_image(self, image: Any) -> None:
         """Work on an image layer; on another one nothing is lost."""
         self._image, self._reason = unwrapped(image), ""
-        if self.workplace is not None and self.workplace.is_outgrown:
-            self._workplaces.pop(self._image.unique_id).close()
         if self._image is not None and self.workplace is None:
             try:
                 workplace = Workplace(self._viewer, self._image, self._open_session, self._prompts_changed, self._warn)
@@ -139,9 +111,20 @@ class Controller:
                 self._reason = str(error)
             else:
                 self._workplaces[self._image.unique_id] = workplace
-                self._warm_up()
+                self._find_again(workplace)
         self.changed.emit()
-        self._start_next()
+
+    def _keep_up_with_image(self) -> None:
+        """Begin anew on an image that was given data of another shape."""
+        workplace = self.workplace
+        if workplace is not None and workplace.is_outgrown:
+            self._drop(workplace)
+            self.choose_image(self._image)
+
+    def _drop(self, workplace: Workplace) -> None:
+        del self._workplaces[workplace.image.unique_id]
+        self._queue.forget(workplace)
+        workplace.close()
 
     def choose_model(self, name: str) -> None:
         """Find everything with another model. What was carried through the stack is shown until it is propagated again."""
@@ -150,22 +133,21 @@ class Controller:
         if name == self.model:
             return
         self.model = name
-        if self._is_propagating:
-            self.cancel()
-        self._say_again()
+        self._queue.stop()
+        for workplace in self._workplaces.values():
+            self._find_again(workplace)
         self.changed.emit()
 
-    def _say_again(self) -> None:
-        """Tell everything that was said to the model that is chosen now, if it is there."""
-        self._warm_up()
-        if self.is_model_here:
-            for workplace in self._workplaces.values():
-                workplace.is_dirty = bool(workplace.prompts)
-            self._start_next()
+    def _find_again(self, workplace: Workplace) -> None:
+        """Tell the model that is chosen everything that was said, if it is there; load it if nothing was."""
+        if not self.is_model_here:
+            return
+        self._queue.put(Job(JobKind.WARM_UP, lambda: partial(self._load, self.model)))
+        if workplace.prompts:
+            self._queue.put(self._telling(workplace))
 
-    def _warm_up(self) -> None:
-        if self.is_model_here:
-            self._to_warm_up = self.model
+    def _load(self, model: str, _report: Report) -> None:
+        self._open_session.load(model)
 
     @property
     def is_model_here(self) -> bool:
@@ -174,8 +156,7 @@ class Controller:
 
     def download_model(self) -> None:
         """Fetch the weights of the model."""
-        self._to_download = self.model
-        self._start_next()
+        self._queue.put(Job(JobKind.DOWNLOAD, lambda: partial(download_model, self.model)))
 
     def describe(self) -> str:
         """Say what is there and what will happen."""
@@ -184,11 +165,15 @@ class Controller:
         if self.workplace is None:
             return self._reason
         if not self.is_model_here:
-            return f"The weights of {self.model} are not on this machine: download {size_mb(self.model)} MB, or choose micro."
+            return self._missing_weights
         stack = self.workplace.stack
         if stack.frame_axis is None:
             return f"{stack.describe()} → click on an object"
         return f"{stack.describe()} → click on objects, then propagate along {stack.frame_name}"
+
+    @property
+    def _missing_weights(self) -> str:
+        return f"The weights of {self.model} are not on this machine: download {size_mb(self.model)} MB, or choose micro."
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
@@ -242,8 +227,7 @@ class Controller:
         is_inside : bool, optional
             Whether the object is there; what was chosen by default.
         """
-        if self.workplace is not None and self.workplace.is_outgrown:
-            self.choose_image(self._image)
+        self._keep_up_with_image()
         if self.workplace is None:
             self._warn(self._reason or "There is no image to click on: open one first.")
             return
@@ -262,24 +246,25 @@ class Controller:
 
     def propagate(self, direction: Direction | None = None) -> None:
         """Carry all objects through the stack, in the direction that was chosen by default."""
+        self._keep_up_with_image()
         workplace = self.workplace
         if workplace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
         elif workplace.stack.frame_axis is None:
             self._warn("There is nothing to propagate along: this is a single image.")
+        elif not self.is_model_here:
+            self._warn(self._missing_weights)
         elif not workplace.prompts:
             self._warn("There is nothing to propagate: click on an object first.")
-        elif not self._is_propagating or self._is_stopping:
-            self._to_propagate = (workplace, direction or self.direction)
-            self._start_next()
+        else:
+            self._queue.put(self._propagating(workplace, direction or self.direction))
 
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
-        self._to_propagate = self._to_download = None
-        if self._job is not None and self._job.kind in _CAN_BE_STOPPED:
-            self._is_stopping = True
-            self._runner.stop()
+        if self.is_busy:
             self.said.emit("Stopping …")
+            self._queue.stop()
+            self.changed.emit()
 
     @property
     def is_listening(self) -> bool:
@@ -298,41 +283,43 @@ class Controller:
 
     @property
     def is_busy(self) -> bool:
-        """Something that can be stopped is being computed."""
-        return self._to_propagate is not None or (self._job is not None and self._job.kind in _CAN_BE_STOPPED)
+        """Something that can be stopped is being computed, or is about to be."""
+        return self._queue.is_busy
 
     @property
-    def _is_propagating(self) -> bool:
-        return self._job is not None and self._job.kind is _JobKind.PROPAGATE
+    def is_idle(self) -> bool:
+        """Nothing at all is being computed."""
+        return self._queue.running is None
 
     def _prompts_changed(self, workplace: Workplace) -> None:
-        if workplace.has_new_outside:
-            self._warn("A point is outside the image: it says nothing until it is moved or removed.")
-        if not workplace.is_dirty:
-            return
-        if self._is_propagating and self._job is not None and self._job.workplace is workplace and not self._is_stopping:
-            # a click is answered at once; then it goes on where it was
-            self._to_propagate = self._to_propagate or (workplace, self._job.direction)
-            self._runner.stop()
+        if self.is_model_here:
+            self._queue.put(self._telling(workplace))
+        else:
+            self._warn(f"{self._missing_weights} The click is kept.")
         self.changed.emit()
-        self._start_next()
 
-    def _start_next(self) -> None:
-        if self._job is not None:
-            return
-        self._job = self._next_job()
-        if self._job is None:
-            return
-        self._is_stopping = False
-        self._started_s = time.monotonic()
-        self._num_done = 0
-        self._take_cancel_key(self._job.kind in _CAN_BE_STOPPED)
-        if self._job.kind is _JobKind.WARM_UP:
+    def _telling(self, workplace: Workplace) -> Job:
+        def make_task() -> Task:
+            workplace.show_layers()
+            return partial(workplace.worker.tell, workplace.order(self.model), dict(workplace.prompts))
+
+        return Job(JobKind.PROMPTS, make_task, workplace)
+
+    def _propagating(self, workplace: Workplace, direction: Direction) -> Job:
+        def make_task() -> Task:
+            workplace.show_layers()
+            return partial(workplace.worker.propagate, workplace.order(self.model), dict(workplace.prompts), direction)
+
+        return Job(JobKind.PROPAGATE, make_task, workplace)
+
+    def _job_started(self, job: Job) -> None:
+        self._started_s, self._num_done = time.monotonic(), 0
+        self._take_cancel_key(job.kind.takes_long)
+        if job.kind == JobKind.WARM_UP:
             self.said.emit(f"Loading {self.model} …")
-        elif self._job.kind is _JobKind.PROMPTS:
+        elif job.kind == JobKind.PROMPTS:
             self.said.emit("Looking …")
         self.changed.emit()
-        self._runner.run(self._job.task, self._item, self._end)
 
     def _take_cancel_key(self, is_taken: bool) -> None:
         """Let the key stop the work whatever layer is selected: some layers have a use for it themselves."""
@@ -341,55 +328,23 @@ class Controller:
         layers = map(unwrapped, self._viewer.layers) if is_taken else ()
         self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
-    def _next_job(self) -> _Job | None:
-        if self._to_download is not None:
-            name, self._to_download = self._to_download, None
-            return _Job(_JobKind.DOWNLOAD, lambda report: download_model(name, report))
-        for workplace in self._workplaces.values():
-            if workplace.is_dirty:
-                return self._telling(workplace)
-        if self._to_warm_up is not None:
-            model, self._to_warm_up = self._to_warm_up, None
-            return _Job(_JobKind.WARM_UP, lambda _report: self._load(model))
-        if self._to_propagate is not None:
-            (workplace, direction), self._to_propagate = self._to_propagate, None
-            return self._propagating(workplace, direction)
-        return None
-
-    def _load(self, model: str) -> None:
-        self._open_session.load(model)
-
-    def _telling(self, workplace: Workplace) -> _Job:
-        workplace.is_dirty = False
-        workplace.show_layers()
-        worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
-        return _Job(_JobKind.PROMPTS, lambda report: worker.tell(order, prompts, report), workplace)
-
-    def _propagating(self, workplace: Workplace, direction: Direction) -> _Job:
-        workplace.show_layers()
-        worker, order, prompts = workplace.worker, workplace.order(self.model), dict(workplace.prompts)
-        return _Job(_JobKind.PROPAGATE, lambda report: worker.propagate(order, prompts, direction, report), workplace, direction)
-
-    def _item(self, item: Any) -> None:
+    def _item(self, job: Job, item: Any) -> None:
         if isinstance(item, Refused):
             self._warn(item.reason)
         elif isinstance(item, Downloaded):
             self.progressed.emit(item.done_mb, item.total_mb)
             self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
         elif isinstance(item, FrameDone):
-            self._frame_done(item)
+            self._frame_done(job.workplace, item)
 
-    def _frame_done(self, item: FrameDone) -> None:
-        workplace = self._job.workplace if self._job is not None else None
-        if workplace is None:
-            return
+    def _frame_done(self, workplace: Workplace, item: FrameDone) -> None:
         is_3d = self._viewer.dims.ndisplay == 3
         is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workplace.image, workplace.stack)
         workplace.written(is_shown, is_3d)
         if item.total:
             self._num_done = item.done
             self.progressed.emit(item.done, item.total)
-            if not self._is_stopping:
+            if not self._queue.is_stopping:
                 left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
                 self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
         elif item.object_id is not None:
@@ -397,27 +352,23 @@ class Controller:
             found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
             self.said.emit(f"Object {item.object_id}: {found}")
 
-    def _end(self, error: BaseException | None) -> None:
-        job, self._job = self._job, None
-        if job is None:
-            return
+    def _job_ended(self, job: Job, error: BaseException | None) -> None:
         self._take_cancel_key(False)
         if job.workplace is not None:
             job.workplace.finish_drawing()
         if error is not None:
-            self._to_propagate = None
             self.said.emit(tell(error))
-        elif self._is_stopping:
-            self.said.emit("Stopped. What is done is kept." if job.kind is _JobKind.PROPAGATE else "Stopped.")
-        elif job.kind is _JobKind.PROPAGATE and self._to_propagate is None:
+        elif self._queue.is_stopping:
+            self.said.emit("Stopped. What is done is kept." if job.kind == JobKind.PROPAGATE else "Stopped.")
+        elif job.kind == JobKind.PROPAGATE and not self._queue.is_waiting(job):
             took = _duration(time.monotonic() - self._started_s)
             self.said.emit(f"{self._num_done} frames done in {took}." if self._num_done else "Everything is up to date already.")
-        elif job.kind is _JobKind.WARM_UP:
+        elif job.kind == JobKind.WARM_UP:
             self.said.emit("Ready.")
-        if job.kind is _JobKind.DOWNLOAD and error is None:
-            self._say_again()
+        elif job.kind == JobKind.DOWNLOAD:
+            for workplace in self._workplaces.values():
+                self._find_again(workplace)
         self.changed.emit()
-        self._start_next()
 
     def _warn(self, text: str) -> None:
         self.said.emit(warn(text))
@@ -434,8 +385,8 @@ class Controller:
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
         for workplace in self._workplaces.values():
-            if workplace.layer_removed(layer) and self._job is not None and self._job.workplace is workplace:
-                self.cancel()
+            if workplace.layer_removed(layer):
+                self._queue.forget(workplace)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
@@ -445,11 +396,9 @@ class Controller:
         self.changed.emit()
 
     def _image_removed(self, layer: Any) -> None:
-        workplace = self._workplaces.pop(layer.unique_id, None)
+        workplace = self._workplaces.get(layer.unique_id)
         if workplace is not None:
-            if self._job is not None and self._job.workplace is workplace:
-                self.cancel()
-            workplace.close()
+            self._drop(workplace)
         if self._image is not None and layer == self._image:
             self.choose_image(next(iter(self.images), None))
 

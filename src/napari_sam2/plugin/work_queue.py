@@ -88,12 +88,14 @@ class WorkQueue:
 
     def put(self, job: Job) -> None:
         """Add a job, in the place of one about the same that is still waiting."""
-        if not self.is_waiting(job):
-            self._waiting.append(job)
-        if self.running is not None and job.kind == JobKind.PROMPTS and self.running.kind == JobKind.PROPAGATE and not self.is_stopping:
+        running = None if self.is_stopping else self.running
+        if running is not None and job.kind.takes_long and job.is_about_the_same(running):
+            return
+        self._waiting = [other for other in self._waiting if not other.is_about_the_same(job)] + [job]
+        if running is not None and running.kind == JobKind.PROPAGATE and job.kind == JobKind.PROMPTS:
             # it begins again after the click, and finds only the rest to do
-            if not self.is_waiting(self.running):
-                self._waiting.append(self.running)
+            if not self.is_waiting(running):
+                self._waiting.append(running)
             self._runner.stop()
         self._start_next()
 

@@ -61,7 +61,6 @@ class Workplace:
         self.worker = WorkerSession(open_session)
         self.current_object = 1
         self.is_inside = True
-        self.is_dirty = False
         self.clicks: Points | None = None
         self.result: Labels | None = None
         self._redraw: Redraw | None = None
@@ -70,7 +69,6 @@ class Workplace:
         self._warn = warn
         self._views: dict[str, tuple[Any, Any]] = {}
         self._prompts: Prompts = {}
-        self.has_new_outside = False
         self._num_outside = 0
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
@@ -87,7 +85,6 @@ class Workplace:
             elif self.result is None and is_result_of(layer, self.image, self.stack):
                 self._use_result(layer)
         self._prompts = read_prompts(self.clicks, self.stack)
-        self.is_dirty = bool(self._prompts)
         self.current_object = max(self.object_ids, default=1)
 
     def show_layers(self) -> None:
@@ -158,6 +155,8 @@ class Workplace:
     def close(self) -> None:
         """Let go of the layers; they stay in the viewer."""
         self._disconnect_clicks()
+        if self.result is not None:
+            self.result.events.paint.disconnect(self._painted)
         for name in SPATIAL:
             getattr(self.image.events, name).disconnect(self._follow_image)
 
@@ -191,17 +190,17 @@ class Workplace:
         """Objects that something is said about."""
         return sorted({place.object_id for place in self._prompts})
 
-    def _points_changed(self, event: Any = None) -> None:  # noqa: ARG002 - napari calls it with the event
+    def _points_changed(self) -> None:
         # events come before and after, and for points as for features: only what they say counts
         if self.clicks is None:
             return
         prompts, num_outside = read_prompts(self.clicks, self.stack), count_outside(self.clicks, self.stack)
-        self.has_new_outside, self._num_outside = num_outside > self._num_outside, num_outside
+        if num_outside > self._num_outside:
+            self._warn("A point is outside the image: it says nothing until it is moved or removed.")
+        self._num_outside = num_outside
         if prompts != self._prompts:
             self._prompts = prompts
             restyle(self.clicks)
-            self.is_dirty = True
-        if self.is_dirty or self.has_new_outside:
             self._on_prompts(self)
 
     # --- the worker ------------------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ def open_widget(make_napari_viewer_proxy, qtbot):
         viewer.window.add_dock_widget(widget, name="SAM 2")
         return widget
 
+    open_one.runners = runners
     yield open_one
     for runner in runners:
         runner.close()

@@ -30,7 +30,7 @@ def world(viewer, *position):
 
 
 def until_idle(qtbot, widget):
-    qtbot.waitUntil(lambda: widget.controller._job is None and not widget.controller.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: widget.controller.is_idle, timeout=20_000)
 
 
 def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robot, qtbot, blobs):
@@ -143,12 +143,12 @@ def test_closing_the_dock_lets_go_of_everything(viewer, open_widget, opener, rob
     assert controller() is None
 
 
-def test_closing_the_dock_during_propagation(viewer, widget, robot, qtbot):
+def test_closing_the_dock_during_propagation(viewer, widget, open_widget, robot, qtbot):
     robot(viewer).click(world(viewer, 0, 10, 10))
     until_idle(qtbot, widget)
     widget.controller.propagate()
     viewer.window.remove_dock_widget(widget)
-    widget.controller._runner.wait()
+    open_widget.runners[-1].wait()
     qtbot.wait(50)
     assert (viewer.layers["movie – objects"].data[0] > 0).sum() == 100
 
@@ -168,7 +168,7 @@ def test_closing_the_window_during_propagation(make_napari_viewer_proxy, open_wi
     viewer = make_napari_viewer_proxy(show=True)
     viewer.add_image(np.repeat(blobs, 2000, axis=0))
     widget = open_widget(viewer, opener)
-    runner = widget.controller._runner
+    runner = open_widget.runners[-1]
     widget.controller.click((0, 10, 10))
     until_idle(qtbot, widget)
     widget.controller.propagate()

@@ -117,8 +117,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(_row(self._propagate, self._cancel))
-        layout.addWidget(self._progress)
         layout.addWidget(self._status)
+        layout.addWidget(self._progress)
         layout.addWidget(self._hint)
         layout.addStretch()
 
