@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pytest
 import torch
 from scipy import ndimage as ndi
-from tiny_models import tiny_predictor
 
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE
 from napari_sam2.predictors.frame_features import FrameFeatures
@@ -25,11 +24,14 @@ from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session import session as session_module
 from napari_sam2.session.session import Session
+from tiny_models import tiny_predictor
 
 SURE_OF_MASK, SURE_OF_BOX, SURE_OF_CLICK = 8.0, 4.0, 2.0
-"""Logits inside a prompted object: of two that overlap, the one said with more care wins. A tracked one is half as sure as its memory."""
+"""Logits inside a prompted object: of two that overlap, the one said with more care wins. A tracked one is half as sure as that
+by which it was found."""
 
 tiny_model = cache(tiny_predictor)
+Square = tuple[int, int, int]
 
 
 class BlobTracker:
@@ -69,7 +71,7 @@ class BlobTracker:
     def _segment(self, frame: int, prompt: Prompt) -> FrameRecord:
         blobs = self.blobs(frame)
         if prompt.mask is not None:
-            return _record(self._to_data(prompt.mask.numpy(), blobs.shape), SURE_OF_MASK)
+            return blob_record(self._to_data(prompt.mask.numpy(), blobs.shape), SURE_OF_MASK)
         assert prompt.points_xy is not None
         assert prompt.labels is not None
         scale = np.array(blobs.shape) / self.size
@@ -86,7 +88,7 @@ class BlobTracker:
         if not inside and prompt.previous_logits is not None:
             mask = prompt.previous_logits.numpy() > 0
         outside = [blobs[row, col] for row, col in at[labels == 0]]
-        return _record(mask & ~(np.isin(blobs, outside) & (blobs > 0)), sure)
+        return blob_record(mask & ~(np.isin(blobs, outside) & (blobs > 0)), sure)
 
     def _to_data(self, mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         rows, cols = (((np.arange(side) + 0.5) * self.size / side).astype(int) for side in shape)
@@ -113,11 +115,11 @@ class BlobTracker:
             if (logits > 0).any():
                 overlaps = np.bincount(blobs[logits > 0], minlength=2)[1:]
                 mask = (blobs == overlaps.argmax() + 1) & bool(overlaps.any())
-                return _remembered(_record(mask, logits.max() / 2, origin))
-        return _remembered(_record(np.zeros(blobs.shape, bool), 0, origin))
+                return _remembered(blob_record(mask, logits.max() / 2, origin))
+        return _remembered(blob_record(np.zeros(blobs.shape, bool), 0, origin))
 
 
-def _record(mask: npt.NDArray[np.bool_], sure: float, origin: tuple[Any, ...] = ()) -> FrameRecord:
+def blob_record(mask: npt.NDArray[np.bool_], sure: float, origin: tuple[Any, ...] = ()) -> FrameRecord:
     logits = np.where(mask, sure, -sure) if mask.any() else np.full(mask.shape, NO_OBJ_SCORE)
     fingerprint = zlib.crc32(mask.tobytes() + repr(origin).encode())
     score = 10.0 if mask.any() else -10.0
@@ -128,8 +130,8 @@ def _remembered(record: FrameRecord) -> FrameRecord:
     return record.with_memory(record.mask_logits.to(torch.bfloat16))
 
 
-def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[tuple[int, int, int] | None]]) -> npt.NDArray[np.uint16]:
-    """Labels of objects that are squares: row and column of the upper left corner and side, one for each frame, None where absent."""
+def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[Square | None]]) -> npt.NDArray[np.uint16]:
+    """Labels of objects that are squares: upper row, left column and side on each frame, None where absent."""
     labels = np.zeros((num_frames, *shape), np.uint16)
     for object_id, places in tracks.items():
         for plane, place in zip(labels, places, strict=True):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from blob_tracker import _record
 
+from blob_tracker import blob_record
 from napari_sam2.model.memory_recall import OfficialRecall
 from napari_sam2.predictors.memory_bank import ObjectMemory
 from napari_sam2.session.anchors import BetweenAnchorsPolicy, neighbouring_anchors, span_between
@@ -35,7 +35,7 @@ def test_neighbours_and_span(frame: int, anchors: list[int], neighbours: tuple[A
     [(False, [(21, 3), (22, 2), (23, 1)], {20, 21, 22, 23}), (True, [(27, 3), (26, 2), (25, 1)], {30, 25, 26, 27, 28, 29})],
 )
 def test_recalls_only_up_to_the_neighbouring_anchors(reverse: bool, recent: list[tuple[int, int]], pointers: set[int]) -> None:
-    record = _record(np.ones((2, 2), bool), 1)
+    record = blob_record(np.ones((2, 2), bool), 1)
     anchors, tracked = [0, 10, 20, 30, 40], [t for t in range(50) if t % 10]
     memory = ObjectMemory(dict.fromkeys(anchors, record), dict.fromkeys(tracked, record))
     recall = BetweenAnchorsPolicy(OfficialRecall(num_maskmem=4))(24, memory, 50, reverse)

@@ -46,10 +46,15 @@ def test_nothing_is_left_behind(error: type[BaseException], before: str | None, 
     path = tmp_path / "labels.tif"
     if before:
         path.write_text(before)
-    with pytest.raises(error), atomic_path(path) as partial:
-        if started:
-            partial.write_text("half")
-        raise error
+
+    def write() -> None:
+        with atomic_path(path) as partial:
+            if started:
+                partial.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert {name: (tmp_path / name).read_text() for name in os.listdir(tmp_path)} == ({"labels.tif": before} if before else {})
 
 
@@ -193,8 +198,9 @@ def test_zoom(zoom: int) -> None:
     is_outline = (pictures[0] == object_colours([7, 65535])[7]).all(-1)
     rows, cols = np.nonzero(is_outline)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (2 * zoom, 5 * zoom - 1, 3 * zoom, 8 * zoom - 1)
-    # one screen pixel wide all around
-    assert is_outline.sum() == 2 * (3 * zoom + 5 * zoom) - 4
+    # one image pixel wide, or two screen pixels
+    width = 1 if zoom == 1 else 2
+    assert is_outline.sum() == 3 * zoom * 5 * zoom - (3 * zoom - 2 * width) * (5 * zoom - 2 * width)
 
 
 def test_outlines_of_a_single_image_and_of_none() -> None:
@@ -226,9 +232,15 @@ def test_movie(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["outlines.gif"]
 
 
-@pytest.mark.parametrize("num_frames", [1, 2, 9, 40])
-def test_movie_has_every_frame_and_lasts_as_long(num_frames: int, tmp_path: Path) -> None:
-    pictures = [np.full((8, 8, 3), 5 * frame, np.uint8) for frame in range(num_frames)]
+@pytest.mark.parametrize(
+    ("places", "num_frames"), [([0], 1), ([0, 1], 2), (list(range(40)), 40), ([0, 0, 1, 1, 1, 2], 3)], ids=["1", "2", "40", "still"]
+)
+def test_movie_has_every_frame_and_lasts_as_long(places: list[int], num_frames: int, tmp_path: Path) -> None:
+    """Frames that do not differ from the one before are shown longer, as GIFs do it."""
+    pictures = []
+    for place in places:
+        pictures.append(np.zeros((8, 64, 3), np.uint8))
+        pictures[-1][:, place : place + 3] = 255
     write_movie(tmp_path / "movie.gif", pictures, frames_per_second=10)
     with Image.open(tmp_path / "movie.gif") as movie:
         assert movie.n_frames == num_frames
@@ -236,7 +248,7 @@ def test_movie_has_every_frame_and_lasts_as_long(num_frames: int, tmp_path: Path
         for frame in range(movie.n_frames):
             movie.seek(frame)
             durations.append(movie.info["duration"])
-    assert sum(durations) == 100 * num_frames
+    assert sum(durations) == 100 * len(places)
 
 
 def test_a_colour_seen_on_one_frame_is_in_the_palette(tmp_path: Path) -> None:
@@ -246,7 +258,7 @@ def test_a_colour_seen_on_one_frame_is_in_the_palette(tmp_path: Path) -> None:
     pictures[1][10:20, 10] = (64, 255, 130)
     write_movie(tmp_path / "movie.gif", pictures)
     shown = frames_of(tmp_path / "movie.gif")[1][10:20, 10].astype(int)
-    assert np.abs(shown - (64, 255, 130)).max() <= 30
+    assert np.abs(shown - (64, 255, 130)).max() <= 8
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import weakref
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from blob_tracker import BlobTracker, blob_session, squares, tiny_model
 
+from blob_tracker import BlobTracker, blob_session, squares, tiny_model
+from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
 from napari_sam2.session.session import Session, Step
@@ -112,6 +114,15 @@ def test_any_stack(image: Any, axes: str | None) -> None:
     session = followed(blob_session(image, axes))
     assert session.labels.dtype == np.uint16
     np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "f4"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_zarr(dtype: str, colour: bool, tmp_path: Path) -> None:
+    image = MOVIE.astype(dtype)
+    image = in_colour(image, 3) if colour else image
+    zarr.create_array(tmp_path / "movie.zarr", data=image, chunks=(1, *image.shape[1:]))
+    np.testing.assert_array_equal(followed(blob_session(tmp_path / "movie.zarr")).labels, TRUTH)
 
 
 @pytest.mark.parametrize("channels", [None, 3, 4])
@@ -274,6 +285,8 @@ def test_box_edges_are_outer_edges(shape: tuple[int, int]) -> None:
         ((9, 19, 12, 22), [[10, 20]]),
         ((11, 20, 12, 21), []),
         ((10, 21, 11, 22), []),
+        ((9, 19, 10, 22), []),
+        ((9, 19, 12, 20), []),
         ((shape[0] - 1, shape[1] - 1, *shape), [[shape[0] - 1, shape[1] - 1]]),
     ):
         assert np.argwhere(session.add_box(session.add_object(), 0, box)).tolist() == found
@@ -294,7 +307,7 @@ BAD_PROMPTS = {
     "label 2": ("points", [(3, 3)], [2], "labels must be 1 (inside) or 0 (outside), one for each of the 1 points, got [2]"),
     "too many labels": ("points", [(3, 3)], [1, 1], "labels must be 1"),
     "label is a word": ("points", [(3, 3)], ["x"], "labels must be 1"),
-    "only outside": ("points", [(3, 3)], [0], "object 1 has only points outside it on frame 2: add a point inside, a box or a mask"),
+    "only outside": ("points", [(3, 3)], [0], "frame 2 has only points outside object 1: add a point inside, a box or a mask"),
     "box of three": ("box", (1, 2, 3), "a box must be row0, col0, row1, col1, got (1, 2, 3)"),
     "box of nan": ("box", (1, 2, float("nan"), 5), "a box must be row0"),
     "box of words": ("box", "1234", "a box must be row0"),
@@ -314,9 +327,8 @@ def test_bad_prompt_is_refused_and_changes_nothing(name: str) -> None:
     session = followed(blob_session(MOVIE), {2: 0})
     session.add_object(object_id=1)
     before = session.labels.copy()
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         getattr(session, f"add_{kind}")(1, 2, *arguments)
-    assert message in str(caught.value)
     assert session.objects[1].anchors == []
     assert session.objects[1].prompts == {}
     assert session.plan() == []
@@ -388,6 +400,18 @@ def test_overlaps_are_decided_by_logits_not_by_order(order: tuple[int, int]) -> 
     np.testing.assert_array_equal(session.labels[FRAME], np.where(TRUTH[FRAME] == 2, 2, 0))
 
 
+def test_the_surest_of_many_objects_wins() -> None:
+    """More objects than are enlarged at a time."""
+    session = blob_session(MOVIE)
+    for object_id in range(1, 41):
+        session.add_object(object_id=object_id)
+        if object_id == 7:
+            session.add_mask(object_id, FRAME, LEFT)
+        else:
+            session.add_points(object_id, FRAME, [inside(1 + object_id % 2, FRAME)[0]])
+    np.testing.assert_array_equal(session.labels[FRAME], np.where(LEFT, 7, np.where(TRUTH[FRAME] == 2, 1, 0)))
+
+
 def test_of_equal_logits_the_first_object_wins() -> None:
     session = blob_session(MOVIE)
     for object_id, mask in ((5, RIGHT), (2, LEFT)):
@@ -419,7 +443,10 @@ def test_objects_start_on_their_own_frames() -> None:
     assert session.plan() == [
         *(Step(frame, objects, False) for frame, objects in [(1, (1,)), (2, (1,)), (3, (1,)), (4, (1, 3)), (5, (1, 3))]),
         *(Step(frame, objects, False) for frame, objects in [(6, (1, 3)), (7, (1, 2, 3))]),
-        *(Step(frame, objects, True) for frame, objects in [(5, (2,)), (4, (2,)), (3, (2,)), (2, (2, 3)), (1, (2, 3)), (0, (2, 3))]),
+        *(
+            Step(frame, objects, True)
+            for frame, objects in [(5, (2,)), (4, (2,)), (3, (2,)), (2, (2, 3)), (1, (2, 3)), (0, (2, 3))]
+        ),
     ]
     results = list(session.propagate())
     np.testing.assert_array_equal(session.labels, TRUTH)
@@ -516,6 +543,37 @@ def test_inference_mode_does_not_leak(precision: str) -> None:
     running = session.propagate()
     running.close()
     assert_as_before()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_the_tracker_is_given(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame is segmented by what is remembered from other anchors, where there are any; all in the precision asked for."""
+    given: list[tuple[str, int, Any, bool]] = []
+
+    class Watched(BlobTracker):
+        def segment(self, frame: int, prompts: Any, memories: Any = None, reverse: bool = False) -> list[FrameRecord]:
+            remembered = None if memories is None else [sorted(memory.conditioning) for memory in memories]
+            given.append(("segment", frame, remembered, torch.is_autocast_enabled("cpu")))
+            return super().segment(frame, prompts, memories, reverse)
+
+        def track(self, frame: int, memories: Any, reverse: bool = False) -> list[FrameRecord]:
+            given.append(("track", frame, reverse, torch.is_autocast_enabled("cpu")))
+            return super().track(frame, memories, reverse)
+
+    monkeypatch.setattr(session_module, "Tracker", Watched)
+    session = Session(MOVIE[:4], model=tiny_model(), precision=precision)
+    for frame in (1, 1, 3, 1):
+        click(session, 1, frame)
+    list(session.propagate())
+    is_half = precision == "bfloat16"
+    assert given == [
+        ("segment", 1, None, is_half),
+        ("segment", 1, None, is_half),
+        ("segment", 3, [[1]], is_half),
+        ("segment", 1, [[1, 3]], is_half),
+        ("track", 2, False, is_half),
+        ("track", 0, True, is_half),
+    ]
 
 
 def test_unknown_precision() -> None:

@@ -1,7 +1,7 @@
 """What holds after any sequence of actions.
 
-The rule: what a session shows after :meth:`Session.propagate` has come to its end is what a new session shows that is given the same
-anchors (for each object, the frames a person decided on and the masks there) and propagated in one go. It holds
+The rule: what a session shows after :meth:`Session.propagate` has come to its end is what a new session shows that is given
+the same anchors (for each object, the frames a person decided on and the masks there) and propagated in one go. It holds
 
 - whatever the order in which things were said, taken back, propagated and stopped, and for each object on its own;
 - for propagations that run ``forward`` or ``both`` ways and are stopped anywhere. ``backward`` runs through the frames between two
@@ -13,21 +13,23 @@ The masks on anchors are not part of it: a click refines what is shown when it c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from blob_tracker import blob_session
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blob_tracker import blob_session, tiny_model
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.session import Session
 
 T, SIDE, NUM_BLOBS = 7, 24, 4
 _RANDOM = np.random.default_rng(3)
 CORNERS = np.stack([np.stack(np.divmod(_RANDOM.choice(16, NUM_BLOBS, replace=False), 4), axis=1) * 6 for _ in range(T)])
-"""(T, B, 2): a raster of 4 x 4 places, some of them taken on each frame, so that where an object goes depends on all that is recalled."""
+"""(T, B, 2): of 4 x 4 places some are taken on each frame, so that where an object goes depends on all that is recalled."""
 
 MOVIE = np.zeros((T, SIDE, SIDE), np.uint8)
 for _frame, _corners in enumerate(CORNERS):
@@ -143,6 +145,10 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
         elif action[0] in ("click", "mask", "box"):
             assert {frame for _, frame in changed} <= {action[2]}
         np.testing.assert_array_equal(session.labels, arbitrated(session))
+        for item in session.objects.values():
+            stores = [set(item.memory.conditioning), set(item.memory.tracked), set(item.outdated)]
+            assert sum(map(len, stores)) == len(set.union(*stores)), "one frame, one record"
+            assert set(item.prompts) == stores[0]
 
     if not any(item.anchors for item in session.objects.values()):
         assert not session.labels.any()
@@ -181,3 +187,32 @@ def test_the_same_actions_give_the_same(direction: Any) -> None:
         list(session.propagate(direction))
     assert shown(one) == shown(other)
     np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_holds_for_the_network_to_the_bit() -> None:
+    """One object: how many are tracked in one batch changes the last digits."""
+    movie = np.random.default_rng(0).integers(0, 255, (9, 64, 64), np.uint8)
+    session = Session(movie, model=tiny_model())
+    session.add_object()
+    session.add_points(1, 3, [(30, 30)])
+    for _, _ in zip(range(4), session.propagate(), strict=False):
+        pass
+    session.add_points(1, 6, [(20, 40), (5, 5)], [1, 0])
+    list(session.propagate())
+    session.add_points(1, 5, [(22, 38)], [0])
+    session.clear_prompts(1, 6)
+    list(session.propagate("forward"))
+    list(session.propagate())
+
+    fresh = Session(movie, model=tiny_model())
+    fresh.add_object()
+    for frame, record in session.objects[1].memory.conditioning.items():
+        fresh.objects[1].memory.conditioning[frame] = replace(record, memory=None)
+    list(fresh.propagate())
+    tracked, expected = (one.objects[1].memory.tracked for one in (session, fresh))
+    assert sorted(tracked) == sorted(expected) == [0, 1, 2, 4, 6, 7, 8]
+    for frame, record in expected.items():
+        assert torch.equal(tracked[frame].mask_logits, record.mask_logits)
+        assert torch.equal(tracked[frame].pointer, record.pointer)
+        assert torch.equal(tracked[frame].memory, record.memory)
+    assert session.scores(1) == fresh.scores(1)

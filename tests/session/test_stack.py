@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,7 @@ TIFFS: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
 
 
 def in_frames(image: np.ndarray, is_rgb: bool) -> np.ndarray:
-    planes = image.reshape(-1, *image.shape[-3:]) if is_rgb else image.reshape(-1, *image.shape[-2:])
-    return planes
+    return image.reshape(-1, *image.shape[-3:]) if is_rgb else image.reshape(-1, *image.shape[-2:])
 
 
 @pytest.mark.parametrize("name", TIFFS)
@@ -165,9 +165,8 @@ BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", BAD_ARRAYS)
 def test_array_that_is_no_stack(name: str) -> None:
     array, options, message = BAD_ARRAYS[name]
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         Stack.open(array, **options)
-    assert str(caught.value).startswith(message) or message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -219,7 +218,8 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "multiscales", [[{}], [{"datasets": []}], [{"datasets": [{"path": "gone"}]}], {"a": 1}, [{"axes": [1], "datasets": [{"path": "0"}]}]]
+    "multiscales",
+    [[{}], [{"datasets": []}], [{"datasets": [{"path": "gone"}]}], {"a": 1}, [{"axes": [1], "datasets": [{"path": "0"}]}]],
 )
 def test_damaged_ome_zarr(multiscales: Any, tmp_path: Path) -> None:
     group = zarr.open_group(tmp_path / "image.zarr", mode="w")

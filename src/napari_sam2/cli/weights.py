@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.weights.download import cache_folder, download, find_checkpoint
-from napari_sam2.weights.registry import EMBEDDED, RELEASED
+from napari_sam2.weights.registry import EMBEDDED, RELEASED, resolve_model_name
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +37,7 @@ def list_weights(args: argparse.Namespace) -> None:
 
 def download_weights(args: argparse.Namespace) -> None:
     """Download models with a progress bar."""
-    for name in args.names:
+    for name in [resolve_model_name(name) for name in args.names]:
         with tqdm(unit="B", unit_scale=True, desc=name) as bar:
             path = download(name, progress=bar)
         print(path)

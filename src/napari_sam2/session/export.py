@@ -28,7 +28,7 @@ def write_labels(path: Path, labels: Any, axes: str) -> None:
     with atomic_path(path) as partial:
         tifffile.imwrite(
             partial,
-            (np.asarray(planes[frame]) for frame in range(len(planes))),
+            (np.asarray(planes[frame]) for frame in range(planes.shape[0])),
             shape=labels.shape,
             dtype=np.uint16,
             compression="zlib",

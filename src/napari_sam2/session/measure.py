@@ -39,7 +39,7 @@ def measure(labels: Any) -> list[Measurement]:
     """Measure a label image (H, W) or stack (T, H, W), one frame at a time; ordered by object, then frame."""
     planes = as_planes(labels)
     rows: list[Measurement] = []
-    for frame in range(len(planes)):
+    for frame in range(planes.shape[0]):
         table = regionprops_table(np.asarray(planes[frame]), properties=("label", "area", "centroid"))
         columns = zip(table["label"], table["area"], table["centroid-0"], table["centroid-1"], strict=True)
         rows += [Measurement(int(label), frame, int(area), float(row), float(col)) for label, area, row, col in columns]

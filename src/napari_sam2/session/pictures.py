@@ -19,6 +19,8 @@ from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 GOLDEN_RATIO = 0.618034
+PALETTE_SAMPLE_PX = 16_000_000
+"""A longer movie than that has its palette from every second, third ... frame."""
 DISPLAY_GAMMA = 0.6
 """Lifts dim objects, which a person would otherwise not see beside bright ones."""
 
@@ -52,7 +54,7 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
     """
     low, high = sampled_range(stack.frames)
     planes = as_planes(labels)
-    ids = sorted({int(i) for frame in range(len(planes)) for i in np.unique(planes[frame]) if i})
+    ids = sorted({int(i) for frame in range(planes.shape[0]) for i in np.unique(planes[frame]) if i})
     palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
     for object_id, colour in object_colours(ids).items():
         palette[object_id] = colour
@@ -72,9 +74,9 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
 
 def write_movie(path: Path, pictures: Sequence[Picture], frames_per_second: float = 6) -> None:
     """Write pictures as an endless GIF."""
-    # One palette for all frames, or colours would flicker.
-    sample = Image.fromarray(np.concatenate(list(pictures[:: max(1, len(pictures) // 4)])))
-    palette = sample.quantize(255)
+    # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
+    step = -(-sum(picture.shape[0] * picture.shape[1] for picture in pictures) // PALETTE_SAMPLE_PX)
+    palette = Image.fromarray(np.concatenate(list(pictures[::step]))).quantize(255)
     images = [Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     with atomic_path(path) as partial:
         images[0].save(

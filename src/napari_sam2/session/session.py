@@ -299,7 +299,7 @@ class Session:
     def _add(self, object_id: int, frame: int, prompts: FramePrompts) -> npt.NDArray[np.bool_]:
         item = self._object(object_id)
         if not prompts.says_where and item.shown(frame) is None:
-            raise ValueError(f"object {object_id} has only points outside it on frame {frame}: add a point inside, a box or a mask")
+            raise ValueError(f"frame {frame} has only points outside object {object_id}: add a point inside, a box or a mask")
         record = self._segment(item, frame, prompts)
         item.prompts[frame] = prompts
         item.memory.tracked.pop(frame, None)

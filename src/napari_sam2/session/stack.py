@@ -117,7 +117,22 @@ class Stack:
                 f"an image of shape {shape} with axes {axes + 'C' * is_rgb} cannot be followed: "
                 "expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
             )
-        return cls(as_planes(array, len(axes)), axes)
+        planes = as_planes(array, len(axes))
+        return cls(planes if hasattr(planes, "__len__") else _Frames(planes), axes)
+
+
+class _Frames:
+    """Frames of an array that cannot tell how many they are, as those of zarr."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, len(array.shape)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        return np.asarray(self.array[key])
 
 
 def _is_all(plane: npt.NDArray[Any], value: Any) -> bool:

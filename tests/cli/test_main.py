@@ -1,0 +1,408 @@
+"""The command line: what is written, and one sentence for everything that cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+
+from blob_tracker import BlobTracker, squares, tiny_model
+from napari_sam2.cli.main import COMMANDS, main
+from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.session import session as session_module
+from napari_sam2.session.prompts_file import read_prompts
+
+T = 4
+TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
+FRAMES = np.arange(T)[:, None, None]
+MOVIE = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
+CLICKS = [{"object": 3, "frame": 0, "points": [[5, 5]]}, {"object": 8, "frame": 2, "points": [[20, 22]]}]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an image and prompts, where people stand; results go to the folder ``out``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path / "cache"))
+    tifffile.imwrite("movie.tif", MOVIE, compression="lzw", photometric="minisblack", metadata={"axes": "TYX"})
+    write_prompts("prompts.json", CLICKS)
+    Path("out").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blob under the click in place of the network."""
+    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(session_module, "load_model", lambda model, device: tiny_model())
+
+
+def write_prompts(name: str, prompts: Any, **others: Any) -> None:
+    Path(name).write_text(json.dumps({"axes": "TYX", "prompts": prompts, **others}))
+
+
+def segment(*arguments: str, image: str = "movie.tif", prompts: str = "prompts.json", output: str = "out/labels.tif") -> list[str]:
+    return ["segment", image, "--prompts", prompts, "-o", output, "--device", "cpu", *arguments]
+
+
+# --- what is written -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], TRUTH),
+        (["--direction", "both"], TRUTH),
+        (["--direction", "forward"], np.where((TRUTH == 8) & (FRAMES < 2), 0, TRUTH)),
+        (["--direction", "backward"], np.where((TRUTH == 8) & (FRAMES <= 2) | (FRAMES == 0), TRUTH, 0)),
+    ],
+)
+def test_segment(
+    arguments: list[str], expected: np.ndarray, folder: Path, double: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(segment(*arguments)) == 0
+    with tifffile.TiffFile("out/labels.tif") as tiff:
+        assert (tiff.series[0].axes, tiff.series[0].dtype) == ("TYX", np.uint16)
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), expected)
+    out, err = capsys.readouterr()
+    assert out == "2 objects on 4 frames: out/labels.tif\n"
+    assert re.search(r"100%.*\d+/\d+ .*frame", err)
+
+
+def test_segment_with_table(folder: Path, double: None) -> None:
+    assert main(segment("--table", "out/objects.csv")) == 0
+    rows = Path("out/objects.csv").read_text().splitlines()
+    assert rows[:2] == ["object_id,frame,area_px,centroid_row,centroid_col", "3,0,36,6.500,5.500"]
+    assert len(rows) == 1 + 2 * T
+    assert sorted(os.listdir("out")) == ["labels.tif", "objects.csv"]
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "zyx"])
+def test_axes_of_the_caller(axes: str, folder: Path, double: None) -> None:
+    assert main(segment("--axes", axes)) == 0
+    with tifffile.TiffFile("out/labels.tif") as tiff:
+        assert tiff.series[0].axes == "ZYX"
+
+
+def test_segment_zarr(folder: Path, double: None) -> None:
+    zarr.create_array("movie.zarr", data=MOVIE, chunks=(1, 32, 32))
+    assert main(segment(image="movie.zarr")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+
+
+def test_segment_one_channel(folder: Path, double: None) -> None:
+    tifffile.imwrite("two.tif", np.stack([MOVIE * 0, MOVIE], axis=1), photometric="minisblack", metadata={"axes": "TCYX"})
+    assert main(segment("--channel", "1", image="two.tif")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+
+
+def test_segment_a_single_image(folder: Path, double: None, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("image.tif", MOVIE[0])
+    write_prompts("one.json", CLICKS[:1])
+    assert main(segment(image="image.tif", prompts="one.json", output="out/labels.tiff")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tiff"), np.where(TRUTH[0] == 3, 3, 0))
+    assert capsys.readouterr() == ("1 objects on 1 frames: out/labels.tiff\n", "")
+
+
+def test_an_earlier_result_is_replaced(folder: Path, double: None) -> None:
+    Path("out/labels.tif").write_text("earlier")
+    assert main(segment()) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+    assert os.listdir("out") == ["labels.tif"]
+
+
+def test_what_cannot_be_a_number_is_handled(folder: Path, double: None) -> None:
+    image = MOVIE.astype(np.float32)
+    image[:, 0], image[:, 31], image[:, 6][TRUTH[:, 6] > 0] = np.nan, -np.inf, np.inf
+    tifffile.imwrite("odd.tif", image, photometric="minisblack", metadata={"axes": "TYX"})
+    assert main(segment(image="odd.tif")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+
+
+def test_constant_image_is_said(folder: Path, double: None, caplog: pytest.LogCaptureFixture) -> None:
+    tifffile.imwrite("flat.tif", np.full_like(MOVIE, 7), photometric="minisblack", metadata={"axes": "TYX"})
+    assert main(segment(image="flat.tif")) == 0
+    assert [record.message for record in caplog.records] == ["the image is constant: there is nothing to tell an object by"]
+    assert not tifffile.imread("out/labels.tif").any()
+
+
+# --- what cannot be done -------------------------------------------------------------------------------------------
+
+
+def damaged_tiff() -> None:
+    content = Path("movie.tif").read_bytes()
+    Path("bad.tif").write_bytes(content[: len(content) // 2])
+
+
+def five_axes() -> None:
+    tifffile.imwrite("bad.tif", np.zeros((2, 3, 2, 9, 9), np.uint8), photometric="minisblack", metadata={"axes": "TZCYX"})
+
+
+def empty_zarr_stack() -> None:
+    zarr.create_array("bad.zarr", shape=(0, 32, 32), dtype="u2")
+
+
+def prompts(*entries: Any) -> Any:
+    return lambda: write_prompts("bad.json", [*CLICKS, *entries])
+
+
+BAD: dict[str, tuple[Any, list[str], str]] = {
+    "missing image": (None, segment(image="gone.tif"), r"there is no file gone\.tif"),
+    "missing prompts": (None, segment(prompts="gone.json"), r"there is no prompts file gone\.json"),
+    "prompts are a folder": (None, segment(prompts="out"), r"out: Is a directory"),
+    "cut short": (damaged_tiff, segment(image="bad.tif"), r"bad\.tif cannot be read as TIFF: .*"),
+    "not a TIFF": (None, segment(image="prompts.json"), r"prompts\.json cannot be read as TIFF: not a TIFF file.*"),
+    "a folder": (None, segment(image="out"), r"out cannot be read as zarr: .*"),
+    "five axes": (
+        five_axes,
+        segment(image="bad.tif"),
+        r"an image of shape \(2, 3, 2, 9, 9\) with axes TZCYX cannot be followed: .*",
+    ),
+    "no frames": (empty_zarr_stack, segment(image="bad.zarr"), r"the image is empty: its shape is \(0, 32, 32\)"),
+    "wrong axes": (None, segment("--axes", "TZYX"), r"axes TZYX do not fit an image of shape \(4, 32, 32\)"),
+    "no channel": (None, segment("--channel", "0"), r"an image with axes TYX has no channels to choose from"),
+    "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: .*"),
+    "no prompts": (lambda: write_prompts("bad.json", []), segment(prompts="bad.json"), r"bad\.json has no prompts"),
+    "prompt of another form": (
+        prompts({"object": "a"}),
+        segment(prompts="bad.json"),
+        r"bad\.json, prompt 3: an object and a frame number are needed, both whole numbers",
+    ),
+    "outside": (
+        prompts({"object": 9, "points": [[40, 1]]}),
+        segment(prompts="bad.json"),
+        r"object 9: the point \(row 40, column 1\) is outside the image of 32 rows and 32 columns",
+    ),
+    "no such frame": (
+        prompts({"object": 9, "frame": 4, "points": [[4, 1]]}),
+        segment(prompts="bad.json"),
+        r"object 9: frame 4 does not exist: the stack has 4, counted from 0",
+    ),
+    "only outside points": (
+        prompts({"object": 9, "points": [[5, 5], [6, 6]], "labels": [0, 0]}),
+        segment(prompts="bad.json"),
+        r"object 9: frame 0 has only points outside object 9: add a point inside, a box or a mask",
+    ),
+    "points of another kind": (
+        prompts({"object": 9, "points": {"row": 5}}),
+        segment(prompts="bad.json"),
+        r"object 9: points must be \(row, column\) pairs, got \{'row': 5\}",
+    ),
+    "missing mask": (prompts({"object": 9, "mask": "gone.tif"}), segment(prompts="bad.json"), r"there is no file gone\.tif"),
+    "no such model": (None, segment("--model", "sam2.1_hiera_huge"), r"no model is called 'sam2\.1_hiera_huge': .*"),
+    "model not here": (None, segment("--model", "sam2.1_hiera_tiny"), r"sam2\.1_hiera_t is not on this machine: run .*"),
+    "checkpoint that is none": (
+        lambda: Path("bad.pt").write_bytes(b"no weights"),
+        segment("--model", "bad.pt"),
+        r".*bad\.pt.*",
+    ),
+    "checkpoint of something else": (
+        lambda: torch.save({"weight": torch.zeros(3)}, "bad.pt"),
+        segment("--model", "bad.pt"),
+        r".*bad\.pt.*",
+    ),
+    "no such device": (None, segment("--device", "abacus"), r"device 'abacus' is not available here; use 'cpu', or 'auto' .*"),
+    "output not TIFF": (
+        None,
+        segment(output="out/labels.png"),
+        r"labels are written as TIFF: give --output a name that ends in \.tif, not labels\.png",
+    ),
+    "no output folder": (None, segment(output="gone/labels.tif"), r"there is no folder gone to write labels\.tif to"),
+    "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
+    "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),
+    "unwritable table": (None, segment("--table", "gone/a.csv"), r"there is no folder gone to write a\.csv to"),
+    "demo into a file": (None, ["demo", "--output", "movie.tif", "--device", "cpu"], r"movie\.tif: File exists"),
+    "demo with no such model": (None, ["demo", "--output", "out/demo", "--model", "nano"], r"no model is called 'nano': .*"),
+    "demo into /proc": (None, ["demo", "--output", "/proc/demo", "--device", "cpu"], r"/proc/demo: .*"),
+    "evaluate nothing": (None, ["evaluate", "out"], r"out is not a data set: there is no image\.tif"),
+    "download what is not": (None, ["weights", "download", "sam3"], r"no model is called 'sam3': .*"),
+    "train on nothing": (None, ["train", "run", "--data", "gone"], r"there is no folder gone"),
+}
+
+
+def everything_in(folder: Path) -> dict[str, bytes | None]:
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_sentence_exit_code_2_and_nothing_written(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str], caplog: Any
+) -> None:
+    prepare, argv, message = BAD[name]
+    if prepare:
+        prepare()
+    before = everything_in(folder)
+    assert main(argv) == 2
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"napari-sam2: {message}\n", err), err
+    assert out == ""
+    # what is logged goes to stderr as well
+    assert caplog.records == []
+    assert everything_in(folder) == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["segment"],
+        ["segment", "movie.tif"],
+        segment("--direction", "sideways"),
+        segment("--channel", "red"),
+        segment("--precision", "float8"),
+    ],
+)
+def test_usage(argv: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: napari-sam2")
+    assert "error: " in err.splitlines()[-1]
+    assert os.listdir("out") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "napari-sam2: interrupted\n"),
+        (OSError(28, "No space left on device", "x.tif"), 2, "napari-sam2: x.tif: No space left on device\n"),
+    ],
+)
+def test_stopped_while_writing(
+    error: BaseException, code: int, said: str, folder: Path, double: None, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(path: Path, frames: Any, **options: Any) -> None:
+        next(iter(frames))
+        path.write_bytes(b"II*\0 and half of it")
+        raise error
+
+    monkeypatch.setattr(tifffile, "imwrite", write)
+    assert main(segment()) == code
+    assert capsys.readouterr().err.splitlines(keepends=True)[-1] == said
+    assert os.listdir("out") == []
+
+
+# --- in a shell ----------------------------------------------------------------------------------------------------
+
+
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-m", "napari_sam2.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_damaged_image_in_a_shell(folder: Path) -> None:
+    damaged_tiff()
+    done = shell(*segment(image="bad.tif"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"napari-sam2: bad\.tif cannot be read as TIFF: .*\n", done.stderr)
+    assert os.listdir("out") == []
+
+
+def test_segment_real_nuclei_in_a_shell(folder: Path) -> None:
+    """The embedded model, end to end: five frames of the bundled time-lapse, around two of its nuclei."""
+    image = tifffile.imread(FLUO_MITOCHECK.image)
+    clicks = {entry.object_id: entry for entry in read_prompts(FLUO_MITOCHECK.prompts) if entry.frame == 0}
+    chosen = next(iter(clicks.values()))
+    row, col = (int(value) for value in chosen.points_rc[0])
+    top, left = max(0, row - 48), max(0, col - 48)
+    crop = image[:5, top : top + 96, left : left + 96]
+    tifffile.imwrite("nuclei.tif", crop, photometric="minisblack", metadata={"axes": "TYX"}, compression="lzw")
+    said = []
+    for entry in clicks.values():
+        at = [entry.points_rc[0][0] - top, entry.points_rc[0][1] - left]
+        if all(12 <= value < 84 for value in at):
+            said.append({"object": entry.object_id, "frame": 0, "points": [at], "labels": [1]})
+    said = said[:2]
+    write_prompts("clicks.json", said)
+    done = shell(*segment(image="nuclei.tif", prompts="clicks.json"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{len(said)} objects on 5 frames: out/labels.tif\n"
+    assert "Warning" not in done.stderr
+    with tifffile.TiffFile("out/labels.tif") as tiff:
+        assert (tiff.series[0].axes, tiff.series[0].dtype, tiff.series[0].shape) == ("TYX", np.uint16, crop.shape)
+    labels = tifffile.imread("out/labels.tif")
+    assert sorted(np.unique(labels).tolist()) == sorted([0, *(prompt["object"] for prompt in said)])
+    for prompt in said:
+        (at,) = prompt["points"]
+        assert labels[0, round(at[0]), round(at[1])] == prompt["object"]
+
+
+# --- the other commands --------------------------------------------------------------------------------------------
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert re.fullmatch(r"napari-sam2 \d+\.\d+.*\n", capsys.readouterr().out)
+    for command in COMMANDS:
+        name = command.__name__.rsplit(".", 1)[-1]
+        with pytest.raises(SystemExit) as caught:
+            main([name, "--help"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: napari-sam2 {name}")
+
+
+@pytest.mark.parametrize("argv", [["weights"], ["weights", "list"]])
+def test_weights_are_listed(argv: list[str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert re.fullmatch(r"micro +\d+ MB  embedded", lines[0])
+    assert re.fullmatch(r"sam2\.1_hiera_t +156 MB  -", lines[1])
+    assert lines[-1].startswith("folder: ")
+
+
+def test_download_checks_all_names_first(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fetched: list[str] = []
+    monkeypatch.setattr("napari_sam2.cli.weights.download", lambda name, progress: fetched.append(name) or Path(name))
+    assert main(["weights", "download", "sam2.1_hiera_tiny", "sam3"]) == 2
+    assert fetched == []
+    assert main(["weights", "download", "sam2.1_hiera_tiny", "facebook/sam2-hiera-large"]) == 0
+    assert fetched == ["sam2.1_hiera_t", "sam2_hiera_l"]
+    assert capsys.readouterr().out == "sam2.1_hiera_t\nsam2_hiera_l\n"
+
+
+def test_demo(folder: Path, double: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that the demo writes, with the double in place of the model and a bright square in place of nuclei."""
+    sample = type(FLUO_MITOCHECK)("squares", "nobody's", folder / "movie.tif", folder / "prompts.json")
+    monkeypatch.setattr("napari_sam2.cli.demo.FLUO_MITOCHECK", sample)
+    assert main(["demo", "--output", "out/deep/demo"]) == 0
+    assert sorted(os.listdir("out/deep/demo")) == ["labels.tif", "objects.csv", "outlines.gif", "outlines.png"]
+    np.testing.assert_array_equal(tifffile.imread("out/deep/demo/labels.tif"), TRUTH)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "squares: 4 frames, one click on each of 2 nuclei, model micro"
+    assert lines[1].startswith("followed 2 nuclei through 4 frames in ")
+    assert lines[-1] == "nobody's"
+
+
+@pytest.mark.parametrize("kind", ["point", "box", "mask"])
+def test_evaluate(kind: str, folder: Path, double: None, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("napari_sam2.cli.evaluate.load_model", lambda model, device: tiny_model())
+    data = folder / "squares"
+    data.mkdir()
+    (folder / "movie.tif").rename(data / "image.tif")
+    tifffile.imwrite(data / "masks.tif", TRUTH, photometric="minisblack")
+    assert main(["evaluate", "squares", "--kind", kind, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {
+        "dataset": "squares",
+        "objects": 2,
+        "prompted_iou": 1.0,
+        "mean_iou": 1.0,
+        "hits_0.75": 1.0,
+        "rows": [{"object_id": i, "prompted": 1.0, "mean": 1.0} for i in (3, 8)],
+    }
