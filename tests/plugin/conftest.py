@@ -75,6 +75,10 @@ class BlobSession:
         self._write(frame)
         return item.masks[frame]
 
+    def set_points(self, object_id, frame, points, labels=None):
+        self.objects[object_id].prompts.pop(frame)
+        return self.add_points(object_id, frame, points, labels)
+
     def clear_prompts(self, object_id, frame):
         item = self.objects[object_id]
         del item.prompts[frame]

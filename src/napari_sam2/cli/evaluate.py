@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> None:
     datasets = [Dataset.read(folder) for folder in args.dataset]
     model = load_model(args.model, args.device)
     for dataset in datasets:
-        frames = tqdm(evaluate(dataset, model, args.kind, args.channel), unit="frame", desc=dataset.folder.name, leave=False)
+        steps = evaluate(dataset, model, args.kind, args.channel, args.precision)
+        frames = tqdm(steps, unit="frame", desc=dataset.folder.name, leave=False)
         for item in frames:
             if isinstance(item, Evaluation):
                 frames.close()

@@ -142,14 +142,14 @@ class WorkerSession:
             return
         if place.object_id not in session.objects:
             session.add_object(object_id=place.object_id)
-        if known != clicks[: len(known)]:
+        if not clicks:
             session.clear_prompts(*place)
             report(FrameDone(None))
-            known = ()
-        new = clicks[len(known) :]
-        if new:
-            mask = session.add_points(*place, [click[:2] for click in new], [int(click.is_inside) for click in new])
-            report(FrameDone(place.frame, object_id=place.object_id, area_px=int(mask.sum())))
+            return
+        is_longer = known == clicks[: len(known)]
+        say, new = (session.add_points, clicks[len(known) :]) if is_longer else (session.set_points, clicks)
+        mask = say(*place, [click[:2] for click in new], [int(click.is_inside) for click in new])
+        report(FrameDone(place.frame, object_id=place.object_id, area_px=int(mask.sum())))
 
     def propagate(self, order: SessionOrder, wanted: Prompts, direction: Direction, report: Report) -> None:
         """Carry all objects through the stack."""

@@ -169,11 +169,6 @@ class ArrayFrames:
     def __len__(self) -> int:
         return int(self.array.shape[0])
 
-    @property
-    def is_constant(self) -> bool:
-        """The frames that were looked at have one intensity."""
-        return bool(self.low == self.high - 1) and np.ptp(np.nan_to_num(np.asarray(self.array[0]).astype(np.float64))) == 0
-
     def read(self, frame: int) -> Tensor:
         """Read one frame, (3, S, S), float32, normalised."""
         plane = np.asarray(self.array[frame])
@@ -212,7 +207,7 @@ def robust_range(values: npt.NDArray[Any]) -> tuple[float, float]:
 
 def sampled_range(frames: Any, max_frames: int = 16) -> tuple[float, float]:
     """Find the robust range over a sample of frames spread through (T, ...)."""
-    picked: Sequence[int] = np.unique(np.linspace(0, len(frames) - 1, max_frames).round().astype(int)).tolist()
+    picked: Sequence[int] = np.unique(np.linspace(0, frames.shape[0] - 1, max_frames).round().astype(int)).tolist()
     step = max(1, int(np.sqrt(frames.shape[1] * frames.shape[2] / 250_000)))
     return robust_range(np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked]))
 

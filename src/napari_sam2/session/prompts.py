@@ -88,6 +88,12 @@ def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
     return array.astype(np.float64) if array.dtype.kind in "uifb" else None
 
 
+def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
+    """Bring a mask (H, W) to the logits of a sure prediction, (size, size), float32, as the model does with a mask prompt."""
+    full = torch.where(_resize_mask(mask, 4 * size), 10.0, -10.0)[None, None]
+    return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
+
+
 def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
     """Check points (P, 2) and labels (P,), or None for all inside.
 

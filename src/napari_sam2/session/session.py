@@ -6,9 +6,9 @@ T frames · H, W height and width of a frame · P points · S side of the model'
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import ChainMap, deque
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.anchors import BetweenAnchorsPolicy, neighbouring_anchors, span_between
-from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points
+from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points, mask_as_logits
 from napari_sam2.session.stack import Stack
 
 logger = logging.getLogger(__name__)
@@ -82,15 +82,18 @@ class SessionObject:
         What is known of it on each frame; conditioning frames are the anchors.
     prompts : dict
         What was said, by frame.
-    outdated : dict
+    outdated : mapping
         Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+    corrected : dict
+        What was shown of a tracked frame, as low-resolution logits, before the first thing was said about it.
     """
 
     object_id: int
     name: str
     memory: ObjectMemory
+    outdated: MutableMapping[int, FrameRecord]
     prompts: dict[int, FramePrompts] = field(default_factory=dict)
-    outdated: RecordStore | dict[int, FrameRecord] = field(default_factory=dict)
+    corrected: dict[int, torch.Tensor] = field(default_factory=dict)
 
     @property
     def anchors(self) -> list[int]:
@@ -204,9 +207,8 @@ class Session:
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
         object_id = int(object_id)
-        memory = ObjectMemory(tracked=RecordStore(self._budget))
-        outdated = RecordStore(self._budget)
-        self.objects[object_id] = SessionObject(object_id, name or f"object {object_id}", memory, outdated=outdated)
+        memory, outdated = ObjectMemory(tracked=RecordStore(self._budget)), RecordStore(self._budget)
+        self.objects[object_id] = SessionObject(object_id, name or f"object {object_id}", memory, outdated)
         return object_id
 
     def remove_object(self, object_id: int) -> None:
@@ -255,6 +257,15 @@ class Session:
         points_rc, point_labels = check_points(points, labels, self._frame_shape)
         return self._add(object_id, frame, self._prompts(object_id, frame).with_points(points_rc, point_labels))
 
+    def set_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
+        """Put points in the place of all points on a frame: the mask is found again, as if the others had never been given.
+
+        See :meth:`add_points`.
+        """
+        points_rc, point_labels = check_points(points, labels, self._frame_shape)
+        prompts = replace(self._prompts(object_id, frame), points_rc=points_rc, labels=point_labels)
+        return self._add(object_id, frame, prompts, from_the_start=True)
+
     def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
         """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier box or mask.
 
@@ -274,6 +285,7 @@ class Session:
         if item.prompts.pop(frame, None) is None:
             raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
         record = item.memory.conditioning.pop(frame)
+        item.corrected.pop(frame, None)
         self._changes += 1
         self._outdate_around(item, frame)
         if item.memory.conditioning:
@@ -296,11 +308,15 @@ class Session:
             raise ValueError(f"frame {frame} does not exist: the stack has {len(self.stack)}, counted from 0")
         return int(frame)
 
-    def _add(self, object_id: int, frame: int, prompts: FramePrompts) -> npt.NDArray[np.bool_]:
+    def _add(self, object_id: int, frame: int, prompts: FramePrompts, from_the_start: bool = False) -> npt.NDArray[np.bool_]:
         item = self._object(object_id)
-        if not prompts.says_where and item.shown(frame) is None:
+        shown = item.shown(frame)
+        previous = item.corrected.get(frame) if from_the_start else None if shown is None else shown.mask_logits
+        if not prompts.says_where and previous is None:
             raise ValueError(f"frame {frame} has only points outside object {object_id}: add a point inside, a box or a mask")
-        record = self._segment(item, frame, prompts)
+        record = self._segment(item, frame, prompts, previous)
+        if frame not in item.prompts and shown is not None:
+            item.corrected[frame] = shown.mask_logits
         item.prompts[frame] = prompts
         item.memory.tracked.pop(frame, None)
         item.outdated.pop(frame, None)
@@ -310,18 +326,21 @@ class Session:
         self._write_labels(frame)
         return self.mask(object_id, frame)
 
-    def _segment(self, item: SessionObject, frame: int, prompts: FramePrompts) -> FrameRecord:
-        """Find the object as prompted: by what is remembered from other anchors, and refining what is shown."""
-        prompt = prompts.to_model(self._frame_shape, self.model.image_size)
-        shown = item.shown(frame)
-        if prompt.mask is None and prompts.mask is not None and shown is None:
-            raise ValueError("a mask must be added before points refine it")
-        if prompt.mask is None and shown is not None:
-            prompt = prompt.refining(shown.mask_logits)
+    def _segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: torch.Tensor | None) -> FrameRecord:
+        """Find the object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame."""
+        size = self.model.image_size
+        prompt = prompts.to_model(self._frame_shape, size)
+        if prompt.mask is None and previous is None and prompts.mask is not None:
+            # Points that refine a mask need it as an earlier prediction.
+            previous = mask_as_logits(prompts.mask, size // 4)
+        if prompt.mask is None and previous is not None:
+            prompt = prompt.refining(previous)
         has_context = any(anchor != frame for anchor in item.memory.conditioning)
         with inference(self.model.device, self.precision):
             self._remember([item])
-            (record,) = self._tracker.segment(frame, [prompt], [item.memory] if has_context else None)
+            # Outdated frames too: a second click on a frame must see around it what the first one saw.
+            memory = ObjectMemory(item.memory.conditioning, ChainMap(item.memory.tracked, item.outdated))
+            (record,) = self._tracker.segment(frame, [prompt], [memory] if has_context else None)
         return record
 
     def _outdate_around(self, item: SessionObject, frame: int) -> None:

@@ -67,10 +67,17 @@ class Dataset:
 def _listed_anchors(table: Path, truth: npt.NDArray[np.integer]) -> dict[int, int]:
     """In a time-lapse an object is prompted where it appears, in a volume where it is largest."""
     anchors = {}
+    present = set(np.unique(truth).tolist())
     with table.open(newline="") as file:
-        for row in csv.DictReader(file):
+        reader = csv.DictReader(file)
+        missing = {"id", "n_frames", "contiguous"} - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{table} has no column {sorted(missing)[0]!r}")
+        for row in reader:
+            i = int(row["id"])
+            if i not in present:
+                raise ValueError(f"{table} lists object {i}, which is not in the masks")
             if int(row["n_frames"]) >= MIN_FRAMES and row["contiguous"] == "1":
-                i = int(row["id"])
                 anchors[i] = int(row["t_first"]) if "t_first" in row else int((truth == i).sum((1, 2)).argmax())
     return anchors
 
@@ -153,7 +160,7 @@ def _iou(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
 
 
 def evaluate(
-    dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None
+    dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None, precision: str = "float32"
 ) -> Iterator[Evaluation | int]:
     """Prompt and propagate all objects of a data set.
 
@@ -163,7 +170,7 @@ def evaluate(
         Each frame that is done, and at the end the scores.
     """
     entries = simulated_prompts(dataset, kind)
-    session = Session(dataset.folder / "image.tif", model=model, channel=channel)
+    session = Session(dataset.folder / "image.tif", model=model, channel=channel, precision=precision)
     add_prompts(session, entries)
     for result in session.propagate():
         yield result.frame
