@@ -37,6 +37,10 @@ class Stage:
         At most so many frames of a clip are corrected.
     encoder_rate : float
         The image encoder's learning rate relative to the rest.
+    image_share : float
+        Share of the steps that go back to single images, so that clips do not make the model forget them.
+    images_per_step, objects_per_image : int
+        Size of the batch of such a step.
     """
 
     name: str
@@ -53,6 +57,9 @@ class Stage:
     mask_share: float = 0.0
     frames_to_correct: int = 1
     encoder_rate: float = 1.0
+    image_share: float = 0.0
+    images_per_step: int = 2
+    objects_per_image: int = 20
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,20 @@ MICRO_RECIPE = Recipe(
             mask_share=0.15,
             frames_to_correct=2,
             encoder_rate=0.3,
+        ),
+        Stage(
+            "mixed",
+            "prompts",
+            steps=1000,
+            image_size=384,
+            num_frames=4,
+            clips_per_step=1,
+            objects_per_clip=6,
+            learning_rate=3e-4,
+            mask_share=0.15,
+            frames_to_correct=2,
+            encoder_rate=0.6,
+            image_share=0.5,
         ),
     )
 )

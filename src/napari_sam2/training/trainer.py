@@ -52,17 +52,20 @@ class StageDataset(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """Draw the batch of a step: a ClipBatch, or frames (V, 3, S, S) and dense targets (V, 4, S, S)."""
-        rng = np.random.default_rng([self.seed, self.stage_index, step])
-        clips = [self._clip(rng) for _ in range(self.stage.clips_per_step)]
-        if self.stage.kind == "dense":
+        rng, stage = np.random.default_rng([self.seed, self.stage_index, step]), self.stage
+        num_frames, num_clips, max_objects = stage.num_frames, stage.clips_per_step, stage.objects_per_clip
+        if stage.image_share and rng.random() < stage.image_share:
+            num_frames, num_clips, max_objects = 1, stage.images_per_step, stage.objects_per_image
+        clips = [self._clip(rng, num_frames) for _ in range(num_clips)]
+        if stage.kind == "dense":
             return (
                 torch.cat([normalise_frames(clip.frames) for clip in clips]),
                 stack_dense_targets([clip.labels[0, 0] for clip in clips]),
             )
-        return collate(clips, self.stage.objects_per_clip, rng)
+        return collate(clips, max_objects, rng)
 
-    def _clip(self, rng: np.random.Generator) -> Clip:
-        size, num_frames = self.stage.image_size, self.stage.num_frames
+    def _clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
+        size = self.stage.image_size
         if self.stacks and rng.random() < self.stage.real_share:
             return sample_real_clip(self.stacks[rng.integers(len(self.stacks))], rng, num_frames, size)
         return synthetic_clip(rng, num_frames, size)
