@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"{FLUO_MITOCHECK.title}: {len(session.stack)} frames, one click on each of {len(entries)} nuclei, model {args.model}")
     started = time.monotonic()
     add_prompts(session, entries)
-    follow(session)
+    # Each nucleus is clicked on where it appears: before that it was its mother.
+    follow(session, "forward")
     seconds = time.monotonic() - started
 
     frames = list(range(len(session.stack)))

@@ -110,7 +110,7 @@ MICRO_RECIPE = Recipe(
         Stage(
             "mixed",
             "prompts",
-            steps=1000,
+            steps=800,
             image_size=384,
             num_frames=4,
             clips_per_step=1,

@@ -212,4 +212,4 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     robot.key(Qt.Key.Key_G)
     until_idle(qtbot, widget)
     assert done[0][1] < 5, "it goes on where it was"
-    assert result[0, 54, 120] == 1
+    assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is followed through all frames"
