@@ -182,11 +182,11 @@ class CountedReads:
         return MOVIE[frame % T].astype(self.dtype)
 
 
-@pytest.mark.parametrize(("dtype", "sampled"), [("u1", 1), ("u2", 16)])
-def test_first_click_reads_one_frame_beside_the_sample(dtype: str, sampled: int) -> None:
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_first_click_reads_one_frame_beside_the_sample(dtype: str) -> None:
     frames = CountedReads(10_000, dtype)
     session = Session(frames, model=tiny_model())
-    assert len(frames.read) <= sampled
+    assert len(frames.read) <= 16
     before = set(frames.read)
     session.add_points(session.add_object(), 1237, [(5, 5)])
     assert frames.read - before == {1237}

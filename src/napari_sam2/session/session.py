@@ -19,7 +19,7 @@ import torch
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
+from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, sampled_range
 from napari_sam2.predictors.mask_postprocessing import label_image, resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
@@ -128,8 +128,8 @@ class Session:
     precision : {"float32", "bfloat16"}
         In which the network computes.
     intensity_range : tuple of float, optional
-        Intensities that become black and white; by default the extremes of the type for uint8, else robust ones over a sample
-        of frames.
+        Intensities that become black and white; by default 0 and 255 for uint8 colour, else robust extremes over a sample of
+        frames.
     labels : array-like, optional
         Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
 
@@ -158,6 +158,9 @@ class Session:
         self.precision = precision
         self.labels = self._check_labels(labels)
         self.objects: dict[int, SessionObject] = {}
+        if intensity_range is None and not self.stack.is_rgb:
+            # Also for uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
+            intensity_range = sampled_range(self.stack.frames)
         self._frames = ArrayFrames(self.stack.frames, self.model.image_size, intensity_range)
         if self.stack.is_constant:
             logger.warning("the image is constant: there is nothing to tell an object by")
