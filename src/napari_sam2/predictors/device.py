@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import sys
 from collections.abc import Iterator
 
 import torch
@@ -52,3 +54,15 @@ def inference(device: torch.device, precision: str = "float32") -> Iterator[None
         raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         yield
+
+
+def return_free_memory() -> None:
+    """Give memory that nothing uses any more back to the system, where glibc would keep it.
+
+    Small records that stay and large tensors that go, frame after frame, leave its heap full of gaps: on a long stack the process
+    would grow by about a megabyte a frame although nothing holds on to it.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -23,7 +23,7 @@ class RecordBudget:
         The least recently used records beyond it go to a temporary file, which ends with the process.
     """
 
-    def __init__(self, budget_bytes: int = 128 * 2**20) -> None:
+    def __init__(self, budget_bytes: int = 64 * 2**20) -> None:
         self.budget_bytes = budget_bytes
         self.held_bytes = 0
         self._held: OrderedDict[tuple[RecordStore, int], int] = OrderedDict()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, sampled_range
 from napari_sam2.predictors.mask_postprocessing import label_image, resize_logits
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 Direction = Literal["forward", "backward", "both"]
 MAX_OBJECT_ID = np.iinfo(np.uint16).max
+STEPS_BETWEEN_TRIMS = 32
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ class Session:
         self._features = FrameFeatures(self.model, self._frames)
         self._budget = RecordBudget()
         self._changes = 0
+        self._steps_done = 0
         self._tracker = Tracker(
             self.model,
             self._features,
@@ -439,6 +441,9 @@ class Session:
             item.outdated.pop(step.frame, None)
             item.memory.tracked[step.frame] = record
         self._write_labels(step.frame)
+        self._steps_done += 1
+        if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
+            return_free_memory()
         return FrameResult(step.frame, {item.object_id: _score(record) for item, record in zip(items, records, strict=True)})
 
     def _remember(self, items: list[SessionObject]) -> None:
