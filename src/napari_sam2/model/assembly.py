@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-from torch import nn
-
 from napari_sam2.model.attention import RoPEAttention
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.model.conv_trunk import ConvTrunk
@@ -125,8 +123,3 @@ def build_model(config: ModelConfig, model_class: type[AnyModel] = SAM2Base, **a
     )
     model.config = config
     return model
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Count the elements of a module's parameters."""
-    return sum(parameter.numel() for parameter in module.parameters())

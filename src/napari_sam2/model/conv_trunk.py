@@ -32,7 +32,7 @@ class ConvTrunk(nn.Module):
     Parameters
     ----------
     channels : tuple of int
-        Channels of each level, finest first; multiples of 8.
+        Channels of each level, finest first; the first a multiple of 16, the others of 8.
     depths : tuple of int
         Residual blocks per level.
     """
