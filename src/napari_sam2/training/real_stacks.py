@@ -78,7 +78,7 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
     Clip
         Frames (T, S, S), uint8, one layer of labels.
     """
-    T, H, W = stack.image.shape
+    T = len(stack.image)
     stride = int(rng.integers(1, 3))
     span = (num_frames - 1) * stride + 1
     if stack.is_sequence and span <= T:
@@ -88,8 +88,7 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
         picked = np.full(num_frames, rng.integers(T))
     picked = picked[::-1] if rng.random() < 0.5 else picked
 
-    side = int(min(H, W) * np.exp(rng.uniform(np.log(0.3), 0.0)))
-    y, x = int(rng.integers(0, H - side + 1)), int(rng.integers(0, W - side + 1))
+    side, y, x = _choose_window(stack.labels[picked[0]], rng)
     image = stack.image[picked, y : y + side, x : x + side].astype(np.float32)
     labels = stack.labels[picked, y : y + side, x : x + side]
     quarter_turns, flip = int(rng.integers(4)), rng.random() < 0.5
@@ -99,6 +98,23 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
     resized = F.interpolate(torch.from_numpy(image.copy())[None], (size, size), mode="bilinear", antialias=True)[0].numpy()
     nearest = (np.arange(size) * side / size + 0.5 * side / size).astype(int)
     return Clip(expose(resized, rng), np.ascontiguousarray(labels[:, nearest][:, :, nearest])[None])
+
+
+def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> tuple[int, int, int]:
+    """Choose side, first row and first column of a window: mostly a few times an object's size, around it."""
+    H, W = labels.shape
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    present = np.flatnonzero(areas >= 12)
+    if len(present) == 0 or rng.random() < 0.2:
+        side = int(min(H, W) * np.exp(rng.uniform(np.log(0.3), 0.0)))
+        return side, int(rng.integers(0, H - side + 1)), int(rng.integers(0, W - side + 1))
+    label = present[rng.integers(len(present))]
+    side = int(np.clip(np.sqrt(areas[label]) * np.exp(rng.uniform(np.log(2.5), np.log(9.0))), min(16, H, W), min(H, W)))
+    rows, columns = np.nonzero(labels == label)
+    pixel = rng.integers(len(rows))
+    y, x = (int(where[pixel] - side * rng.uniform(0.3, 0.7)) for where in (rows, columns))
+    return side, int(np.clip(y, 0, H - side)), int(np.clip(x, 0, W - side))
 
 
 def expose(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

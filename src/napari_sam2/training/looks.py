@@ -1,0 +1,215 @@
+"""What a scene looks like: stains, phase contrast, DIC, organs, membranes, natural images; and what optics and cameras do to it.
+
+T frames · S side in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage as ndi
+
+from napari_sam2.training.scenes import TAU, FloatArray, LabelArray, Plane, Scene, noise_field
+
+
+@dataclass
+class Style:
+    """Everything about a look that stays the same through a clip."""
+
+    rng: np.random.Generator
+    scene: Scene
+    texture: FloatArray = field(init=False)
+    contrast: float = field(init=False)
+    amount: float = field(init=False)
+    light: float = field(init=False)
+    fill: float = field(init=False)
+    field_noise: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.texture = noise_field(self.rng, 256, float(np.exp(self.rng.uniform(np.log(0.8), np.log(8)))))
+        self.contrast = float(self.rng.uniform(0.25, 1.0))
+        self.amount = float(self.rng.uniform(0.0, 0.35))
+        self.light = float(self.rng.uniform(0, TAU))
+        self.fill = float(self.rng.uniform(0.0, 0.4))
+        self.field_noise = noise_field(self.rng, 256, float(np.exp(self.rng.uniform(np.log(8), np.log(80)))))
+
+    def sample_texture(self, plane: Plane) -> FloatArray:
+        """Texture that sits on the objects and moves with them, (S, S)."""
+        seed = plane.labels.astype(np.int64) * 37
+        sampled: FloatArray = self.texture[(plane.v.astype(np.int64) + seed) % 256, (plane.u.astype(np.int64) + 2 * seed) % 256]
+        return sampled
+
+    def texture_at_rest(self, size: int) -> FloatArray:
+        """Texture that does not move, (size, size)."""
+        repeats = -(-size // 256)
+        return np.tile(self.texture, (repeats, repeats))[:size, :size]
+
+    def stains(self, size: int) -> FloatArray:
+        """Slow variation over the field of view that stays where it is, (size, size)."""
+        repeats = -(-size // 256)
+        return np.tile(self.field_noise, (repeats, repeats))[:size, :size]
+
+
+def filled(plane: Plane, style: Style) -> FloatArray:
+    """Stained bodies, flat or domed."""
+    inside = plane.labels > 0
+    dome = 1 - style.contrast * 0.5 * np.minimum(plane.rho, 1) ** 2
+    return style.scene.brightness[plane.labels] * (dome + style.amount * style.sample_texture(plane)) * inside
+
+
+def rings(plane: Plane, style: Style) -> FloatArray:
+    """Stained outlines."""
+    width = max(0.08, 1.5 / style.scene.size_px)
+    rim = np.exp(-(((plane.rho - 0.95) / width) ** 2))
+    body = (0.1 + 0.3 * style.amount) * (plane.labels > 0)
+    ring: FloatArray = style.scene.brightness[plane.labels] * rim + body + 0.15 * style.amount * style.sample_texture(plane)
+    return ring
+
+
+def walls(plane: Plane, style: Style) -> FloatArray:
+    """Walls shared by neighbours, bright, over faint contents."""
+    width = max(0.08 + 0.35 * style.contrast * style.amount, 2.0 / style.scene.size_px)
+    wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.stains(plane.labels.shape[0]), 0.2, None)
+    contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * style.scene.brightness[plane.labels]
+    return (wall + contents).astype(np.float32)
+
+
+def phase(plane: Plane, style: Style) -> FloatArray:
+    """Phase contrast: grainy grey bodies in a bright halo."""
+    inside = (plane.labels > 0).astype(np.float32)
+    edge = max(1.0, 0.05 * style.scene.size_px)
+    halo = ndi.gaussian_filter(inside, 2.5 * edge) - ndi.gaussian_filter(inside, 0.4 * edge)
+    grain = (0.1 + 0.5 * style.amount) * style.sample_texture(plane) * inside
+    thick = np.clip(1 - plane.rho, 0, 1) * inside * np.float32(np.sin(style.light))
+    image: FloatArray = 0.5 + style.contrast * halo + grain * 0.5 + 0.3 * thick - 0.1 * style.contrast * inside
+    return image
+
+
+def dic(plane: Plane, style: Style) -> FloatArray:
+    """Differential interference contrast: bodies lit from one side."""
+    height = np.sqrt(np.clip(1 - plane.rho**2, 0, 1)) * (plane.labels > 0) * (1 + 0.4 * style.amount * style.sample_texture(plane))
+    height = ndi.gaussian_filter(height * style.scene.size_px, 1.0)
+    dy, dx = np.gradient(height)
+    shaded: FloatArray = 0.5 + 0.3 * style.contrast * (np.cos(style.light) * dx + np.sin(style.light) * dy).astype(np.float32)
+    return shaded
+
+
+def regions(plane: Plane, style: Style) -> FloatArray:
+    """Organs: nearly flat grey values, lighter or darker than what surrounds them."""
+    level = 0.25 + 0.75 * style.scene.brightness[plane.labels]
+    image: FloatArray = np.where(plane.labels > 0, level, 0.5 * style.contrast) + 0.1 * style.amount * style.sample_texture(plane)
+    return image.astype(np.float32)
+
+
+def textured(plane: Plane, style: Style) -> FloatArray:
+    """Objects that only their texture tells from the background."""
+    pattern = style.sample_texture(plane)
+    image = np.where(plane.labels > 0, 0.5 + 0.35 * pattern, 0.45 + 0.05 * pattern) * (0.6 + 0.4 * style.contrast)
+    return np.asarray(image, np.float32)
+
+
+def membranes(plane: Plane, style: Style) -> FloatArray:
+    """Electron microscopy: dark outlines on grainy grey."""
+    width = max(0.08, 1.5 / style.scene.size_px)
+    dark = np.exp(-((plane.gap / width) ** 2)) + np.exp(-(((plane.rho - 1) / width) ** 2))
+    level = 0.7 - 0.35 * style.contrast * (style.scene.brightness[plane.labels] > 0.7)
+    return (level - 0.5 * np.minimum(dark, 1) + 0.12 * style.sample_texture(plane)).astype(np.float32)
+
+
+def natural(plane: Plane, style: Style) -> FloatArray:
+    """Things before a scenery: striped, spotted or plain objects, on clutter of the same kind."""
+    size = plane.labels.shape[0]
+    clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size)
+    turn = plane.labels * np.float32(0.7) + np.float32(style.light)
+    waves = np.sin((np.cos(turn) * plane.u + np.sin(turn) * plane.v) * np.float32(4.0 / style.scene.size_px * (1 + 3 * style.fill)))
+    level = 0.15 + 0.8 * style.scene.brightness[plane.labels]
+    body = level + 0.3 * style.amount * style.sample_texture(plane) + 0.35 * style.contrast * style.fill * waves
+    shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
+    return np.where(plane.labels > 0, body * shade, clutter).astype(np.float32)
+
+
+Look = Callable[[Plane, Style], FloatArray]
+FREE_LOOKS: tuple[Look, ...] = (
+    filled,
+    filled,
+    filled,
+    rings,
+    phase,
+    phase,
+    dic,
+    regions,
+    regions,
+    natural,
+    natural,
+    textured,
+    membranes,
+)
+TISSUE_LOOKS: tuple[Look, ...] = (walls, walls, walls, membranes, regions)
+
+
+WITH_NUCLEI: tuple[Look, ...] = (filled, phase, rings, regions)
+
+
+def add_nuclei(rng: np.random.Generator, scene: Scene, frames: list[FloatArray]) -> list[LabelArray]:
+    """Add a nucleus to each body, in place, and return its labels."""
+    share, level = rng.uniform(0.3, 0.6), rng.uniform(0.25, 0.6) * rng.choice([-1, 1])
+    labels = []
+    for plane, frame in zip(scene.planes, frames, strict=True):
+        inside = (plane.rho < share) & (plane.labels > 0)
+        frame += np.float32(level) * ndi.gaussian_filter(inside.astype(np.float32), 0.7)
+        labels.append((plane.labels * inside).astype(np.uint16))
+    return labels
+
+
+def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radius_px: float) -> npt.NDArray[np.uint8]:
+    """Blur, light unevenly, bleach, sample coarsely, add noise, and map to 8 bit once for the whole clip; (T, S, S)."""
+    stack = np.stack(frames)
+    size = stack.shape[-1]
+    stack = (stack - stack.min()) / (np.ptp(stack) + 1e-6)
+    # Small objects are looked at enlarged: their pixels and their noise are then coarse too.
+    coarseness = float(np.exp(rng.uniform(0, np.log(max(1.0, min(6.0, object_radius_px / 3.5)))))) if rng.random() < 0.7 else 1.0
+    blur = float(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * coarseness + float(rng.choice([0.0, rng.uniform(0, 1.5)]))
+    uneven = noise_field(rng, size, size / 3) * rng.uniform(0, 0.08)
+    background = rng.uniform(0, 0.4)
+    haze = rng.uniform(0, 0.3)
+    bleaching = rng.uniform(0, 0.04)
+    photons = float(np.exp(rng.uniform(np.log(25), np.log(4000))))
+    read_noise = rng.uniform(0, 0.04)
+    exposed = []
+    for index, frame in enumerate(stack):
+        light = ndi.gaussian_filter(frame, blur)
+        if haze > 0.1:
+            light = (1 - haze) * light + haze * ndi.gaussian_filter(light[::4, ::4], size / 60).repeat(4, 0).repeat(4, 1)[
+                :size, :size
+            ]
+        light = np.clip((light + uneven + background) * (1 - bleaching) ** index, 0, None)
+        light = _resized(light, round(size / coarseness), "area")
+        noisy = rng.normal(light, np.sqrt(light / photons)).astype(np.float32)
+        exposed.append(_resized(noisy + rng.normal(0, read_noise, light.shape).astype(np.float32), size, "bilinear"))
+    stack = np.stack(exposed).astype(np.float32)
+    low, high = np.percentile(stack[:, ::3, ::3], [rng.uniform(0, 1), rng.uniform(98.5, 100)])
+    stack = (np.clip((stack - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))).astype(np.float32)
+    stack = stack * np.float32(rng.uniform(0.6, 1.0)) if rng.random() < 0.3 else stack
+    if rng.random() < 0.15:
+        stack = 1 - stack
+    return np.asarray(255 * stack, np.uint8)
+
+
+def tint(rng: np.random.Generator, frames: npt.NDArray[np.uint8], labels: LabelArray) -> npt.NDArray[np.uint8]:
+    """Colour grey frames (T, S, S), each object and the background in its own tone; (T, S, S, 3)."""
+    tones = np.clip(1 + rng.normal(0, 0.25, (int(labels.max()) + 1, 3)), 0.2, 1.6).astype(np.float32)
+    return np.clip(frames[..., None] * tones[labels], 0, 255).astype(np.uint8)
+
+
+def _resized(image: FloatArray, size: int, mode: str) -> FloatArray:
+    if image.shape[-1] == size:
+        return image
+    resized: FloatArray = F.interpolate(
+        torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None], (size, size), mode=mode
+    )[0, 0].numpy()
+    return resized
