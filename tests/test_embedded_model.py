@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.evaluate import evaluate
+from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.predictors.build import load_model
-from napari_sam2.training.evaluation import Dataset, Evaluation, evaluate
 
 DATA = Path(__file__).parent / "data"
 

@@ -11,8 +11,10 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.evaluate import evaluate
+from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.predictors.build import load_model
-from napari_sam2.training.evaluation import Dataset, Evaluation, evaluate
 
 
 def add_parser(commands: Any) -> None:

@@ -1,1 +1,1 @@
-"""How models are trained, and how good they are."""
+"""How models are trained."""
