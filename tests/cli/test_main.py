@@ -405,6 +405,8 @@ def test_evaluate(kind: str, folder: Path, double: None, monkeypatch: Any, capsy
         "objects": 2,
         "prompted_iou": 1.0,
         "mean_iou": 1.0,
+        "boundary_f": 1.0,
+        "j_and_f": 1.0,
         "hits_0.75": 1.0,
-        "rows": [{"object_id": i, "prompted": 1.0, "mean": 1.0} for i in (3, 8)],
+        "rows": [{"object_id": i, "prompted": 1.0, "mean": 1.0, "boundary_f": 1.0} for i in (3, 8)],
     }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
+
+from napari_sam2.session.session import MAX_OBJECT_ID
+from napari_sam2.session.stack import Stack
 
 MIN_FRAMES = 5
-"""Objects seen on fewer frames of a stack are not scored."""
+"""Objects that the table lists with fewer frames are not scored."""
 
 
 @dataclass(frozen=True)
@@ -26,48 +29,127 @@ class Dataset:
         (T, H, W), labels.
     anchors : dict
         Object id to the frame on which it is prompted.
+    parents : dict
+        Object id to that of the object it came from, where the table names one.
     """
 
     folder: Path
     truth: npt.NDArray[np.integer]
     anchors: dict[int, int]
+    parents: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def image(self) -> Path:
+        """The image file."""
+        return self.folder / "image.tif"
 
     @classmethod
-    def read(cls, folder: Path) -> Dataset:
-        """Read a folder.
+    def read(cls, folder: Path, axes: str | None = None, channel: int | None = None) -> Dataset:
+        """Read a folder, and check that its files fit each other.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder. ``objects.csv`` lists which objects are scored: ``id``, ``n_frames``, ``contiguous`` (1 or 0), for a
+            time-lapse ``t_first``, and if there are divisions ``parent`` (0 for none). Without it all are.
+        axes, channel : str and int, optional
+            Of the image, as :class:`~napari_sam2.session.session.Session` takes them.
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If a file is missing, or there is no object.
+        FileNotFoundError
+            If a file is missing.
+        ValueError
+            If a file cannot be read, labels are not whole numbers from 0 to 65535 or have another shape than the image, the table
+            does not fit the labels, or there is no object.
         """
         for name in ("image.tif", "masks.tif"):
             if not (folder / name).exists():
                 raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
-        truth = tifffile.imread(folder / "masks.tif")
-        planes = truth if truth.ndim == 3 else truth[None]
+        truth, sequence_axis = _read_labels(folder / "masks.tif")
+        image = _open(folder / "image.tif", axes, channel)
+        if (len(image), image.height, image.width) != truth.shape:
+            raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
         table = folder / "objects.csv"
-        anchors = (
-            _listed_anchors(table, planes) if table.exists() and truth.ndim == 3 else {int(i): 0 for i in np.unique(planes[0]) if i}
-        )
+        if table.exists() and len(truth) > 1:
+            anchors, parents = _listed_objects(table, truth)
+        else:
+            anchors, parents = _all_objects(truth, in_volume=sequence_axis == "Z"), {}
         if not anchors:
             raise ValueError(f"{folder} has no object to score")
-        return cls(folder, planes, anchors)
+        return cls(folder, truth, anchors, parents)
+
+    def span(self, object_id: int) -> range:
+        """Frames from an object's first to its last."""
+        seen = np.flatnonzero((self.truth == object_id).any((1, 2)))
+        return range(int(seen[0]), int(seen[-1]) + 1)
+
+    def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
+        """Return an object's true mask, (H, W)."""
+        return self.truth[frame] == object_id
 
 
-def _listed_anchors(table: Path, truth: npt.NDArray[np.integer]) -> dict[int, int]:
+def _extent(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels"
+
+
+def _open(path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
+    try:
+        return Stack.open(path, axes, channel)
+    except ValueError as error:
+        raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _read_labels(path: Path) -> tuple[npt.NDArray[np.integer], str]:
+    stack = _open(path)
+    labels = np.asarray(stack.frames)
+    if labels.dtype.kind not in "uib" or stack.is_rgb:
+        raise ValueError(f"{path} holds {'colours' if stack.is_rgb else labels.dtype}: labels must be whole numbers")
+    for extreme in (int(labels.min()), int(labels.max())):
+        if not 0 <= extreme <= MAX_OBJECT_ID:
+            raise ValueError(f"{path} holds the label {extreme}: labels must be between 0 and {MAX_OBJECT_ID}")
+    return labels.astype(np.uint16), stack.axes[0]
+
+
+def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, int]:
     """In a time-lapse an object is prompted where it appears, in a volume where it is largest."""
-    anchors = {}
-    present = set(np.unique(truth).tolist())
-    with table.open(newline="") as file:
+    areas: dict[int, dict[int, int]] = {}
+    for frame, plane in enumerate(truth):
+        for i, area in zip(*np.unique(plane, return_counts=True), strict=True):
+            if i:
+                areas.setdefault(int(i), {})[frame] = int(area)
+    return {i: max(by_frame, key=by_frame.__getitem__) if in_volume else min(by_frame) for i, by_frame in sorted(areas.items())}
+
+
+def _listed_objects(table: Path, truth: npt.NDArray[np.integer]) -> tuple[dict[int, int], dict[int, int]]:
+    """Read anchors and parents, of objects seen on enough frames without a gap."""
+    anchors, parents = {}, {}
+    by_area = _all_objects(truth, in_volume=True)
+    for row in _rows(table):
+        i = row["id"]
+        if i not in by_area:
+            raise ValueError(f"{table} lists object {i}, which is not in the masks")
+        if row["n_frames"] < MIN_FRAMES or row["contiguous"] != 1:
+            continue
+        anchors[i] = row.get("t_first", by_area[i])
+        if not (0 <= anchors[i] < len(truth) and (truth[anchors[i]] == i).any()):
+            raise ValueError(f"{table} says that object {i} appears on frame {anchors[i]}, where the masks do not have it")
+        if row.get("parent"):
+            parents[i] = row["parent"]
+    return anchors, parents
+
+
+def _rows(table: Path) -> Iterator[dict[str, int]]:
+    """Read the columns that are used, as whole numbers."""
+    needed, used = ("id", "n_frames", "contiguous"), ("t_first", "parent")
+    with table.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
-        missing = {"id", "n_frames", "contiguous"} - set(reader.fieldnames or ())
+        columns = [name for name in (*needed, *used) if name in (reader.fieldnames or ())]
+        missing = [name for name in needed if name not in columns]
         if missing:
-            raise ValueError(f"{table} has no column {sorted(missing)[0]!r}")
+            raise ValueError(f"{table} has no column {missing[0]!r}")
         for row in reader:
-            i = int(row["id"])
-            if i not in present:
-                raise ValueError(f"{table} lists object {i}, which is not in the masks")
-            if int(row["n_frames"]) >= MIN_FRAMES and row["contiguous"] == "1":
-                anchors[i] = int(row["t_first"]) if "t_first" in row else int((truth == i).sum((1, 2)).argmax())
-    return anchors
+            try:
+                yield {name: int(row[name]) for name in columns}
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{table}, line {reader.line_num}: {', '.join(columns)} must be whole numbers") from error

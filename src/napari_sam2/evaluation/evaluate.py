@@ -15,15 +15,34 @@ from napari_sam2.session.session import Session
 def evaluate(
     dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None, precision: str = "float32"
 ) -> Iterator[Evaluation | int]:
+    """Prompt and propagate all objects of a data set, in a session of its own; see :func:`prompt_and_score`."""
+    session = Session(dataset.image, model=model, channel=channel, precision=precision)
+    yield from prompt_and_score(session, dataset, kind)
+
+
+def prompt_and_score(session: Session, dataset: Dataset, kind: str = "point") -> Iterator[Evaluation | int]:
     """Prompt and propagate all objects of a data set.
+
+    Parameters
+    ----------
+    session : Session
+        On the data set's image, without objects.
+    dataset : Dataset
+        The data.
+    kind : {"point", "box", "mask"}
+        How each object is prompted.
 
     Yields
     ------
     int, then Evaluation
         Each frame that is done, and at the end the scores.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or no object that can be prompted.
     """
     entries = simulated_prompts(dataset, kind)
-    session = Session(dataset.folder / "image.tif", model=model, channel=channel, precision=precision)
     add_prompts(session, entries)
     for result in session.propagate():
         yield result.frame

@@ -7,17 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.evaluation.agreement import boundary_f, iou
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.session.prompts_file import PromptEntry
 
 
 @dataclass(frozen=True)
-class ObjectIoU:
-    """Scores of one object: on the prompted frame, and the mean from its first to its last true frame."""
+class ObjectScores:
+    """Scores of one object.
+
+    Attributes
+    ----------
+    object_id : int
+        The object.
+    prompted : float
+        IoU on the prompted frame.
+    mean : float
+        IoU, the J of DAVIS: mean from the object's first to its last true frame.
+    boundary_f : float
+        Boundary F of DAVIS, mean over the same frames.
+    """
 
     object_id: int
     prompted: float
     mean: float
+    boundary_f: float
+
+    @property
+    def j_and_f(self) -> float:
+        """Mean of J and F."""
+        return (self.mean + self.boundary_f) / 2
 
 
 @dataclass(frozen=True)
@@ -25,32 +44,33 @@ class Evaluation:
     """Scores of a data set."""
 
     dataset: str
-    objects: tuple[ObjectIoU, ...]
+    objects: tuple[ObjectScores, ...]
 
     def summary(self) -> dict[str, str | int | float]:
-        """Return objects, prompted-frame IoU, mean IoU, and the share of objects whose mean IoU is above 0.75."""
-        means = np.array([item.mean for item in self.objects])
+        """Return means over objects, and the share of objects whose mean IoU is above 0.75."""
         return {
             "dataset": self.dataset,
             "objects": len(self.objects),
-            "prompted_iou": round(float(np.mean([item.prompted for item in self.objects])), 4),
-            "mean_iou": round(float(means.mean()), 4),
-            "hits_0.75": round(float((means > 0.75).mean()), 4),
+            "prompted_iou": _mean([item.prompted for item in self.objects]),
+            "mean_iou": _mean([item.mean for item in self.objects]),
+            "boundary_f": _mean([item.boundary_f for item in self.objects]),
+            "j_and_f": _mean([item.j_and_f for item in self.objects]),
+            "hits_0.75": _mean([item.mean > 0.75 for item in self.objects]),
         }
 
 
+def _mean(values: list[float]) -> float:
+    return round(float(np.mean(values)), 4)
+
+
 def score(dataset: Dataset, entries: list[PromptEntry], labels: npt.NDArray[np.integer]) -> Evaluation:
-    """Score labels (T, H, W) or (H, W) by the IoU of each prompted object; a frame on which both are empty counts 1."""
+    """Score labels (T, H, W) or (H, W) for each prompted object; a frame where truth and labels both lack it counts 1."""
     found = labels if labels.ndim == 3 else labels[None]
     rows = []
     for entry in entries:
-        seen = np.flatnonzero((dataset.truth == entry.object_id).any((1, 2)))
-        frames = range(seen.min(), seen.max() + 1)
-        ious = {t: _iou(dataset.truth[t] == entry.object_id, found[t] == entry.object_id) for t in frames}
-        rows.append(ObjectIoU(entry.object_id, ious[entry.frame], float(np.mean(list(ious.values())))))
+        i = entry.object_id
+        pairs = {t: (dataset.mask(i, t), found[t] == i) for t in dataset.span(i)}
+        ious = {t: iou(*pair) for t, pair in pairs.items()}
+        fs = [boundary_f(*pair) for pair in pairs.values()]
+        rows.append(ObjectScores(i, ious[entry.frame], float(np.mean(list(ious.values()))), float(np.mean(fs))))
     return Evaluation(dataset.folder.name, tuple(rows))
-
-
-def _iou(a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> float:
-    union = int((a | b).sum())
-    return 1.0 if union == 0 else int((a & b).sum()) / union

@@ -1,12 +1,17 @@
-"""Prompts as a person would give them, from true masks."""
+"""Prompts as a person would give them, from true masks. H, W height and width of a mask."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage as ndi
 
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.session.prompts_file import PromptEntry
+
+KINDS = ("point", "box", "mask")
 
 
 def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry]:
@@ -22,20 +27,69 @@ def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry
     Returns
     -------
     list of PromptEntry
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or the border cuts every object.
     """
-    entries = []
-    for i, frame in dataset.anchors.items():
-        inside = dataset.truth[frame] == i
-        if inside[[0, -1]].any() or inside[:, [0, -1]].any():
-            continue
-        rows, cols = np.nonzero(inside)
-        if kind == "point":
-            depth = ndi.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-            row, col = np.unravel_index(depth.argmax(), depth.shape)
-            entries.append(PromptEntry(i, frame, [[float(row), float(col)]], [1]))
-        elif kind == "box":
-            box = [float(rows.min()), float(cols.min()), float(rows.max() + 1), float(cols.max() + 1)]
-            entries.append(PromptEntry(i, frame, box_rc=box))
-        else:
-            entries.append(PromptEntry(i, frame, mask=inside))
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    masks = {i: (frame, dataset.mask(i, frame)) for i, frame in dataset.anchors.items()}
+    entries = [_prompt(i, frame, mask, kind) for i, (frame, mask) in masks.items() if not _is_cut(mask)]
+    if not entries:
+        raise ValueError(f"{dataset.folder}: the image border cuts every object where it would be prompted")
     return entries
+
+
+def _is_cut(mask: npt.NDArray[np.bool_]) -> bool:
+    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
+
+
+def _prompt(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) -> PromptEntry:
+    if kind == "point":
+        (row, col), _ = _deepest_pixel(mask)
+        return PromptEntry(object_id, frame, [[float(row), float(col)]], [1])
+    if kind == "box":
+        rows, cols = np.nonzero(mask)
+        box = [float(rows.min()), float(cols.min()), float(rows.max() + 1), float(cols.max() + 1)]
+        return PromptEntry(object_id, frame, box_rc=box)
+    return PromptEntry(object_id, frame, mask=mask)
+
+
+class Click(NamedTuple):
+    """A click at a pixel, which the object has or has not."""
+
+    row: int
+    col: int
+    is_inside: bool
+
+
+def correction_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> Click | None:
+    """Click where the error is deepest: at the pixel farthest from the border of what is missing or of what is too much.
+
+    Parameters
+    ----------
+    truth, found : ndarray
+        (H, W), bool. With nothing found, this is the first click on the object.
+
+    Returns
+    -------
+    Click or None
+        None where there is no error.
+
+    Notes
+    -----
+    Official ``sam2_utils.py``, ``sample_one_point_from_error_center``: of two errors equally deep, what is too much comes first.
+    """
+    (missing, missing_depth), (surplus, surplus_depth) = _deepest_pixel(truth & ~found), _deepest_pixel(found & ~truth)
+    if max(missing_depth, surplus_depth) == 0:
+        return None
+    return Click(*missing, True) if missing_depth > surplus_depth else Click(*surplus, False)
+
+
+def _deepest_pixel(mask: npt.NDArray[np.bool_]) -> tuple[tuple[int, int], float]:
+    """Return the pixel farthest inside, the image border counting as an end, and how far that is; 0 for an empty mask."""
+    depth = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, col = np.unravel_index(depth.argmax(), depth.shape)
+    return (int(row), int(col)), float(depth[row, col])

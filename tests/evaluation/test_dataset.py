@@ -1,0 +1,134 @@
+"""Labelled stacks: what is read, and one sentence for what cannot be scored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from blob_tracker import squares
+from evaluation_stacks import write_dataset
+from napari_sam2.evaluation.dataset import Dataset
+
+T = 6
+TRUTH = squares(
+    T,
+    (16, 16),
+    {
+        2: [(2, 2, 3)] * T,
+        5: [None, (8, 8, 2), (8, 8, 4), (8, 8, 3), (8, 8, 3), (8, 8, 3)],
+        9: [None, None, None, None, (2, 9, 3), None],
+    },
+)
+TABLE = "id,t_first,n_frames,contiguous,parent\n2,0,6,1,0\n5,1,5,1,2\n9,4,1,1,2\n"
+
+
+def test_listed_objects(tmp_path: Path) -> None:
+    """Those with enough frames, each from where it appears; parents as listed."""
+    dataset = Dataset.read(write_dataset(tmp_path, TRUTH, table=TABLE))
+    assert (dataset.anchors, dataset.parents) == ({2: 0, 5: 1}, {5: 2})
+    assert dataset.span(5) == range(1, 6)
+    np.testing.assert_array_equal(dataset.mask(5, 2), TRUTH[2] == 5)
+
+
+def test_listed_objects_of_a_volume_begin_where_they_are_largest(tmp_path: Path) -> None:
+    table = "id,z_first,n_frames,contiguous\n2,0,6,1\n5,1,5,0\n"
+    assert Dataset.read(write_dataset(tmp_path, TRUTH, "ZYX", table=table)).anchors == {2: 0}
+    assert Dataset.read(write_dataset(tmp_path, TRUTH, "ZYX", table=table.replace(",0\n", ",1\n"))).anchors == {2: 0, 5: 2}
+
+
+@pytest.mark.parametrize(("axes", "anchors"), [("TYX", {2: 0, 5: 1, 9: 4}), ("ZYX", {2: 0, 5: 2, 9: 4})])
+def test_without_a_table_all_objects_count(axes: str, anchors: dict[int, int], tmp_path: Path) -> None:
+    assert Dataset.read(write_dataset(tmp_path, TRUTH, axes)).anchors == anchors
+
+
+def test_single_image(tmp_path: Path) -> None:
+    dataset = Dataset.read(write_dataset(tmp_path, TRUTH[4], "YX"))
+    assert dataset.truth.shape == (1, 16, 16)
+    assert dataset.anchors == {2: 0, 5: 0, 9: 0}
+
+
+def test_one_channel_of_several(tmp_path: Path) -> None:
+    write_dataset(tmp_path, TRUTH[4], "CYX", image=np.zeros((2, 16, 16), np.uint8))
+    assert Dataset.read(tmp_path, channel=1).anchors == {2: 0, 5: 0, 9: 0}
+    assert Dataset.read(tmp_path, axes="CYX", channel=0).truth.shape == (1, 16, 16)
+
+
+def written(**changes: Any) -> Callable[[Path], Any]:
+    return lambda folder: write_dataset(folder, **{"truth": TRUTH, **changes})
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (write_dataset(folder, TRUTH) / name).unlink()
+
+
+def damaged(folder: Path) -> None:
+    content = (write_dataset(folder, TRUTH) / "masks.tif").read_bytes()
+    (folder / "masks.tif").write_bytes(content[: len(content) // 2])
+
+
+def coloured(folder: Path) -> None:
+    tifffile.imwrite(write_dataset(folder, TRUTH) / "masks.tif", np.zeros((6, 16, 16, 3), np.uint8), photometric="rgb")
+
+
+BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
+    "no folder": (lambda folder: None, {}, r"D is not a data set: there is no image\.tif"),
+    "no masks": (without("masks.tif"), {}, r"D is not a data set: there is no masks\.tif"),
+    "damaged": (damaged, {}, r"D/masks\.tif cannot be read as TIFF: .*"),
+    "no object": (written(truth=TRUTH * 0), {}, r"D has no object to score"),
+    "floats": (written(truth=TRUTH.astype(np.float32)), {}, r"D/masks\.tif holds float32: labels must be whole numbers"),
+    "colours": (coloured, {}, r"D/masks\.tif holds colours: labels must be whole numbers"),
+    "negative": (
+        written(truth=TRUTH.astype(np.int16) - 1),
+        {},
+        r"D/masks\.tif holds the label -1: labels must be between 0 and 65535",
+    ),
+    "too many": (written(truth=TRUTH.astype(np.uint32) * 60000), {}, r"D/masks\.tif holds the label 540000: .*"),
+    "other shape": (
+        written(image=np.zeros((6, 16, 17), np.uint8)),
+        {},
+        r"D: masks\.tif holds 6 frames of 16 x 16 pixels, image\.tif 6 frames of 16 x 17 pixels",
+    ),
+    "other length": (
+        written(image=np.zeros((5, 16, 16), np.uint8)),
+        {},
+        r"D: masks\.tif holds 6 frames of 16 x 16 pixels, image\.tif 5 frames of 16 x 16 pixels",
+    ),
+    "several channels": (
+        written(truth=TRUTH[4], image=np.zeros((2, 16, 16), np.uint8), axes="CYX"),
+        {},
+        r"D/image\.tif: an image of shape \(2, 16, 16\) with axes CYX cannot be followed: .*choose one channel.*",
+    ),
+    "no such channel": (written(), {"channel": 1}, r"D/image\.tif: an image with axes TYX has no channels to choose from"),
+    "column": (written(table="id,frames\n2,6\n"), {}, r"D/objects\.csv has no column 'n_frames'"),
+    "cell": (
+        written(table="id,n_frames,contiguous\n2,6,1\n5,many,1\n"),
+        {},
+        r"D/objects\.csv, line 3: id, n_frames, contiguous must be whole numbers",
+    ),
+    "unknown object": (
+        written(table="id,n_frames,contiguous\n4,6,1\n"),
+        {},
+        r"D/objects\.csv lists object 4, which is not in the masks",
+    ),
+    "wrong frame": (
+        written(table="id,t_first,n_frames,contiguous\n5,0,6,1\n"),
+        {},
+        r"D/objects\.csv says that object 5 appears on frame 0, where the masks do not have it",
+    ),
+    "none listed": (written(table="id,n_frames,contiguous\n9,1,1\n"), {}, r"D has no object to score"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_scored(case: str, tmp_path: Path) -> None:
+    prepare, arguments, said = BAD[case]
+    prepare(tmp_path / "D")
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        Dataset.read(tmp_path / "D", **arguments)
+    assert re.fullmatch(said.replace("D", re.escape(str(tmp_path / "D"))), str(caught.value)), caught.value
