@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training.low_rank import merge_low_rank_changes
+from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import MICRO_RECIPE, Recipe, Stage
+from napari_sam2.training.run_log import read_table
+from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.synthetic import synthetic_clip
-from napari_sam2.training.trainer import StageDataset, Trainer
+from napari_sam2.training.trainer import StageDataset, Trainer, Validation
+from napari_sam2.weights.load import load_weights, read_checkpoint, save_checkpoint
 from tiny_models import TINY
 
 SMALL = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
@@ -26,7 +33,7 @@ RECIPE = Recipe(
 def train(folder: Path, *pieces: int) -> Trainer:
     """Train in pieces: each a trainer of its own that is dropped after so many steps, as if the power had gone."""
     for steps in pieces:
-        trainer = Trainer(TINY, RECIPE, folder, [], num_workers=0, checkpoint_every=1)
+        trainer = Trainer(TINY, RECIPE, folder, [], num_workers=0)
         for _, _ in zip(range(steps), trainer.run(), strict=False):
             pass
     return Trainer(TINY, RECIPE, folder, [], num_workers=0)
@@ -78,10 +85,154 @@ def test_a_batch_depends_on_its_number_alone(stage: Stage) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_clips_are_what_they_say(seed: int) -> None:
     clip = synthetic_clip(np.random.default_rng(seed), 3, 64)
-    assert clip.frames.shape == (3, 64, 64)
+    assert clip.frames.shape in ((3, 64, 64), (3, 64, 64, 3))
     assert clip.frames.dtype == np.uint8
-    assert clip.labels.shape[1:] == clip.frames.shape
+    assert clip.labels.shape[1:] == (3, 64, 64)
     assert np.ptp(clip.frames) > 100
     if len(clip.labels) == 2:
         nested = clip.labels[1] > 0
         np.testing.assert_array_equal(clip.labels[1][nested], clip.labels[0][nested])
+
+
+# --- starting from weights, and what of them learns ----------------------------------------------------------------
+
+
+ONE = Recipe(stages=(Stage("clips", "prompts", steps=4, num_frames=3, frames_to_correct=2, **SMALL),), ema_decay=0.5)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path / "start.safetensors"
+    save_checkpoint(path, build_model(TINY).state_dict(), TINY)
+    return path
+
+
+def trainer_from(start: Path, folder: Path, trained: str = "everything", recipe: Recipe = ONE, **options: object) -> Trainer:
+    return Trainer(TINY, recipe, folder, [], num_workers=0, initial=start, trained=trained, **options)
+
+
+@pytest.mark.parametrize(
+    ("trained", "changes", "stays"),
+    [
+        ("everything", ["image_encoder", "memory_attention", "memory_encoder", "sam_mask_decoder", "sam_prompt_encoder"], []),
+        ("decoder and memory", ["memory_attention", "memory_encoder", "sam_mask_decoder"], ["image_encoder"]),
+        ("decoder", ["sam_mask_decoder"], ["image_encoder", "memory_attention", "memory_encoder", "sam_prompt_encoder"]),
+        ("LoRA", ["image_encoder", "memory_attention", "sam_mask_decoder"], ["no_mem_embed"]),
+    ],
+)
+def test_only_what_is_trained_changes(trained: str, changes: list[str], stays: list[str], start: Path, tmp_path: Path) -> None:
+    trainer = trainer_from(start, tmp_path / "run", trained)
+    list(trainer.run())
+    before = read_checkpoint(start).state_dict
+    after = read_checkpoint(trainer.export()).state_dict
+    assert list(after) == list(before)  # what LoRA learnt is in the weights
+    changed = {key.split(".")[0] for key, value in before.items() if not torch.allclose(after[key], value, rtol=1e-3, atol=1e-3)}
+    assert changed >= set(changes)
+    assert not changed & set(stays)
+
+
+def test_what_was_added_is_what_was_trained(start: Path, tmp_path: Path) -> None:
+    """The merged weights give the same as the layers with their changes beside them."""
+    trainer = trainer_from(start, tmp_path / "run", "LoRA")
+    list(trainer.run())
+    merged = build_model(TINY)
+    merged.load_state_dict(merge_low_rank_changes(trainer.model.state_dict()))
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected, found = (model.eval().image_encoder(image)["vision_features"] for model in (trainer.model, merged))
+    torch.testing.assert_close(found, expected)
+    original = build_model(TINY)
+    load_weights(original, start)
+    assert not torch.allclose(original.eval().image_encoder(image)["vision_features"], expected, rtol=0, atol=1e-3)
+
+
+def test_other_parts_are_refused(start: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="one of everything, decoder and memory, decoder, LoRA, got 'encoder'"):
+        trainer_from(start, tmp_path / "run", "encoder")
+
+
+def test_another_architecture_is_refused(start: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY, name="wide", d_model=64)
+    with pytest.raises(ValueError, match=r"start\.safetensors is tiny, not wide"):
+        Trainer(config, ONE, tmp_path / "run", [], num_workers=0, initial=start)
+
+
+@pytest.mark.parametrize("trained", ["everything", "LoRA"])
+def test_a_killed_run_goes_on_where_its_last_checkpoint_was(trained: str, start: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """Killed between a checkpoint and the next, the steps after it are made again; weights, validations and logs are the same."""
+
+    def run(folder: Path, steps: int) -> Trainer:
+        score = Validation(lambda model: float(model.sam_mask_decoder.iou_token.weight[0, 0]), every_steps=2)
+        trainer = trainer_from(start, folder, trained, validation=score)
+        for _ in zip(range(steps), trainer.run(), strict=False):
+            pass
+        return trainer
+
+    whole = run(tmp_path / "whole", 100)
+    run(tmp_path / "killed", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "save", lambda self: None)
+        run(tmp_path / "killed", 2)
+    assert len(read_table(tmp_path / "killed" / "log.csv")) == 3
+    again = run(tmp_path / "killed", 100)
+    assert again.best_score == whole.best_score
+    for key, value in whole.averaged.items():
+        assert torch.equal(value, again.averaged[key]), key
+    for name in ("log.csv", "validation.csv"):
+        rows = [read_table(tmp_path / folder / name) for folder in ("whole", "killed")]
+        for table in rows:
+            for row in table:
+                row.pop("seconds", None)
+        assert rows[0] == rows[1]
+
+
+def test_the_best_by_validation_is_kept(start: Path, tmp_path: Path) -> None:
+    scores = iter([0.3, 0.5, 0.4])
+    seen = []
+
+    def score(model: SAM2Train) -> float:
+        assert not model.training
+        seen.append(model.sam_mask_decoder.iou_token.weight.clone())
+        return next(scores)
+
+    trainer = trainer_from(start, tmp_path / "run", validation=Validation(score, every_steps=2))
+    found = [progress.validation for progress in trainer.run()]
+    assert found == [None, 0.5, None, 0.4]  # and 0.3 before the first step
+    best = read_checkpoint(trainer.best_path)
+    assert best.config == TINY
+    assert torch.equal(best.state_dict["sam_mask_decoder.iou_token.weight"], seen[1])
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(start: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    trainer = trainer_from(start, tmp_path / "run")
+    list(zip(range(2), trainer.run(), strict=False))
+    before = trainer.checkpoint_path.read_bytes()
+
+    def write(state: Any, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", write)
+    with pytest.raises(OSError, match=r"checkpoint\.pt cannot be written, is the disk full\?"):
+        list(trainer_from(start, tmp_path / "run").run())
+    assert trainer.checkpoint_path.read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_measuring_changes_nothing(start: Path, tmp_path: Path) -> None:
+    measured, other = (trainer_from(start, tmp_path / name) for name in "ab")
+    assert measured.measure(1) > 0
+    for trainer in (measured, other):
+        list(trainer.run())
+    for key, value in other.model.state_dict().items():
+        assert torch.equal(value, measured.model.state_dict()[key]), key
+
+
+def test_stacks_without_a_large_object_are_said(tmp_path: Path) -> None:
+    labels = np.zeros((4, 64, 64), np.uint16)
+    labels[:, 5, 5] = 1
+    stack = LabelledStack(np.zeros((4, 64, 64), np.uint8), labels, is_sequence=True)
+    stage = dataclasses.replace(ONE.stages[0], real_share=1.0)
+    with pytest.raises(ValueError, match="there was no object large enough to learn"):
+        StageDataset(stage, 0, 0, [stack])[0]

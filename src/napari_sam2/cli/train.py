@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.model.config import MICRO
-from napari_sam2.predictors.device import resolve_device
+from napari_sam2.training.processes import start_processes
 from napari_sam2.training.real_stacks import read_stacks
 from napari_sam2.training.recipe import MICRO_RECIPE
 from napari_sam2.training.trainer import Trainer
@@ -38,10 +38,7 @@ def run(args: argparse.Namespace) -> None:
     if missing:
         raise FileNotFoundError(f"there is no folder {missing[0]}")
     stacks = read_stacks(args.data)
-    device = resolve_device(args.device)
-    trainer = Trainer(
-        MICRO, MICRO_RECIPE, args.folder, stacks, str(device), num_workers=args.workers, autocast=device.type == "cuda"
-    )
+    trainer = Trainer(MICRO, MICRO_RECIPE, args.folder, stacks, start_processes(args.device), num_workers=args.workers)
     print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
     with tqdm(total=trainer.steps_left, unit="step") as bar:
         for progress in trainer.run(60 * args.minutes):

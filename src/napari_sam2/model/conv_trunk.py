@@ -39,6 +39,7 @@ class ConvTrunk(nn.Module):
 
     def __init__(self, channels: tuple[int, ...] = (32, 64, 128, 192), depths: tuple[int, ...] = (2, 2, 3, 1)) -> None:
         super().__init__()
+        self.depths = depths
         if len(channels) != len(depths):
             raise ValueError(f"{len(channels)} levels need as many depths, got {len(depths)}")
         self.stem = nn.Sequential(
@@ -63,3 +64,14 @@ class ConvTrunk(nn.Module):
             x = level(x)
             features.append(x)
         return features
+
+    def get_num_layers(self) -> int:
+        """Return the number of blocks, for layer-wise learning-rate decay."""
+        return sum(self.depths)
+
+    def get_layer_id(self, layer_name: str) -> int:
+        """Return the depth of a parameter, 0 at the input; what halves the resolution belongs to the block after it."""
+        if layer_name.startswith("stem"):
+            return 0
+        level, place = (int(part) for part in layer_name.split(".")[1:3])
+        return sum(self.depths[:level]) + max(0, place - (3 if level else 0)) + 1

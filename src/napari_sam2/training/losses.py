@@ -92,7 +92,9 @@ class MultiStepMultiMasksAndIous(nn.Module):
         self.focal_gamma_obj_score = focal_gamma_obj_score
         self.focal_alpha_obj_score = focal_alpha_obj_score
 
-    def forward(self, frames: Sequence[Sequence[StepPrediction]], targets: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, frames: Sequence[Sequence[StepPrediction]], targets: Tensor, num_objects: float | None = None
+    ) -> dict[str, Tensor]:
         """Compute the losses.
 
         Parameters
@@ -101,13 +103,15 @@ class MultiStepMultiMasksAndIous(nn.Module):
             Predictions of each frame, one per click.
         targets : Tensor
             (T, O, S, S), bool. Where predictions are coarser, a pixel's target is the share of it that the object covers.
+        num_objects : float, optional
+            Objects to average over, O by default; where several processes learn together, the mean of their O.
 
         Returns
         -------
         dict
             Each loss, averaged over objects and summed over frames, and their weighted sum ``core_loss``.
         """
-        num_objects = max(targets.shape[1], 1)
+        num_objects = max(targets.shape[1] if num_objects is None else num_objects, 1)
         totals: dict[str, Tensor] = {}
         for steps, target in zip(frames, targets, strict=True):
             by_size: dict[torch.Size, Tensor] = {}

@@ -39,6 +39,10 @@ class LabelledStack:
     labels: npt.NDArray[np.uint16]
     is_sequence: bool
 
+    def has_clips_of(self, num_frames: int) -> bool:
+        """Whether so many frames of it follow each other."""
+        return self.is_sequence and len(self.image) >= num_frames
+
     @classmethod
     def read(cls, folder: Path) -> LabelledStack:
         """Read ``image.tif`` and ``masks.tif`` of a folder.

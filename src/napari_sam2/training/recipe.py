@@ -26,7 +26,7 @@ class Stage:
     num_frames, clips_per_step, objects_per_clip : int
         Size of a batch.
     learning_rate : float
-        Peak; it warms up over the first 50 steps and falls along a cosine to a twentieth.
+        Peak; it warms up over the first 50 steps, or a tenth of them, and falls along a cosine to a twentieth.
     real_share : float
         Share of the clips that are cut from real stacks, where there are any.
     corrections : int
@@ -37,6 +37,8 @@ class Stage:
         At most so many frames of a clip are corrected.
     encoder_rate : float
         The image encoder's learning rate relative to the rest.
+    layer_decay, layer_decay_min : float
+        Factor by which the rate falls from block to block of its trunk towards the input, and how far at most.
     image_share : float
         Share of the steps that go back to single images, so that clips do not make the model forget them.
     images_per_step, objects_per_image : int
@@ -57,6 +59,8 @@ class Stage:
     mask_share: float = 0.0
     frames_to_correct: int = 1
     encoder_rate: float = 1.0
+    layer_decay: float = 1.0
+    layer_decay_min: float = 0.0
     image_share: float = 0.0
     images_per_step: int = 2
     objects_per_image: int = 20

@@ -5,14 +5,13 @@ V clips of a batch · S side of the image.
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import csv
 import logging
 import math
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,58 +26,140 @@ from napari_sam2.model.config import ModelConfig
 from napari_sam2.training.clips import Clip, ClipBatch, collate, normalise_frames
 from napari_sam2.training.dense_targets import DenseHead, stack_dense_targets
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
+from napari_sam2.training.low_rank import merge_low_rank_changes
+from napari_sam2.training.optimization import freeze_all_but, parameter_groups, schedule
+from napari_sam2.training.processes import OneProcess, Processes
 from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
 from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.synthetic import synthetic_clip
-from napari_sam2.weights.load import save_checkpoint
+from napari_sam2.weights.load import load_weights, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
-Batch = ClipBatch | tuple[Tensor, Tensor] | None
+Batch = ClipBatch | tuple[Tensor, Tensor]
+
+MOST_DRAWS = 200
+"""So often clips are drawn for a step before it is said that there is nothing to learn in them."""
 
 
 class StageDataset(Dataset[Batch]):
-    """The batches of a stage, by step number."""
+    """The batches of a stage, by step number.
 
-    def __init__(self, stage: Stage, stage_index: int, seed: int, stacks: list[LabelledStack]) -> None:
+    Parameters
+    ----------
+    stage : Stage
+        How they are drawn.
+    stage_index, seed : int
+        Decide, with the number of the step, what is drawn.
+    stacks : list of LabelledStack
+        Where from, beside synthetic clips.
+    rank : int
+        The process they are for: all take clips of one kind at a step, each its own.
+    """
+
+    def __init__(self, stage: Stage, stage_index: int, seed: int, stacks: list[LabelledStack], rank: int = 0) -> None:
         self.stage = stage
         self.stage_index = stage_index
         self.seed = seed
         self.stacks = stacks
+        self.rank = rank
 
     def __len__(self) -> int:
         return self.stage.steps
 
     def __getitem__(self, step: int) -> Batch:
         """Draw the batch of a step: a ClipBatch, or frames (V, 3, S, S) and dense targets (V, 4, S, S)."""
-        rng, stage = np.random.default_rng([self.seed, self.stage_index, step]), self.stage
+        stage = self.stage
         num_frames, num_clips, max_objects = stage.num_frames, stage.clips_per_step, stage.objects_per_clip
-        if stage.image_share and rng.random() < stage.image_share:
+        if stage.image_share and np.random.default_rng([self.seed, self.stage_index, step]).random() < stage.image_share:
             num_frames, num_clips, max_objects = 1, stage.images_per_step, stage.objects_per_image
-        clips = [self._clip(rng, num_frames) for _ in range(num_clips)]
-        if stage.kind == "dense":
-            return (
-                torch.cat([normalise_frames(clip.frames) for clip in clips]),
-                stack_dense_targets([clip.labels[0, 0] for clip in clips]),
-            )
-        return collate(clips, max_objects, rng)
+        rng = np.random.default_rng([self.seed, self.stage_index, step, 1 + self.rank])
+        for _ in range(MOST_DRAWS):
+            clips = [self._clip(rng, num_frames) for _ in range(num_clips)]
+            if stage.kind == "dense":
+                return (
+                    torch.cat([normalise_frames(clip.frames) for clip in clips]),
+                    stack_dense_targets([clip.labels[0, 0] for clip in clips]),
+                )
+            batch = collate(clips, max_objects, rng)
+            if batch is not None:
+                return batch
+        raise ValueError(
+            f"in {MOST_DRAWS * num_clips} clips cut from the labelled stacks there was no object large enough to learn"
+        )
 
     def _clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
         size = self.stage.image_size
         if self.stacks and rng.random() < self.stage.real_share:
-            return sample_real_clip(self.stacks[rng.integers(len(self.stacks))], rng, num_frames, size)
+            # A frame that is repeated would teach the memory that nothing moves.
+            long_enough = [stack for stack in self.stacks if num_frames == 1 or stack.has_clips_of(num_frames)]
+            stacks = long_enough or self.stacks
+            return sample_real_clip(stacks[rng.integers(len(stacks))], rng, num_frames, size)
         return synthetic_clip(rng, num_frames, size)
+
+
+class Lesson(nn.Module):
+    """Model, dense head and loss as one module from a batch to its losses, so that gradients can be averaged over processes.
+
+    Parameters
+    ----------
+    model : SAM2Train
+        The model.
+    head : DenseHead
+        For batches of dense targets.
+    loss : MultiStepMultiMasksAndIous
+        For batches of prompts.
+    """
+
+    def __init__(self, model: SAM2Train, head: DenseHead, loss: MultiStepMultiMasksAndIous) -> None:
+        super().__init__()
+        self.model = model
+        self.head = head
+        self.loss = loss
+
+    def forward(self, batch: Batch, num_objects: float) -> dict[str, Tensor]:
+        """Compute the losses of a batch on the model's device; ``num_objects`` is how many a process has on average."""
+        if isinstance(batch, tuple):
+            frames, targets = batch
+            features = self.model.image_encoder(frames.contiguous(memory_format=torch.channels_last))["backbone_fpn"]
+            return {"core_loss": self.head(features, targets)}
+        frames = self.model(batch)
+        losses: dict[str, Tensor] = self.loss(frames, batch.masks, num_objects)
+        with torch.no_grad():
+            # What a person would see after the first prompt and at the end of the clip.
+            first, last = frames[0][0], frames[-1][-1]
+            losses["first_iou"] = best_guess_ious(first.multimasks, first.ious, batch.masks[0]).mean()
+            losses["last_iou"] = best_guess_ious(last.multimasks, last.ious, batch.masks[-1]).mean()
+        return losses
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished step: stage, step within it, loss and its parts, seconds it took."""
+    """One finished step: stage, step within it, loss and its parts, seconds it took, and the score if it was validated after it."""
 
     stage: Stage
     step: int
     losses: dict[str, float]
     seconds: float
+    validation: float | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the weights that are kept are chosen.
+
+    Attributes
+    ----------
+    score : callable
+        Takes the model in evaluation mode, with the averaged weights, and returns a number: the higher, the better.
+    every_steps : int
+        How often it is asked; it is asked before the first step and after the last one too.
+    """
+
+    score: Callable[[SAM2Train], float]
+    every_steps: int
 
 
 class Trainer:
@@ -91,17 +172,26 @@ class Trainer:
     recipe : Recipe
         The lessons.
     folder : Path
-        Receives ``log.csv`` and ``checkpoint.pt``; a run found there is continued.
+        Receives the log and ``checkpoint.pt``; a run found there is continued.
     stacks : list of LabelledStack
         Real stacks to learn from beside the synthetic clips.
-    device : str
-        Where to train.
+    processes : Processes, optional
+        Where to train, in which precision, and with which other processes; this one on the CPU by default.
     num_workers : int
         Processes that draw clips.
-    autocast : bool
-        Compute in bfloat16.
-    checkpoint_every : int
-        Steps between checkpoints.
+    initial : Path, optional
+        Checkpoint to start from; otherwise from nothing.
+    trained : str
+        What learns: one of :data:`~napari_sam2.training.optimization.TRAINED_PARTS`.
+    validation : Validation, optional
+        Choose the weights by it; otherwise those at the end are the ones.
+    checkpoint_seconds : float
+        Time between checkpoints.
+
+    Raises
+    ------
+    ValueError
+        If ``initial`` is the checkpoint of another model.
     """
 
     def __init__(
@@ -110,25 +200,30 @@ class Trainer:
         recipe: Recipe,
         folder: Path,
         stacks: list[LabelledStack],
-        device: str = "cpu",
+        processes: Processes | None = None,
         num_workers: int = 1,
-        autocast: bool = False,
-        checkpoint_every: int = 200,
+        initial: Path | None = None,
+        trained: str = "everything",
+        validation: Validation | None = None,
+        checkpoint_seconds: float = 60,
     ) -> None:
         self.config = config
         self.recipe = recipe
         self.folder = folder
         self.stacks = stacks
-        self.device = torch.device(device)
+        self.processes = processes or OneProcess()
         self.num_workers = num_workers
-        self.autocast = autocast
-        self.checkpoint_every = checkpoint_every
-        self.loss = MultiStepMultiMasksAndIous(
-            recipe.loss_weights, supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True
-        )
+        self.trained = trained
+        self.validation = validation
+        self.checkpoint_seconds = checkpoint_seconds
         self.stage_index, self.step = 0, 0
+        self.seconds = 0.0
+        """Spent on training and validation, in all sittings."""
+        self.best_score = -math.inf
+        self._is_asked_to_stop = False
         torch.manual_seed(recipe.seed)
-        self._build(recipe.stages[0].image_size)
+        self._build(recipe.stages[0].image_size, initial)
+        self._start_stage()
         folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint_path.exists():
             self._resume()
@@ -138,7 +233,22 @@ class Trainer:
         """Where the run is kept."""
         return self.folder / "checkpoint.pt"
 
-    def _build(self, image_size: int) -> None:
+    @property
+    def best_path(self) -> Path:
+        """Where the best weights so far are kept, if there is a validation."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.processes.device
+
+    @property
+    def is_first_process(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.processes.rank == 0
+
+    def _build(self, image_size: int, initial: Path | None = None) -> None:
         self.model = build_model(
             self.config,
             SAM2Train,
@@ -147,69 +257,94 @@ class Trainer:
             rand_frames_to_correct_for_train=True,
             add_all_frames_to_correct_as_cond=True,
             prob_to_sample_from_gt_for_train=0.1,
-        ).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            prob_to_use_pt_input_for_eval=1.0,
+        )
+        if initial is not None:
+            load_weights(self.model, initial)
+        freeze_all_but(self.model, self.trained)
+        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = DenseHead(self.config.d_model).to(self.device)
         self.averaged = copy.deepcopy(self.model.state_dict())
-        self._start_stage()
 
     def _start_stage(self) -> None:
         """Fit model and optimiser to the current stage; weights stay."""
         stage = self.recipe.stages[self.stage_index]
         if self.model.image_size != stage.image_size:
-            weights, averaged, head = self.model.state_dict(), self.averaged, self.head
+            weights, averaged, head = self.model.state_dict(), self.averaged, self.head.state_dict()
             self._build(stage.image_size)
             self.model.load_state_dict(weights)
-            self.averaged, self.head = averaged, head
+            self.averaged = averaged
+            self.head.load_state_dict(head)
         model = self.model
         model.prob_to_use_pt_input[True] = 1 - stage.mask_share
         model.prob_to_use_box_input[True] = stage.box_share
         model.num_frames_to_correct[True] = stage.frames_to_correct
         model.num_correction_pt_per_frame = stage.corrections
-        self.optimizer = torch.optim.AdamW(self._parameter_groups(stage), lr=stage.learning_rate, betas=(0.9, 0.98))
-
-    def _parameter_groups(self, stage: Stage) -> list[dict[str, Any]]:
-        """No decay on biases, norms and embeddings; a rate of its own for the image encoder."""
-        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for owner in (self.model, self.head):
-            for name, parameter in owner.named_parameters():
-                in_encoder = name.startswith("image_encoder")
-                decays = parameter.ndim > 1 and "embed" not in name and "token" not in name
-                groups.setdefault((in_encoder, decays), []).append(parameter)
-        return [
-            {
-                "params": parameters,
-                "weight_decay": self.recipe.weight_decay if decays else 0.0,
-                "rate": stage.encoder_rate if in_encoder else 1.0,
-            }
-            for (in_encoder, decays), parameters in groups.items()
-        ]
+        loss = MultiStepMultiMasksAndIous(
+            self.recipe.loss_weights, supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True
+        )
+        self.lesson = self.processes.wrap(Lesson(model, self.head, loss))
+        groups = parameter_groups(model, self.head, stage, self.recipe.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=(0.9, 0.98))
 
     # --- one run ---------------------------------------------------------------------------------------------------
 
     def run(self, max_seconds: float = math.inf) -> Iterator[Progress]:
-        """Train; stop asking to stop. Ends when the recipe does or the time is up, with a checkpoint written."""
-        begin = time.monotonic()
-        while self.stage_index < len(self.recipe.stages):
-            stage = self.recipe.stages[self.stage_index]
-            for batch in self._batches(stage):
-                started = time.monotonic()
-                losses = self._train_step(stage, batch)
-                self.step += 1
-                progress = Progress(stage, self.step, losses, time.monotonic() - started)
-                self._log(progress)
-                if self.step % self.checkpoint_every == 0:
-                    self.save()
-                yield progress
-                if time.monotonic() - begin > max_seconds:
-                    self.save()
-                    return
-            self.stage_index, self.step = self.stage_index + 1, 0
-            if self.stage_index < len(self.recipe.stages):
-                self._start_stage()
+        """Train until the recipe ends, the time is up, :meth:`stop` is called or nobody asks for more; a checkpoint is left always.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be written; the last checkpoint stays.
+        """
+        log = RunLog(self.folder, self._stages_done()) if self.is_first_process else None
+        begin = saved = time.monotonic()
+        try:
+            if self.validation is not None and self.best_score == -math.inf and self.steps_left:
+                self._validate(log)
+            while self.stage_index < len(self.recipe.stages):
+                stage = self.recipe.stages[self.stage_index]
+                for batch in self._batches(stage):
+                    progress = self._take_step(stage, batch, log)
+                    is_over = self._is_asked_to_stop or time.monotonic() - begin > max_seconds
+                    # All processes stop after the same step, or those left would wait for the others' gradients for ever.
+                    is_over = self.processes.mean(is_over) > 0
+                    if is_over or time.monotonic() - saved > self.checkpoint_seconds:
+                        self.save()
+                        saved = time.monotonic()
+                    yield progress
+                    if is_over:
+                        return
+                self.stage_index, self.step = self.stage_index + 1, 0
+                if self.stage_index < len(self.recipe.stages):
+                    self._start_stage()
             self.save()
+        except GeneratorExit:  # nobody asks for more; between two steps everything is in order
+            self.save()
+            raise
+        finally:
+            if log is not None:
+                log.close()
+
+    def stop(self) -> None:
+        """Let :meth:`run` end after the step in work."""
+        self._is_asked_to_stop = True
+
+    def _take_step(self, stage: Stage, batch: Batch, log: RunLog | None) -> Progress:
+        started = time.monotonic()
+        losses = self._train_step(stage, batch)
+        self.step += 1
+        seconds = time.monotonic() - started
+        self.seconds += seconds
+        if log is not None:
+            log.step(stage.name, self.step, self.steps_done, seconds, losses)
+        score = None
+        if self.validation is not None and (self.step % self.validation.every_steps == 0 or self.step == stage.steps):
+            score = self._validate(log)
+        return Progress(stage, self.step, losses, seconds, score)
 
     def _batches(self, stage: Stage) -> DataLoader[Batch]:
-        dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks)
+        dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks, self.processes.rank)
         workers = self.num_workers
         return DataLoader(
             dataset,
@@ -218,44 +353,57 @@ class Trainer:
             num_workers=workers,
             prefetch_factor=4 if workers else None,
             collate_fn=_as_it_is,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_quiet_worker,
         )
 
     def _train_step(self, stage: Stage, batch: Batch) -> dict[str, float]:
-        if batch is None:
-            return {}
-        self.model.train()
-        torch.manual_seed(hash((self.recipe.seed, self.stage_index, self.step)))
-        self.model.rng = np.random.default_rng([self.recipe.seed, self.stage_index, self.step, 1])
-        autocast = torch.autocast(self.device.type, torch.bfloat16) if self.autocast else contextlib.nullcontext()
-        with autocast:
-            losses = self._dense_losses(*batch) if isinstance(batch, tuple) else self._prompt_losses(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["core_loss"].backward()
+        losses = self._backward(batch, self.step)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient_norm)
-        rate = stage.learning_rate * _schedule(self.step, stage.steps)
+        rate = stage.learning_rate * schedule(self.step, stage.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         if torch.isfinite(norm):
             self.optimizer.step()
             self._average()
+        return losses
+
+    def _backward(self, batch: Batch, step: int) -> dict[str, float]:
+        """Compute losses and gradients of a step."""
+        self.model.train()
+        place = (self.recipe.seed, self.stage_index, step)
+        torch.manual_seed(hash((*place, self.processes.rank)))
+        # The same for all processes, so that each has as many clicks to work on as the others.
+        self.model.rng = np.random.default_rng([*place, 0, 1])
+        num_objects = 0 if isinstance(batch, tuple) else len(batch.clip_of_object)
+        on_device = (batch[0].to(self.device), batch[1].to(self.device)) if isinstance(batch, tuple) else batch.to(self.device)
+        losses = self.lesson(on_device, self.processes.mean(num_objects))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.processes.backward(losses["core_loss"])
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _dense_losses(self, frames: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        frames = frames.to(self.device).contiguous(memory_format=torch.channels_last)
-        features = self.model.image_encoder(frames)["backbone_fpn"]
-        return {"core_loss": self.head(features, targets.to(self.device))}
+    def measure(self, num_steps: int = 3) -> float:
+        """Take the time of a few steps without learning from them; the first one, which is slower, does not count.
 
-    def _prompt_losses(self, batch: ClipBatch) -> dict[str, Tensor]:
-        batch = batch.to(self.device)
-        frames = self.model(batch)
-        losses: dict[str, Tensor] = self.loss(frames, batch.masks)
-        with torch.no_grad():
-            # What a person would see after the first prompt and at the end of the clip.
-            first, last = frames[0][0], frames[-1][-1]
-            losses["first_iou"] = _best_guess_iou(first.multimasks, first.ious, batch.masks[0])
-            losses["last_iou"] = _best_guess_iou(last.multimasks, last.ious, batch.masks[-1])
-        return losses
+        Returns
+        -------
+        float
+            Seconds a step will take, the drawing of its clips included where that is what it has to wait for.
+        """
+        stage = self.recipe.stages[self.stage_index]
+        dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks, self.processes.rank)
+        drawing, learning = [], []
+        for step in range(num_steps + 1):
+            started = time.monotonic()
+            batch = dataset[step]
+            drawn = time.monotonic()
+            self._backward(batch, step)
+            drawing.append(drawn - started)
+            learning.append(time.monotonic() - drawn)
+        self.optimizer.zero_grad(set_to_none=True)
+        draw, learn = float(np.mean(drawing[1:])), float(np.mean(learning[1:]))
+        slowest = max(learn, draw / self.num_workers) if self.num_workers else learn + draw
+        # Between them the processes wait for the slowest; that they are alike is good enough for a forecast.
+        return self.processes.mean(slowest)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -264,18 +412,70 @@ class Trainer:
         for name, value in self.model.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
 
+    def _stages_done(self) -> dict[str, int]:
+        """Steps that are done of each stage that was begun."""
+        done = {stage.name: stage.steps for stage in self.recipe.stages[: self.stage_index]}
+        if self.stage_index < len(self.recipe.stages):
+            done[self.recipe.stages[self.stage_index].name] = self.step
+        return done
+
+    @property
+    def steps_done(self) -> int:
+        """Steps since the recipe began."""
+        return sum(self._stages_done().values())
+
     @property
     def steps_left(self) -> int:
         """Steps until the recipe ends."""
-        return sum(stage.steps for stage in self.recipe.stages[self.stage_index :]) - self.step
+        return sum(stage.steps for stage in self.recipe.stages) - self.steps_done
+
+    # --- validation ------------------------------------------------------------------------------------------------
+
+    def _validate(self, log: RunLog | None) -> float:
+        """Score the averaged weights and keep them if they are the best so far."""
+        started = time.monotonic()
+        # The first process decides; the mean tells the others, who add nothing.
+        score = self.processes.mean(self._score() * self.processes.world_size if self.is_first_process else 0.0)
+        if score > self.best_score:
+            self.best_score = score
+            if self.is_first_process:
+                save_checkpoint(self.best_path, merge_low_rank_changes(self.averaged), self.config)
+        self.seconds += time.monotonic() - started
+        if log is not None:
+            log.validation(self.recipe.stages[self.stage_index].name, self.step, self.steps_done, score)
+        return score
+
+    def _score(self) -> float:
+        assert self.validation is not None
+        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        corrections = self.model.num_correction_pt_per_frame
+        self.model.load_state_dict(self.averaged)
+        self.model.eval()
+        self.model.num_correction_pt_per_frame = 0
+        try:
+            with torch.no_grad():
+                return self.validation.score(self.model)
+        finally:
+            self.model.load_state_dict(weights)
+            self.model.num_correction_pt_per_frame = corrections
 
     # --- files -----------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write the run, atomically."""
+        """Write the run, atomically.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the checkpoint before it stays.
+        """
+        if not self.is_first_process:
+            return
         state = {
             "stage_index": self.stage_index,
             "step": self.step,
+            "seconds": self.seconds,
+            "best_score": self.best_score,
             "image_size": self.model.image_size,
             "model": self.model.state_dict(),
             "averaged": self.averaged,
@@ -283,55 +483,49 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
         }
         partial = self.checkpoint_path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.checkpoint_path)
+        try:
+            torch.save(state, partial)
+            os.replace(partial, self.checkpoint_path)
+        except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
+            raise OSError(
+                f"{self.checkpoint_path} cannot be written, is the disk full? Make room; the same command then goes on "
+                "from the last checkpoint"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
 
     def export(self) -> Path:
         """Write the averaged weights, in half precision, as a checkpoint that ``load_model`` takes; return its path."""
         path = self.folder / f"{self.config.name}.safetensors"
-        save_checkpoint(path, self.averaged, self.config, half=True)
+        save_checkpoint(path, merge_low_rank_changes(self.averaged), self.config, half=True)
         return path
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
         self.stage_index, self.step = state["stage_index"], state["step"]
+        self.seconds, self.best_score = state["seconds"], state["best_score"]
+        if self.stage_index < len(self.recipe.stages):
+            self._start_stage()
         self.model.load_state_dict(state["model"])
         self.averaged = state["averaged"]
         self.head.load_state_dict(state["head"])
         if self.stage_index < len(self.recipe.stages):
-            self._start_stage()
             self.optimizer.load_state_dict(state["optimizer"])
         logger.info("continuing %s at stage %d, step %d", self.folder, self.stage_index, self.step)
 
-    def _log(self, progress: Progress) -> None:
-        path = self.folder / "log.csv"
-        row = {"stage": progress.stage.name, "step": progress.step, "seconds": round(progress.seconds, 4)}
-        names = ("core_loss", "loss_mask", "loss_dice", "loss_iou", "loss_class", "first_iou", "last_iou")
-        values = {name: round(progress.losses[name], 5) if name in progress.losses else "" for name in names}
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, [*row, *values])
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row | values)
 
-
-def _schedule(step: int, steps: int, warmup: int = 50, floor: float = 0.05) -> float:
-    """Share of the peak learning rate: a linear warm-up, then a cosine."""
-    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return min(1.0, (step + 1) / warmup) * (floor + (1 - floor) * cosine)
-
-
-def _best_guess_iou(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """Mean IoU of the masks the model believes in."""
+def best_guess_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
+    """IoU of the mask the model believes in with the true one, for each object; 1 where both are empty."""
     chosen = multimasks[torch.arange(len(ious)), ious.argmax(1)] > 0
     small = nn.functional.interpolate(truth[:, None].float(), chosen.shape[-2:], mode="area")[:, 0] > 0.5
     union = (chosen | small).flatten(1).sum(1)
-    return torch.where(union > 0, (chosen & small).flatten(1).sum(1) / union.clamp(min=1), 1.0).mean()
+    return torch.where(union > 0, (chosen & small).flatten(1).sum(1) / union.clamp(min=1), 1.0)
 
 
-def _one_thread(_worker: int) -> None:
+def _quiet_worker(_worker: int) -> None:
+    """Leave the processor to the training, and what Ctrl-C means too."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:
