@@ -1,0 +1,147 @@
+"""SEG, DET and TRA of the Cell Tracking Challenge, by ``py-ctcmetrics`` (extra ``evaluate``). T frames · H, W height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class TrackScores:
+    """Scores of the Cell Tracking Challenge, 0 .. 1.
+
+    Attributes
+    ----------
+    seg : float
+        Mean IoU over all true objects of all frames; one that is less than half covered by a label counts 0.
+    det : float
+        How little work it is to mend the detections: those missed cost most, then those merged, then those too many.
+    tra : float
+        The same with links from frame to frame, and from mother to daughter.
+    """
+
+    seg: float
+    det: float
+    tra: float
+
+
+def check_installed() -> None:
+    """Say before long work that the extra is missing.
+
+    Raises
+    ------
+    ImportError
+        If py-ctcmetrics is not installed.
+    """
+    try:
+        import ctc_metrics  # noqa: F401
+    except ImportError as error:
+        raise ImportError("SEG, DET and TRA need an extra: pip install 'napari-sam2[evaluate]'") from error
+
+
+def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: Mapping[int, int] | None = None) -> TrackScores:
+    """Score labels as tracks.
+
+    Parameters
+    ----------
+    truth, found : ndarray
+        (T, H, W), labels.
+    objects : iterable of int
+        Which true objects count: those that were prompted.
+    parents : mapping, optional
+        True object to the one it came from. Labels found have none.
+
+    Returns
+    -------
+    TrackScores
+
+    Raises
+    ------
+    ImportError
+        If py-ctcmetrics is not installed.
+    ValueError
+        If there is a single frame.
+
+    Notes
+    -----
+    Matula et al. 2015 (AOGM, weights 5, 10, 1, 1, 1.5 and 1) and Maška et al. 2014 (SEG). As the challenge asks, an object that is
+    gone for some frames is two tracks, the later one linked to the earlier.
+    """
+    check_installed()
+    from ctc_metrics.metrics import det, seg, tra
+    from ctc_metrics.utils.representations import count_acyclic_graph_correction_operations
+
+    if len(truth) < 2:
+        raise ValueError("SEG, DET and TRA score tracks: a stack of at least two frames is needed, got a single image")
+    truth = np.where(np.isin(truth, list(objects)), truth, 0)
+    reference, result = _Tracks(truth, parents or {}), _Tracks(found, {})
+    if not result.table.size:
+        return TrackScores(0.0, 0.0, 0.0)
+    matches = [_match(*planes) for planes in zip(truth, found, strict=True)]
+    work = count_acyclic_graph_correction_operations(
+        reference.table,
+        result.table,
+        reference.by_frame,
+        result.by_frame,
+        [reference.numbers(frame, match.truth) for frame, match in enumerate(matches)],
+        [result.numbers(frame, match.found) for frame, match in enumerate(matches)],
+    )
+    return TrackScores(seg(reference.by_frame, [match.ious for match in matches]), det(**work), tra(**work)[0])
+
+
+class _Tracks:
+    """Labels as the challenge has them: a track is seen on consecutive frames.
+
+    ``by_frame`` are the numbers of the tracks on each frame; ``table`` has a row for each track: its number, first and last frame,
+    and the number of the track it came from, or 0.
+    """
+
+    def __init__(self, labels: Labels, parents: Mapping[int, int]) -> None:
+        self.by_frame: list[npt.NDArray[np.int64]] = []
+        self._numbers: list[dict[int, int]] = []
+        rows: list[list[int]] = []
+        last: dict[int, list[int]] = {}
+        for frame, plane in enumerate(labels):
+            present = [int(i) for i in np.unique(plane) if i]
+            for i in present:
+                earlier = last.get(i)
+                if earlier is None or earlier[2] < frame - 1:
+                    came_from = earlier or last.get(parents.get(i, 0))
+                    rows.append([len(rows) + 1, frame, frame, came_from[0] if came_from else 0])
+                    last[i] = rows[-1]
+                last[i][2] = frame
+            self._numbers.append({i: last[i][0] for i in present})
+            # The package expects them in order.
+            self.by_frame.append(np.sort(self.numbers(frame, present)))
+        self.table = np.array(rows, int).reshape(-1, 4)
+
+    def numbers(self, frame: int, labels: Iterable[int]) -> npt.NDArray[np.int64]:
+        return np.array([self._numbers[frame][int(i)] for i in labels], np.int64)
+
+
+class _Match(NamedTuple):
+    """On a frame: true labels, the labels that cover more than half of each, and their IoU."""
+
+    truth: list[int]
+    found: list[int]
+    ious: list[float]
+
+
+def _match(truth: Labels, found: Labels) -> _Match:
+    # Not by the package: its own matching reads files, and takes the first label for background where every pixel has one.
+    match = _Match([], [], [])
+    for i in np.unique(truth[truth > 0]):
+        inside = truth == i
+        j = np.bincount(found[inside]).argmax()
+        overlap = int((found[inside] == j).sum())
+        if j and 2 * overlap > inside.sum():
+            match.truth.append(int(i))
+            match.found.append(int(j))
+            match.ious.append(overlap / int((inside | (found == j)).sum()))
+    return match
