@@ -22,6 +22,7 @@ from napari_sam2.predictors.frames import map_intensity
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.views import View, Zoom
 from napari_sam2.session import session as session_module
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
@@ -50,7 +51,9 @@ class BlobTracker:
         fill_hole_area: float = 0,
         storage_device: torch.device | None = None,
         max_batch: int = 16,
+        zoom: Zoom | None = None,
     ) -> None:
+        assert zoom is None, "the double sees whole frames"
         self.size = model.image_size
         self.frames: Any = features.frames
         self.policy = policy
@@ -63,7 +66,12 @@ class BlobTracker:
         return labels
 
     def segment(
-        self, frame: int, prompts: Sequence[Prompt], memories: Sequence[ObjectMemory] | None = None, reverse: bool = False
+        self,
+        frame: int,
+        prompts: Sequence[Prompt],
+        memories: Sequence[ObjectMemory] | None = None,
+        reverse: bool = False,
+        views: Sequence[View | None] | None = None,
     ) -> list[FrameRecord]:
         assert memories is None or all(memory.frames() for memory in memories)
         return [self._segment(frame, prompt) for prompt in prompts]

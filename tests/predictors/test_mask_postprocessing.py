@@ -61,20 +61,30 @@ def test_any_leading_shape_is_taken() -> None:
     assert int((remove_holes_and_sprinkles(mask, 0.0, 2, 0) != mask).sum()) == 6 * 2
 
 
-@given(
-    planes=hnp.arrays(np.float32, st.tuples(st.integers(1, 7), st.just(4), st.just(5)), elements=st.integers(-3, 3).map(float)),
-    chunk=st.integers(1, 8),
-)
-def test_a_pixel_belongs_to_the_highest_logit_above_zero(planes: np.ndarray, chunk: int) -> None:
+WHOLE = np.s_[:, :]
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 7), st.just(4), st.just(5)), elements=st.integers(-3, 3).map(float)))
+def test_a_pixel_belongs_to_the_highest_logit_above_zero(planes: np.ndarray) -> None:
     ids = [3 * i + 5 for i in range(len(planes))]
-    found = label_image(torch.from_numpy(planes), ids, (4, 5), chunk)
+    found = label_image(list(torch.from_numpy(planes)), [WHOLE] * len(ids), ids, (4, 5))
     expected = np.where(planes.max(0) > 0, np.array(ids)[planes.argmax(0)], 0)
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, expected)
 
 
 def test_labels_reach_to_the_end_of_the_type() -> None:
-    assert label_image(torch.ones(1, 2, 2), [65535], (3, 3)).tolist() == [[65535] * 3] * 3
+    assert label_image([torch.ones(2, 2)], [WHOLE], [65535], (3, 3)).tolist() == [[65535] * 3] * 3
+
+
+def test_a_mask_reaches_no_farther_than_its_window() -> None:
+    masks = [torch.tensor([[1.0, 3.0]]), torch.full((2, 2), 2.0)]
+    found = label_image(masks, [np.s_[1:2, 1:3], np.s_[0:2, 2:4]], [7, 9], (3, 4))
+    assert found.tolist() == [[0, 0, 9, 9], [0, 7, 7, 9], [0, 0, 0, 0]]
+
+
+def test_without_objects_there_are_no_labels() -> None:
+    assert label_image([], [], [], (2, 3)).tolist() == [[0, 0, 0]] * 2
 
 
 def test_resizing_to_the_same_size_changes_nothing() -> None:

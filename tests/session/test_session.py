@@ -552,10 +552,12 @@ def test_what_the_tracker_is_given(precision: str, monkeypatch: pytest.MonkeyPat
     given: list[tuple[str, int, Any, bool]] = []
 
     class Watched(BlobTracker):
-        def segment(self, frame: int, prompts: Any, memories: Any = None, reverse: bool = False) -> list[FrameRecord]:
+        def segment(
+            self, frame: int, prompts: Any, memories: Any = None, reverse: bool = False, views: Any = None
+        ) -> list[FrameRecord]:
             remembered = None if memories is None else [sorted(memory.conditioning) for memory in memories]
             given.append(("segment", frame, remembered, torch.is_autocast_enabled("cpu")))
-            return super().segment(frame, prompts, memories, reverse)
+            return super().segment(frame, prompts, memories, reverse, views)
 
         def track(self, frame: int, memories: Any, reverse: bool = False) -> list[FrameRecord]:
             given.append(("track", frame, reverse, torch.is_autocast_enabled("cpu")))

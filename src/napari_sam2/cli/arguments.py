@@ -5,6 +5,15 @@ from __future__ import annotations
 import argparse
 
 from napari_sam2.predictors.device import PRECISIONS
+from napari_sam2.session.intensity import CT_WINDOWS_HU
+
+
+def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--window`` and ``--intensity-range``."""
+    parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window to look in (default: soft tissue, for CT)")
+    parser.add_argument(
+        "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
 from napari_sam2.session.export import write_labels
 from napari_sam2.session.files import check_writable
 from napari_sam2.session.measure import measure, write_table
@@ -27,6 +27,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--table", type=Path, help="also write area and centroid of each object and frame (.csv)")
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
+    add_intensity_arguments(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
@@ -40,7 +41,16 @@ def run(args: argparse.Namespace) -> None:
         if path is not None:
             check_writable(path)
     entries = read_prompts(args.prompts)
-    session = Session(args.image, args.axes, model=args.model, channel=args.channel, device=args.device, precision=args.precision)
+    session = Session(
+        args.image,
+        args.axes,
+        model=args.model,
+        channel=args.channel,
+        device=args.device,
+        precision=args.precision,
+        intensity_range=args.intensity_range,
+        window=args.window,
+    )
     add_prompts(session, entries)
     follow(session, args.direction)
     write_labels(args.output, session.labels, session.stack.axes)

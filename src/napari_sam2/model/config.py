@@ -61,6 +61,9 @@ class ModelConfig:
         Depth and widths of the two transformers.
     memory_attention_dropout : float
         Dropout while training.
+    zoom : float or None
+        What the weights were trained to look at: None for whole frames, as released models; else windows around an object, with a
+        side of so many object sizes (square roots of areas).
     """
 
     name: str
@@ -75,6 +78,7 @@ class ModelConfig:
     memory_attention_mlp_dim: int = 2048
     memory_attention_dropout: float = 0.1
     decoder_mlp_dim: int = 2048
+    zoom: float | None = None
 
     def __post_init__(self) -> None:
         if self.image_size <= 0 or self.image_size % 32:
@@ -134,6 +138,7 @@ MICRO = ModelConfig(
     memory_attention_mlp_dim=256,
     memory_attention_dropout=0.0,
     decoder_mlp_dim=256,
+    zoom=4.5,
 )
 """The embedded model: small enough for the wheel and a laptop without a GPU."""
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from napari_sam2.model.sam2_base import SAM2Base
-from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.frames import ArrayFrames, FrameSource
+from napari_sam2.predictors.views import View
 
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """One frame as all objects share it.
+    """One frame as all objects share it, or a batch of B views of it.
 
     Attributes
     ----------
     vision_feats : list of Tensor
-        (H * W, 1, C) of each level, finest first.
+        (H * W, B, C) of each level, finest first.
     vision_pos : Tensor
         (H * W, 1, C) of the coarsest level.
     feat_sizes : list of tuple of int
@@ -29,15 +32,27 @@ class EncodedFrame:
     vision_pos: Tensor
     feat_sizes: list[tuple[int, int]]
 
+    @classmethod
+    def join(cls, encoded: Sequence[EncodedFrame]) -> EncodedFrame:
+        """Put views into one batch, (H * W, B, C) at each level; equal views are shared without a copy."""
+        first = encoded[0]
+        if all(other is first for other in encoded):
+            B = len(encoded)
+            levels = [level.expand(-1, B, -1) for level in first.vision_feats]
+        else:
+            levels = [torch.cat(level, dim=1) for level in zip(*(other.vision_feats for other in encoded), strict=True)]
+        return cls(levels, first.vision_pos, first.feat_sizes)
+
     @property
     def num_bytes(self) -> int:
         """Memory held; position codes are shared by all frames."""
         return sum(level.numel() * level.element_size() for level in self.vision_feats)
 
-    def high_res_maps(self, batch: int) -> list[Tensor]:
-        """Bring the finer levels to maps (batch, C, H, W) that take no memory of their own."""
+    @property
+    def high_res_maps(self) -> list[Tensor]:
+        """The finer levels as maps (B, C, H, W) that take no memory of their own."""
         levels = zip(self.vision_feats[:-1], self.feat_sizes[:-1], strict=True)
-        return [level.permute(1, 2, 0).unflatten(2, size).expand(batch, -1, -1, -1) for level, size in levels]
+        return [level.permute(1, 2, 0).unflatten(2, size) for level, size in levels]
 
 
 class FrameFeatures:
@@ -57,14 +72,14 @@ class FrameFeatures:
         self.model = model
         self.frames = frames
         self.budget_bytes = budget_bytes
-        self._kept: OrderedDict[int, EncodedFrame] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, View | None], EncodedFrame] = OrderedDict()
         self.num_encoded = 0
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    def get(self, frame: int) -> EncodedFrame:
-        """Return a frame's features, encoding it if they are not there.
+    def get(self, frame: int, view: View | None = None) -> EncodedFrame:
+        """Return the features of a frame, or of a view of it, encoding it if they are not there.
 
         Raises
         ------
@@ -73,24 +88,36 @@ class FrameFeatures:
         """
         if not 0 <= frame < len(self.frames):
             raise IndexError(f"frame {frame} does not exist: there are {len(self.frames)}")
-        if frame not in self._kept:
-            self._kept[frame] = self._encode(frame)
+        key = frame, view
+        if key not in self._kept:
+            self._kept[key] = self._encode(frame, view)
             self._drop_old()
-        self._kept.move_to_end(frame)
-        return self._kept[frame]
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def get_batch(self, frame: int, views: Sequence[View | None]) -> EncodedFrame:
+        """Return the features of several views of a frame as one batch."""
+        return EncodedFrame.join([self.get(frame, view) for view in views])
 
     def clear(self) -> None:
         """Forget all features."""
         self._kept.clear()
 
-    def _encode(self, frame: int) -> EncodedFrame:
+    def _encode(self, frame: int, view: View | None) -> EncodedFrame:
         self.num_encoded += 1
-        image = self.frames.read(frame)[None].to(self.model.device)
+        image = self._read(frame, view)[None].to(self.model.device)
         encoded = self.model.forward_image(image)
         _, vision_feats, vision_pos, feat_sizes = self.model._prepare_backbone_features(encoded)
         # Own storage, in float32 or as autocast made it: a view would keep levels alive that nobody reads.
         kept = [level.permute(1, 2, 0).contiguous().permute(2, 0, 1) for level in vision_feats]
         return EncodedFrame(kept, vision_pos[-1], feat_sizes)
+
+    def _read(self, frame: int, view: View | None) -> Tensor:
+        if view is None:
+            return self.frames.read(frame)
+        if not isinstance(self.frames, ArrayFrames):
+            raise TypeError("only frames of an array can be looked at through a window")
+        return self.frames.read_view(frame, view.window)
 
     def _drop_old(self) -> None:
         while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > self.budget_bytes:

@@ -165,13 +165,21 @@ class ArrayFrames:
         self.height, self.width = int(array.shape[1]), int(array.shape[2])
         self.as_is = array.dtype == np.uint8 and intensity_range is None
         self.low, self.high = (0.0, 1.0) if self.as_is else intensity_range or sampled_range(array)
+        self._latest: tuple[int, npt.NDArray[Any]] | None = None
 
     def __len__(self) -> int:
         return int(self.array.shape[0])
 
     def read(self, frame: int) -> Tensor:
         """Read one frame, (3, S, S), float32, normalised."""
-        plane = np.asarray(self.array[frame])
+        return self.read_view(frame, np.s_[:, :])
+
+    def read_view(self, frame: int, window: tuple[slice, slice]) -> Tensor:
+        """Read a window of one frame as if it were a frame, (3, S, S), float32, normalised."""
+        if self._latest is None or self._latest[0] != frame:
+            # The windows of all objects are cut from one reading.
+            self._latest = frame, np.asarray(self.array[frame])
+        plane = self._latest[1][window]
         return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
 
 
@@ -205,11 +213,16 @@ def robust_range(values: npt.NDArray[Any]) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def sampled_range(frames: Any, max_frames: int = 16) -> tuple[float, float]:
-    """Find the robust range over a sample of frames spread through (T, ...)."""
+def sample_frames(frames: Any, max_frames: int = 16) -> npt.NDArray[Any]:
+    """Read a sample of frames spread through (T, ...), thinned out where they are large."""
     picked: Sequence[int] = np.unique(np.linspace(0, frames.shape[0] - 1, max_frames).round().astype(int)).tolist()
     step = max(1, int(np.sqrt(frames.shape[1] * frames.shape[2] / 250_000)))
-    return robust_range(np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked]))
+    return np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked])
+
+
+def sampled_range(frames: Any) -> tuple[float, float]:
+    """Find the robust range over a sample of frames (T, ...)."""
+    return robust_range(sample_frames(frames))
 
 
 def map_intensity(plane: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:

@@ -5,6 +5,8 @@ B masks · h, w low resolution · H, W resolution of the data.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -92,33 +94,36 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
 
 
-def label_image(low_res_logits: Tensor, object_ids: list[int], size: tuple[int, int], chunk: int = 16) -> npt.NDArray[np.uint16]:
+def label_image(
+    logits: Sequence[Tensor], windows: Sequence[tuple[slice, slice]], object_ids: Sequence[int], size: tuple[int, int]
+) -> npt.NDArray[np.uint16]:
     """Give each pixel to the object with the highest logit above 0.
 
     Parameters
     ----------
-    low_res_logits : Tensor
-        (B, h, w).
-    object_ids : list of int
+    logits : sequence of Tensor
+        (h, w) of each object.
+    windows : sequence of tuple of slice
+        Rows and columns of the frame that each of them shows; nothing is outside.
+    object_ids : sequence of int
         Label value of each object, 1 to 65535.
     size : tuple of int
         Height and width of the data.
-    chunk : int
-        Objects enlarged at a time: what is held in memory does not grow with their number.
 
     Returns
     -------
     ndarray
         (H, W), uint16; 0 is background. Of equal logits the first object wins.
     """
-    best = torch.zeros(size, device=low_res_logits.device)
-    winner = torch.zeros(size, dtype=torch.int32, device=low_res_logits.device)
-    for start in range(0, len(object_ids), chunk):
-        logits = resize_logits(low_res_logits[start : start + chunk, None], size)[:, 0]
-        highest, index = logits.max(dim=0)
-        ids = torch.tensor(object_ids[start : start + chunk], dtype=torch.int32, device=logits.device)
-        wins = highest > best
-        winner = torch.where(wins, ids[index], winner)
-        best = torch.where(wins, highest, best)
+    device = logits[0].device if len(logits) else None
+    best = torch.zeros(size, device=device)
+    winner = torch.zeros(size, dtype=torch.int32, device=device)
+    for mask, window, object_id in zip(logits, windows, object_ids, strict=True):
+        before = best[window]
+        height, width = before.shape
+        enlarged = resize_logits(mask[None, None], (height, width))[0, 0]
+        wins = enlarged > before
+        best[window] = torch.where(wins, enlarged, before)
+        winner[window] = torch.where(wins, object_id, winner[window])
     labels: npt.NDArray[np.uint16] = winner.cpu().numpy().astype(np.uint16)
     return labels

@@ -9,6 +9,7 @@ from typing import Protocol
 from torch import Tensor
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame
+from napari_sam2.predictors.views import View
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class FrameRecord:
         How good the model believes the mask to be, 0 .. 1.
     memory : Tensor or None
         (Cm, H, W), bfloat16; None until it is encoded.
+    view : View or None
+        The window of the frame that mask and memory show; None for the whole frame.
     """
 
     mask_logits: Tensor
@@ -34,6 +37,7 @@ class FrameRecord:
     object_score: float
     predicted_iou: float
     memory: Tensor | None = None
+    view: View | None = None
 
     def with_memory(self, memory: Tensor) -> FrameRecord:
         """Return the record with its memory."""

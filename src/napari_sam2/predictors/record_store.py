@@ -6,6 +6,7 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
 from typing import IO
 
 import torch
@@ -152,7 +153,7 @@ def _shell(record: FrameRecord) -> FrameRecord:
         return tensor.new_empty(1).expand(tensor.shape)
 
     memory = None if record.memory is None else empty(record.memory)
-    return FrameRecord(empty(record.mask_logits), empty(record.pointer), record.object_score, record.predicted_iou, memory)
+    return replace(record, mask_logits=empty(record.mask_logits), pointer=empty(record.pointer), memory=memory)
 
 
 def _from_bytes(data: bytes, shell: FrameRecord) -> FrameRecord:
@@ -163,4 +164,4 @@ def _from_bytes(data: bytes, shell: FrameRecord) -> FrameRecord:
         filled.append(values.clone().reshape(tensor.shape).to(tensor.device))
         offset += count * tensor.element_size()
     memory = filled[2] if shell.memory is not None else None
-    return FrameRecord(filled[0], filled[1], shell.object_score, shell.predicted_iou, memory)
+    return replace(shell, mask_logits=filled[0], pointer=filled[1], memory=memory)

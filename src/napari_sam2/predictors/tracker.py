@@ -18,6 +18,7 @@ from napari_sam2.model.sam2_base import RecalledMemory, SAM2Base, SamHeadOutputs
 from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
 from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
+from napari_sam2.predictors.views import View, Zoom, whole_view
 
 PREVIOUS_LOGIT_BOUND = 32.0
 """A refined prediction comes in within plus and minus this (official ``sam2_video_predictor.py`` L257)."""
@@ -74,6 +75,8 @@ class Tracker:
         Where memories and masks are kept; the model's device by default.
     max_batch : int
         At most so many objects at a time.
+    zoom : Zoom, optional
+        Chooses a window for each tracked object; the whole frame by default.
     """
 
     def __init__(
@@ -84,12 +87,14 @@ class Tracker:
         fill_hole_area: float = 0,
         storage_device: torch.device | None = None,
         max_batch: int = 16,
+        zoom: Zoom | None = None,
     ) -> None:
         self.model = model
         self.features = features
         self.policy = policy
         self.fill_hole_area = fill_hole_area
         self.storage_device = storage_device or model.device
+        self.zoom = zoom
         # The official predictor tracks objects one by one, where this option has nothing to do: so it must be here.
         self.max_batch = 1 if model.non_overlap_masks_for_mem_enc else max_batch
 
@@ -106,6 +111,7 @@ class Tracker:
         prompts: Sequence[Prompt],
         memories: Sequence[ObjectMemory] | None = None,
         reverse: bool = False,
+        views: Sequence[View | None] | None = None,
     ) -> list[FrameRecord]:
         """Segment a frame as prompted.
 
@@ -119,18 +125,22 @@ class Tracker:
             What is remembered of each object; without it the frame starts their tracks.
         reverse : bool
             The direction in which the frame was tracked before.
+        views : sequence of View or None, optional
+            The window in which each object is looked at, and in which its prompt is given; the whole frame by default.
 
         Returns
         -------
         list of FrameRecord
             One per object, without memories: those are encoded by :meth:`remember`.
         """
-        encoded = self.features.get(frame)
+        chosen_views = [None] * len(prompts) if views is None else list(views)
 
         def segment_batch(batch: list[int]) -> list[FrameRecord]:
             recalled = None if memories is None else self._recall(frame, [memories[i] for i in batch], reverse)
+            batch_views = [chosen_views[i] for i in batch]
+            encoded = self.features.get_batch(frame, batch_views)
             heads = self._segment_batch(encoded, [prompts[i] for i in batch], recalled)
-            return self._records(heads)
+            return self._records(heads, batch_views)
 
         signatures: list[Hashable] = [prompt.signature for prompt in prompts]
         if memories is not None:
@@ -139,13 +149,12 @@ class Tracker:
         return self._in_batches(signatures, segment_batch)
 
     def _segment_batch(self, encoded: EncodedFrame, prompts: list[Prompt], recalled: RecalledMemory | None) -> SamHeadOutputs:
-        B, device = len(prompts), self.model.device
-        high_res = encoded.high_res_maps(B)
+        device, high_res = self.model.device, encoded.high_res_maps
         mask = _stack([prompt.mask for prompt in prompts], device)
         if mask is not None and self.model.use_mask_input_as_output_without_sam:
             coarsest = encoded.vision_feats[-1].permute(1, 2, 0).unflatten(2, encoded.feat_sizes[-1])
-            return self.model._use_mask_as_output(coarsest.expand(B, -1, -1, -1), high_res, mask[:, None])
-        features = self._condition(encoded, B, recalled)
+            return self.model._use_mask_as_output(coarsest, high_res, mask[:, None])
+        features = self._condition(encoded, recalled)
         points, labels = (_stack([getattr(prompt, name) for prompt in prompts], device) for name in ("points_xy", "labels"))
         point_inputs = None if points is None or labels is None else {"point_coords": points, "point_labels": labels}
         previous = _stack([prompt.previous_logits for prompt in prompts], device)
@@ -161,10 +170,10 @@ class Tracker:
 
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
         """Encode the memories of prompted objects from their masks, and return the records with them (official L502-521)."""
-        encoded = self.features.get(frame)
 
         def remember_batch(batch: list[int]) -> list[FrameRecord]:
             chosen = [records[i] for i in batch]
+            encoded = self.features.get_batch(frame, [record.view for record in chosen])
             logits = torch.stack([record.mask_logits for record in chosen]).to(self.model.device)[:, None]
             scores = torch.tensor([[record.object_score] for record in chosen], device=self.model.device)
             memory = self._encode_memory(encoded, self.model._upscale_to_image(logits), scores, prompted=True)
@@ -191,17 +200,18 @@ class Tracker:
         list of FrameRecord
             One per object, with memories.
         """
-        encoded = self.features.get(frame)
+        views = [self._follow(frame, memory, reverse) for memory in memories]
 
         def track_batch(batch: list[int]) -> list[FrameRecord]:
-            features = self._condition(encoded, len(batch), self._recall(frame, [memories[i] for i in batch], reverse))
+            encoded = self.features.get_batch(frame, [views[i] for i in batch])
+            features = self._condition(encoded, self._recall(frame, [memories[i] for i in batch], reverse))
             heads = self.model._forward_sam_heads(
                 backbone_features=features,
-                high_res_features=encoded.high_res_maps(len(batch)),
+                high_res_features=encoded.high_res_maps,
                 multimask_output=self.model._use_multimask(False, None),
             )
             memory = self._encode_memory(encoded, heads.high_res_masks, heads.object_score_logits, prompted=False)
-            return self._records(heads, memory)
+            return self._records(heads, [views[i] for i in batch], memory)
 
         return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
 
@@ -210,6 +220,16 @@ class Tracker:
     def _choose(self, frame: int, memory: ObjectMemory, reverse: bool) -> Recall:
         policy = self.policy or OfficialMemoryPolicy(self.model.recall)
         return policy(frame, memory, self.num_frames, reverse)
+
+    def _follow(self, frame: int, memory: ObjectMemory, reverse: bool) -> View | None:
+        """Choose the window of an object by where it was on the nearest frame that is recalled."""
+        if self.zoom is None:
+            return None
+        # Of two as near, the one that tracking comes from.
+        recall = self._choose(frame, memory, reverse)
+        nearest = min(recall.memories, key=lambda slot: (abs(slot.frame - frame), (slot.frame < frame) == reverse))
+        (record,) = memory.recalled((nearest,))
+        return self.zoom.following(record.view or whole_view(self.zoom.frame_shape), record.mask_logits)
 
     def _signature(self, frame: int, memory: ObjectMemory, reverse: bool) -> Hashable:
         """Objects that recall as many memories and pointers fit into one batch."""
@@ -236,9 +256,10 @@ class Tracker:
             pointer_offsets=torch.tensor(offsets, device=device, dtype=torch.float32).T,
         )
 
-    def _condition(self, encoded: EncodedFrame, B: int, recalled: RecalledMemory | None) -> Tensor:
+    def _condition(self, encoded: EncodedFrame, recalled: RecalledMemory | None) -> Tensor:
         """Features (B, C, H, W) of a frame, by memory or, where a track starts, without."""
-        feats, pos, size = encoded.vision_feats[-1].expand(-1, B, -1), encoded.vision_pos.expand(-1, B, -1), encoded.feat_sizes[-1]
+        feats, size = encoded.vision_feats[-1], encoded.feat_sizes[-1]
+        pos = encoded.vision_pos.expand(-1, feats.shape[1], -1)
         if recalled is None:
             return self.model._features_without_memory(feats, pos, size)
         return self.model._condition_on_memory(feats, pos, size, recalled)
@@ -250,7 +271,7 @@ class Tracker:
         )
         return memory.to(torch.bfloat16).to(self.storage_device)
 
-    def _records(self, heads: SamHeadOutputs, memory: Tensor | None = None) -> list[FrameRecord]:
+    def _records(self, heads: SamHeadOutputs, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
         """One record per object; each owns its tensors, so that forgetting one frees it."""
         logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].to(self.storage_device)
         scores, ious = heads.object_score_logits[:, 0].tolist(), heads.ious.amax(dim=1).tolist()
@@ -261,6 +282,7 @@ class Tracker:
                 object_score=scores[i],
                 predicted_iou=ious[i],
                 memory=None if memory is None else memory[i].clone(),
+                view=views[i],
             )
             for i in range(len(logits))
         ]

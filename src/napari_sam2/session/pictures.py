@@ -13,8 +13,9 @@ from scipy import ndimage as ndi
 from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_sam2.predictors.frames import map_intensity, sampled_range
+from napari_sam2.predictors.frames import map_intensity
 from napari_sam2.session.files import atomic_path
+from napari_sam2.session.intensity import choose_range
 from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
@@ -52,7 +53,7 @@ def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int 
     list of ndarray
         (zoom * H, zoom * W, 3), uint8.
     """
-    low, high = sampled_range(stack.frames)
+    low, high = choose_range(stack.frames)
     planes = as_planes(labels)
     ids = sorted({int(i) for frame in range(planes.shape[0]) for i in np.unique(planes[frame]) if i})
     palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)

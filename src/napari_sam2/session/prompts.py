@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from napari_sam2.predictors.tracker import Prompt
+from napari_sam2.predictors.views import View
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class FramePrompts:
         """Add points."""
         return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels)
 
-    def to_model(self, shape: tuple[int, int], size: int) -> Prompt:
+    def to_model(self, view: View, size: int) -> Prompt:
         """Translate to the model's terms.
 
         Parameters
         ----------
-        shape : tuple of int
-            Height and width of the frame.
+        view : View
+            What the model sees of the frame. Points inside an object must lie in it; points outside that do not are left out.
         size : int
             Side of the model's input.
 
@@ -61,15 +62,18 @@ class FramePrompts:
             Points in x, y of the model's input, where the encoder adds half a pixel; or the mask, if there are no points.
         """
         if self.mask is not None and not self.points_rc:
-            return Prompt(mask=_resize_mask(self.mask, size))
-        points, labels = list(self.points_rc), list(self.labels)
+            return Prompt(mask=_resize_mask(self.mask[view.window], size))
+        seen = [(point, label) for point, label in zip(self.points_rc, self.labels, strict=True) if label or view.contains(*point)]
+        points, labels = [point for point, _ in seen], [label for _, label in seen]
         if self.box_rc is not None:
             row0, col0, row1, col1 = self.box_rc
             # The model learnt boxes from the centres of the first and the last pixel inside.
             points = [(row0, col0), (max(row1 - 1, row0), max(col1 - 1, col0)), *points]
             labels = [2, 3, *labels]
-        scale = np.array([size / shape[0], size / shape[1]])
-        xy = ((np.array(points) + 0.5) * scale - 0.5)[:, ::-1]
+        if not points:
+            return Prompt()
+        scale = np.array([size / view.height, size / view.width])
+        xy = ((np.array(points) - (view.row, view.column) + 0.5) * scale - 0.5)[:, ::-1]
         return Prompt(torch.tensor(xy.copy(), dtype=torch.float32), torch.tensor(labels, dtype=torch.int32))
 
 

@@ -19,13 +19,16 @@ import torch
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, sampled_range
+from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
 from napari_sam2.predictors.mask_postprocessing import label_image, resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
-from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.predictors.tracker import Prompt, Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy, neighbouring_anchors, span_between
+from napari_sam2.session.intensity import choose_range
+from napari_sam2.session.looking import search, view_of_prompts
 from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points, mask_as_logits
 from napari_sam2.session.stack import Stack
 
@@ -86,7 +89,7 @@ class SessionObject:
     outdated : mapping
         Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
     corrected : dict
-        What was shown of a tracked frame, as low-resolution logits, before the first thing was said about it.
+        What was shown of a tracked frame before the first thing was said about it.
     """
 
     object_id: int
@@ -94,7 +97,7 @@ class SessionObject:
     memory: ObjectMemory
     outdated: MutableMapping[int, FrameRecord]
     prompts: dict[int, FramePrompts] = field(default_factory=dict)
-    corrected: dict[int, torch.Tensor] = field(default_factory=dict)
+    corrected: dict[int, FrameRecord] = field(default_factory=dict)
 
     @property
     def anchors(self) -> list[int]:
@@ -129,8 +132,13 @@ class Session:
     precision : {"float32", "bfloat16"}
         In which the network computes.
     intensity_range : tuple of float, optional
-        Intensities that become black and white; by default 0 and 255 for uint8 colour, else robust extremes over a sample of
-        frames.
+        Intensities that become black and white; by default 0 and 255 for uint8 colour, the soft-tissue window for CT in Hounsfield
+        units, else robust extremes over a sample of frames.
+    window : {"soft tissue", "brain", "lung", "bone"}, optional
+        A CT window by name, in place of a range.
+    zoom : float, "auto" or None
+        Look at each object through a window that follows it, with a side of so many object sizes; None looks at whole frames, as
+        the official implementation does. By default as the model was trained: ``micro`` with windows, released models without.
     labels : array-like, optional
         Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
 
@@ -152,6 +160,8 @@ class Session:
         device: str | None = None,
         precision: str = "float32",
         intensity_range: tuple[float, float] | None = None,
+        window: str | None = None,
+        zoom: float | Literal["auto"] | None = "auto",
         labels: Any = None,
     ) -> None:
         self.stack = Stack.open(image, axes, channel)
@@ -159,12 +169,16 @@ class Session:
         self.precision = precision
         self.labels = self._check_labels(labels)
         self.objects: dict[int, SessionObject] = {}
-        if intensity_range is None and not self.stack.is_rgb:
+        if not self.stack.is_rgb or intensity_range is not None or window is not None:
             # Also for uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
-            intensity_range = sampled_range(self.stack.frames)
+            intensity_range = choose_range(self.stack.frames, intensity_range, window)
         self._frames = ArrayFrames(self.stack.frames, self.model.image_size, intensity_range)
         if self.stack.is_constant:
             logger.warning("the image is constant: there is nothing to tell an object by")
+        object_sizes = self.model.config.zoom if zoom == "auto" else zoom
+        if object_sizes is not None and not (isinstance(object_sizes, float | int) and object_sizes > 1):
+            raise ValueError(f"zoom is the side of a window in object sizes, above 1, or None for whole frames, got {zoom!r}")
+        self._zoom = None if object_sizes is None else Zoom(self._frame_shape, float(object_sizes))
         self._features = FrameFeatures(self.model, self._frames)
         self._budget = RecordBudget()
         self._changes = 0
@@ -174,6 +188,7 @@ class Session:
             self._features,
             policy=BetweenAnchorsPolicy(self.model.recall),
             fill_hole_area=self.model.fill_hole_area,
+            zoom=self._zoom,
         )
 
     def _check_labels(self, labels: Any) -> Any:
@@ -316,12 +331,12 @@ class Session:
     def _add(self, object_id: int, frame: int, prompts: FramePrompts, from_the_start: bool = False) -> npt.NDArray[np.bool_]:
         item = self._object(object_id)
         shown = item.shown(frame)
-        previous = item.corrected.get(frame) if from_the_start else None if shown is None else shown.mask_logits
+        previous = item.corrected.get(frame) if from_the_start else shown
         if not prompts.says_where and previous is None:
             raise ValueError(f"frame {frame} has only points outside object {object_id}: add a point inside, a box or a mask")
         record = self._segment(item, frame, prompts, previous)
         if frame not in item.prompts and shown is not None:
-            item.corrected[frame] = shown.mask_logits
+            item.corrected[frame] = shown
         item.prompts[frame] = prompts
         item.memory.tracked.pop(frame, None)
         item.outdated.pop(frame, None)
@@ -331,22 +346,36 @@ class Session:
         self._write_labels(frame)
         return self.mask(object_id, frame)
 
-    def _segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: torch.Tensor | None) -> FrameRecord:
+    def _segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
         """Find the object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame."""
-        size = self.model.image_size
-        prompt = prompts.to_model(self._frame_shape, size)
-        if prompt.mask is None and previous is None and prompts.mask is not None:
-            # Points that refine a mask need it as an earlier prediction.
-            previous = mask_as_logits(prompts.mask, size // 4)
-        if prompt.mask is None and previous is not None:
-            prompt = prompt.refining(previous)
-        has_context = any(anchor != frame for anchor in item.memory.conditioning)
+        others = [anchor for anchor in item.memory.conditioning if anchor != frame]
+        # Outdated frames too: a second click on a frame must see around it what the first one saw.
+        memory = ObjectMemory(item.memory.conditioning, ChainMap(item.memory.tracked, item.outdated))
+
+        def answer(views: Sequence[View | None]) -> list[FrameRecord]:
+            told = [self._prompt(prompts, view, previous) for view in views]
+            return self._tracker.segment(frame, told, [memory] * len(told) if others else None, views=views)
+
         with inference(self.model.device, self.precision):
             self._remember([item])
-            # Outdated frames too: a second click on a frame must see around it what the first one saw.
-            memory = ObjectMemory(item.memory.conditioning, ChainMap(item.memory.tracked, item.outdated))
-            (record,) = self._tracker.segment(frame, [prompt], [memory] if has_context else None)
-        return record
+            if self._zoom is None:
+                return answer([None])[0]
+            nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
+            known = None if nearest is None else item.memory.conditioning[nearest]
+            view = view_of_prompts(self._zoom, prompts, previous, known)
+            return search(self._zoom, prompts, answer) if view is None else answer([view])[0]
+
+    def _prompt(self, prompts: FramePrompts, view: View | None, previous: FrameRecord | None) -> Prompt:
+        """Translate what was said to the model's terms, as it looks at a view."""
+        whole, size = whole_view(self._frame_shape), self.model.image_size
+        seen = view or whole
+        prompt = prompts.to_model(seen, size)
+        if prompt.mask is not None:
+            return prompt
+        if previous is not None:
+            return prompt.refining(resample_logits(previous.mask_logits, previous.view or whole, seen))
+        # Points that refine a mask need it as an earlier prediction.
+        return prompt if prompts.mask is None else prompt.refining(mask_as_logits(prompts.mask[seen.window], size // 4))
 
     def _outdate_around(self, item: SessionObject, frame: int) -> None:
         """Everything tracked between the neighbouring anchors may change; it is shown until it is tracked again."""
@@ -465,7 +494,9 @@ class Session:
         record = self._object(object_id).shown(frame)
         if record is None:
             return np.zeros(self._frame_shape, bool)
-        mask: npt.NDArray[np.bool_] = (resize_logits(record.mask_logits[None, None], self._frame_shape)[0, 0] > 0).cpu().numpy()
+        mask, view = np.zeros(self._frame_shape, bool), record.view or whole_view(self._frame_shape)
+        logits = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
+        mask[view.window] = (logits > 0).cpu().numpy()
         return mask
 
     def scores(self, object_id: int) -> dict[int, ObjectScore]:
@@ -474,23 +505,27 @@ class Session:
         shown = {frame: item.shown(frame) for frame in sorted(item.shown_frames())}
         return {frame: _score(record) for frame, record in shown.items() if record is not None}
 
-    def preview(self, frame: int) -> npt.NDArray[np.uint8]:
-        """Return what the model sees of a frame, (S, S, 3), uint8."""
+    def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
+        """Return what the model sees of a frame, (S, S, 3), uint8: all of it, or the window in which it saw an object there."""
+        record = None if object_id is None else self._object(object_id).shown(self._check_frame(frame))
+        view = whole_view(self._frame_shape) if record is None or record.view is None else record.view
         mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
-        seen = (self._frames.read(frame) * std + mean).clamp(0, 1).permute(1, 2, 0)
+        seen = (self._frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
         preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
         return preview
 
     def _write_labels(self, frame: int) -> None:
         """Write a frame's labels: where objects overlap, the higher logit wins."""
         shown = [(item.object_id, item.shown(frame)) for item in self.objects.values()]
-        present = [(object_id, record.mask_logits) for object_id, record in shown if record is not None]
-        if present:
-            with torch.inference_mode():
-                logits = torch.stack([logits for _, logits in present])
-                plane = label_image(logits, [object_id for object_id, _ in present], self._frame_shape)
-        else:
-            plane = np.zeros(self._frame_shape, np.uint16)
+        present = [(object_id, record) for object_id, record in shown if record is not None]
+        whole = whole_view(self._frame_shape)
+        with torch.inference_mode():
+            plane = label_image(
+                [record.mask_logits for _, record in present],
+                [(record.view or whole).window for _, record in present],
+                [object_id for object_id, _ in present],
+                self._frame_shape,
+            )
         if self.labels.ndim == 2:
             self.labels[...] = plane
         else:

@@ -15,10 +15,11 @@ import tifffile
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.session.intensity import CT_WINDOWS_HU
 from napari_sam2.training.clips import Clip
 
-CT_WINDOWS_HU = ((40.0, 400.0), (50.0, 150.0), (-600.0, 1500.0), (400.0, 1800.0))
-"""Centre and width of the windows in which radiologists look at soft tissue, brain, lung and bone."""
+CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}
+"""How often CT is shown in which window."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> 
 def expose(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Map (T, S, S) intensities to 8 bit, once for all frames, with contrast, gamma, noise and sign at random."""
     if image.min() < -300:
-        centre, width = CT_WINDOWS_HU[rng.choice(len(CT_WINDOWS_HU), p=[0.6, 0.1, 0.15, 0.15])]
-        width *= np.exp(rng.normal(0, 0.2))
-        low, high = centre - width / 2, centre + width / 2
+        low, high = CT_WINDOWS_HU[rng.choice(list(CT_WINDOW_SHARES), p=list(CT_WINDOW_SHARES.values()))]
+        wider = (high - low) / 2 * (np.exp(rng.normal(0, 0.2)) - 1)
+        low, high = low - wider, high + wider
     else:
         low, high = np.percentile(image[:, ::3, ::3], [rng.uniform(0, 2), rng.uniform(98.5, 100)])
     exposed = np.clip((image - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))

@@ -1,0 +1,159 @@
+"""Windows in which the model looks at small objects of large frames, enlarged.
+
+Released models see every frame whole, resized to a square of S x S. A nucleus of ten pixels is then lost in a frame of two
+thousand. With zoom each object has a window of a few times its own size that follows it; what is inside is what the model sees.
+
+H, W height and width of a frame · h, w size of a low-resolution mask · S side of the model's input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+OUTSIDE_LOGIT = -10.0
+"""What a mask says of pixels outside its view, where a number is needed: the logit of a sure "no" (official L257 allows 32)."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A window that lies inside a frame: first row and column, height and width, in pixels of the data."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The window as an index of a frame."""
+        return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
+
+    @property
+    def side(self) -> int:
+        """The longer side."""
+        return max(self.height, self.width)
+
+    def contains(self, row: float, column: float) -> bool:
+        """Tell whether a point, pixel centres at integers, lies inside."""
+        return self.row - 0.5 <= row < self.row + self.height - 0.5 and self.column - 0.5 <= column < self.column + self.width - 0.5
+
+
+def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """Find the rows and columns row0, col0, row1, col1 of a mask (H, W), the last ones excluded; None for an empty mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def whole_view(frame_shape: tuple[int, int]) -> View:
+    """Return the view of a whole frame."""
+    return View(0, 0, *frame_shape)
+
+
+def resample_logits(logits: Tensor, source: View, target: View) -> Tensor:
+    """Show a mask (h, w) of one view in another, (h, w); :data:`OUTSIDE_LOGIT` where the first view did not reach."""
+    if source == target:
+        return logits
+    h, w = logits.shape
+
+    def positions(steps: int, start: int, length: int, source_start: int, source_length: int) -> Tensor:
+        """Where the target's pixel centres lie in the source, -1 .. 1 from edge to edge."""
+        centres = start + (torch.arange(steps, device=logits.device) + 0.5) * length / steps
+        return (centres - source_start) * 2 / source_length - 1
+
+    rows = positions(h, target.row, target.height, source.row, source.height)
+    columns = positions(w, target.column, target.width, source.column, source.width)
+    grid = torch.stack([columns.expand(h, w), rows[:, None].expand(h, w)], dim=-1)[None].float()
+    moved = F.grid_sample(logits[None, None].float(), grid, padding_mode="border", align_corners=False)[0, 0]
+    reached = (rows.abs() <= 1)[:, None] & (columns.abs() <= 1)
+    return torch.where(reached, moved, OUTSIDE_LOGIT)
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """Chooses views of a few times an object's size.
+
+    Attributes
+    ----------
+    frame_shape : tuple of int
+        Height and width of the frames.
+    object_sizes : float
+        Side of a view in object sizes.
+    min_side_px : int
+        No view is smaller, unless the frame is.
+    """
+
+    frame_shape: tuple[int, int]
+    object_sizes: float
+    min_side_px: int = 24
+
+    STEADY = 1.25
+    """A view keeps its side until it is off by this factor: what is remembered is best compared at one scale."""
+
+    def around(self, centre_rc: tuple[float, float], side_px: float) -> View:
+        """Choose the view of a side around a centre, cut to the frame's size and moved inside it."""
+        height, width = (min(max(round(side_px), self.min_side_px), length) for length in self.frame_shape)
+        row, column = (
+            int(np.clip(round(centre + 0.5 - side / 2), 0, length - side))
+            for centre, side, length in zip(centre_rc, (height, width), self.frame_shape, strict=True)
+        )
+        return View(row, column, height, width)
+
+    def ladder(self) -> list[float]:
+        """Sides to try where nothing is known about an object's size: the whole frame, then halves of its shorter side."""
+        sides, side = [float(max(self.frame_shape))], min(self.frame_shape) / 2
+        while side >= 2 * self.min_side_px:
+            sides.append(side)
+            side /= 2
+        return sides
+
+    def of_box(self, box_rc: tuple[float, float, float, float], area_px: float | None = None) -> View:
+        """Choose the view of an object by its box row0, col0, row1, col1, outer edges, and its area; of the box by default."""
+        row0, col0, row1, col1 = box_rc
+        centre = ((row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2)
+        return self.around(centre, self._side(row1 - row0, col1 - col0, area_px))
+
+    def fitting(self, view: View, logits: Tensor) -> View:
+        """Choose the view that fits the mask (h, w) of an object seen in another; the same where the object is not to be seen."""
+        seen = self._measure(view, logits)
+        return view if seen is None else self.around(*seen)
+
+    def side_for(self, view: View, logits: Tensor) -> float:
+        """Side of the view that fits a mask; that of the view it was seen in where it is empty."""
+        seen = self._measure(view, logits)
+        return float(view.side if seen is None else min(max(seen[1], self.min_side_px), max(self.frame_shape)))
+
+    def following(self, view: View, logits: Tensor) -> View:
+        """Choose the next view of an object from its mask (h, w) in the last one: scale changes slowly and only if it must."""
+        seen = self._measure(view, logits)
+        if seen is None:
+            return view
+        (centre, wanted), side = seen, float(view.side)
+        if not side / self.STEADY <= wanted <= side * self.STEADY:
+            side = float(np.clip(wanted, side / self.STEADY, side * self.STEADY))
+        return self.around(centre, side)
+
+    def _measure(self, view: View, logits: Tensor) -> tuple[tuple[float, float], float] | None:
+        """Centre of a mask in the frame, and the side of the view that fits it; None where it is empty."""
+        mask = (logits > 0).cpu().numpy()
+        box = bounding_box(mask)
+        if box is None:
+            return None
+        scale = np.array([view.height / mask.shape[0], view.width / mask.shape[1]])
+        (row0, col0), (row1, col1) = np.array(box[:2]) * scale, np.array(box[2:]) * scale
+        area = float(mask.sum() * scale.prod())
+        rows, columns = np.nonzero(mask)
+        centre = ((rows.mean() + 0.5) * scale[0] + view.row - 0.5, (columns.mean() + 0.5) * scale[1] + view.column - 0.5)
+        return (float(centre[0]), float(centre[1])), self._side(row1 - row0, col1 - col0, area)
+
+    def _side(self, height_px: float, width_px: float, area_px: float | None) -> float:
+        """Side for an object; a long thin one must fit as well as a round one."""
+        size = np.sqrt(height_px * width_px * np.pi / 4 if area_px is None else area_px)
+        return self.object_sizes * float(max(size, max(height_px, width_px) / 2.5))

@@ -1,0 +1,103 @@
+"""Windows that follow objects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, Zoom, bounding_box, resample_logits, whole_view
+
+SHAPE = (90, 140)
+ZOOM = Zoom(SHAPE, object_sizes=4.0, min_side_px=8)
+
+shapes = st.tuples(st.integers(1, 300), st.integers(1, 300))
+numbers = st.floats(-500, 500)
+
+
+def disk(view: View, row: float, column: float, radius: float, size: int = 64) -> torch.Tensor:
+    """Logits of a disk of the frame as a view of it shows it."""
+    rows = view.row + (np.arange(size) + 0.5) * view.height / size - 0.5
+    columns = view.column + (np.arange(size) + 0.5) * view.width / size - 0.5
+    return torch.tensor(radius - np.hypot(rows[:, None] - row, columns - column), dtype=torch.float32)
+
+
+@given(shapes, numbers, numbers, st.floats(0.1, 1000), st.floats(1.5, 10))
+def test_a_view_lies_in_the_frame(shape: tuple[int, int], row: float, column: float, side: float, object_sizes: float) -> None:
+    view = Zoom(shape, object_sizes).around((row, column), side)
+    assert 0 <= view.row <= view.row + view.height <= shape[0]
+    assert 0 <= view.column <= view.column + view.width <= shape[1]
+    assert view.height == min(max(round(side), 24), shape[0])
+    assert np.zeros(shape)[view.window].shape == (view.height, view.width)
+
+
+@given(st.floats(0, 89), st.floats(0, 139), st.floats(8, 300))
+def test_a_view_holds_what_it_is_around(row: float, column: float, side: float) -> None:
+    assert ZOOM.around((row, column), side).contains(row, column)
+
+
+def test_a_view_is_centred_where_there_is_room() -> None:
+    assert ZOOM.around((40, 60), 9) == View(36, 56, 9, 9)
+    assert ZOOM.around((0, 139), 9) == View(0, 131, 9, 9)
+    assert ZOOM.around((40, 60), 1000) == whole_view(SHAPE)
+    assert ZOOM.around((40, 70), 100) == View(0, 20, 90, 100)
+
+
+def test_a_view_is_a_few_times_the_object() -> None:
+    assert ZOOM.of_box((40, 60, 50, 70), area_px=100) == View(25, 45, 40, 40)
+    # a box around a disk
+    assert ZOOM.of_box((40, 60, 50, 70)).side == round(4 * 10 * np.sqrt(np.pi / 4))
+    # a thin one must fit as well
+    assert ZOOM.of_box((40, 10, 42, 60), area_px=100).side == 80
+
+
+def test_sides_to_try_are_halved_down_to_twice_the_smallest() -> None:
+    assert ZOOM.ladder() == [140, 45, 22.5]
+    assert Zoom((1, 1), 4.0).ladder() == [1]
+
+
+@given(st.floats(20, 70), st.floats(20, 120), st.floats(2, 12), st.integers(30, 90))
+def test_a_view_finds_the_object_and_its_size(row: float, column: float, radius: float, side: int) -> None:
+    view = ZOOM.around((row + 2, column - 3), side)
+    logits = disk(view, row, column, radius)
+    fitting = ZOOM.fitting(view, logits)
+    expected = ZOOM.around((row, column), 4 * radius * np.sqrt(np.pi))
+    pixel = view.side / 64
+    assert abs(fitting.side - expected.side) <= 4 * 2 * pixel + 1
+    assert abs(fitting.row - expected.row) <= 6 * pixel + 1
+    assert abs(fitting.column - expected.column) <= 6 * pixel + 1
+    assert ZOOM.side_for(view, logits) == pytest.approx(fitting.side, abs=1)
+
+
+def test_the_scale_stays_while_it_fits_and_changes_slowly() -> None:
+    view = View(10, 10, 60, 60)
+    fits = 60 / 4 / np.sqrt(np.pi)
+    assert ZOOM.following(view, disk(view, 45, 50, 1.1 * fits)) == View(16, 20, 60, 60)
+    assert ZOOM.following(view, disk(view, 40, 40, 0.3 * fits)).side == 48
+    assert ZOOM.following(view, disk(view, 40, 40, 1.8 * fits)).side == 75
+
+
+def test_without_an_object_the_view_stays() -> None:
+    view = View(10, 10, 60, 60)
+    empty = torch.full((8, 8), -1.0)
+    assert ZOOM.following(view, empty) == ZOOM.fitting(view, empty) == view
+    assert ZOOM.side_for(view, empty) == 60
+
+
+def test_a_mask_seen_in_another_view_is_the_same_mask() -> None:
+    source, target = View(10, 20, 64, 64), View(30, 20, 40, 80)
+    moved = resample_logits(disk(source, 45, 50, 9), source, target)
+    torch.testing.assert_close(moved[:, 1:-14], disk(target, 45, 50, 9)[:, 1:-14], atol=0.2, rtol=0)
+    # the source ends at column 84, the target at 100
+    assert (moved[:, 52:] == OUTSIDE_LOGIT).all()
+    assert resample_logits(moved, target, target) is moved
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(0, 5))
+def test_the_box_of_a_mask(height: int, width: int, row: int, column: int) -> None:
+    mask = np.zeros((20, 20), bool)
+    assert bounding_box(mask) is None
+    mask[row : row + height, column : column + width] = True
+    assert bounding_box(mask) == (row, column, row + height, column + width)
