@@ -224,7 +224,6 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "demo into a file": (None, ["demo", "--output", "movie.tif", "--device", "cpu"], r"movie\.tif: File exists"),
     "demo with no such model": (None, ["demo", "--output", "out/demo", "--model", "nano"], r"no model is called 'nano': .*"),
     "demo into /proc": (None, ["demo", "--output", "/proc/demo", "--device", "cpu"], r"/proc/demo: .*"),
-    "evaluate nothing": (None, ["evaluate", "out"], r"out is not a data set: there is no image\.tif"),
     "download what is not": (None, ["weights", "download", "sam3"], r"no model is called 'sam3': .*"),
     "train on nothing": (None, ["train", "run", "--data", "gone"], r"there is no folder gone"),
 }
@@ -389,24 +388,3 @@ def test_demo(folder: Path, double: None, monkeypatch: pytest.MonkeyPatch, capsy
     assert lines[0] == "squares: 4 frames, one click on each of 2 nuclei, model micro"
     assert lines[1].startswith("followed 2 nuclei through 4 frames in ")
     assert lines[-1] == "nobody's"
-
-
-@pytest.mark.parametrize("kind", ["point", "box", "mask"])
-def test_evaluate(kind: str, folder: Path, double: None, monkeypatch: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("napari_sam2.cli.evaluate.load_model", lambda model, device: tiny_model())
-    data = folder / "squares"
-    data.mkdir()
-    (folder / "movie.tif").rename(data / "image.tif")
-    tifffile.imwrite(data / "masks.tif", TRUTH, photometric="minisblack")
-    assert main(["evaluate", "squares", "--kind", kind, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found == {
-        "dataset": "squares",
-        "objects": 2,
-        "prompted_iou": 1.0,
-        "mean_iou": 1.0,
-        "boundary_f": 1.0,
-        "j_and_f": 1.0,
-        "hits_0.75": 1.0,
-        "rows": [{"object_id": i, "prompted": 1.0, "mean": 1.0, "boundary_f": 1.0} for i in (3, 8)],
-    }

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from napari_sam2.cli import score_table
 from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.evaluation.corrections import MAX_CLICKS, PROTOCOLS, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset
-from napari_sam2.evaluation.evaluate import evaluate
-from napari_sam2.evaluation.scores import Evaluation
+from napari_sam2.evaluation.evaluate import prompt_and_score
+from napari_sam2.evaluation.simulated_prompts import KINDS, promptable
+from napari_sam2.evaluation.tracks import check_installed, track_scores
+from napari_sam2.evaluation.worst_objects import write_worst_objects
 from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.files import atomic_path, check_writable
+from napari_sam2.session.session import Session
+
+Result = TypeVar("Result")
+Report = dict[str, Any]
 
 
 def add_parser(commands: Any) -> None:
@@ -22,27 +33,95 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score a model on labelled stacks",
-        description="Prompt each object of a labelled stack once, follow it, and print the IoU with its true mask.",
+        description="Prompt each object of a labelled stack once, follow it, and compare it with its true mask.",
     )
     parser.add_argument("dataset", nargs="+", type=Path, help="folder with image.tif, masks.tif and, for stacks, objects.csv")
-    parser.add_argument(
-        "--kind", choices=("point", "box", "mask"), default="point", help="how objects are prompted (default: point)"
-    )
+    parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
+    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
-    parser.add_argument("--json", action="store_true", help="print every object's scores as JSON")
+    parser.add_argument("--tracks", action="store_true", help="also SEG, DET and TRA of the Cell Tracking Challenge")
+    parser.add_argument(
+        "--corrections",
+        choices=PROTOCOLS,
+        help="also simulate a person who corrects, on the worst frame of all (offline) or on the next bad one (online)",
+    )
+    parser.add_argument("--max-clicks", type=int, help=f"clicks on each object that is corrected (default: {MAX_CLICKS})")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every object's scores (.json)")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a picture of the worst objects of each data set")
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    datasets = [Dataset.read(folder) for folder in args.dataset]
+    datasets = [Dataset.read(folder, args.axes, args.channel) for folder in args.dataset]
+    _check(args, datasets)
     model = load_model(args.model, args.device)
+    name_width = max(len("data set"), *(len(dataset.name) for dataset in datasets))
+    reports: list[Report] = []
     for dataset in datasets:
-        steps = evaluate(dataset, model, args.kind, args.channel, args.precision)
-        frames = tqdm(steps, unit="frame", desc=dataset.folder.name, leave=False)
-        for item in frames:
-            if isinstance(item, Evaluation):
-                frames.close()
-                rows = {"rows": [asdict(row) for row in item.objects]} if args.json else {}
-                print(json.dumps(item.summary() | rows))
+        reports.append(_report(args, dataset, model))
+        if len(reports) == 1:
+            print(score_table.header(reports[0], name_width))
+        print(score_table.row(reports[-1], name_width), flush=True)
+        if args.json is not None:
+            _write_json(args, reports)
+    if args.corrections:
+        print("\n".join(score_table.curves(reports, name_width)))
+
+
+def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
+    """Refuse what would be refused after long work."""
+    for dataset in datasets:
+        promptable(dataset)
+    if args.max_clicks is not None and not args.corrections:
+        raise ValueError("--max-clicks is for --corrections: say offline or online")
+    if args.max_clicks is not None and args.max_clicks < 1:
+        raise ValueError(f"--max-clicks must be at least 1, got {args.max_clicks}")
+    if args.tracks:
+        check_installed()
+        single = [dataset.name for dataset in datasets if len(dataset.truth) == 1]
+        if single:
+            raise ValueError(f"--tracks scores stacks: {single[0]} is a single image")
+    if args.json is not None:
+        check_writable(args.json)
+    if args.pictures is not None:
+        names = [dataset.name for dataset in datasets]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two data sets are called {twice[0]}: their pictures would have the same name")
+        args.pictures.mkdir(parents=True, exist_ok=True)
+        check_writable(args.pictures / f"{names[0]}.png")
+
+
+def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Report:
+    """Do all that was asked for with one data set."""
+    session = _open(args, dataset, model)
+    evaluation = _last(prompt_and_score(session, dataset, args.kind), dataset.name)
+    report: Report = evaluation.summary() | {"rows": [asdict(row) for row in evaluation.objects]}
+    if args.tracks:
+        ids = [item.object_id for item in evaluation.objects]
+        report["tracks"] = asdict(track_scores(dataset.truth, session.labels, ids, dataset.parents))
+    if args.pictures is not None:
+        write_worst_objects(args.pictures / f"{dataset.name}.png", session.stack, dataset, evaluation, session.labels)
+    if args.corrections:
+        steps = simulate_corrections(_open(args, dataset, model), dataset, args.corrections, args.max_clicks or MAX_CLICKS)
+        corrections = _last(steps, f"{dataset.name}, corrected")
+        report["corrections"] = corrections.summary() | {"rows": [asdict(item) for item in corrections.objects]}
+    return report
+
+
+def _open(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Session:
+    return Session(dataset.image, args.axes, model, channel=args.channel, precision=args.precision)
+
+
+def _last(steps: Iterable[int | Result], name: str) -> Result:
+    """Go through the frames with a progress bar, and return what comes last."""
+    results = [item for item in tqdm(steps, unit="frame", desc=name, leave=False) if not isinstance(item, int)]
+    return results[-1]
+
+
+def _write_json(args: argparse.Namespace, reports: Sequence[Report]) -> None:
+    content = {"model": args.model, "kind": args.kind, "datasets": reports}
+    with atomic_path(args.json) as partial:
+        partial.write_text(json.dumps(content, indent=1))

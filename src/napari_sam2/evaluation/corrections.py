@@ -12,11 +12,11 @@ import numpy as np
 
 from napari_sam2.evaluation.agreement import boundary_f, iou
 from napari_sam2.evaluation.dataset import Dataset
-from napari_sam2.evaluation.simulated_prompts import correction_click, simulated_prompts
+from napari_sam2.evaluation.simulated_prompts import correction_click, promptable
 from napari_sam2.session.session import Session
 
 PROTOCOLS = ("offline", "online")
-CLICKS_PER_FRAME = 3
+CLICKS_PER_FRAME, MAX_CLICKS = 3, 24
 PAUSE_BELOW = 0.75
 """IoU of a frame at which the online protocol stops to correct."""
 TARGETS = (0.75, 0.90)
@@ -99,7 +99,7 @@ class Corrections:
 
 
 def simulate_corrections(
-    session: Session, dataset: Dataset, protocol: str = "offline", max_clicks: int = 24
+    session: Session, dataset: Dataset, protocol: str = "offline", max_clicks: int = MAX_CLICKS
 ) -> Iterator[Corrections | int]:
     """Click on each object until its masks are right, or ``max_clicks`` are spent; each object by itself.
 
@@ -138,11 +138,11 @@ def simulate_corrections(
     if max_clicks < 1:
         raise ValueError(f"at least one click is needed to find an object, got {max_clicks}")
     objects = []
-    for entry in simulated_prompts(dataset):
-        annotation = _Annotation(session, dataset, entry.object_id, protocol)
+    for object_id in promptable(dataset):
+        annotation = _Annotation(session, dataset, object_id, protocol)
         yield from annotation.run(max_clicks)
-        objects.append(CorrectedObject(entry.object_id, tuple(annotation.rounds)))
-    yield Corrections(dataset.folder.name, protocol, max_clicks, tuple(objects))
+        objects.append(CorrectedObject(object_id, tuple(annotation.rounds)))
+    yield Corrections(dataset.name, protocol, max_clicks, tuple(objects))
 
 
 class _Annotation:

@@ -39,6 +39,11 @@ class Dataset:
     parents: dict[int, int] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """What the folder is called."""
+        return self.folder.resolve().name
+
+    @property
     def image(self) -> Path:
         """The image file."""
         return self.folder / "image.tif"

@@ -73,4 +73,4 @@ def score(dataset: Dataset, entries: list[PromptEntry], labels: npt.NDArray[np.i
         ious = {t: iou(*pair) for t, pair in pairs.items()}
         fs = [boundary_f(*pair) for pair in pairs.values()]
         rows.append(ObjectScores(i, ious[entry.frame], float(np.mean(list(ious.values()))), float(np.mean(fs))))
-    return Evaluation(dataset.folder.name, tuple(rows))
+    return Evaluation(dataset.name, tuple(rows))

@@ -35,15 +35,23 @@ def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    masks = {i: (frame, dataset.mask(i, frame)) for i, frame in dataset.anchors.items()}
-    entries = [_prompt(i, frame, mask, kind) for i, (frame, mask) in masks.items() if not _is_cut(mask)]
-    if not entries:
+    frames = [(i, dataset.anchors[i]) for i in promptable(dataset)]
+    return [_prompt(i, frame, dataset.mask(i, frame), kind) for i, frame in frames]
+
+
+def promptable(dataset: Dataset) -> list[int]:
+    """List the objects that the image border does not cut where they are prompted.
+
+    Raises
+    ------
+    ValueError
+        If it cuts all of them.
+    """
+    masks = {i: dataset.mask(i, frame) for i, frame in dataset.anchors.items()}
+    whole = [i for i, mask in masks.items() if not (mask[[0, -1]].any() or mask[:, [0, -1]].any())]
+    if not whole:
         raise ValueError(f"{dataset.folder}: the image border cuts every object where it would be prompted")
-    return entries
-
-
-def _is_cut(mask: npt.NDArray[np.bool_]) -> bool:
-    return bool(mask[[0, -1]].any() or mask[:, [0, -1]].any())
+    return whole
 
 
 def _prompt(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) -> PromptEntry:

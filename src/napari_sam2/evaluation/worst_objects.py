@@ -1,0 +1,142 @@
+"""A picture of the objects with the lowest scores: truth and prediction, outlined over a few frames.
+
+T frames · H, W height and width of a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage as ndi
+from skimage.segmentation import find_boundaries
+
+from napari_sam2.evaluation.agreement import Mask, iou
+from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.scores import Evaluation, ObjectScores
+from napari_sam2.predictors.frames import map_intensity, sampled_range
+from napari_sam2.session.files import atomic_path
+from napari_sam2.session.pictures import DISPLAY_GAMMA, Picture
+from napari_sam2.session.stack import Stack, as_planes
+
+WORST, COLUMNS = 8, 6
+"""Objects in a picture, and frames of each."""
+TILE_PX, GAP_PX, LINE_PX = 160, 4, 20
+MIN_CROP_PX = 24
+# Sky blue and orange of Okabe and Ito: told apart by everybody.
+TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (255, 255, 255)
+
+
+def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any) -> None:
+    """Write a picture of the objects with the lowest mean IoU, one row each, the worst on top.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``.
+    stack : Stack
+        The image.
+    dataset, evaluation : Dataset and Evaluation
+        The truth and the scores.
+    labels : array-like
+        (H, W) or (T, H, W): what was found.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be written.
+    """
+    worst = sorted(evaluation.objects, key=lambda item: item.mean)[:WORST]
+    found = as_planes(labels)
+    rows = [_row(stack, dataset, item, found) for item in worst]
+    columns = max(len(row) for row in rows)
+    # Wide enough for the titles over a single tile.
+    width = max(columns * (TILE_PX + GAP_PX), 440) + GAP_PX
+    row_px = TILE_PX + LINE_PX + 2 * GAP_PX
+    canvas = Image.new("RGB", (width, LINE_PX + GAP_PX + len(rows) * row_px), "black")
+    draw = ImageDraw.Draw(canvas)
+    _write_line(draw, (GAP_PX, 2), ((f"{dataset.name}: ", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR)))
+    for number, (item, row) in enumerate(zip(worst, rows, strict=True)):
+        top = LINE_PX + GAP_PX + number * row_px
+        title = f"object {item.object_id}    IoU {item.mean:.2f}    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
+        _write_line(draw, (GAP_PX, top + 2), ((title, "white"),))
+        for column, (picture, caption) in enumerate(row):
+            corner = (GAP_PX + column * (TILE_PX + GAP_PX), top + LINE_PX)
+            canvas.paste(Image.fromarray(picture), corner)
+            draw.text((corner[0] + 4, corner[1] + 2), caption, fill="white", font=_font(12), stroke_width=1, stroke_fill="black")
+    with atomic_path(path) as partial:
+        canvas.save(partial, format="PNG")
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
+
+
+def _write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
+    x, y = at
+    for text, colour in words:
+        draw.text((x, y), text, fill=colour, font=_font(14))
+        x += int(draw.textlength(text + "  ", font=_font(14)))
+
+
+def _row(stack: Stack, dataset: Dataset, item: ObjectScores, found: Any) -> list[tuple[Picture, str]]:
+    """Draw one object on frames spread through its span, the prompted one among them, each with its caption."""
+    frames = chosen_frames(dataset, item.object_id)
+    masks = [(dataset.mask(item.object_id, t), np.asarray(found[t]) == item.object_id) for t in frames]
+    windows = _windows([pair[0] for pair in masks])
+    crops = np.stack([np.asarray(stack.frames[t])[window] for t, window in zip(frames, windows, strict=True)])
+    low, high = sampled_range(crops)
+    row = []
+    for t, pair, window, crop in zip(frames, masks, windows, crops, strict=True):
+        prompted = "  prompted" if t == dataset.anchors[item.object_id] else ""
+        picture = _outlined(map_intensity(crop, low, high), *(mask[window] for mask in pair))
+        row.append((picture, f"frame {t}  {iou(*pair):.2f}{prompted}"))
+    return row
+
+
+def chosen_frames(dataset: Dataset, object_id: int) -> list[int]:
+    """Spread at most ``COLUMNS`` frames through an object's span; the nearest gives way to the prompted one."""
+    span, anchor = dataset.span(object_id), dataset.anchors[object_id]
+    frames = np.unique(np.linspace(span.start, span.stop - 1, COLUMNS).round().astype(int))
+    frames[np.abs(frames - anchor).argmin()] = anchor
+    return [int(frame) for frame in frames]
+
+
+def _windows(masks: Sequence[Mask]) -> list[tuple[slice, slice]]:
+    """Put a square of one size around the object on each frame; where it is absent, around its last place."""
+    height, width = masks[0].shape
+    boxes = [ndi.find_objects(mask.astype(np.uint8))[0] if mask.any() else None for mask in masks]
+    longest = max(part.stop - part.start for box in boxes if box is not None for part in box)
+    side = min(max(2 * longest, MIN_CROP_PX), height, width)
+    windows, (rows, cols) = [], next(box for box in boxes if box is not None)
+    for box in boxes:
+        rows, cols = box or (rows, cols)
+        windows.append((_centred(rows, side, height), _centred(cols, side, width)))
+    return windows
+
+
+def _centred(part: slice, side: int, length: int) -> slice:
+    """Return ``side`` pixels around a part of 0 .. ``length``, moved inside where they would cross an end."""
+    start = min(max((part.start + part.stop - side) // 2, 0), length - side)
+    return slice(start, start + side)
+
+
+def _outlined(crop: npt.NDArray[np.float32], truth: Mask, found: Mask) -> Picture:
+    grey = (255 * crop**DISPLAY_GAMMA).astype(np.uint8)
+    rgb = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+    picture = np.array(Image.fromarray(rgb).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
+    true_line, found_line = (_outline(mask) for mask in (truth, found))
+    picture[true_line] = TRUTH_COLOUR
+    picture[found_line] = PREDICTION_COLOUR
+    picture[true_line & found_line] = BOTH_COLOUR
+    return picture
+
+
+def _outline(mask: Mask) -> Mask:
+    enlarged = np.asarray(Image.fromarray(mask).resize((TILE_PX, TILE_PX), Image.Resampling.NEAREST))
+    line: Mask = ndi.binary_dilation(find_boundaries(enlarged, mode="inner")) & enlarged
+    return line

@@ -1,0 +1,190 @@
+"""``napari-sam2 evaluate``: the table, the file, the pictures, and one sentence for what cannot be scored."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blob_tracker import BlobTracker, Square, squares, tiny_model
+from evaluation_stacks import write_dataset
+from napari_sam2.cli.main import main
+from napari_sam2.session import session as session_module
+
+T = 4
+TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20, 20, 5)] * T})
+HERE, THERE = (3, 3, 5), (3, 20, 5)
+JUMP: dict[int, list[Square | None]] = {1: [HERE, HERE, THERE, THERE], 2: [None, None, HERE, HERE]}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two data sets, and the blob under the click in place of the network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr("napari_sam2.cli.evaluate.load_model", lambda model, device: tiny_model())
+    write_dataset(Path("squares"), TRUTH)
+    planes = squares(T, (32, 32), JUMP)
+    write_dataset(Path("jump"), np.where(planes == 1, 1, 0).astype(np.uint16), image=np.where(planes > 0, 200, 0).astype(np.uint8))
+    return tmp_path
+
+
+def evaluated(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the lines printed, and what was written about each data set."""
+    assert main(["evaluate", *arguments, "--json", "scores.json"]) == 0
+    content = json.loads(Path("scores.json").read_text())
+    assert content["model"] == "micro"
+    return capsys.readouterr().out.splitlines(), content["datasets"]
+
+
+@pytest.mark.parametrize("kind", ["point", "box", "mask"])
+def test_scores(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines, (found,) = evaluated(capsys, "squares", "--kind", kind)
+    assert lines == [
+        "data set  objects  prompted    IoU      F    J&F  IoU>0.75",
+        "squares         2     1.000  1.000  1.000  1.000     1.000",
+    ]
+    assert found == {
+        "dataset": "squares",
+        "objects": 2,
+        "prompted_iou": 1.0,
+        "mean_iou": 1.0,
+        "boundary_f": 1.0,
+        "j_and_f": 1.0,
+        "hits_0.75": 1.0,
+        "rows": [{"object_id": i, "prompted": 1.0, "mean": 1.0, "boundary_f": 1.0} for i in (3, 8)],
+    }
+
+
+def test_tracks(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ctc_metrics")
+    lines, found = evaluated(capsys, "squares", "jump", "--tracks")
+    assert lines[0].endswith("    SEG    DET    TRA")
+    assert lines[1].endswith("  1.000  1.000  1.000")
+    # Two of four missed and two too many; the link between them, and the one to them, missing.
+    tra = 1 - (2 * 10 + 2 * 1 + 2 * 1.5) / (4 * 10 + 3 * 1.5)
+    assert found[1]["tracks"] == pytest.approx({"seg": 0.5, "det": 1 - 22 / 40, "tra": tra})
+
+
+def test_corrections(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, found = evaluated(capsys, "squares", "jump", "--corrections", "offline")
+    assert lines == [
+        "data set  objects  prompted    IoU      F    J&F  IoU>0.75  clicks to 0.75  clicks to 0.90",
+        "squares         2     1.000  1.000  1.000  1.000     1.000             1.0             1.0",
+        "jump            1     1.000  0.500  0.500  0.500     0.000             3.0             3.0",
+        "in brackets: objects that did not get there; each counts with 24 clicks",
+        "",
+        "J&F after 1, 2, ... annotated frames, offline (on a single image: after 1, 2, ... clicks)",
+        "squares   1.000",
+        "jump      0.500  1.000",
+    ]
+    assert found[1]["corrections"]["rows"] == [
+        {
+            "object_id": 1,
+            "rounds": [
+                {"frame": 0, "clicks": 1, "mean_iou": 0.5, "boundary_f": 0.5},
+                {"frame": 2, "clicks": 3, "mean_iou": 1.0, "boundary_f": 1.0},
+            ],
+        }
+    ]
+
+
+def test_too_few_clicks(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, found = evaluated(capsys, "jump", "--corrections", "online", "--max-clicks", "2")
+    assert lines[1].endswith("         2.0 (1)         2.0 (1)")
+    assert lines[2] == "in brackets: objects that did not get there; each counts with 2 clicks"
+    assert found[0]["corrections"]["max_clicks"] == 2
+
+
+def test_channels_and_axes(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second of two channels, of a file that says that they are time."""
+    cells = np.where(TRUTH[0] > 0, 200, 0).astype(np.uint8)
+    write_dataset(Path("cells"), TRUTH[0], image=np.stack([cells * 0, cells]))
+    _, (found,) = evaluated(capsys, "cells", "--axes", "CYX", "--channel", "1")
+    assert found["mean_iou"] == 1
+
+
+def test_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluated(capsys, "squares", "jump", "--pictures", "deep/worst")
+    assert sorted(os.listdir("deep/worst")) == ["jump.png", "squares.png"]
+    with Image.open("deep/worst/jump.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_what_is_done_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are written after each data set."""
+    steps = iter([None, KeyboardInterrupt()])
+
+    def propagate(*arguments: Any) -> Any:
+        error = next(steps)
+        if error is not None:
+            raise error
+        return iter(())
+
+    monkeypatch.setattr(session_module.Session, "propagate", propagate)
+    assert main(["evaluate", "squares", "jump", "--json", "scores.json"]) == 130
+    assert [item["dataset"] for item in json.loads(Path("scores.json").read_text())["datasets"]] == ["squares"]
+
+
+def single_image() -> None:
+    write_dataset(Path("image"), TRUTH[0], "YX")
+
+
+def same_name() -> None:
+    write_dataset(Path("other/squares"), TRUTH)
+
+
+def all_cut() -> None:
+    write_dataset(Path("cut"), squares(2, (16, 16), {1: [(0, 3, 5)] * 2}))
+
+
+BAD: dict[str, tuple[Any, list[str], str]] = {
+    "no data set": (None, ["gone"], r"gone is not a data set: there is no image\.tif"),
+    "the second is none": (None, ["squares", "gone"], r"gone is not a data set: there is no image\.tif"),
+    "no such channel": (None, ["squares", "--channel", "2"], r"squares/image\.tif: an image with axes TYX has no channels .*"),
+    "wrong axes": (None, ["squares", "--axes", "YX"], r"squares/image\.tif: axes YX do not fit an image of shape \(4, 32, 32\)"),
+    "all cut": (all_cut, ["squares", "cut"], r"cut: the image border cuts every object where it would be prompted"),
+    "tracks of an image": (single_image, ["image", "--tracks"], r"--tracks scores stacks: image is a single image"),
+    "clicks for nothing": (None, ["squares", "--max-clicks", "3"], r"--max-clicks is for --corrections: say offline or online"),
+    "no clicks": (None, ["squares", "--corrections", "online", "--max-clicks", "0"], r"--max-clicks must be at least 1, got 0"),
+    "file nowhere": (None, ["squares", "--json", "gone/s.json"], r"there is no folder gone to write s\.json to"),
+    "pictures in a file": (None, ["squares", "--pictures", "squares/image.tif"], r"squares/image\.tif: File exists"),
+    "same name": (
+        same_name,
+        ["squares", "other/squares", "--pictures", "p"],
+        r"two data sets are called squares: their pictures would have the same name",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_done(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare, arguments, said = BAD[case]
+    if prepare is not None:
+        prepare()
+    assert main(["evaluate", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"napari-sam2: {said}\n", err), err
+
+
+def test_tracks_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "ctc_metrics", None)
+    assert main(["evaluate", "squares", "--tracks"]) == 2
+    said = "napari-sam2: SEG, DET and TRA need an extra: pip install 'napari-sam2[evaluate]'\n"
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize("arguments", [["--kind", "circle"], ["--corrections", "sideways"], []])
+def test_unknown_choices(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", *(["squares"] if arguments else []), *arguments])
+    assert caught.value.code == 2
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]
