@@ -111,6 +111,13 @@ def test_channels_and_axes(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["mean_iou"] == 1
 
 
+def test_intensity(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is 200 beside 0 is bright in the range 0 to 200, and dark in 0 to 1000 and in the window of bone."""
+    for arguments, expected in (("--intensity-range 0 200", 1), ("--intensity-range 0 1000", 0), ("--window lung", 0.0)):
+        _, (found,) = evaluated(capsys, "squares", *arguments.split())
+        assert found["mean_iou"] == expected
+
+
 def test_pictures(capsys: pytest.CaptureFixture[str]) -> None:
     evaluated(capsys, "squares", "jump", "--pictures", "deep/worst")
     assert sorted(os.listdir("deep/worst")) == ["jump.png", "squares.png"]

@@ -105,6 +105,17 @@ def test_any_image(dtype: type, tmp_path: Path) -> None:
     assert grey[60, 5].tolist() == [0] * 3
 
 
+def test_objects_of_a_single_image_stand_side_by_side(tmp_path: Path) -> None:
+    """The worst first, eight of nine: six in a line."""
+    places = {i: (2 + 20 * ((i - 1) // 3), 2 + 20 * ((i - 1) % 3), 10) for i in range(1, 10)}
+    truth = squares(1, SHAPE, {i: [place] for i, place in places.items()})
+    picture = written(tmp_path / "p.png", truth, np.where(truth == 1, 0, truth))
+    assert picture.shape[:2] == (20 + 4 + 2 * (160 + 20 + 8), 6 * 164 + 4)
+    first, second = (tiles(picture, row) for row in range(2))
+    assert [colours(tile) for tile in (*first, *second[:2])] == [{TRUTH_COLOUR}] + [{BOTH_COLOUR}] * 7
+    assert not any(tile.any() for tile in second[2:])
+
+
 def test_where_it_cannot_be_written(tmp_path: Path) -> None:
     truth = squares(1, SHAPE, {1: [PLACE]})
     with pytest.raises(ValueError, match="there is no folder"):
