@@ -111,11 +111,19 @@ def test_channels_and_axes(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["mean_iou"] == 1
 
 
-def test_intensity(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is 200 beside 0 is bright in the range 0 to 200, and dark in 0 to 1000 and in the window of bone."""
-    for arguments, expected in (("--intensity-range 0 200", 1), ("--intensity-range 0 1000", 0), ("--window lung", 0.0)):
-        _, (found,) = evaluated(capsys, "squares", *arguments.split())
-        assert found["mean_iou"] == expected
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--intensity-range 0 200", 1),
+        ("--intensity-range 0 1000", 0),  # all is dark
+        ("--window brain", 1),
+        ("--window lung", round(36 / 32**2 / 2, 4)),  # all is bright, and one object's, which has 36 pixels
+    ],
+)
+def test_intensity(arguments: str, expected: float, capsys: pytest.CaptureFixture[str]) -> None:
+    """Objects are 200, and what surrounds them is 0."""
+    _, (found,) = evaluated(capsys, "squares", *arguments.split())
+    assert found["mean_iou"] == expected
 
 
 def test_pictures(capsys: pytest.CaptureFixture[str]) -> None:

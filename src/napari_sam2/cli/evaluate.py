@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from napari_sam2.cli import score_table
-from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
 from napari_sam2.evaluation.corrections import MAX_CLICKS, PROTOCOLS, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
+    add_intensity_arguments(parser)
     parser.add_argument("--tracks", action="store_true", help="also SEG, DET and TRA of the Cell Tracking Challenge")
     parser.add_argument(
         "--corrections",
@@ -112,7 +113,15 @@ def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredicto
 
 
 def _open(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Session:
-    return Session(dataset.image, args.axes, model, channel=args.channel, precision=args.precision)
+    return Session(
+        dataset.image,
+        args.axes,
+        model,
+        channel=args.channel,
+        precision=args.precision,
+        intensity_range=args.intensity_range,
+        window=args.window,
+    )
 
 
 def _last(steps: Iterable[int | Result], name: str) -> Result:

@@ -18,7 +18,7 @@ from skimage.segmentation import find_boundaries
 from napari_sam2.evaluation.agreement import Mask, iou
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.scores import Evaluation, ObjectScores
-from napari_sam2.predictors.frames import map_intensity, sampled_range
+from napari_sam2.predictors.frames import map_intensity, robust_range
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.pictures import DISPLAY_GAMMA, Picture
 from napari_sam2.session.stack import Stack, as_planes
@@ -27,12 +27,14 @@ WORST, COLUMNS = 8, 6
 """Objects in a picture, and frames of each."""
 TILE_PX, GAP_PX, LINE_PX = 160, 4, 20
 MIN_CROP_PX = 24
+MIN_WIDTH_PX = 440
+"""For the titles, over few frames."""
 # Sky blue and orange of Okabe and Ito: told apart by everybody.
 TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (255, 255, 255)
 
 
 def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any) -> None:
-    """Write a picture of the objects with the lowest mean IoU, one row each, the worst on top.
+    """Write a picture of the objects with the lowest mean IoU, the worst first: one row each, side by side for a single image.
 
     Parameters
     ----------
@@ -54,22 +56,32 @@ def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: 
     found = as_planes(labels)
     rows = [_row(stack, dataset, item, found) for item in worst]
     columns = max(len(row) for row in rows)
-    # Wide enough for the titles over a single tile.
-    width = max(columns * (TILE_PX + GAP_PX), 440) + GAP_PX
-    row_px = TILE_PX + LINE_PX + 2 * GAP_PX
-    canvas = Image.new("RGB", (width, LINE_PX + GAP_PX + len(rows) * row_px), "black")
+    objects_per_line = min(COLUMNS, len(rows)) if columns == 1 else 1
+    block = (columns * (TILE_PX + GAP_PX), TILE_PX + LINE_PX + 2 * GAP_PX)
+    lines = -(-len(rows) // objects_per_line)
+    size = (max(objects_per_line * block[0], MIN_WIDTH_PX) + GAP_PX, LINE_PX + GAP_PX + lines * block[1])
+    canvas = Image.new("RGB", size, "black")
     draw = ImageDraw.Draw(canvas)
-    _write_line(draw, (GAP_PX, 2), ((f"{dataset.name}: ", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR)))
+    legend = ((f"{dataset.name}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR))
+    _write_line(draw, (GAP_PX, 2), legend)
     for number, (item, row) in enumerate(zip(worst, rows, strict=True)):
-        top = LINE_PX + GAP_PX + number * row_px
-        title = f"object {item.object_id}    IoU {item.mean:.2f}    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
-        _write_line(draw, (GAP_PX, top + 2), ((title, "white"),))
+        line, place = divmod(number, objects_per_line)
+        left, top = GAP_PX + place * block[0], LINE_PX + GAP_PX + line * block[1]
+        _write_line(draw, (left, top + 2), ((_title(item, is_short=columns == 1), "white"),))
         for column, (picture, caption) in enumerate(row):
-            corner = (GAP_PX + column * (TILE_PX + GAP_PX), top + LINE_PX)
+            corner = (left + column * (TILE_PX + GAP_PX), top + LINE_PX)
             canvas.paste(Image.fromarray(picture), corner)
-            draw.text((corner[0] + 4, corner[1] + 2), caption, fill="white", font=_font(12), stroke_width=1, stroke_fill="black")
+            if columns > 1:
+                draw.text(
+                    (corner[0] + 4, corner[1] + 2), caption, fill="white", font=_font(12), stroke_width=1, stroke_fill="black"
+                )
     with atomic_path(path) as partial:
         canvas.save(partial, format="PNG")
+
+
+def _title(item: ObjectScores, is_short: bool) -> str:
+    title = f"object {item.object_id}    IoU {item.mean:.2f}"
+    return title if is_short else f"{title}    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -89,7 +101,7 @@ def _row(stack: Stack, dataset: Dataset, item: ObjectScores, found: Any) -> list
     masks = [(dataset.mask(item.object_id, t), np.asarray(found[t]) == item.object_id) for t in frames]
     windows = _windows([pair[0] for pair in masks])
     crops = np.stack([np.asarray(stack.frames[t])[window] for t, window in zip(frames, windows, strict=True)])
-    low, high = sampled_range(crops)
+    low, high = robust_range(crops)
     row = []
     for t, pair, window, crop in zip(frames, masks, windows, crops, strict=True):
         prompted = "  prompted" if t == dataset.anchors[item.object_id] else ""
