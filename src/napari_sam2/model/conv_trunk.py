@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -58,7 +59,7 @@ class ConvTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map images (B, 3, S, S') to the levels (B, C, H, W), finest first."""
-        x = self.stem(x)
+        x = self.stem(x.contiguous(memory_format=torch.channels_last))
         features = []
         for level in self.levels:
             x = level(x)
