@@ -65,7 +65,7 @@ def test_outline_encloses_the_object(tmp_path: Path) -> None:
 def test_worst_on_top_and_not_too_many(tmp_path: Path) -> None:
     """Nine objects, of which the first is right and the others are missed: eight rows, all missed."""
     places = {i: (2 + 20 * ((i - 1) // 3), 2 + 20 * ((i - 1) % 3), 10) for i in range(1, 10)}
-    truth = squares(2, SHAPE, {i: [place] * 2 for i, place in places.items()})
+    truth = squares(4, SHAPE, {i: [place] * 4 for i, place in places.items()})
     picture = written(tmp_path / "p.png", truth, np.where(truth == 1, truth, 0))
     assert len(picture) == 20 + 4 + 8 * (160 + 20 + 8)
     assert all(colours(tiles(picture, row)[0]) == {TRUTH_COLOUR} for row in range(8))

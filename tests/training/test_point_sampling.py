@@ -43,6 +43,15 @@ def test_a_larger_surplus_is_clicked_away_first() -> None:
     assert labels.tolist() == [[0]]
 
 
+def test_of_two_equal_errors_the_surplus_is_clicked_away_first() -> None:
+    gt, pred = torch.zeros(2, 1, 1, 9, 9, dtype=torch.bool)
+    gt[..., 0:3, 0:3] = True
+    pred[..., 5:8, 5:8] = True
+    points, labels = get_next_point(gt, pred, "center")
+    assert points[0, 0].tolist() == [6, 6]
+    assert labels.tolist() == [[0]]
+
+
 def test_an_unknown_method_is_refused() -> None:
     mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="'uniform' or 'center'"):

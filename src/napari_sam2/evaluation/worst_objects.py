@@ -34,7 +34,7 @@ TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (2
 
 
 def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any) -> None:
-    """Write a picture of the objects with the lowest mean IoU, the worst first: one row each, side by side for a single image.
+    """Write a picture of the objects with the lowest mean IoU, the worst first, one below the other or side by side.
 
     Parameters
     ----------
@@ -54,60 +54,63 @@ def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: 
     """
     worst = sorted(evaluation.objects, key=lambda item: item.mean)[:WORST]
     found = as_planes(labels)
-    rows = [_row(stack, dataset, item, found) for item in worst]
-    columns = max(len(row) for row in rows)
-    objects_per_line = min(COLUMNS, len(rows)) if columns == 1 else 1
-    block = (columns * (TILE_PX + GAP_PX), TILE_PX + LINE_PX + 2 * GAP_PX)
-    lines = -(-len(rows) // objects_per_line)
-    size = (max(objects_per_line * block[0], MIN_WIDTH_PX) + GAP_PX, LINE_PX + GAP_PX + lines * block[1])
+    blocks = [_block(item, _tiles(stack, dataset, item, found)) for item in worst]
+    width, height = max(block.width for block in blocks), blocks[0].height
+    per_line = max(1, COLUMNS * (TILE_PX + GAP_PX) // width)
+    size = (GAP_PX + max(min(per_line, len(blocks)) * width, MIN_WIDTH_PX), LINE_PX + GAP_PX - (-len(blocks) // per_line) * height)
     canvas = Image.new("RGB", size, "black")
-    draw = ImageDraw.Draw(canvas)
     legend = ((f"{dataset.name}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR))
-    _write_line(draw, (GAP_PX, 2), legend)
-    for number, (item, row) in enumerate(zip(worst, rows, strict=True)):
-        line, place = divmod(number, objects_per_line)
-        left, top = GAP_PX + place * block[0], LINE_PX + GAP_PX + line * block[1]
-        _write_line(draw, (left, top + 2), ((_title(item, is_short=columns == 1), "white"),))
-        for column, (picture, caption) in enumerate(row):
-            corner = (left + column * (TILE_PX + GAP_PX), top + LINE_PX)
-            canvas.paste(Image.fromarray(picture), corner)
-            if columns > 1:
-                draw.text(
-                    (corner[0] + 4, corner[1] + 2), caption, fill="white", font=_font(12), stroke_width=1, stroke_fill="black"
-                )
+    _write_line(canvas, (GAP_PX, 2), legend)
+    for number, block in enumerate(blocks):
+        line, place = divmod(number, per_line)
+        canvas.paste(block, (GAP_PX + place * width, LINE_PX + GAP_PX + line * height))
     with atomic_path(path) as partial:
         canvas.save(partial, format="PNG")
 
 
-def _title(item: ObjectScores, is_short: bool) -> str:
+def _block(item: ObjectScores, tiles: list[tuple[Picture, str]]) -> Image.Image:
+    """Put the frames of an object side by side under their title; a single one has no caption."""
+    is_short = len(tiles) == 1
     title = f"object {item.object_id}    IoU {item.mean:.2f}"
-    return title if is_short else f"{title}    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
+    if not is_short:
+        title += f"    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
+    width = len(tiles) * (TILE_PX + GAP_PX)
+    block = Image.new("RGB", (width if is_short else max(width, MIN_WIDTH_PX), LINE_PX + TILE_PX + 2 * GAP_PX), "black")
+    _write_line(block, (0, 2), ((title, "white"),))
+    for column, (picture, caption) in enumerate(tiles):
+        left = column * (TILE_PX + GAP_PX)
+        block.paste(Image.fromarray(picture), (left, LINE_PX))
+        if not is_short:
+            style: dict[str, Any] = {"fill": "white", "font": _font(12), "stroke_width": 1, "stroke_fill": "black"}
+            ImageDraw.Draw(block).text((left + 4, LINE_PX + 2), caption, **style)
+    return block
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size=size)
 
 
-def _write_line(draw: ImageDraw.ImageDraw, at: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
+def _write_line(image: Image.Image, at: tuple[int, int], words: Sequence[tuple[str, Any]]) -> None:
+    draw = ImageDraw.Draw(image)
     x, y = at
     for text, colour in words:
         draw.text((x, y), text, fill=colour, font=_font(14))
         x += int(draw.textlength(text + "  ", font=_font(14)))
 
 
-def _row(stack: Stack, dataset: Dataset, item: ObjectScores, found: Any) -> list[tuple[Picture, str]]:
+def _tiles(stack: Stack, dataset: Dataset, item: ObjectScores, found: Any) -> list[tuple[Picture, str]]:
     """Draw one object on frames spread through its span, the prompted one among them, each with its caption."""
     frames = chosen_frames(dataset, item.object_id)
     masks = [(dataset.mask(item.object_id, t), np.asarray(found[t]) == item.object_id) for t in frames]
     windows = _windows([pair[0] for pair in masks])
     crops = np.stack([np.asarray(stack.frames[t])[window] for t, window in zip(frames, windows, strict=True)])
     low, high = robust_range(crops)
-    row = []
+    tiles = []
     for t, pair, window, crop in zip(frames, masks, windows, crops, strict=True):
         prompted = "  prompted" if t == dataset.anchors[item.object_id] else ""
         picture = _outlined(map_intensity(crop, low, high), *(mask[window] for mask in pair))
-        row.append((picture, f"frame {t}  {iou(*pair):.2f}{prompted}"))
-    return row
+        tiles.append((picture, f"frame {t}  {iou(*pair):.2f}{prompted}"))
+    return tiles
 
 
 def chosen_frames(dataset: Dataset, object_id: int) -> list[int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from scipy import ndimage as ndi
 from torch import Tensor
+
+from napari_sam2.evaluation.simulated_prompts import Click, correction_click
 
 
 def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> tuple[Tensor, Tensor]:
@@ -50,13 +50,12 @@ def sample_random_points_from_errors(gt_masks: Tensor, pred_masks: Tensor) -> tu
 
 
 def sample_one_point_from_error_center(gt_masks: Tensor, pred_masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose the pixel that is farthest inside a wrong region, the image border counting as its end."""
-    missed, surplus = gt_masks & ~pred_masks, ~gt_masks & pred_masks
-    deepest = []
-    for miss, extra in zip(missed[:, 0].cpu().numpy(), surplus[:, 0].cpu().numpy(), strict=True):
-        depths = [ndi.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1] for region in (miss, extra)]
-        deepest.append(int(max(depths, key=np.max).argmax()))
-    return _at(torch.tensor(deepest, device=gt_masks.device), gt_masks, missed)
+    """Choose the pixel that is farthest inside a wrong region, the image border counting as its end; the first if none is."""
+    width = gt_masks.shape[-1]
+    pairs = zip(gt_masks[:, 0].cpu().numpy(), pred_masks[:, 0].cpu().numpy(), strict=True)
+    clicks = [correction_click(truth, found) or Click(0, 0, False) for truth, found in pairs]
+    index = torch.tensor([click.row * width + click.col for click in clicks], device=gt_masks.device)
+    return _at(index, gt_masks, gt_masks & ~pred_masks)
 
 
 def _at(index: Tensor, gt_masks: Tensor, missed: Tensor) -> tuple[Tensor, Tensor]:
