@@ -28,6 +28,9 @@ class Style:
     amount: float = field(init=False)
     light: float = field(init=False)
     fill: float = field(init=False)
+    wall_width: float = field(init=False)
+    part_levels: FloatArray = field(init=False)
+    half_planes: npt.NDArray[np.float64] = field(init=False)
     field_noise: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -36,6 +39,10 @@ class Style:
         self.amount = float(self.rng.uniform(0.0, 0.35))
         self.light = float(self.rng.uniform(0, TAU))
         self.fill = float(self.rng.uniform(0.0, 0.4))
+        # Enlarged, a wall is as wide as the blur of the microscope.
+        self.wall_width = float(np.exp(self.rng.uniform(np.log(0.07), np.log(0.65))))
+        self.part_levels = self.rng.choice([0.0, self.rng.uniform(0.1, 0.5)]) * self.rng.normal(0, 1, 7).astype(np.float32)
+        self.half_planes = np.stack([self.rng.uniform(0, TAU, 5), self.rng.uniform(-0.5, 0.5, 5)], axis=1)
         self.field_noise = noise_field(self.rng, 256, float(np.exp(self.rng.uniform(np.log(8), np.log(80)))))
 
     def sample_texture(self, plane: Plane) -> FloatArray:
@@ -48,6 +55,12 @@ class Style:
         """Texture that does not move, (size, size)."""
         repeats = -(-size // 256)
         return np.tile(self.texture, (repeats, repeats))[:size, :size]
+
+    def edges(self, size: int) -> FloatArray:
+        """Straight edges of walls and roads, (size, size), about -1 .. 1."""
+        rows, columns = np.indices((size, size), np.float32) / size - 0.5
+        steps = [np.sign(np.cos(angle) * columns + np.sin(angle) * rows - offset) for angle, offset in self.half_planes]
+        return np.asarray(np.mean(steps, axis=0), np.float32)
 
     def stains(self, size: int) -> FloatArray:
         """Slow variation over the field of view that stays where it is, (size, size)."""
@@ -73,7 +86,7 @@ def rings(plane: Plane, style: Style) -> FloatArray:
 
 def walls(plane: Plane, style: Style) -> FloatArray:
     """Walls shared by neighbours, bright, over faint contents."""
-    width = max(0.08 + 0.35 * style.contrast * style.amount, 2.0 / style.scene.size_px)
+    width = max(style.wall_width, 2.0 / style.scene.size_px)
     wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.stains(plane.labels.shape[0]), 0.2, None)
     contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * style.scene.brightness[plane.labels]
     return (wall + contents).astype(np.float32)
@@ -122,13 +135,18 @@ def membranes(plane: Plane, style: Style) -> FloatArray:
 
 
 def natural(plane: Plane, style: Style) -> FloatArray:
-    """Things before a scenery: striped, spotted or plain objects, on clutter of the same kind."""
+    """Things before a scenery: of several parts, striped, spotted or plain, on clutter of the same kind."""
     size = plane.labels.shape[0]
-    clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size)
+    clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size) + 0.5 * style.edges(size)
     turn = plane.labels * np.float32(0.7) + np.float32(style.light)
-    waves = np.sin((np.cos(turn) * plane.u + np.sin(turn) * plane.v) * np.float32(4.0 / style.scene.size_px * (1 + 3 * style.fill)))
+    along = np.cos(turn) * plane.u + np.sin(turn) * plane.v
+    waves = np.sin(along * np.float32(4.0 / style.scene.size_px * (1 + 3 * style.fill)))
+    # Parts: a body, a window, a wheel; flat, each with its own brightness.
+    across = np.cos(turn) * plane.v - np.sin(turn) * plane.u
+    cells = (along * 2 // style.scene.size_px).astype(np.int64) * 5 + (across * 2 // style.scene.size_px).astype(np.int64) * 3
+    parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
     level = 0.15 + 0.8 * style.scene.brightness[plane.labels]
-    body = level + 0.3 * style.amount * style.sample_texture(plane) + 0.35 * style.contrast * style.fill * waves
+    body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)
     shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
     return np.where(plane.labels > 0, body * shade, clutter).astype(np.float32)
 
@@ -202,7 +220,8 @@ def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radi
 
 def tint(rng: np.random.Generator, frames: npt.NDArray[np.uint8], labels: LabelArray) -> npt.NDArray[np.uint8]:
     """Colour grey frames (T, S, S), each object and the background in its own tone; (T, S, S, 3)."""
-    tones = np.clip(1 + rng.normal(0, 0.25, (int(labels.max()) + 1, 3)), 0.2, 1.6).astype(np.float32)
+    tones = np.clip(1 + rng.normal(0, 0.2, (int(labels.max()) + 1, 3)), 0.2, 1.6).astype(np.float32)
+    tones[0] = 1 + (tones[0] - 1) / 3
     return np.clip(frames[..., None] * tones[labels], 0, 255).astype(np.uint8)
 
 

@@ -167,7 +167,7 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
     return Plane(labels, rho, np.where(outside, np.float32(9.0), second - rho), u, v)
 
 
-def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: bool, sliced: bool) -> Scene:
+def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: bool, sliced: bool, large: bool = False) -> Scene:
     """Draw where everything is.
 
     Parameters
@@ -180,13 +180,15 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         Objects fill the plane and share walls.
     sliced : bool
         The frames are slices through bodies, not moments.
+    large : bool
+        A few large objects.
 
     Returns
     -------
     Scene
     """
-    radius = float(size * np.exp(rng.uniform(np.log(0.02), np.log(0.28))))
-    crowding = rng.uniform(0.08, 0.75)
+    radius = float(size * np.exp(rng.uniform(np.log(0.08 if large else 0.02), np.log(0.28))))
+    crowding = rng.uniform(0.08, 0.3 if large else 0.75)
     count = int(np.clip((1.4 if tissue else crowding) * size**2 / (np.pi * radius**2), 1, 90))
     motion = 0.0 if sliced else float(rng.choice([0.0, 0.05, 0.12, 0.3]))
     irregularity = float(rng.choice([0.03, 0.05, 0.1, 0.2, 0.35]))

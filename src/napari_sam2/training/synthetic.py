@@ -29,10 +29,10 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
         Frames (T, S, S), or with RGB last, uint8; one layer of labels, or two where bodies have nuclei.
     """
     tissue, sliced = rng.random() < 0.25, rng.random() < 0.35
-    scene = make_scene(rng, num_frames, size, tissue, sliced)
-    style = Style(rng, scene)
     choices = TISSUE_LOOKS if tissue else FREE_LOOKS
     look = choices[rng.integers(len(choices))]
+    scene = make_scene(rng, num_frames, size, tissue, sliced, large=look is looks.natural)
+    style = Style(rng, scene)
     frames = [look(plane, style) for plane in scene.planes]
     layers = [[plane.labels for plane in scene.planes]]
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
