@@ -21,12 +21,18 @@ SHAPE = (64, 64)
 PLACE: Square = (20, 20, 12)
 
 
-def written(path: Path, truth: np.ndarray, labels: np.ndarray, image: np.ndarray | None = None, anchor: int = 0) -> np.ndarray:
+def written(
+    path: Path,
+    truth: np.ndarray,
+    labels: np.ndarray,
+    image: np.ndarray | None = None,
+    seen: tuple[float, float] = (0, 255),
+) -> np.ndarray:
     """Write the picture of a stack with the objects of ``truth``, and read it."""
     ids = [int(i) for i in np.unique(truth) if i]
-    dataset = Dataset(Path("squares"), truth, dict.fromkeys(ids, anchor))
+    dataset = Dataset(Path("squares"), truth, dict.fromkeys(ids, 0))
     evaluation = score(dataset, simulated_prompts(dataset), labels)
-    write_worst_objects(path, Stack.open(np.zeros_like(truth) if image is None else image), dataset, evaluation, labels)
+    write_worst_objects(path, Stack.open(np.zeros_like(truth) if image is None else image), dataset, evaluation, labels, seen)
     with Image.open(path) as picture:
         return np.asarray(picture)
 
@@ -105,6 +111,15 @@ def test_any_image(dtype: type, tmp_path: Path) -> None:
     assert grey[60, 5].tolist() == [0] * 3
 
 
+def test_contrast_of_what_the_model_saw(tmp_path: Path) -> None:
+    """Bone beside an object of soft tissue does not make the object dark: both are white in its window."""
+    truth = squares(1, SHAPE, {1: [PLACE]})
+    image = np.where(truth[0] > 0, 240, -160).astype(np.int16)
+    image[:, 34:] = 2000
+    tile = tiles(written(tmp_path / "p.png", truth, truth[0], image, (-160, 240)))[0]
+    assert (tile[60, 80].tolist(), tile[60, 5].tolist(), tile[60, 150].tolist()) == ([255] * 3, [0] * 3, [255] * 3)
+
+
 def test_objects_of_a_single_image_stand_side_by_side(tmp_path: Path) -> None:
     """The worst first, eight of nine: six in a line."""
     places = {i: (2 + 20 * ((i - 1) // 3), 2 + 20 * ((i - 1) % 3), 10) for i in range(1, 10)}
@@ -127,6 +142,6 @@ def test_evaluation_of_some_objects(tmp_path: Path) -> None:
     truth = squares(2, SHAPE, {1: [PLACE] * 2, 2: [(40, 40, 8)] * 2})
     dataset = Dataset(Path("squares"), truth, {1: 0, 2: 0})
     (first, _) = score(dataset, simulated_prompts(dataset), truth).objects
-    write_worst_objects(tmp_path / "p.png", Stack.open(truth), dataset, Evaluation("squares", (first,)), truth)
+    write_worst_objects(tmp_path / "p.png", Stack.open(truth), dataset, Evaluation("squares", (first,)), truth, (0, 2))
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.height == 20 + 4 + (160 + 20 + 8)

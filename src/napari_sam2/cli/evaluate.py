@@ -22,6 +22,7 @@ from napari_sam2.evaluation.worst_objects import write_worst_objects
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.files import atomic_path, check_writable
+from napari_sam2.session.intensity import choose_range
 from napari_sam2.session.session import Session
 
 Result = TypeVar("Result")
@@ -104,7 +105,9 @@ def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredicto
         ids = [item.object_id for item in evaluation.objects]
         report["tracks"] = asdict(track_scores(dataset.truth, session.labels, ids, dataset.parents))
     if args.pictures is not None:
-        write_worst_objects(args.pictures / f"{dataset.name}.png", session.stack, dataset, evaluation, session.labels)
+        black_and_white = choose_range(session.stack.frames, args.intensity_range, args.window)
+        path = args.pictures / f"{dataset.name}.png"
+        write_worst_objects(path, session.stack, dataset, evaluation, session.labels, black_and_white)
     if args.corrections:
         steps = simulate_corrections(_open(args, dataset, model), dataset, args.corrections, args.max_clicks or MAX_CLICKS)
         corrections = _last(steps, f"{dataset.name}, corrected")

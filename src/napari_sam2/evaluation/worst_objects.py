@@ -29,11 +29,13 @@ TILE_PX, GAP_PX, LINE_PX = 160, 4, 20
 MIN_CROP_PX = 24
 MIN_WIDTH_PX = 440
 """For the titles, over few frames."""
-# Sky blue and orange of Okabe and Ito: told apart by everybody.
-TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (255, 255, 255)
+# As by Okabe and Ito, told apart by everybody; none is grey, or it would be lost on an object.
+TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (225, 80, 200)
 
 
-def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any) -> None:
+def write_worst_objects(
+    path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any, intensity_range: tuple[float, float]
+) -> None:
     """Write a picture of the objects with the lowest mean IoU, the worst first, one below the other or side by side.
 
     Parameters
@@ -46,6 +48,8 @@ def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: 
         The truth and the scores.
     labels : array-like
         (H, W) or (T, H, W): what was found.
+    intensity_range : tuple of float
+        What the model saw as black and white. Within it, each object is shown in the contrast of its surroundings.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def write_worst_objects(path: Path, stack: Stack, dataset: Dataset, evaluation: 
     """
     worst = sorted(evaluation.objects, key=lambda item: item.mean)[:WORST]
     found = as_planes(labels)
-    blocks = [_block(item, _tiles(stack, dataset, item, found)) for item in worst]
+    blocks = [_block(item, _tiles(stack, dataset, item, found, intensity_range)) for item in worst]
     width, height = max(block.width for block in blocks), blocks[0].height
     per_line = max(1, COLUMNS * (TILE_PX + GAP_PX) // width)
     size = (GAP_PX + max(min(per_line, len(blocks)) * width, MIN_WIDTH_PX), LINE_PX + GAP_PX - (-len(blocks) // per_line) * height)
@@ -98,13 +102,15 @@ def _write_line(image: Image.Image, at: tuple[int, int], words: Sequence[tuple[s
         x += int(draw.textlength(text + "  ", font=_font(14)))
 
 
-def _tiles(stack: Stack, dataset: Dataset, item: ObjectScores, found: Any) -> list[tuple[Picture, str]]:
+def _tiles(
+    stack: Stack, dataset: Dataset, item: ObjectScores, found: Any, intensity_range: tuple[float, float]
+) -> list[tuple[Picture, str]]:
     """Draw one object on frames spread through its span, the prompted one among them, each with its caption."""
     frames = chosen_frames(dataset, item.object_id)
     masks = [(dataset.mask(item.object_id, t), np.asarray(found[t]) == item.object_id) for t in frames]
     windows = _windows([pair[0] for pair in masks])
     crops = np.stack([np.asarray(stack.frames[t])[window] for t, window in zip(frames, windows, strict=True)])
-    low, high = robust_range(crops)
+    low, high = robust_range(np.clip(crops.astype(np.float64), *intensity_range))
     tiles = []
     for t, pair, window, crop in zip(frames, masks, windows, crops, strict=True):
         prompted = "  prompted" if t == dataset.anchors[item.object_id] else ""
