@@ -225,7 +225,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "demo with no such model": (None, ["demo", "--output", "out/demo", "--model", "nano"], r"no model is called 'nano': .*"),
     "demo into /proc": (None, ["demo", "--output", "/proc/demo", "--device", "cpu"], r"/proc/demo: .*"),
     "download what is not": (None, ["weights", "download", "sam3"], r"no model is called 'sam3': .*"),
-    "train on nothing": (None, ["train", "run", "--data", "gone"], r"there is no folder gone"),
+    "train on nothing": (None, ["train", "--recipe", "micro", "run", "--data", "gone"], r"there is no folder gone"),
 }
 
 

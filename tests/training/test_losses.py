@@ -92,3 +92,49 @@ def test_a_perfect_prediction_costs_nothing() -> None:
     step = StepPrediction(torch.where(target[0][:, None], 50.0, -50.0), torch.ones(1, 1), torch.full((1, 1), 50.0))
     found = MultiStepMultiMasksAndIous(WEIGHTS, pred_obj_scores=True)([[step]], target)
     assert float(found["core_loss"]) == pytest.approx(0, abs=1e-6)
+
+
+def core_loss_again(step: StepPrediction, target: torch.Tensor) -> torch.Tensor:
+    """The weighted loss of one click, object after object, in other operations than the module's."""
+    total = step.ious.new_zeros(())
+    for masks, ious, score, truth in zip(step.multimasks, step.ious, step.object_score_logits[:, 0], target, strict=True):
+        is_there = bool(truth.any())
+        p = 1 / (1 + torch.exp(-score))
+        total = total - WEIGHTS["loss_class"] * torch.log(p if is_there else 1 - p)
+        if not is_there:
+            continue
+        choices, errors = [], []
+        for mask, iou in zip(masks, ious, strict=True):
+            p = 1 / (1 + torch.exp(-mask))
+            inside, outside = p[truth], p[~truth]
+            focal = -(0.25 * (1 - inside) ** 2 * inside.log()).sum() - (0.75 * outside**2 * (1 - outside).log()).sum()
+            dice = 1 - (2 * inside.sum() + 1) / (p.sum() + truth.sum() + 1)
+            choices.append(WEIGHTS["loss_mask"] * focal / mask.numel() + WEIGHTS["loss_dice"] * dice)
+            true_iou = ((mask > 0) & truth).sum() / ((mask > 0) | truth).sum()
+            errors.append((iou - true_iou).abs())
+        total = total + torch.stack(choices).min() + WEIGHTS["loss_iou"] * torch.stack(errors).mean()
+    return total / len(target)
+
+
+def test_two_implementations_have_the_same_gradients() -> None:
+    generator = torch.Generator().manual_seed(3)
+    shapes = ((3, 3, 8, 8), (3, 3), (3, 1))
+    leaves = [torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_() for shape in shapes]
+    target = torch.rand(3, 8, 8, generator=generator) > 0.6
+    target[1] = False
+    loss = MultiStepMultiMasksAndIous(WEIGHTS, supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True)
+    step = StepPrediction(*leaves)
+    found = torch.autograd.grad(loss([[step]], target[None])["core_loss"], leaves)
+    expected = torch.autograd.grad(core_loss_again(step, target), leaves)
+    for a, b in zip(found, expected, strict=True):
+        assert b.abs().max() > 1e-3
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+
+
+def test_several_processes_average_over_the_objects_of_all() -> None:
+    step = StepPrediction(torch.randn(2, 1, 4, 4), torch.rand(2, 1), torch.randn(2, 1))
+    target = torch.ones(1, 2, 4, 4, dtype=torch.bool)
+    loss = MultiStepMultiMasksAndIous(WEIGHTS)
+    assert float(loss([[step]], target, num_objects=4)["core_loss"]) == pytest.approx(
+        float(loss([[step]], target)["core_loss"]) / 2
+    )

@@ -13,6 +13,7 @@ from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ConvTrunkConfig
 from napari_sam2.training.clips import Clip, ClipBatch, collate
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
+from napari_sam2.training.optimization import schedule
 from napari_sam2.training.sam2_train import SAM2Train
 from tiny_models import TINY
 
@@ -146,6 +147,9 @@ def test_encoding_frame_by_frame_gives_the_same() -> None:
         torch.testing.assert_close(a[0].multimasks, b[0].multimasks, rtol=0, atol=1e-4)
 
 
+NUM_STEPS = 160
+
+
 def test_one_clip_can_be_learnt_by_heart() -> None:
     """The loss goes down, and the discs are found on every frame from one click on the first."""
     config = dataclasses.replace(
@@ -159,10 +163,11 @@ def test_one_clip_can_be_learnt_by_heart() -> None:
     clicks = {"prob_to_use_pt_input_for_train": 1.0, "prob_to_use_pt_input_for_eval": 1.0, "num_correction_pt_per_frame": 0}
     trained = build_model(config, SAM2Train, supervise_low_res_masks=True, **clicks)
     clip, criterion = batch(), loss()
-    optimizer = torch.optim.AdamW(trained.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(trained.parameters())
     dice = []
-    for step in range(160):
+    for step in range(NUM_STEPS):
         torch.manual_seed(step)
+        optimizer.param_groups[0]["lr"] = 4e-3 * schedule(step, NUM_STEPS)
         losses = criterion(trained(clip), clip.masks)
         optimizer.zero_grad()
         losses["core_loss"].backward()
@@ -176,4 +181,4 @@ def test_one_clip_can_be_learnt_by_heart() -> None:
     for steps, truth in zip(frames, clip.masks[:, :, None], strict=True):
         found = torch.nn.functional.interpolate(steps[0].multimasks, truth.shape[-2:], mode="bilinear") > 0
         iou = (found & truth).flatten(2).sum(2) / (found | truth).flatten(2).sum(2)
-        assert iou.amax(dim=1).min().item() > 0.9
+        assert iou.amax(dim=1).min().item() > 0.95

@@ -1,4 +1,4 @@
-"""``napari-sam2 train``: trains the embedded model, from nothing, by its recipe."""
+"""``napari-sam2 train``: fine-tunes a model by a run file, or trains one from nothing by a recipe."""
 
 from __future__ import annotations
 
@@ -9,41 +9,153 @@ from typing import Any
 
 from tqdm import tqdm
 
+from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.model.config import MICRO
-from napari_sam2.training.processes import start_processes
+from napari_sam2.predictors.device import PRECISIONS
+from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
+from napari_sam2.training.loss_curves import write_loss_curves
+from napari_sam2.training.processes import Processes, start_processes
 from napari_sam2.training.real_stacks import read_stacks
 from napari_sam2.training.recipe import MICRO_RECIPE
+from napari_sam2.training.run_file import read_run_file
 from napari_sam2.training.trainer import Trainer
+
+DESCRIPTION = """\
+There are two forms; each goes on where it was when it is given again.
+
+  napari-sam2 train RUN.toml
+      teaches a model your own cells: the file names labelled stacks, what to start from and how long to learn
+      (docs/fine-tuning.md); scores, curves and pictures come out beside the checkpoint
+
+  napari-sam2 train --recipe micro FOLDER [--data FOLDER ...] [--minutes M]
+      trains the embedded model from nothing, on synthetic clips and labelled stacks (docs/micro.md)
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "train",
-        help="train the embedded model from nothing",
-        description="Train the embedded model from nothing on synthetic clips and, where given, labelled stacks. "
-        "A run that was interrupted goes on where its last checkpoint was.",
+        help="teach a model your own cells, or train one from nothing",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="folder of the run: log.csv, checkpoint.pt, and in the end micro.safetensors")
-    parser.add_argument("--data", type=Path, nargs="*", default=[], help="folders with image.tif and masks.tif, or folders of such")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long; the same command continues")
-    parser.add_argument("--workers", type=int, default=1, help="processes that draw clips (default: 1)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto (default)")
+    parser.add_argument("target", type=Path, metavar="RUN.toml|FOLDER", help="a run file, or with --recipe the folder of the run")
+    where = parser.add_argument_group("where to train")
+    where.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
+    where.add_argument("--precision", choices=PRECISIONS, help="in which the network computes (default: bfloat16 on CUDA)")
+    where.add_argument("--workers", type=int, default=1, help="processes that draw clips (default: 1)")
+    where.add_argument("--devices", type=int, default=1, help="GPUs of each machine, or processes on a CPU (default: 1)")
+    where.add_argument("--nodes", type=int, default=1, help="machines, each with the same command under torchrun (default: 1)")
+    nothing = parser.add_argument_group("training from nothing")
+    nothing.add_argument("--recipe", choices=("micro",), help="what to train")
+    nothing.add_argument("--data", type=Path, nargs="*", help="folders with image.tif and masks.tif, or folders of such")
+    nothing.add_argument("--minutes", type=float, help="stop after so long")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    missing = [folder for folder in args.data if not folder.is_dir()]
+    if args.workers < 0:
+        raise ValueError(f"workers must be 0 or more, got {args.workers}")
+    if args.recipe is None:
+        _fine_tune(args)
+    else:
+        _train_from_nothing(args)
+
+
+def _start(args: argparse.Namespace) -> Processes:
+    return start_processes(args.device, args.devices, args.nodes, args.precision)
+
+
+# --- by a run file -------------------------------------------------------------------------------------------------
+
+
+def _fine_tune(args: argparse.Namespace) -> None:
+    if args.target.suffix.lower() != ".toml":
+        raise ValueError(f"{args.target} is not a run file, whose name ends in .toml; to train from nothing, add --recipe micro")
+    for option in ("data", "minutes"):
+        if getattr(args, option) is not None:
+            raise ValueError(f"--{option} goes with --recipe; a run file says {option} itself")
+    run_file = read_run_file(args.target)
+    tuning = FineTuning(run_file, _start(args), args.workers)
+    is_first = tuning.processes.rank == 0
+    if is_first:
+        _print_findings(tuning.findings, args.target)
+    with stop_on_interrupt(tuning.stop):
+        _show_progress(tuning, is_first)
+    if not is_first:
+        return
+    for _ in tqdm(tuning.finish(), total=tuning.frames_to_score, unit="frame", desc="scoring before and after", leave=False):
+        pass
+    _print_scores(tuning.scores)
+    print(f"{tuning.checkpoint}: the model, to be given as --model or chosen in napari")
+    print(f"{tuning.run.out}: scores.csv, curves.png, pictures_1.png and on, run.toml, log.csv, tensorboard")
+
+
+def _show_progress(tuning: FineTuning, is_first: bool) -> None:
+    findings = tuning.findings
+    with tqdm(total=findings.num_steps, initial=findings.steps_done, unit="step", disable=not is_first) as bar:
+        for progress in tuning.train():
+            bar.update()
+            score = "" if progress.validation is None else f", validation IoU {progress.validation:.3f}"
+            bar.set_postfix_str(f"loss {progress.losses['core_loss']:.3f}{score}")
+
+
+def _print_findings(found: Findings, path: Path) -> None:
+    print(
+        f"{found.num_stacks} stacks, {found.num_frames} frames, {found.num_objects} objects, "
+        f"{found.num_clips} places where a clip can begin"
+    )
+    print(f"held out: {found.held_out}")
+    print(f"{found.num_trained / 1e6:.1f} of {found.num_parameters / 1e6:.1f} million parameters learn")
+    for note in found.notes:
+        print(note)
+    if found.step_seconds is None:
+        print(f"going on after step {found.steps_done} of {found.num_steps}")
+        return
+    duration = _duration(found.num_steps * found.step_seconds)
+    print(f"{found.num_steps} steps of {found.step_seconds:.2f} s: about {duration} (measured in a few steps)")
+    if found.memory_bytes is not None:
+        print(f"{found.memory_bytes / 1e9:.1f} GB of memory (measured in them, with the optimiser's share added)")
+    print(f"Ctrl-C stops; napari-sam2 train {path} goes on")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _print_scores(scores: list[StackScores]) -> None:
+    width = max(len(row.name) for row in [*scores, overall(scores)])
+    print("mean IoU of held-out objects after one click, on the clicked frame and on all frames, before > after")
+    for row in [*scores, overall(scores)]:
+        print(
+            f"{row.name:{width}}  {row.num_objects:4d} objects  {row.clicked_before:.3f} > {row.clicked_after:.3f}"
+            f"  {row.mean_before:.3f} > {row.mean_after:.3f}"
+        )
+
+
+# --- from nothing --------------------------------------------------------------------------------------------------
+
+
+def _train_from_nothing(args: argparse.Namespace) -> None:
+    folders = args.data or []
+    missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise FileNotFoundError(f"there is no folder {missing[0]}")
-    stacks = read_stacks(args.data)
-    trainer = Trainer(MICRO, MICRO_RECIPE, args.folder, stacks, start_processes(args.device), num_workers=args.workers)
-    print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
-    with tqdm(total=trainer.steps_left, unit="step") as bar:
-        for progress in trainer.run(60 * args.minutes):
+    stacks = read_stacks(folders)
+    trainer = Trainer(MICRO, MICRO_RECIPE, args.target, stacks, _start(args), num_workers=args.workers)
+    if trainer.is_first_process:
+        print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
+    seconds = math.inf if args.minutes is None else 60 * args.minutes
+    bar = tqdm(total=trainer.steps_left, unit="step", disable=not trainer.is_first_process)
+    with stop_on_interrupt(trainer.stop), bar:
+        for progress in trainer.run(seconds):
             bar.update()
-            bar.set_postfix_str(f"{progress.stage.name}, loss {progress.losses.get('core_loss', math.nan):.3f}")
+            bar.set_postfix_str(f"{progress.stage.name}, loss {progress.losses['core_loss']:.3f}")
+    if not trainer.is_first_process:
+        return
+    write_loss_curves(args.target, args.target / "curves.png")
     if trainer.steps_left == 0:
         print(trainer.export())
     else:

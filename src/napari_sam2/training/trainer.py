@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -146,6 +146,13 @@ class Progress:
     validation: float | None = None
 
 
+class Cost(NamedTuple):
+    """Seconds a step and a validation take."""
+
+    step_seconds: float
+    validation_seconds: float
+
+
 @dataclass(frozen=True)
 class Validation:
     """How the weights that are kept are chosen.
@@ -224,7 +231,6 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self._build(recipe.stages[0].image_size, initial)
         self._start_stage()
-        folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint_path.exists():
             self._resume()
 
@@ -235,8 +241,8 @@ class Trainer:
 
     @property
     def best_path(self) -> Path:
-        """Where the best weights so far are kept, if there is a validation."""
-        return self.folder / "best.safetensors"
+        """Where the best weights so far are kept, as a checkpoint that ``load_model`` takes, if there is a validation."""
+        return self.folder / f"{self.config.name}.safetensors"
 
     @property
     def device(self) -> torch.device:
@@ -297,6 +303,7 @@ class Trainer:
         OSError
             If a file cannot be written; the last checkpoint stays.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         log = RunLog(self.folder, self._stages_done()) if self.is_first_process else None
         begin = saved = time.monotonic()
         try:
@@ -381,14 +388,8 @@ class Trainer:
         self.processes.backward(losses["core_loss"])
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def measure(self, num_steps: int = 3) -> float:
-        """Take the time of a few steps without learning from them; the first one, which is slower, does not count.
-
-        Returns
-        -------
-        float
-            Seconds a step will take, the drawing of its clips included where that is what it has to wait for.
-        """
+    def measure(self, num_steps: int = 3) -> Cost:
+        """Take the time of a few steps, but for the first, which is slow, and of a validation; nothing is learnt."""
         stage = self.recipe.stages[self.stage_index]
         dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks, self.processes.rank)
         drawing, learning = [], []
@@ -401,9 +402,12 @@ class Trainer:
             learning.append(time.monotonic() - drawn)
         self.optimizer.zero_grad(set_to_none=True)
         draw, learn = float(np.mean(drawing[1:])), float(np.mean(learning[1:]))
-        slowest = max(learn, draw / self.num_workers) if self.num_workers else learn + draw
-        # Between them the processes wait for the slowest; that they are alike is good enough for a forecast.
-        return self.processes.mean(slowest)
+        # Clips are drawn while the step before is learnt from, so that only the slower of the two counts.
+        step_seconds = max(learn, draw / self.num_workers) if self.num_workers else learn + draw
+        started = time.monotonic()
+        if self.validation is not None:
+            self._score()
+        return Cost(self.processes.mean(step_seconds), self.processes.mean(time.monotonic() - started))
 
     @torch.no_grad()
     def _average(self) -> None:

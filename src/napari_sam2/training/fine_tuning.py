@@ -1,0 +1,427 @@
+"""A model learns from a person's own labelled stacks: what was found, how long it will take, the training, and what came out.
+
+T frames · H, W height and width.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import logging
+import math
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
+from napari_sam2.predictors.build import load_model
+from napari_sam2.session.files import atomic_path
+from napari_sam2.training.contact_sheet import write_contact_sheet
+from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
+from napari_sam2.training.labelled_files import count_objects, read_labelled_stack
+from napari_sam2.training.loss_curves import write_loss_curves
+from napari_sam2.training.processes import OneProcess, Processes
+from napari_sam2.training.real_stacks import LabelledStack
+from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.run_file import RunFile, read_run_file
+from napari_sam2.training.trainer import Progress, Trainer, Validation
+from napari_sam2.weights.load import find_weights
+
+logger = logging.getLogger(__name__)
+
+NUM_VALIDATIONS = 8
+LEAST_STEPS = 10
+USED_SHARE = 0.9
+"""Of the minutes asked for that the steps are planned to take; machines are not equally fast all the time."""
+
+CHECKPOINT_SECONDS = 60
+_SPARE_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run has to do with, for a person to read before it begins.
+
+    Attributes
+    ----------
+    num_stacks, num_frames, num_objects, num_clips : int
+        To learn from; clips are places a clip can begin at.
+    held_out : str
+        What is held out for validation.
+    num_parameters, num_trained : int
+        Of the model, and of them those that learn.
+    num_steps, steps_done : int
+        In all, and in earlier sittings.
+    step_seconds, memory_bytes : float or None
+        Measured in a few steps; None where the run is continued, or the system does not tell.
+    notes : tuple of str
+        What a person should know.
+    """
+
+    num_stacks: int
+    num_frames: int
+    num_objects: int
+    num_clips: int
+    held_out: str
+    num_parameters: int
+    num_trained: int
+    num_steps: int
+    steps_done: int
+    step_seconds: float | None
+    memory_bytes: float | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StackScores:
+    """Mean IoU of a held-out stack after one click on each object: on the clicked frame, and over all frames."""
+
+    name: str
+    num_objects: int
+    clicked_before: float
+    clicked_after: float
+    mean_before: float
+    mean_after: float
+
+
+class FineTuning:
+    """A run, from its file to what comes out.
+
+    Everything that can be wrong is said by the constructor, before any time is spent. Then iterate over :meth:`train`, and when
+    it is done over :meth:`finish`. A run whose folder is there already is continued.
+
+    Parameters
+    ----------
+    run : RunFile
+        What to do.
+    processes : Processes, optional
+        Where, and with whom; this process on the CPU by default.
+    num_workers : int
+        Processes that draw clips.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file or the weights to start from are not there.
+    ValueError
+        If files, data or what is asked for do not fit, or the disk is too full; the message is one sentence.
+
+    Examples
+    --------
+    >>> run = RunFile(out="runs/cells", data=[DataEntry("movie.tif", "labels.tif", "TYX")], minutes=20)  # doctest: +SKIP
+    >>> tuning = FineTuning(run)  # doctest: +SKIP
+    >>> for progress in tuning.train():  # doctest: +SKIP
+    ...     print(progress.step, progress.losses["core_loss"])
+    >>> for frame in tuning.finish():  # doctest: +SKIP
+    ...     pass
+    >>> session = Session("another_movie.tif", model=tuning.checkpoint)  # doctest: +SKIP
+    """
+
+    def __init__(self, run: RunFile, processes: Processes | None = None, num_workers: int = 1) -> None:
+        self.processes = processes or OneProcess()
+        self.num_workers = num_workers
+        self.run = _continued(run)
+        config, self._start = find_weights(run.start)
+        self.config = dataclasses.replace(config, name=run.out.name)
+        self._read(run)
+        self._num_frames = min(run.frames_per_clip, max((len(s.image) for s in self._learnt if s.is_sequence), default=1))
+        notes = self._what_cannot_be_learnt()
+        self._validation_clips = HeldOutClips(self._held, self._num_frames, config.image_size, run.seed)
+        step_seconds, memory = (None, None) if self._is_begun else self._plan()
+        self.trainer = self._make_trainer(self._recipe(self.run.steps or 1))
+        learning = [parameter.numel() for parameter in self.trainer.model.parameters() if parameter.requires_grad]
+        self.findings = Findings(
+            num_stacks=len(self._learnt),
+            num_frames=sum(len(stack.image) for stack in self._learnt),
+            num_objects=sum(count_objects(stack) for stack in self._learnt),
+            num_clips=sum(_num_clips(stack, self._num_frames) for stack in self._learnt),
+            held_out=self._held_out_in_words(run),
+            num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
+            num_trained=sum(learning),
+            num_steps=self.trainer.recipe.stages[0].steps,
+            steps_done=self.trainer.steps_done,
+            step_seconds=step_seconds,
+            memory_bytes=None if memory is None else memory + 8.0 * sum(learning),  # AdamW has two numbers for each
+            notes=notes,
+        )
+
+    @property
+    def checkpoint(self) -> Path:
+        """The model: the best by validation so far."""
+        return self.trainer.best_path
+
+    @property
+    def is_trained(self) -> bool:
+        """All steps are done, or all minutes are used up."""
+        return self.trainer.steps_left == 0 or self._seconds_left <= 0
+
+    @property
+    def _seconds_left(self) -> float:
+        return math.inf if self.run.minutes is None else 60 * self.run.minutes - self.trainer.seconds
+
+    @property
+    def _is_begun(self) -> bool:
+        return _as_run(self.run.out).exists()
+
+    # --- before ----------------------------------------------------------------------------------------------------
+
+    def _read(self, run: RunFile) -> None:
+        """Read all stacks, and hold out a part of each where no others are given."""
+        self._learnt, self._held = [], []
+        named: list[tuple[str, LabelledStack]] = []
+        for entry in run.data:
+            stack = read_labelled_stack(entry)
+            if run.validation:
+                self._learnt.append(stack)
+                continue
+            learnt, held = hold_out(stack, run.validation_share)
+            if not learnt.labels.any():
+                raise ValueError(
+                    f"{entry.labels}: all objects are in the part held out for validation: "
+                    "name separate stacks under [[validation]], or change validation_share"
+                )
+            self._learnt.append(learnt)
+            named.append((entry.name, held))
+        named += [(entry.name, read_labelled_stack(entry)) for entry in run.validation]
+        self._held = [stack for _, stack in named if stack.labels.any()]
+        self._scored = [scored for name, stack in named for scored in stacks_to_score(name, stack)]
+        if not self._scored:
+            raise ValueError(
+                "what is held out for validation has no whole object: "
+                "name separate stacks under [[validation]], or change validation_share"
+            )
+
+    def _what_cannot_be_learnt(self) -> tuple[str, ...]:
+        if self._num_frames > 1:
+            return ()
+        if self.run.what == "decoder and memory":
+            raise ValueError(
+                'what = "decoder and memory" needs frames that follow each other, and there are only single images: '
+                'use "decoder", or add a time-lapse or a volume'
+            )
+        return ("only single images: clicks will be learnt, but not how to follow objects through frames",)
+
+    def _held_out_in_words(self, run: RunFile) -> str:
+        objects, frames = sum(len(stack.dataset.anchors) for stack in self._scored), sum(len(stack) for stack in self._scored)
+        source = "the [[validation]] stacks" if run.validation else f"{run.validation_share:.0%} of each stack"
+        return f"{source}; {objects} objects on {frames} frames of it are scored"
+
+    def _plan(self) -> tuple[float, float | None]:
+        """Measure a few steps, decide how many there will be, see that they fit on the disk, and write down the run."""
+        probe = self._make_trainer(self._recipe(1))
+        _check_disk(probe, self.run.out)
+        cost = probe.measure()
+        memory = _peak_memory(self.processes.device)
+        if self.run.steps is None:
+            assert self.run.minutes is not None
+            seconds = 60 * USED_SHARE * self.run.minutes - (NUM_VALIDATIONS + 1) * cost.validation_seconds
+            steps = int(seconds / cost.step_seconds)
+            if steps < LEAST_STEPS:
+                least = (LEAST_STEPS * cost.step_seconds + (NUM_VALIDATIONS + 1) * cost.validation_seconds) / 60 / USED_SHARE
+                raise ValueError(
+                    f"minutes = {self.run.minutes} is too short: a step takes {cost.step_seconds:.1f} s and a validation "
+                    f"{cost.validation_seconds:.1f} s here, so {LEAST_STEPS} steps take {math.ceil(10 * least) / 10} minutes"
+                )
+            self.run = dataclasses.replace(self.run, steps=steps)
+        if self.processes.rank == 0:
+            self.run.out.mkdir(parents=True, exist_ok=True)
+            self.run.write(_as_run(self.run.out))
+        return cost.step_seconds, memory
+
+    def _make_trainer(self, recipe: Recipe) -> Trainer:
+        steps = recipe.stages[0].steps
+        return Trainer(
+            self.config,
+            recipe,
+            self.run.out,
+            self._learnt,
+            self.processes,
+            self.num_workers,
+            initial=self._start,
+            trained=self.run.what,
+            validation=Validation(self._validation_clips.mean_iou, every_steps=math.ceil(steps / NUM_VALIDATIONS)),
+            checkpoint_seconds=CHECKPOINT_SECONDS,
+        )
+
+    def _recipe(self, steps: int) -> Recipe:
+        rate = self.run.learning_rate or default_learning_rate(self.config, self.run.what)
+        return fine_tuning_recipe(self.config, steps, self._num_frames, rate, self.run.seed)
+
+    # --- the training, and after it --------------------------------------------------------------------------------
+
+    def train(self) -> Iterator[Progress]:
+        """Train, or go on with it; stop asking, or call :meth:`stop`, and the same run goes on later."""
+        if not self.is_trained:
+            yield from self.trainer.run(self._seconds_left)
+
+    def stop(self) -> None:
+        """Let :meth:`train` end after the step in work, with a checkpoint."""
+        self.trainer.stop()
+
+    @property
+    def frames_to_score(self) -> int:
+        """Upper bound for what :meth:`finish` yields."""
+        return sum(4 * len(stack) for stack in self._scored)
+
+    def finish(self) -> Iterator[int]:
+        """Score the model before and after, and write scores, curves and pictures; yields each frame that is done.
+
+        Raises
+        ------
+        RuntimeError
+            If there is no model yet.
+        """
+        if not self.checkpoint.exists():
+            raise RuntimeError(f"there is no model in {self.run.out} yet: train first")
+        before, after = (load_model(model, self.processes.device) for model in (self.run.start, self.checkpoint))
+        self.scores: list[StackScores] = []
+        for number, stack in enumerate(self._scored, start=1):
+            found = []
+            for model in (before, after):
+                for item in stack.score(model):
+                    if isinstance(item, int):
+                        yield item
+                    else:
+                        found.append(item)
+            (first, first_labels), (second, second_labels) = found
+            old, new = first.summary(), second.summary()
+            self.scores.append(
+                StackScores(
+                    stack.name,
+                    len(first.objects),
+                    float(old["prompted_iou"]),
+                    float(new["prompted_iou"]),
+                    float(old["mean_iou"]),
+                    float(new["mean_iou"]),
+                )
+            )
+            self._draw(number, stack, first_labels, second_labels)
+        _write_scores(self.run.out / "scores.csv", self.scores)
+        write_loss_curves(self.run.out, self.run.out / "curves.png")
+
+    def _draw(self, number: int, stack: ScoredStack, before: npt.NDArray[np.uint16], after: npt.NDArray[np.uint16]) -> None:
+        truth = stack.dataset.truth
+        scored = np.where(np.isin(truth, list(stack.dataset.anchors)), truth, 0)
+        labels = [scored, before.reshape(truth.shape), after.reshape(truth.shape)]
+        write_contact_sheet(self.run.out / f"pictures_{number}.png", stack.image, labels, ("truth", "before", "after"))
+
+
+def overall(scores: list[StackScores]) -> StackScores:
+    """Average over all objects of all stacks."""
+    weights = [row.num_objects for row in scores]
+    names = ("clicked_before", "clicked_after", "mean_before", "mean_after")
+    means = {name: float(np.average([getattr(row, name) for row in scores], weights=weights)) for name in names}
+    return StackScores("all", sum(weights), **means)
+
+
+def default_learning_rate(config: ModelConfig, what: str) -> float:
+    """Choose a peak learning rate: small for large models, larger where little is left to learn."""
+    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 2e-5
+    return base * {"LoRA": 5, "decoder": 2}.get(what, 1)
+
+
+def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learning_rate: float, seed: int) -> Recipe:
+    """Compose one stage of clips mixed with single images, all cut from the person's stacks.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The model; it learns at its own image size.
+    steps, num_frames, seed : int
+        Number of steps, length of a clip, and what decides all that is drawn.
+    learning_rate : float
+        Peak.
+    """
+    images = {"images_per_step": 2, "objects_per_image": 14}
+    batch = (
+        {"clips_per_step": 1, "objects_per_clip": 6, "image_share": 0.5}
+        if num_frames > 1
+        else {"clips_per_step": images["images_per_step"], "objects_per_clip": images["objects_per_image"]}
+    )
+    stage = Stage(
+        "fine-tuning",
+        "prompts",
+        steps,
+        config.image_size,
+        num_frames,
+        learning_rate=learning_rate,
+        real_share=1.0,
+        box_share=0.25,
+        mask_share=0.15,
+        frames_to_correct=2,
+        encoder_rate=0.6,
+        layer_decay=0.9,
+        **batch,
+        **images,
+    )
+    # The average looks back over a twentieth of the run: over less it is noisy, over more it remembers where it started.
+    return Recipe((stage,), seed=seed, ema_decay=1 - 1 / min(max(steps / 20, 5), 500))
+
+
+# --- small things --------------------------------------------------------------------------------------------------
+
+
+def _as_run(out: Path) -> Path:
+    return out / "run.toml"
+
+
+def _continued(run: RunFile) -> RunFile:
+    """Take the number of steps from the run that is in the folder, if it is this one."""
+    if not _as_run(run.out).exists():
+        return run
+    old = read_run_file(_as_run(run.out))
+    for field in dataclasses.fields(RunFile):
+        is_planned = field.name == "steps" and run.steps is None
+        ours, theirs = (getattr(each, field.name) for each in (run, old))
+        if field.name != "out" and not is_planned and ours != theirs:
+            raise ValueError(
+                f"{run.out} holds another run, its {field.name} is {_short(theirs)} and not {_short(ours)}: "
+                "give another out, or the file it was begun with"
+            )
+    return dataclasses.replace(run, steps=old.steps)
+
+
+def _short(value: object) -> str:
+    return ", ".join(entry.name for entry in value) or "none" if isinstance(value, tuple) else repr(value)
+
+
+def _num_clips(stack: LabelledStack, num_frames: int) -> int:
+    """Number of places at which a clip can begin; a single image is one as well."""
+    return len(stack.image) - num_frames + 1 if stack.has_clips_of(num_frames) else len(stack.image)
+
+
+def _check_disk(trainer: Trainer, out: Path) -> None:
+    """See that checkpoints fit: the old and the new one at a time, of weights, average, optimiser and the best so far."""
+    weights = sum(4 * value.numel() for value in trainer.averaged.values())
+    trained = sum(4 * parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    needed = 2 * (2 * weights + 2 * trained) + 2 * weights + _SPARE_BYTES
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise ValueError(f"{out} needs {needed / 1e6:.0f} MB of disk for its checkpoints, and {free / 1e6:.0f} MB are free")
+
+
+def _peak_memory(device: torch.device) -> float | None:
+    """Most memory in use so far, in bytes: the GPU's, or this process's; None where the system does not tell."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else 1024 * peak)
+
+
+def _write_scores(path: Path, scores: list[StackScores]) -> None:
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in dataclasses.fields(StackScores)])
+        for row in [*scores, overall(scores)]:
+            writer.writerow([round(value, 4) if isinstance(value, float) else value for value in dataclasses.astuple(row)])

@@ -1,0 +1,232 @@
+"""What a fine-tuning is to do, as a TOML file or a dataclass, checked key by key before anything begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.session.files import atomic_path
+from napari_sam2.training.optimization import TRAINED_PARTS
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """An image and its labels.
+
+    Attributes
+    ----------
+    image, labels : Path
+        TIFF or OME-Zarr, of one shape.
+    axes : str or None
+        Of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for images that have nothing to do with each other, each with ``C`` where
+        the channels are; what the file says by default.
+    channel : int or None
+        Channel to learn from, counted from 0.
+    """
+
+    image: Path
+    labels: Path
+    axes: str | None = None
+    channel: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "image", Path(self.image))
+        object.__setattr__(self, "labels", Path(self.labels))
+        _check(self.axes is None or isinstance(self.axes, str), "axes", 'letters such as "TYX"', self.axes)
+        _check(self.channel is None or _is_whole(self.channel, 0), "channel", "a whole number, from 0", self.channel)
+
+    @property
+    def name(self) -> str:
+        """Name of the stack: its folder's for ``image.tif``, else the file's."""
+        return self.image.parent.name if self.image.stem == "image" else self.image.name.split(".")[0]
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A fine-tuning.
+
+    Attributes
+    ----------
+    out : Path
+        Folder for all that comes out; its name becomes the model's.
+    data : tuple of DataEntry
+        What to learn from.
+    validation : tuple of DataEntry
+        What to choose the best weights by, and to score them on; without it a part of ``data`` is held out.
+    start : str
+        ``micro``, a released model whose weights are on this machine, or a checkpoint file.
+    what : str
+        What learns: one of :data:`~napari_sam2.training.optimization.TRAINED_PARTS`.
+    minutes : float or None
+        Time for learning, validation included; how many steps that makes is measured when the run begins.
+    steps : int or None
+        Number of steps; with ``minutes`` too, whichever is over first.
+    seed : int
+        Of everything that is drawn.
+    learning_rate : float or None
+        Peak; one that fits the model and what learns by default.
+    frames_per_clip : int
+        Length of the clips, where stacks are that long.
+    validation_share : float
+        Share of each stack that is held out.
+
+    Raises
+    ------
+    ValueError
+        If a value cannot be; the message names key and value.
+    """
+
+    out: Path
+    data: tuple[DataEntry, ...]
+    validation: tuple[DataEntry, ...] = ()
+    start: str = "micro"
+    what: str = "everything"
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int = 0
+    learning_rate: float | None = None
+    frames_per_clip: int = 4
+    validation_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "start", str(self.start))
+        object.__setattr__(self, "data", tuple(self.data))
+        object.__setattr__(self, "validation", tuple(self.validation))
+        parts = ", ".join(f'"{part}"' for part in TRAINED_PARTS)
+        _check(self.what in TRAINED_PARTS, "what", f"one of {parts}", self.what)
+        _check(self.minutes is None or _is_above_0(self.minutes), "minutes", "a number above 0", self.minutes)
+        _check(self.steps is None or _is_whole(self.steps, 1), "steps", "a whole number, from 1", self.steps)
+        _check(_is_whole(self.seed, 0), "seed", "a whole number, from 0", self.seed)
+        rate = self.learning_rate
+        _check(rate is None or (_is_above_0(rate) and rate < 1), "learning_rate", "a number between 0 and 1", rate)
+        _check(_is_whole(self.frames_per_clip, 1), "frames_per_clip", "a whole number, from 1", self.frames_per_clip)
+        share = self.validation_share
+        _check(_is_above_0(share) and share <= 0.5, "validation_share", "a number above 0, at most 0.5", share)
+        if self.minutes is None and self.steps is None:
+            raise ValueError("minutes or steps is missing: say how long to train")
+        if not self.data:
+            raise ValueError("data is missing: name an image and its labels under [[data]]")
+
+    def to_toml(self) -> str:
+        """Write the run as :func:`read_run_file` reads it."""
+        lines = [f"{key} = {_toml(value)}" for key, value in _set_values(self) if key not in ("data", "validation")]
+        for table in ("data", "validation"):
+            for entry in getattr(self, table):
+                lines += ["", f"[[{table}]]", *(f"{key} = {_toml(value)}" for key, value in _set_values(entry))]
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        with atomic_path(path) as partial:
+            partial.write_text(self.to_toml(), encoding="utf-8")
+
+
+def read_run_file(path: Path) -> RunFile:
+    """Read a run file; paths in it are relative to its folder.
+
+    Parameters
+    ----------
+    path : Path
+        TOML, with the attributes of :class:`RunFile` as keys and those of :class:`DataEntry` in the tables ``[[data]]`` and
+        ``[[validation]]``, where ``folder`` stands for the ``image.tif`` and ``masks.tif`` in it. ``out`` is by default a folder
+        beside the file, with its name.
+
+    Returns
+    -------
+    RunFile
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not TOML, has an unknown key, or a value that cannot be; the message is one sentence and names it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no run file {path}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+    try:
+        return _run(content, path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _run(content: dict[str, Any], path: Path) -> RunFile:
+    _check_keys(content, [field.name for field in dataclasses.fields(RunFile)], "")
+    base = path.absolute().parent
+    tables: dict[str, Any] = {name: _entries(content.pop(name, []), name, base) for name in ("data", "validation")}
+    for key in ("out", "start"):
+        _check(isinstance(content.get(key, ""), str), key, "a text", content.get(key))
+    out = base / Path(content.pop("out", path.absolute().with_suffix("").name)).expanduser()
+    start = content.pop("start", "micro")
+    if (base / start).exists():
+        start = str(base / start)
+    return RunFile(out=out, start=start, **tables, **content)
+
+
+def _entries(tables: Any, name: str, base: Path) -> tuple[DataEntry, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ValueError(f"{name} must be tables that begin with [[{name}]], got {tables!r}")
+    return tuple(_entry(table, f"[[{name}]] number {number}", base) for number, table in enumerate(tables, start=1))
+
+
+def _entry(table: dict[str, Any], where: str, base: Path) -> DataEntry:
+    _check_keys(table, ["folder", *(field.name for field in dataclasses.fields(DataEntry))], f"{where}: ")
+    if ("folder" in table) == ("image" in table or "labels" in table):
+        raise ValueError(f"{where}: give either folder, or image and labels")
+    paths: dict[str, Any] = {}
+    for key in ("folder", "image", "labels"):
+        value = table.pop(key, None)
+        if value is not None:
+            _check(isinstance(value, str), f"{where}: {key}", "a path", value)
+            paths[key] = base / Path(value).expanduser()
+    if "folder" in paths:
+        folder = paths.pop("folder")
+        paths = {"image": folder / "image.tif", "labels": folder / "masks.tif"}
+    if len(paths) < 2:
+        raise ValueError(f"{where}: {'labels' if 'image' in paths else 'image'} is missing")
+    try:
+        return DataEntry(**paths, **table)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _check_keys(content: dict[str, Any], known: list[str], where: str) -> None:
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"{where}there is no key {key!r}; {hint}")
+
+
+def _check(is_good: bool, key: str, expected: str, value: Any) -> None:
+    if not is_good:
+        raise ValueError(f"{key} must be {expected}, got {value!r}")
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_above_0(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def _set_values(item: RunFile | DataEntry) -> list[tuple[str, Any]]:
+    values = [(field.name, getattr(item, field.name)) for field in dataclasses.fields(item)]
+    return [(key, value) for key, value in values if value is not None]
+
+
+def _toml(value: str | Path | float) -> str:
+    # A JSON string is a TOML string.
+    return json.dumps(str(value), ensure_ascii=False) if isinstance(value, str | Path) else repr(value)

@@ -1,0 +1,159 @@
+"""``napari-sam2 train``: both forms, interrupted and continued, and one sentence for what cannot be done."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_sam2.cli import train as train_module
+from napari_sam2.cli.interruption import stop_on_interrupt
+from napari_sam2.cli.main import main
+from napari_sam2.model.assembly import build_model
+from napari_sam2.predictors.build import load_model
+from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.run_log import read_table
+from napari_sam2.weights.load import save_checkpoint
+from tiny_models import TINY
+from training.drifting_discs import drifting_discs, write_stack
+
+RUN = """
+start = "start.safetensors"
+validation_share = 0.25
+steps = {steps}
+
+[[data]]
+folder = "discs"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a tiny model, labelled discs and a run file, where people stand."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = build_model(TINY)
+    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
+    save_checkpoint("start.safetensors", model.state_dict(), TINY)
+    write_stack(tmp_path / "discs", *drifting_discs())
+    write_run(4)
+    return tmp_path
+
+
+def write_run(steps: int, more: str = "") -> None:
+    Path("cells.toml").write_text(more + RUN.format(steps=steps))
+
+
+def train(*arguments: str) -> list[str]:
+    return ["train", *arguments, "--device", "cpu", "--workers", "0"]
+
+
+def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(train("cells.toml")) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[:2] == [
+        "1 stacks, 12 frames, 4 objects, 9 places where a clip can begin",
+        "held out: 25% of each stack; 4 objects on 4 frames of it are scored",
+    ]
+    assert re.fullmatch(r"0\.\d of 0\.\d million parameters learn", lines[2])
+    assert re.fullmatch(r"4 steps of \d\.\d\d s: about \d+ s \(measured in a few steps\)", lines[3])
+    assert lines[-4].startswith("discs     4 objects  0.")
+    assert lines[-3].startswith("all       4 objects  0.")
+    assert re.search(r"100%.*4/4 .*loss \d", err)
+    assert re.search(r"validation IoU 0\.\d{3}", err)
+    assert load_model("cells/cells.safetensors", "cpu").config.name == "cells"
+    assert sorted(path.name for path in Path("cells").glob("*.png")) == ["curves.png", "pictures_1.png"]
+
+    assert main(train("cells.toml")) == 0  # nothing left to learn: scored again
+    assert "going on after step 4 of 4" in capsys.readouterr().out
+
+
+def test_ctrl_c_and_the_same_command(folder: Path) -> None:
+    """Interrupted by a signal, a run has a checkpoint of that very step, and goes on to where it would have been."""
+    write_run(60)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "napari_sam2.cli.main", *train("cells.toml", "--workers", "1")]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    until = time.monotonic() + 60
+    while len(read_table(folder / "cells/log.csv")) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "stopping after this step; Ctrl-C again stops at once" in err
+    assert err.splitlines()[-1] == "napari-sam2: interrupted"
+    done = len(read_table(folder / "cells/log.csv"))
+    assert 3 <= done < 60
+    assert torch.load(folder / "cells/checkpoint.pt")["step"] == done
+
+
+def test_a_second_ctrl_c_is_the_usual_one() -> None:
+    asked = []
+
+    def work() -> None:
+        with stop_on_interrupt(lambda: asked.append(1)):
+            signal.raise_signal(signal.SIGINT)
+            assert asked == [1]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
+    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clips", "prompts", steps=2, num_frames=2, **small)))
+    monkeypatch.setattr(train_module, "MICRO", TINY)
+    monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
+    command = train("--recipe", "micro", "nothing", "--data", "discs")
+    assert main([*command, "--minutes", "0"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 labelled stacks, 4 steps to go",
+        "stopped with 3 steps to go; the same command continues",
+    ]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines() == ["1 labelled stacks, 3 steps to go", "nothing/tiny.safetensors"]
+    assert len(read_table(Path("nothing/log.csv"))) == 4
+    assert load_model("nothing/tiny.safetensors", "cpu").config == TINY
+    assert Path("nothing/curves.png").exists()
+
+
+BAD: dict[str, tuple[str, list[str], str]] = {
+    "no run file": ("", ["gone.toml"], r"there is no run file gone\.toml"),
+    "neither form": (
+        "",
+        ["discs"],
+        r"discs is not a run file, whose name ends in \.toml; to train from nothing, add --recipe micro",
+    ),
+    "both forms": ("", ["cells.toml", "--minutes", "3"], r"--minutes goes with --recipe; a run file says minutes itself"),
+    "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
+    "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),
+    "no such device": ("", ["cells.toml", "--device", "abacus"], r"device 'abacus' is not available here; .*"),
+    "no such workers": ("", ["cells.toml", "--workers", "-1"], r"workers must be 0 or more, got -1"),
+    "no devices": ("", ["cells.toml", "--devices", "0"], r"at least one device on one machine is needed, got 0 on 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_sentence_and_nothing_written(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more, arguments, message = BAD[name]
+    if more.startswith("[["):
+        Path("cells.toml").write_text(RUN.format(steps=4) + more)
+    else:
+        write_run(4, more)
+    before = sorted(folder.rglob("*"))
+    assert main(["train", "--device", "cpu", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"napari-sam2: {message}\n", err), err
+    assert out == ""
+    assert sorted(folder.rglob("*")) == before

@@ -1,0 +1,113 @@
+"""Run files: what is read from them, and one sentence for everything that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
+
+GOOD = """
+start = "micro"
+minutes = 20
+
+[[data]]
+image = "raw/movie.tif"
+labels = "corrected.zarr"
+axes = "TYX"
+channel = 1
+
+[[data]]
+folder = "/abs/other"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "cells.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    run = read_run_file(written(tmp_path, GOOD))
+    assert run.out == tmp_path / "cells"
+    assert run.data == (
+        DataEntry(tmp_path / "raw/movie.tif", tmp_path / "corrected.zarr", "TYX", 1),
+        DataEntry(Path("/abs/other/image.tif"), Path("/abs/other/masks.tif")),
+    )
+    assert [entry.name for entry in run.data] == ["movie", "other"]
+    assert (run.start, run.what, run.minutes, run.steps, run.validation) == ("micro", "everything", 20, None, ())
+
+
+def test_a_checkpoint_beside_the_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "mine.safetensors").touch()
+    run = read_run_file(written(tmp_path, GOOD.replace('"micro"', '"mine.safetensors"')))
+    assert run.start == str(tmp_path / "mine.safetensors")
+
+
+@pytest.mark.parametrize("more", ["", 'seed = 3\nwhat = "LoRA"\nlearning_rate = 1e-5\nsteps = 7\nout = "ü \\"x\\""'])
+def test_what_is_written_is_read(more: str, tmp_path: Path) -> None:
+    run = read_run_file(written(tmp_path, more + GOOD + '\n[[validation]]\nfolder = "v"\n'))
+    copy = tmp_path / "elsewhere"
+    copy.mkdir()
+    run.write(copy / "run.toml")
+    assert read_run_file(copy / "run.toml") == run
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "not TOML": ("minutes =", r"cells\.toml is not TOML: .*"),
+    "unknown key": ("lerning_rate = 1", r"there is no key 'lerning_rate'; did you mean 'learning_rate'\?"),
+    "nothing like it": ("zzz = 1", r"there is no key 'zzz'; there are out, data, .*"),
+    "unknown key of an entry": (GOOD + "chanel = 1", r"\[\[data\]\] number 2: there is no key 'chanel'; did you mean 'channel'\?"),
+    "text for a number": ('minutes = "twenty"\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got 'twenty'"),
+    "endless": ('minutes = inf\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got inf"),
+    "half a step": ('steps = 1.5\n[[data]]\nfolder = "a"', r"steps must be a whole number, from 1, got 1\.5"),
+    "true is no number": ('seed = true\nsteps = 1\n[[data]]\nfolder = "a"', r"seed must be a whole number, from 0, got True"),
+    "no such part": (
+        'what = "encoder"\nsteps = 1\n[[data]]\nfolder = "a"',
+        r"""what must be one of "everything", "decoder and memory", "decoder", "LoRA", got 'encoder'""",
+    ),
+    "large rate": (
+        'learning_rate = 3\nsteps = 1\n[[data]]\nfolder = "a"',
+        r"learning_rate must be a number between 0 and 1, got 3",
+    ),
+    "all held out": ('validation_share = 1\nsteps = 1\n[[data]]\nfolder = "a"', r"validation_share must be .* at most 0\.5, got 1"),
+    "no end": ('[[data]]\nfolder = "a"', r"minutes or steps is missing: say how long to train"),
+    "no data": ("steps = 1", r"data is missing: name an image and its labels under \[\[data\]\]"),
+    "data is no table": ('data = "a.tif"\nsteps = 1', r"data must be tables that begin with \[\[data\]\], got 'a\.tif'"),
+    "no labels": ('steps = 1\n[[data]]\nimage = "a.tif"', r"\[\[data\]\] number 1: labels is missing"),
+    "both forms": (
+        'steps = 1\n[[data]]\nfolder = "a"\nimage = "b"',
+        r"\[\[data\]\] number 1: give either folder, or image and labels",
+    ),
+    "path is a number": ("steps = 1\n[[data]]\nfolder = 5", r"\[\[data\]\] number 1: folder must be a path, got 5"),
+    "channel by name": (
+        GOOD.replace("channel = 1", 'channel = "red"'),
+        r"number 1: channel must be a whole number, from 0, got 'red'",
+    ),
+    "out is a number": ('out = 5\nsteps = 1\n[[data]]\nfolder = "a"', r"out must be a text, got 5"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_sentence_names_key_and_value(name: str, tmp_path: Path) -> None:
+    text, message = BAD[name]
+    with pytest.raises(ValueError, match=message) as caught:
+        read_run_file(written(tmp_path, text))
+    assert str(caught.value).startswith(str(tmp_path / "cells.toml"))
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no run file .*gone\.toml"):
+        read_run_file(tmp_path / "gone.toml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"minutes": -1}, "minutes must be a number above 0, got -1"), ({}, "minutes or steps is missing")],
+)
+def test_the_same_from_python(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunFile(out="x", data=[DataEntry("a.tif", "b.tif")], **arguments)
