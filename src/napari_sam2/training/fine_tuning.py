@@ -322,7 +322,7 @@ def overall(scores: list[StackScores]) -> StackScores:
 
 def default_learning_rate(config: ModelConfig, what: str) -> float:
     """Choose a peak learning rate: small for large models, larger where little is left to learn."""
-    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 2e-5
+    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 1e-5
     return base * {"LoRA": 5, "decoder": 2}.get(what, 1)
 
 
