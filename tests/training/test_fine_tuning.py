@@ -190,6 +190,19 @@ def test_another_architecture_is_refused(run: RunFile, tmp_path: Path) -> None:
         FineTuning(dataclasses.replace(run, start=str(tmp_path / "other.pt")), num_workers=0)
 
 
+def test_where_nothing_can_be_written_is_said_first(run: RunFile, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "checkpoint.pt").touch()
+    for out, message in (
+        (tmp_path / "file", "file is a file: give the name of a folder as out"),
+        (tmp_path / "other", "other holds a run that is no fine-tuning: give another out"),
+        (Path("/proc/cells"), r"run\.toml cannot be written to the folder /proc"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            FineTuning(dataclasses.replace(run, out=out), num_workers=0)
+
+
 def test_a_full_disk_is_said_first(run: RunFile, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))

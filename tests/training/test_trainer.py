@@ -186,6 +186,12 @@ def test_a_killed_run_goes_on_where_its_last_checkpoint_was(trained: str, start:
         assert rows[0] == rows[1]
 
 
+def test_a_folder_holds_the_run_of_one_model(start: Path, tmp_path: Path) -> None:
+    list(trainer_from(start, tmp_path / "run").run())
+    with pytest.raises(ValueError, match="run holds a run of another model, or of other parts of it"):
+        trainer_from(start, tmp_path / "run", "LoRA")
+
+
 def test_the_best_by_validation_is_kept(start: Path, tmp_path: Path) -> None:
     scores = iter([0.3, 0.5, 0.4])
     seen = []

@@ -21,7 +21,7 @@ import torch
 
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.build import load_model
-from napari_sam2.session.files import atomic_path
+from napari_sam2.session.files import atomic_path, check_writable
 from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack
@@ -374,6 +374,8 @@ def _as_run(out: Path) -> Path:
 def _continued(run: RunFile) -> RunFile:
     """Take the number of steps from the run that is in the folder, if it is this one."""
     if not _as_run(run.out).exists():
+        if (run.out / "checkpoint.pt").exists():
+            raise ValueError(f"{run.out} holds a run that is no fine-tuning: give another out")
         return run
     old = read_run_file(_as_run(run.out))
     for field in dataclasses.fields(RunFile):
@@ -397,11 +399,14 @@ def _num_clips(stack: LabelledStack, num_frames: int) -> int:
 
 
 def _check_disk(trainer: Trainer, out: Path) -> None:
-    """See that checkpoints fit: the old and the new one at a time, of weights, average, optimiser and the best so far."""
+    """See that checkpoints fit: an old and a new one at a time, of weights, average and optimiser, and the best so far."""
     weights = sum(4 * value.numel() for value in trainer.averaged.values())
     trained = sum(4 * parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
     needed = 2 * (2 * weights + 2 * trained) + 2 * weights + _SPARE_BYTES
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: give the name of a folder as out")
     there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    check_writable(there / "run.toml")
     free = shutil.disk_usage(there).free
     if free < needed:
         raise ValueError(f"{out} needs {needed / 1e6:.0f} MB of disk for its checkpoints, and {free / 1e6:.0f} MB are free")

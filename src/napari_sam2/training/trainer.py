@@ -198,7 +198,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If ``initial`` is the checkpoint of another model.
+        If ``initial`` is the checkpoint of another model, or the folder holds a run of another one.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Trainer:
         self.checkpoint_seconds = checkpoint_seconds
         self.stage_index, self.step = 0, 0
         self.seconds = 0.0
-        """Spent on training and validation, in all sittings."""
+        """Spent on training, waiting for clips and validation, in all sittings."""
         self.best_score = -math.inf
         self._is_asked_to_stop = False
         torch.manual_seed(recipe.seed)
@@ -243,6 +243,10 @@ class Trainer:
     def best_path(self) -> Path:
         """Where the best weights so far are kept, as a checkpoint that ``load_model`` takes, if there is a validation."""
         return self.folder / f"{self.config.name}.safetensors"
+
+    @property
+    def _model_and_parts(self) -> str:
+        return f"{self.config.to_json()} {self.trained}"
 
     @property
     def device(self) -> torch.device:
@@ -305,7 +309,8 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         log = RunLog(self.folder, self._stages_done()) if self.is_first_process else None
-        begin = saved = time.monotonic()
+        mark = saved = time.monotonic()
+        seconds_before = self.seconds
         try:
             if self.validation is not None and self.best_score == -math.inf and self.steps_left:
                 self._validate(log)
@@ -313,7 +318,8 @@ class Trainer:
                 stage = self.recipe.stages[self.stage_index]
                 for batch in self._batches(stage):
                     progress = self._take_step(stage, batch, log)
-                    is_over = self._is_asked_to_stop or time.monotonic() - begin > max_seconds
+                    self.seconds += time.monotonic() - mark
+                    is_over = self._is_asked_to_stop or self.seconds - seconds_before > max_seconds
                     # All processes stop after the same step, or those left would wait for the others' gradients for ever.
                     is_over = self.processes.mean(is_over) > 0
                     if is_over or time.monotonic() - saved > self.checkpoint_seconds:
@@ -322,6 +328,7 @@ class Trainer:
                     yield progress
                     if is_over:
                         return
+                    mark = time.monotonic()
                 self.stage_index, self.step = self.stage_index + 1, 0
                 if self.stage_index < len(self.recipe.stages):
                     self._start_stage()
@@ -342,7 +349,6 @@ class Trainer:
         losses = self._train_step(stage, batch)
         self.step += 1
         seconds = time.monotonic() - started
-        self.seconds += seconds
         if log is not None:
             log.step(stage.name, self.step, self.steps_done, seconds, losses)
         score = None
@@ -437,14 +443,12 @@ class Trainer:
 
     def _validate(self, log: RunLog | None) -> float:
         """Score the averaged weights and keep them if they are the best so far."""
-        started = time.monotonic()
         # The first process decides; the mean tells the others, who add nothing.
         score = self.processes.mean(self._score() * self.processes.world_size if self.is_first_process else 0.0)
         if score > self.best_score:
             self.best_score = score
             if self.is_first_process:
                 save_checkpoint(self.best_path, merge_low_rank_changes(self.averaged), self.config)
-        self.seconds += time.monotonic() - started
         if log is not None:
             log.validation(self.recipe.stages[self.stage_index].name, self.step, self.steps_done, score)
         return score
@@ -476,6 +480,7 @@ class Trainer:
         if not self.is_first_process:
             return
         state = {
+            "model_and_parts": self._model_and_parts,
             "stage_index": self.stage_index,
             "step": self.step,
             "seconds": self.seconds,
@@ -506,6 +511,8 @@ class Trainer:
 
     def _resume(self) -> None:
         state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
+        if state.get("model_and_parts") != self._model_and_parts:
+            raise ValueError(f"{self.folder} holds a run of another model, or of other parts of it: give another folder")
         self.stage_index, self.step = state["stage_index"], state["step"]
         self.seconds, self.best_score = state["seconds"], state["best_score"]
         if self.stage_index < len(self.recipe.stages):
@@ -520,7 +527,7 @@ class Trainer:
 
 def best_guess_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
     """IoU of the mask the model believes in with the true one, for each object; 1 where both are empty."""
-    chosen = multimasks[torch.arange(len(ious)), ious.argmax(1)] > 0
+    chosen = multimasks[torch.arange(len(ious), device=ious.device), ious.argmax(1)] > 0
     small = nn.functional.interpolate(truth[:, None].float(), chosen.shape[-2:], mode="area")[:, 0] > 0.5
     union = (chosen | small).flatten(1).sum(1)
     return torch.where(union > 0, (chosen & small).flatten(1).sum(1) / union.clamp(min=1), 1.0)
