@@ -55,7 +55,10 @@ def test_a_range_or_a_window_wins() -> None:
     ("arguments", "sentence"),
     [
         ({"window": "liver"}, "there is no window 'liver': choose one of soft tissue, brain, lung, bone"),
-        ({"window": "bone", "intensity_range": (0, 1)}, "give either a window or an intensity range, not both"),
+        (
+            {"window": "bone", "intensity_range": (0, 1)},
+            "a window or an intensity range or percentiles, not two of them",
+        ),
         ({"intensity_range": (5, 5)}, "an intensity range is two numbers, black below white, got 5 and 5"),
         ({"intensity_range": (0, float("nan"))}, "an intensity range is two numbers, black below white, got 0 and nan"),
     ],

@@ -64,9 +64,20 @@ def test_path_may_be_a_string_and_axes_are_the_callers(tmp_path: Path) -> None:
 
 def test_uncompressed_tiff_is_not_read_as_a_whole(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "image.tif", PIXELS, photometric="minisblack")
-    frames = Stack.open(tmp_path / "image.tif").frames
-    assert isinstance(frames, np.memmap)
-    assert not frames.flags.writeable
+    stack = Stack.open(tmp_path / "image.tif")
+    assert isinstance(stack.image, np.memmap)
+    assert np.shares_memory(stack.frames[3], stack.image)
+    assert not stack.frames[3].flags.writeable
+
+
+def test_compressed_tiff_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = tmp_path / "image.tif", []
+    tifffile.imwrite(path, np.stack([PIXELS] * 3), compression="zlib", photometric="minisblack", metadata={"axes": "TZYX"})
+    stack = Stack.open(path, along="T", at={"Z": 2})
+    decode = tifffile.TiffFrame.asarray
+    monkeypatch.setattr(tifffile.TiffFrame, "asarray", lambda page: decoded.append(page.index) or decode(page))
+    np.testing.assert_array_equal(stack.frames[1], PIXELS[2])
+    assert decoded == [1 * T + 2]
 
 
 @pytest.mark.parametrize("channel", [0, 1])
@@ -129,6 +140,13 @@ def test_the_only_array_of_a_zarr_group(tmp_path: Path) -> None:
         ((5, 1, 1, 6, 20), None, "TYX", (5, 6, 20)),
         ((1, 6, 20), "CYX", "YX", (1, 6, 20)),
         ((6, 20, 1), "YXC", "YX", (1, 6, 20)),
+        ((6, 20), "XY", "XY", (1, 20, 6)),
+        ((6, 20, 5), "XYT", "XYT", (5, 20, 6)),
+        ((2, 6, 20), "CYX", "YX", (1, 6, 20, 3)),
+        ((5, 6, 20, 2), "TYXC", "TYX", (5, 6, 20, 3)),
+        ((5, 9, 6, 20), "TCYX", "TYX", (5, 6, 20, 3)),
+        ((3, 6, 20), "SYX", "YX", (1, 6, 20, 3)),
+        ((1, 5, 6, 20, 3), None, "ZYX", (5, 6, 20, 3)),
         ((1, 1, 20), "TYX", "TYX", (1, 1, 20)),
         ((3, 1, 1), "TYX", "TYX", (3, 1, 1)),
     ],
@@ -136,19 +154,20 @@ def test_the_only_array_of_a_zarr_group(tmp_path: Path) -> None:
 def test_axes(shape: tuple[int, ...], axes: str | None, expected: str, frames: tuple[int, ...]) -> None:
     stack = Stack.open(np.zeros(shape), axes)
     assert (stack.axes, stack.frames.shape) == (expected, frames)
-    assert stack.labels_shape == (frames[:3] if len(expected) == 3 else frames[1:3])
+    size = dict(zip("TYX", frames[:3], strict=True)) | {"Z": frames[0]}
+    assert stack.labels_shape == tuple(size[axis] for axis in expected)
 
 
-CANNOT = "cannot be followed: expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
 BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
-    "five axes": (np.zeros((2, 3, 2, 6, 20)), {}, f"an image of shape (2, 3, 2, 6, 20) with axes TZCYX {CANNOT}"),
-    "four axes": (np.zeros((2, 3, 6, 20)), {}, f"an image of shape (2, 3, 6, 20) with axes TZYX {CANNOT}"),
-    "four axes and colour": (np.zeros((2, 3, 6, 20, 3)), {"axes": "TZYXC"}, "with axes TZYXC cannot be followed"),
-    "two channels": (np.zeros((2, 6, 20)), {"axes": "CYX"}, f"an image of shape (2, 6, 20) with axes CYX {CANNOT}"),
-    "columns first": (np.zeros((6, 20)), {"axes": "XY"}, "with axes XY cannot be followed"),
-    "six axes": (np.zeros((1,) * 6), {}, "an image has two to four axes, got shape (1, 1, 1, 1, 1, 1)"),
-    "a line": (np.zeros(7), {}, "an image has two to four axes, got shape (7,)"),
-    "a number": (3, {}, "an image has two to four axes, got shape ()"),
+    "five axes": (
+        np.zeros((2, 3, 2, 6, 20)),
+        {},
+        "an image of shape (2, 3, 2, 6, 20) with axes TZCYX cannot be followed along T alone: "
+        "choose one place on Z by at, as in at={'Z': 0}, or another axis by along",
+    ),
+    "six axes": (np.zeros((1,) * 6), {}, "an image has two to five axes, got shape (1, 1, 1, 1, 1, 1)"),
+    "a line": (np.zeros(7), {}, "an image has two to five axes, got shape (7,)"),
+    "a number": (3, {}, "an image has two to five axes, got shape ()"),
     "no frame": (np.zeros((0, 6, 20)), {}, "the image is empty: its shape is (0, 6, 20)"),
     "no row": (np.zeros((5, 0, 20)), {}, "the image is empty: its shape is (5, 0, 20)"),
     "objects": (np.full((2, 6, 20), None), {}, "an image must hold integers, floats or booleans, got object"),
@@ -158,6 +177,23 @@ BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "wrong axes": (np.zeros((6, 20)), {"axes": "TYX"}, "axes TYX do not fit an image of shape (6, 20)"),
     "no channels": (np.zeros((6, 20)), {"channel": 1}, "an image with axes YX has no channels to choose from"),
     "no such channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": 2}, "channel 2 does not exist: the image has 2"),
+    "a channel in between": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": 0.5}, "a channel is a whole number, got 0.5"),
+    "channel by name": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": "0"}, "a channel is a whole number, got '0'"),
+    "no channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": []}, "one to three channels can be shown, got 0"),
+    "four channels": (np.zeros((4, 6, 20)), {"axes": "CYX", "channel": range(4)}, "one to three channels can be shown, got 4"),
+    "a channel twice": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": (1, 1)}, "a channel is named twice in [1, 1]"),
+    "an axis twice": (np.zeros((2, 6, 20)), {"axes": "YYX"}, "axes YYX name Y twice"),
+    "no rows": (np.zeros((2, 6, 20)), {"axes": "TZX"}, "an image needs rows and columns: axes TZX have no Y"),
+    "along nothing": (np.zeros((2, 6, 20)), {"along": "Z"}, "frames cannot follow each other along 'Z': the image has axes TYX"),
+    "along colours": (np.zeros((2, 6, 20)), {"axes": "CYX", "along": "C"}, "frames cannot follow each other along 'C'"),
+    "along two": (np.zeros((2, 6, 20)), {"along": "TY"}, "frames cannot follow each other along 'TY'"),
+    "columns of a movie": (np.zeros((2, 6, 20)), {"along": "X"}, "only a volume can be followed along X: axes TYX have no Z"),
+    "no such time": (np.zeros((2, 3, 6, 20)), {"along": "Z", "at": {"T": 2}}, "T 2 does not exist: the image has 2"),
+    "a time in between": (np.zeros((2, 3, 6, 20)), {"at": {"Z": 0.5}}, "at gives Z the place 0.5: expected a whole number"),
+    "no such axis": (np.zeros((2, 6, 20)), {"at": {"Z": 0}}, "at names Z, but the image has axes TYX"),
+    "at and along": (np.zeros((2, 6, 20)), {"along": "T", "at": {"T": 0}}, "frames follow each other along T: at cannot name it"),
+    "at a row": (np.zeros((2, 6, 20)), {"at": {"Y": 0}}, "cannot be followed along T at one Y: that is an axis of the frames"),
+    "at a channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "at": {"C": 0}}, "channels are not chosen by at: give channel"),
     "negative channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": -1}, "channel -1 does not exist: the image has 2"),
 }
 
@@ -177,7 +213,7 @@ def test_tiff_that_was_cut_short(compression: str | None, share: float, tmp_path
     tifffile.imwrite(path, PIXELS, compression=compression, photometric="minisblack")
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=r"^.*image\.tif cannot be read as TIFF: .+") as caught:
+    with pytest.raises((ValueError, OSError), match=r"image\.tif cannot be read as TIFF: .+") as caught:
         np.asarray(Stack.open(path).frames)
     assert "\n" not in str(caught.value)
     assert caplog.records == []

@@ -5,7 +5,7 @@ T frames · H, W height and width of the data · S side of the model's input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +20,10 @@ IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
+
+IntensityRange = tuple[float, float]
+"""Intensities that become black and white."""
+ROBUST_PERCENTILES = (0.1, 99.9)
 
 
 class FrameSource(Protocol):
@@ -143,16 +147,17 @@ class ArrayFrames:
         (T, H, W) or (T, H, W, 3), any integer, float or bool dtype; sliced one frame at a time.
     size : int
         Side S.
-    intensity_range : tuple of float, optional
-        What becomes black and white; by default 0 and 255 for uint8, else robust extremes over a sample of frames.
+    intensity_ranges : sequence of tuple of float, optional
+        What becomes black and white: one for all, or one for each of three colours; by default 0 and 255 for uint8, else robust
+        extremes over a sample of frames.
 
     Raises
     ------
     ValueError
-        If the shape or dtype is another, or there is no frame.
+        If the shape or dtype is another, there is no frame, or ranges are neither one nor three.
     """
 
-    def __init__(self, array: Any, size: int, intensity_range: tuple[float, float] | None = None) -> None:
+    def __init__(self, array: Any, size: int, intensity_ranges: Sequence[IntensityRange] | None = None) -> None:
         is_rgb = array.ndim == 4 and array.shape[-1] == 3
         if not (array.ndim == 3 or is_rgb):
             raise ValueError(f"frames must have shape (T, H, W) or (T, H, W, 3), got {tuple(array.shape)}")
@@ -163,8 +168,11 @@ class ArrayFrames:
         self.array = array
         self.size = size
         self.height, self.width = int(array.shape[1]), int(array.shape[2])
-        self.as_is = array.dtype == np.uint8 and intensity_range is None
-        self.low, self.high = (0.0, 1.0) if self.as_is else intensity_range or sampled_range(array)
+        self.as_is = array.dtype == np.uint8 and intensity_ranges is None
+        ranges = [(0.0, 1.0)] if self.as_is else intensity_ranges or [sampled_range(array)]
+        if len(ranges) not in (1, 3 if is_rgb else 1):
+            raise ValueError(f"{len(ranges)} intensity ranges do not fit frames of {3 if is_rgb else 1} colours")
+        self.low, self.high = bounds(ranges)
         self._latest: tuple[int, npt.NDArray[Any]] | None = None
 
     def __len__(self) -> int:
@@ -202,12 +210,18 @@ class NormalisedFrames:
         return self.frames[frame].float()
 
 
-def robust_range(values: npt.NDArray[Any]) -> tuple[float, float]:
-    """Find the 0.1 and 99.9 percentiles of finite values; a range without width is made one wide."""
+def bounds(ranges: Iterable[IntensityRange]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the lower and the upper ends of ranges, in the shape in which :func:`map_intensity` takes them."""
+    lows, highs = np.array(list(ranges), np.float64).T
+    return lows, highs
+
+
+def robust_range(values: npt.NDArray[Any], percentiles: tuple[float, float] = ROBUST_PERCENTILES) -> IntensityRange:
+    """Find two percentiles of finite values; where they are equal the extremes, and a range without width is made one wide."""
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
     if finite.size == 0:
         return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), [0.1, 99.9]))
+    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), percentiles))
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
     return (low, high) if high > low else (low, low + 1.0)
@@ -220,13 +234,17 @@ def sample_frames(frames: Any, max_frames: int = 16) -> npt.NDArray[Any]:
     return np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked])
 
 
-def sampled_range(frames: Any) -> tuple[float, float]:
+def sampled_range(frames: Any) -> IntensityRange:
     """Find the robust range over a sample of frames (T, ...)."""
     return robust_range(sample_frames(frames))
 
 
-def map_intensity(plane: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
-    """Map ``low`` .. ``high`` to 0 .. 1, clipped; NaN and minus infinity become black, infinity white."""
+def map_intensity(plane: npt.NDArray[Any], low: npt.ArrayLike, high: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Map ``low`` .. ``high`` to 0 .. 1, clipped; NaN and minus infinity become black, infinity white.
+
+    The ends are numbers, or one for each colour, (1,) or (3,), where colours are last.
+    """
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     scaled = (plane.astype(np.float64) - low) / (high - low)
     mapped: npt.NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), nan=0.0).astype(np.float32)
     return mapped

@@ -1,13 +1,16 @@
-"""Which intensities become black and white for the model: one mapping for a whole stack."""
+"""Which intensities become black and white for the model: one mapping for a whole stack. n frames of a sample · H, W their size."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from napari_sam2.predictors.frames import robust_range, sample_frames
+from napari_sam2.predictors.frames import IntensityRange, robust_range, sample_frames
+from napari_sam2.session.stack import Stack
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +26,69 @@ AIR_HU, PADDING_HU = -1000, -3100
 MIN_SHARE_OF_AIR, MIN_SHARE_OF_TISSUE = 0.01, 0.05
 
 
-def choose_range(frames: Any, intensity_range: tuple[float, float] | None = None, window: str | None = None) -> tuple[float, float]:
-    """Choose the range of a stack.
+def choose_ranges(
+    stack: Stack,
+    intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
+    window: str | None = None,
+    percentiles: tuple[float, float] | None = None,
+) -> tuple[IntensityRange, ...] | None:
+    """Choose the ranges of a stack: one, or one for each of red, green and blue.
+
+    Parameters
+    ----------
+    stack : Stack
+        The stack.
+    intensity_range : tuple of float, or a sequence of them, optional
+        Black and white, as a person gave them; or a pair for each channel shown.
+    window, percentiles : optional
+        See :func:`choose_range`.
+
+    Returns
+    -------
+    tuple of tuple of float, or None
+        By default as :func:`choose_range` chooses, for each channel its own. The colours of an RGB image are mapped together, and
+        not at all if they are 8 bit: None.
+
+    Raises
+    ------
+    ValueError
+        See :func:`choose_range`; or if there are neither one nor as many ranges as channels.
+    """
+    given: Any = intensity_range, window, percentiles
+    if stack.is_composed:
+        pairs = _pairs_of_channels(intensity_range, stack.channels)
+        sample = None if pairs or window else sample_frames(stack.frames)
+        values = [None if sample is None else sample[..., place] for place in range(len(stack.channels))]
+        chosen = [None if pairs is None else pairs[channel] for channel in stack.channels]
+        return tuple(
+            choose_range(colour, pair, window, percentiles, may_be_ct=False) for colour, pair in zip(values, chosen, strict=True)
+        )
+    if stack.is_rgb and given == (None, None, None) and np.dtype(stack.frames.dtype) == np.uint8:
+        return None
+    return (choose_range(stack.frames, *given, not stack.is_rgb),)
+
+
+def choose_range(
+    frames: Any,
+    intensity_range: IntensityRange | None = None,
+    window: str | None = None,
+    percentiles: tuple[float, float] | None = None,
+    may_be_ct: bool = True,
+) -> IntensityRange:
+    """Choose one range for all frames.
 
     Parameters
     ----------
     frames : array-like
-        (T, H, W) or (T, H, W, 3).
+        (T, H, W) or (T, H, W, 3), of which at most 16 are read; none where intensities need not be known.
     intensity_range : tuple of float, optional
         Black and white, as a person gave them.
     window : str, optional
         Name of a CT window.
+    percentiles : tuple of float, optional
+        Of the intensities in the sample, 0 .. 100, that become black and white.
+    may_be_ct : bool
+        What looks like CT is taken for CT.
 
     Returns
     -------
@@ -43,24 +98,59 @@ def choose_range(frames: Any, intensity_range: tuple[float, float] | None = None
     Raises
     ------
     ValueError
-        If there is no such window, both are given, or the range is not two numbers in order.
+        If there is no such window, more than one of these is given, or numbers are not two in order.
     """
+    if sum(given is not None for given in (intensity_range, window, percentiles)) > 1:
+        raise ValueError("give either a window or an intensity range or percentiles, not two of them")
     if window is not None:
-        if intensity_range is not None:
-            raise ValueError("give either a window or an intensity range, not both")
         if window not in CT_WINDOWS_HU:
             raise ValueError(f"there is no window {window!r}: choose one of {', '.join(CT_WINDOWS_HU)}")
         return CT_WINDOWS_HU[window]
     if intensity_range is not None:
-        low, high = intensity_range
-        if not (np.isfinite([low, high]).all() and low < high):
-            raise ValueError(f"an intensity range is two numbers, black below white, got {low:g} and {high:g}")
-        return float(low), float(high)
+        return _check_range(intensity_range)
+    if percentiles is not None:
+        return robust_range(sample_frames(frames), _check_percentiles(percentiles))
     sample = sample_frames(frames)
-    if looks_like_ct(sample):
+    if may_be_ct and looks_like_ct(sample):
         logger.info("taken for CT: shown in the soft-tissue window; choose another by window or intensity_range")
         return CT_WINDOWS_HU["soft tissue"]
     return robust_range(sample)
+
+
+def _numbers(given: Any) -> npt.NDArray[np.float64] | None:
+    """Read numbers, of whatever shape; None where there is anything else."""
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def _check_range(given: Any) -> IntensityRange:
+    pair = _numbers(given)
+    if pair is None or pair.size != 2:
+        raise ValueError(f"an intensity range is two numbers, black below white, got {given!r}")
+    low, high = (float(value) for value in pair.ravel())
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ValueError(f"an intensity range is two numbers, black below white, got {low:g} and {high:g}")
+    return low, high
+
+
+def _pairs_of_channels(given: Any, channels: Sequence[int]) -> dict[int, Any] | None:
+    """Give each channel its pair; a single pair is that of all."""
+    if given is None:
+        return None
+    shown = list(dict.fromkeys(channels))
+    pairs = _numbers(given)
+    if pairs is None or pairs.shape not in ((2,), (len(shown), 2)):
+        raise ValueError(f"give one intensity range, or {len(shown)}, one for each channel, got {given!r}")
+    return dict(zip(shown, np.broadcast_to(pairs, (len(shown), 2)), strict=True))
+
+
+def _check_percentiles(given: Any) -> tuple[float, float]:
+    pair = _numbers(given)
+    if pair is None or pair.shape != (2,) or not 0 <= pair[0] < pair[1] <= 100:
+        raise ValueError(f"percentiles are two numbers in order between 0 and 100, got {given!r}")
+    return float(pair[0]), float(pair[1])
 
 
 def looks_like_ct(values: np.ndarray[Any, Any]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import ChainMap, deque
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ import torch
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
+from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, IntensityRange
 from napari_sam2.predictors.mask_postprocessing import label_image, resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
@@ -27,7 +27,7 @@ from napari_sam2.predictors.tracker import Prompt, Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy, neighbouring_anchors, span_between
-from napari_sam2.session.intensity import choose_range
+from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.looking import search, view_of_prompts
 from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points, mask_as_logits
 from napari_sam2.session.stack import Stack
@@ -119,28 +119,41 @@ class Session:
     Parameters
     ----------
     image : array-like, str or Path
-        (H, W), (T, H, W), or either with RGB(A) last; NumPy, dask, zarr, or a path to a TIFF or zarr. Frames are read one at a
-        time.
+        Two to five axes in any order; NumPy, dask, zarr, xarray, a list of resolutions, or a path to a TIFF, zarr or OME-Zarr.
+        Frames are read one at a time.
     axes : str, optional
-        ``YX``, ``TYX`` or ``ZYX``, each with or without ``C`` last; guessed by default.
+        Of the image, from T, Z, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default.
     model : str, Path or SAM2VideoPredictor
         ``micro``, a released model, a checkpoint file, or a model already loaded.
-    channel : int, optional
-        Channel to look at, where the image has a channel axis C.
+    channel : int or sequence of int, optional
+        Channels to look at, where the image has an axis C: one in grey, two in magenta and green, three in red, green and blue; by
+        default the first three.
+    along : str, optional
+        The axis along which frames follow each other: T, Z, and for volumes Y or X; by default T, else Z.
+    at : mapping, optional
+        Where to stay on the remaining axis, as in ``{"T": 3}``; :func:`~napari_sam2.session.loop.follow_each` goes through all.
     device : str, optional
         "auto" by default.
     precision : {"float32", "bfloat16"}
         In which the network computes.
-    intensity_range : tuple of float, optional
-        Intensities that become black and white; by default 0 and 255 for uint8 colour, the soft-tissue window for CT in Hounsfield
-        units, else robust extremes over a sample of frames.
+    intensity_range : tuple of float, or a sequence of them, optional
+        Intensities that become black and white, or a pair for each channel; by default 0 and 255 for uint8 colour, the soft-tissue
+        window for CT in Hounsfield units, else robust extremes over a sample of frames, for each channel its own.
     window : {"soft tissue", "brain", "lung", "bone"}, optional
         A CT window by name, in place of a range.
+    percentiles : tuple of float, optional
+        Percentiles of the intensities in a sample of frames, 0 .. 100, in place of a range.
     zoom : float, "auto" or None
         Look at each object through a window that follows it, with a side of so many object sizes; None looks at whole frames, as
         the official implementation does. By default as the model was trained: ``micro`` with windows, released models without.
     labels : array-like, optional
-        Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
+        Receives the result: uint16, in the order of axes and the shape of the image without colour. A NumPy array by default.
+
+    Attributes
+    ----------
+    intensity_ranges : tuple of tuple of float, or None
+        The one mapping for the whole stack: what becomes black and white, of all or of red, green and blue. None for 8-bit colours,
+        which are taken as they are.
 
     Raises
     ------
@@ -156,23 +169,25 @@ class Session:
         axes: str | None = None,
         model: str | Path | SAM2VideoPredictor = "micro",
         *,
-        channel: int | None = None,
+        channel: int | Sequence[int] | None = None,
+        along: str | None = None,
+        at: Mapping[str, int] | None = None,
         device: str | None = None,
         precision: str = "float32",
-        intensity_range: tuple[float, float] | None = None,
+        intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
         window: str | None = None,
+        percentiles: tuple[float, float] | None = None,
         zoom: float | Literal["auto"] | None = "auto",
         labels: Any = None,
     ) -> None:
-        self.stack = Stack.open(image, axes, channel)
+        self.stack = image if isinstance(image, Stack) else Stack.open(image, axes, channel, along, at)
         self.model = model if isinstance(model, SAM2VideoPredictor) else load_model(model, device)
         self.precision = precision
         self.labels = self._check_labels(labels)
         self.objects: dict[int, SessionObject] = {}
-        if not self.stack.is_rgb or intensity_range is not None or window is not None:
-            # Also for uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
-            intensity_range = choose_range(self.stack.frames, intensity_range, window)
-        self._frames = ArrayFrames(self.stack.frames, self.model.image_size, intensity_range)
+        # Also for grey uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
+        self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
+        self._frames = ArrayFrames(self.stack.frames, self.model.image_size, self.intensity_ranges)
         if self.stack.is_constant:
             logger.warning("the image is constant: there is nothing to tell an object by")
         object_sizes = self.model.config.zoom if zoom == "auto" else zoom
@@ -526,10 +541,7 @@ class Session:
                 [object_id for object_id, _ in present],
                 self._frame_shape,
             )
-        if self.labels.ndim == 2:
-            self.labels[...] = plane
-        else:
-            self.labels[frame] = plane
+        self.stack.planes(self.labels)[frame] = plane
 
 
 def _score(record: FrameRecord) -> ObjectScore:

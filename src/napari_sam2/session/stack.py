@@ -1,22 +1,21 @@
-"""Any image as frames along one axis, read one at a time. T frames · H, W height and width of a frame."""
+"""Any image as frames along one of its axes, read one at a time. T frames · H, W height and width of a frame."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import struct
-import threading
-from collections.abc import Iterator
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-SEQUENCE_AXES = "TZQI"
-"""Axes along which frames may follow each other: time, depth, and the two by which TIFF calls a series of unknown kind."""
+from napari_sam2.session.axes import SEQUENCE_AXES, Layout, letters_of
+from napari_sam2.session.image_files import read_image, read_zarr_group
+from napari_sam2.session.planes import FramePlanes, LabelPlanes
+
+__all__ = ["SEQUENCE_AXES", "Stack", "as_planes"]
 
 
 @dataclass(frozen=True)
@@ -25,58 +24,123 @@ class Stack:
 
     Attributes
     ----------
-    frames : array-like
-        (T, H, W), or (T, H, W, 3) for colour; any integer, float or bool dtype. Sliced one frame at a time.
-    axes : str
-        Axes of the image as it was given, without colour: ``YX``, ``TYX`` or ``ZYX``.
+    image : array-like
+        The image as it was given, of a multiscale one the full resolution; any integer, float or bool dtype.
+    layout : Layout
+        Of its axes.
+    frames : FramePlanes
+        (T, H, W), or (T, H, W, 3) for colour. Read one at a time.
     """
 
-    frames: Any
-    axes: str
+    image: Any
+    layout: Layout
+    frames: FramePlanes
 
     def __len__(self) -> int:
-        return int(self.frames.shape[0])
+        return len(self.frames)
+
+    @property
+    def axes(self) -> str:
+        """Axes of a label image: of the image as it was given, without colour and axes of length 1 that have no part."""
+        return self.layout.label_axes
+
+    @property
+    def along(self) -> str:
+        """The axis along which frames follow each other; empty for a single image."""
+        return self.layout.along
+
+    @property
+    def at(self) -> Mapping[str, int]:
+        """Where the image is cut along its other axes."""
+        return self.layout.at
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels shown: one in grey, three as red, green and blue; none where there is no choice."""
+        return self.layout.channels or ()
 
     @property
     def height(self) -> int:
         """Rows of a frame."""
-        return int(self.frames.shape[1])
+        return self.frames.shape[1]
 
     @property
     def width(self) -> int:
         """Columns of a frame."""
-        return int(self.frames.shape[2])
+        return self.frames.shape[2]
 
     @property
     def is_rgb(self) -> bool:
         """Frames are in colour."""
-        return len(self.frames.shape) == 4
+        return self.frames.ndim == 4
+
+    @property
+    def is_composed(self) -> bool:
+        """Colours are channels, each with intensities of its own."""
+        return len(self.channels) > 1
 
     @property
     def is_constant(self) -> bool:
         """All pixels of all frames, or of a sample of many, are the same; few frames are read where they are not."""
         sample = np.unique(np.linspace(0, len(self) - 1, 16).round().astype(int)).tolist()
-        value = np.asarray(self.frames[0])[0, 0]
-        return all(_is_all(np.asarray(self.frames[frame]), value) for frame in sample)
+        value = self.frames[0][0, 0]
+        return all(_is_all(self.frames[frame], value) for frame in sample)
 
     @property
     def labels_shape(self) -> tuple[int, ...]:
-        """Shape of a label image: that of the image without colour."""
-        planes = (len(self), self.height, self.width)
-        return planes if len(self.axes) == 3 else planes[1:]
+        """Shape of a label image, in the order of :attr:`axes`."""
+        size = dict(zip(self.layout.axes, self.image.shape, strict=True))
+        return tuple(int(size[axis]) for axis in self.axes)
+
+    def planes(self, labels: Any) -> LabelPlanes:
+        """View a label image, of :attr:`labels_shape`, as planes (T, H, W) that lie on the frames."""
+        return LabelPlanes(labels, self.layout)
+
+    def view(self, along: str, at: Mapping[str, int] | None = None) -> Stack:
+        """Return the frames of the same image along another axis, or at another place of the rest.
+
+        Axes of a label image stay what they are.
+
+        Raises
+        ------
+        ValueError
+            See :meth:`open`.
+        """
+        size = dict(zip(self.layout.axes, self.image.shape, strict=True))
+        taken = {"Z", "Y", "X"} if along in ("Y", "X") else {along, "Y", "X"}
+        short = {axis: 0 for axis in self.axes if size[axis] == 1 and axis not in taken}
+        channel = list(dict.fromkeys(self.channels)) or None
+        layout = Layout.resolve(self.image.shape, self.layout.axes, channel, along, {**short, **(at or {})})
+        if layout.label_axes != self.axes:
+            raise ValueError(f"frames cannot follow each other along {along}: labels have axes {self.axes}")
+        return Stack(self.image, layout, FramePlanes(self.image, layout))
 
     @classmethod
-    def open(cls, image: Any, axes: str | None = None, channel: int | None = None) -> Stack:
+    def open(
+        cls,
+        image: Any,
+        axes: str | None = None,
+        channel: int | Sequence[int] | None = None,
+        along: str | None = None,
+        at: Mapping[str, int] | None = None,
+    ) -> Stack:
         """Open an image.
 
         Parameters
         ----------
-        image : array-like, str or Path
-            (H, W), (T, H, W), or either with 3 or 4 colours last; or a TIFF or zarr with one.
+        image : array-like, list of array-like, str or Path
+            NumPy, dask, zarr, xarray or the like, a list of resolutions, or a TIFF, zarr or OME-Zarr with
+            one. Two to five axes in any order.
         axes : str, optional
-            Of the image, such as ``TYX``, ``ZYX`` or ``YXC``; guessed from file and shape by default.
-        channel : int, optional
-            Channel to look at, counted from 0, where the image has a channel axis C.
+            Of the image, from T, Z, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; told by the image or guessed from its shape
+            by default.
+        channel : int or sequence of int, optional
+            Channels to look at, counted from 0: one in grey, two in magenta and green, three in red, green and blue. By default the
+            first three. An axis of colours, last and 3 or 4 long, is RGB(A).
+        along : str, optional
+            The axis along which frames follow each other: T, Z, and for volumes Y or X. By default T, else Z.
+        at : mapping, optional
+            Where to stay on the remaining axis, as in ``{"T": 3}``.
 
         Returns
         -------
@@ -87,52 +151,48 @@ class Stack:
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file cannot be read, or the image has other axes, no pixels, or pixels that are not numbers.
+            If the file cannot be read, the image has no pixels or pixels that are not numbers, or axes, channels and places do not
+            fit it.
         """
+        names = None
         if isinstance(image, str | Path):
-            image, found = _read(Path(image))
-            axes = axes or found
+            image, names = read_image(Path(image))
+        elif callable(getattr(image, "array_keys", None)):
+            image, names = read_zarr_group(image, "the zarr group")
+        elif _is_multiscale(image):
+            image = max(image, key=lambda level: math.prod(level.shape))
         elif not hasattr(image, "shape"):
-            image = np.asarray(image)
-        return cls._from_array(image, axes, channel)
-
-    @classmethod
-    def _from_array(cls, array: Any, axes: str | None, channel: int | None) -> Stack:
-        shape = tuple(int(side) for side in array.shape)
-        if np.dtype(array.dtype).kind not in "uifb":
-            raise ValueError(f"an image must hold integers, floats or booleans, got {array.dtype}")
-        axes = _guess_axes(shape) if axes is None else axes.upper()
-        if len(axes) != len(shape):
-            raise ValueError(f"axes {axes} do not fit an image of shape {shape}")
-        if 0 in shape:
-            raise ValueError(f"the image is empty: its shape is {shape}")
-        if channel is not None:
-            array, axes = _take_channel(array, axes, channel)
-        (array, axes), is_rgb = _drop_short_axes(array, axes), False
-        if axes[-1] in "CS" and array.shape[-1] in (3, 4):
-            # Alpha says how to draw, not what is there.
-            array, axes, is_rgb = array[..., :3], axes[:-1], True
-        if axes != "YX" and not (len(axes) == 3 and axes[0] in SEQUENCE_AXES and axes[1:] == "YX"):
-            raise ValueError(
-                f"an image of shape {shape} with axes {axes + 'C' * is_rgb} cannot be followed: "
-                "expected YX, TYX or ZYX, each with or without RGB last; choose one channel (channel=0) or one volume"
-            )
-        planes = as_planes(array, len(axes))
-        return cls(planes if hasattr(planes, "__len__") else _Frames(planes), axes)
+            image = _as_array(image)
+        if np.dtype(image.dtype).kind not in "uifb":
+            raise ValueError(f"an image must hold integers, floats or booleans, got {image.dtype}")
+        shape = tuple(int(side) for side in image.shape)
+        layout = Layout.resolve(shape, axes or letters_of(names or _names_of_axes(image)), channel, along, at)
+        return cls(image, layout, FramePlanes(image, layout))
 
 
-class _Frames:
-    """Frames of an array that cannot tell how many they are, as those of zarr."""
+def _is_multiscale(image: Any) -> bool:
+    """Tell a list of resolutions, also in napari's wrapping, which has the shape of the finest, from a list of frames."""
+    if not isinstance(image, Sequence) or isinstance(image, str | bytes) or len(image) == 0:
+        return False
+    if not all(hasattr(level, "shape") for level in image):
+        return False
+    shapes = [tuple(level.shape) for level in image]
+    return hasattr(image, "shape") or len(set(shapes)) == len(shapes) > 1
 
-    def __init__(self, array: Any) -> None:
-        self.array = array
-        self.shape, self.dtype, self.ndim = array.shape, array.dtype, len(array.shape)
 
-    def __len__(self) -> int:
-        return int(self.shape[0])
+def _as_array(image: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(image)
+    except ValueError as error:
+        raise ValueError(f"an image must be an array, a path or a list of frames of one shape: {error}") from error
 
-    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        return np.asarray(self.array[key])
+
+def _names_of_axes(image: Any) -> tuple[Any, ...]:
+    """Read the names of axes that xarray and zarr give; empty where there are none."""
+    names = getattr(image, "dims", None) or getattr(getattr(image, "metadata", None), "dimension_names", None)
+    if names is None and hasattr(image, "attrs"):
+        names = image.attrs.get("_ARRAY_DIMENSIONS")
+    return tuple(names or ())
 
 
 def _is_all(plane: npt.NDArray[Any], value: Any) -> bool:
@@ -143,109 +203,3 @@ def as_planes(array: Any, num_axes: int | None = None) -> Any:
     """Return a single image as a stack of one frame, a stack as it is; ``num_axes`` are those without colour."""
     # Not every array-like can be indexed by None.
     return np.asarray(array)[None] if (num_axes or array.ndim) == 2 else array
-
-
-def _drop_short_axes(array: Any, axes: str) -> tuple[Any, str]:
-    """Drop axes of length 1, but for rows, columns, and one along which frames follow each other, be it a single frame."""
-    sequence = [place for place, axis in enumerate(axes) if axis in SEQUENCE_AXES]
-    longest = max(sequence, key=lambda place: int(array.shape[place]), default=None)
-    kept = [place for place, axis in enumerate(axes) if axis in "YX" or place == longest or array.shape[place] > 1]
-    if len(kept) == len(axes):
-        return array, axes
-    index = tuple(slice(None) if place in kept else 0 for place in range(len(axes)))
-    return array[index], "".join(axes[place] for place in kept)
-
-
-def _take_channel(array: Any, axes: str, channel: int) -> tuple[Any, str]:
-    if "C" not in axes:
-        raise ValueError(f"an image with axes {axes} has no channels to choose from")
-    place = axes.index("C")
-    if not 0 <= channel < array.shape[place]:
-        raise ValueError(f"channel {channel} does not exist: the image has {array.shape[place]}, counted from 0")
-    return array[(slice(None),) * place + (channel,)], axes.replace("C", "")
-
-
-def _guess_axes(shape: tuple[int, ...]) -> str:
-    colour_last = len(shape) >= 3 and shape[-1] in (3, 4)
-    known = {2: "YX", 3: "YXC" if colour_last and shape[0] > 4 else "TYX", 4: "TYXC" if colour_last else "TZYX", 5: "TZCYX"}
-    if len(shape) not in known:
-        raise ValueError(f"an image has two to four axes, got shape {shape}")
-    return known[len(shape)]
-
-
-def _read(path: Path) -> tuple[Any, str | None]:
-    """Open a TIFF or zarr; return the array and its axes, if the file tells."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.suffix.lower() == ".zarr" or path.is_dir():
-        return _read_zarr(path)
-    return _read_tiff(path)
-
-
-def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], str]:
-    try:
-        with _damage_raised(), tifffile.TiffFile(path) as tiff:
-            if not tiff.series:
-                raise ValueError("there is no image in it")
-            series = tiff.series[0]
-            is_contiguous = series.dataoffset is not None and len(tiff.series) == 1
-            array: npt.NDArray[Any] = tifffile.memmap(path, mode="r") if is_contiguous else series.asarray()
-            return array.reshape(series.shape), series.axes
-    except (tifffile.TiffFileError, OSError, ValueError, LookupError, RuntimeError, struct.error) as error:
-        raise ValueError(f"{path} cannot be read as TIFF: {error}") from error
-
-
-@contextlib.contextmanager
-def _damage_raised() -> Iterator[None]:
-    """Raise what tifffile only logs: of a file that was cut short it returns the frames it finds.
-
-    Raises
-    ------
-    ValueError
-        If tifffile reported an error, other than a tag that it does not understand.
-    """
-    held: list[logging.LogRecord] = []
-    this_thread = threading.get_ident()
-
-    def hold(record: logging.LogRecord) -> bool:
-        is_ours = record.thread == this_thread and record.levelno >= logging.WARNING
-        if is_ours:
-            held.append(record)
-        return not is_ours
-
-    log = tifffile.logger()
-    log.addFilter(hold)
-    try:
-        yield
-    finally:
-        log.removeFilter(hold)
-    for record in held:
-        if record.levelno >= logging.ERROR and "TiffTag" not in record.getMessage():
-            raise ValueError(f"the file is damaged, {record.getMessage()}")
-        log.handle(record)
-
-
-def _read_zarr(path: Path) -> tuple[Any, str | None]:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ValueError(f"reading {path} needs the extra: pip install 'napari-sam2[zarr]'") from error
-    try:
-        opened = zarr.open(path, mode="r")
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as zarr: {error}") from error
-    if isinstance(opened, zarr.Array):
-        return opened, None
-    attributes = dict(opened.attrs)
-    multiscales = (attributes.get("ome", attributes)).get("multiscales")
-    if multiscales:
-        try:
-            # OME-Zarr: the first data set is the full resolution.
-            names = [axis["name"] if isinstance(axis, dict) else axis for axis in multiscales[0].get("axes", [])]
-            return opened[multiscales[0]["datasets"][0]["path"]], "".join(names).upper() or None
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} cannot be read as OME-Zarr: its metadata and its arrays do not fit, {error!r}") from error
-    arrays = list(opened.array_keys())
-    if len(arrays) != 1:
-        raise ValueError(f"{path} holds {len(arrays)} arrays ({', '.join(arrays[:5])}): name one of them")
-    return opened[arrays[0]], None
