@@ -21,6 +21,7 @@ from napari_sam2.cli.main import COMMANDS, main
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.session import session as session_module
 from napari_sam2.session.prompts_file import read_prompts
+from napari_sam2.session.stack import Stack
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
@@ -106,6 +107,20 @@ def test_segment_one_channel(folder: Path, double: None) -> None:
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
 
 
+def test_segment_two_channels(folder: Path, double: None) -> None:
+    three = np.stack([MOVIE * 0, MOVIE * 0 + 7, MOVIE], axis=1)
+    tifffile.imwrite("three.tif", three, photometric="minisblack", metadata={"axes": "TCYX"})
+    assert main(segment("--channel", "0", "--channel", "2", image="three.tif")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+
+
+def test_segment_along_an_axis_at_a_place(folder: Path, double: None) -> None:
+    volumes = np.stack([MOVIE[::-1], MOVIE], axis=1)
+    tifffile.imwrite("volumes.tif", volumes.transpose(2, 0, 1, 3)[:, :, 1:], photometric="minisblack")
+    assert main(segment("--axes", "YZTX", "--along", "Z", "--at", "T=0", image="volumes.tif")) == 0
+    np.testing.assert_array_equal(Stack.open("out/labels.tif", along="Z").frames, TRUTH)
+
+
 def test_segment_a_single_image(folder: Path, double: None, capsys: pytest.CaptureFixture[str]) -> None:
     tifffile.imwrite("image.tif", MOVIE[0])
     write_prompts("one.json", CLICKS[:1])
@@ -166,10 +181,12 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "five axes": (
         five_axes,
         segment(image="bad.tif"),
-        r"an image of shape \(2, 3, 2, 9, 9\) with axes TZCYX cannot be followed: .*",
+        r"an image of shape \(2, 3, 2, 9, 9\) with axes TZCYX cannot be followed along T alone: .*",
     ),
     "no frames": (empty_zarr_stack, segment(image="bad.zarr"), r"the image is empty: its shape is \(0, 32, 32\)"),
     "wrong axes": (None, segment("--axes", "TZYX"), r"axes TZYX do not fit an image of shape \(4, 32, 32\)"),
+    "no such axis": (None, segment("--along", "Z"), r"frames cannot follow each other along 'Z': the image has axes TYX"),
+    "no such place": (None, segment("--at", "Z=3"), r"at names Z, but the image has axes TYX"),
     "no channel": (None, segment("--channel", "0"), r"an image with axes TYX has no channels to choose from"),
     "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: .*"),
     "no prompts": (lambda: write_prompts("bad.json", []), segment(prompts="bad.json"), r"bad\.json has no prompts"),
@@ -258,6 +275,8 @@ def test_one_sentence_exit_code_2_and_nothing_written(
         ["segment", "movie.tif"],
         segment("--direction", "sideways"),
         segment("--channel", "red"),
+        segment("--at", "T"),
+        segment("--at", "T=first"),
         segment("--precision", "float8"),
     ],
 )

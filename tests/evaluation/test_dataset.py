@@ -99,10 +99,10 @@ BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
         {},
         r"D: masks\.tif holds 6 frames of 16 x 16 pixels, image\.tif 5 frames of 16 x 16 pixels",
     ),
-    "several channels": (
-        written(truth=TRUTH[4], image=np.zeros((2, 16, 16), np.uint8), axes="CYX"),
+    "several times": (
+        written(image=np.zeros((2, 6, 16, 16), np.uint8), axes="TZYX"),
         {},
-        r"D/image\.tif: an image of shape \(2, 16, 16\) with axes CYX cannot be followed: .*choose one channel.*",
+        r"D/image\.tif: an image of shape \(2, 6, 16, 16\) with axes TZYX cannot be followed along T alone: .*",
     ),
     "no such channel": (written(), {"channel": 1}, r"D/image\.tif: an image with axes TYX has no channels to choose from"),
     "column": (written(table="id,frames\n2,6\n"), {}, r"D/objects\.csv has no column 'n_frames'"),

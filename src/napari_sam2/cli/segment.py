@@ -26,7 +26,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="label image to write (.tif)")
     parser.add_argument("--table", type=Path, help="also write area and centroid of each object and frame (.csv)")
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
-    parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
+    parser.add_argument(
+        "--channel", type=int, action="append", help="channel to look at, counted from 0; up to three in colour (default: the first)"
+    )
+    parser.add_argument("--along", help="axis to follow objects along: T, Z, Y or X (default: T, else Z)")
+    parser.add_argument("--at", type=_place, action="append", metavar="AXIS=INDEX", help="where to stay on another axis, as T=3")
     add_intensity_arguments(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
     add_model_arguments(parser)
@@ -46,6 +50,8 @@ def run(args: argparse.Namespace) -> None:
         args.axes,
         model=args.model,
         channel=args.channel,
+        along=args.along,
+        at=None if args.at is None else dict(args.at),
         device=args.device,
         precision=args.precision,
         intensity_range=args.intensity_range,
@@ -57,6 +63,13 @@ def run(args: argparse.Namespace) -> None:
     print(f"{len(session.objects)} objects on {len(session.stack)} frames: {args.output}")
     if args.table is not None:
         write_table(args.table, measure(session.labels))
+
+
+def _place(text: str) -> tuple[str, int]:
+    axis, _, index = text.partition("=")
+    if len(axis) != 1 or not index.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
+    return axis, int(index)
 
 
 def follow(session: Session, direction: str = "both") -> None:
