@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
 from napari_sam2.training.loss_curves import write_loss_curves
+from napari_sam2.training.pacing import fit_to_time
 from napari_sam2.training.processes import Processes, start_processes
-from napari_sam2.training.real_stacks import read_stacks
-from napari_sam2.training.recipe import MICRO_RECIPE
+from napari_sam2.training.real_stacks import LabelledStack, read_stacks
+from napari_sam2.training.recipe import MICRO_RECIPE, Recipe
 from napari_sam2.training.run_file import read_run_file
 from napari_sam2.training.trainer import Trainer
 
@@ -28,7 +28,7 @@ There are two forms; each goes on where it was when it is given again.
       (docs/fine-tuning.md); scores, curves and pictures come out beside the checkpoint
 
   napari-sam2 train --recipe micro FOLDER [--data FOLDER ...] [--minutes M]
-      trains the embedded model from nothing, on synthetic clips and labelled stacks (docs/micro.md)
+      trains the embedded model from nothing, on synthetic clips and labelled stacks, in the time given (docs/micro.md)
 """
 
 
@@ -50,7 +50,8 @@ def add_parser(commands: Any) -> None:
     nothing = parser.add_argument_group("training from nothing")
     nothing.add_argument("--recipe", choices=("micro",), help="what to train")
     nothing.add_argument("--data", type=Path, nargs="*", help="folders with image.tif and masks.tif, or folders of such")
-    nothing.add_argument("--minutes", type=float, help="stop after so long")
+    nothing.add_argument("--minutes", type=float, help="how long it may take: steps are fitted to it (default: all steps)")
+    nothing.add_argument("--batch-factor", type=int, help="batches so many times as large, for a GPU (default: 1)")
     parser.set_defaults(run=run)
 
 
@@ -58,6 +59,9 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     if args.workers < 0:
         raise ValueError(f"workers must be 0 or more, got {args.workers}")
+    for option in ("minutes", "batch_factor"):
+        if getattr(args, option) is not None and getattr(args, option) <= 0:
+            raise ValueError(f"--{option.replace('_', '-')} must be above 0, got {getattr(args, option)}")
     if args.recipe is None:
         _fine_tune(args)
     else:
@@ -74,9 +78,9 @@ def _start(args: argparse.Namespace) -> Processes:
 def _fine_tune(args: argparse.Namespace) -> None:
     if args.target.suffix.lower() != ".toml":
         raise ValueError(f"{args.target} is not a run file, whose name ends in .toml; to train from nothing, add --recipe micro")
-    for option in ("data", "minutes"):
+    for option in ("data", "minutes", "batch_factor"):
         if getattr(args, option) is not None:
-            raise ValueError(f"--{option} goes with --recipe; a run file says {option} itself")
+            raise ValueError(f"--{option.replace('_', '-')} goes with --recipe, not with a run file")
     run_file = read_run_file(args.target)
     tuning = FineTuning(run_file, _start(args), args.workers)
     is_first = tuning.processes.rank == 0
@@ -143,14 +147,14 @@ def _train_from_nothing(args: argparse.Namespace) -> None:
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise FileNotFoundError(f"there is no folder {missing[0]}")
-    stacks = read_stacks(folders)
-    trainer = Trainer(MICRO, MICRO_RECIPE, args.target, stacks, _start(args), num_workers=args.workers)
+    stacks, processes = read_stacks(folders), _start(args)
+    recipe = _recipe(args, stacks, processes)
+    trainer = Trainer(MICRO, recipe, args.target, stacks, processes, num_workers=args.workers)
     if trainer.is_first_process:
         print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
-    seconds = math.inf if args.minutes is None else 60 * args.minutes
     bar = tqdm(total=trainer.steps_left, unit="step", disable=not trainer.is_first_process)
     with stop_on_interrupt(trainer.stop), bar:
-        for progress in trainer.run(seconds):
+        for progress in trainer.run():
             bar.update()
             bar.set_postfix_str(f"{progress.stage.name}, loss {progress.losses['core_loss']:.3f}")
     if not trainer.is_first_process:
@@ -160,3 +164,17 @@ def _train_from_nothing(args: argparse.Namespace) -> None:
         print(trainer.export())
     else:
         print(f"stopped with {trainer.steps_left} steps to go; the same command continues")
+
+
+def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Processes) -> Recipe:
+    """The recipe of a run: the one it began with, if it did."""
+    kept = args.target / "recipe.json"
+    if kept.exists():
+        return Recipe.from_json(kept.read_text())
+    recipe = MICRO_RECIPE.with_batches(args.batch_factor or 1)
+    if args.minutes is not None:
+        recipe = fit_to_time(MICRO, recipe, stacks, processes, args.workers, 60 * args.minutes)
+    if processes.rank == 0:
+        args.target.mkdir(parents=True, exist_ok=True)
+        kept.write_text(recipe.to_json())
+    return recipe

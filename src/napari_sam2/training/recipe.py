@@ -6,7 +6,10 @@ first learns what every pixel belongs to, then clicks and boxes on single images
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -79,51 +82,89 @@ class Recipe:
         default_factory=lambda: {"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 1.0, "loss_class": 1.0}
     )
 
+    def with_batches(self, factor: int) -> Recipe:
+        """Return the recipe with batches ``factor`` times as large, and learning rates its square root times as high."""
+        return replace(
+            self,
+            stages=tuple(
+                replace(
+                    stage,
+                    clips_per_step=factor * stage.clips_per_step,
+                    images_per_step=factor * stage.images_per_step,
+                    learning_rate=math.sqrt(factor) * stage.learning_rate,
+                )
+                for stage in self.stages
+            ),
+        )
+
+    def lasting(self, seconds: float, step_seconds: Sequence[float]) -> Recipe:
+        """Return the recipe with as many steps, in the same proportions, as fit; ``step_seconds`` is one of each stage."""
+        full = sum(stage.steps * each for stage, each in zip(self.stages, step_seconds, strict=True))
+        return replace(
+            self, stages=tuple(replace(stage, steps=max(1, round(stage.steps * seconds / full))) for stage in self.stages)
+        )
+
+    def to_json(self) -> str:
+        """Write the recipe as JSON, as it is kept beside a run."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Read what :meth:`to_json` wrote."""
+        fields = json.loads(text)
+        return cls(stages=tuple(Stage(**stage) for stage in fields.pop("stages")), **fields)
+
 
 MICRO_RECIPE = Recipe(
     stages=(
         Stage("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
-        Stage("clicks", "prompts", steps=2600, image_size=256, clips_per_step=3, objects_per_clip=20, learning_rate=6e-4),
-        Stage("clicks-full-size", "prompts", steps=1200, image_size=384, clips_per_step=2, objects_per_clip=20, learning_rate=4e-4),
         Stage(
-            "clips",
+            "clicks",
             "prompts",
-            steps=1200,
+            steps=6000,
+            image_size=256,
+            clips_per_step=3,
+            objects_per_clip=16,
+            learning_rate=6e-4,
+            box_share=0.3,
+        ),
+        # Images stay in every lesson with clips: without them the model forgets how to answer a click.
+        Stage(
+            "mixed",
+            "prompts",
+            steps=5500,
             image_size=256,
             num_frames=4,
             clips_per_step=1,
             objects_per_clip=8,
             learning_rate=4e-4,
-            mask_share=0.15,
-            frames_to_correct=2,
-            encoder_rate=0.3,
-        ),
-        Stage(
-            "clips-full-size",
-            "prompts",
-            steps=500,
-            image_size=384,
-            num_frames=4,
-            clips_per_step=1,
-            objects_per_clip=6,
-            learning_rate=2e-4,
-            mask_share=0.15,
-            frames_to_correct=2,
-            encoder_rate=0.3,
-        ),
-        Stage(
-            "mixed",
-            "prompts",
-            steps=800,
-            image_size=384,
-            num_frames=4,
-            clips_per_step=1,
-            objects_per_clip=6,
-            learning_rate=3e-4,
+            corrections=2,
+            box_share=0.3,
             mask_share=0.15,
             frames_to_correct=2,
             encoder_rate=0.6,
             image_share=0.5,
+            images_per_step=3,
+            objects_per_image=14,
+        ),
+        # As many frames as memories, or the slots of the older ones are never learnt.
+        Stage(
+            "long",
+            "prompts",
+            steps=600,
+            image_size=256,
+            num_frames=8,
+            clips_per_step=1,
+            objects_per_clip=5,
+            learning_rate=2e-4,
+            corrections=3,
+            box_share=0.3,
+            mask_share=0.15,
+            frames_to_correct=2,
+            encoder_rate=0.6,
+            image_share=0.4,
+            images_per_step=3,
+            objects_per_image=14,
         ),
     )
 )

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import pooch
-
 from napari_sam2.weights.registry import EMBEDDED, RELEASED, ReleasedCheckpoint, resolve_model_name
 
 logger = logging.getLogger(__name__)
@@ -59,8 +57,11 @@ def cache_folder() -> Path:
     Path
         What ``NAPARI_SAM2_CACHE`` says, or else the operating system's place for such files.
     """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("napari-sam2"))
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser()
+    import pooch  # here and not above: a training machine has no use for it, and may not have it
+
+    return Path(pooch.os_cache("napari-sam2"))
 
 
 def find_checkpoint(name: str, *, folder: str | Path | None = None) -> Path | None:
@@ -199,6 +200,8 @@ def _writing(path: Path) -> Iterator[None]:
 def _verified(path: Path, checkpoint: ReleasedCheckpoint) -> Path:
     if fault := wrong_size(path, checkpoint):
         raise DownloadError(fault)
+    import pooch
+
     if pooch.file_hash(str(path), alg="sha256") != checkpoint.sha256:
         raise DownloadError(
             f"{path} is not the released {checkpoint.name}, its SHA-256 is another one: move it away, then download again"
@@ -259,6 +262,8 @@ def _fetch(transfer: _Transfer) -> None:
     if transfer.progress is not None:
         transfer.progress.total = transfer.checkpoint.size_bytes
         transfer.progress.reset()
+    import pooch
+
     fetch = pooch.HTTPDownloader(chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S, hooks={"response": keep_response})
     try:
         fetch(transfer.url, transfer, None)

@@ -1,0 +1,48 @@
+"""Fits a recipe to the time there is, on the machine there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from napari_sam2.model.config import ModelConfig
+from napari_sam2.training.processes import Processes
+from napari_sam2.training.real_stacks import LabelledStack
+from napari_sam2.training.recipe import Recipe
+from napari_sam2.training.trainer import Trainer
+
+RESERVE = 0.93
+"""Share of the time that is planned: checkpoints and the start of each stage take the rest."""
+
+
+def fit_to_time(
+    config: ModelConfig, recipe: Recipe, stacks: list[LabelledStack], processes: Processes, num_workers: int, seconds: float
+) -> Recipe:
+    """Give a recipe as many steps as fit, in the same proportions.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The model.
+    recipe : Recipe
+        The lessons.
+    stacks : list of LabelledStack
+        Real stacks to learn from.
+    processes : Processes
+        Where it will be trained.
+    num_workers : int
+        Processes that draw clips.
+    seconds : float
+        How long the whole may take, measuring included.
+
+    Returns
+    -------
+    Recipe
+        The time of a step of each stage is measured in a few, in which nothing is learnt.
+    """
+    step_seconds = []
+    for stage in recipe.stages:
+        # Nothing is written before a run begins: the folder is never made.
+        probe = Trainer(config, replace(recipe, stages=(stage,)), Path("probe"), stacks, processes, num_workers)
+        step_seconds.append(probe.measure(num_steps=6).step_seconds)
+    return recipe.lasting(RESERVE * seconds, step_seconds)

@@ -1,0 +1,47 @@
+"""Recipes fitted to a machine and to the time there is."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.training.recipe import MICRO_RECIPE, Recipe, Stage
+
+TWO = Recipe((Stage("a", "dense", steps=300, image_size=64), Stage("b", "prompts", steps=100, image_size=64, images_per_step=3)))
+
+
+@given(st.floats(10, 1e6), st.floats(0.01, 10), st.floats(0.01, 10))
+def test_steps_fit_into_the_time_in_the_same_proportions(seconds: float, a: float, b: float) -> None:
+    fitted = TWO.lasting(seconds, [a, b])
+    steps = [stage.steps for stage in fitted.stages]
+    assert min(steps) >= 1
+    assert sum(n * each for n, each in zip(steps, [a, b], strict=True)) <= seconds + a + b
+    if min(steps) > 20:
+        assert steps[0] / steps[1] == pytest.approx(3, rel=0.06)
+    assert [stage.name for stage in fitted.stages] == ["a", "b"]
+
+
+def test_larger_batches_learn_faster() -> None:
+    larger = TWO.with_batches(4)
+    assert [stage.clips_per_step for stage in larger.stages] == [16, 16]
+    assert [stage.images_per_step for stage in larger.stages] == [8, 12]
+    assert larger.stages[0].learning_rate == pytest.approx(2 * TWO.stages[0].learning_rate)
+    assert [stage.steps for stage in larger.stages] == [300, 100]
+    assert TWO.with_batches(1) == TWO
+
+
+def test_a_recipe_is_kept_beside_its_run() -> None:
+    recipe = MICRO_RECIPE.with_batches(8).lasting(600, [0.1] * len(MICRO_RECIPE.stages))
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_the_recipe_of_the_embedded_weights_makes_sense() -> None:
+    assert MICRO_RECIPE.stages[0].kind == "dense"
+    assert max(stage.num_frames for stage in MICRO_RECIPE.stages) == 8
+    for stage in MICRO_RECIPE.stages:
+        assert stage.image_size % 32 == 0
+        assert math.isfinite(stage.learning_rate)
+        assert stage.num_frames == 1 or stage.image_share > 0
