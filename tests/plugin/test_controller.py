@@ -398,6 +398,19 @@ def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path, n
         controller.choose_model("large")
 
 
+def test_a_checkpoint_file_is_a_model(controller, opener, tmp_path):
+    checkpoint = tmp_path / "cells.safetensors"
+    checkpoint.touch()
+    click(controller, SQUARE)
+    controller.choose_model(str(checkpoint))
+    assert opener.loaded == ["micro", str(checkpoint)]
+    assert opener.opened[-1].model == str(checkpoint), "clicks are told to it"
+    checkpoint.unlink()
+    assert controller.describe() == f"The file {checkpoint} is not there any more: choose another model."
+    with pytest.raises(ValueError, match="nor is there such a file"):
+        controller.choose_model(str(tmp_path / "gone.safetensors"))
+
+
 def test_download(controller, opener, monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     click(controller, SQUARE)

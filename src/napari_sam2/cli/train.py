@@ -93,7 +93,7 @@ def _fine_tune(args: argparse.Namespace) -> None:
     for _ in tqdm(tuning.finish(), total=tuning.frames_to_score, unit="frame", desc="scoring before and after", leave=False):
         pass
     _print_scores(tuning.scores)
-    print(f"{tuning.checkpoint}: the model, to be given as --model or chosen in napari")
+    print(f"{tuning.checkpoint}: the model, for --model, or in napari: Model, from a file")
     print(f"{tuning.run.out}: scores.csv, curves.png, pictures_1.png and on, run.toml, log.csv, tensorboard")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,9 +128,15 @@ class Controller:
         workplace.close()
 
     def choose_model(self, name: str) -> None:
-        """Find everything with another model. What was carried through the stack is shown until it is propagated again."""
-        if name not in MODEL_NAMES:
-            raise ValueError(f"there is no model {name!r}; there are {', '.join(MODEL_NAMES)}")
+        """Find everything with another model. What was carried through the stack is shown until it is propagated again.
+
+        Parameters
+        ----------
+        name : str
+            One of ``MODEL_NAMES``, or the path of a checkpoint file, such as one that was fine-tuned.
+        """
+        if name not in MODEL_NAMES and not Path(name).is_file():
+            raise ValueError(f"there is no model {name!r}, nor is there such a file; there are {', '.join(MODEL_NAMES)}")
         if name == self.model:
             return
         self.model = name
@@ -173,6 +180,8 @@ class Controller:
 
     @property
     def _missing_weights(self) -> str:
+        if self.model not in MODEL_NAMES:
+            return f"The file {self.model} is not there any more: choose another model."
         return f"The weights of {self.model} are not on this machine: download {size_mb(self.model)} MB, or choose micro."
 
     # --- what a person does ----------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""The models one can choose, and whether their weights are on this machine."""
+"""The models one can choose, by name or as a checkpoint file, and whether their weights are on this machine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from napari_sam2.plugin.runner import Report
@@ -23,8 +24,8 @@ class Downloaded:
 
 
 def is_on_this_machine(name: str) -> bool:
-    """Tell whether a model's weights need not be downloaded."""
-    return find_checkpoint(name) is not None
+    """Tell whether a model's weights need not be downloaded, or a checkpoint file is still there."""
+    return find_checkpoint(name) is not None if name in MODEL_NAMES else Path(name).is_file()
 
 
 def size_mb(name: str) -> int:
@@ -36,6 +37,8 @@ def describe_model(name: str) -> str:
     """Name a model as the list shows it."""
     if name == EMBEDDED_NAME:
         return "micro (built in)"
+    if name not in RELEASED:
+        return Path(name).stem
     return name if is_on_this_machine(name) else f"{name} ⭳ {size_mb(name)} MB"
 
 

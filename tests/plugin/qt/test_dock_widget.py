@@ -114,6 +114,26 @@ def test_models_that_are_not_here_are_marked(viewer, widget, monkeypatch, tmp_pa
     assert "download 156 MB" in widget._plan.text()
 
 
+def test_a_checkpoint_is_chosen_from_a_file(viewer, widget, monkeypatch, tmp_path):
+    checkpoint = tmp_path / "cells.safetensors"
+    checkpoint.touch()
+    answers = [("", ""), (str(checkpoint), "")]
+    monkeypatch.setattr("napari_sam2.plugin.qt.dock_widget.QFileDialog.getOpenFileName", lambda *args, **kwargs: answers.pop(0))
+    monkeypatch.setattr(widget.controller, "_find_again", lambda workplace: None)
+
+    def from_file():
+        assert widget._model.itemText(widget._model.count() - 1) == "from a file …"
+        widget._model.setCurrentIndex(widget._model.count() - 1)
+        widget._model.activated.emit(widget._model.count() - 1)
+        return widget._model.currentText(), widget.controller.model
+
+    assert from_file() == ("micro (built in)", "micro"), "nothing was chosen"
+    assert from_file() == ("cells", str(checkpoint))
+    assert not widget._download.isVisible()
+    widget._model.activated.emit(0)
+    assert widget._model.findText("cells") == -1
+
+
 def test_no_button_says_initialize_or_compute(widget):
     texts = [button.text() for button in widget.findChildren(QPushButton)]
     assert texts

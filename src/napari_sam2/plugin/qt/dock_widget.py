@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QHideEvent, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -33,6 +34,7 @@ _DIRECTIONS = {"both": "both ways", "forward": "forward", "backward": "backward"
 _SWATCH_PX = 14
 _SPACING_PX = 4
 _LARGEST_OBJECT = 65535
+_FROM_FILE = "from a file …"
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc]
@@ -128,7 +130,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self.controller.choose_image(self._image.itemData(index))
 
     def _model_chosen(self, index: int) -> None:
-        self.controller.choose_model(self._model.itemData(index))
+        chosen = self._model.itemData(index)
+        if chosen is None:
+            chosen, _ = QFileDialog.getOpenFileName(self, "A checkpoint", filter="Checkpoints (*.safetensors *.pt *.pth)")
+        if chosen:
+            self.controller.choose_model(chosen)
+        self._show_models()  # the list is not left at the words for choosing a file
 
     def _object_chosen(self, object_id: int) -> None:
         self.controller.choose_object(object_id)
@@ -170,14 +177,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self._image.setCurrentIndex(images.index(self.controller.image) if self.controller.image in images else -1)
 
     def _show_models(self) -> None:
-        texts = [describe_model(name) for name in MODEL_NAMES]
+        current = self.controller.model
+        names = MODEL_NAMES if current in MODEL_NAMES else (*MODEL_NAMES, current)
+        texts = [*(describe_model(name) for name in names), _FROM_FILE]
         with QSignalBlocker(self._model):
             if texts != [self._model.itemText(index) for index in range(self._model.count())]:
                 self._model.clear()
-                for name, text in zip(MODEL_NAMES, texts, strict=True):
+                for name, text in zip((*names, None), texts, strict=True):
                     self._model.addItem(text, name)
-            self._model.setCurrentIndex(MODEL_NAMES.index(self.controller.model))
-        self._download.setVisible(not self.controller.is_model_here)
+            self._model.setCurrentIndex(names.index(current))
+        self._download.setVisible(current in MODEL_NAMES and not self.controller.is_model_here)
 
     def _show_swatch(self) -> None:
         workplace = self.controller.workplace
