@@ -20,6 +20,7 @@ from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import read_table
+from napari_sam2.training.trainer import Trainer
 from napari_sam2.weights.load import save_checkpoint
 from tiny_models import TINY
 from training.drifting_discs import drifting_discs, write_stack
@@ -116,7 +117,11 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
     command = train("--recipe", "micro", "nothing", "--data", "discs")
-    assert main([*command, "--minutes", "0"]) == 0
+    run = Trainer.run
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "run", lambda self: run(self, max_seconds=0))
+        assert main([*command, "--batch-factor", "2"]) == 0
+    assert Recipe.from_json(Path("nothing/recipe.json").read_text()) == recipe.with_batches(2)
     assert capsys.readouterr().out.splitlines() == [
         "1 labelled stacks, 4 steps to go",
         "stopped with 3 steps to go; the same command continues",
@@ -128,6 +133,19 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert Path("nothing/curves.png").exists()
 
 
+def test_from_nothing_in_the_time_there_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
+    recipe = Recipe((Stage("pixels", "dense", steps=10**6, **small), Stage("clicks", "prompts", steps=10**6, **small)))
+    monkeypatch.setattr(train_module, "MICRO", TINY)
+    monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
+    started = time.monotonic()
+    assert main(train("--recipe", "micro", "nothing", "--minutes", "0.05")) == 0
+    assert time.monotonic() - started < 60
+    steps = [stage.steps for stage in Recipe.from_json(Path("nothing/recipe.json").read_text()).stages]
+    assert steps[0] == steps[1] < 10**4
+    assert len(read_table(Path("nothing/log.csv"))) == sum(steps)
+
+
 BAD: dict[str, tuple[str, list[str], str]] = {
     "no run file": ("", ["gone.toml"], r"there is no run file gone\.toml"),
     "neither form": (
@@ -135,7 +153,8 @@ BAD: dict[str, tuple[str, list[str], str]] = {
         ["discs"],
         r"discs is not a run file, whose name ends in \.toml; to train from nothing, add --recipe micro",
     ),
-    "both forms": ("", ["cells.toml", "--minutes", "3"], r"--minutes goes with --recipe; a run file says minutes itself"),
+    "both forms": ("", ["cells.toml", "--minutes", "3"], r"--minutes goes with --recipe, not with a run file"),
+    "no time": ("", ["discs", "--recipe", "micro", "--minutes", "0"], r"--minutes must be above 0, got 0.0"),
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),
     "no such device": ("", ["cells.toml", "--device", "abacus"], r"device 'abacus' is not available here; .*"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-import torch
-
 from napari_sam2.model.attention import RoPEAttention
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.model.conv_trunk import ConvTrunk
@@ -34,9 +32,7 @@ def build_image_encoder(config: ModelConfig) -> ImageEncoder:
         fpn_interp_model="nearest",
         fpn_top_down_levels=config.fpn_top_down_levels,
     )
-    encoder = ImageEncoder(trunk, neck, scalp=1)
-    # Convolutions run twice as fast with channels last; released models stay as they are, for equality to the last bit.
-    return encoder.to(memory_format=torch.channels_last) if isinstance(trunk, ConvTrunk) else encoder  # type: ignore[call-overload]
+    return ImageEncoder(trunk, neck, scalp=1)
 
 
 def build_memory_attention(config: ModelConfig) -> MemoryAttention:

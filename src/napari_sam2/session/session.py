@@ -206,6 +206,30 @@ class Session:
             zoom=self._zoom,
         )
 
+    def elsewhere(self, along: str, at: Mapping[str, int] | None = None, labels: Any = None) -> Session:
+        """Open a session on other frames of the same image: along another axis, or at another place on the rest.
+
+        Parameters
+        ----------
+        along, at : str and mapping
+            See :class:`Session`.
+        labels : array-like, optional
+            Receives the result; the labels of this session by default.
+
+        Returns
+        -------
+        Session
+            With the same model and intensities, and no objects yet.
+        """
+        return Session(
+            self.stack.view(along, at),
+            model=self.model,
+            precision=self.precision,
+            intensity_range=self.intensity_ranges,
+            zoom=None if self._zoom is None else self._zoom.object_sizes,
+            labels=self.labels if labels is None else labels,
+        )
+
     def _check_labels(self, labels: Any) -> Any:
         shape = self.stack.labels_shape
         if labels is None:
