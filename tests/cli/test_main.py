@@ -80,12 +80,18 @@ def test_segment(
     assert re.search(r"100%.*\d+/\d+ .*frame", err)
 
 
-def test_segment_with_table(folder: Path, double: None) -> None:
-    assert main(segment("--table", "out/objects.csv")) == 0
+def test_segment_into_several_files(folder: Path, double: None) -> None:
+    assert (
+        main(segment("-o", "out/objects.csv", "-o", "out/labels.zarr", "--methods", "out/methods.txt", "--pixel-size", "0.5")) == 0
+    )
     rows = Path("out/objects.csv").read_text().splitlines()
-    assert rows[:2] == ["object_id,frame,area_px,centroid_row,centroid_col", "3,0,36,6.500,5.500"]
+    assert rows[0].startswith("object_id,frame,area_um2,perimeter_um,centroid_y_um,centroid_x_um,bbox_y0_px,")
+    assert rows[0].endswith(",intensity_mean_c0,intensity_min_c0,intensity_max_c0,object_score,predicted_iou")
+    assert rows[1].startswith("3,0,9,10,3.25,2.75,4,3,10,9,3000,3000,3000,10,")
     assert len(rows) == 1 + 2 * T
-    assert sorted(os.listdir("out")) == ["labels.tif", "objects.csv"]
+    np.testing.assert_array_equal(zarr.open("out/labels.zarr", mode="r")["0"], TRUTH)
+    assert Path("out/methods.txt").read_text().startswith("2 objects in 4 frames of 32 x 32 pixels were followed through time")
+    assert sorted(os.listdir("out")) == ["labels.tif", "labels.zarr", "methods.txt", "objects.csv"]
 
 
 @pytest.mark.parametrize("axes", ["ZYX", "zyx"])
@@ -229,15 +235,16 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         r".*bad\.pt.*",
     ),
     "no such device": (None, segment("--device", "abacus"), r"device 'abacus' is not available here; use 'cpu', or 'auto' .*"),
-    "output not TIFF": (
+    "output of no known format": (
         None,
         segment(output="out/labels.png"),
-        r"labels are written as TIFF: give --output a name that ends in \.tif, not labels\.png",
+        r"the format of labels\.png is not known: its name should end in one of \.ome\.tif, \.tif, .*",
     ),
+    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is what is read: give another name for .*"),
     "no output folder": (None, segment(output="gone/labels.tif"), r"there is no folder gone to write labels\.tif to"),
     "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
     "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),
-    "unwritable table": (None, segment("--table", "gone/a.csv"), r"there is no folder gone to write a\.csv to"),
+    "unwritable table": (None, segment("-o", "gone/a.csv"), r"there is no folder gone to write a\.csv to"),
     "demo into a file": (None, ["demo", "--output", "movie.tif", "--device", "cpu"], r"movie\.tif: File exists"),
     "demo with no such model": (None, ["demo", "--output", "out/demo", "--model", "nano"], r"no model is called 'nano': .*"),
     "demo into /proc": (None, ["demo", "--output", "/proc/demo", "--device", "cpu"], r"/proc/demo: .*"),

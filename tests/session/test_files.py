@@ -1,21 +1,16 @@
-"""Files are whole or not there: labels, tables and pictures."""
+"""Files and folders are whole or not there; pictures."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
-import zarr
 from PIL import Image
 
-from napari_sam2.session.export import write_labels
-from napari_sam2.session.files import atomic_path, check_writable
-from napari_sam2.session.measure import Measurement, measure, write_table
-from napari_sam2.session.pictures import object_colours, outlined_frames, write_movie, write_strip
+from napari_sam2.session.files import atomic_folder, atomic_path, check_writable
+from napari_sam2.session.pictures import object_colours, outlined_frames, write_strip
 from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
@@ -81,83 +76,61 @@ def test_checking_leaves_no_trace(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-# --- labels --------------------------------------------------------------------------------------------------------
+def is_ours(folder: Path) -> bool:
+    return (folder / "ours").exists()
 
 
-@pytest.mark.parametrize(
-    ("labels", "axes"),
-    [(LABELS, "TYX"), (LABELS, "ZYX"), (LABELS[:1], "TYX"), (LABELS[1], "YX"), (np.zeros_like(LABELS), "TYX")],
-    ids=["time", "depth", "one frame", "single", "empty"],
-)
-@pytest.mark.parametrize("place", ["array", "memmap", "zarr"])
-def test_labels_as_tiff(labels: np.ndarray, axes: str, place: str, tmp_path: Path) -> None:
-    given: Any = labels
-    if place == "memmap":
-        given = np.memmap(tmp_path / "labels.raw", np.uint16, "w+", shape=labels.shape)
-    elif place == "zarr":
-        given = zarr.create_array(tmp_path / "labels.zarr", shape=labels.shape, dtype="uint16")
-    given[...] = labels
-    path = tmp_path / "labels.tif"
-    write_labels(path, given, axes)
-    with tifffile.TiffFile(path) as tiff:
-        (series,) = tiff.series
-        assert (series.axes, series.shape, series.dtype) == (axes, labels.shape, np.uint16)
-        assert series.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
-        assert series.pages[0].photometric == tifffile.PHOTOMETRIC.MINISBLACK
-    np.testing.assert_array_equal(tifffile.imread(path), labels)
-    again = Stack.open(path)
-    assert (again.axes, again.labels_shape) == (axes, labels.shape)
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "an earlier result"])
+def test_a_folder_appears_when_it_is_whole(before: str, tmp_path: Path) -> None:
+    path = tmp_path / "01_RES"
+    if before != "nothing":
+        path.mkdir()
+    if before == "an earlier result":
+        (path / "ours").touch()
+    with atomic_folder(path, is_ours) as partial:
+        (partial / "new").write_text("half")
+        assert not (path / "new").exists()
+        assert is_ours(path) == (before == "an earlier result")
+    assert os.listdir(path) == ["new"]
+    assert os.listdir(tmp_path) == ["01_RES"]
 
 
-def test_labels_that_cannot_be_read_leave_no_file(tmp_path: Path) -> None:
-    class Failing:
-        ndim, shape, size = 3, LABELS.shape, LABELS.size
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [False, True])
+def test_nothing_is_left_of_a_folder(error: type[BaseException], before: bool, tmp_path: Path) -> None:
+    path = tmp_path / "01_RES"
+    if before:
+        path.mkdir()
+        (path / "ours").write_text("earlier")
 
-        def __len__(self) -> int:
-            return len(LABELS)
+    def write() -> None:
+        with atomic_folder(path, is_ours) as partial:
+            (partial / "new").write_text("half")
+            raise error
 
-        def __getitem__(self, frame: int) -> np.ndarray:
-            if frame == 2:
-                raise OSError("a chunk cannot be read")
-            return LABELS[frame]
-
-    with pytest.raises(OSError, match="a chunk cannot be read"):
-        write_labels(tmp_path / "labels.tif", Failing(), "TYX")
-    assert os.listdir(tmp_path) == []
-
-
-# --- tables --------------------------------------------------------------------------------------------------------
-
-ROWS = [
-    Measurement(7, 0, 15, 3.0, 5.0),
-    Measurement(7, 1, 20, 3.5, 6.0),
-    Measurement(65535, 1, 2, 10.5, 20.0),
-    Measurement(65535, 3, 9, 11.0, 21.0),
-]
+    with pytest.raises(error):
+        write()
+    assert os.listdir(tmp_path) == (["01_RES"] if before else [])
+    assert not before or (path / "ours").read_text() == "earlier"
 
 
-def test_measure() -> None:
-    assert measure(LABELS) == ROWS
-    assert measure(LABELS[1]) == [Measurement(7, 0, 20, 3.5, 6.0), Measurement(65535, 0, 2, 10.5, 20.0)]
-    assert measure(np.zeros_like(LABELS)) == []
-    assert [type(value) for value in vars(measure(LABELS)[0]).values()] == [int, int, int, float, float]
-
-
-@pytest.mark.parametrize("labels", [LABELS, LABELS[1]], ids=["stack", "single"])
-def test_measure_zarr(labels: np.ndarray) -> None:
-    stored = zarr.create_array({}, shape=labels.shape, dtype="uint16")
-    stored[...] = labels
-    assert measure(stored) == measure(labels)
-
-
-def test_table(tmp_path: Path) -> None:
-    write_table(tmp_path / "objects.csv", ROWS[1:3])
-    assert (tmp_path / "objects.csv").read_text().splitlines() == [
-        "object_id,frame,area_px,centroid_row,centroid_col",
-        "7,1,20,3.500,6.000",
-        "65535,1,2,10.500,20.000",
-    ]
-    assert os.listdir(tmp_path) == ["objects.csv"]
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "data").write_text("years of work")
+    (tmp_path / "file").write_text("a letter")
+    for name in ("precious", "file"):
+        with (
+            pytest.raises(ValueError, match=f"{name} is there already and is not an earlier result"),
+            atomic_folder(tmp_path / name, is_ours),
+        ):
+            pass
+    with (
+        pytest.raises(ValueError, match="there is no folder .*gone to write a to"),
+        atomic_folder(tmp_path / "gone" / "a", is_ours),
+    ):
+        pass
+    assert (tmp_path / "precious" / "data").read_text() == "years of work"
+    assert sorted(os.listdir(tmp_path)) == ["file", "precious"]
 
 
 # --- pictures ------------------------------------------------------------------------------------------------------
@@ -208,57 +181,6 @@ def test_outlines_of_a_single_image_and_of_none() -> None:
     assert (picture == object_colours([7])[7]).all(-1).sum() == 12
     (picture,) = outlined_frames(Stack.open(GREY), np.zeros_like(LABELS), [0])
     assert np.unique(picture).tolist() == [0, 255]
-
-
-def frames_of(path: Path) -> list[np.ndarray]:
-    with Image.open(path) as movie:
-        frames = []
-        for frame in range(movie.n_frames):
-            movie.seek(frame)
-            frames.append(np.asarray(movie.convert("RGB")))
-        return frames
-
-
-def test_movie(tmp_path: Path) -> None:
-    pictures = outlined_frames(Stack.open(GREY), LABELS, range(4), zoom=2)
-    path = tmp_path / "outlines.gif"
-    write_movie(path, pictures, frames_per_second=5)
-    with Image.open(path) as movie:
-        assert (movie.format, movie.size, movie.n_frames) == ("GIF", (60, 40), 4)
-        assert (movie.info["loop"], movie.info["duration"]) == (0, 200)
-    for shown, picture in zip(frames_of(path), pictures, strict=True):
-        # few colours: the palette holds them all
-        np.testing.assert_allclose(shown.astype(int), picture.astype(int), atol=8)
-    assert os.listdir(tmp_path) == ["outlines.gif"]
-
-
-@pytest.mark.parametrize(
-    ("places", "num_frames"), [([0], 1), ([0, 1], 2), (list(range(40)), 40), ([0, 0, 1, 1, 1, 2], 3)], ids=["1", "2", "40", "still"]
-)
-def test_movie_has_every_frame_and_lasts_as_long(places: list[int], num_frames: int, tmp_path: Path) -> None:
-    """Frames that do not differ from the one before are shown longer, as GIFs do it."""
-    pictures = []
-    for place in places:
-        pictures.append(np.zeros((8, 64, 3), np.uint8))
-        pictures[-1][:, place : place + 3] = 255
-    write_movie(tmp_path / "movie.gif", pictures, frames_per_second=10)
-    with Image.open(tmp_path / "movie.gif") as movie:
-        assert movie.n_frames == num_frames
-        durations = []
-        for frame in range(movie.n_frames):
-            movie.seek(frame)
-            durations.append(movie.info["duration"])
-    assert sum(durations) == 100 * len(places)
-
-
-def test_a_colour_seen_on_one_frame_is_in_the_palette(tmp_path: Path) -> None:
-    """Grey everywhere, an object on the second of eleven frames only."""
-    ramp = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
-    pictures = [np.repeat(np.roll(ramp, t, axis=1)[..., None], 3, axis=-1) for t in range(11)]
-    pictures[1][10:20, 10] = (64, 255, 130)
-    write_movie(tmp_path / "movie.gif", pictures)
-    shown = frames_of(tmp_path / "movie.gif")[1][10:20, 10].astype(int)
-    assert np.abs(shown - (64, 255, 130)).max() <= 8
 
 
 @pytest.mark.parametrize(

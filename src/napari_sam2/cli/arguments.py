@@ -16,6 +16,19 @@ def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--pixel-size`` and ``--interval``."""
+    parser.add_argument(
+        "--pixel-size",
+        type=float,
+        nargs="+",
+        metavar="UM",
+        help="size of a pixel in micrometres: one number, or height and width, or plane distance, height and width "
+        "(default: what the file says)",
+    )
+    parser.add_argument("--interval", type=float, metavar="S", help="seconds from frame to frame (default: what the file says)")
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--model``, ``--device`` and ``--precision``."""
     parser.add_argument(

@@ -12,10 +12,12 @@ import numpy as np
 from napari_sam2.cli.arguments import add_model_arguments
 from napari_sam2.cli.segment import follow
 from napari_sam2.data.samples import FLUO_MITOCHECK
-from napari_sam2.session.export import write_labels
+from napari_sam2.session.export.movie import write_gif
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.export.table import tabulate, write_csv
+from napari_sam2.session.export.tiff import write_tiff
 from napari_sam2.session.files import check_writable
-from napari_sam2.session.measure import measure, write_table
-from napari_sam2.session.pictures import outlined_frames, write_movie, write_strip
+from napari_sam2.session.pictures import outlined_frames, write_strip
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
 
@@ -52,16 +54,17 @@ def run(args: argparse.Namespace) -> None:
     frames = list(range(len(session.stack)))
     pictures = outlined_frames(session.stack, session.labels, frames, zoom=3)
     shown = np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int).tolist()
-    write_labels(args.output / "labels.tif", session.labels, session.stack.axes)
-    write_table(args.output / "objects.csv", measure(session.labels))
-    write_movie(args.output / "outlines.gif", pictures)
+    result = Result.of(session)
+    write_tiff(args.output / "labels.tif", result)
+    write_csv(args.output / "objects.csv", tabulate(result))
+    write_gif(args.output / "outlines.gif", pictures)
     write_strip(args.output / "outlines.png", [pictures[i] for i in shown], [f"frame {i}" for i in shown], columns=3)
     print(f"followed {len(session.objects)} nuclei through {len(frames)} frames in {seconds:.0f} s")
     for name, what in (
         ("outlines.gif", "the movie, outlines over the raw frames"),
         ("outlines.png", f"{STRIP_FRAMES} of its frames side by side"),
         ("labels.tif", "one label per nucleus"),
-        ("objects.csv", "area and centroid of each nucleus on each frame"),
+        ("objects.csv", "size, place, brightness and score of each nucleus on each frame"),
     ):
         print(f"  {args.output / name}: {what}")
     print(FLUO_MITOCHECK.credit)

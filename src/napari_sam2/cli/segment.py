@@ -8,12 +8,17 @@ from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
-from napari_sam2.session.export import write_labels
+from napari_sam2.cli.arguments import add_calibration_arguments, add_intensity_arguments, add_model_arguments
+from napari_sam2.cli.export import check_outputs
+from napari_sam2.session.calibration import calibration_of, read_calibration
+from napari_sam2.session.export.formats import write_result
+from napari_sam2.session.export.result import Result, known_axes
 from napari_sam2.session.files import check_writable
-from napari_sam2.session.measure import measure, write_table
+from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
+from napari_sam2.session.stack import Stack
+from napari_sam2.weights.load import find_weights
 
 
 def add_parser(commands: Any) -> None:
@@ -23,14 +28,25 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("image", type=Path, help="TIFF or zarr: an image, a time-lapse or a volume")
     parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="label image to write (.tif)")
-    parser.add_argument("--table", type=Path, help="also write area and centroid of each object and frame (.csv)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        action="append",
+        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
+    )
+    parser.add_argument("--methods", type=Path, help="also write a paragraph for the methods section of a paper (.txt)")
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument(
-        "--channel", type=int, action="append", help="channel to look at, counted from 0; up to three in colour (default: the first)"
+        "--channel",
+        type=int,
+        action="append",
+        help="channel to look at, counted from 0; up to three in colour (default: the first)",
     )
     parser.add_argument("--along", help="axis to follow objects along: T, Z, Y or X (default: T, else Z)")
     parser.add_argument("--at", type=_place, action="append", metavar="AXIS=INDEX", help="where to stay on another axis, as T=3")
+    add_calibration_arguments(parser)
     add_intensity_arguments(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
     add_model_arguments(parser)
@@ -39,19 +55,15 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    if args.output.suffix.lower() not in (".tif", ".tiff"):
-        raise ValueError(f"labels are written as TIFF: give --output a name that ends in .tif, not {args.output.name}")
-    for path in (args.output, args.table):
-        if path is not None:
-            check_writable(path)
+    if args.methods is not None:
+        check_writable(args.methods)
     entries = read_prompts(args.prompts)
+    stack = Stack.open(args.image, args.axes, args.channel, args.along, None if args.at is None else dict(args.at))
+    check_outputs(args.output, [args.image, args.prompts], has_time="T" in known_axes(stack.axes), has_image=True)
+    calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
     session = Session(
-        args.image,
-        args.axes,
+        stack,
         model=args.model,
-        channel=args.channel,
-        along=args.along,
-        at=None if args.at is None else dict(args.at),
         device=args.device,
         precision=args.precision,
         intensity_range=args.intensity_range,
@@ -59,10 +71,12 @@ def run(args: argparse.Namespace) -> None:
     )
     add_prompts(session, entries)
     follow(session, args.direction)
-    write_labels(args.output, session.labels, session.stack.axes)
-    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {args.output}")
-    if args.table is not None:
-        write_table(args.table, measure(session.labels))
+    result = Result.of(session, calibration=calibration, image_path=args.image)
+    for path in args.output:
+        write_result(path, result)
+    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {', '.join(map(str, args.output))}")
+    if args.methods is not None:
+        write_methods(args.methods, session, find_weights(args.model)[1])
 
 
 def _place(text: str) -> tuple[str, int]:

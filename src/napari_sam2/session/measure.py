@@ -1,54 +1,116 @@
-"""Where each object is and how large, frame by frame."""
+"""Where each object is, how large and how bright, time by time; in pixels, read plane by plane. C channels."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from skimage.measure import regionprops_table
 
-from napari_sam2.session.files import atomic_path
-from napari_sam2.session.stack import as_planes
+from napari_sam2.session.export.result import Result
+
+_PROPERTIES = ("label", "area", "centroid", "bbox", "perimeter")
+_INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One object on one frame.
+    """One object at one time: on a frame, or in a volume.
 
     Attributes
     ----------
     object_id, frame : int
-        Which.
-    area_px : int
-        Pixels.
-    centroid_row, centroid_col : float
-        Centre in data pixels.
+        Which; 0 for the frame of a single image or volume.
+    size_px : int
+        Pixels, in a volume voxels.
+    centroid_px : tuple of float
+        (Z,) row and column; pixel centres lie on integers.
+    bbox_px : tuple of int
+        First (Z,) row and column, then those after the last.
+    perimeter_px : float or None
+        Of the outline, by the estimate of :func:`skimage.measure.perimeter`; None in a volume.
+    mean, min, max : tuple of float
+        (C,), intensities of the image.
     """
 
     object_id: int
     frame: int
-    area_px: int
-    centroid_row: float
-    centroid_col: float
+    size_px: int
+    centroid_px: tuple[float, ...]
+    bbox_px: tuple[int, ...]
+    perimeter_px: float | None
+    mean: tuple[float, ...] = ()
+    min: tuple[float, ...] = ()
+    max: tuple[float, ...] = ()
 
 
-def measure(labels: Any) -> list[Measurement]:
-    """Measure a label image (H, W) or stack (T, H, W), one frame at a time; ordered by object, then frame."""
-    planes = as_planes(labels)
-    rows: list[Measurement] = []
-    for frame in range(planes.shape[0]):
-        table = regionprops_table(np.asarray(planes[frame]), properties=("label", "area", "centroid"))
-        columns = zip(table["label"], table["area"], table["centroid-0"], table["centroid-1"], strict=True)
-        rows += [Measurement(int(label), frame, int(area), float(row), float(col)) for label, area, row, col in columns]
-    return sorted(rows, key=lambda row: (row.object_id, row.frame))
+def measure(result: Result) -> list[Measurement]:
+    """Measure all objects, ordered by object, then frame; of an image on each frame, of a volume as a whole.
+
+    Parameters
+    ----------
+    result : Result
+        Labels, and the image if intensities are wanted.
+
+    Raises
+    ------
+    ValueError
+        If a label is not between 0 and 65535.
+    """
+    found: list[Measurement] = []
+    for time in range(result.size("T")):
+        slices = [item for z in range(result.size("Z")) for item in _measure_plane(result, time, z)]
+        slices.sort(key=lambda item: item.object_id)
+        found += [_merge(list(items)) for _, items in groupby(slices, key=lambda item: item.object_id)]
+    return sorted(found, key=lambda item: (item.object_id, item.frame))
 
 
-def write_table(path: Path, rows: list[Measurement]) -> None:
-    """Write measurements as CSV."""
-    with atomic_path(path) as partial, partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(Measurement)])
-        writer.writerows([f"{value:.3f}" if isinstance(value, float) else value for value in astuple(row)] for row in rows)
+def _measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
+    image = result.intensities(time, z)
+    names = _PROPERTIES if image is None else _PROPERTIES + _INTENSITIES
+    table = regionprops_table(result.cut({"T": time, "Z": z}), image, names, separator="-")
+    num_channels = 0 if image is None else image.shape[-1]
+    return [_measurement(result.is_volume, time, z, row, num_channels) for row in _rows(table)]
+
+
+def _rows(table: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    return (dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True))
+
+
+def _measurement(is_volume: bool, time: int, z: int, row: dict[str, Any], num_channels: int) -> Measurement:
+    height_from, width_from, height_to, width_to = (int(row[f"bbox-{i}"]) for i in range(4))
+    mean, low, high = (tuple(float(row[f"{name}-{i}"]) for i in range(num_channels)) for name in _INTENSITIES)
+    centroid: tuple[float, ...] = (float(row["centroid-0"]), float(row["centroid-1"]))
+    first: tuple[int, ...] = (height_from, width_from)
+    after: tuple[int, ...] = (height_to, width_to)
+    if is_volume:
+        centroid, first, after = (float(z), *centroid), (z, *first), (z + 1, *after)
+    perimeter = None if is_volume else float(row["perimeter"])
+    return Measurement(int(row["label"]), time, int(row["area"]), centroid, first + after, perimeter, mean, low, high)
+
+
+def _merge(slices: list[Measurement]) -> Measurement:
+    """Put the slices of an object together."""
+    if len(slices) == 1:
+        return slices[0]
+    weights = np.array([item.size_px for item in slices])
+    corners = np.array([item.bbox_px for item in slices]).reshape(len(slices), 2, -1)
+    first, after = corners[:, 0].min(0), corners[:, 1].max(0)
+
+    def averaged(values: list[tuple[float, ...]]) -> tuple[float, ...]:
+        return tuple((np.array(values) * weights[:, None]).sum(0) / weights.sum())
+
+    return Measurement(
+        slices[0].object_id,
+        slices[0].frame,
+        int(weights.sum()),
+        averaged([item.centroid_px for item in slices]),
+        (*first.tolist(), *after.tolist()),
+        None,
+        averaged([item.mean for item in slices]),
+        tuple(np.min([item.min for item in slices], axis=0)),
+        tuple(np.max([item.max for item in slices], axis=0)),
+    )

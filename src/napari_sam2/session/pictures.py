@@ -1,10 +1,10 @@
-"""Pictures of a result: outlines in colour over the frames, as a movie and as a strip. T frames · H, W height and width."""
+"""Pictures of a result: outlines in colour over the frames, one by one and as a strip. T frames · H, W height and width."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,6 @@ from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 GOLDEN_RATIO = 0.618034
-PALETTE_SAMPLE_PX = 16_000_000
-"""A longer movie than that has its palette from every second, third ... frame."""
 DISPLAY_GAMMA = 0.6
 """Lifts dim objects, which a person would otherwise not see beside bright ones."""
 
@@ -34,55 +32,55 @@ def object_colours(object_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]
     return {object_id: (int(r), int(g), int(b)) for object_id, (r, g, b) in zip(object_ids, rgb, strict=True)}
 
 
-def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int = 1) -> list[Picture]:
-    """Draw frames with the outline of each object.
+class OutlinedFrames(Sequence[Picture]):
+    """Frames with the outline of each object, drawn when they are asked for.
 
     Parameters
     ----------
     stack : Stack
         The image.
     labels : array-like
-        (H, W) or (T, H, W), uint16.
-    frames : sequence of int
-        Which frames.
+        (T, H, W), or (H, W) for a single image; uint16.
     zoom : int
-        Screen pixels per image pixel; outlines stay one or two screen pixels wide.
-
-    Returns
-    -------
-    list of ndarray
-        (zoom * H, zoom * W, 3), uint8.
+        Screen pixels per image pixel; outlines stay one or two screen pixels wide. Pictures are (zoom * H, zoom * W, 3), uint8.
     """
-    low, high = choose_range(stack.frames)
-    planes = as_planes(labels)
-    ids = sorted({int(i) for frame in range(planes.shape[0]) for i in np.unique(planes[frame]) if i})
-    palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
-    for object_id, colour in object_colours(ids).items():
-        palette[object_id] = colour
-    pictures = []
-    for frame in frames:
-        grey = (255 * map_intensity(np.asarray(stack.frames[frame]), low, high) ** DISPLAY_GAMMA).astype(np.uint8)
+
+    def __init__(self, stack: Stack, labels: Any, zoom: int = 1) -> None:
+        self._stack, self._planes, self._zoom = stack, as_planes(labels), zoom
+        self._low, self._high = choose_range(stack.frames)
+        ids = sorted({int(i) for frame in range(len(stack)) for i in np.unique(self._planes[frame]) if i})
+        self._palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
+        for object_id, colour in object_colours(ids).items():
+            self._palette[object_id] = colour
+
+    def __len__(self) -> int:
+        return len(self._stack)
+
+    @overload
+    def __getitem__(self, key: int) -> Picture: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[Picture]: ...
+    def __getitem__(self, key: int | slice) -> Picture | list[Picture]:
+        if isinstance(key, slice):
+            return [self._draw(frame) for frame in range(len(self))[key]]
+        return self._draw(range(len(self))[key])
+
+    def _draw(self, frame: int) -> Picture:
+        stack, zoom = self._stack, self._zoom
+        grey = (255 * map_intensity(np.asarray(stack.frames[frame]), self._low, self._high) ** DISPLAY_GAMMA).astype(np.uint8)
         rgb = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
-        size = (stack.width * zoom, stack.height * zoom)
-        picture = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
-        enlarged = np.asarray(planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
+        picture = np.array(Image.fromarray(rgb).resize((stack.width * zoom, stack.height * zoom), Image.Resampling.BICUBIC))
+        enlarged = np.asarray(self._planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
         border = find_boundaries(enlarged, mode="inner")
         border = (ndi.binary_dilation(border) if zoom > 1 else border) & (enlarged > 0)
-        picture[border] = palette[enlarged[border]]
-        pictures.append(picture)
-    return pictures
+        picture[border] = self._palette[enlarged[border]]
+        return picture
 
 
-def write_movie(path: Path, pictures: Sequence[Picture], frames_per_second: float = 6) -> None:
-    """Write pictures as an endless GIF."""
-    # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
-    step = -(-sum(picture.shape[0] * picture.shape[1] for picture in pictures) // PALETTE_SAMPLE_PX)
-    palette = Image.fromarray(np.concatenate(list(pictures[::step]))).quantize(255)
-    images = [Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    with atomic_path(path) as partial:
-        images[0].save(
-            partial, format="GIF", save_all=True, append_images=images[1:], duration=round(1000 / frames_per_second), loop=0
-        )
+def outlined_frames(stack: Stack, labels: Any, frames: Sequence[int], zoom: int = 1) -> list[Picture]:
+    """Draw some frames; see :class:`OutlinedFrames`."""
+    drawn = OutlinedFrames(stack, labels, zoom)
+    return [drawn[frame] for frame in frames]
 
 
 def write_strip(path: Path, pictures: Sequence[Picture], captions: Sequence[str], columns: int = 5, gap_px: int = 6) -> None:

@@ -1,0 +1,125 @@
+"""Tracks as the Cell Tracking Challenge has them: a label image for each frame, and a text file of tracks.
+
+Its rule: a line ``L B E P`` for each track, its label, first and last frame and the label of the track it came from, or 0; a track
+is seen on every frame from its first to its last, and ends before those that come from it begin.
+
+An object is therefore several tracks where it is gone for some frames, or lives on after another has come from it (budding): the
+first keeps its label, later ones get labels that were free, and each comes from the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+
+from napari_sam2.session.export.result import MAX_LABEL, Result
+from napari_sam2.session.export.tracks import Tracks, find_tracks
+from napari_sam2.session.files import atomic_folder
+
+RESULT, TRUTH = ("res_track.txt", "mask"), ("man_track.txt", "man_track")
+"""Name of the text file, and of the pictures before their number."""
+
+
+@dataclass(frozen=True)
+class CtcTrack:
+    """One line of the text file: a piece of an object without a gap."""
+
+    label: int
+    first: int
+    last: int
+    parent: int
+    object_id: int
+
+
+def ctc_tracks(tracks: Tracks) -> list[CtcTrack]:
+    """Cut objects into tracks by the rule above.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 65535 tracks.
+    """
+    frames = tracks.frames()
+    births: dict[int, set[int]] = {}
+    for child, parent in tracks.parents.items():
+        births.setdefault(parent, set()).add(frames[child][0])
+    spans = {object_id: _spans(seen, births.get(object_id, set())) for object_id, seen in frames.items()}
+    free = (label for label in range(1, MAX_LABEL + 1) if label not in frames)
+    pieces: dict[int, list[CtcTrack]] = {}
+    # Mothers first: a daughter's line names the last piece of hers.
+    for object_id in sorted(spans, key=lambda i: frames[i][0]):
+        mother = [piece for piece in pieces.get(tracks.parents.get(object_id, 0), []) if piece.last < frames[object_id][0]]
+        parent, own = (mother[-1].label if mother else 0), list[CtcTrack]()
+        for first, last in spans[object_id]:
+            label = next(free, 0) if own else object_id
+            if not label:
+                raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps cut objects into several: too many for 16 bit")
+            own.append(CtcTrack(label, first, last, parent, object_id))
+            parent = label
+        pieces[object_id] = own
+    return sorted((piece for own in pieces.values() for piece in own), key=lambda piece: piece.label)
+
+
+def _spans(seen: list[int], cuts: set[int]) -> list[tuple[int, int]]:
+    spans: list[tuple[int, int]] = []
+    for frame in seen:
+        if spans and spans[-1][1] == frame - 1 and frame not in cuts:
+            spans[-1] = (spans[-1][0], frame)
+        else:
+            spans.append((frame, frame))
+    return spans
+
+
+def is_ctc(folder: Path) -> bool:
+    """A folder holds tracks as the challenge has them, and nothing else."""
+    return any(
+        (folder / text).is_file() and all(path.name == text or path.match(f"{mask}*.tif") for path in folder.iterdir())
+        for text, mask in (RESULT, TRUTH)
+    )
+
+
+def write_ctc(folder: Path, result: Result) -> None:
+    """Write tracks for the Cell Tracking Challenge.
+
+    Parameters
+    ----------
+    folder : Path
+        Such as ``01_RES``; in a folder ``TRA`` the files are named as those of a true segmentation, ``man_track.txt``.
+    result : Result
+        Labels with a time axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no time, mothers come after daughters, there are too many tracks, or it cannot be written there.
+    """
+    pieces = ctc_tracks(find_tracks(result))
+    text, mask = TRUTH if folder.name == "TRA" else RESULT
+    digits = max(3, len(str(result.size("T") - 1)))
+    with atomic_folder(folder, is_ctc) as partial:
+        lines = [f"{piece.label} {piece.first} {piece.last} {piece.parent}\n" for piece in pieces]
+        (partial / text).write_text("".join(lines), encoding="ascii")
+        for time in range(result.size("T")):
+            tifffile.imwrite(
+                partial / f"{mask}{time:0{digits}d}.tif",
+                _renamed(result, time, pieces),
+                shape=result.shape[1:],
+                dtype=np.uint16,
+                compression="zlib",
+                photometric="minisblack",
+                metadata={"axes": result.space},
+            )
+
+
+def _renamed(result: Result, time: int, pieces: list[CtcTrack]) -> Iterator[npt.NDArray[np.uint16]]:
+    """Read the planes of a time, with the labels of tracks in place of those of objects."""
+    label_of = np.arange(MAX_LABEL + 1, dtype=np.uint16)
+    for piece in pieces:
+        if piece.first <= time <= piece.last:
+            label_of[piece.object_id] = piece.label
+    return (label_of[result.cut({"T": time, "Z": z})] for z in range(result.size("Z")))

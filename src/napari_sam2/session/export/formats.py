@@ -1,0 +1,135 @@
+"""The format of a file by the end of its name; everything that can go wrong is said before long work."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_sam2.session.export.ctc import is_ctc, write_ctc
+from napari_sam2.session.export.geff import is_geff, write_geff
+from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
+from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.export.table import tabulate, write_csv, write_parquet
+from napari_sam2.session.export.tiff import write_tiff
+from napari_sam2.session.export.trackmate import write_trackmate
+from napari_sam2.session.export.tracks import write_napari_tracks
+from napari_sam2.session.files import check_folder_writable, check_writable
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes
+    ----------
+    ending : str
+        How names end, in lower case.
+    what : str
+        What it is.
+    write : callable
+        Writes a result.
+    is_ours : callable or None
+        Of a format that is a folder: tells an earlier result, which may be replaced.
+    modules : tuple of str
+        What the extra ``export`` brings for it.
+    needs_time, needs_image : bool
+        It shows objects through time, or over the image.
+    """
+
+    ending: str
+    what: str
+    write: Callable[[Path, Result], None]
+    is_ours: Callable[[Path], bool] | None = None
+    modules: tuple[str, ...] = ()
+    needs_time: bool = False
+    needs_image: bool = False
+
+
+FORMATS = (
+    Format(".ome.tif", "labels as OME-TIFF", write_tiff),
+    Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
+    Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
+    Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
+    Format(".csv", "a table of sizes, places and intensities", lambda path, result: write_csv(path, tabulate(result))),
+    Format(".parquet", "the same table", lambda path, result: write_parquet(path, tabulate(result)), modules=("pyarrow",)),
+    Format("_res", "tracks for the Cell Tracking Challenge (a folder)", write_ctc, is_ctc, needs_time=True),
+    Format(".geff", "tracks as a graph", write_geff, is_geff, ("geff",), needs_time=True),
+    Format(".xml", "tracks for TrackMate", write_trackmate, needs_time=True),
+    Format(
+        ".mp4",
+        "a movie with outlines",
+        lambda path, result: write_mp4(path, outlined_movie(result)),
+        modules=("imageio", "av"),
+        needs_image=True,
+    ),
+    Format(".gif", "the same movie", lambda path, result: write_gif(path, outlined_movie(result)), needs_image=True),
+)
+
+
+def find_format(path: Path) -> Format:
+    """Tell the format by the end of a name; ``.tiff`` is ``.tif``, and ``image.zarr/labels/name`` is OME-Zarr too.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise.
+    """
+    name = path.name.lower().replace(".tiff", ".tif")
+    found = next((item for item in FORMATS if name.endswith(item.ending)), None)
+    if found is None and image_around(path) is not None:
+        found = next(item for item in FORMATS if item.ending == ".zarr")
+    if found is None:
+        known = ", ".join(item.ending.replace("_res", "_RES") for item in FORMATS)
+        raise ValueError(f"the format of {path.name} is not known: its name should end in one of {known}")
+    return found
+
+
+def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
+    """Say before long work what :func:`write_result` would say after it.
+
+    Parameters
+    ----------
+    path : Path
+        What is to be written.
+    has_time : bool
+        There is a time axis.
+    has_image : bool
+        There is an image.
+
+    Raises
+    ------
+    ImportError
+        If a package is missing.
+    ValueError
+        If the format is not known, needs time or an image, or nothing can be written there.
+    """
+    chosen = find_format(path)
+    if chosen.needs_time and not has_time:
+        raise ValueError(f"{path.name}: {chosen.what} need a time axis T")
+    if chosen.needs_image and not has_image:
+        raise ValueError(f"{path.name}: {chosen.what} needs the image")
+    if any(importlib.util.find_spec(module) is None for module in chosen.modules):
+        raise ImportError(f"{path.name} needs an extra: pip install 'napari-sam2[export]'")
+    if chosen.is_ours is None:
+        check_writable(path)
+    elif image_around(path) is None or path.parent.exists():
+        check_folder_writable(path, chosen.is_ours)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write a result in the format that the end of the name tells.
+
+    Raises
+    ------
+    ImportError
+        If a package is missing.
+    OSError
+        If the disk is full; nothing is left behind.
+    ValueError
+        If the format is not known, does not fit the result, or cannot be written there.
+    """
+    check_output(path, result.has_time, result.stack is not None)
+    find_format(path).write(path, result)

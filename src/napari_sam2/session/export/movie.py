@@ -1,0 +1,79 @@
+"""A movie with the outline of each object in colour over the frames: MP4 or GIF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.files import atomic_path
+from napari_sam2.session.pictures import OutlinedFrames, Picture
+
+FRAMES_PER_SECOND = 6.0
+SHOWN_PX, MAX_ZOOM = 720, 4
+"""Small images are enlarged, up to this side and so many times."""
+PALETTE_SAMPLE_PX = 16_000_000
+"""A longer movie than that has its palette from every second, third ... frame."""
+
+
+def outlined_movie(result: Result) -> OutlinedFrames:
+    """Return the frames of a movie, drawn when they are asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is no image.
+    """
+    if result.stack is None:
+        raise ValueError("a movie shows outlines over the image: there is no image")
+    zoom = SHOWN_PX // max(result.stack.height, result.stack.width)
+    return OutlinedFrames(result.stack, _Planes(result), max(1, min(MAX_ZOOM, zoom)))
+
+
+class _Planes:
+    """Labels as planes that lie on the frames of the image."""
+
+    ndim = 3
+
+    def __init__(self, result: Result) -> None:
+        self._result = result
+
+    def __getitem__(self, frame: int) -> npt.NDArray[np.uint16]:
+        assert self._result.stack is not None
+        layout = self._result.stack.layout
+        return self._result.cut({**layout.at, layout.along: frame}, layout.rows or "Y", layout.columns or "X")
+
+
+def write_gif(path: Path, pictures: Sequence[Picture], frames_per_second: float = FRAMES_PER_SECOND) -> None:
+    """Write pictures as an endless GIF; they are read one at a time."""
+    # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
+    step = -(-len(pictures) * pictures[0].shape[0] * pictures[0].shape[1] // PALETTE_SAMPLE_PX)
+    palette = Image.fromarray(np.concatenate(list(pictures[::step]))).quantize(255)
+    images = (Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
+    with atomic_path(path) as partial:
+        next(images).save(
+            partial, format="GIF", save_all=True, append_images=images, duration=round(1000 / frames_per_second), loop=0
+        )
+
+
+def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float = FRAMES_PER_SECOND) -> None:
+    """Write pictures as MP4 (H.264); they are read one at a time. Odd sides, which that cannot have, are one pixel longer.
+
+    Raises
+    ------
+    ImportError
+        If imageio or PyAV is not installed.
+    """
+    try:
+        import av  # noqa: F401
+        import imageio.v3 as iio
+    except ImportError as error:
+        raise ImportError("MP4 needs an extra: pip install 'napari-sam2[export]'") from error
+    with atomic_path(path) as partial, iio.imopen(partial, "w", plugin="pyav") as movie:
+        movie.init_video_stream("libx264", fps=frames_per_second)
+        for picture in pictures:
+            movie.write_frame(np.pad(picture, [(0, side % 2) for side in picture.shape[:2]] + [(0, 0)], mode="edge"))

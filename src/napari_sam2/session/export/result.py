@@ -1,0 +1,243 @@
+"""What is exported: a label image, and what belongs to it. T times · Z planes · H, W height and width · C channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.session.calibration import PIXELS, Calibration
+from napari_sam2.session.stack import Stack
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import ObjectScore, Session
+
+MAX_LABEL = int(np.iinfo(np.uint16).max)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A label image, and what belongs to it.
+
+    Attributes
+    ----------
+    labels : array-like
+        Whole numbers from 0 to 65535; read one plane at a time.
+    stored_axes : str
+        Axes of ``labels``: Y, X, and T, Z or both, in any order. An axis of another name, as TIFF has them, is taken for T, or for
+        Z where there is a T.
+    calibration : Calibration
+        Pixel size and time from frame to frame.
+    parents : mapping of int to int
+        Object to the one it came from.
+    stack : Stack or None
+        The image.
+    image_path : Path or None
+        The file of the image, for programs that open it too.
+    scores : mapping
+        What the model thinks of its own work, by object and frame of ``stack``.
+
+    Raises
+    ------
+    ValueError
+        If axes, labels and image do not fit each other, or labels are not whole numbers.
+    """
+
+    labels: Any
+    stored_axes: str
+    calibration: Calibration = PIXELS
+    parents: Mapping[int, int] = field(default_factory=dict)
+    stack: Stack | None = None
+    image_path: Path | None = None
+    scores: Mapping[int, Mapping[int, ObjectScore]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(side) for side in self.labels.shape)
+        if len(self.stored_axes) != len(shape):
+            raise ValueError(f"axes {self.stored_axes} do not fit labels of shape {shape}")
+        object.__setattr__(self, "stored_axes", known_axes(self.stored_axes.upper()))
+        if 0 in shape:
+            raise ValueError(f"the labels are empty: their shape is {shape}")
+        if np.dtype(self.labels.dtype).kind not in "uib":
+            raise ValueError(f"labels must be whole numbers, got {self.labels.dtype}")
+        object.__setattr__(self, "calibration", self.calibration.fitting(self.axes))
+        if self.stack is not None:
+            image = dict(zip(known_axes(self.stack.axes), self.stack.labels_shape, strict=True))
+            for axis in "TZYX":
+                if image.get(axis, 1) != self.size(axis):
+                    raise ValueError(
+                        f"labels and image do not fit: labels have axes {self.stored_axes} and shape {shape}, "
+                        f"the image {''.join(image)} and {tuple(image.values())}"
+                    )
+
+    @classmethod
+    def of(cls, session: Session, **others: Any) -> Result:
+        """Take what a session has found; ``others`` are attributes as above: calibration, parents, image_path."""
+        scores = {object_id: session.scores(object_id) for object_id in session.objects}
+        return cls(session.labels, session.stack.axes, stack=session.stack, scores=scores, **others)
+
+    @property
+    def axes(self) -> str:
+        """Axes in the order in which planes are read: T, Z, Y, X, as far as there are any."""
+        return "".join(axis for axis in "TZYX" if axis in self.stored_axes)
+
+    @property
+    def space(self) -> str:
+        """Axes of one time: ``YX`` or ``ZYX``."""
+        return self.axes.replace("T", "")
+
+    def size(self, axis: str) -> int:
+        """Length of an axis, 1 where there is none."""
+        return int(self.labels.shape[self.stored_axes.index(axis)]) if axis in self.stored_axes else 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of ``axes``."""
+        return tuple(self.size(axis) for axis in self.axes)
+
+    @property
+    def has_time(self) -> bool:
+        """Frames follow each other in time."""
+        return "T" in self.axes
+
+    @property
+    def is_volume(self) -> bool:
+        """Each time is a volume."""
+        return "Z" in self.axes
+
+    def cut(self, at: Mapping[str, int], rows: str = "Y", columns: str = "X") -> npt.NDArray[np.uint16]:
+        """Read one plane, at these places on the other axes.
+
+        Raises
+        ------
+        ValueError
+            If a label is not between 0 and 65535.
+        """
+        plane = _cut(self.labels, self.stored_axes, at, rows + columns)
+        for extreme in (int(plane.min()), int(plane.max())):
+            if not 0 <= extreme <= MAX_LABEL:
+                raise ValueError(f"there is a label {extreme}: labels must be between 0 and {MAX_LABEL}")
+        return plane.astype(np.uint16, copy=False)
+
+    def planes(self) -> Iterator[npt.NDArray[np.uint16]]:
+        """Read all planes (H, W), in the order of ``axes``."""
+        return (self.cut({"T": time, "Z": z}) for time in range(self.size("T")) for z in range(self.size("Z")))
+
+    @property
+    def num_channels(self) -> int:
+        """C, 0 where there is no image; alpha does not count."""
+        if self.stack is None:
+            return 0
+        axis, layout = self.stack.layout.colour_axis, self.stack.layout
+        return 1 if not axis else 3 if layout.is_rgb else int(self.stack.image.shape[layout.axes.index(axis)])
+
+    def intensities(self, time: int, z: int) -> npt.NDArray[Any] | None:
+        """Read a plane of the image with all its channels, (H, W, C); None where there is no image."""
+        if self.stack is None:
+            return None
+        layout, axis = self.stack.layout, self.stack.layout.colour_axis
+        named = dict(zip(self.stack.axes, known_axes(self.stack.axes), strict=True))
+        at = {axis: {"T": time, "Z": z}[known] for axis, known in named.items() if known in "TZ"}
+        plane = _cut(self.stack.image, layout.axes, at, "YX" + axis)
+        return plane.reshape(*plane.shape[:2], -1)[..., : self.num_channels]
+
+    def divisions(self, first: Mapping[int, int]) -> dict[int, int]:
+        """Return daughter to mother, of those that are both seen.
+
+        Parameters
+        ----------
+        first : mapping of int to int
+            The first frame on which each object is seen.
+
+        Raises
+        ------
+        ValueError
+            If a mother is not seen before her daughter.
+        """
+        found = {child: parent for child, parent in self.parents.items() if parent and child in first and parent in first}
+        for child, parent in found.items():
+            if first[parent] >= first[child]:
+                raise ValueError(
+                    f"object {parent} cannot be the mother of {child}: it is first seen on frame {first[parent]}, "
+                    f"its daughter on frame {first[child]}"
+                )
+        return found
+
+
+def known_axes(axes: str) -> str:
+    """Take axes of other names for T, or for Z where there is a T.
+
+    Raises
+    ------
+    ValueError
+        If there is no Y or no X, or there are more axes than that.
+    """
+    for axis in axes:
+        if axis not in "TZYX":
+            axes = axes.replace(axis, "Z" if "T" in axes else "T")
+    if sorted(axes) != sorted({*axes, "Y", "X"}):
+        raise ValueError(f"labels have the axes Y and X, and T, Z or both, got {axes}")
+    return axes
+
+
+def _cut(array: Any, axes: str, at: Mapping[str, int], kept: str) -> npt.NDArray[Any]:
+    """Read the axes ``kept``, in this order, at these places on the rest; at 0 where none is said."""
+    cut = np.asarray(array[tuple(slice(None) if axis in kept else at.get(axis, 0) for axis in axes)])
+    left = [axis for axis in axes if axis in kept]
+    return cut.transpose([left.index(axis) for axis in kept])
+
+
+def open_image(path: Path, axes: str | None = None) -> Stack:
+    """Open an image of any axes; of volumes in time, frames are the first planes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :meth:`Stack.open`.
+    """
+    try:
+        return Stack.open(path, axes)
+    except ValueError as error:
+        try:
+            return Stack.open(path, axes, along="T", at={"Z": 0})
+        except ValueError:
+            raise error from None
+
+
+def read_labels(path: Path, axes: str | None = None, image: Stack | None = None) -> tuple[Any, str]:
+    """Open a label image, TIFF or zarr.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        Such as ``TYX`` or ``ZYX``; by default those of the image if it has the same shape, else what the file says.
+    image : Stack, optional
+        The image they belong to.
+
+    Returns
+    -------
+    labels : array-like
+        Not read yet.
+    axes : str
+        Its axes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or is in colour.
+    """
+    stack = open_image(path, axes)
+    if stack.is_rgb or stack.channels:
+        raise ValueError(f"{path} has colours or channels: labels must be whole numbers, one for each pixel")
+    labels = stack.image
+    if axes is None and image is not None and tuple(labels.shape) == image.labels_shape:
+        return labels, image.axes
+    return labels, stack.layout.axes

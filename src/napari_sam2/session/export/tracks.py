@@ -1,0 +1,101 @@
+"""Objects as tracks: where each is at each time, and who came from whom; as napari's Tracks layer has them. N rows."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.files import atomic_path
+from napari_sam2.session.measure import Measurement, measure
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Where objects are, and how they are linked.
+
+    Attributes
+    ----------
+    rows : list of Measurement
+        One for each object and frame, ordered by object, then frame.
+    parents : dict of int to int
+        Daughter to mother; both are in ``rows``, the mother on an earlier frame than the first of her daughter.
+    """
+
+    rows: list[Measurement]
+    parents: dict[int, int]
+
+    def frames(self) -> dict[int, list[int]]:
+        """Frames on which each object is seen, in order."""
+        seen: dict[int, list[int]] = {}
+        for row in self.rows:
+            seen.setdefault(row.object_id, []).append(row.frame)
+        return seen
+
+    def links(self) -> list[tuple[int, int]]:
+        """Pairs of rows that follow each other.
+
+        An object and itself where it is seen next, across a gap too; a mother, where she was last seen before the division, and the
+        first of her daughter.
+        """
+        pairs = [(i, i + 1) for i in range(len(self.rows) - 1) if self.rows[i].object_id == self.rows[i + 1].object_id]
+        place = {(row.object_id, row.frame): i for i, row in enumerate(self.rows)}
+        frames = self.frames()
+        for child, parent in self.parents.items():
+            born = frames[child][0]
+            last = max(frame for frame in frames[parent] if frame < born)
+            pairs.append((place[parent, last], place[child, born]))
+        return sorted(pairs)
+
+
+def find_tracks(result: Result) -> Tracks:
+    """Find where objects are, and check who came from whom.
+
+    Raises
+    ------
+    ValueError
+        If there is no time, or a mother is first seen after her daughter.
+    """
+    if not result.has_time:
+        raise ValueError(f"tracks go through time: labels with the axes {result.axes} have none")
+    rows = measure(replace(result, stack=None))
+    first: dict[int, int] = {}
+    for row in rows:
+        first.setdefault(row.object_id, row.frame)
+    return Tracks(rows, result.divisions(first))
+
+
+def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, list[int]]]:
+    """Return what ``viewer.add_tracks(data, graph=graph, scale=...)`` takes.
+
+    Returns
+    -------
+    data : ndarray
+        (N, 4) or, of volumes, (N, 5): object, frame, (plane,) row, column, in pixels.
+    graph : dict of int to list of int
+        Daughter to mother.
+
+    Raises
+    ------
+    ValueError
+        As :func:`find_tracks`.
+    """
+    tracks = find_tracks(result)
+    data = np.array([(row.object_id, row.frame, *row.centroid_px) for row in tracks.rows], np.float64)
+    return data.reshape(-1, 2 + len(result.space)), {child: [parent] for child, parent in tracks.parents.items()}
+
+
+def write_napari_tracks(path: Path, result: Result) -> None:
+    """Write the same as CSV: ``track_id``, ``t``, (``z``,) ``y``, ``x`` in pixels, and ``parent_id``, 0 for none."""
+    data, graph = napari_tracks(result)
+    with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("track_id", "t", *result.space.lower(), "parent_id"))
+        for object_id, frame, *place in data.tolist():
+            parent: Any = graph.get(int(object_id), [0])[0]
+            writer.writerow((int(object_id), int(frame), *(f"{value:.7g}" for value in place), parent))
