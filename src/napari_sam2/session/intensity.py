@@ -54,7 +54,6 @@ def choose_ranges(
     ValueError
         See :func:`choose_range`; or if there are neither one nor as many ranges as channels.
     """
-    given: Any = intensity_range, window, percentiles
     if stack.is_composed:
         pairs = _pairs_of_channels(intensity_range, stack.channels)
         sample = None if pairs or window else sample_frames(stack.frames)
@@ -63,14 +62,20 @@ def choose_ranges(
         return tuple(
             choose_range(colour, pair, window, percentiles, may_be_ct=False) for colour, pair in zip(values, chosen, strict=True)
         )
-    if stack.is_rgb and given == (None, None, None) and np.dtype(stack.frames.dtype) == np.uint8:
+    if (
+        stack.is_rgb
+        and intensity_range is None
+        and window is None
+        and percentiles is None
+        and np.dtype(stack.frames.dtype) == np.uint8
+    ):
         return None
-    return (choose_range(stack.frames, *given, not stack.is_rgb),)
+    return (choose_range(stack.frames, intensity_range, window, percentiles, may_be_ct=not stack.is_rgb),)
 
 
 def choose_range(
     frames: Any,
-    intensity_range: IntensityRange | None = None,
+    intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
     window: str | None = None,
     percentiles: tuple[float, float] | None = None,
     may_be_ct: bool = True,
@@ -141,6 +146,8 @@ def _pairs_of_channels(given: Any, channels: Sequence[int]) -> dict[int, Any] | 
         return None
     shown = list(dict.fromkeys(channels))
     pairs = _numbers(given)
+    if pairs is not None and pairs.shape == (len(channels), 2):
+        return dict(zip(channels, pairs, strict=True))
     if pairs is None or pairs.shape not in ((2,), (len(shown), 2)):
         raise ValueError(f"give one intensity range, or {len(shown)}, one for each channel, got {given!r}")
     return dict(zip(shown, np.broadcast_to(pairs, (len(shown), 2)), strict=True))

@@ -138,6 +138,18 @@ def _block_boundaries(image: Any, layout: Layout, shape: Sequence[int], itemsize
     return sorted({*ends, *(frame for start, end in zip(starts, ends, strict=True) for frame in range(start, end, most))})
 
 
+class NoLabels:
+    """A label image that keeps nothing, for a session whose labels are not wanted."""
+
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.ndim = shape, len(shape)
+
+    def __setitem__(self, key: Any, plane: Any) -> None:
+        pass
+
+
 class LabelPlanes:
     """A label image in the order of axes of its image, read and written as planes (T, H, W) where the frames are.
 
