@@ -79,6 +79,15 @@ def normalise_frames(frames: npt.NDArray[np.uint8]) -> Tensor:
     return normalise(rgb)
 
 
+def _choose(clip: Clip, objects: list[tuple[int, int]], count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Choose objects at random, but first, up to half of them, such as are gone on a later frame: they are few and teach most."""
+    mixed = [objects[i] for i in rng.permutation(len(objects))]
+    present = [[set(np.unique(plane).tolist()) for plane in layer[1:]] for layer in clip.labels]
+    leaving = [(layer, label) for layer, label in mixed if not all(label in frame for frame in present[layer])]
+    first = leaving[: count // 2]
+    return (first + [item for item in mixed if item not in first])[:count]
+
+
 def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator, min_area_px: int = 30) -> ClipBatch | None:
     """Pack clips of one size and length, with objects chosen at random among those on the first frame.
 
@@ -105,8 +114,7 @@ def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator, m
         objects = clip.objects_on(0, min_area_px)
         if not objects:
             continue
-        chosen = rng.permutation(len(objects))[:max_objects]
-        for layer, label in (objects[i] for i in chosen):
+        for layer, label in _choose(clip, objects, max_objects, rng):
             masks.append(clip.labels[layer] == label)
             owners.append(len(frames))
         frames.append(normalise_frames(clip.frames))

@@ -201,10 +201,10 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     if sliced:
         for blob in blobs:
             # Many ends lie within the clip: where a body ends, its mask must end.
-            blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), float(rng.uniform(0.3, 2.0) * num_frames))
+            blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), float(rng.uniform(0.15, 1.3) * num_frames))
     overlap = not tissue and rng.random() < 0.25
     drift = rng.normal(0, 0.01 * size, 2) if rng.random() < 0.3 else np.zeros(2)
-    fate = float(rng.choice([0.0, 0.02, 0.12]))
+    fate = float(rng.choice([0.0, 0.05, 0.2]))
     warp = np.zeros((2, size, size), np.float32)
     if rng.random() < 0.4:
         bend = rng.uniform(0.05, 0.35) * radius
@@ -215,7 +215,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     for frame in range(num_frames):
         if frame and not sliced and not tissue:
             for blob in [blob for blob in blobs if blob.last_frame >= frame and rng.random() < fate]:
-                if rng.random() < 0.5 and len(blobs) < 90:
+                if rng.random() < 0.4 and len(blobs) < 90:
                     blobs += _divide(blob, frame, rng)
                 else:
                     blob.last_frame = frame - 1
