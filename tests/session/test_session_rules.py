@@ -111,7 +111,7 @@ def same_anchors(session: Session) -> Session:
 
 
 def arbitrated(session: Session) -> np.ndarray:
-    """Labels by the rule that the highest logit wins, of equal ones the first object."""
+    """Labels by the rule that anchors win, then the highest logit, of equal ones the first object."""
     labels = np.zeros(MOVIE.shape, np.uint16)
     best = np.zeros(MOVIE.shape)
     for item in session.objects.values():
@@ -119,6 +119,7 @@ def arbitrated(session: Session) -> np.ndarray:
             record = item.shown(frame)
             if record is not None:
                 logits = record.mask_logits.numpy()
+                logits = np.where((logits > 0) & (frame in item.anchors), logits + 1000, logits)
                 labels[frame][logits > best[frame]] = item.object_id
                 best[frame] = np.maximum(best[frame], logits)
     return labels

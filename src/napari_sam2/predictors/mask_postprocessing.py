@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from scipy import ndimage as ndi
 from torch import Tensor
 
+BEYOND_LOGITS = 1e4
+"""More than any logit."""
+
 _WITHIN_PLANES = np.zeros((3, 3, 3), bool)
 _WITHIN_PLANES[1] = True
 
@@ -95,7 +98,11 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def label_image(
-    logits: Sequence[Tensor], windows: Sequence[tuple[slice, slice]], object_ids: Sequence[int], size: tuple[int, int]
+    logits: Sequence[Tensor],
+    windows: Sequence[tuple[slice, slice]],
+    object_ids: Sequence[int],
+    size: tuple[int, int],
+    are_sure: Sequence[bool] | None = None,
 ) -> npt.NDArray[np.uint16]:
     """Give each pixel to the object with the highest logit above 0.
 
@@ -109,6 +116,8 @@ def label_image(
         Label value of each object, 1 to 65535.
     size : tuple of int
         Height and width of the data.
+    are_sure : sequence of bool, optional
+        Objects that win against all others, whatever their logits.
 
     Returns
     -------
@@ -118,10 +127,13 @@ def label_image(
     device = logits[0].device if len(logits) else None
     best = torch.zeros(size, device=device)
     winner = torch.zeros(size, dtype=torch.int32, device=device)
-    for mask, window, object_id in zip(logits, windows, object_ids, strict=True):
+    sure = [False] * len(object_ids) if are_sure is None else are_sure
+    for mask, window, object_id, is_sure in zip(logits, windows, object_ids, sure, strict=True):
         before = best[window]
         height, width = before.shape
         enlarged = resize_logits(mask[None, None], (height, width))[0, 0]
+        if is_sure:
+            enlarged = torch.where(enlarged > 0, enlarged + BEYOND_LOGITS, enlarged)
         wins = enlarged > before
         best[window] = torch.where(wins, enlarged, before)
         winner[window] = torch.where(wins, object_id, winner[window])

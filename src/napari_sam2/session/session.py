@@ -554,7 +554,7 @@ class Session:
         return preview
 
     def _write_labels(self, frame: int) -> None:
-        """Write a frame's labels: where objects overlap, the higher logit wins."""
+        """Write a frame's labels: where objects overlap, what a person said there wins, else the higher logit."""
         shown = [(item.object_id, item.shown(frame)) for item in self.objects.values()]
         present = [(object_id, record) for object_id, record in shown if record is not None]
         whole = whole_view(self._frame_shape)
@@ -564,6 +564,7 @@ class Session:
                 [(record.view or whole).window for _, record in present],
                 [object_id for object_id, _ in present],
                 self._frame_shape,
+                [frame in self.objects[object_id].memory.conditioning for object_id, _ in present],
             )
         self.stack.planes(self.labels)[frame] = plane
 
