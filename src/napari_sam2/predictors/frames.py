@@ -5,7 +5,7 @@ T frames · H, W height and width of the data · S side of the model's input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -227,11 +227,32 @@ def robust_range(values: npt.NDArray[Any], percentiles: tuple[float, float] = RO
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def sample_frames(frames: Any, max_frames: int = 16) -> npt.NDArray[Any]:
-    """Read a sample of frames spread through (T, ...), thinned out where they are large."""
+def read_sample(frames: Any, max_frames: int = 16) -> Iterator[npt.NDArray[Any]]:
+    """Read frames spread through (T, ...), one after another; those that cannot be read are left out.
+
+    Raises
+    ------
+    OSError
+        If none can be read.
+    """
     picked: Sequence[int] = np.unique(np.linspace(0, frames.shape[0] - 1, max_frames).round().astype(int)).tolist()
+    errors = []
+    for frame in picked:
+        try:
+            plane = np.asarray(frames[frame])
+        except OSError as error:
+            # It need not be in anybody's way; if it is, tracking will say so.
+            errors.append(error)
+            continue
+        yield plane
+    if len(errors) == len(picked):
+        raise errors[0]
+
+
+def sample_frames(frames: Any) -> npt.NDArray[Any]:
+    """Read a sample of frames (T, ...), thinned out where they are large."""
     step = max(1, int(np.sqrt(frames.shape[1] * frames.shape[2] / 250_000)))
-    return np.stack([np.asarray(frames[frame])[::step, ::step] for frame in picked])
+    return np.stack([plane[::step, ::step] for plane in read_sample(frames)])
 
 
 def sampled_range(frames: Any) -> IntensityRange:

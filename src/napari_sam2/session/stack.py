@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.predictors.frames import read_sample
 from napari_sam2.session.axes import SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.session.image_files import read_image, read_zarr_group
 from napari_sam2.session.planes import FramePlanes, LabelPlanes
@@ -82,9 +83,10 @@ class Stack:
     @property
     def is_constant(self) -> bool:
         """All pixels of all frames, or of a sample of many, are the same; few frames are read where they are not."""
-        sample = np.unique(np.linspace(0, len(self) - 1, 16).round().astype(int)).tolist()
-        value = self.frames[0][0, 0]
-        return all(_is_all(self.frames[frame], value) for frame in sample)
+        readable = read_sample(self.frames)
+        first = next(readable)
+        value = first[0, 0]
+        return _is_all(first, value) and all(_is_all(frame, value) for frame in readable)
 
     @property
     def labels_shape(self) -> tuple[int, ...]:
