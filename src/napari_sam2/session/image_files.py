@@ -73,8 +73,10 @@ class TiffPages:
         before = series.shape[: len(series.shape) - len(page)]
         return tuple(series.shape[len(before) :]) == page and len(series.pages) == int(np.prod(before, dtype=int))
 
-    def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[Any]:
-        before, within = key[: self._num_before], key[self._num_before :]
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        index = () if key is ... else key if isinstance(key, tuple) else (key,)
+        index += (slice(None),) * (self.ndim - len(index))
+        before, within = index[: self._num_before], index[self._num_before :]
         steps = [range(size)[step] for step, size in zip(before, self.shape, strict=False)]
         lists = [list(step) if isinstance(step, range) else [step] for step in steps]
         first = [self._page(index)[within] for index in itertools.product(*lists)]

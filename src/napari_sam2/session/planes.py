@@ -115,14 +115,21 @@ class FramePlanes:
 
     def _read_planes(self, start: int, stop: int, colours: dict[str, int | slice]) -> npt.NDArray[Any]:
         layout = self._layout
-        kept = {layout.along: slice(start, stop), layout.rows: slice(None), layout.columns: slice(None)}
-        index: dict[str, int | slice] = {**dict.fromkeys(layout.axes, 0), **layout.at, **colours, **kept}
-        read = np.asarray(self._image[tuple(index[axis] for axis in layout.axes)])
+        along = start if stop - start == 1 else slice(start, stop)
+        kept: dict[str, int | slice] = {layout.along: along, layout.rows: slice(None), layout.columns: slice(None)}
+        index = {**dict.fromkeys(layout.axes, 0), **layout.at, **colours, **kept}
+        read = np.asarray(self._image[_shortest([index[axis] for axis in layout.axes])])
         order = [axis for axis in layout.axes if isinstance(index[axis], slice)]
-        wanted = [layout.along, layout.rows, layout.columns, *(axis for axis in order if axis not in kept)]
-        if not layout.along:
-            return read.transpose([order.index(axis) for axis in wanted[1:]])[None]
-        return read.transpose([order.index(axis) for axis in wanted])
+        wanted = [*kept, *(axis for axis in order if axis not in kept)]
+        planes = read.transpose([order.index(axis) for axis in wanted if axis in order])
+        return planes[None] if stop - start == 1 else planes
+
+
+def _shortest(index: list[int | slice]) -> Any:
+    """Leave out what is taken whole at the end: of a stack of frames a number is left, which the simplest of sources understand."""
+    while index and index[-1] == slice(None):
+        index = index[:-1]
+    return index[0] if len(index) == 1 else tuple(index) or ...
 
 
 def _block_boundaries(image: Any, layout: Layout, shape: Sequence[int], itemsize: int) -> list[int]:
