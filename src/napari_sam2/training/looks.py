@@ -184,6 +184,11 @@ def add_nuclei(rng: np.random.Generator, scene: Scene, frames: list[FloatArray])
     return labels
 
 
+def blur_along_z(frames: list[FloatArray], sigma_frames: float) -> list[FloatArray]:
+    """Blur slices along the optical axis, as every microscope does: a body fades before and after it is cut."""
+    return list(ndi.gaussian_filter1d(np.stack(frames), sigma_frames, axis=0, mode="nearest"))
+
+
 def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radius_px: float) -> npt.NDArray[np.uint8]:
     """Blur, light unevenly, bleach, sample coarsely, add noise, and map to 8 bit once for the whole clip; (T, S, S)."""
     stack = np.stack(frames)

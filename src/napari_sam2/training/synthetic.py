@@ -9,8 +9,11 @@ import numpy as np
 
 from napari_sam2.training import looks
 from napari_sam2.training.clips import Clip
-from napari_sam2.training.looks import FREE_LOOKS, TISSUE_LOOKS, Style, add_nuclei, expose_scene, tint
+from napari_sam2.training.looks import FREE_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
 from napari_sam2.training.scenes import make_scene
+
+AXIAL_MARGIN = 2
+"""Slices drawn before the first and after the last, for the blur along z."""
 
 
 def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip:
@@ -31,12 +34,17 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     tissue, sliced = rng.random() < 0.25, rng.random() < 0.35
     choices = TISSUE_LOOKS if tissue else FREE_LOOKS
     look = choices[rng.integers(len(choices))]
-    scene = make_scene(rng, num_frames, size, tissue, sliced, large=look is looks.natural)
+    # A slice shows what is above and below it too, out of focus.
+    margin = AXIAL_MARGIN if sliced and rng.random() < 0.7 else 0
+    scene = make_scene(rng, num_frames + 2 * margin, size, tissue, sliced, large=look is looks.natural)
     style = Style(rng, scene)
     frames = [look(plane, style) for plane in scene.planes]
     layers = [[plane.labels for plane in scene.planes]]
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
         layers.append(add_nuclei(rng, scene, frames))
+    if margin:
+        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.4), np.log(2.0)))))[margin:-margin]
+        layers = [layer[margin:-margin] for layer in layers]
     if look is looks.filled and rng.random() < 0.25:
         frames = [-frame for frame in frames]
     exposed, labels = expose_scene(rng, frames, scene.size_px), np.array(layers, np.uint16)
