@@ -85,8 +85,9 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
     """
     T = len(stack.image)
     stride = int(rng.integers(1, 3))
+    stride = stride if (num_frames - 1) * stride < T else 1
     span = (num_frames - 1) * stride + 1
-    if stack.is_sequence and span <= T:
+    if stack.has_clips_of(num_frames):
         first = int(rng.integers(0, T - span + 1))
         picked = np.arange(first, first + span, stride)
     else:
