@@ -148,3 +148,16 @@ def test_behaves_as_dictionaries_within_a_budget(budget_bytes: int, sequence: li
         assert [len(one) for one in stores] == [len(one) for one in dictionaries]
     for store, dictionary in zip(stores, dictionaries, strict=True):
         assert {frame: contents(one) for frame, one in store.items()} == {frame: contents(one) for frame, one in dictionary.items()}
+
+
+def test_a_store_that_nobody_holds_leaves_nothing_behind() -> None:
+    budget = RecordBudget(num_bytes(record(0)))
+    store, other = RecordStore(budget), RecordStore(budget)
+    store[0], store[1], other[0] = record(0), record(1), record(2)
+    end = budget._end
+    del store
+    gc.collect()
+    assert budget.held_bytes == num_bytes(record(0))
+    other[1], other[2] = record(3), record(4)
+    assert budget._end == end, "the places of the first store are used again"
+    assert [contents(other[frame]) for frame in range(3)] == [contents(record(number)) for number in (2, 3, 4)]

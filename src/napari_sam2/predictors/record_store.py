@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import replace
 from typing import IO
 
@@ -27,24 +27,41 @@ class RecordBudget:
     def __init__(self, budget_bytes: int = 64 * 2**20) -> None:
         self.budget_bytes = budget_bytes
         self.held_bytes = 0
-        self._held: OrderedDict[tuple[RecordStore, int], int] = OrderedDict()
+        # By the number of a store: a store that nobody holds any more must not live on in here.
+        self._held: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._stores: weakref.WeakValueDictionary[int, RecordStore] = weakref.WeakValueDictionary()
+        self._num_stores = 0
         self._file: IO[bytes] | None = None
         self._end = 0
         self._free: dict[int, list[int]] = {}
 
-    def hold(self, store: RecordStore, frame: int, record: FrameRecord) -> None:
-        """Count a record as just used, and spill others if need be."""
-        self.release(store, frame)
-        self._held[store, frame] = _num_bytes(record)
-        self.held_bytes += self._held[store, frame]
-        while self.held_bytes > self.budget_bytes and len(self._held) > 1:
-            old_store, old_frame = next(iter(self._held))
-            old_store.spill(old_frame)
-            self.release(old_store, old_frame)
+    def register(self, store: RecordStore) -> int:
+        """Give a store its number."""
+        self._num_stores += 1
+        self._stores[self._num_stores] = store
+        return self._num_stores
 
-    def release(self, store: RecordStore, frame: int) -> None:
+    def hold(self, store_number: int, frame: int, record: FrameRecord) -> None:
+        """Count a record as just used, and spill others if need be."""
+        self.release(store_number, frame)
+        self._held[store_number, frame] = _num_bytes(record)
+        self.held_bytes += self._held[store_number, frame]
+        while self.held_bytes > self.budget_bytes and len(self._held) > 1:
+            old_number, old_frame = next(iter(self._held))
+            if old_number in self._stores:
+                self._stores[old_number].spill(old_frame)
+            self.release(old_number, old_frame)
+
+    def release(self, store_number: int, frame: int) -> None:
         """Count a record no longer."""
-        self.held_bytes -= self._held.pop((store, frame), 0)
+        self.held_bytes -= self._held.pop((store_number, frame), 0)
+
+    def release_store(self, store_number: int, in_memory: Iterable[int], on_disk: dict[int, tuple[int, int, FrameRecord]]) -> None:
+        """Count nothing of a store any longer, and let its places be used again."""
+        for frame in in_memory:
+            self.release(store_number, frame)
+        for place, size, _ in on_disk.values():
+            self.discard(place, size)
 
     def write(self, data: bytes) -> int:
         """Put bytes into the file and return their place."""
@@ -76,6 +93,9 @@ class RecordStore(MutableMapping[int, FrameRecord]):
         self._budget = budget
         self._in_memory: dict[int, FrameRecord] = {}
         self._on_disk: dict[int, tuple[int, int, FrameRecord]] = {}
+        self._number = budget.register(self)
+        ended = weakref.finalize(self, budget.release_store, self._number, self._in_memory, self._on_disk)
+        ended.atexit = False
 
     def __hash__(self) -> int:
         return id(self)
@@ -99,20 +119,25 @@ class RecordStore(MutableMapping[int, FrameRecord]):
             record = _from_bytes(self._budget.read(place, size), shell)
             self._forget_on_disk(frame)
             self._in_memory[frame] = record
-        self._budget.hold(self, frame, record)
+        self._budget.hold(self._number, frame, record)
         return record
 
     def __setitem__(self, frame: int, record: FrameRecord) -> None:
         self._forget_on_disk(frame)
         self._in_memory[frame] = record
-        self._budget.hold(self, frame, record)
+        self._budget.hold(self._number, frame, record)
 
     def __delitem__(self, frame: int) -> None:
         if frame not in self:
             raise KeyError(frame)
         self._forget_on_disk(frame)
         self._in_memory.pop(frame, None)
-        self._budget.release(self, frame)
+        self._budget.release(self._number, frame)
+
+    def peek(self, frame: int) -> FrameRecord:
+        """Return a record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
+        record = self._in_memory.get(frame)
+        return self._on_disk[frame][2] if record is None else record
 
     def spill(self, frame: int) -> None:
         """Move a record to disk."""
