@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -73,6 +73,87 @@ class ObjectMemory:
         return sorted({*self.conditioning, *self.tracked})
 
 
+@dataclass(frozen=True)
+class MemoryGate:
+    """Keeps frames out of the memory on which the object is absent, or which the model itself finds bad.
+
+    The official memory takes every frame, so that a cell that leaves for ten frames fills it with nothing, and a bad mask is
+    learnt from. SAM2Long, SAMURAI and DAM4SAM have in common that they do not let such frames in. Prompted frames always are.
+
+    Attributes
+    ----------
+    min_object_score : float
+        Logit above which the object is on a frame.
+    min_predicted_iou : float
+        Frames at or below it are left out, 0 .. 1.
+    look_back : int
+        In place of frames left out, older ones are recalled, from up to so many frames ago.
+    """
+
+    min_object_score: float = 0.0
+    min_predicted_iou: float = 0.3
+    look_back: int = 32
+
+    def __post_init__(self) -> None:
+        if self.look_back < 1:
+            raise ValueError(f"look_back is one frame or more, got {self.look_back}")
+        if not 0 <= self.min_predicted_iou <= 1:
+            raise ValueError(f"min_predicted_iou lies between 0 and 1, got {self.min_predicted_iou}")
+
+    def admits(self, record: FrameRecord) -> bool:
+        """Tell whether a record of a tracked frame may be recalled."""
+        return record.object_score > self.min_object_score and record.predicted_iou > self.min_predicted_iou
+
+    def recall(
+        self,
+        recall: OfficialRecall,
+        frame: int,
+        conditioning: Collection[int],
+        tracked: Mapping[int, FrameRecord],
+        num_frames: int,
+        reverse: bool,
+        span: range,
+    ) -> Recall:
+        """Recall as the official choice does, of tracked frames only those that are let in.
+
+        Parameters
+        ----------
+        recall : OfficialRecall
+            The official choice.
+        frame : int
+            The frame to be segmented.
+        conditioning : collection of int
+            Prompted frames.
+        tracked : mapping of int to FrameRecord
+            Tracked frames.
+        num_frames : int
+            Length of the video.
+        reverse : bool
+            Tracking runs towards frame 0.
+        span : range
+            Only tracked frames in it count.
+
+        Returns
+        -------
+        Recall
+            Prompted frames first, then the latest of the others, from the oldest to the newest: the newest has slot 1, whatever
+            its distance.
+        """
+        back = 1 if reverse else -1
+        behind = (frame + back * distance for distance in range(1, self.look_back + 1))
+        admitted = [t for t in behind if t in span and t in tracked and self.admits(_peek(tracked, t))]
+        official = recall(frame, conditioning, set(admitted), num_frames, reverse)
+        prompted = tuple(slot for slot in official.memories if slot.is_conditioning)
+        recent = [RecalledFrame(t, False, slot) for slot, t in enumerate(admitted[: recall.num_maskmem - 1], 1)]
+        return replace(official, memories=(*prompted, *reversed(recent)))
+
+
+def _peek(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
+    """Look a record up for its scores alone: where records lie on disk, it stays there."""
+    peek = getattr(records, "peek", None)
+    return records[frame] if peek is None else peek(frame)
+
+
 class MemoryPolicy(Protocol):
     """Chooses what a frame recalls of an object: it sees every record's frame, scores and age, and no network."""
 
@@ -83,10 +164,14 @@ class MemoryPolicy(Protocol):
 
 @dataclass(frozen=True)
 class OfficialMemoryPolicy:
-    """What the official implementation recalls: all conditioning frames and the last few, whatever their scores."""
+    """What the official implementation recalls: all conditioning frames and the last few, whatever their scores, or past a gate."""
 
     recall: OfficialRecall
+    gate: MemoryGate | None = None
 
     def __call__(self, frame: int, memory: ObjectMemory, num_frames: int, reverse: bool) -> Recall:
         """Choose for ``frame``; see :class:`MemoryPolicy`."""
+        if self.gate is not None:
+            span = range(num_frames)
+            return self.gate.recall(self.recall, frame, memory.conditioning, memory.tracked, num_frames, reverse, span)
         return self.recall(frame, memory.conditioning, memory.tracked, num_frames, reverse)
