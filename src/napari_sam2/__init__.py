@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME_OF = {
+    "MemoryGate": "napari_sam2.predictors.memory_bank",
     "Session": "napari_sam2.session.session",
+    "StopRules": "napari_sam2.session.propagation",
     "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
     "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
@@ -23,10 +25,12 @@ _HOME_OF = {
 }
 
 __all__ = [
+    "MemoryGate",
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
     "Session",
+    "StopRules",
     "build_sam2",
     "build_sam2_hf",
     "build_sam2_video_predictor",
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
         load_model,
     )
     from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
+    from napari_sam2.predictors.memory_bank import MemoryGate
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+    from napari_sam2.session.propagation import StopRules
     from napari_sam2.session.session import Session
 
 

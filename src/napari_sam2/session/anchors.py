@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall
-from napari_sam2.predictors.memory_bank import ObjectMemory
+from napari_sam2.predictors.memory_bank import MemoryGate, ObjectMemory
 
 
 def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | None, int | None]:
@@ -26,16 +26,31 @@ class BetweenAnchorsPolicy:
     """Recalls as the official policy does, but only the neighbouring anchors and what was tracked between them.
 
     What is on a frame then depends on nothing beyond its anchors: a correction leaves all other spans as they are, exactly.
+
+    Attributes
+    ----------
+    recall : OfficialRecall
+        The official choice.
+    gate : MemoryGate, optional
+        Keeps doubtful frames out of the memory.
     """
 
     recall: OfficialRecall
+    gate: MemoryGate | None = None
+
+    @property
+    def reach(self) -> int:
+        """Nothing tracked farther away is ever recalled."""
+        official = max(self.recall.num_maskmem * self.recall.memory_temporal_stride, self.recall.max_obj_ptrs)
+        return official if self.gate is None else max(official, self.gate.look_back)
 
     def __call__(self, frame: int, memory: ObjectMemory, num_frames: int, reverse: bool) -> Recall:
         """Choose for ``frame``; see :class:`~napari_sam2.predictors.memory_bank.MemoryPolicy`."""
         before, after = neighbouring_anchors(frame, memory.conditioning)
         span = span_between(before, after, num_frames)
-        reach = max(self.recall.num_maskmem * self.recall.memory_temporal_stride, self.recall.max_obj_ptrs)
-        near = range(max(span.start, frame - reach), min(span.stop, frame + reach + 1))
-        tracked = {t for t in near if t != frame and t in memory.tracked}
         anchors = [anchor for anchor in (before, after) if anchor is not None]
+        if self.gate is not None:
+            return self.gate.recall(self.recall, frame, anchors, memory.tracked, num_frames, reverse, span)
+        near = range(max(span.start, frame - self.reach), min(span.stop, frame + self.reach + 1))
+        tracked = {t for t in near if t != frame and t in memory.tracked}
         return self.recall(frame, anchors, tracked, num_frames, reverse)

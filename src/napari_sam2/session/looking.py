@@ -39,10 +39,11 @@ def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None
     View or None
         None if nothing tells the size: then :func:`search` finds it.
     """
-    if prompts.mask is not None:
-        box = bounding_box(prompts.mask)
+    mask = prompts.mask
+    if mask is not None:
+        box = bounding_box(mask)
         assert box is not None
-        return _reaching(zoom, zoom.of_box(box, float(prompts.mask.sum())), prompts)
+        return _reaching(zoom, zoom.of_box(box, float(mask.sum())), prompts)
     if prompts.box_rc is not None:
         return _reaching(zoom, zoom.of_box(prompts.box_rc), prompts)
     for known in (shown, nearest):

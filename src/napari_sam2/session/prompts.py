@@ -14,6 +14,7 @@ import torch
 
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.views import View
+from napari_sam2.session.packed_mask import PackedMask
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,48 @@ class FramePrompts:
         1 inside, 0 outside, one for each point.
     box_rc : tuple of float or None
         Outer edges row0, col0, row1, col1: a box around the one pixel (0, 0) is 0, 0, 1, 1.
-    mask : ndarray or None
-        (H, W), bool. It stands for the object; points refine it.
+    packed_mask : PackedMask or None
+        It stands for the object; points refine it.
+    is_approved : bool
+        What was shown is right. Nothing else was said then.
     """
 
     points_rc: tuple[tuple[float, float], ...] = ()
     labels: tuple[int, ...] = ()
     box_rc: tuple[float, float, float, float] | None = None
-    mask: npt.NDArray[np.bool_] | None = None
+    packed_mask: PackedMask | None = None
+    is_approved: bool = False
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_] | None:
+        """The mask that was given, (H, W)."""
+        return None if self.packed_mask is None else self.packed_mask.unpack()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was said."""
+        return self == FramePrompts()
 
     @property
     def says_where(self) -> bool:
         """Something was said about where the object is, not only where it is not."""
-        return self.box_rc is not None or self.mask is not None or 1 in self.labels
+        return self.box_rc is not None or self.packed_mask is not None or 1 in self.labels
 
     def with_points(self, points_rc: tuple[tuple[float, float], ...], labels: tuple[int, ...]) -> FramePrompts:
         """Add points."""
-        return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels)
+        return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels, is_approved=False)
+
+    def with_point(self, index: int, point_rc: tuple[float, float], label: int) -> FramePrompts:
+        """Put a point in the place of another."""
+        points, labels = list(self.points_rc), list(self.labels)
+        points[index], labels[index] = point_rc, label
+        return replace(self, points_rc=tuple(points), labels=tuple(labels))
+
+    def without_point(self, index: int) -> FramePrompts:
+        """Leave a point out."""
+        points, labels = list(self.points_rc), list(self.labels)
+        del points[index], labels[index]
+        return replace(self, points_rc=tuple(points), labels=tuple(labels))
 
     def to_model(self, view: View, size: int) -> Prompt:
         """Translate to the model's terms.
@@ -61,8 +87,9 @@ class FramePrompts:
         Prompt
             Points in x, y of the model's input, where the encoder adds half a pixel; or the mask, if there are no points.
         """
-        if self.mask is not None and not self.points_rc:
-            return Prompt(mask=_resize_mask(self.mask[view.window], size))
+        mask = self.mask
+        if mask is not None and not self.points_rc:
+            return Prompt(mask=_resize_mask(mask[view.window], size))
         seen = [(point, label) for point, label in zip(self.points_rc, self.labels, strict=True) if label or view.contains(*point)]
         points, labels = [point for point, _ in seen], [label for _, label in seen]
         if self.box_rc is not None:

@@ -1,0 +1,153 @@
+"""Objects cut in time, joined, approved: what becomes of their anchors and of what was tracked from them.
+
+A change of an object's anchors puts what was tracked around them out of date: it is shown until it is tracked again, so that what
+is there after a propagation depends on the anchors alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import torch
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.views import View, resample_logits, whole_view
+from napari_sam2.session.anchors import neighbouring_anchors, span_between
+from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.packed_mask import PackedMask
+from napari_sam2.session.prompt_segmenter import PromptSegmenter
+from napari_sam2.session.prompts import FramePrompts
+
+
+def outdate_around(item: SessionObject, frame: int, num_frames: int) -> None:
+    """Put everything tracked between the anchors next to a frame out of date."""
+    before, after = neighbouring_anchors(frame, item.memory.conditioning)
+    for t in span_between(before, after, num_frames):
+        record = item.memory.tracked.pop(t, None)
+        if record is not None:
+            item.outdated[t] = record
+
+
+def approve(item: SessionObject, frame: int, num_frames: int) -> None:
+    """Make an anchor of what is shown.
+
+    Raises
+    ------
+    ValueError
+        If nothing is.
+    """
+    record = item.shown(frame)
+    if record is None:
+        raise ValueError(f"nothing is known of object {item.object_id} on frame {frame}: there is nothing to approve")
+    if frame in item.memory.conditioning:
+        return
+    item.forget(frame)
+    item.corrected[frame] = record
+    item.prompts[frame] = FramePrompts(is_approved=True)
+    item.memory.conditioning[frame] = replace(record, memory=None)
+    outdate_around(item, frame, num_frames)
+
+
+def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject | None = None) -> None:
+    """Take away what is known of an object from a frame on; give it to another one.
+
+    A part without an anchor gets one: what is shown on its frame next to the cut, of those where there is something.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing of the object before the frame, or nothing for the later one.
+    """
+    shown = sorted(item.shown_frames())
+    parts = {"before": [t for t in shown if t < frame], "from": [t for t in shown if t >= frame]}
+    for where, frames in parts.items():
+        if (where == "before" or later is not None) and not any(_is_present(item, t) for t in frames):
+            raise ValueError(f"there is nothing of object {item.object_id} {where} frame {frame} on")
+    loses_anchor = any(anchor >= frame for anchor in item.memory.conditioning)
+    for t in parts["from"]:
+        if later is not None:
+            _hand_over(item, later, t)
+        item.forget(t)
+    if not item.anchors:
+        approve(item, _nearest_present(item, frame), num_frames)
+    elif loses_anchor:
+        outdate_around(item, frame, num_frames)
+    if later is not None and not later.anchors:
+        approve(later, _nearest_present(later, frame), num_frames)
+
+
+def join(kept: SessionObject, other: SessionObject, segmenter: PromptSegmenter) -> None:
+    """Give one object everything of another: anchors of both, and where both are shown, the two together."""
+    for frame in [*kept.memory.tracked]:
+        kept.outdated[frame] = kept.memory.tracked.pop(frame)
+    anchors = {*kept.anchors, *other.anchors}
+    for frame in sorted(other.shown_frames()):
+        if kept.shown(frame) is None:
+            _hand_over(other, kept, frame)
+        elif frame in anchors:
+            _join_masks(kept, other, frame, segmenter)
+        else:
+            kept.outdated[frame] = _united(kept.outdated[frame], _record(other, frame), segmenter.frame_shape)
+        other.forget(frame)
+
+
+def _join_masks(kept: SessionObject, other: SessionObject, frame: int, segmenter: PromptSegmenter) -> None:
+    shown = _record(kept, frame)
+    mask = segmenter.mask(shown) | segmenter.mask(_record(other, frame))
+    if not mask.any():
+        if frame not in kept.memory.conditioning:
+            kept.forget(frame)
+            _hand_over(other, kept, frame)
+        return
+    prompts = FramePrompts(packed_mask=PackedMask.pack(mask))
+    (record,) = segmenter.segment_new(frame, [prompts])
+    if frame not in kept.prompts:
+        kept.corrected[frame] = shown
+    kept.outdated.pop(frame, None)
+    kept.prompts[frame] = prompts
+    kept.memory.conditioning[frame] = record
+
+
+def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
+    """Give another object, of which nothing is shown there, what is known of a frame."""
+    record = _record(item, frame)
+    if frame not in item.memory.conditioning:
+        to.outdated[frame] = record
+        return
+    to.memory.conditioning[frame] = record
+    to.prompts[frame] = item.prompts[frame]
+    if frame in item.corrected:
+        to.corrected[frame] = item.corrected[frame]
+
+
+def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) -> FrameRecord:
+    """Show two records as one. It has no memory: what would be remembered of both was never encoded."""
+    views = [record.view or whole_view(frame_shape) for record in (one, other)]
+    row, column = min(view.row for view in views), min(view.column for view in views)
+    bottom, right = max(view.row + view.height for view in views), max(view.column + view.width for view in views)
+    view = View(row, column, bottom - row, right - column)
+    logits = [resample_logits(record.mask_logits, seen, view) for record, seen in zip((one, other), views, strict=True)]
+    return FrameRecord(
+        mask_logits=torch.maximum(*logits),
+        pointer=one.pointer,
+        object_score=max(one.object_score, other.object_score),
+        predicted_iou=min(one.predicted_iou, other.predicted_iou),
+        view=None if view == whole_view(frame_shape) else view,
+    )
+
+
+def _record(item: SessionObject, frame: int) -> FrameRecord:
+    record = item.shown(frame)
+    assert record is not None
+    return record
+
+
+def _is_present(item: SessionObject, frame: int) -> bool:
+    return bool((_record(item, frame).mask_logits > 0).any())
+
+
+def _nearest_present(item: SessionObject, frame: int) -> int:
+    """The frame nearest to another on which something is shown."""
+    frames: Iterable[int] = sorted(item.shown_frames(), key=lambda t: abs(t - frame))
+    return next(t for t in frames if _is_present(item, t))

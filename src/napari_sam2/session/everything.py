@@ -1,0 +1,70 @@
+"""Everything on a frame that is not an object yet. H, W height and width of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
+MAX_OVERLAP = 0.5
+"""Of two masks that share more than that of the smaller one, only one is an object."""
+MAX_SHARE = 0.5
+"""What fills more of the frame than that is background."""
+
+
+def find_everything(
+    model: SAM2Base,
+    image: npt.NDArray[np.uint8],
+    known: Iterable[npt.NDArray[np.bool_]],
+    area_px: tuple[float, float] | None = None,
+    **options: Any,
+) -> list[npt.NDArray[np.bool_]]:
+    """Find masks by a grid of clicks, the surest first, that are none of the known ones.
+
+    Parameters
+    ----------
+    model : SAM2Base
+        Finds.
+    image : ndarray
+        (H, W) or (H, W, 3), uint8.
+    known : iterable of ndarray
+        (H, W), bool: the objects there are.
+    area_px : tuple of float, optional
+        Least and largest area; by default up to half of the frame.
+    **options
+        Of :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator`.
+
+    Returns
+    -------
+    list of ndarray
+        (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
+    """
+    least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else area_px
+    found = SAM2AutomaticMaskGenerator(model, **{**options, "output_mode": "binary_mask"}).generate(image)
+    # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
+    plane, areas = np.zeros(image.shape[:2], np.int32), [0]
+    for mask in known:
+        _draw(plane, areas, mask)
+    kept = []
+    for one in sorted(found, key=lambda annotation: -annotation["predicted_iou"]):
+        mask = one["segmentation"]
+        if least <= one["area"] <= largest and one["area"] > 0 and not _is_there(plane, areas, mask):
+            _draw(plane, areas, mask)
+            kept.append(mask)
+    return kept
+
+
+def _draw(plane: npt.NDArray[np.int32], areas: list[int], mask: npt.NDArray[np.bool_]) -> None:
+    plane[mask] = len(areas)
+    areas.append(int(mask.sum()))
+
+
+def _is_there(plane: npt.NDArray[np.int32], areas: list[int], mask: npt.NDArray[np.bool_]) -> bool:
+    shared = np.bincount(plane[mask], minlength=len(areas))[1:]
+    smaller = np.minimum(areas[1:], mask.sum())
+    return bool((shared > MAX_OVERLAP * smaller).any())

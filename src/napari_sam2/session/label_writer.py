@@ -1,0 +1,56 @@
+"""Masks of objects into a label image, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_sam2.predictors.mask_postprocessing import label_image
+from napari_sam2.predictors.views import whole_view
+from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.stack import Stack
+
+
+class LabelWriter:
+    """Writes labels.
+
+    Parameters
+    ----------
+    stack : Stack
+        What is labelled.
+    labels : array-like, optional
+        Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another shape or dtype.
+    """
+
+    def __init__(self, stack: Stack, labels: Any = None) -> None:
+        shape = stack.labels_shape
+        if labels is None:
+            labels = np.zeros(shape, np.uint16)
+        elif tuple(labels.shape) != shape or np.dtype(labels.dtype) != np.uint16:
+            raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
+        self.labels = labels
+        self._planes = stack.planes(labels)
+        self._frame_shape = (stack.height, stack.width)
+
+    def write(self, frame: int, objects: Iterable[SessionObject]) -> None:
+        """Write a frame: where objects overlap, what a person said wins, then the higher logit, of equal ones the lower id."""
+        drawn = sorted((item for item in objects if not item.info.is_hidden), key=lambda item: item.object_id)
+        present = [(item, record) for item in drawn if (record := item.shown(frame)) is not None]
+        whole = whole_view(self._frame_shape)
+        with torch.inference_mode():
+            plane = label_image(
+                [record.mask_logits for _, record in present],
+                [(record.view or whole).window for _, record in present],
+                [item.object_id for item, _ in present],
+                self._frame_shape,
+                [frame in item.memory.conditioning for item, _ in present],
+            )
+        self._planes[frame] = plane

@@ -1,0 +1,267 @@
+"""The objects of a session: added, named, locked, hidden, removed, merged, split, divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_sam2.session import editing
+from napari_sam2.session.history import History, NotedMapping, action
+from napari_sam2.session.objects import MakeStore, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.prompt_segmenter import PromptSegmenter
+
+MAX_OBJECT_ID = np.iinfo(np.uint16).max
+
+
+class ObjectEditing:
+    """The part of a session that knows its objects.
+
+    Parameters
+    ----------
+    num_frames : int
+        Length of the stack.
+    make_store : callable
+        Makes an empty mapping of records.
+    finish : callable
+        Is given each action that was done or taken back, to write labels.
+    segmenter : PromptSegmenter
+        Makes masks of objects that are merged.
+    """
+
+    def __init__(self, num_frames: int, make_store: MakeStore, finish: Callable[[Any], None], segmenter: PromptSegmenter) -> None:
+        self._num_frames = num_frames
+        self._make_store = make_store
+        self._segmenter = segmenter
+        self._history = History(finish)
+        self._infos: NotedMapping[ObjectInfo] = NotedMapping(self._history)
+        self.objects: NotedMapping[SessionObject] = NotedMapping(self._history)
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """The mother of each object that came from a division, by object id."""
+        return {object_id: info.mother for object_id, info in sorted(self._infos.items()) if info.mother is not None}
+
+    # --- one object ------------------------------------------------------------------------------------------------
+
+    @action
+    def add_object(self, name: str | None = None, object_id: int | None = None, colour: str | None = None) -> int:
+        """Add an object.
+
+        Parameters
+        ----------
+        name : str, optional
+            What to call it.
+        object_id : int, optional
+            Its label value, 1 to 65535; the next free one by default.
+        colour : str, optional
+            ``#rrggbb``; by default whoever draws it chooses.
+
+        Returns
+        -------
+        int
+            Its id.
+
+        Raises
+        ------
+        ValueError
+            If the id is taken or out of range, or the colour is none.
+        """
+        object_id = self._free_id() if object_id is None else object_id
+        if object_id in self.objects:
+            raise ValueError(f"there is already an object {object_id}")
+        if object_id not in range(1, MAX_OBJECT_ID + 1):
+            raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
+        object_id = int(object_id)
+        self._infos[object_id] = ObjectInfo(name or f"object {object_id}", check_colour(colour))
+        self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._make_store)
+        return object_id
+
+    def _free_id(self) -> int:
+        """The id after the highest one; where that is taken, the lowest that is free."""
+        highest = max(self.objects, default=0)
+        if highest < MAX_OBJECT_ID:
+            return highest + 1
+        free = next((number for number in range(1, MAX_OBJECT_ID + 1) if number not in self.objects), None)
+        if free is None:
+            raise ValueError(f"there are {MAX_OBJECT_ID} objects already, as many as a label image can tell apart")
+        return free
+
+    @action
+    def rename_object(self, object_id: int, name: str) -> None:
+        """Call an object by another name."""
+        self._change_info(object_id, name=check_name(name))
+
+    @action
+    def set_colour(self, object_id: int, colour: str | None) -> None:
+        """Give an object a colour, ``#rrggbb``, or None to leave it to whoever draws it."""
+        self._change_info(object_id, colour=check_colour(colour))
+
+    @action
+    def lock_object(self, object_id: int, is_locked: bool = True) -> None:
+        """Lock an object: nothing changes its masks until it is unlocked. It refuses prompts; propagation passes it by."""
+        self._change_info(object_id, is_locked=bool(is_locked))
+
+    @action
+    def hide_object(self, object_id: int, is_hidden: bool = True) -> None:
+        """Leave an object out of the labels, or put it back. It is followed all the same."""
+        self._change_info(object_id, is_hidden=bool(is_hidden))
+
+    @action
+    def remove_object(self, object_id: int) -> None:
+        """Remove an object and its labels."""
+        self._unlocked(object_id)
+        self._forget(object_id)
+
+    @action
+    def approve(self, object_id: int, frame: int) -> None:
+        """Say that what is shown of an object on a frame is right: nothing changes it, and frames around go by it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, or nothing is known of it there.
+        """
+        editing.approve(self._unlocked(object_id), self._check_frame(frame), self._num_frames)
+
+    # --- several objects -------------------------------------------------------------------------------------------
+
+    @action
+    def merge_objects(self, object_id: int, other_id: int) -> None:
+        """Make two objects one, the first: it has the prompts of both and, on frames where both are shown, the masks together.
+
+        Between prompts, what is shown is found again by the next propagation.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, one is locked, or they are the same.
+        """
+        kept, other = self._unlocked(object_id), self._unlocked(other_id)
+        if object_id == other_id:
+            raise ValueError(f"object {object_id} cannot be merged with itself")
+        ends = kept.info.end_frame, other.info.end_frame
+        mothers = [mother for mother in (kept.info.mother, other.info.mother) if mother not in (None, object_id, other_id)]
+        editing.join(kept, other, self._segmenter)
+        self._change_info(
+            object_id,
+            first_frame=min(kept.info.first_frame, other.info.first_frame),
+            end_frame=None if None in ends else max(end for end in ends if end is not None),
+            mother=next(iter(mothers), None),
+        )
+        for daughter, mother in self.parents.items():
+            if mother == other_id and daughter != object_id:
+                self._change_info(daughter, mother=object_id)
+        self._forget(other_id)
+
+    @action
+    def split_object(self, object_id: int, frame: int, name: str | None = None) -> int:
+        """Make what an object is from a frame on a new object.
+
+        A part that has no prompt keeps what is shown on the frame next to the cut, as if that had been approved.
+
+        Parameters
+        ----------
+        object_id : int
+            The object, which then ends before the frame.
+        frame : int
+            Where the new one begins.
+        name : str, optional
+            What to call it.
+
+        Returns
+        -------
+        int
+            The id of the new object.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, or there is nothing of it on one side of the cut.
+        """
+        item = self._unlocked(object_id)
+        frame = self._check_cut(item, frame)
+        later_id = self.add_object(name or f"{item.name}, from frame {frame}")
+        self._change_info(later_id, colour=item.info.colour, first_frame=frame, end_frame=item.info.end_frame)
+        editing.cut(item, frame, self._num_frames, self.objects[later_id])
+        self._change_info(object_id, end_frame=frame)
+        for daughter, mother in self.parents.items():
+            if mother == object_id:
+                self._change_info(daughter, mother=later_id)
+        return later_id
+
+    @action
+    def divide_object(self, object_id: int, frame: int, daughters: int = 2) -> list[int]:
+        """Let an object divide: it ends before a frame, and daughters begin there, each with the prompts that it will be given.
+
+        Parameters
+        ----------
+        object_id : int
+            The mother. What is known of it from the frame on is forgotten.
+        frame : int
+            First frame of the daughters.
+        daughters : int
+            How many.
+
+        Returns
+        -------
+        list of int
+            The ids of the daughters; :attr:`parents` keeps the link.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, there is nothing of it before the frame, or there is no daughter.
+        """
+        item = self._unlocked(object_id)
+        frame = self._check_cut(item, frame)
+        if daughters < 1:
+            raise ValueError(f"an object divides into one or more, got {daughters}")
+        editing.cut(item, frame, self._num_frames)
+        self._change_info(object_id, end_frame=frame)
+        ids = [self.add_object(f"{item.name}.{number}") for number in range(1, daughters + 1)]
+        for daughter in ids:
+            self._change_info(daughter, first_frame=frame, mother=object_id)
+        return ids
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _object(self, object_id: int) -> SessionObject:
+        if object_id not in self.objects:
+            raise ValueError(f"there is no object {object_id}; objects are {sorted(self.objects)}")
+        return self.objects[object_id]
+
+    def _unlocked(self, object_id: int) -> SessionObject:
+        item = self._object(object_id)
+        if item.info.is_locked:
+            raise ValueError(f"object {object_id} is locked: unlock it first")
+        return item
+
+    def _ordered(self, object_ids: Iterable[int] | None = None) -> list[SessionObject]:
+        """Return objects as they were asked for; all in the order of their ids by default."""
+        return [self._object(object_id) for object_id in dict.fromkeys(sorted(self.objects) if object_ids is None else object_ids)]
+
+    def _change_info(self, object_id: int, **changes: Any) -> None:
+        info = replace(self._object(object_id).info, **changes)
+        if info != self._infos[object_id]:
+            self._infos[object_id] = info
+
+    def _forget(self, object_id: int) -> None:
+        for daughter, mother in self.parents.items():
+            if mother == object_id:
+                self._change_info(daughter, mother=None)
+        del self.objects[object_id]
+        del self._infos[object_id]
+
+    def _check_frame(self, frame: int) -> int:
+        if frame not in range(self._num_frames):
+            raise ValueError(f"frame {frame} does not exist: the stack has {self._num_frames}, counted from 0")
+        return int(frame)
+
+    def _check_cut(self, item: SessionObject, frame: int) -> int:
+        frame = self._check_frame(frame)
+        if not item.info.first_frame < frame or not item.info.may_be_on(frame):
+            raise ValueError(f"object {item.object_id} cannot be cut at frame {frame}: {item.info.lifetime}")
+        return frame

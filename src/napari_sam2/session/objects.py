@@ -1,0 +1,164 @@
+"""The objects of a session: what a person calls them, what was said about them, and what is known of them on each frame."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+
+from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.session.history import History, NotedMapping
+from napari_sam2.session.prompts import FramePrompts
+
+MakeStore = Callable[[], MutableMapping[int, FrameRecord]]
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What is so of an object as a whole.
+
+    Attributes
+    ----------
+    name : str
+        What a person calls it.
+    colour : str or None
+        ``#rrggbb``; None leaves it to whoever draws it.
+    is_locked : bool
+        Nothing changes its masks.
+    is_hidden : bool
+        It is not in the labels.
+    first_frame : int
+        It is on no frame before.
+    end_frame : int or None
+        It is on no frame from there on; None where it may last to the end of the stack.
+    mother : int or None
+        The object that divided into this one and others.
+    """
+
+    name: str
+    colour: str | None = None
+    is_locked: bool = False
+    is_hidden: bool = False
+    first_frame: int = 0
+    end_frame: int | None = None
+    mother: int | None = None
+
+    def may_be_on(self, frame: int) -> bool:
+        """The object may be on a frame."""
+        return self.first_frame <= frame and (self.end_frame is None or frame < self.end_frame)
+
+    @property
+    def lifetime(self) -> str:
+        """On which frames the object may be, in words."""
+        end = "the last frame" if self.end_frame is None else f"frame {self.end_frame - 1}"
+        return f"it lasts from frame {self.first_frame} to {end}"
+
+
+class SessionObject:
+    """One object.
+
+    Parameters
+    ----------
+    object_id : int
+        Its label value.
+    infos : mapping
+        :class:`ObjectInfo` by object id.
+    history : History
+        Notes all changes.
+    make_store : callable
+        Makes an empty mapping of records.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label value.
+    memory : ObjectMemory
+        What is known of it on each frame; conditioning frames are the anchors.
+    prompts : mapping
+        What was said, by frame.
+    outdated : mapping
+        Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+    corrected : mapping
+        What was shown of a tracked frame before the first thing was said about it.
+    """
+
+    def __init__(self, object_id: int, infos: NotedMapping[ObjectInfo], history: History, make_store: MakeStore) -> None:
+        self.object_id = object_id
+        self._infos = infos
+        # Anchors are recalled again and again: they stay in memory.
+        conditioning: NotedMapping[FrameRecord] = NotedMapping(history)
+        self.memory = ObjectMemory(conditioning, NotedMapping(history, make_store))
+        self.prompts: NotedMapping[FramePrompts] = NotedMapping(history)
+        self.outdated = NotedMapping(history, make_store)
+        self.corrected = NotedMapping(history, make_store)
+
+    @property
+    def info(self) -> ObjectInfo:
+        """Name, colour, and whatever else is so of the object as a whole."""
+        return self._infos[self.object_id]
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.info.name
+
+    @property
+    def record_mappings(self) -> tuple[NotedMapping[FrameRecord], ...]:
+        """Where its records lie by frame, as far as they are shown."""
+        mappings = self.memory.conditioning, self.memory.tracked, self.outdated
+        assert all(isinstance(mapping, NotedMapping) for mapping in mappings)
+        return mappings  # type: ignore[return-value]
+
+    @property
+    def anchors(self) -> list[int]:
+        """Frames a person decided on, in order."""
+        return sorted(self.memory.conditioning)
+
+    def shown(self, frame: int) -> FrameRecord | None:
+        """What is shown of a frame."""
+        return self.memory.get(frame) or self.outdated.get(frame)
+
+    def shown_frames(self) -> set[int]:
+        """Frames of which something is shown."""
+        return {*self.memory.conditioning, *self.memory.tracked, *self.outdated}
+
+    def forget(self, frame: int) -> None:
+        """Forget everything about a frame."""
+        for mapping in (self.prompts, self.corrected, *self.record_mappings):
+            mapping.pop(frame, None)  # type: ignore[attr-defined]
+
+    def memory_around(self, frame: int, reach: int) -> ObjectMemory:
+        """Return what is remembered for a prompt on a frame.
+
+        Outdated frames too: a second click on a frame must see around it what the first one saw.
+        """
+        near = [t for t in range(frame - reach, frame + reach + 1) if t in self.outdated]
+        remembered = {t: record for t in near if (record := self.outdated[t]).memory is not None}
+        return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
+
+
+def check_name(name: str) -> str:
+    """Check an object's name.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing in it, or it is no text.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"a name is a text with something in it, got {name!r}")
+    return name.strip()
+
+
+def check_colour(colour: str | None) -> str | None:
+    """Check a colour.
+
+    Raises
+    ------
+    ValueError
+        If it is not ``#rrggbb``, or None.
+    """
+    if colour is not None and not (isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour)):
+        raise ValueError(f"a colour has the form #rrggbb, got {colour!r}")
+    return None if colour is None else colour.lower()

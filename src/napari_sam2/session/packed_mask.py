@@ -1,0 +1,55 @@
+"""Masks in little memory: hundreds of objects on a large image would fill it with zeros. H, W height and width of a frame."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.predictors.views import bounding_box
+
+
+@dataclass(frozen=True)
+class PackedMask:
+    """A mask that never changes: the part of it that is not empty, eight pixels to a byte, compressed.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        H and W.
+    box : tuple of int
+        Rows and columns row0, col0, row1, col1 of that part, the last ones excluded; all 0 where the mask is empty.
+    bits : bytes
+        Its pixels.
+    """
+
+    shape: tuple[int, int]
+    box: tuple[int, int, int, int]
+    bits: bytes
+
+    @classmethod
+    def pack(cls, mask: npt.NDArray[np.bool_]) -> PackedMask:
+        """Pack a mask (H, W)."""
+        row0, col0, row1, col1 = box = bounding_box(mask) or (0, 0, 0, 0)
+        bits = np.packbits(mask[row0:row1, col0:col1]).tobytes()
+        return cls((mask.shape[0], mask.shape[1]), box, zlib.compress(bits, 1))
+
+    def unpack(self) -> npt.NDArray[np.bool_]:
+        """Return the mask, (H, W).
+
+        Raises
+        ------
+        ValueError
+            If the bytes are not those of such a mask.
+        """
+        row0, col0, row1, col1 = self.box
+        mask = np.zeros(self.shape, bool)
+        size = (row1 - row0, col1 - col0)
+        try:
+            bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
+            mask[row0:row1, col0:col1] = np.unpackbits(bits, count=size[0] * size[1]).reshape(size)
+        except (zlib.error, ValueError) as error:
+            raise ValueError(f"a packed mask is damaged: {error}") from error
+        return mask

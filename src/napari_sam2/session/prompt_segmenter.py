@@ -1,0 +1,117 @@
+"""Finds objects on frames on which something was said about them.
+
+H, W height and width of a frame · h, w mask size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.mask_postprocessing import resize_logits
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
+from napari_sam2.session.looking import search, view_of_prompts
+from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.prompts import FramePrompts, mask_as_logits
+
+
+class PromptSegmenter:
+    """Answers prompts.
+
+    Parameters
+    ----------
+    model : SAM2VideoPredictor
+        The network.
+    tracker : Tracker
+        Segments.
+    zoom : Zoom or None
+        Chooses the window in which an object is looked at.
+    frame_shape : tuple of int
+        Height and width of a frame.
+    precision : str
+        In which the network computes.
+    reach : int
+        Memories of frames farther away are never recalled.
+    """
+
+    def __init__(
+        self,
+        model: SAM2VideoPredictor,
+        tracker: Tracker,
+        zoom: Zoom | None,
+        frame_shape: tuple[int, int],
+        precision: str,
+        reach: int,
+    ) -> None:
+        self.model = model
+        self.tracker = tracker
+        self.zoom = zoom
+        self.precision = precision
+        self.reach = reach
+        self.frame_shape = frame_shape
+        self._whole = whole_view(frame_shape)
+
+    def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
+        """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame."""
+        others = [anchor for anchor in item.memory.conditioning if anchor != frame]
+        memory = item.memory_around(frame, self.reach)
+
+        def answer(views: Sequence[View | None]) -> list[FrameRecord]:
+            told = [self._prompt(prompts, view, previous) for view in views]
+            return self.tracker.segment(frame, told, [memory] * len(told) if others else None, views=views)
+
+        with inference(self.model.device, self.precision):
+            self.remember([item])
+            if self.zoom is None:
+                return answer([None])[0]
+            nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
+            known = None if nearest is None else item.memory.conditioning[nearest]
+            view = view_of_prompts(self.zoom, prompts, previous, known)
+            return search(self.zoom, prompts, answer) if view is None else answer([view])[0]
+
+    def segment_new(self, frame: int, masks: Sequence[FramePrompts]) -> list[FrameRecord]:
+        """Take masks for objects of which nothing else is known, all at a time."""
+        views = [None if self.zoom is None else view_of_prompts(self.zoom, prompts, None, None) for prompts in masks]
+        with inference(self.model.device, self.precision):
+            told = [self._prompt(prompts, view, None) for prompts, view in zip(masks, views, strict=True)]
+            return self.tracker.segment(frame, told, None, views=views)
+
+    def _prompt(self, prompts: FramePrompts, view: View | None, previous: FrameRecord | None) -> Prompt:
+        """Translate what was said to the model's terms, as it looks at a view."""
+        size = self.model.image_size
+        seen = view or self._whole
+        prompt = prompts.to_model(seen, size)
+        if prompt.mask is not None:
+            return prompt
+        if previous is not None:
+            return prompt.refining(resample_logits(previous.mask_logits, previous.view or self._whole, seen))
+        # Points that refine a mask need it as an earlier prediction.
+        mask = prompts.mask
+        return prompt if mask is None else prompt.refining(mask_as_logits(mask[seen.window], size // 4))
+
+    def remember(self, items: Sequence[SessionObject]) -> None:
+        """Encode the memories of anchors that have none yet."""
+        fresh: dict[int, list[SessionObject]] = {}
+        for item in items:
+            for frame, record in item.memory.conditioning.items():
+                if record.memory is None:
+                    fresh.setdefault(frame, []).append(item)
+        for frame, owners in fresh.items():
+            records = self.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])
+            for item, record in zip(owners, records, strict=True):
+                item.record_mappings[0].refresh(frame, record)
+
+    def mask(self, record: FrameRecord | None) -> npt.NDArray[np.bool_]:
+        """Return a record's mask at the resolution of the data, (H, W)."""
+        mask = np.zeros((self._whole.height, self._whole.width), bool)
+        if record is not None:
+            view = record.view or self._whole
+            logits = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
+            mask[view.window] = (logits > 0).cpu().numpy()
+        return mask

@@ -1,0 +1,355 @@
+"""What a person says about objects on frames: clicks, boxes, masks, polygons, scribbles, label images; added, changed, taken back.
+
+P points · V vertices · N places of a stroke · H, W height and width of a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.predictors.device import inference
+from napari_sam2.session.drawing import masks_of_labels, polygon_mask, scribble_points
+from napari_sam2.session.editing import outdate_around
+from napari_sam2.session.everything import find_everything
+from napari_sam2.session.history import action
+from napari_sam2.session.object_editing import MAX_OBJECT_ID, ObjectEditing
+from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.packed_mask import PackedMask
+from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points
+from napari_sam2.session.stack import Stack
+
+
+class Prompting(ObjectEditing):
+    """The part of a session that is told where objects are."""
+
+    stack: Stack
+
+    # --- points ----------------------------------------------------------------------------------------------------
+
+    @action
+    def add_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
+        """Click on an object.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        frame : int
+            The frame, 0 for a single image.
+        points : array-like
+            (P, 2), row and column in data pixels; pixel centres lie on integers.
+        labels : array-like, optional
+            (P,), 1 inside (default), 0 outside.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool: the object's mask on that frame.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, the object is locked or has ended, a point is outside the image, or nothing says
+            yet where the object is.
+        """
+        points_rc, point_labels = check_points(points, labels, self._frame_shape)
+        return self._say(object_id, frame, self._prompts(object_id, frame).with_points(points_rc, point_labels))
+
+    @action
+    def set_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
+        """Put points in the place of all points on a frame: the mask is found again, as if the others had never been given.
+
+        See :meth:`add_points`.
+        """
+        points_rc, point_labels = check_points(points, labels, self._frame_shape)
+        prompts = replace(self._prompts(object_id, frame), points_rc=points_rc, labels=point_labels, is_approved=False)
+        return self._say(object_id, frame, prompts, from_the_start=True)
+
+    @action
+    def change_point(
+        self, object_id: int, frame: int, index: int, point: Any = None, label: int | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Move one point, or turn it from inside to outside; the mask is found again, as if it had been given like that.
+
+        Parameters
+        ----------
+        object_id, frame : int
+            The object and the frame.
+        index : int
+            Which of the points there, counted from 0 in the order in which they were given.
+        point : array-like, optional
+            Row and column; as before by default.
+        label : int, optional
+            1 inside, 0 outside; as before by default.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool: the object's mask on that frame.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`add_points`, or if there is no such point.
+        """
+        prompts = self._prompts(object_id, frame)
+        index = _check_index(prompts, index)
+        wanted = prompts.points_rc[index] if point is None else point
+        (point_rc,), (point_label,) = check_points([wanted], [prompts.labels[index] if label is None else label], self._frame_shape)
+        return self._say(object_id, frame, prompts.with_point(index, point_rc, point_label), from_the_start=True)
+
+    @action
+    def remove_point(self, object_id: int, frame: int, index: int) -> None:
+        """Take back one point, counted from 0 in the order in which they were given; the mask is found again without it.
+
+        With the last thing that was said on a frame, see :meth:`clear_prompts`.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`add_points`, or if there is no such point.
+        """
+        prompts = self._prompts(object_id, frame)
+        self._say_less(object_id, frame, prompts.without_point(_check_index(prompts, index)))
+
+    @action
+    def add_scribble(self, object_id: int, frame: int, stroke: Any, label: int = 1) -> npt.NDArray[np.bool_]:
+        """Draw a stroke over an object, or over what is not the object: points along it count as clicks.
+
+        The stroke is cut into pieces of equal length, at least 4 pixels each and at most 8 of them, and the middle of each piece
+        is a point; a stroke shorter than 8 pixels is one point, its middle.
+
+        Parameters
+        ----------
+        object_id, frame : int
+            The object and the frame.
+        stroke : array-like
+            (N, 2), row and column of the places the pen went through, in order.
+        label : int
+            1 inside, 0 outside.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool: the object's mask on that frame.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`add_points`.
+        """
+        points_rc = scribble_points(stroke, self._frame_shape)
+        return self.add_points(object_id, frame, points_rc, [label] * len(points_rc))
+
+    # --- boxes and masks -------------------------------------------------------------------------------------------
+
+    @action
+    def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
+        """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier box or mask.
+
+        See :meth:`add_points`.
+        """
+        prompts = self._prompts(object_id, frame)
+        return self._say(object_id, frame, FramePrompts(prompts.points_rc, prompts.labels, check_box(box, self._frame_shape)))
+
+    @action
+    def add_mask(self, object_id: int, frame: int, mask: Any) -> npt.NDArray[np.bool_]:
+        """Say that a mask (H, W) is the object. It replaces everything said on that frame before. See :meth:`add_points`."""
+        self._prompts(object_id, frame)
+        packed = PackedMask.pack(check_mask(mask, self._frame_shape))
+        return self._say(object_id, frame, FramePrompts(packed_mask=packed))
+
+    @action
+    def add_polygon(self, object_id: int, frame: int, vertices: Any) -> npt.NDArray[np.bool_]:
+        """Draw the outline of an object, a polygon or a lasso: it counts as a mask, see :meth:`add_mask`.
+
+        Parameters
+        ----------
+        object_id, frame : int
+            The object and the frame.
+        vertices : array-like
+            (V, 2), row and column, pixel centres at integers; the last is joined to the first. Pixels whose centre lies inside
+            belong to the object.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool: the object's mask on that frame.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`add_points`; or if there are fewer than three vertices, or they hold the centre of no pixel.
+        """
+        self._prompts(object_id, frame)
+        return self.add_mask(object_id, frame, polygon_mask(vertices, self._frame_shape))
+
+    @action
+    def remove_box(self, object_id: int, frame: int) -> None:
+        """Take back the box; the mask is found again without it. With the last thing that was said, see :meth:`clear_prompts`.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`add_points`, or if there is no box.
+        """
+        prompts = self._prompts(object_id, frame)
+        if prompts.box_rc is None:
+            raise ValueError(f"object {object_id} has no box on frame {frame}")
+        self._say_less(object_id, frame, replace(prompts, box_rc=None))
+
+    @action
+    def remove_mask(self, object_id: int, frame: int) -> None:
+        """Take back the mask, or the polygon; see :meth:`remove_box`."""
+        prompts = self._prompts(object_id, frame)
+        if prompts.packed_mask is None:
+            raise ValueError(f"object {object_id} has no mask on frame {frame}")
+        self._say_less(object_id, frame, replace(prompts, packed_mask=None))
+
+    # --- many objects at once --------------------------------------------------------------------------------------
+
+    @action
+    def add_labels(self, labels: Any, frame: int, ids: int | Iterable[int] | None = None) -> dict[int, int]:
+        """Make objects of a label image, such as Cellpose or StarDist return: each label is the mask of a new object.
+
+        Parameters
+        ----------
+        labels : array-like
+            (H, W), integers or booleans, 0 is background; or of the shape of :attr:`labels`, of which the frame is taken.
+        frame : int
+            The frame.
+        ids : int or iterable of int, optional
+            Label values to take, one or several; all by default.
+
+        Returns
+        -------
+        dict of int to int
+            The id of each new object by its label value: the same number where no object has it yet.
+
+        Raises
+        ------
+        ValueError
+            If there is no such frame or label, the shape is another, or the values are no whole numbers.
+        """
+        frame = self._check_frame(frame)
+        labels = labels if hasattr(labels, "shape") else np.asarray(labels)
+        if tuple(labels.shape) == self.stack.labels_shape and len(labels.shape) > 2:
+            labels = self.stack.planes(labels)[frame]
+        return self._add_masks(frame, masks_of_labels(labels, ids, self._frame_shape))
+
+    @action
+    def segment_everything(self, frame: int, area_px: tuple[float, float] | None = None, **options: Any) -> list[int]:
+        """Make an object of everything on a frame that is not one yet; on a later frame, of what has come since.
+
+        Masks are found by a grid of clicks and taken in the order of their predicted IoU. One that shares more than half of itself
+        with an object, or of the object with itself, is left out, and so is what fills more than half of the frame.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        area_px : tuple of float, optional
+            Least and largest area of an object, in place of half of the frame.
+        **options
+            ``points_per_side``, ``pred_iou_thresh``, ``crop_n_layers``, and whatever else
+            :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes.
+
+        Returns
+        -------
+        list of int
+            The ids of the new objects.
+
+        Raises
+        ------
+        ValueError
+            If there is no such frame, or an option is not as it should be.
+        """
+        frame = self._check_frame(frame)
+        known = [self._segmenter.mask(record) for item in self._ordered() if (record := item.shown(frame)) is not None]
+        with inference(self._segmenter.model.device, self._segmenter.precision):
+            masks = find_everything(self._segmenter.model, self._seen(frame), known, area_px, **options)
+        first = self._free_id()
+        return list(self._add_masks(frame, dict(enumerate(masks, first))).values()) if masks else []
+
+    def _seen(self, frame: int) -> npt.NDArray[np.uint8]:
+        """Return a frame as the model sees it, at the resolution of the data, (H, W) or (H, W, 3)."""
+        raise NotImplementedError
+
+    def _add_masks(self, frame: int, masks: dict[int, npt.NDArray[np.bool_]]) -> dict[int, int]:
+        """Add an object for each mask, with the key as its id where that is free."""
+        free = [value for value in masks if value not in self.objects and 1 <= value <= MAX_OBJECT_ID]
+        # First those that keep their number: the others must not take it from them.
+        found = {value: self.add_object(object_id=value) for value in free}
+        found |= {value: self.add_object() for value in masks if value not in found}
+        told = [FramePrompts(packed_mask=PackedMask.pack(mask)) for mask in masks.values()]
+        for value, prompts, record in zip(masks, told, self._segmenter.segment_new(frame, told), strict=True):
+            item = self.objects[found[value]]
+            item.prompts[frame] = prompts
+            item.memory.conditioning[frame] = record
+        return {value: found[value] for value in masks}
+
+    # --- taking back -----------------------------------------------------------------------------------------------
+
+    @action
+    def clear_prompts(self, object_id: int, frame: int) -> None:
+        """Take back everything said about an object on a frame; what is shown there is found again by the next propagation."""
+        item = self._unlocked(object_id)
+        if item.prompts.pop(frame, None) is None:
+            raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
+        record = item.memory.conditioning.pop(frame)
+        item.corrected.pop(frame, None)
+        outdate_around(item, frame, self._num_frames)
+        if item.memory.conditioning:
+            item.outdated[frame] = record
+        else:
+            item.outdated.clear()
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _frame_shape(self) -> tuple[int, int]:
+        return self._segmenter.frame_shape
+
+    def _prompts(self, object_id: int, frame: int) -> FramePrompts:
+        item = self._unlocked(object_id)
+        frame = self._check_frame(frame)
+        if not item.info.may_be_on(frame):
+            raise ValueError(f"object {object_id} cannot be on frame {frame}: {item.info.lifetime}")
+        return item.prompts.get(frame, FramePrompts())
+
+    def _say(self, object_id: int, frame: int, prompts: FramePrompts, from_the_start: bool = False) -> npt.NDArray[np.bool_]:
+        item = self._object(object_id)
+        shown = item.shown(frame)
+        previous = self._start(item, frame, prompts) if from_the_start else shown
+        if not prompts.says_where and previous is None:
+            raise ValueError(f"frame {frame} has only points outside object {object_id}: add a point inside, a box or a mask")
+        record = self._segmenter.segment(item, frame, prompts, previous)
+        if frame not in item.prompts and shown is not None:
+            item.corrected[frame] = shown
+        item.memory.tracked.pop(frame, None)
+        item.outdated.pop(frame, None)
+        item.prompts[frame] = prompts
+        item.memory.conditioning[frame] = record
+        outdate_around(item, frame, self._num_frames)
+        return self._segmenter.mask(record)
+
+    def _start(self, item: SessionObject, frame: int, prompts: FramePrompts) -> Any:
+        """What points on a frame refine when nothing counts but what is said now: a mask that was given, else what was tracked."""
+        return None if prompts.packed_mask is not None else item.corrected.get(frame)
+
+    def _say_less(self, object_id: int, frame: int, prompts: FramePrompts) -> None:
+        if prompts.is_empty:
+            self.clear_prompts(object_id, frame)
+        else:
+            self._say(object_id, frame, prompts, from_the_start=True)
+
+
+def _check_index(prompts: FramePrompts, index: int) -> int:
+    if index not in range(len(prompts.points_rc)):
+        raise ValueError(f"there is no point {index}: {len(prompts.points_rc)} were given on this frame, counted from 0")
+    return int(index)
