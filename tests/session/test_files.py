@@ -125,7 +125,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
         ):
             pass
     with (
-        pytest.raises(ValueError, match="there is no folder .*gone to write a to"),
+        pytest.raises(ValueError, match=r"there is no folder .*gone to write a to"),
         atomic_folder(tmp_path / "gone" / "a", is_ours),
     ):
         pass

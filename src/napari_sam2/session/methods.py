@@ -49,7 +49,8 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     stack = session.stack
     where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
     weights = "" if checkpoint is None else f" (weights with SHA-256 {_sha256(checkpoint)})"
-    each = f"{np.mean(numbers):.3g} on average, {min(numbers)} to {max(numbers)}" if len(numbers) > 1 else str(numbers[0])
+    each = f" (prompts per object: {np.mean(numbers):.3g} on average, {min(numbers)} to {max(numbers)})" if len(numbers) > 1 else ""
+    subject = "Objects were" if len(numbers) > 1 else "It was"
     follow_up = (
         f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object. "
         if corrected
@@ -59,7 +60,7 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
         f"{_plural(len(prompted), 'object')} in {where} {'was' if len(prompted) == 1 else 'were'} "
         f"{_HOW.get(stack.along, 'followed from frame to frame')} with the SAM 2 architecture ({CITATION}), model "
         f"{session.model.config.name}{weights}, in napari-sam2 {__version__} with PyTorch {torch.__version__}. "
-        f"Each object was marked by {_kinds(prompted.values())} (prompts per object: {each}). {follow_up}"
+        f"{subject} marked by {_kinds(prompted.values())}{each}. {follow_up}"
         "Where objects overlapped, a pixel was given to the one with the higher logit."
     )
 

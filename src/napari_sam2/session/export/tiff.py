@@ -14,7 +14,8 @@ from napari_sam2.session.files import atomic_path
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Beyond that, before compression, a file may not fit the offsets of a classic TIFF."""
-_IMAGEJ_UNITS = {"micrometer": "micron"}
+# Its text is ASCII.
+_IMAGEJ_UNITS = {"micrometer": "micron", "angstrom": "angstrom"}
 
 
 def write_tiff(path: Path, result: Result) -> None:

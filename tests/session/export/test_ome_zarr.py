@@ -1,0 +1,145 @@
+"""Labels as OME-Zarr, read back by zarr: values, axes, scale, colours; alone and among the labels of an image."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_sam2.session.calibration import Calibration, read_calibration
+from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.pictures import object_colours
+from napari_sam2.session.stack import Stack
+
+LABELS = np.zeros((2, 3, 20, 30), np.uint16)
+LABELS[0, 1, 2:5, 3:8] = 7
+LABELS[1, 2, 10:12, 20:21] = 65535
+UNITS = Calibration(0.5, 0.25, 2.0, 3.0, "micrometer", "second")
+
+
+def colours(labels: np.ndarray) -> list[Any]:
+    return [{"label-value": i, "rgba": [*rgb, 255]} for i, rgb in object_colours([i for i in (7, 65535) if i in labels]).items()]
+
+
+def image(path: Path, zarr_format: Any) -> Path:
+    """An OME-Zarr image without labels."""
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    group.create_array("0", shape=LABELS.shape, dtype="u1")
+    multiscales = [{"axes": [{"name": axis} for axis in "tzyx"], "datasets": [{"path": "0"}]}]
+    group.attrs.update(
+        {"ome": {"version": "0.5", "multiscales": multiscales}} if zarr_format == 3 else {"multiscales": multiscales}
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "axes", "scale"),
+    [
+        (LABELS, "TZYX", [3, 2, 0.5, 0.25]),
+        (LABELS[:, 1], "TYX", [3, 0.5, 0.25]),
+        (LABELS[1], "ZYX", [2, 0.5, 0.25]),
+        (LABELS[0, 1], "YX", [0.5, 0.25]),
+    ],
+    ids=["volumes", "time", "depth", "single"],
+)
+def test_labels_as_ome_zarr(labels: np.ndarray, axes: str, scale: list[float], tmp_path: Path) -> None:
+    path = tmp_path / "labels.zarr"
+    write_ome_zarr(path, Result(labels, axes, UNITS))
+    group = zarr.open_group(path, mode="r", zarr_format=3)
+    np.testing.assert_array_equal(group["0"], labels)
+    assert group["0"].chunks == (1,) * (len(axes) - 2) + (20, 30)
+    assert group["0"].metadata.dimension_names == tuple(axes.lower())
+    kind = {"t": ("time", "second")}
+    assert dict(group.attrs) == {
+        "ome": {
+            "version": "0.5",
+            "multiscales": [
+                {
+                    "name": "labels.zarr",
+                    "axes": [
+                        dict(zip(("name", "type", "unit"), (axis, *kind.get(axis, ("space", "micrometer"))), strict=True))
+                        for axis in axes.lower()
+                    ],
+                    "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}],
+                }
+            ],
+            "image-label": {"colors": colours(labels)},
+        }
+    }
+    again = Stack.open(path, at={"Z": 0} if axes == "TZYX" else None)
+    assert (again.axes, again.labels_shape) == (axes, labels.shape)
+    assert read_calibration(path).steps("YX") == (0.5, 0.25)
+    assert os.listdir(tmp_path) == ["labels.zarr"]
+
+
+def test_no_object_and_no_units(tmp_path: Path) -> None:
+    write_ome_zarr(tmp_path / "a.zarr", Result(LABELS * 0, "TZYX"))
+    told = zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["ome"]
+    assert told["image-label"] == {}
+    assert told["multiscales"][0]["axes"][0] == {"name": "t", "type": "time"}
+
+
+def test_large_planes_are_cut_into_chunks(tmp_path: Path) -> None:
+    labels = np.zeros((1500, 10), np.uint16)
+    labels[1400, 3] = 5
+    write_ome_zarr(tmp_path / "a.zarr", Result(labels, "YX"))
+    array = zarr.open_group(tmp_path / "a.zarr", mode="r")["0"]
+    assert array.chunks == (1024, 10)
+    np.testing.assert_array_equal(array, labels)
+
+
+@pytest.mark.parametrize(("zarr_format", "version"), [(2, "0.4"), (3, "0.5")])
+def test_among_the_labels_of_an_image(zarr_format: Any, version: str, tmp_path: Path) -> None:
+    """In the version of that image, listed with what is there already, each once."""
+    labels = image(tmp_path / "image.zarr", zarr_format) / "labels"
+    for name in ("nuclei", "cells", "nuclei"):
+        assert image_around(labels / name) == tmp_path / "image.zarr"
+        write_ome_zarr(labels / name, Result(LABELS, "TZYX", UNITS))
+    listed = zarr.open_group(labels, mode="r", zarr_format=zarr_format).attrs
+    group = zarr.open_group(labels / "nuclei", mode="r", zarr_format=zarr_format)
+    np.testing.assert_array_equal(group["0"], LABELS)
+    if version == "0.5":
+        assert dict(listed) == {"ome": {"version": "0.5", "labels": ["cells", "nuclei"]}}
+        told = group.attrs["ome"]
+        assert told["image-label"] == {"colors": colours(LABELS), "source": {"image": "../../"}}
+    else:
+        assert dict(listed) == {"labels": ["cells", "nuclei"]}
+        told = dict(group.attrs)
+        assert told["image-label"] == {"version": "0.4", "colors": colours(LABELS), "source": {"image": "../../"}}
+        assert told["multiscales"][0]["version"] == "0.4"
+        # 0.4 demands chunks in folders.
+        assert json.loads((labels / "nuclei" / "0" / ".zarray").read_text())["dimension_separator"] == "/"
+    assert told["multiscales"][0]["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [3, 2, 0.5, 0.25]}]
+    assert sorted(name for name in os.listdir(labels) if "zarr" not in name and not name.startswith(".z")) == ["cells", "nuclei"]
+
+
+def test_only_an_earlier_result_is_replaced(tmp_path: Path) -> None:
+    """Not the image, whose name is easily typed."""
+    path = image(tmp_path / "image.zarr", 3)
+    with pytest.raises(ValueError, match=r"image\.zarr is there already and is not an earlier result of this kind"):
+        write_ome_zarr(path, Result(LABELS, "TZYX"))
+    assert (path / "0").is_dir()
+    for labels in (LABELS, LABELS[0]):
+        write_ome_zarr(tmp_path / "a.zarr", Result(labels, "TZYX"[-labels.ndim :]))
+    assert is_label_image(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(zarr.open_group(tmp_path / "a.zarr", mode="r")["0"], LABELS[0])
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(array: Any, key: Any, value: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_ome_zarr(tmp_path / "a.zarr", Result(LABELS, "TZYX"))
+    labels = image(tmp_path / "image.zarr", 3) / "labels"
+    with pytest.raises(OSError, match="No space left"):
+        write_ome_zarr(labels / "nuclei", Result(LABELS, "TZYX"))
+    assert os.listdir(tmp_path) == ["image.zarr"]
+    assert not (labels / "nuclei").exists()
