@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import zarr
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.session import session as session_module
@@ -54,6 +56,14 @@ def test_each_volume_of_a_time_lapse(start: int, axes: str) -> None:
     assert [place for place, _ in done] == sorted((place for place, _ in done), key=lambda t: (t < start, abs(t - start)))
     assert {place for place, _ in done} == set(range(T))
     np.testing.assert_array_equal(session.labels, TRUTH.transpose(["TZYX".index(axis) for axis in axes]))
+
+
+def test_labels_of_the_caller(tmp_path: Path) -> None:
+    labels = zarr.create_array(tmp_path / "labels.zarr", shape=(30, T, 24, Z), chunks=(30, 1, 24, 1), dtype="uint16")
+    session = prompted("XTYZ", "Z", {"T": 1}, {1: 0, 2: 1}, labels=labels)
+    for _ in follow_each(session, "T"):
+        pass
+    np.testing.assert_array_equal(labels[...], TRUTH.transpose(3, 0, 2, 1))
 
 
 def test_each_plane_of_a_time_lapse() -> None:

@@ -185,7 +185,8 @@ class ArrayFrames:
     def read_view(self, frame: int, window: tuple[slice, slice]) -> Tensor:
         """Read a window of one frame as if it were a frame, (3, S, S), float32, normalised."""
         if self._latest is None or self._latest[0] != frame:
-            # The windows of all objects are cut from one reading.
+            # The windows of all objects are cut from one reading. The last one may hold a block of frames: it goes first.
+            self._latest = None
             self._latest = frame, np.asarray(self.array[frame])
         plane = self._latest[1][window]
         return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)

@@ -78,18 +78,21 @@ class FramePlanes:
         """
         if not 0 <= frame < len(self):
             raise IndexError(f"frame {frame} does not exist: there are {len(self)}")
-        if self._block is not None and 0 <= frame - self._block[0] < len(self._block[1]):
-            return self._block[1][frame - self._block[0]]
+        kept = self._block
+        if kept is not None and 0 <= frame - kept[0] < len(kept[1]):
+            return kept[1][frame - kept[0]]
         after = int(np.searchsorted(self._boundaries, frame, side="right"))
         start, stop = (int(end) for end in self._boundaries[after - 1 : after + 1])
         # The last block is given up before the next one is read, lest there be two.
-        self._block = None
+        self._block = kept = None
         try:
             block = self._read(start, stop)
         except Exception as error:  # Each kind of array fails to read with errors of its own.
             reason = " ".join(str(error).split()) or type(error).__name__
             raise OSError(f"{self._name(frame)} cannot be read: {reason}") from error
         if stop - start > 1:
+            # Frames across the chunks are scattered through the block.
+            block = np.ascontiguousarray(block)
             self._block = start, block
         return block[frame - start]
 
