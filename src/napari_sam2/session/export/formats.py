@@ -62,7 +62,7 @@ FORMATS = (
         ".mp4",
         "a movie with outlines",
         lambda path, result: write_mp4(path, outlined_movie(result)),
-        modules=("imageio", "av"),
+        modules=("av",),
         needs_image=True,
     ),
     Format(".gif", "the same movie", lambda path, result: write_gif(path, outlined_movie(result)), needs_image=True),
@@ -132,4 +132,10 @@ def write_result(path: Path, result: Result) -> None:
         If the format is not known, does not fit the result, or cannot be written there.
     """
     check_output(path, result.has_time, result.stack is not None)
-    find_format(path).write(path, result)
+    try:
+        find_format(path).write(path, result)
+    except OSError as error:
+        if error.strerror is None:
+            raise
+        # Whoever wrote may have named nothing, or the file that is renamed when it is whole.
+        raise OSError(error.errno, error.strerror, str(path)) from error

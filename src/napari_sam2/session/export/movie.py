@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -66,14 +67,23 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
     Raises
     ------
     ImportError
-        If imageio or PyAV is not installed.
+        If PyAV is not installed.
+    OSError
+        If the disk is full.
     """
+    # Not through imageio: it says "exception ignored" after one that was not.
     try:
-        import av  # noqa: F401
-        import imageio.v3 as iio
+        import av
     except ImportError as error:
         raise ImportError("MP4 needs an extra: pip install 'napari-sam2[export]'") from error
-    with atomic_path(path) as partial, iio.imopen(partial, "w", plugin="pyav") as movie:
-        movie.init_video_stream("libx264", fps=frames_per_second)
-        for picture in pictures:
-            movie.write_frame(np.pad(picture, [(0, side % 2) for side in picture.shape[:2]] + [(0, 0)], mode="edge"))
+    height, width = (side + side % 2 for side in pictures[0].shape[:2])
+    try:
+        with atomic_path(path) as partial, av.open(str(partial), "w") as movie:
+            stream = movie.add_stream("libx264", rate=Fraction(frames_per_second).limit_denominator(1000))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for picture in pictures:
+                even = np.pad(picture, [*((0, side % 2) for side in picture.shape[:2]), (0, 0)], mode="edge")
+                movie.mux(stream.encode(av.VideoFrame.from_ndarray(even, "rgb24")))
+            movie.mux(stream.encode())
+    except av.error.FFmpegError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
