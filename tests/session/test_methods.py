@@ -56,3 +56,11 @@ def test_nothing_was_prompted() -> None:
     session.add_object()
     with pytest.raises(ValueError, match="there are no methods to tell: no object was prompted"):
         methods_paragraph(session)
+
+
+def test_approved_frames_are_no_corrections() -> None:
+    session = blob_session(MOVIE, "TYX")
+    session.add_points(session.add_object(), 0, [(5, 5)])
+    list(session.propagate())
+    session.approve(1, 2)
+    assert "It was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in methods_paragraph(session)

@@ -32,7 +32,7 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     -------
     str
         The model with hash and versions; objects and prompts; how many frames were corrected, that is, prompted beyond the first
-        of an object.
+        of an object, or approved.
 
     Raises
     ------
@@ -41,11 +41,14 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     FileNotFoundError
         If there is no such file.
     """
-    prompted = {object_id: dict(item.prompts) for object_id, item in session.objects.items() if item.prompts}
+    said = [prompts for item in session.objects.values() for prompts in item.prompts.values()]
+    prompted = [[prompts for prompts in item.prompts.values() if _count(prompts)] for item in session.objects.values()]
+    prompted = [frames for frames in prompted if frames]
     if not prompted:
         raise ValueError("there are no methods to tell: no object was prompted")
-    numbers = [sum(_count(prompts) for prompts in frames.values()) for frames in prompted.values()]
-    corrected = sum(len(frames) - 1 for frames in prompted.values())
+    numbers = [sum(map(_count, frames)) for frames in prompted]
+    corrected = sum(len(frames) - 1 for frames in prompted)
+    approved = sum(prompts.is_approved for prompts in said)
     stack = session.stack
     where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
     weights = "" if checkpoint is None else f" (weights with SHA-256 {_sha256(checkpoint)})"
@@ -55,12 +58,12 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
         f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object. "
         if corrected
         else "No frame was corrected. "
-    )
+    ) + (f"{_plural(approved, 'frame')} {'was' if approved == 1 else 'were'} approved as shown. " if approved else "")
     return (
         f"{_plural(len(prompted), 'object')} in {where} {'was' if len(prompted) == 1 else 'were'} "
         f"{_HOW.get(stack.along, 'followed from frame to frame')} with the SAM 2 architecture ({CITATION}), model "
         f"{session.model.config.name}{weights}, in napari-sam2 {__version__} with PyTorch {torch.__version__}. "
-        f"{subject} marked by {_kinds(prompted.values())}{each}. {follow_up}"
+        f"{subject} marked by {_kinds(said)}{each}. {follow_up}"
         "Where objects overlapped, a pixel was given to the one with the higher logit."
     )
 
@@ -73,16 +76,15 @@ def write_methods(path: Path, session: Session, checkpoint: Path | None = None) 
 
 
 def _count(prompts: FramePrompts) -> int:
-    return len(prompts.points_rc) + (prompts.box_rc is not None) + (prompts.mask is not None)
+    return len(prompts.points_rc) + (prompts.box_rc is not None) + (prompts.packed_mask is not None)
 
 
-def _kinds(prompted: Collection[dict[int, FramePrompts]]) -> str:
+def _kinds(said: Collection[FramePrompts]) -> str:
     """Name the kinds of prompts that were used, and how many of each."""
-    said = [prompts for frames in prompted for prompts in frames.values()]
     numbers = {
         "click": sum(len(prompts.points_rc) for prompts in said),
         "box": sum(prompts.box_rc is not None for prompts in said),
-        "mask": sum(prompts.mask is not None for prompts in said),
+        "mask": sum(prompts.packed_mask is not None for prompts in said),
     }
     names = [_plural(number, kind) for kind, number in numbers.items() if number]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

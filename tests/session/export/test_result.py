@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from blob_tracker import blob_session
 from napari_sam2.session.export.result import Result, open_image, read_labels
+from napari_sam2.session.export.table import tabulate
+from napari_sam2.session.export.tracks import find_tracks
 from napari_sam2.session.stack import Stack
 
 LABELS = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
@@ -116,3 +119,21 @@ def test_a_label_file_has_one_value_for_each_pixel(axes: str, tmp_path: Path) ->
         read_labels(path)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.tif"):
         read_labels(tmp_path / "gone.tif")
+
+
+def test_a_session_knows_its_divisions_and_scores() -> None:
+    movie = np.zeros((4, 20, 30), np.uint16)
+    movie[:2, 4:8, 4:12] = movie[2:, 4:8, 3:6] = movie[2:, 4:8, 9:12] = 900
+    session = blob_session(movie, "TYX")
+    mother = session.add_object()
+    session.add_points(mother, 0, [(5, 5)])
+    list(session.propagate())
+    left, right = session.divide_object(mother, 2)
+    session.add_points(left, 2, [(5, 4)])
+    session.add_points(right, 2, [(5, 10)])
+    list(session.propagate())
+    result = Result.of(session)
+    tracks = find_tracks(result)
+    assert tracks.parents == {left: mother, right: mother}
+    assert tracks.frames() == {mother: [0, 1], left: [2, 3], right: [2, 3]}
+    assert (tabulate(result)["object_score"] == 10).all()

@@ -135,7 +135,7 @@ def write_result(path: Path, result: Result) -> None:
     try:
         find_format(path).write(path, result)
     except OSError as error:
-        if error.strerror is None:
+        # Whoever wrote may have named nothing, or what is renamed when it is whole; whoever read names what is wrong.
+        if error.strerror is None or (error.filename is not None and ".partial" not in str(error.filename)):
             raise
-        # Whoever wrote may have named nothing, or the file that is renamed when it is whole.
         raise OSError(error.errno, error.strerror, str(path)) from error

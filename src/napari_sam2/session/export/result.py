@@ -76,9 +76,9 @@ class Result:
 
     @classmethod
     def of(cls, session: Session, **others: Any) -> Result:
-        """Take what a session has found; ``others`` are attributes as above: calibration, parents, image_path."""
+        """Take what a session has found; ``others`` are attributes as above: calibration, image_path."""
         scores = {object_id: session.scores(object_id) for object_id in session.objects}
-        return cls(session.labels, session.stack.axes, stack=session.stack, scores=scores, **others)
+        return cls(session.labels, session.stack.axes, parents=session.parents, stack=session.stack, scores=scores, **others)
 
     @property
     def axes(self) -> str:
