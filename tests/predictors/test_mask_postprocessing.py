@@ -83,11 +83,11 @@ def test_a_mask_reaches_no_farther_than_its_window() -> None:
     assert found.tolist() == [[0, 0, 9, 9], [0, 7, 7, 9], [0, 0, 0, 0]]
 
 
-def test_who_is_sure_wins_where_it_is_inside() -> None:
+def test_weights_decide_where_both_are_inside() -> None:
     weak, strong = torch.tensor([[0.5, -1.0, 0.5]]), torch.tensor([[9.0, 9.0, -9.0]])
     for order in ([0, 1], [1, 0]):
-        masks, ids, sure = [weak, strong], [3, 4], [True, False]
-        found = label_image([masks[i] for i in order], [WHOLE] * 2, [ids[i] for i in order], (1, 3), [sure[i] for i in order])
+        masks, ids, weights = [weak, strong], [3, 4], [100.0, 1.0]
+        found = label_image([masks[i] for i in order], [WHOLE] * 2, [ids[i] for i in order], (1, 3), [weights[i] for i in order])
         assert found.tolist() == [[3, 4, 3]]
 
 

@@ -184,7 +184,7 @@ def same_anchors(session: Session) -> Session:
 
 
 def arbitrated(session: Session) -> np.ndarray:
-    """Labels by the rule that anchors win, then the highest logit, of equal ones the lower id."""
+    """Labels by the rule that the highest trusted logit wins, of equal ones the lower id."""
     labels = np.zeros(MOVIE.shape, np.uint16)
     best = np.zeros(MOVIE.shape)
     for _, item in sorted(session.objects.items()):
@@ -192,7 +192,8 @@ def arbitrated(session: Session) -> np.ndarray:
             record = item.shown(frame)
             if record is not None and not item.info.is_hidden:
                 logits = record.mask_logits.numpy()
-                logits = np.where((logits > 0) & (frame in item.anchors), logits + 1000, logits)
+                near = record.anchor_distance
+                logits = logits * np.float32(1 / (1 + near / 16) if near else 1000)
                 labels[frame][logits > best[frame]] = item.object_id
                 best[frame] = np.maximum(best[frame], logits)
     return labels

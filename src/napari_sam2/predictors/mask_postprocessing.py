@@ -14,9 +14,6 @@ import torch.nn.functional as F
 from scipy import ndimage as ndi
 from torch import Tensor
 
-BEYOND_LOGITS = 1e4
-"""More than any logit."""
-
 _WITHIN_PLANES = np.zeros((3, 3, 3), bool)
 _WITHIN_PLANES[1] = True
 
@@ -102,9 +99,9 @@ def label_image(
     windows: Sequence[tuple[slice, slice]],
     object_ids: Sequence[int],
     size: tuple[int, int],
-    are_sure: Sequence[bool] | None = None,
+    weights: Sequence[float] | None = None,
 ) -> npt.NDArray[np.uint16]:
-    """Give each pixel to the object with the highest logit above 0.
+    """Give each pixel to the object with the highest weighted logit above 0.
 
     Parameters
     ----------
@@ -116,8 +113,8 @@ def label_image(
         Label value of each object, 1 to 65535.
     size : tuple of int
         Height and width of the data.
-    are_sure : sequence of bool, optional
-        Objects that win against all others, whatever their logits.
+    weights : sequence of float, optional
+        Factor for the logits of each object.
 
     Returns
     -------
@@ -127,13 +124,11 @@ def label_image(
     device = logits[0].device if len(logits) else None
     best = torch.zeros(size, device=device)
     winner = torch.zeros(size, dtype=torch.int32, device=device)
-    sure = [False] * len(object_ids) if are_sure is None else are_sure
-    for mask, window, object_id, is_sure in zip(logits, windows, object_ids, sure, strict=True):
+    factors = [1.0] * len(object_ids) if weights is None else weights
+    for mask, window, object_id, factor in zip(logits, windows, object_ids, factors, strict=True):
         before = best[window]
         height, width = before.shape
-        enlarged = resize_logits(mask[None, None], (height, width))[0, 0]
-        if is_sure:
-            enlarged = torch.where(enlarged > 0, enlarged + BEYOND_LOGITS, enlarged)
+        enlarged = factor * resize_logits(mask[None, None], (height, width))[0, 0]
         wins = enlarged > before
         best[window] = torch.where(wins, enlarged, before)
         winner[window] = torch.where(wins, object_id, winner[window])

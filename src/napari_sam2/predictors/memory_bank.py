@@ -30,6 +30,8 @@ class FrameRecord:
         (Cm, H, W), bfloat16; None until it is encoded.
     view : View or None
         The window of the frame that mask and memory show; None for the whole frame.
+    anchor_distance : int
+        How many frames it is away from the nearest one that a person decided on, as far as the caller knows; 0 on that.
     """
 
     mask_logits: Tensor
@@ -38,6 +40,7 @@ class FrameRecord:
     predicted_iou: float
     memory: Tensor | None = None
     view: View | None = None
+    anchor_distance: int = 0
 
     def with_memory(self, memory: Tensor) -> FrameRecord:
         """Return the record with its memory."""

@@ -94,8 +94,12 @@ class Zoom:
     object_sizes: float
     min_side_px: int = 24
 
-    STEADY = 1.25
+    STEADY = 1.4
     """A view keeps its side until it is off by this factor: what is remembered is best compared at one scale."""
+    PACE = 1.25
+    """When it must change, it changes by no more than this factor from frame to frame."""
+    WANDER = 0.15
+    """A view stays where it is until the object is off its middle by this share of its side."""
 
     def around(self, centre_rc: tuple[float, float], side_px: float) -> View:
         """Choose the view of a side around a centre, cut to the frame's size and moved inside it."""
@@ -131,14 +135,16 @@ class Zoom:
         return float(view.side if seen is None else min(max(seen[1], self.min_side_px), max(self.frame_shape)))
 
     def following(self, view: View, logits: Tensor) -> View:
-        """Choose the next view of an object from its mask (h, w) in the last one: scale changes slowly and only if it must."""
+        """Choose the next view of an object from its mask (h, w) in the last one: it changes slowly, and only if it must."""
         seen = self._measure(view, logits)
         if seen is None:
             return view
         (centre, wanted), side = seen, float(view.side)
-        if not side / self.STEADY <= wanted <= side * self.STEADY:
-            side = float(np.clip(wanted, side / self.STEADY, side * self.STEADY))
-        return self.around(centre, side)
+        fits = side / self.STEADY <= wanted <= side * self.STEADY
+        middle = view.row + (view.height - 1) / 2, view.column + (view.width - 1) / 2
+        if fits and max(abs(a - b) for a, b in zip(centre, middle, strict=True)) <= self.WANDER * side:
+            return view
+        return self.around(centre, side if fits else float(np.clip(wanted, side / self.PACE, side * self.PACE)))
 
     def _measure(self, view: View, logits: Tensor) -> tuple[tuple[float, float], float] | None:
         """Centre of a mask in the frame, and the side of the view that fits it; None where it is empty."""

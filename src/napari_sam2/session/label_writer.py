@@ -9,9 +9,23 @@ import numpy as np
 import torch
 
 from napari_sam2.predictors.mask_postprocessing import label_image
+from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import whole_view
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.stack import Stack
+
+FRAMES_TO_HALF_TRUST = 16
+ANCHOR_TRUST = 1e3
+"""More than logits differ by."""
+
+
+def trust(record: FrameRecord) -> float:
+    """Factor for the logits of an object where several want a pixel.
+
+    What a person said wins; what was tracked is trusted the less the farther it is from there: an object that has ended, and whose
+    mask has gone over to a neighbour, must not take the neighbour's pixels.
+    """
+    return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_TRUST) if record.anchor_distance else ANCHOR_TRUST
 
 
 class LabelWriter:
@@ -41,7 +55,7 @@ class LabelWriter:
         self._frame_shape = (stack.height, stack.width)
 
     def write(self, frame: int, objects: Iterable[SessionObject]) -> None:
-        """Write a frame: where objects overlap, what a person said wins, then the higher logit, of equal ones the lower id."""
+        """Write a frame: where objects overlap, the higher trusted logit wins, of equal ones the lower id."""
         drawn = sorted((item for item in objects if not item.info.is_hidden), key=lambda item: item.object_id)
         present = [(item, record) for item in drawn if (record := item.shown(frame)) is not None]
         whole = whole_view(self._frame_shape)
@@ -51,6 +65,6 @@ class LabelWriter:
                 [(record.view or whole).window for _, record in present],
                 [item.object_id for item, _ in present],
                 self._frame_shape,
-                [frame in item.memory.conditioning for item, _ in present],
+                [trust(record) for _, record in present],
             )
         self._planes[frame] = plane

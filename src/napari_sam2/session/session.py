@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -287,7 +287,8 @@ class Session(Prompting):
                 self.objects[object_id].outdated.pop(step.frame, None)
             for item, record in zip(items, records, strict=True):
                 item.outdated.pop(step.frame, None)
-                item.memory.tracked[step.frame] = record
+                distance = min(abs(step.frame - anchor) for anchor in item.anchors)
+                item.memory.tracked[step.frame] = replace(record, anchor_distance=distance)
         self._steps_done += 1
         if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()
