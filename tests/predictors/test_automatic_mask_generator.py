@@ -9,7 +9,6 @@ from hypothesis.extra import numpy as hnp
 
 from napari_sam2.predictors.automatic_mask_generator import (
     SAM2AutomaticMaskGenerator,
-    batched_mask_to_box,
     box_nms,
     build_point_grid,
     calculate_stability_score,
@@ -18,6 +17,7 @@ from napari_sam2.predictors.automatic_mask_generator import (
     mask_to_rle,
 )
 from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.mask_postprocessing import mask_to_box
 
 DISCS = ((30, 34, 14), (70, 90, 18), (95, 30, 12))
 
@@ -133,7 +133,7 @@ def test_stability_compares_a_higher_with_a_lower_threshold() -> None:
 
 @given(hnp.arrays(bool, (2, 4, 5)))
 def test_run_lengths_and_boxes_of_any_mask(masks: np.ndarray) -> None:
-    boxes = batched_mask_to_box(torch.from_numpy(masks)).tolist()
+    boxes = mask_to_box(torch.from_numpy(masks)).tolist()
     for mask, box in zip(masks, boxes, strict=True):
         rle = mask_to_rle(mask)
         assert sum(rle["counts"]) == mask.size

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.training.point_sampling import get_next_point, mask_to_box, sample_box_points
+from napari_sam2.training.point_sampling import get_next_point, sample_box_points
 
 masks = hnp.arrays(bool, (2, 1, 6, 7))
 
@@ -56,14 +56,6 @@ def test_an_unknown_method_is_refused() -> None:
     mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="'uniform' or 'center'"):
         get_next_point(mask, None, "edge")
-
-
-@given(hnp.arrays(bool, (3, 1, 5, 8)))
-def test_a_box_is_as_tight_as_can_be(mask: np.ndarray) -> None:
-    boxes = mask_to_box(torch.from_numpy(mask)).tolist()
-    for plane, box in zip(mask[:, 0], boxes, strict=True):
-        rows, cols = np.nonzero(plane)
-        assert box == ([cols.min(), rows.min(), cols.max(), rows.max()] if len(rows) else [0, 0, 0, 0])
 
 
 def test_boxes_move_no_more_than_allowed() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
-from napari_sam2.predictors.mask_postprocessing import remove_holes_and_sprinkles
+from napari_sam2.predictors.mask_postprocessing import mask_to_box, remove_holes_and_sprinkles
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 EDGE_TOLERANCE_PX = 20
@@ -214,7 +214,7 @@ class SAM2AutomaticMaskGenerator:
         masks = logits > self.mask_threshold
         candidates = Candidates(
             masks=masks,
-            boxes=batched_mask_to_box(masks),
+            boxes=mask_to_box(masks),
             points=clicked + torch.tensor(crop[:2]),
             ious=ious,
             stability=stability,
@@ -257,7 +257,7 @@ class SAM2AutomaticMaskGenerator:
         cleaned = remove_holes_and_sprinkles(filled, 0.0, max_hole_area=0, max_sprinkle_area=min_area) > 0
         unchanged = (cleaned == candidates.masks).flatten(1).all(1).float()
         candidates.masks = cleaned
-        candidates.boxes = batched_mask_to_box(cleaned)
+        candidates.boxes = mask_to_box(cleaned)
         return candidates.take(box_nms(candidates.boxes, unchanged, nms_thresh))
 
     def _annotation(self, candidates: Candidates, i: int) -> dict[str, Any]:
@@ -325,18 +325,6 @@ def calculate_stability_score(masks: Tensor, mask_threshold: float, threshold_of
     inner = (masks > mask_threshold + threshold_offset).flatten(1).sum(1).float()
     outer = (masks > mask_threshold - threshold_offset).flatten(1).sum(1).float()
     return torch.where(outer > 0, inner / outer.clamp(min=1), 0.0)
-
-
-def batched_mask_to_box(masks: Tensor) -> Tensor:
-    """Return the box of each mask, (M, h, w) to (M, 4) as x0, y0, x1, y1, last pixel included; zeros for an empty one."""
-    boxes = []
-    for hit in (masks.any(dim=1), masks.any(dim=2)):
-        position = torch.arange(hit.shape[1])
-        first = torch.where(hit, position, hit.shape[1]).amin(1) if len(hit) else torch.zeros(0, dtype=torch.int64)
-        last = torch.where(hit, position, 0).amax(1) if len(hit) else torch.zeros(0, dtype=torch.int64)
-        boxes += [torch.where(hit.any(1), first, 0), last]
-    x0, x1, y0, y1 = boxes
-    return torch.stack([x0, y0, x1, y1], dim=1)
 
 
 def box_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

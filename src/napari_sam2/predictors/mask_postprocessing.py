@@ -94,6 +94,18 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
 
 
+def mask_to_box(masks: Tensor) -> Tensor:
+    """Return the box of each mask, (M, h, w) to (M, 4) as x0, y0, x1, y1, last pixel included; zeros for an empty one."""
+    boxes = []
+    for hit in (masks.any(dim=1), masks.any(dim=2)):
+        position = torch.arange(hit.shape[1], device=hit.device)
+        first = torch.where(hit, position, hit.shape[1]).amin(1) if len(hit) else position[:0]
+        last = torch.where(hit, position, 0).amax(1) if len(hit) else position[:0]
+        boxes += [torch.where(hit.any(1), first, 0), last]
+    x0, x1, y0, y1 = boxes
+    return torch.stack([x0, y0, x1, y1], dim=1)
+
+
 def label_image(
     logits: Sequence[Tensor],
     windows: Sequence[tuple[slice, slice]],

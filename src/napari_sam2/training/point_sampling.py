@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2.evaluation.simulated_prompts import Click, correction_click
+from napari_sam2.predictors.mask_postprocessing import mask_to_box
 
 
 def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> tuple[Tensor, Tensor]:
@@ -85,7 +86,7 @@ def sample_box_points(masks: Tensor, noise: float = 0.1, noise_bound_px: float =
         (O, 2), int32: 2 and 3.
     """
     O, _, H, W = masks.shape
-    corners = mask_to_box(masks)
+    corners = mask_to_box(masks[:, 0]).float()
     if noise > 0:
         sides = corners[:, 2:] - corners[:, :2]
         bound = (noise * sides).clamp(max=noise_bound_px).repeat(1, 2)
@@ -93,16 +94,3 @@ def sample_box_points(masks: Tensor, noise: float = 0.1, noise_bound_px: float =
         corners = torch.minimum(corners.clamp(min=0), corners.new_tensor([W, H, W, H]) - 1)
     labels = torch.tensor([2, 3], dtype=torch.int32, device=masks.device).expand(O, 2)
     return corners.view(O, 2, 2), labels
-
-
-def mask_to_box(masks: Tensor) -> Tensor:
-    """Return the box x0, y0, x1, y1 of each mask, (O, 1, H, W) to (O, 4), last pixel included; zeros for an empty one."""
-    columns, rows = masks.any(dim=2)[:, 0], masks.any(dim=3)[:, 0]
-
-    def ends(hit: Tensor) -> tuple[Tensor, Tensor]:
-        position = torch.arange(hit.shape[1], device=hit.device)
-        first = torch.where(hit, position, hit.shape[1]).amin(1)
-        return first.where(hit.any(1), torch.zeros_like(first)), torch.where(hit, position, 0).amax(1)
-
-    (x0, x1), (y0, y1) = ends(columns), ends(rows)
-    return torch.stack([x0, y0, x1, y1], dim=1).float()
