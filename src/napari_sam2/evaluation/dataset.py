@@ -113,7 +113,7 @@ def _read_labels(path: Path) -> tuple[npt.NDArray[np.integer], str]:
     for extreme in (int(labels.min()), int(labels.max())):
         if not 0 <= extreme <= MAX_OBJECT_ID:
             raise ValueError(f"{path} holds the label {extreme}: labels must be between 0 and {MAX_OBJECT_ID}")
-    return labels.astype(np.uint16), stack.axes[0]
+    return labels.astype(np.uint16), stack.along
 
 
 def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, int]:

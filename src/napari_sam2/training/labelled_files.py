@@ -49,13 +49,13 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
         raise ValueError(f"{entry.labels} holds {kind}: labels must be whole numbers, 0 for the background and one for each object")
     if labels.frames.shape != image.frames.shape:
         raise ValueError(f"{entry.labels} has shape {_shape(labels)}, but {entry.image} has {_shape(image)}")
-    if len(image) > 1 and image.axes[0] not in "TZ" and "N" not in (axes or ""):
+    if len(image) > 1 and image.along not in "TZ" and "N" not in (axes or ""):
         raise ValueError(
             f"{entry.image} does not say whether its {len(image)} frames follow each other: "
             'write axes = "TYX" for a time-lapse, "ZYX" for a volume, "NYX" for separate images'
         )
     return LabelledStack(
-        _finite(np.asarray(image.frames[:])), _as_uint16(labels, entry.labels), is_sequence=len(image) > 1 and image.axes[0] in "TZ"
+        _finite(np.asarray(image.frames[:])), _as_uint16(labels, entry.labels), is_sequence=len(image) > 1 and image.along in "TZ"
     )
 
 
