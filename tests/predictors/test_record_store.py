@@ -30,6 +30,10 @@ def bits(tensor: torch.Tensor | None) -> Any:
     return None if tensor is None else (tensor.dtype, tensor.shape, tensor.contiguous().view(torch.uint8).flatten().tolist())
 
 
+def in_memory(store: RecordStore) -> dict[int, FrameRecord]:
+    return {frame: kept.get() for frame, kept in store._kept.items() if kept.is_in_memory}
+
+
 def contents(one: FrameRecord) -> Any:
     return bits(one.mask_logits), bits(one.pointer), one.object_score, one.predicted_iou, bits(one.memory)
 
@@ -93,7 +97,7 @@ def test_nothing_is_lost_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(budget, "write", no_space)
     with pytest.raises(OSError, match="No space left"):
         store[1] = record(1)
-    assert contents(store._in_memory[0]) == contents(record(0))
+    assert contents(store._kept[0].peek()) == contents(record(0))
     monkeypatch.undo()
     assert [contents(store[frame]) for frame in (0, 1)] == [contents(record(frame)) for frame in (0, 1)]
 
@@ -141,7 +145,7 @@ def test_behaves_as_dictionaries_within_a_budget(budget_bytes: int, sequence: li
                 assert contents(store.pop(frame)) == contents(expected)
             else:
                 del store[frame]
-        held = sum(num_bytes(one) for one_store in stores for one in one_store._in_memory.values())
+        held = sum(num_bytes(one) for one_store in stores for one in in_memory(one_store).values())
         assert budget.held_bytes == held
         assert held <= max(budget_bytes, largest)
         assert [sorted(one) for one in stores] == [sorted(one) for one in dictionaries]
@@ -150,14 +154,26 @@ def test_behaves_as_dictionaries_within_a_budget(budget_bytes: int, sequence: li
         assert {frame: contents(one) for frame, one in store.items()} == {frame: contents(one) for frame, one in dictionary.items()}
 
 
-def test_a_store_that_nobody_holds_leaves_nothing_behind() -> None:
+def test_a_record_that_nobody_keeps_leaves_nothing_behind() -> None:
     budget = RecordBudget(num_bytes(record(0)))
     store, other = RecordStore(budget), RecordStore(budget)
     store[0], store[1], other[0] = record(0), record(1), record(2)
     end = budget._end
     del store
-    gc.collect()
     assert budget.held_bytes == num_bytes(record(0))
     other[1], other[2] = record(3), record(4)
     assert budget._end == end, "the places of the first store are used again"
     assert [contents(other[frame]) for frame in range(3)] == [contents(record(number)) for number in (2, 3, 4)]
+
+
+def test_a_record_is_written_once_and_shared() -> None:
+    budget = RecordBudget(0)
+    kept, other = budget.keep(record(1)), budget.keep(record(2))
+    for one in (kept, other, kept, other):
+        one.get()
+    assert budget._end == 2 * num_bytes(record(1))
+    assert not kept.is_in_memory
+    assert (kept.peek().object_score, kept.peek().predicted_iou) == (1.25, 1 / 7)
+    assert not kept.is_in_memory
+    assert contents(kept.get()) == contents(record(1))
+    assert kept.number != other.number

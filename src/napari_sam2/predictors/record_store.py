@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from typing import IO
 
@@ -16,7 +16,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 
 
 class RecordBudget:
-    """Memory that several :class:`RecordStore` share.
+    """Memory that records share, wherever they are kept.
 
     Parameters
     ----------
@@ -27,41 +27,35 @@ class RecordBudget:
     def __init__(self, budget_bytes: int = 64 * 2**20) -> None:
         self.budget_bytes = budget_bytes
         self.held_bytes = 0
-        # By the number of a store: a store that nobody holds any more must not live on in here.
-        self._held: OrderedDict[tuple[int, int], int] = OrderedDict()
-        self._stores: weakref.WeakValueDictionary[int, RecordStore] = weakref.WeakValueDictionary()
-        self._num_stores = 0
+        # Weakly: a record that nobody keeps any more must not live on in here.
+        self._held: OrderedDict[int, tuple[weakref.ref[KeptRecord], int]] = OrderedDict()
+        self._num_kept = 0
         self._file: IO[bytes] | None = None
         self._end = 0
         self._free: dict[int, list[int]] = {}
 
-    def register(self, store: RecordStore) -> int:
-        """Give a store its number."""
-        self._num_stores += 1
-        self._stores[self._num_stores] = store
-        return self._num_stores
+    def keep(self, record: FrameRecord) -> KeptRecord:
+        """Keep a record."""
+        self._num_kept += 1
+        return KeptRecord(self, self._num_kept, record)
 
-    def hold(self, store_number: int, frame: int, record: FrameRecord) -> None:
+    def hold(self, kept: KeptRecord, record: FrameRecord) -> None:
         """Count a record as just used, and spill others if need be."""
-        self.release(store_number, frame)
-        self._held[store_number, frame] = _num_bytes(record)
-        self.held_bytes += self._held[store_number, frame]
+        self.release(kept.number)
+        num_bytes = _num_bytes(record)
+        self._held[kept.number] = weakref.ref(kept), num_bytes
+        self.held_bytes += num_bytes
         while self.held_bytes > self.budget_bytes and len(self._held) > 1:
-            old_number, old_frame = next(iter(self._held))
-            if old_number in self._stores:
-                self._stores[old_number].spill(old_frame)
-            self.release(old_number, old_frame)
+            number, (reference, _) = next(iter(self._held.items()))
+            oldest = reference()
+            if oldest is not None:
+                oldest.spill()
+            self.release(number)
 
-    def release(self, store_number: int, frame: int) -> None:
+    def release(self, number: int) -> None:
         """Count a record no longer."""
-        self.held_bytes -= self._held.pop((store_number, frame), 0)
-
-    def release_store(self, store_number: int, in_memory: Iterable[int], on_disk: dict[int, tuple[int, int, FrameRecord]]) -> None:
-        """Count nothing of a store any longer, and let its places be used again."""
-        for frame in in_memory:
-            self.release(store_number, frame)
-        for place, size, _ in on_disk.values():
-            self.discard(place, size)
+        _, num_bytes = self._held.pop(number, (None, 0))
+        self.held_bytes -= num_bytes
 
     def write(self, data: bytes) -> int:
         """Put bytes into the file and return their place."""
@@ -86,76 +80,90 @@ class RecordBudget:
         self._free.setdefault(size, []).append(place)
 
 
+class KeptRecord:
+    """A record, in memory or on disk; it goes when nobody keeps it any more. Made by :meth:`RecordBudget.keep`.
+
+    Attributes
+    ----------
+    number : int
+        No other record of the budget has it.
+    """
+
+    def __init__(self, budget: RecordBudget, number: int, record: FrameRecord) -> None:
+        self.number = number
+        self._budget = budget
+        self._in_memory: FrameRecord | None = record
+        self._shell = record
+        self._on_disk: tuple[int, int] | None = None
+
+    def __del__(self) -> None:
+        self._budget.release(self.number)
+        if self._on_disk is not None:
+            self._budget.discard(*self._on_disk)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """It need not be fetched."""
+        return self._in_memory is not None
+
+    def get(self) -> FrameRecord:
+        """Return the record, fetching it if need be."""
+        if self._in_memory is None:
+            assert self._on_disk is not None
+            self._in_memory = _from_bytes(self._budget.read(*self._on_disk), self._shell)
+        record = self._in_memory
+        self._budget.hold(self, record)
+        return record
+
+    def peek(self) -> FrameRecord:
+        """Return the record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
+        return self._shell if self._in_memory is None else self._in_memory
+
+    def spill(self) -> None:
+        """Let the record be on disk alone; one that was there before need not be written again."""
+        if self._in_memory is None:
+            return
+        if self._on_disk is None:
+            data = b"".join(_raw(tensor) for tensor in _tensors(self._in_memory))
+            # The record goes when it is written, not before: a disk may be full.
+            self._on_disk = self._budget.write(data), len(data)
+        self._shell = _shell(self._in_memory)
+        self._in_memory = None
+
+
 class RecordStore(MutableMapping[int, FrameRecord]):
     """The records of one object by frame, as a mapping whose older entries may lie on disk."""
 
     def __init__(self, budget: RecordBudget) -> None:
         self._budget = budget
-        self._in_memory: dict[int, FrameRecord] = {}
-        self._on_disk: dict[int, tuple[int, int, FrameRecord]] = {}
-        self._number = budget.register(self)
-        ended = weakref.finalize(self, budget.release_store, self._number, self._in_memory, self._on_disk)
-        ended.atexit = False
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+        self._kept: dict[int, KeptRecord] = {}
 
     def __contains__(self, frame: object) -> bool:
-        return frame in self._in_memory or frame in self._on_disk
+        return frame in self._kept
 
     def __iter__(self) -> Iterator[int]:
-        return iter([*self._in_memory, *self._on_disk])
+        return iter(list(self._kept))
 
     def __len__(self) -> int:
-        return len(self._in_memory) + len(self._on_disk)
+        return len(self._kept)
 
     def __getitem__(self, frame: int) -> FrameRecord:
-        record = self._in_memory.get(frame)
-        if record is None:
-            place, size, shell = self._on_disk[frame]
-            record = _from_bytes(self._budget.read(place, size), shell)
-            self._forget_on_disk(frame)
-            self._in_memory[frame] = record
-        self._budget.hold(self._number, frame, record)
-        return record
+        return self._kept[frame].get()
 
     def __setitem__(self, frame: int, record: FrameRecord) -> None:
-        self._forget_on_disk(frame)
-        self._in_memory[frame] = record
-        self._budget.hold(self._number, frame, record)
+        self._kept[frame] = kept = self._budget.keep(record)
+        self._budget.hold(kept, record)
 
     def __delitem__(self, frame: int) -> None:
-        if frame not in self:
-            raise KeyError(frame)
-        self._forget_on_disk(frame)
-        self._in_memory.pop(frame, None)
-        self._budget.release(self._number, frame)
+        del self._kept[frame]
 
     def peek(self, frame: int) -> FrameRecord:
         """Return a record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
-        record = self._in_memory.get(frame)
-        return self._on_disk[frame][2] if record is None else record
-
-    def spill(self, frame: int) -> None:
-        """Move a record to disk."""
-        record = self._in_memory[frame]
-        data = b"".join(_raw(tensor) for tensor in _tensors(record))
-        # The record goes when it is written, not before: a disk may be full.
-        self._on_disk[frame] = (self._budget.write(data), len(data), _shell(record))
-        del self._in_memory[frame]
+        return self._kept[frame].peek()
 
     def clear(self) -> None:
         """Forget all records, without fetching those on disk."""
-        for frame in list(self):
-            del self[frame]
-
-    def _forget_on_disk(self, frame: int) -> None:
-        if frame in self._on_disk:
-            place, size, _ = self._on_disk.pop(frame)
-            self._budget.discard(place, size)
+        self._kept.clear()
 
 
 def _tensors(record: FrameRecord) -> list[Tensor]:

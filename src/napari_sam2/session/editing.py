@@ -24,9 +24,7 @@ def outdate_around(item: SessionObject, frame: int, num_frames: int) -> None:
     """Put everything tracked between the anchors next to a frame out of date."""
     before, after = neighbouring_anchors(frame, item.memory.conditioning)
     for t in span_between(before, after, num_frames):
-        record = item.memory.tracked.pop(t, None)
-        if record is not None:
-            item.outdated[t] = record
+        item.tracked.move(t, item.outdated)
 
 
 def approve(item: SessionObject, frame: int, num_frames: int) -> None:
@@ -45,7 +43,7 @@ def approve(item: SessionObject, frame: int, num_frames: int) -> None:
     item.forget(frame)
     item.corrected[frame] = record
     item.prompts[frame] = FramePrompts(is_approved=True)
-    item.memory.conditioning[frame] = replace(record, memory=None)
+    item.conditioning[frame] = replace(record, memory=None, anchor_distance=0)
     outdate_around(item, frame, num_frames)
 
 
@@ -79,8 +77,8 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
 
 def join(kept: SessionObject, other: SessionObject, segmenter: PromptSegmenter) -> None:
     """Give one object everything of another: anchors of both, and where both are shown, the two together."""
-    for frame in [*kept.memory.tracked]:
-        kept.outdated[frame] = kept.memory.tracked.pop(frame)
+    for frame in kept.tracked:
+        kept.tracked.move(frame, kept.outdated)
     anchors = {*kept.anchors, *other.anchors}
     for frame in sorted(other.shown_frames()):
         if kept.shown(frame) is None:
@@ -104,21 +102,20 @@ def _join_masks(kept: SessionObject, other: SessionObject, frame: int, segmenter
     (record,) = segmenter.segment_new(frame, [prompts])
     if frame not in kept.prompts:
         kept.corrected[frame] = shown
-    kept.outdated.pop(frame, None)
+    kept.outdated.discard(frame)
     kept.prompts[frame] = prompts
     kept.memory.conditioning[frame] = record
 
 
 def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
     """Give another object, of which nothing is shown there, what is known of a frame."""
-    record = _record(item, frame)
-    if frame not in item.memory.conditioning:
-        to.outdated[frame] = record
+    if frame not in item.conditioning:
+        item.tracked.move(frame, to.outdated)
+        item.outdated.move(frame, to.outdated)
         return
-    to.memory.conditioning[frame] = record
-    to.prompts[frame] = item.prompts[frame]
-    if frame in item.corrected:
-        to.corrected[frame] = item.corrected[frame]
+    for mine, theirs in ((item.conditioning, to.conditioning), (item.corrected, to.corrected)):
+        mine.move(frame, theirs)
+    to.prompts[frame] = item.prompts.pop(frame)
 
 
 def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) -> FrameRecord:
@@ -134,6 +131,7 @@ def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) 
         object_score=max(one.object_score, other.object_score),
         predicted_iou=min(one.predicted_iou, other.predicted_iou),
         view=None if view == whole_view(frame_shape) else view,
+        anchor_distance=min(one.anchor_distance, other.anchor_distance),
     )
 
 

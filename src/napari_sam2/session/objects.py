@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.record_store import KeptRecord
 from napari_sam2.session.history import History, NotedMapping
 from napari_sam2.session.prompts import FramePrompts
 
-MakeStore = Callable[[], MutableMapping[int, FrameRecord]]
+Keep = Callable[[FrameRecord], KeptRecord]
+"""Keeps a record, in memory or on disk."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,17 @@ class SessionObject:
         :class:`ObjectInfo` by object id.
     history : History
         Notes all changes.
-    make_store : callable
-        Makes an empty mapping of records.
+    keep : callable
+        Keeps a record.
 
     Attributes
     ----------
     object_id : int
         Its label value.
+    conditioning, tracked : mapping
+        What is known of it on each frame: on those a person decided on, the anchors, and on those the model did.
     memory : ObjectMemory
-        What is known of it on each frame; conditioning frames are the anchors.
+        Both.
     prompts : mapping
         What was said, by frame.
     outdated : mapping
@@ -83,15 +87,12 @@ class SessionObject:
         What was shown of a tracked frame before the first thing was said about it.
     """
 
-    def __init__(self, object_id: int, infos: NotedMapping[ObjectInfo], history: History, make_store: MakeStore) -> None:
+    def __init__(self, object_id: int, infos: NotedMapping[ObjectInfo], history: History, keep: Keep) -> None:
         self.object_id = object_id
         self._infos = infos
-        # Anchors are recalled again and again: they stay in memory.
-        conditioning: NotedMapping[FrameRecord] = NotedMapping(history)
-        self.memory = ObjectMemory(conditioning, NotedMapping(history, make_store))
+        self.conditioning, self.tracked, self.outdated, self.corrected = (NotedMapping(history, keep) for _ in range(4))
+        self.memory = ObjectMemory(self.conditioning, self.tracked)
         self.prompts: NotedMapping[FramePrompts] = NotedMapping(history)
-        self.outdated = NotedMapping(history, make_store)
-        self.corrected = NotedMapping(history, make_store)
 
     @property
     def info(self) -> ObjectInfo:
@@ -106,9 +107,7 @@ class SessionObject:
     @property
     def record_mappings(self) -> tuple[NotedMapping[FrameRecord], ...]:
         """Where its records lie by frame, as far as they are shown."""
-        mappings = self.memory.conditioning, self.memory.tracked, self.outdated
-        assert all(isinstance(mapping, NotedMapping) for mapping in mappings)
-        return mappings  # type: ignore[return-value]
+        return self.conditioning, self.tracked, self.outdated
 
     @property
     def anchors(self) -> list[int]:
@@ -125,8 +124,9 @@ class SessionObject:
 
     def forget(self, frame: int) -> None:
         """Forget everything about a frame."""
-        for mapping in (self.prompts, self.corrected, *self.record_mappings):
-            mapping.pop(frame, None)  # type: ignore[attr-defined]
+        self.prompts.discard(frame)
+        for mapping in (self.corrected, *self.record_mappings):
+            mapping.discard(frame)
 
     def memory_around(self, frame: int, reach: int) -> ObjectMemory:
         """Return what is remembered for a prompt on a frame.

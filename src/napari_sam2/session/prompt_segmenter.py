@@ -99,13 +99,13 @@ class PromptSegmenter:
         """Encode the memories of anchors that have none yet."""
         fresh: dict[int, list[SessionObject]] = {}
         for item in items:
-            for frame, record in item.memory.conditioning.items():
-                if record.memory is None:
+            for frame in item.conditioning:
+                if item.conditioning.peek(frame).memory is None:
                     fresh.setdefault(frame, []).append(item)
         for frame, owners in fresh.items():
             records = self.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])
             for item, record in zip(owners, records, strict=True):
-                item.record_mappings[0].refresh(frame, record)
+                item.conditioning.refresh(frame, record)
 
     def mask(self, record: FrameRecord | None) -> npt.NDArray[np.bool_]:
         """Return a record's mask at the resolution of the data, (H, W)."""
