@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "MemoryGate": "napari_sam2.predictors.memory_bank",
     "Session": "napari_sam2.session.session",
-    "StopRules": "napari_sam2.session.propagation",
+    "StopRules": "napari_sam2.session.stop_rules",
     "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
     "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
     from napari_sam2.predictors.memory_bank import MemoryGate
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-    from napari_sam2.session.propagation import StopRules
     from napari_sam2.session.session import Session
+    from napari_sam2.session.stop_rules import StopRules
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from blob_tracker import blob_session, squares
+from blob_tracker import blob_session, squares, tiny_model
+from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.session import everything
 from napari_sam2.session.everything import find_everything
 from napari_sam2.session.session import Session
@@ -104,5 +105,13 @@ def test_nested_masks_of_which_one_is_taken() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(everything, "SAM2AutomaticMaskGenerator", Nested)
-        (mask,) = find_everything(None, np.zeros((20, 20), np.uint8), [])  # type: ignore[arg-type]
+        (mask,) = find_everything(tiny_model(), np.zeros((20, 20), np.uint8), [])
     assert mask.sum() == 16
+
+
+def test_with_the_embedded_model_nuclei_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    session = Session(FLUO_MITOCHECK.image)
+    found = session.segment_everything(0, points_per_side=16)
+    assert len(found) >= 8
+    assert all(15 < session.mask(i, 0).sum() < 1000 for i in found)

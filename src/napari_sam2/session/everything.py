@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
 MAX_SHARE = 0.5
 """What fills more of the frame than that is background."""
 
+ZOOMED_MODEL_OPTIONS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.8}
+"""For models that look through windows, such as ``micro``: in a whole frame objects are small to them, and no mask would pass the
+official thresholds, 0.8 and 0.95."""
+
 
 def find_everything(
-    model: SAM2Base,
+    model: SAM2VideoPredictor,
     image: npt.NDArray[np.uint8],
     known: Iterable[npt.NDArray[np.bool_]],
     area_px: tuple[float, float] | None = None,
@@ -28,7 +32,7 @@ def find_everything(
 
     Parameters
     ----------
-    model : SAM2Base
+    model : SAM2VideoPredictor
         Finds.
     image : ndarray
         (H, W) or (H, W, 3), uint8.
@@ -37,7 +41,8 @@ def find_everything(
     area_px : tuple of float, optional
         Least and largest area; by default up to half of the frame.
     **options
-        Of :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator`.
+        Of :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator`; by default its own, or
+        :data:`ZOOMED_MODEL_OPTIONS`.
 
     Returns
     -------
@@ -45,7 +50,8 @@ def find_everything(
         (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
     """
     least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else area_px
-    found = SAM2AutomaticMaskGenerator(model, **{**options, "output_mode": "binary_mask"}).generate(image)
+    options = {**({} if model.config.zoom is None else ZOOMED_MODEL_OPTIONS), **options, "output_mode": "binary_mask"}
+    found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
     # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
     plane, areas = np.zeros(image.shape[:2], np.int32), [0]
     for mask in known:

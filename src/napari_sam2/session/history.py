@@ -11,14 +11,27 @@ import contextlib
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from napari_sam2.session.calls import Call
 
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 R = TypeVar("R")
 P = ParamSpec("P")
 
 MAX_ACTIONS = 200
 """So many actions can be taken back."""
+
+
+class Kept(Protocol[V_co]):
+    """A value that may lie on disk."""
+
+    def get(self) -> V_co:
+        """Return the value."""
+
+    def peek(self) -> V_co:
+        """Return the value without what is large, if it lies on disk."""
 
 
 class NotedMapping(MutableMapping[int, V]):
@@ -28,87 +41,108 @@ class NotedMapping(MutableMapping[int, V]):
     ----------
     history : History
         Which is told.
-    make_store : callable
-        Makes an empty mapping of the kind that the values are kept in, here and in the history: a dict, or a ``RecordStore``
-        where there may be much.
+    keep : callable, optional
+        Keeps a value, perhaps on disk; by default values are held in memory.
     """
 
-    def __init__(self, history: History, make_store: Callable[[], MutableMapping[int, V]] = dict) -> None:
+    def __init__(self, history: History, keep: Callable[[V], Kept[V]] | None = None) -> None:
         self._history = history
-        self._values = make_store()
-        self.make_store = make_store
+        self._keep = keep
+        # What is kept, not values: it passes between mappings and the history as it is, whether in memory or on disk.
+        self._kept: dict[int, Any] = {}
 
     def __getitem__(self, key: int) -> V:
-        return self._values[key]
+        return self._kept[key] if self._keep is None else self._kept[key].get()
 
     def __contains__(self, key: object) -> bool:
-        # Looking a value up to see whether it is there might fetch it from disk.
-        return key in self._values
+        return key in self._kept
 
     def __setitem__(self, key: int, value: V) -> None:
         self._history.note(self, key)
-        self._values[key] = value
+        self.refresh(key, value)
 
     def __delitem__(self, key: int) -> None:
         self._history.note(self, key)
-        del self._values[key]
+        del self._kept[key]
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._values)
+        return iter(list(self._kept))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._kept)
+
+    def clear(self) -> None:
+        """Forget everything, without fetching it."""
+        for key in self:
+            del self[key]
+
+    def discard(self, key: int) -> None:
+        """Forget a value, if it is there, without fetching it."""
+        if key in self._kept:
+            del self[key]
 
     def peek(self, key: int) -> V:
-        """Return a value of which little is needed: where values lie on disk, it is not fetched."""
-        peek = getattr(self._values, "peek", None)
-        return self._values[key] if peek is None else peek(key)
+        """Return a value of which little is needed: where it lies on disk, it is not fetched."""
+        return self._kept[key] if self._keep is None else self._kept[key].peek()
+
+    def kept(self, key: int) -> Any:
+        """Return what is kept, None where nothing is."""
+        return self._kept.get(key)
 
     def refresh(self, key: int, value: V) -> None:
         """Put an equal value, which was only made ready for use, in the place of another: nothing that could be taken back."""
-        self._values[key] = value
+        if self._keep is None:
+            self._kept[key] = value
+        else:
+            self._kept[key] = kept = self._keep(value)
+            kept.get()
 
-    def exchange(self, noted: Noted[V]) -> Noted[V]:
+    def move(self, key: int, to: NotedMapping[V]) -> None:
+        """Give another mapping of the same kind a value, if it is there, without fetching it."""
+        if key in self._kept:
+            self._history.note(to, key)
+            to._kept[key] = self._kept[key]
+            del self[key]
+
+    def exchange(self, noted: Noted) -> Noted:
         """Put back what was noted, and return what that replaced."""
         replaced = Noted(self)
-        for key in (*noted.absent, *noted.values):
+        for key in noted.kept:
             replaced.take(key)
-        for key in noted.absent:
-            self._values.pop(key, None)
-        for key, value in noted.values.items():
-            self._values[key] = value
+        for key, kept in noted.kept.items():
+            if kept is None:
+                self._kept.pop(key, None)
+            else:
+                self._kept[key] = kept
         return replaced
 
 
-class Noted(Generic[V]):
-    """What one mapping held before an action, for the keys that changed."""
+class Noted:
+    """What one mapping held before an action, for the keys that changed; None where nothing was."""
 
-    def __init__(self, mapping: NotedMapping[V]) -> None:
+    def __init__(self, mapping: NotedMapping[Any]) -> None:
         self.mapping = mapping
-        self.absent: set[int] = set()
-        self.values = mapping.make_store()
+        self.kept: dict[int, Any] = {}
 
     def take(self, key: int) -> None:
         """Note what is there now; the first time counts."""
-        if key in self.absent or key in self.values:
-            return
-        if key in self.mapping:
-            self.values[key] = self.mapping[key]
-        else:
-            self.absent.add(key)
-
-    @property
-    def keys(self) -> set[int]:
-        """All keys that were changed."""
-        return {*self.absent, *self.values}
+        if key not in self.kept:
+            self.kept[key] = self.mapping.kept(key)
 
 
 class Action:
-    """Something done that can be taken back."""
+    """Something done that can be taken back.
+
+    Attributes
+    ----------
+    call : Call or None
+        By which it was done.
+    """
 
     def __init__(self) -> None:
+        self.call: Call | None = None
         # By identity: mappings compare by what they hold.
-        self._noted: dict[int, Noted[Any]] = {}
+        self._noted: dict[int, Noted] = {}
 
     def note(self, mapping: NotedMapping[Any], key: int) -> None:
         """Note what a mapping holds."""
@@ -119,12 +153,12 @@ class Action:
     def changed(self, mapping: NotedMapping[Any]) -> set[int]:
         """Return the keys of a mapping that were changed."""
         noted = self._noted.get(id(mapping))
-        return set() if noted is None else noted.keys
+        return set() if noted is None else set(noted.kept)
 
-    def before(self, mapping: NotedMapping[V]) -> MutableMapping[int, V]:
-        """Return what was replaced in a mapping."""
+    def before(self, mapping: NotedMapping[V]) -> dict[int, V]:
+        """Return what was replaced in a mapping whose values are in memory."""
         noted = self._noted.get(id(mapping))
-        return {} if noted is None else noted.values
+        return {} if noted is None else {key: value for key, value in noted.kept.items() if value is not None}
 
     @property
     def is_empty(self) -> bool:
@@ -137,15 +171,14 @@ class Action:
 
     def absorb(self, later: Action) -> None:
         """Become one with the action that came right after."""
+        self.call = later.call
         for number, noted in later._noted.items():
             if number not in self._noted:
                 self._noted[number] = noted
                 continue
             mine = self._noted[number]
-            mine.absent.update(key for key in noted.absent if key not in mine.values)
-            for key, value in noted.values.items():
-                if key not in mine.absent and key not in mine.values:
-                    mine.values[key] = value
+            for key, kept in noted.kept.items():
+                mine.kept.setdefault(key, kept)
 
 
 class History:
@@ -156,13 +189,23 @@ class History:
     finish : callable
         Is given each action that was done, taken back or done again, to bring what is shown up to date. If it fails, so does the
         action, and nothing is changed.
+    keep : callable
+        Is given the same afterwards, to write it down. If it fails, what was done stays done.
     """
 
-    def __init__(self, finish: Callable[[Action], None]) -> None:
+    def __init__(self, finish: Callable[[Action], None], keep: Callable[[Action], None]) -> None:
         self._finish = finish
+        self._keep = keep
         self._open: Action | None = None
-        self._done: deque[Action] = deque(maxlen=MAX_ACTIONS)
+        self._done: deque[Action] = deque()
         self._undone: list[Action] = []
+        self.calls_before: list[Call] = []
+        """Calls that can no longer be taken back."""
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls that led here, without those that were taken back."""
+        return [*self.calls_before, *(action.call for action in self._done if action.call is not None)]
 
     def note(self, mapping: NotedMapping[Any], key: int) -> None:
         """Note what a mapping holds, if something is being done."""
@@ -179,12 +222,18 @@ class History:
         """There is something to do again."""
         return bool(self._undone)
 
+    def is_latest(self, action: Action) -> bool:
+        """Nothing was done or taken back since."""
+        return bool(self._done) and self._done[-1] is action
+
     @contextlib.contextmanager
-    def action(self, continued: Action | None = None) -> Iterator[Action]:
+    def action(self, call: Callable[[], Call] | None = None, continued: Action | None = None) -> Iterator[Action]:
         """Do all of what is inside, or, if that fails, nothing. An action inside an action is part of it.
 
         Parameters
         ----------
+        call : callable, optional
+            Writes the call down by which it is done; asked when it is done, since only then its arguments are known to be good.
         continued : Action, optional
             If this is still the latest action, it is continued instead.
 
@@ -197,10 +246,11 @@ class History:
             yield self._open
             return
         action = self._open = Action()
-        is_continued = continued is not None and bool(self._done) and self._done[-1] is continued
+        latest = continued if continued is not None and self.is_latest(continued) else None
         try:
-            yield continued if is_continued and continued is not None else action
+            yield action if latest is None else latest
             self._open = None
+            action.call = None if call is None else call()
             self._finish(action)
         except BaseException:
             self._open = None
@@ -209,10 +259,18 @@ class History:
         if action.is_empty:
             return
         self._undone.clear()
-        if is_continued and continued is not None:
-            continued.absorb(action)
+        if latest is not None:
+            latest.absorb(action)
         else:
             self._done.append(action)
+            self._forget_old()
+        self._keep(action)
+
+    def _forget_old(self) -> None:
+        while len(self._done) > MAX_ACTIONS:
+            oldest = self._done.popleft()
+            if oldest.call is not None:
+                self.calls_before.append(oldest.call)
 
     def undo(self) -> bool:
         """Take the latest action back; tell whether there was one."""
@@ -234,6 +292,7 @@ class History:
             raise
         source.pop()
         target.append(action)
+        self._keep(action)
         return True
 
 
@@ -243,7 +302,7 @@ def action(method: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(method)
     def do(*args: P.args, **kwargs: P.kwargs) -> R:
         history: History = args[0]._history  # type: ignore[attr-defined]
-        with history.action():
+        with history.action(lambda: Call.of(method, args, kwargs)):
             return method(*args, **kwargs)
 
     return do

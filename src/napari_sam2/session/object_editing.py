@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.session import editing
-from napari_sam2.session.history import History, NotedMapping, action
-from napari_sam2.session.objects import MakeStore, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.history import Action, History, NotedMapping, action
+from napari_sam2.session.objects import Keep, ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 
 MAX_OBJECT_ID = np.iinfo(np.uint16).max
@@ -23,19 +23,26 @@ class ObjectEditing:
     ----------
     num_frames : int
         Length of the stack.
-    make_store : callable
-        Makes an empty mapping of records.
-    finish : callable
-        Is given each action that was done or taken back, to write labels.
+    keep : callable
+        Keeps a record.
+    finish, write_down : callable
+        Are given each action that was done or taken back: to write labels, and to save it.
     segmenter : PromptSegmenter
         Makes masks of objects that are merged.
     """
 
-    def __init__(self, num_frames: int, make_store: MakeStore, finish: Callable[[Any], None], segmenter: PromptSegmenter) -> None:
+    def __init__(
+        self,
+        num_frames: int,
+        keep: Keep,
+        finish: Callable[[Action], None],
+        write_down: Callable[[Action], None],
+        segmenter: PromptSegmenter,
+    ) -> None:
         self._num_frames = num_frames
-        self._make_store = make_store
+        self._keep = keep
         self._segmenter = segmenter
-        self._history = History(finish)
+        self._history = History(finish, write_down)
         self._infos: NotedMapping[ObjectInfo] = NotedMapping(self._history)
         self.objects: NotedMapping[SessionObject] = NotedMapping(self._history)
 
@@ -76,7 +83,7 @@ class ObjectEditing:
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
         object_id = int(object_id)
         self._infos[object_id] = ObjectInfo(name or f"object {object_id}", check_colour(colour))
-        self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._make_store)
+        self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._keep)
         return object_id
 
     def _free_id(self) -> int:

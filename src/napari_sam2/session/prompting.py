@@ -213,7 +213,6 @@ class Prompting(ObjectEditing):
 
     # --- many objects at once --------------------------------------------------------------------------------------
 
-    @action
     def add_labels(self, labels: Any, frame: int, ids: int | Iterable[int] | None = None) -> dict[int, int]:
         """Make objects of a label image, such as Cellpose or StarDist return: each label is the mask of a new object.
 
@@ -240,6 +239,11 @@ class Prompting(ObjectEditing):
         labels = labels if hasattr(labels, "shape") else np.asarray(labels)
         if tuple(labels.shape) == self.stack.labels_shape and len(labels.shape) > 2:
             labels = self.stack.planes(labels)[frame]
+        wanted = ids if ids is None or isinstance(ids, int | np.integer) else list(ids)
+        return self._add_labels(np.asarray(labels), frame, wanted)
+
+    @action
+    def _add_labels(self, labels: npt.NDArray[Any], frame: int, ids: int | list[int] | None) -> dict[int, int]:
         return self._add_masks(frame, masks_of_labels(labels, ids, self._frame_shape))
 
     @action
@@ -257,7 +261,8 @@ class Prompting(ObjectEditing):
             Least and largest area of an object, in place of half of the frame.
         **options
             ``points_per_side``, ``pred_iou_thresh``, ``crop_n_layers``, and whatever else
-            :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes.
+            :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes. For models that look
+            through windows, such as ``micro``, the thresholds are by default lower: 0.5 and, for stability, 0.8.
 
         Returns
         -------
@@ -301,12 +306,10 @@ class Prompting(ObjectEditing):
         item = self._unlocked(object_id)
         if item.prompts.pop(frame, None) is None:
             raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
-        record = item.memory.conditioning.pop(frame)
-        item.corrected.pop(frame, None)
+        item.corrected.discard(frame)
+        item.conditioning.move(frame, item.outdated)
         outdate_around(item, frame, self._num_frames)
-        if item.memory.conditioning:
-            item.outdated[frame] = record
-        else:
+        if not item.conditioning:
             item.outdated.clear()
 
     # --- pieces ----------------------------------------------------------------------------------------------------
@@ -331,8 +334,8 @@ class Prompting(ObjectEditing):
         record = self._segmenter.segment(item, frame, prompts, previous)
         if frame not in item.prompts and shown is not None:
             item.corrected[frame] = shown
-        item.memory.tracked.pop(frame, None)
-        item.outdated.pop(frame, None)
+        item.tracked.discard(frame)
+        item.outdated.discard(frame)
         item.prompts[frame] = prompts
         item.memory.conditioning[frame] = record
         outdate_around(item, frame, self._num_frames)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import View, whole_view
-from napari_sam2.session.objects import SessionObject
+
+if TYPE_CHECKING:
+    from napari_sam2.session.objects import SessionObject
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,12 @@ from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, IntensityRange, map_intensity
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
-from napari_sam2.predictors.record_store import RecordBudget, RecordStore
+from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
+from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.history import Action
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
@@ -33,9 +34,13 @@ from napari_sam2.session.object_editing import MAX_OBJECT_ID
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.prompting import Prompting
-from napari_sam2.session.propagation import Direction, Step, StoppedObjects, StopRules, plan_steps
+from napari_sam2.session.propagation import Direction, Step, plan_steps
 from napari_sam2.session.quality import FrameQuality, Suspicion, qualities
+from napari_sam2.session.script import script
+from napari_sam2.session.session_document import Document, ImageSource
+from napari_sam2.session.session_file import SessionFile, open_session, replay
 from napari_sam2.session.stack import Stack
+from napari_sam2.session.stop_rules import StoppedObjects, StopRules
 
 __all__ = ["MAX_OBJECT_ID", "Direction", "FrameResult", "ObjectScore", "Session", "SessionObject", "Step", "StopRules"]
 
@@ -159,16 +164,23 @@ class Session(Prompting):
             fill_hole_area=self.model.fill_hole_area,
             zoom=self._zoom,
         )
-        budget = RecordBudget()
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
-        super().__init__(len(self.stack), lambda: RecordStore(budget), self._finish, segmenter)
+        super().__init__(len(self.stack), RecordBudget().keep, self._finish, self._write_down, segmenter)
         self._changes = 0
         self._steps_done = 0
+        self._model_name = model.config.name if isinstance(model, SAM2VideoPredictor) else str(model)
+        self._source = ImageSource.of(image, axes, channel, along, at)
+        self._file: SessionFile | None = None
 
     @property
     def labels(self) -> Any:
         """The result: uint16, of the stack's shape without colour; 0 is background."""
         return self._writer.labels
+
+    @property
+    def image_path(self) -> Path | None:
+        """The file of the image; None where it is an array."""
+        return None if self._source.path is None else Path(self._source.path)
 
     def elsewhere(self, along: str, at: Mapping[str, int] | None = None, labels: Any = None) -> Session:
         """Open a session on other frames of the same image: along another axis, or at another place on the rest.
@@ -260,40 +272,146 @@ class Session(Prompting):
         """
         if not any(item.anchors for item in self.objects.values()):
             raise ValueError("there is nothing to propagate: add points, a box or a mask first")
-        wanted = None if objects is None else list(objects)
-        steps, stopped, action = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action()
+        wanted, frames = (None if given is None else list(given) for given in (objects, frames))
+        steps, stopped, action, num_done = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action(), 0
+
+        def call(num_steps: int | None) -> Call:
+            arguments = {"direction": direction, "objects": wanted, "frames": frames, "stop": stop, "steps": num_steps}
+            return Call("propagate", {name: encode(value) for name, value in arguments.items()})
+
         while steps:
             step = steps.popleft()
             ended = [i for i in step.object_ids if stopped is not None and stopped.update(self.objects[i], step)]
-            result, action = self._take(step, ended, action)
+            num_done = num_done * self._history.is_latest(action) + (len(ended) < len(step.object_ids))
+            result, action = self._take(step, ended, action, call(num_done))
             changes = self._changes
             if result.scores:
                 yield result
             if changes != self._changes:
-                left = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
-                steps, stopped = deque(self.plan(direction, left, frames)), self._stopped(stop)
+                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
+                steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
+        if self._history.is_latest(action):
+            action.call = call(None)
+            self._write_down(Action())
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
         return None if rules is None else StoppedObjects(rules, self._frame_shape)
 
-    def _take(self, step: Step, ended: list[int], action: Action) -> tuple[FrameResult, Action]:
+    def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
         """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
         items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
         with inference(self.model.device, self.precision):
             self._segmenter.remember(items)
             records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
-        with self._history.action(continued=action) as action:
+        with self._history.action(lambda: call, continued=action) as action:
             for object_id in ended:
-                self.objects[object_id].outdated.pop(step.frame, None)
+                self.objects[object_id].outdated.discard(step.frame)
             for item, record in zip(items, records, strict=True):
-                item.outdated.pop(step.frame, None)
-                distance = min(abs(step.frame - anchor) for anchor in item.anchors)
-                item.memory.tracked[step.frame] = replace(record, anchor_distance=distance)
+                item.outdated.discard(step.frame)
+                distance = min(abs(step.frame - anchor) for anchor in item.conditioning)
+                item.tracked[step.frame] = replace(record, anchor_distance=distance)
         self._steps_done += 1
         if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()
         scores = {item.object_id: _score(record) for item, record in zip(items, records, strict=True)}
         return FrameResult(step.frame, scores), action
+
+    @classmethod
+    def replay(
+        cls,
+        path: str | Path,
+        image: Any = None,
+        model: str | Path | SAM2VideoPredictor | None = None,
+        *,
+        device: str | None = None,
+        labels: Any = None,
+    ) -> Session:
+        """Begin a session anew and do in it everything that a file says; see :meth:`open`. The model may be another one.
+
+        Its results need not be there, and the session is saved to no file.
+        """
+        session, results = replay(cls, Path(path), image, model, device, labels)
+        for _ in results:
+            pass
+        return session
+
+    # --- saving ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Save the session, and from now on everything that is done to it, as it is done.
+
+        Parameters
+        ----------
+        path : str or Path
+            A JSON file. What was found lies beside it, in a file that ends in ``.results``.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written, or is open in another session.
+        """
+        path = Path(path)
+        if self._file is not None and self._file.path != path:
+            self.close()
+        if self._file is None:
+            self._file = SessionFile.create(path, self)
+        else:
+            self._file.write_all(self)
+
+    def close(self) -> None:
+        """Let go of the file the session is saved to. It is up to date."""
+        if self._file is not None:
+            self._file.close(self)
+            self._file = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        image: Any = None,
+        model: str | Path | SAM2VideoPredictor | None = None,
+        *,
+        device: str | None = None,
+        labels: Any = None,
+    ) -> Session:
+        """Open a saved session and go on where it was; it is saved to the same file from now on. Undo begins anew.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        image : array-like, str or Path, optional
+            The image, where it was no file, or has been moved.
+        model : str, Path or SAM2VideoPredictor, optional
+            The model, where its file has been moved.
+        device : str, optional
+            "auto" by default.
+        labels : array-like, optional
+            Receives the result.
+
+        Returns
+        -------
+        Session
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file, its results, the image or the model are not there.
+        ValueError
+            If the file is damaged or open in another session, or image or model are others than those it was saved with.
+        """
+        return open_session(cls, Path(path), image, model, device, labels)
+
+    def to_script(self) -> str:
+        """Write everything that was done as a Python script that finds the same labels."""
+        return script(self._document())
+
+    def _document(self) -> Document:
+        return Document.of(self, self._source, self._model_name)
+
+    def _write_down(self, action: Action) -> None:
+        if self._file is not None:
+            self._file.write(self, action)
 
     # --- taking back -----------------------------------------------------------------------------------------------
 

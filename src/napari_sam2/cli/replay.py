@@ -1,0 +1,52 @@
+"""``napari-sam2 replay``: a session file in, the same labels out, without a screen."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from napari_sam2.cli.export import check_outputs
+from napari_sam2.session.calibration import read_calibration
+from napari_sam2.session.export.formats import write_result
+from napari_sam2.session.export.result import Result, known_axes
+from napari_sam2.session.session import Session
+from napari_sam2.session.session_file import replay
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "replay",
+        help="do again what a session file says",
+        description="Do again, without a screen, what a session file says: the same labels. Its results need not be there.",
+    )
+    parser.add_argument("session", type=Path, help="session file (.json)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        action="append",
+        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
+    )
+    parser.add_argument("--image", type=Path, help="the image, if it has been moved")
+    parser.add_argument("--model", help="another model, or its checkpoint file (default: the one of the session)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    session, results = replay(Session, args.session, args.image, args.model, args.device)
+    image = args.image or session.image_path
+    check_outputs(args.output, [args.session, image], has_time="T" in known_axes(session.stack.axes), has_image=True)
+    for _ in tqdm(results, unit="frame"):
+        pass
+    calibration = None if image is None else read_calibration(image)
+    result = Result.of(session, image_path=image, **({} if calibration is None else {"calibration": calibration}))
+    for path in args.output:
+        write_result(path, result)
+    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {', '.join(map(str, args.output))}")

@@ -1,0 +1,177 @@
+"""What was done to a session, as calls that can be written down and made again.
+
+A call holds its arguments as JSON does: numbers, texts, lists. Masks are packed, other arrays compressed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import inspect
+import itertools
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.session.packed_mask import PackedMask
+from napari_sam2.session.stop_rules import StopRules
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import FrameResult, Session
+
+MADE_AGAIN = (
+    "add_object",
+    "rename_object",
+    "set_colour",
+    "lock_object",
+    "hide_object",
+    "remove_object",
+    "approve",
+    "merge_objects",
+    "split_object",
+    "divide_object",
+    "add_points",
+    "set_points",
+    "change_point",
+    "remove_point",
+    "add_scribble",
+    "add_box",
+    "add_mask",
+    "add_polygon",
+    "remove_box",
+    "remove_mask",
+    "add_labels",
+    "segment_everything",
+    "clear_prompts",
+    "propagate",
+)
+"""Methods of a session that a file may call."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a method of a session.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    arguments : dict
+        By name, as JSON holds them. A propagation has ``steps``, how many frames were done before it was stopped; None where it
+        came to its end.
+    """
+
+    method: str
+    arguments: dict[str, Any]
+
+    @classmethod
+    def of(cls, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Write a call down."""
+        bound = inspect.signature(method).bind(*args, **kwargs).arguments
+        arguments = {name: value for name, value in bound.items() if name != "self"}
+        arguments |= arguments.pop("options", {})
+        return cls(method.__name__.lstrip("_"), {name: encode(value) for name, value in arguments.items()})
+
+    def make(self, session: Session) -> Iterator[FrameResult]:
+        """Make the call again, yielding the frames that a propagation does; nothing happens before they are asked for.
+
+        Raises
+        ------
+        ValueError
+            If there is no such method, its arguments are others, or it refuses them.
+        """
+        if self.method not in MADE_AGAIN:
+            raise ValueError(f"a session has no action {self.method!r}")
+        arguments = {name: decode(value) for name, value in self.arguments.items()}
+        steps = arguments.pop("steps", None)
+        try:
+            result = getattr(session, self.method)(**arguments)
+        except TypeError as error:
+            raise ValueError(f"{self.method} cannot be called with {', '.join(arguments)}: {error}") from error
+        if self.method == "propagate":
+            yield from itertools.islice(result, steps)
+
+
+def encode(value: Any) -> Any:
+    """Bring an argument to what JSON holds.
+
+    Raises
+    ------
+    TypeError
+        If it is of a kind that no action takes.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, StopRules):
+        return {"stop_rules": encode(asdict(value))}
+    if isinstance(value, dict):
+        return {str(key): encode(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | range | set | frozenset):
+        return [encode(one) for one in value]
+    if not hasattr(value, "shape"):
+        raise TypeError(f"an action takes numbers, texts, lists and arrays, got {type(value).__name__}")
+    array = np.asarray(value)
+    if array.ndim == 2 and array.dtype == np.bool_:
+        return {"mask": encode_mask(PackedMask.pack(array))}
+    if array.ndim < 2 or array.shape[1] == 2:
+        return array.tolist()
+    data = base64.b64encode(zlib.compress(np.ascontiguousarray(array).tobytes(), 1)).decode()
+    return {"array": {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}}
+
+
+def decode(value: Any) -> Any:
+    """Read an argument.
+
+    Raises
+    ------
+    ValueError
+        If an array in it is damaged.
+    """
+    if isinstance(value, list):
+        return [decode(one) for one in value]
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((kind, content),) = value.items()
+    try:
+        if kind == "mask":
+            return decode_mask(content).unpack()
+        if kind == "stop_rules":
+            area = content["area_px"]
+            return StopRules(content["gone_for"], None if area is None else tuple(area), content["at_border"])
+        if kind == "array":
+            data = zlib.decompress(base64.b64decode(content["data"], validate=True))
+            return np.frombuffer(data, np.dtype(content["dtype"])).reshape(content["shape"])
+    except (LookupError, TypeError, AttributeError, binascii.Error, zlib.error) as error:
+        raise ValueError(f"an argument is damaged, {kind}: {error!r}") from error
+    return value
+
+
+def encode_mask(packed: PackedMask) -> dict[str, Any]:
+    """Bring a packed mask to what JSON holds."""
+    return {"shape": list(packed.shape), "box": list(packed.box), "bits": base64.b64encode(packed.bits).decode()}
+
+
+def decode_mask(content: Any) -> PackedMask:
+    """Read a packed mask.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    try:
+        (height, width), (row0, col0, row1, col1) = content["shape"], content["box"]
+        bits = base64.b64decode(content["bits"], validate=True)
+        packed = PackedMask((int(height), int(width)), (int(row0), int(col0), int(row1), int(col1)), bits)
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"a mask is damaged: {error!r}") from error
+    packed.unpack()
+    return packed

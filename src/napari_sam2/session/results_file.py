@@ -1,0 +1,229 @@
+"""The results of a session beside its file: what is known of each object on each frame, and what was done to get there.
+
+An SQLite database. Each action is one transaction, so that whatever ends the program, the file holds the state after an action, and
+during a propagation that after a frame. A record is written once, however often it passes from hand to hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import torch
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.record_store import KeptRecord
+from napari_sam2.predictors.views import View
+
+TABLES = """
+CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE objects (id INTEGER PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE calls (position INTEGER PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE records (id INTEGER PRIMARY KEY, about TEXT NOT NULL, data BLOB NOT NULL);
+CREATE TABLE places (
+    object INTEGER, kind TEXT, frame INTEGER, record INTEGER NOT NULL, PRIMARY KEY (frame, object, kind)
+) WITHOUT ROWID;
+CREATE INDEX places_of_records ON places (record);
+"""
+NAMES = ("mask_logits", "pointer", "memory")
+
+Place = tuple[int, str, int]
+"""Object id, kind of record, frame."""
+
+
+class ResultsFile:
+    """A results file that is open, and closed to all others.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if it is not there.
+
+    Raises
+    ------
+    ValueError
+        If another session has it open, or it is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # The session may pass from one thread to another, but is never in two.
+        self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        # Ids in the file of records that are kept, by their number, and the other way round.
+        self._ids: dict[int, int] = {}
+        self._numbers: dict[int, int] = {}
+        # A record that is taken from a place may be put at another one in the same action.
+        self._left: set[int] = set()
+        try:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("BEGIN IMMEDIATE")
+            if not self._database.execute("SELECT name FROM sqlite_master").fetchone():
+                for statement in TABLES.split(";"):
+                    self._database.execute(statement)
+            self._database.execute("SELECT object, kind, frame, record FROM places LIMIT 1")
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            self._database.close()
+            if "locked" in str(error):
+                raise ValueError(f"{path} is open in another session: close it there first") from error
+            raise ValueError(f"{path} cannot be used for results: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ValueError(f"{path} is not a file of results, or is damaged: {error}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all of what is written inside, or nothing.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written.
+        """
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            yield
+            self._sweep()
+            self._database.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise ValueError(f"the session could not be saved to {self.path}: {error}; what was done is still there") from error
+            raise
+
+    def write_state(self, **values: Any) -> None:
+        """Write single values, as JSON."""
+        rows = [(key, json.dumps(value)) for key, value in values.items()]
+        self._database.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows)
+
+    def write_objects(self, objects: dict[int, Any]) -> None:
+        """Write what is said of objects, as JSON; None where there is no such object any more."""
+        self._database.executemany("DELETE FROM objects WHERE id = ?", [(i,) for i, value in objects.items() if value is None])
+        rows = [(object_id, json.dumps(value)) for object_id, value in objects.items() if value is not None]
+        self._database.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?)", rows)
+
+    def write_calls(self, start: int, calls: Sequence[Any]) -> None:
+        """Write calls from a position on; there are none after them."""
+        self._database.execute("DELETE FROM calls WHERE position >= ?", (start,))
+        self._database.executemany("INSERT INTO calls VALUES (?, ?)", [(i, json.dumps(one)) for i, one in enumerate(calls, start)])
+
+    def write_record(self, place: Place, kept: KeptRecord | None) -> None:
+        """Write what is kept at a place; None where nothing is."""
+        object_id, kind, frame = place
+        found = self._database.execute("SELECT record FROM places WHERE object = ? AND kind = ? AND frame = ?", place).fetchone()
+        if kept is None:
+            self._database.execute("DELETE FROM places WHERE object = ? AND kind = ? AND frame = ?", place)
+        else:
+            if kept.number not in self._ids:
+                row = self._database.execute("INSERT INTO records (about, data) VALUES (?, ?)", _packed(kept.get()))
+                self.know(kept, row.lastrowid or 0)
+            row_of = object_id, kind, frame, self._ids[kept.number]
+            self._database.execute("INSERT OR REPLACE INTO places (object, kind, frame, record) VALUES (?, ?, ?, ?)", row_of)
+        if found is not None:
+            self._left.add(found[0])
+
+    def _sweep(self) -> None:
+        """Forget records that lie at no place any more."""
+        find = "SELECT 1 FROM places WHERE record = ? LIMIT 1"
+        gone = {record for record in self._left if self._database.execute(find, (record,)).fetchone() is None}
+        self._database.executemany("DELETE FROM records WHERE id = ?", [(record,) for record in gone])
+        self._left.clear()
+        for record in gone:
+            self._ids.pop(self._numbers.pop(record, 0), None)
+
+    def forget_object(self, object_id: int) -> None:
+        """Forget all records of an object."""
+        self._left |= {record for (record,) in self._database.execute("SELECT record FROM places WHERE object = ?", (object_id,))}
+        self._database.execute("DELETE FROM places WHERE object = ?", (object_id,))
+
+    def write_all_records(self, places: Iterator[tuple[Place, KeptRecord]]) -> None:
+        """Write the records of a session anew."""
+        self._database.execute("DELETE FROM places")
+        self._database.execute("DELETE FROM records")
+        for known in (self._ids, self._numbers, self._left):
+            known.clear()
+        for place, kept in places:
+            self.write_record(place, kept)
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def read_state(self, key: str) -> Any:
+        """Read a single value; None where there is none."""
+        found = self._database.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def read_objects(self) -> dict[int, Any]:
+        """Read what is said of objects."""
+        return {object_id: json.loads(value) for object_id, value in self._database.execute("SELECT * FROM objects ORDER BY id")}
+
+    def read_calls(self) -> list[Any]:
+        """Read all calls in order."""
+        return [json.loads(value) for (value,) in self._database.execute("SELECT value FROM calls ORDER BY position")]
+
+    def read_records(self, device: torch.device) -> Iterator[tuple[Place, int, FrameRecord]]:
+        """Read all records, frame by frame: where they lie, their id in the file, and what they hold.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged.
+        """
+        columns = "object, kind, frame, record, about, data"
+        query = f"SELECT {columns} FROM places JOIN records ON places.record = records.id ORDER BY frame"  # noqa: S608
+        try:
+            for object_id, kind, frame, record_id, about, data in self._database.execute(query):
+                yield (object_id, kind, frame), record_id, _unpacked(about, data, device)
+        except (sqlite3.DatabaseError, LookupError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{self.path} is damaged: {error}") from error
+
+    def know(self, kept: KeptRecord, record_id: int) -> None:
+        """Take a record for one that is in the file."""
+        self._ids[kept.number], self._numbers[record_id] = record_id, kept.number
+
+
+def _packed(record: FrameRecord) -> tuple[str, bytes]:
+    tensors = {name: tensor for name in NAMES if (tensor := getattr(record, name)) is not None}
+    parts = [_compressed(tensor) for tensor in tensors.values()]
+    about = {
+        "tensors": [
+            {"name": name, "dtype": str(tensor.dtype).removeprefix("torch."), "shape": list(tensor.shape), "bytes": len(part)}
+            for (name, tensor), part in zip(tensors.items(), parts, strict=True)
+        ],
+        "scalars": {field.name: getattr(record, field.name) for field in fields(record) if field.name not in (*NAMES, "view")},
+        "view": None if record.view is None else astuple(record.view),
+    }
+    return json.dumps(about), b"".join(parts)
+
+
+def _compressed(tensor: torch.Tensor) -> bytes:
+    # NumPy knows no bfloat16: the bytes are taken as they are.
+    raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return bytes(imagecodecs.blosc_encode(raw, level=1, compressor="zstd", typesize=tensor.element_size(), shuffle=1))
+
+
+def _unpacked(about: str, data: bytes, device: torch.device) -> FrameRecord:
+    told = json.loads(about)
+    tensors: dict[str, Any] = {}
+    start = 0
+    for one in told["tensors"]:
+        raw = imagecodecs.blosc_decode(data[start : start + one["bytes"]])
+        dtype = getattr(torch, one["dtype"])
+        tensors[one["name"]] = torch.frombuffer(bytearray(raw), dtype=dtype).reshape(one["shape"]).to(device)
+        start += one["bytes"]
+    view = None if told["view"] is None else View(*told["view"])
+    return FrameRecord(**tensors, **told["scalars"], view=view)

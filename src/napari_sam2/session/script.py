@@ -1,0 +1,73 @@
+"""A session as a Python script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_sam2.session.calls import Call
+from napari_sam2.session.session_document import Document
+
+
+def script(document: Document) -> str:
+    """Write what was done as a Python script.
+
+    Parameters
+    ----------
+    document : Document
+        Says it.
+
+    Returns
+    -------
+    str
+        A script with a function ``run``, which takes the image and returns the session, and which a file name on the command line
+        runs too. Masks and label images are packed texts in it.
+    """
+    arguments = {"model": document.model.name} | document.source.arguments() | document.settings.arguments()
+    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    lines = [line for call in document.calls for line in _lines(call)]
+    path = document.source.path
+    return "\n".join(
+        [
+            f'"""Written by napari-sam2 {document.software}: finds the labels of a session again."""',
+            "",
+            "import itertools",
+            "import sys",
+            "",
+            "import numpy as np",
+            "",
+            "import napari_sam2 as sam2",
+            *(["from napari_sam2 import MemoryGate"] if "MemoryGate(" in given else []),
+            *(["from napari_sam2 import StopRules"] if any("StopRules(" in line for line in lines) else []),
+            *(["from napari_sam2.session.calls import decode"] if any("decode(" in line for line in lines) else []),
+            "",
+            "",
+            f"def run(image{'' if path is None else f'={path!r}'}):",
+            f'    """Of an image of {document.image.dtype} and shape {tuple(document.image.shape)}."""',
+            f"    session = sam2.Session(image, {given})",
+            *(f"    {line}" for line in lines),
+            "    return session",
+            "",
+            "",
+            'if __name__ == "__main__":',
+            '    np.save("labels.npy", run(*sys.argv[1:]).labels)',
+            "",
+        ]
+    )
+
+
+def _lines(call: Call) -> list[str]:
+    arguments = {name: value for name, value in call.arguments.items() if value is not None and name != "steps"}
+    given = ", ".join(f"{name}={_written(value)}" for name, value in arguments.items())
+    if call.method != "propagate":
+        return [f"session.{call.method}({given})"]
+    steps = call.arguments.get("steps")
+    frames = f"session.propagate({given})"
+    return [f"for _ in {frames if steps is None else f'itertools.islice({frames}, {steps})'}:", "    pass"]
+
+
+def _written(value: Any) -> str:
+    """Write an argument: packed arrays are unpacked by the script."""
+    if isinstance(value, dict) and set(value) == {"stop_rules"}:
+        rules = {name: one for name, one in value["stop_rules"].items() if one not in (None, False)}
+        return f"StopRules({', '.join(f'{name}={one!r}' for name, one in rules.items())})"
+    return f"decode({value!r})" if isinstance(value, dict) else repr(value)

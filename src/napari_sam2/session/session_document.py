@@ -1,0 +1,256 @@
+"""What a session file says: the image, the model, the settings, the objects with all that was said of them, and every action."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_sam2 import __version__
+from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.session.calls import Call, decode_mask, encode_mask
+from napari_sam2.session.files import atomic_path
+from napari_sam2.session.objects import ObjectInfo, SessionObject
+from napari_sam2.session.prompts import FramePrompts
+from napari_sam2.session.stack import Stack
+from napari_sam2.session.structure import structure
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import Session
+
+SCHEMA, VERSION = "napari-sam2 session", 1
+NUM_SAMPLED_FRAMES, SAMPLED_SIDE_PX = 4, 64
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """How the image was given.
+
+    Attributes
+    ----------
+    path : str or None
+        The file; None where it was an array.
+    axes, channel, along, at
+        As :class:`~napari_sam2.session.session.Session` takes them.
+    """
+
+    path: str | None
+    axes: str | None
+    channel: list[int] | None
+    along: str | None
+    at: dict[str, int] | None
+
+    @classmethod
+    def of(
+        cls, image: Any, axes: str | None, channel: int | Sequence[int] | None, along: str | None, at: Mapping[str, int] | None
+    ) -> ImageSource:
+        """Remember the arguments of a session."""
+        if isinstance(image, Stack):
+            layout = image.layout
+            axes, channel, along, at = (
+                layout.axes,
+                list(dict.fromkeys(layout.channels or ())) or None,
+                layout.along or None,
+                layout.at,
+            )
+        path = str(Path(image).absolute()) if isinstance(image, str | Path) else None
+        channels = None if channel is None else [int(one) for one in np.atleast_1d(np.asarray(channel))]
+        return cls(path, axes, channels, along, {axis: int(place) for axis, place in at.items()} if at else None)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session, but for the image."""
+        channel = self.channel[0] if self.channel is not None and len(self.channel) == 1 else self.channel
+        given = {"axes": self.axes, "channel": channel, "along": self.along, "at": self.at}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ImageIdentity:
+    """By which an image is known again.
+
+    Attributes
+    ----------
+    shape : list of int
+        Of the image.
+    dtype : str
+        As NumPy writes it.
+    sample : str
+        SHA-256 of small blocks of a few frames.
+    """
+
+    shape: list[int]
+    dtype: str
+    sample: str
+
+    @classmethod
+    def of(cls, stack: Stack) -> ImageIdentity:
+        """Look at a stack; few frames are read."""
+        digest = hashlib.sha256()
+        for frame in np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist():
+            try:
+                plane = np.asarray(stack.frames[frame])
+            except OSError:
+                # A chunk that cannot be read must not keep a session from being saved.
+                digest.update(b"unreadable")
+                continue
+            row, column = (max(0, (side - SAMPLED_SIDE_PX) // 2) for side in plane.shape[:2])
+            block = plane[row : row + SAMPLED_SIDE_PX, column : column + SAMPLED_SIDE_PX]
+            digest.update(np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes())
+        return cls([int(side) for side in stack.image.shape], np.dtype(stack.image.dtype).name, digest.hexdigest())
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """The model: its name or file, and the SHA-256 of its weights."""
+
+    name: str
+    sha256: str
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Return the SHA-256 of a model's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the model looks at the image; see :class:`~napari_sam2.session.session.Session`."""
+
+    precision: str
+    intensity_ranges: list[tuple[float, float]] | None
+    zoom: float | None
+    memory_gate: MemoryGate | None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session."""
+        given = {"precision": self.precision, "intensity_range": self.intensity_ranges, "zoom": self.zoom}
+        return given if self.memory_gate is None else given | {"memory_gate": self.memory_gate}
+
+
+@dataclass(frozen=True)
+class SavedPrompts:
+    """Everything that was said of an object on a frame; a mask is packed."""
+
+    points: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    labels: list[int] = dataclasses.field(default_factory=list)
+    box: tuple[float, float, float, float] | None = None
+    mask: dict[str, Any] | None = None
+    is_approved: bool = False
+
+    @classmethod
+    def of(cls, prompts: FramePrompts) -> SavedPrompts:
+        """Take prompts."""
+        mask = None if prompts.packed_mask is None else encode_mask(prompts.packed_mask)
+        return cls(list(prompts.points_rc), list(prompts.labels), prompts.box_rc, mask, prompts.is_approved)
+
+    def prompts(self) -> FramePrompts:
+        """Return them."""
+        mask = None if self.mask is None else decode_mask(self.mask)
+        return FramePrompts(tuple(self.points), tuple(self.labels), self.box, mask, self.is_approved)
+
+
+@dataclass(frozen=True)
+class SavedObject:
+    """An object: what is so of it as a whole, and prompts by frame."""
+
+    info: ObjectInfo
+    prompts: dict[int, SavedPrompts]
+
+    @classmethod
+    def of(cls, item: SessionObject) -> SavedObject:
+        """Take an object."""
+        return cls(item.info, {frame: SavedPrompts.of(prompts) for frame, prompts in sorted(item.prompts.items())})
+
+
+@dataclass(frozen=True)
+class Document:
+    """A session file.
+
+    Attributes
+    ----------
+    schema, version : str and int
+        What it is.
+    software : str
+        Version of napari-sam2 that wrote it.
+    revision : int
+        Counts what was written; results of a later one were written when this file was not yet.
+    source, image, model, settings
+        What the session was opened on.
+    objects : dict
+        By id.
+    calls : list of Call
+        Everything that was done and not taken back, in order.
+    """
+
+    schema: str
+    version: int
+    software: str
+    revision: int
+    source: ImageSource
+    image: ImageIdentity
+    model: ModelIdentity
+    settings: Settings
+    objects: dict[int, SavedObject]
+    calls: list[Call]
+
+    @classmethod
+    def of(
+        cls, session: Session, source: ImageSource, model_name: str, image: ImageIdentity | None = None, sha256: str | None = None
+    ) -> Document:
+        """Write down a session; what was found out before about its image and model need not be found out again."""
+        ranges = session.intensity_ranges
+        zoom = None if session._zoom is None else session._zoom.object_sizes
+        return cls(
+            SCHEMA,
+            VERSION,
+            __version__,
+            0,
+            source,
+            image or ImageIdentity.of(session.stack),
+            ModelIdentity(model_name, sha256 or weights_sha256(session.model)),
+            Settings(
+                session.precision, None if ranges is None else [(low, high) for low, high in ranges], zoom, session.memory_gate
+            ),
+            {object_id: SavedObject.of(item) for object_id, item in sorted(session.objects.items())},
+            session._history.calls,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        with atomic_path(path) as partial:
+            partial.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Document:
+        """Read a file.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there.
+        ValueError
+            If it is something else, is damaged, or was written by a later version of napari-sam2.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no session file {path}")
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise ValueError(f"{path} is not a session file: its schema is not {SCHEMA!r}")
+        if isinstance(content.get("version"), int) and content["version"] > VERSION:
+            raise ValueError(f"{path} was written by napari-sam2 {content.get('software')}, later than {__version__}: update it")
+        read: Document = structure(cls, content, path.name)
+        return read

@@ -1,0 +1,303 @@
+"""A session that is saved as it goes, opened again, and done again from what its file says.
+
+Two files: a JSON file that says what was done, see :mod:`~napari_sam2.session.session_document`, and beside it the results. The
+results hold what was done too: they are written in the middle of a propagation, the JSON file only between actions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.record_store import KeptRecord
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.calls import Call
+from napari_sam2.session.files import check_writable
+from napari_sam2.session.history import Action
+from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.results_file import Place, ResultsFile
+from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
+from napari_sam2.session.structure import structure
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import FrameResult, Session
+
+AnySession = TypeVar("AnySession", bound="Session")
+
+
+def results_path(path: Path) -> Path:
+    """Where the results of a session file lie."""
+    return path.with_name(path.name.removesuffix(".json") + ".results")
+
+
+class SessionFile:
+    """The file a session is saved to.
+
+    Parameters
+    ----------
+    path : Path
+        The JSON file.
+    results : ResultsFile
+        The results beside it.
+    document : Document
+        What the file says so far, of which image and model stay.
+    """
+
+    def __init__(self, path: Path, results: ResultsFile, document: Document) -> None:
+        self.path = path
+        self._results = results
+        self._document = document
+        self._num_calls = len(document.calls)
+        self._is_behind = False
+
+    @classmethod
+    def create(cls, path: Path, session: Session) -> SessionFile:
+        """Save a session to a new file, or in the place of another."""
+        check_writable(path)
+        results = ResultsFile(results_path(path))
+        file = cls(path, results, session._document())
+        try:
+            file.write_all(session)
+        except BaseException:
+            results.close()
+            raise
+        return file
+
+    def write_all(self, session: Session) -> None:
+        """Write everything anew."""
+        self._update(session)
+        objects = {object_id: dataclasses.asdict(item) for object_id, item in self._document.objects.items()}
+        with self._results.transaction():
+            self._results.write_objects(dict.fromkeys(self._results.read_objects()) | objects)
+            self._results.write_calls(0, [dataclasses.asdict(call) for call in self._document.calls])
+            self._results.write_all_records(_all_records(session))
+            self._results.write_state(revision=self._document.revision)
+        self._num_calls, self._is_behind = len(self._document.calls), False
+        self._document.write(self.path)
+
+    def write(self, session: Session, action: Action) -> None:
+        """Write what an action changed."""
+        if self._is_behind:
+            self.write_all(session)
+            return
+        # Whatever fails from here on leaves the files behind the session.
+        self._is_behind = True
+        self._update(session)
+        calls = self._document.calls
+        start = max(0, min(self._num_calls, len(calls)) - 1)
+        with self._results.transaction():
+            self._results.write_objects(self._changed_objects(session, action))
+            self._results.write_calls(start, [dataclasses.asdict(call) for call in calls[start:]])
+            for place, kept in _changed_records(session, action):
+                self._results.write_record(place, kept)
+            for object_id in action.changed(session.objects) - set(session.objects):
+                self._results.forget_object(object_id)
+            self._results.write_state(revision=self._document.revision)
+        self._num_calls, self._is_behind = len(calls), False
+        if not calls or calls[-1].method != "propagate" or calls[-1].arguments["steps"] is None:
+            self._document.write(self.path)
+
+    def close(self, session: Session) -> None:
+        """Let go of the file."""
+        if self._is_behind:
+            self.write_all(session)
+        else:
+            self._document.write(self.path)
+        self._results.close()
+
+    def _update(self, session: Session) -> None:
+        told = self._document
+        now = Document.of(session, told.source, told.model.name, told.image, told.model.sha256)
+        self._document = replace(now, revision=told.revision + 1)
+
+    def _changed_objects(self, session: Session, action: Action) -> dict[int, Any]:
+        changed = action.changed(session.objects) | action.changed(session._infos)
+        changed |= {object_id for object_id, item in session.objects.items() if action.changed(item.prompts)}
+        objects = self._document.objects
+        return {object_id: dataclasses.asdict(objects[object_id]) if object_id in objects else None for object_id in changed}
+
+
+def _records(item: SessionObject) -> dict[str, Any]:
+    return {"anchor": item.conditioning, "tracked": item.tracked, "outdated": item.outdated, "corrected": item.corrected}
+
+
+def _all_records(session: Session) -> Iterator[tuple[Place, KeptRecord]]:
+    for object_id, item in session.objects.items():
+        for kind, mapping in _records(item).items():
+            for frame in mapping:
+                yield (object_id, kind, frame), mapping.kept(frame)
+
+
+def _changed_records(session: Session, action: Action) -> Iterator[tuple[Place, KeptRecord | None]]:
+    come = action.changed(session.objects)
+    for object_id, item in session.objects.items():
+        for kind, mapping in _records(item).items():
+            for frame in sorted(set(mapping) if object_id in come else action.changed(mapping)):
+                yield (object_id, kind, frame), mapping.kept(frame)
+
+
+def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> Document:
+    """Return what a session file says with what its results say, which may have been written later.
+
+    Raises
+    ------
+    ValueError
+        If the results were written earlier, or are damaged.
+    """
+    revision = results.read_state("revision")
+    if revision is None or revision < document.revision:
+        raise ValueError(f"{results.path} is older than {path.name}: find the results again with napari-sam2 replay {path.name}")
+    objects = {
+        object_id: structure(SavedObject, value, f"{results.path.name}, object {object_id}")
+        for object_id, value in results.read_objects().items()
+    }
+    calls = [structure(Call, value, f"{results.path.name}, action {place}") for place, value in enumerate(results.read_calls())]
+    return replace(document, objects=objects, calls=calls, revision=revision)
+
+
+def open_session(
+    session_class: type[AnySession],
+    path: Path,
+    image: Any,
+    model: str | Path | SAM2VideoPredictor | None,
+    device: str | None,
+    labels: Any,
+) -> AnySession:
+    """Open a saved session; see :meth:`Session.open`."""
+    document = Document.read(path)
+    found = results_path(path)
+    if not found.exists():
+        raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
+    results = ResultsFile(found)
+    try:
+        document = brought_up_to_date(document, path, results)
+        session = _begin(session_class, path, document, image, model, device, labels)
+        _check_model(session, document, path)
+        _restore(session, document, results)
+        session._file = SessionFile(path, results, document)
+    except BaseException:
+        results.close()
+        raise
+    return session
+
+
+def replay(
+    session_class: type[AnySession],
+    path: Path,
+    image: Any = None,
+    model: str | Path | SAM2VideoPredictor | None = None,
+    device: str | None = None,
+    labels: Any = None,
+) -> tuple[AnySession, Iterator[tuple[int, FrameResult]]]:
+    """Begin a session anew, and do in it what a file says.
+
+    Parameters
+    ----------
+    session_class : type
+        :class:`~napari_sam2.session.session.Session`.
+    path : Path
+        The session file.
+    image, model, device, labels : optional
+        As for :meth:`Session.open`; the model may be another one.
+
+    Returns
+    -------
+    session : Session
+        Nothing is done yet.
+    results : iterator
+        Does it, and yields the place of the action among all, and each frame that is done.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file, the image or the model are not there.
+    ValueError
+        If the file is damaged, or the image is another.
+    """
+    document = Document.read(path)
+    if results_path(path).exists():
+        results = ResultsFile(results_path(path))
+        try:
+            document = brought_up_to_date(document, path, results)
+        finally:
+            results.close()
+    session = _begin(session_class, path, document, image, model, device, labels)
+
+    def do() -> Iterator[tuple[int, FrameResult]]:
+        for place, call in enumerate(document.calls):
+            for result in call.make(session):
+                yield place, result
+
+    return session, do()
+
+
+def _begin(
+    session_class: type[AnySession],
+    path: Path,
+    document: Document,
+    image: Any,
+    model: str | Path | SAM2VideoPredictor | None,
+    device: str | None,
+    labels: Any,
+) -> AnySession:
+    """Open a session without objects on the image that a file names."""
+    if image is None:
+        image = _find_image(path, document)
+    try:
+        loaded = model if isinstance(model, SAM2VideoPredictor) else load_model(model or document.model.name, device)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(
+            f"{path.name} was saved with the model {document.model.name}: {error}; give model=, where it is"
+        ) from error
+    arguments = document.source.arguments() | document.settings.arguments()
+    session = session_class(image, model=loaded, labels=labels, **arguments)
+    identity = ImageIdentity.of(session.stack)
+    if identity != document.image:
+        told, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (document.image, identity))
+        what = "the same size with other pixels" if told == given else f"{given}, not {told}"
+        raise ValueError(
+            f"this is another image than {path.name} was saved with, {what}: give image=, or begin a new session on it"
+        )
+    session._model_name = document.model.name if model is None else session._model_name
+    session._source = replace(session._source, path=session._source.path or document.source.path)
+    return session
+
+
+def _find_image(path: Path, document: Document) -> Path:
+    if document.source.path is None:
+        raise ValueError(f"the image of {path.name} was an array, not a file: give it as image=")
+    named = Path(document.source.path)
+    beside = path.parent / named.name
+    if not named.exists() and not beside.exists():
+        raise FileNotFoundError(f"the image {named} of {path.name} is not there: put it back, or give image=, where it is")
+    return named if named.exists() else beside
+
+
+def _check_model(session: Session, document: Document, path: Path) -> None:
+    if weights_sha256(session.model) != document.model.sha256:
+        raise ValueError(
+            f"{path.name} was saved with other weights of {document.model.name}: what was found does not go on with these; "
+            f"find everything again with napari-sam2 replay {path.name}"
+        )
+
+
+def _restore(session: Session, document: Document, results: ResultsFile) -> None:
+    """Put everything in its place; nothing of it can be taken back."""
+    for object_id, saved in document.objects.items():
+        session._infos[object_id] = saved.info
+        session.objects[object_id] = item = SessionObject(object_id, session._infos, session._history, session._keep)
+        for frame, prompts in saved.prompts.items():
+            item.prompts[frame] = prompts.prompts()
+    frames = []
+    for (object_id, kind, frame), record_id, record in results.read_records(session.model.device):
+        mapping = _records(session.objects[object_id])[kind]
+        mapping[frame] = record
+        results.know(mapping.kept(frame), record_id)
+        frames.append(frame)
+    for frame in sorted(set(frames)):
+        session._writer.write(frame, session.objects.values())
+    session._history.calls_before = list(document.calls)

@@ -1,0 +1,69 @@
+"""``napari-sam2 replay`` finds the labels of a session again; every fault is one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from blob_tracker import BlobTracker, squares, tiny_model
+from napari_sam2.cli.main import main
+from napari_sam2.session import session as session_module
+from napari_sam2.session import session_file
+from napari_sam2.session.session import Session
+from napari_sam2.session.session_file import results_path
+
+TRUTH = squares(6, (32, 32), {1: [(4, 3 + t, 6) for t in range(6)], 2: [(20 - t, 20, 5) for t in range(6)]})
+MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(session_file, "load_model", lambda name, device: tiny_model())
+    tifffile.imwrite(tmp_path / "movie.tif", MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
+    session = Session(tmp_path / "movie.tif", model=tiny_model())
+    session.save(tmp_path / "movie.sam2.json")
+    for object_id, point in ((1, (5, 5)), (2, (21, 21))):
+        session.add_points(session.add_object(object_id=object_id), 0, [point])
+    list(session.propagate())
+    session.close()
+    return tmp_path / "movie.sam2.json"
+
+
+def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results_path(saved).unlink()
+    output, table = saved.with_name("labels.tif"), saved.with_name("table.csv")
+    assert main(["replay", str(saved), "-o", str(output), "-o", str(table)]) == 0
+    np.testing.assert_array_equal(tifffile.imread(output), TRUTH)
+    assert table.read_text().count("\n") == 13
+    assert capsys.readouterr().out.startswith("2 objects on 6 frames: ")
+
+
+def test_after_a_crash_the_results_tell_what_was_done_last(saved: Path) -> None:
+    early = saved.read_text()
+    session = Session.open(saved, model=tiny_model())
+    session.add_mask(1, 5, np.ones((32, 32), bool))
+    session.close()
+    saved.write_text(early)
+    output = saved.with_name("labels.tif")
+    assert main(["replay", str(saved), "-o", str(output)]) == 0
+    assert (tifffile.imread(output)[5] > 0).all()
+
+
+def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str) -> str:
+        assert main(["replay", *arguments]) == 2
+        return capsys.readouterr().err
+
+    output = str(saved.with_name("labels.tif"))
+    assert "there is no session file nothing.json" in said("nothing.json", "-o", output)
+    assert "movie.tif is what is read" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
+    tifffile.imwrite(saved.with_name("other.tif"), MOVIE[:5], metadata={"axes": "TYX"}, photometric="minisblack")
+    assert "this is another image than movie.sam2.json was saved with" in said(
+        str(saved), "-o", output, "--image", str(saved.with_name("other.tif"))
+    )
+    saved.with_name("movie.tif").unlink()
+    assert "is not there: put it back, or give image=" in said(str(saved), "-o", output)
