@@ -16,9 +16,10 @@ MAX_OVERLAP = 0.5
 MAX_SHARE = 0.5
 """What fills more of the frame than that is background."""
 
-ZOOMED_MODEL_OPTIONS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.8}
-"""For models that look through windows, such as ``micro``: in a whole frame objects are small to them, and no mask would pass the
-official thresholds, 0.8 and 0.95."""
+SMALL_MODEL_OPTIONS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.8}
+"""For models with a smaller input than the official 1024 pixels, such as ``micro``: objects are small to them, their outlines are a
+large part of them, and hardly a mask passes the official thresholds, 0.8 and 0.95."""
+OFFICIAL_IMAGE_SIZE = 1024
 
 
 def find_everything(
@@ -42,7 +43,7 @@ def find_everything(
         Least and largest area; by default up to half of the frame.
     **options
         Of :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator`; by default its own, or
-        :data:`ZOOMED_MODEL_OPTIONS`.
+        :data:`SMALL_MODEL_OPTIONS`.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def find_everything(
         (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
     """
     least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else area_px
-    options = {**({} if model.config.zoom is None else ZOOMED_MODEL_OPTIONS), **options, "output_mode": "binary_mask"}
+    options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
     found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
     # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
     plane, areas = np.zeros(image.shape[:2], np.int32), [0]

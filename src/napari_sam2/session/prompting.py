@@ -261,8 +261,8 @@ class Prompting(ObjectEditing):
             Least and largest area of an object, in place of half of the frame.
         **options
             ``points_per_side``, ``pred_iou_thresh``, ``crop_n_layers``, and whatever else
-            :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes. For models that look
-            through windows, such as ``micro``, the thresholds are by default lower: 0.5 and, for stability, 0.8.
+            :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes. For models with
+            a smaller input than 1024 pixels, such as ``micro``, thresholds are by default lower: 0.5 and, for stability, 0.8.
 
         Returns
         -------
