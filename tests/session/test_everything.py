@@ -31,7 +31,7 @@ MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
 class BlobGenerator:
     """A double with meaning: finds the bright blobs, the background, and each blob a second time, a row shorter."""
 
-    def __init__(self, model: Any, min_area: int = 0, output_mode: str = "") -> None:
+    def __init__(self, model: Any, min_area: int = 0, output_mode: str = "", **thresholds: float) -> None:
         assert output_mode == "binary_mask"
         self.min_area = min_area
 
@@ -114,4 +114,4 @@ def test_with_the_embedded_model_nuclei_are_found(monkeypatch: pytest.MonkeyPatc
     session = Session(FLUO_MITOCHECK.image)
     found = session.segment_everything(0, points_per_side=16)
     assert len(found) >= 8
-    assert all(15 < session.mask(i, 0).sum() < 1000 for i in found)
+    assert 30 < np.median([session.mask(i, 0).sum() for i in found]) < 300
