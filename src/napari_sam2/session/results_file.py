@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -55,6 +56,7 @@ class ResultsFile:
         self.path = path
         # The session may pass from one thread to another, but is never in two.
         self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._database.close)
         # Ids in the file of records that are kept, by their number, and the other way round.
         self._ids: dict[int, int] = {}
         self._numbers: dict[int, int] = {}

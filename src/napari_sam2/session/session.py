@@ -168,7 +168,7 @@ class Session(Prompting):
         super().__init__(len(self.stack), RecordBudget().keep, self._finish, self._write_down, segmenter)
         self._changes = 0
         self._steps_done = 0
-        self._model_name = model.config.name if isinstance(model, SAM2VideoPredictor) else str(model)
+        self._model_name = _name_of(model)
         self._source = ImageSource.of(image, axes, channel, along, at)
         self._file: SessionFile | None = None
 
@@ -513,6 +513,12 @@ class Session(Prompting):
         seen = (self._frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
         preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
         return preview
+
+
+def _name_of(model: str | Path | SAM2VideoPredictor) -> str:
+    if isinstance(model, SAM2VideoPredictor):
+        return model.config.name
+    return str(Path(model).absolute()) if Path(model).is_file() else str(model)
 
 
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:

@@ -44,13 +44,14 @@ class SessionFile:
     results : ResultsFile
         The results beside it.
     document : Document
-        What the file says so far, of which image and model stay.
+        What the file says so far.
     """
 
     def __init__(self, path: Path, results: ResultsFile, document: Document) -> None:
         self.path = path
         self._results = results
         self._document = document
+        self._revision = document.revision
         self._num_calls = len(document.calls)
         self._is_behind = False
 
@@ -69,15 +70,16 @@ class SessionFile:
 
     def write_all(self, session: Session) -> None:
         """Write everything anew."""
-        self._update(session)
-        objects = {object_id: dataclasses.asdict(item) for object_id, item in self._document.objects.items()}
+        objects = {object_id: dataclasses.asdict(SavedObject.of(item)) for object_id, item in session.objects.items()}
+        calls = session._history.calls
+        self._revision += 1
         with self._results.transaction():
             self._results.write_objects(dict.fromkeys(self._results.read_objects()) | objects)
-            self._results.write_calls(0, [dataclasses.asdict(call) for call in self._document.calls])
+            self._results.write_calls(0, [dataclasses.asdict(call) for call in calls])
             self._results.write_all_records(_all_records(session))
-            self._results.write_state(revision=self._document.revision)
-        self._num_calls, self._is_behind = len(self._document.calls), False
-        self._document.write(self.path)
+            self._results.write_state(revision=self._revision)
+        self._num_calls, self._is_behind = len(calls), False
+        self._write_document(session)
 
     def write(self, session: Session, action: Action) -> None:
         """Write what an action changed."""
@@ -86,39 +88,41 @@ class SessionFile:
             return
         # Whatever fails from here on leaves the files behind the session.
         self._is_behind = True
-        self._update(session)
-        calls = self._document.calls
+        self._revision += 1
+        calls = session._history.calls
         start = max(0, min(self._num_calls, len(calls)) - 1)
         with self._results.transaction():
-            self._results.write_objects(self._changed_objects(session, action))
+            self._results.write_objects(_changed_objects(session, action))
             self._results.write_calls(start, [dataclasses.asdict(call) for call in calls[start:]])
             for place, kept in _changed_records(session, action):
                 self._results.write_record(place, kept)
             for object_id in action.changed(session.objects) - set(session.objects):
                 self._results.forget_object(object_id)
-            self._results.write_state(revision=self._document.revision)
+            self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
-        if not calls or calls[-1].method != "propagate" or calls[-1].arguments["steps"] is None:
-            self._document.write(self.path)
+        is_running = bool(calls) and calls[-1].method == "propagate" and calls[-1].arguments["steps"] is not None
+        if not is_running:
+            self._write_document(session)
 
     def close(self, session: Session) -> None:
         """Let go of the file."""
         if self._is_behind:
             self.write_all(session)
         else:
-            self._document.write(self.path)
+            self._write_document(session)
         self._results.close()
 
-    def _update(self, session: Session) -> None:
+    def _write_document(self, session: Session) -> None:
         told = self._document
         now = Document.of(session, told.source, told.model.name, told.image, told.model.sha256)
-        self._document = replace(now, revision=told.revision + 1)
+        replace(now, revision=self._revision).write(self.path)
 
-    def _changed_objects(self, session: Session, action: Action) -> dict[int, Any]:
-        changed = action.changed(session.objects) | action.changed(session._infos)
-        changed |= {object_id for object_id, item in session.objects.items() if action.changed(item.prompts)}
-        objects = self._document.objects
-        return {object_id: dataclasses.asdict(objects[object_id]) if object_id in objects else None for object_id in changed}
+
+def _changed_objects(session: Session, action: Action) -> dict[int, Any]:
+    changed = action.changed(session.objects) | action.changed(session._infos)
+    changed |= {object_id for object_id, item in session.objects.items() if action.changed(item.prompts)}
+    objects = session.objects
+    return {i: dataclasses.asdict(SavedObject.of(objects[i])) if i in objects else None for i in sorted(changed)}
 
 
 def _records(item: SessionObject) -> dict[str, Any]:
