@@ -61,6 +61,21 @@ def test_what_may_be_left_out(entry: dict[str, Any], expected: PromptEntry, tmp_
     assert read_prompts(written(tmp_path, entry)) == [expected]
 
 
+def test_a_polygon_and_a_scribble(tmp_path: Path) -> None:
+    entries = read_prompts(
+        written(
+            tmp_path,
+            {"object": 1, "polygon": [[1.5, 1.5], [1.5, 6.5], [6.5, 6.5], [6.5, 1.5]]},
+            {"object": 2, "scribble": [[13, 5], [16, 8]]},
+            {"object": 3, "frame": 1, "polygon": [[20, 20], [20, 22], [22, 20]], "scribble": [[21, 21], [22, 22]]},
+        )
+    )
+    session = blob_session(MOVIE)
+    add_prompts(session, entries)
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_encoding(encoding: str, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "Kerne größer.tif", TRUTH[0])
@@ -107,11 +122,21 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
         CLICK | {"lables": [1]},
         "prompt 2: unknown key 'lables'; known are box, frame, labels, mask, mask_label, object, points",
     ),
-    "says nothing": ({"object": 1, "frame": 0}, "prompt 2: points, a box or a mask is needed"),
-    "points are null": ({"object": 1, "frame": 0, "points": None}, "prompt 2: points, a box or a mask is needed"),
+    "says nothing": ({"object": 1, "frame": 0}, "prompt 2: points, a scribble, a box, a mask or a polygon is needed"),
+    "points are null": (
+        {"object": 1, "frame": 0, "points": None},
+        "prompt 2: points, a scribble, a box, a mask or a polygon is needed",
+    ),
     "labels alone": ({"object": 1, "box": [1, 1, 2, 2], "labels": [1]}, "prompt 2: labels without points"),
     "mask_label alone": (CLICK | {"mask_label": 1}, "prompt 2: mask_label without mask"),
-    "box and mask": ({"object": 1, "box": [1, 1, 2, 2], "mask": "masks.tif"}, "prompt 2: a box or a mask, not both"),
+    "box and mask": (
+        {"object": 1, "box": [1, 1, 2, 2], "mask": "masks.tif"},
+        "prompt 2: a box or a mask or a polygon, not two of them",
+    ),
+    "box and polygon": (
+        {"object": 1, "box": [1, 1, 2, 2], "polygon": [[1, 1], [1, 5], [5, 5]]},
+        "prompt 2: a box or a mask or a polygon, not two of them",
+    ),
     "mask is a number": ({"object": 1, "mask": 5}, "prompt 2: a mask is the name of a file, and mask_label a whole number, got 5"),
     "mask_label is a word": (
         {"object": 1, "mask": "masks.tif", "mask_label": "1"},

@@ -5,10 +5,12 @@ The format::
     {"axes": "TYX", "prompts": [
       {"object": 1, "frame": 0, "points": [[row, col], ...], "labels": [1, 0, ...]},
       {"object": 2, "frame": 0, "box": [row0, col0, row1, col1]},
-      {"object": 3, "frame": 7, "mask": "masks.tif", "mask_label": 3}
+      {"object": 3, "frame": 7, "mask": "masks.tif", "mask_label": 3},
+      {"object": 4, "frame": 0, "polygon": [[row, col], ...], "scribble": [[row, col], ...]}
     ]}
 
-A mask is a label image beside the file: one plane, or a stack of which the prompted frame is taken.
+A mask is a label image beside the file: one plane, or a stack of which the prompted frame is taken. A polygon counts as a mask, and
+a scribble as points inside along a stroke; see :meth:`~napari_sam2.session.session.Session.add_scribble`.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ import numpy.typing as npt
 from napari_sam2.session.session import Session
 from napari_sam2.session.stack import Stack
 
-KEYS = {"object", "frame", "points", "labels", "box", "mask", "mask_label"}
+KEYS = {"object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble"}
+OUTLINES = ("box", "mask", "polygon")
+"""Of these an entry has one at most."""
 
 
 @dataclass(frozen=True)
 class PromptEntry:
-    """One entry: at least one of points, box and mask.
+    """One entry: at least one of points, scribble, box, mask and polygon.
 
     Attributes
     ----------
@@ -43,6 +47,10 @@ class PromptEntry:
         Outer edges row0, col0, row1, col1.
     mask : ndarray or None
         (H, W), bool.
+    polygon_rc : list or None
+        (V, 2), vertices.
+    scribble_rc : list or None
+        (N, 2), places of a stroke.
     """
 
     object_id: int
@@ -51,6 +59,8 @@ class PromptEntry:
     labels: list[int] | None = None
     box_rc: list[float] | None = None
     mask: npt.NDArray[np.bool_] | None = None
+    polygon_rc: list[list[float]] | None = None
+    scribble_rc: list[list[float]] | None = None
 
 
 def read_prompts(path: Path) -> list[PromptEntry]:
@@ -84,10 +94,10 @@ def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
     if unknown:
         raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(KEYS))}")
     entry = {key: value for key, value in entry.items() if value is not None}
-    if not {"points", "box", "mask"} & set(entry):
-        raise ValueError(f"{where}: points, a box or a mask is needed")
-    if {"box", "mask"} <= set(entry):
-        raise ValueError(f"{where}: a box or a mask, not both")
+    if not {"points", "scribble", *OUTLINES} & set(entry):
+        raise ValueError(f"{where}: points, a scribble, a box, a mask or a polygon is needed")
+    if len({*OUTLINES} & set(entry)) > 1:
+        raise ValueError(f"{where}: a box or a mask or a polygon, not two of them")
     for key, owner in (("labels", "points"), ("mask_label", "mask")):
         if key in entry and owner not in entry:
             raise ValueError(f"{where}: {key} without {owner}")
@@ -95,7 +105,8 @@ def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
     mask = None
     if "mask" in entry:
         mask = _read_mask(folder, entry["mask"], frame, entry.get("mask_label"), where)
-    return PromptEntry(entry["object"], frame, entry.get("points"), entry.get("labels"), entry.get("box"), mask)
+    points, labels, box, polygon, scribble = (entry.get(key) for key in ("points", "labels", "box", "polygon", "scribble"))
+    return PromptEntry(entry["object"], frame, points, labels, box, mask, polygon, scribble)
 
 
 def _is_whole(value: Any) -> bool:
@@ -131,9 +142,13 @@ def add_prompts(session: Session, entries: list[PromptEntry]) -> None:
         try:
             if entry.mask is not None:
                 session.add_mask(entry.object_id, entry.frame, entry.mask)
+            if entry.polygon_rc is not None:
+                session.add_polygon(entry.object_id, entry.frame, entry.polygon_rc)
             if entry.box_rc is not None:
                 session.add_box(entry.object_id, entry.frame, entry.box_rc)
             if entry.points_rc is not None:
                 session.add_points(entry.object_id, entry.frame, entry.points_rc, entry.labels)
+            if entry.scribble_rc is not None:
+                session.add_scribble(entry.object_id, entry.frame, entry.scribble_rc)
         except ValueError as error:
             raise ValueError(f"object {entry.object_id}: {error}") from error
