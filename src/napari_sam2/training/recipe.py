@@ -132,7 +132,7 @@ MICRO_RECIPE = Recipe(
         Stage(
             "mixed",
             "prompts",
-            steps=4600,
+            steps=4300,
             image_size=256,
             num_frames=4,
             clips_per_step=1,
@@ -151,7 +151,7 @@ MICRO_RECIPE = Recipe(
         Stage(
             "long",
             "prompts",
-            steps=500,
+            steps=300,
             image_size=256,
             num_frames=8,
             clips_per_step=1,

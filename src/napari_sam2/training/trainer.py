@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
+from napari_sam2.training.calibration import calibrate_object_score
 from napari_sam2.training.clips import Clip, ClipBatch, collate, normalise_frames
 from napari_sam2.training.dense_targets import DenseHead, stack_dense_targets
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
@@ -39,6 +40,8 @@ from napari_sam2.weights.load import load_weights, save_checkpoint
 logger = logging.getLogger(__name__)
 
 Batch = ClipBatch | tuple[Tensor, Tensor]
+
+CALIBRATION_CLIPS = 60
 
 MOST_DRAWS = 200
 """So often clips are drawn for a step before it is said that there is nothing to learn in them."""
@@ -504,9 +507,22 @@ class Trainer:
             partial.unlink(missing_ok=True)
 
     def export(self) -> Path:
-        """Write the averaged weights, in half precision, as a checkpoint that ``load_model`` takes; return its path."""
-        path = self.folder / f"{self.config.name}.safetensors"
-        save_checkpoint(path, merge_low_rank_changes(self.averaged), self.config, half=True)
+        """Write the averaged weights, in half precision, as a checkpoint that ``load_model`` takes; return its path.
+
+        Where the recipe ends with clips, the object score is calibrated by further ones.
+        """
+        path, stage = self.folder / f"{self.config.name}.safetensors", self.recipe.stages[-1]
+        weights = merge_low_rank_changes(self.averaged)
+        if stage.num_frames > 1:
+            model = build_model(self.config, SAM2Train, image_size=stage.image_size, prob_to_use_pt_input_for_eval=1.0)
+            model.load_state_dict(weights)
+            model.to(self.device)
+            # No stage has this index: these clips are new.
+            further = StageDataset(replace(stage, image_share=0), len(self.recipe.stages), self.recipe.seed, self.stacks)
+            drawn = (further[i] for i in range(CALIBRATION_CLIPS))
+            calibrate_object_score(model, (batch.to(self.device) for batch in drawn if isinstance(batch, ClipBatch)))
+            weights = model.state_dict()
+        save_checkpoint(path, weights, self.config, half=True)
         return path
 
     def _resume(self) -> None:
