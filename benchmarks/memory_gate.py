@@ -3,9 +3,9 @@
     python benchmarks/memory_gate.py FOLDER [FOLDER ...] [--model micro] [--prompt point] [--min-iou 0.0 0.3 0.5 0.7]
 
 Folders are data sets as ``napari-sam2 evaluate`` takes them. Each object is prompted once and propagated: with every frame
-remembered, as in the official implementation, and with gates that let in only frames on which the object is present and its predicted
-IoU above a threshold. Prints mean IoU and J&F over objects; ``beyond``, the share of frames outside the true span of an object on
-which it was found all the same; and ``left out``, the share of tracked frames that the gate kept out.
+remembered, as in the official implementation, and with gates that let in only frames on which the object is present and its
+predicted IoU above a threshold. Prints mean IoU and J&F over objects; ``beyond``, the share of frames outside its true span on
+which an object was found all the same; and ``left out``, the share of tracked frames that the gate kept out.
 """
 
 from __future__ import annotations
