@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from torch import nn
 
 from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.sam2_train import SAM2Train
@@ -47,5 +48,7 @@ def calibrate_object_score(model: SAM2Train, batches: Iterable[ClipBatch], max_m
     model.num_correction_pt_per_frame = corrections
     scores = torch.cat(present) if present else torch.empty(0)
     shift = max(0.0, -float(scores.quantile(max_missed))) if len(scores) else 0.0
-    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += shift
+    last = list(model.sam_mask_decoder.pred_obj_score_head.modules())[-1]
+    assert isinstance(last, nn.Linear)
+    last.bias.add_(shift)
     return shift
