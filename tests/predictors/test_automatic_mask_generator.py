@@ -34,7 +34,7 @@ def discs(size: int = 128) -> np.ndarray:
 @pytest.fixture(scope="module")
 def generator() -> SAM2AutomaticMaskGenerator:
     return SAM2AutomaticMaskGenerator(
-        load_model("micro", "cpu"), points_per_side=8, pred_iou_thresh=0.5, stability_score_thresh=0.8, min_mask_region_area=10
+        load_model("micro", "cpu"), points_per_side=8, pred_iou_thresh=0.5, stability_score_thresh=0.8, min_mask_region_area=40
     )
 
 

@@ -48,7 +48,6 @@ def calibrate_object_score(model: SAM2Train, batches: Iterable[ClipBatch], max_m
     model.num_correction_pt_per_frame = corrections
     scores = torch.cat(present) if present else torch.empty(0)
     shift = max(0.0, -float(scores.quantile(max_missed))) if len(scores) else 0.0
-    last = list(model.sam_mask_decoder.pred_obj_score_head.modules())[-1]
-    assert isinstance(last, nn.Linear)
+    *_, last = (layer for layer in model.sam_mask_decoder.pred_obj_score_head.modules() if isinstance(layer, nn.Linear))
     last.bias.add_(shift)
     return shift
