@@ -15,7 +15,6 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -213,12 +212,16 @@ def _packed(record: FrameRecord) -> tuple[str, bytes]:
 
 
 def _compressed(tensor: torch.Tensor) -> bytes:
+    import imagecodecs  # here and not above: a training machine may not have it
+
     # NumPy knows no bfloat16: the bytes are taken as they are.
     raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
     return bytes(imagecodecs.blosc_encode(raw, level=1, compressor="zstd", typesize=tensor.element_size(), shuffle=1))
 
 
 def _unpacked(about: str, data: bytes, device: torch.device) -> FrameRecord:
+    import imagecodecs
+
     told = json.loads(about)
     tensors: dict[str, Any] = {}
     start = 0
