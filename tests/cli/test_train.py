@@ -98,6 +98,7 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
 
 def test_a_second_ctrl_c_is_the_usual_one() -> None:
     asked = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 
     def work() -> None:
         with stop_on_interrupt(lambda: asked.append(1)):
@@ -109,6 +110,7 @@ def test_a_second_ctrl_c_is_the_usual_one() -> None:
     with pytest.raises(KeyboardInterrupt):
         work()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
 
 
 def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
