@@ -16,7 +16,10 @@ from napari_sam2.session.methods import methods_paragraph, write_methods
 TRUTH = squares(4, (32, 40), {3: [(4, 3 + t, 6) for t in range(4)], 8: [(20 - t, 20, 5) for t in range(4)]})
 MOVIE = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
 VERSIONS = f"in napari-sam2 {__version__} with PyTorch {torch.__version__}"
-OVERLAPS = "Where objects overlapped, a pixel was given to the one with the higher logit."
+OVERLAPS = (
+    "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
+    "weighted by nearness to a prompted frame."
+)
 
 
 def test_two_objects_and_a_correction(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.session.intensity import CT_WINDOWS_HU
@@ -37,4 +38,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="float32", help="in which the network computes (default: float32)"
+    )
+
+
+def add_output_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--output``."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        action="append",
+        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
     )

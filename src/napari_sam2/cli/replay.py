@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from napari_sam2.cli.arguments import add_output_argument
 from napari_sam2.cli.export import check_outputs
 from napari_sam2.session.calibration import read_calibration
 from napari_sam2.session.export.formats import write_result
@@ -24,14 +25,7 @@ def add_parser(commands: Any) -> None:
         description="Do again, without a screen, what a session file says: the same labels. Its results need not be there.",
     )
     parser.add_argument("session", type=Path, help="session file (.json)")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        action="append",
-        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
-    )
+    add_output_argument(parser)
     parser.add_argument("--image", type=Path, help="the image, if it has been moved")
     parser.add_argument("--model", help="another model, or its checkpoint file (default: the one of the session)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_calibration_arguments, add_intensity_arguments, add_model_arguments
+from napari_sam2.cli.arguments import add_calibration_arguments, add_intensity_arguments, add_model_arguments, add_output_argument
 from napari_sam2.cli.export import check_outputs
 from napari_sam2.session.calibration import calibration_of, read_calibration
 from napari_sam2.session.export.formats import write_result
@@ -28,14 +28,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("image", type=Path, help="TIFF or zarr: an image, a time-lapse or a volume")
     parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        action="append",
-        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
-    )
+    add_output_argument(parser)
     parser.add_argument("--methods", type=Path, help="also write a paragraph for the methods section of a paper (.txt)")
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument(

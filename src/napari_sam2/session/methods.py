@@ -64,7 +64,8 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
         f"{_HOW.get(stack.along, 'followed from frame to frame')} with the SAM 2 architecture ({CITATION}), model "
         f"{session.model.config.name}{weights}, in napari-sam2 {__version__} with PyTorch {torch.__version__}. "
         f"{subject} marked by {_kinds(said)}{each}. {follow_up}"
-        "Where objects overlapped, a pixel was given to the one with the higher logit."
+        "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
+        "weighted by nearness to a prompted frame."
     )
 
 

@@ -168,4 +168,4 @@ MICRO_RECIPE = Recipe(
         ),
     )
 )
-"""The recipe of the embedded weights."""
+"""The recipe of the embedded model; docs/micro.md says in what the weights in the package differ."""
