@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 
@@ -177,3 +179,36 @@ def test_a_record_is_written_once_and_shared() -> None:
     assert not kept.is_in_memory
     assert contents(kept.get()) == contents(record(1))
     assert kept.number != other.number
+
+
+def test_so_many_records_as_are_needed_stay_whatever_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = RecordBudget(0)
+    store = RecordStore(budget)
+    budget.num_needed = 4
+    store.update({frame: record(frame) for frame in range(10)})
+    assert sorted(in_memory(store)) == [6, 7, 8, 9]
+    monkeypatch.setattr(record_store, "MOST_BYTES", 2 * num_bytes(record(0)))
+    store[10] = record(10)
+    assert sorted(in_memory(store)) == [9, 10]
+
+
+def num_tensors() -> int:
+    gc.collect()
+    return sum(type(one) is torch.Tensor for one in gc.get_objects())
+
+
+def test_little_is_left_in_memory_of_a_record_on_disk() -> None:
+    """A tensor takes half a kilobyte however empty it is, and thousands of them leave gaps everywhere: none is kept."""
+    store = RecordStore(RecordBudget(0))
+    store.update({frame: record(frame) for frame in range(100)})
+    tensors = num_tensors()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        store.update({frame: record(frame) for frame in range(100, 1100)})
+        assert (tracemalloc.get_traced_memory()[0] - before) / 1000 < 600
+    finally:
+        tracemalloc.stop()
+    assert num_tensors() == tensors
+    peeked = store.peek(3)
+    assert (peeked.object_score, peeked.mask_logits.shape, peeked.memory is None) == (3.25, (2, 2), False)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from blob_tracker import blob_session, squares
+from napari_sam2.predictors import record_store
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
 from napari_sam2.session.history import MAX_ACTIONS, Action, History, NotedMapping
@@ -95,6 +96,7 @@ def test_a_prompt_in_the_middle_is_an_action_of_its_own() -> None:
 def test_records_on_disk_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = RecordBudget(0)
     monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
+    monkeypatch.setattr(record_store, "MOST_BYTES", 0)
     session = opened()
     list(session.propagate())
     end = budget._end

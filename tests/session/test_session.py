@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import tracemalloc
 import weakref
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import zarr
 
 from blob_tracker import BlobTracker, blob_session, squares, tiny_model
+from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
@@ -803,6 +805,7 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
 
     def run(budget: RecordBudget) -> Session:
         monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
+        monkeypatch.setattr(record_store, "MOST_BYTES", budget.budget_bytes)
         if double:
             monkeypatch.setattr(session_module, "Tracker", BlobTracker)
         session = Session(JUMP_MOVIE, model=tiny_model())
@@ -825,6 +828,44 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
         assert torch.equal(other.mask_logits, record.mask_logits)
         assert torch.equal(other.pointer, record.pointer)
         assert torch.equal(other.memory, record.memory)
+
+
+def discs(num_frames: int, num_discs: int) -> Session:
+    """Follow discs through a session that keeps no record in memory that it does not need."""
+    truth = np.zeros((16, 8 * num_discs), np.uint8)
+    for value in range(num_discs):
+        truth[4:12, 8 * value + 1 : 8 * value + 7] = 255
+    session = blob_session(np.broadcast_to(truth, (num_frames, *truth.shape)))
+    session._budget.budget_bytes = 0
+    for value in range(num_discs):
+        session.add_points(session.add_object(), 0, [(8, 8 * value + 4)])
+    return session
+
+
+def test_no_frame_reads_from_disk_however_many_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = discs(40, 16)
+    running = session.propagate()
+    next(running)
+    reads: list[int] = []
+    monkeypatch.setattr(session._budget, "read", lambda place, size: reads.append(place))
+    assert len(list(running)) == 38
+    assert reads == []
+    assert session._budget._end > 0
+
+
+def test_memory_of_a_long_stack_is_flat() -> None:
+    """All that a frame of an object leaves in memory, its record's place on disk and the undo of it included."""
+    session = discs(600, 1)
+    held = {}
+    tracemalloc.start()
+    try:
+        for done in session.propagate():
+            if done.frame in (200, 599):
+                gc.collect()
+                held[done.frame] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert (held[599] - held[200]) / 399 < 1000
 
 
 def test_points_can_be_put_in_the_place_of_others() -> None:

@@ -68,7 +68,7 @@ class FrameFeatures:
         The least recently used frames beyond it are dropped; one is always kept.
     """
 
-    def __init__(self, model: SAM2Base, frames: FrameSource, budget_bytes: int = 128 * 2**20) -> None:
+    def __init__(self, model: SAM2Base, frames: FrameSource, budget_bytes: int = 64 * 2**20) -> None:
         self.model = model
         self.frames = frames
         self.budget_bytes = budget_bytes

@@ -6,13 +6,17 @@ import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import IO
 
 import torch
 from torch import Tensor
 
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.views import View
+
+MOST_BYTES = 512 * 2**20
+"""However many records are needed at a time, not more is held."""
 
 
 class RecordBudget:
@@ -21,11 +25,19 @@ class RecordBudget:
     Parameters
     ----------
     budget_bytes : int
-        The least recently used records beyond it go to a temporary file, which ends with the process.
+        The least recently used records beyond it go to a temporary file, which ends with the process. Small, so that it is full
+        soon: what fills up only after a thousand frames is growth to whoever watches.
+
+    Attributes
+    ----------
+    num_needed : int
+        So many of the latest records are held even beyond the budget, up to :data:`MOST_BYTES`: as many as a frame recalls of all
+        its objects, lest each frame read them from disk again.
     """
 
-    def __init__(self, budget_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, budget_bytes: int = 16 * 2**20) -> None:
         self.budget_bytes = budget_bytes
+        self.num_needed = 0
         self.held_bytes = 0
         # Weakly: a record that nobody keeps any more must not live on in here.
         self._held: OrderedDict[int, tuple[weakref.ref[KeptRecord], int]] = OrderedDict()
@@ -33,6 +45,8 @@ class RecordBudget:
         self._file: IO[bytes] | None = None
         self._end = 0
         self._free: dict[int, list[int]] = {}
+        # A few, shared by all records that lie on disk.
+        self.layouts: dict[_Layout, _Layout] = {}
 
     def keep(self, record: FrameRecord) -> KeptRecord:
         """Keep a record."""
@@ -45,7 +59,8 @@ class RecordBudget:
         num_bytes = _num_bytes(record)
         self._held[kept.number] = weakref.ref(kept), num_bytes
         self.held_bytes += num_bytes
-        while self.held_bytes > self.budget_bytes and len(self._held) > 1:
+        limit = max(self.budget_bytes, min(self.num_needed * num_bytes, MOST_BYTES))
+        while self.held_bytes > limit and len(self._held) > 1:
             number, (reference, _) = next(iter(self._held.items()))
             oldest = reference()
             if oldest is not None:
@@ -69,11 +84,11 @@ class RecordBudget:
         self._file.write(data)
         return place
 
-    def read(self, place: int, size: int) -> bytes:
+    def read(self, place: int, size: int) -> bytearray:
         """Read bytes of the file."""
         assert self._file is not None
         self._file.seek(place)
-        return self._file.read(size)
+        return bytearray(self._file.read(size))
 
     def discard(self, place: int, size: int) -> None:
         """Let a place be used again."""
@@ -89,17 +104,19 @@ class KeptRecord:
         No other record of the budget has it.
     """
 
+    # Each frame of each object leaves one of these in memory for good.
+    __slots__ = ("__weakref__", "_budget", "_in_memory", "_on_disk", "number")
+
     def __init__(self, budget: RecordBudget, number: int, record: FrameRecord) -> None:
         self.number = number
         self._budget = budget
         self._in_memory: FrameRecord | None = record
-        self._shell = record
-        self._on_disk: tuple[int, int] | None = None
+        self._on_disk: _OnDisk | None = None
 
     def __del__(self) -> None:
         self._budget.release(self.number)
         if self._on_disk is not None:
-            self._budget.discard(*self._on_disk)
+            self._budget.discard(self._on_disk.place, self._on_disk.layout.num_bytes)
 
     @property
     def is_in_memory(self) -> bool:
@@ -110,25 +127,80 @@ class KeptRecord:
         """Return the record, fetching it if need be."""
         if self._in_memory is None:
             assert self._on_disk is not None
-            self._in_memory = _from_bytes(self._budget.read(*self._on_disk), self._shell)
+            self._in_memory = self._on_disk.record(self._budget.read(self._on_disk.place, self._on_disk.layout.num_bytes))
         record = self._in_memory
         self._budget.hold(self, record)
         return record
 
     def peek(self) -> FrameRecord:
         """Return the record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
-        return self._shell if self._in_memory is None else self._in_memory
+        if self._in_memory is not None:
+            return self._in_memory
+        assert self._on_disk is not None
+        return self._on_disk.shell()
 
     def spill(self) -> None:
         """Let the record be on disk alone; one that was there before need not be written again."""
         if self._in_memory is None:
             return
         if self._on_disk is None:
-            data = b"".join(_raw(tensor) for tensor in _tensors(self._in_memory))
             # The record goes when it is written, not before: a disk may be full.
-            self._on_disk = self._budget.write(data), len(data)
-        self._shell = _shell(self._in_memory)
+            place = self._budget.write(b"".join(_raw(tensor) for tensor in _tensors(self._in_memory)))
+            self._on_disk = _OnDisk.of(self._in_memory, place, self._budget.layouts)
         self._in_memory = None
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Shape, type and device of a record's logits, pointer and, where it has one, memory."""
+
+    tensors: tuple[tuple[torch.Size, torch.dtype, torch.device], ...]
+
+    @classmethod
+    def of(cls, record: FrameRecord) -> _Layout:
+        return cls(tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in _tensors(record)))
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(shape.numel() * dtype.itemsize for shape, dtype, _ in self.tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    """Where a record lies in the file, and what is known of it without reading it."""
+
+    place: int
+    layout: _Layout
+    object_score: float
+    predicted_iou: float
+    view: View | None
+    anchor_distance: int
+
+    @classmethod
+    def of(cls, record: FrameRecord, place: int, layouts: dict[_Layout, _Layout]) -> _OnDisk:
+        layout = _Layout.of(record)
+        shared = layouts.setdefault(layout, layout)
+        return cls(place, shared, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
+
+    def record(self, data: bytearray) -> FrameRecord:
+        """Return the record, of its bytes."""
+        filled, offset = [], 0
+        for shape, dtype, device in self.layout.tensors:
+            values = torch.frombuffer(data, dtype=dtype, count=shape.numel(), offset=offset)
+            filled.append(values.clone().reshape(shape).to(device))
+            offset += values.numel() * dtype.itemsize
+        return self._with(filled)
+
+    def shell(self) -> FrameRecord:
+        """Return the record without its contents: empty tensors that know shape, type and device."""
+        return self._with(
+            [torch.empty(1, dtype=dtype, device=device).expand(shape) for shape, dtype, device in self.layout.tensors]
+        )
+
+    def _with(self, tensors: list[Tensor]) -> FrameRecord:
+        mask_logits, pointer, *rest = tensors
+        memory = rest[0] if rest else None
+        return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view, self.anchor_distance)
 
 
 class RecordStore(MutableMapping[int, FrameRecord]):
@@ -177,24 +249,3 @@ def _num_bytes(record: FrameRecord) -> int:
 def _raw(tensor: Tensor) -> bytes:
     # NumPy knows no bfloat16: the bytes are taken as they are.
     return tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-
-
-def _shell(record: FrameRecord) -> FrameRecord:
-    """Return the record without its contents: empty tensors that know shape, type and device."""
-
-    def empty(tensor: Tensor) -> Tensor:
-        return tensor.new_empty(1).expand(tensor.shape)
-
-    memory = None if record.memory is None else empty(record.memory)
-    return replace(record, mask_logits=empty(record.mask_logits), pointer=empty(record.pointer), memory=memory)
-
-
-def _from_bytes(data: bytes, shell: FrameRecord) -> FrameRecord:
-    filled, offset = [], 0
-    for tensor in _tensors(shell):
-        count = tensor.numel()
-        values = torch.frombuffer(bytearray(data), dtype=tensor.dtype, count=count, offset=offset)
-        filled.append(values.clone().reshape(tensor.shape).to(tensor.device))
-        offset += count * tensor.element_size()
-    memory = filled[2] if shell.memory is not None else None
-    return replace(shell, mask_logits=filled[0], pointer=filled[1], memory=memory)

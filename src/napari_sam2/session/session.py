@@ -165,7 +165,8 @@ class Session(Prompting):
             zoom=self._zoom,
         )
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
-        super().__init__(len(self.stack), RecordBudget().keep, self._finish, self._write_down, segmenter)
+        self._budget = RecordBudget()
+        super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
         self._changes = 0
         self._steps_done = 0
         self._model_name = _name_of(model)
@@ -300,6 +301,8 @@ class Session(Prompting):
     def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
         """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
         items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
+        # Within reach of the frame, both anchors, and the one that is made.
+        self._budget.num_needed = len(items) * (self._segmenter.reach + 3)
         with inference(self.model.device, self.precision):
             self._segmenter.remember(items)
             records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
