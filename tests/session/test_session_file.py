@@ -63,7 +63,7 @@ def inside(object_id: int, frame: int) -> list[tuple[int, int]]:
 
 def known(session: Session) -> dict[str, Any]:
     """Everything that is to be the same when a session is opened again."""
-    mappings = ("conditioning", "tracked", "outdated", "corrected")
+    mappings = ("conditioning", "tracked", "outdated", "voted", "corrected")
     return {
         "labels": np.asarray(session.labels).tobytes(),
         "infos": {object_id: item.info for object_id, item in session.objects.items()},

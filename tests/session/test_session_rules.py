@@ -146,7 +146,7 @@ class State:
             (item.object_id, kind, mapping)
             for item in items
             for kind, mapping in zip(
-                ("anchor", "tracked", "outdated", "corrected"), (*item.record_mappings, item.corrected), strict=True
+                ("anchor", "tracked", "outdated", "voted", "corrected"), (*item.record_mappings, item.corrected), strict=True
             )
         ]
         return cls(

@@ -21,7 +21,7 @@ from napari_sam2.session.packed_mask import PackedMask
 from napari_sam2.session.stop_rules import StopRules
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import FrameResult, Session
+    from napari_sam2.session.session import Session
 
 MADE_AGAIN = (
     "add_object",
@@ -48,8 +48,11 @@ MADE_AGAIN = (
     "segment_everything",
     "clear_prompts",
     "propagate",
+    "consensus",
 )
 """Methods of a session that a file may call."""
+STEP_BY_STEP = ("propagate", "consensus")
+"""Those that do one frame after another, as long as they are asked for more."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ class Call:
         arguments |= arguments.pop("options", {})
         return cls(method.__name__.lstrip("_"), {name: encode(value) for name, value in arguments.items()})
 
-    def make(self, session: Session) -> Iterator[FrameResult]:
-        """Make the call again, yielding the frames that a propagation does; nothing happens before they are asked for.
+    def make(self, session: Session) -> Iterator[Any]:
+        """Make the call again, yielding what it yields of each frame; nothing happens before that is asked for.
 
         Raises
         ------
@@ -92,7 +95,7 @@ class Call:
             result = getattr(session, self.method)(**arguments)
         except TypeError as error:
             raise ValueError(f"{self.method} cannot be called with {', '.join(arguments)}: {error}") from error
-        if self.method == "propagate":
+        if self.method in STEP_BY_STEP:
             yield from itertools.islice(result, steps)
 
 

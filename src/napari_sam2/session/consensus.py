@@ -1,20 +1,29 @@
-"""A volume followed along all three axes, and the vote. Z, Y, X sides of the volume · H, W height and width of a frame."""
+"""A volume followed along several axes, and the vote. Z, Y, X sides of the volume · H, W height and width of a frame."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import torch
+import torch.nn.functional as F
 from scipy import ndimage as ndi
 
 from napari_sam2.predictors.mask_postprocessing import resize_logits
-from napari_sam2.predictors.views import OUTSIDE_LOGIT, whole_view
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whole_view
 from napari_sam2.session.axes import SPACE
+from napari_sam2.session.calls import Call, encode
+from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.planes import NoLabels
-from napari_sam2.session.session import FrameResult, Session
+from napari_sam2.session.stack import Stack
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import FrameResult, Session
 
 MAX_VOTE = 4.0
 """Logits count up to plus and minus this, 98 % sure: one axis that is very sure must not outvote two that are sure."""
@@ -32,23 +41,26 @@ class AxisResult:
     result: FrameResult
 
 
-def follow_by_consensus(session: Session) -> Iterator[AxisResult]:
-    """Carry the objects of a volume along Z, Y and X, and write what the three agree on to the session's labels.
-
-    Parameters
-    ----------
-    session : Session
-        Of a volume, along one of Z, Y and X, with prompts.
-
-    Yields
-    ------
-    AxisResult
-        One frame after another. The labels are those of the session's own axis until all are done; then they are the vote.
+def check_consensus(stack: Stack, axes: str) -> str:
+    """Check that a stack can be followed along several axes, and return them in capitals.
 
     Raises
     ------
     ValueError
-        If nothing was prompted, or the stack is no volume.
+        If they are not two or three of Z, Y and X, the stack does not have them, or is followed along another.
+    """
+    chosen = axes.upper()
+    if len(chosen) < 2 or not len(chosen) == len(set(chosen)) == len(set(chosen) & set(SPACE)):
+        raise ValueError(f"a consensus is a vote of two or three of the axes Z, Y and X, got {axes!r}")
+    if "Z" not in stack.axes:
+        raise ValueError(f"a consensus of axes needs a volume: axes {stack.axes} have no Z")
+    if stack.along not in chosen:
+        raise ValueError(f"objects are followed along {stack.along}: a consensus of {chosen} starts along one of these")
+    return chosen
+
+
+def follow_by_consensus(session: Session, axes: str = SPACE, objects: Iterable[int] | None = None) -> Iterator[AxisResult]:
+    """Carry objects along several axes and show what these agree on; see :meth:`Session.consensus`.
 
     Notes
     -----
@@ -56,29 +68,32 @@ def follow_by_consensus(session: Session) -> Iterator[AxisResult]:
     through the point that lies deepest inside the mask. On each the object is clicked on at three places of the line, and just
     beyond its two ends it is said not to be. So the axes start from the same prompts, and none from what another made of them.
 
-    Votes are mean logits within plus and minus :data:`MAX_VOTE`; the object is where their mean is above 0, and of two objects the
-    one with the higher mean. An axis that does not find an object where it is clicked on has no vote. Frames prompted by a person
-    are voted on like others. Votes are counted object by object in a temporary file of two float32 volumes.
+    Votes are mean logits within plus and minus :data:`MAX_VOTE`; the object is where their mean is above 0. An axis that does not
+    find an object where it is clicked on has no vote. Votes are counted object by object in a temporary file of one float32 volume.
     """
+    chosen_axes = check_consensus(session.stack, axes)
+    wanted = None if objects is None else list(objects)
     own = session.stack.along
-    if own not in SPACE or not set(SPACE) <= set(session.stack.axes):
-        raise ValueError(f"a consensus of axes needs a volume, followed along Z, Y or X, not axes {session.stack.axes} along {own}")
-    for result in session.propagate():
+    for result in session.propagate(objects=wanted):
         yield AxisResult(own, result)
-    voters = {own: session}
-    for axis in SPACE.replace(own, ""):
-        voters[axis] = _crossing(session, axis)
+    items = [item for item in session._ordered(wanted) if not item.info.is_locked]
+    changes, voters = session._changes, {own: session}
+    for axis in chosen_axes.replace(own, ""):
+        voters[axis] = _crossing(session, axis, items)
         if voters[axis].objects:
             for result in voters[axis].propagate():
                 yield AxisResult(axis, result)
-    _write_votes(session, voters)
+    if session._changes != changes:
+        raise ValueError("objects were changed while axes were followed: begin the consensus again")
+    with session._history.action(lambda: Call("consensus", {"axes": chosen_axes, "objects": encode(wanted)})):
+        _vote(session, items, voters)
 
 
-def _crossing(session: Session, axis: str) -> Session:
+def _crossing(session: Session, axis: str, items: Sequence[SessionObject]) -> Session:
     """Prompt the planes across an axis by what is known of the objects."""
     stack = session.stack
     crossing = session.elsewhere(axis, stack.at, labels=NoLabels(stack.labels_shape))
-    for item in session.objects.values():
+    for item in items:
         for frame in item.anchors:
             mask = session.mask(item.object_id, frame)
             if not mask.any():
@@ -124,31 +139,18 @@ def line_through(mask: npt.NDArray[np.bool_], along_rows: bool) -> tuple[int, np
     return fixed, np.concatenate([inside, beyond]), np.array([1] * len(inside) + [0] * len(beyond))
 
 
-def _write_votes(session: Session, voters: dict[str, Session]) -> None:
-    own, planes = SPACE.index(session.stack.along), session.stack.planes(session.labels)
+def _vote(session: Session, items: Sequence[SessionObject], voters: Mapping[str, Session]) -> None:
+    """Show of tracked frames what the voters agree on; frames that a person decided on stay as they are."""
     size = dict(zip(session.stack.axes, session.stack.labels_shape, strict=True))
     with tempfile.TemporaryFile() as file:
-        volumes = np.memmap(file, np.float32, "w+", shape=(2, *(size[axis] for axis in SPACE)))
-        votes, highest = np.moveaxis(volumes[0], own, 0), np.moveaxis(volumes[1], own, 0)
-        for frame in range(len(planes)):
-            planes[frame] = np.zeros(planes.shape[1:], np.uint16)
-        for object_id in sorted(session.objects):
-            _count(volumes[0], object_id, voters)
-            for frame in range(len(planes)):
-                wins = votes[frame] > highest[frame]
-                if wins.any():
-                    highest[frame][wins] = votes[frame][wins]
-                    planes[frame] = np.where(wins, np.uint16(object_id), planes[frame])
-
-
-def _count(votes: npt.NDArray[np.float32], object_id: int, voters: dict[str, Session]) -> None:
-    """Fill votes (Z, Y, X) with the mean of those who have one."""
-    votes[...] = 0
-    heard = {axis: voter for axis, voter in voters.items() if _finds(voter, object_id)}
-    for axis, voter in heard.items():
-        planes = np.moveaxis(votes, SPACE.index(axis), 0)
-        for frame in range(len(planes)):
-            planes[frame] += np.clip(_logits(voter, object_id, frame), -MAX_VOTE, MAX_VOTE) / len(heard)
+        volume = np.memmap(file, np.float32, "w+", shape=tuple(size[axis] for axis in SPACE))
+        votes = np.moveaxis(volume, SPACE.index(session.stack.along), 0)
+        for item in items:
+            heard = {axis: voter for axis, voter in voters.items() if _finds(voter, item.object_id)}
+            if heard:
+                _count(volume, item.object_id, heard)
+                for frame in sorted(item.tracked):
+                    item.voted[frame] = _voted(item.tracked[frame], _logits(session, item.object_id, frame) > 0, votes[frame])
 
 
 def _finds(session: Session, object_id: int) -> bool:
@@ -157,13 +159,52 @@ def _finds(session: Session, object_id: int) -> bool:
     return item is not None and any(session.mask(object_id, frame).any() for frame in item.anchors)
 
 
+def _count(votes: npt.NDArray[np.float32], object_id: int, voters: Mapping[str, Session]) -> None:
+    """Fill votes (Z, Y, X) with the mean of those who have one."""
+    votes[...] = 0
+    for axis, voter in voters.items():
+        planes = np.moveaxis(votes, SPACE.index(axis), 0)
+        for frame in range(len(planes)):
+            planes[frame] += np.clip(_logits(voter, object_id, frame), -MAX_VOTE, MAX_VOTE) / len(voters)
+
+
 def _logits(session: Session, object_id: int, frame: int) -> npt.NDArray[np.float32]:
-    """Logits of an object on a frame, (H, W)."""
+    """Logits of an object on a frame as it was prompted or tracked, (H, W)."""
     frame_shape = session.stack.height, session.stack.width
     logits: npt.NDArray[np.float32] = np.full(frame_shape, OUTSIDE_LOGIT, np.float32)
-    record = session.objects[object_id].shown(frame)
+    record = session.objects[object_id].memory.get(frame)
     if record is not None:
         view = record.view or whole_view(frame_shape)
         resized = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
         logits[view.window] = resized.float().cpu().numpy()
     return logits
+
+
+def _voted(tracked: FrameRecord, mask: npt.NDArray[np.bool_], votes: npt.NDArray[np.float32]) -> FrameRecord:
+    """Show votes (H, W) in the place of what was tracked and its mask (H, W); nothing of it is remembered.
+
+    The object score is the highest vote; how good the mask is believed to be is how far the two masks agree (IoU).
+    """
+    whole, elected = whole_view((votes.shape[0], votes.shape[1])), votes > 0
+    view = _reaching(tracked.view or whole, bounding_box(elected))
+    seen = torch.from_numpy(np.ascontiguousarray(votes[view.window])).to(tracked.mask_logits.device)
+    size = (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
+    logits = F.interpolate(seen[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+    either = int((mask | elected).sum())
+    return replace(
+        tracked,
+        mask_logits=logits,
+        object_score=float(votes.max()),
+        predicted_iou=float((mask & elected).sum() / either) if either else 1.0,
+        memory=None,
+        view=None if view == whole else view,
+    )
+
+
+def _reaching(view: View, box: tuple[int, int, int, int] | None) -> View:
+    """Return the smallest view that holds another one and a box."""
+    if box is None:
+        return view
+    row, column = min(view.row, box[0]), min(view.column, box[1])
+    bottom, right = max(view.row + view.height, box[2]), max(view.column + view.width, box[3])
+    return View(row, column, bottom - row, right - column)

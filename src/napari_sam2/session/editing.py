@@ -77,8 +77,10 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
 
 def join(kept: SessionObject, other: SessionObject, segmenter: PromptSegmenter) -> None:
     """Give one object everything of another: anchors of both, and where both are shown, the two together."""
-    for frame in kept.tracked:
-        kept.tracked.move(frame, kept.outdated)
+    for item in (kept, other):
+        for mapping in (item.tracked, item.voted):
+            for frame in mapping:
+                mapping.move(frame, item.outdated)
     anchors = {*kept.anchors, *other.anchors}
     for frame in sorted(other.shown_frames()):
         if kept.shown(frame) is None:
@@ -110,8 +112,8 @@ def _join_masks(kept: SessionObject, other: SessionObject, frame: int, segmenter
 def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
     """Give another object, of which nothing is shown there, what is known of a frame."""
     if frame not in item.conditioning:
-        item.tracked.move(frame, to.outdated)
-        item.outdated.move(frame, to.outdated)
+        for mapping in (item.tracked, item.outdated, item.voted):
+            mapping.move(frame, to.outdated)
         return
     for mine, theirs in ((item.conditioning, to.conditioning), (item.corrected, to.corrected)):
         mine.move(frame, theirs)

@@ -83,6 +83,8 @@ class SessionObject:
         What was said, by frame.
     outdated : mapping
         Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+    voted : mapping
+        What several axes agreed on of tracked frames: shown in their place until they are tracked again, and never recalled.
     corrected : mapping
         What was shown of a tracked frame before the first thing was said about it.
     """
@@ -90,7 +92,7 @@ class SessionObject:
     def __init__(self, object_id: int, infos: NotedMapping[ObjectInfo], history: History, keep: Keep) -> None:
         self.object_id = object_id
         self._infos = infos
-        self.conditioning, self.tracked, self.outdated, self.corrected = (NotedMapping(history, keep) for _ in range(4))
+        self.conditioning, self.tracked, self.outdated, self.voted, self.corrected = (NotedMapping(history, keep) for _ in range(5))
         self.memory = ObjectMemory(self.conditioning, self.tracked)
         self.prompts: NotedMapping[FramePrompts] = NotedMapping(history)
 
@@ -107,7 +109,7 @@ class SessionObject:
     @property
     def record_mappings(self) -> tuple[NotedMapping[FrameRecord], ...]:
         """Where its records lie by frame, as far as they are shown."""
-        return self.conditioning, self.tracked, self.outdated
+        return self.conditioning, self.tracked, self.outdated, self.voted
 
     @property
     def anchors(self) -> list[int]:
@@ -116,11 +118,16 @@ class SessionObject:
 
     def shown(self, frame: int) -> FrameRecord | None:
         """What is shown of a frame."""
-        return self.memory.get(frame) or self.outdated.get(frame)
+        return self.voted.get(frame) or self.memory.get(frame) or self.outdated.get(frame)
 
     def shown_frames(self) -> set[int]:
         """Frames of which something is shown."""
-        return {*self.memory.conditioning, *self.memory.tracked, *self.outdated}
+        return set[int]().union(*self.record_mappings)
+
+    def is_found_again(self, frame: int) -> None:
+        """Show no longer what was shown of a frame until it is tracked again."""
+        self.outdated.discard(frame)
+        self.voted.discard(frame)
 
     def forget(self, frame: int) -> None:
         """Forget everything about a frame."""

@@ -311,6 +311,7 @@ class Prompting(ObjectEditing):
         outdate_around(item, frame, self._num_frames)
         if not item.conditioning:
             item.outdated.clear()
+            item.voted.clear()
 
     # --- pieces ----------------------------------------------------------------------------------------------------
 
@@ -335,7 +336,7 @@ class Prompting(ObjectEditing):
         if frame not in item.prompts and shown is not None:
             item.corrected[frame] = shown
         item.tracked.discard(frame)
-        item.outdated.discard(frame)
+        item.is_found_again(frame)
         item.prompts[frame] = prompts
         item.memory.conditioning[frame] = record
         outdate_around(item, frame, self._num_frames)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_sam2.session.calls import Call
+from napari_sam2.session.calls import STEP_BY_STEP, Call
 from napari_sam2.session.session_document import Document
 
 
@@ -58,10 +58,10 @@ def script(document: Document) -> str:
 def _lines(call: Call) -> list[str]:
     arguments = {name: value for name, value in call.arguments.items() if value is not None and name != "steps"}
     given = ", ".join(f"{name}={_written(value)}" for name, value in arguments.items())
-    if call.method != "propagate":
+    if call.method not in STEP_BY_STEP:
         return [f"session.{call.method}({given})"]
     steps = call.arguments.get("steps")
-    frames = f"session.propagate({given})"
+    frames = f"session.{call.method}({given})"
     return [f"for _ in {frames if steps is None else f'itertools.islice({frames}, {steps})'}:", "    pass"]
 
 

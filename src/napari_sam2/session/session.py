@@ -26,7 +26,9 @@ from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
+from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
+from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.history import Action
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
@@ -295,6 +297,32 @@ class Session(Prompting):
             action.call = call(None)
             self._write_down(Action())
 
+    def consensus(self, axes: str = SPACE, objects: Iterable[int] | None = None) -> Iterator[AxisResult]:
+        """Carry objects through a volume along several axes from the same prompts, and show what these agree on.
+
+        First objects are carried along the session's own axis by :meth:`propagate`. The vote of all comes at the end, and is one
+        action. It changes frames that were tracked and no others: what a person said stays. A later correction is followed along
+        the session's own axis, and replaces the vote between the neighbouring anchors.
+
+        Parameters
+        ----------
+        axes : str
+            Two or three of Z, Y and X, among them the one that the session goes along.
+        objects : iterable of int, optional
+            Which objects; all by default, but those that are locked.
+
+        Yields
+        ------
+        AxisResult
+            One frame after another, first along the session's own axis. Stop asking to stop: then there is no vote.
+
+        Raises
+        ------
+        ValueError
+            If nothing was prompted, the stack is no volume, the axes are others, or objects are changed before the vote.
+        """
+        return follow_by_consensus(self, axes, objects)
+
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
         return None if rules is None else StoppedObjects(rules, self._frame_shape)
 
@@ -308,9 +336,9 @@ class Session(Prompting):
             records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
         with self._history.action(lambda: call, continued=action) as action:
             for object_id in ended:
-                self.objects[object_id].outdated.discard(step.frame)
+                self.objects[object_id].is_found_again(step.frame)
             for item, record in zip(items, records, strict=True):
-                item.outdated.discard(step.frame)
+                item.is_found_again(step.frame)
                 distance = min(abs(step.frame - anchor) for anchor in item.conditioning)
                 item.tracked[step.frame] = replace(record, anchor_distance=distance)
         self._steps_done += 1

@@ -24,7 +24,7 @@ from napari_sam2.session.session_document import Document, ImageIdentity, SavedO
 from napari_sam2.session.structure import structure
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import FrameResult, Session
+    from napari_sam2.session.session import Session
 
 AnySession = TypeVar("AnySession", bound="Session")
 
@@ -126,7 +126,13 @@ def _changed_objects(session: Session, action: Action) -> dict[int, Any]:
 
 
 def _records(item: SessionObject) -> dict[str, Any]:
-    return {"anchor": item.conditioning, "tracked": item.tracked, "outdated": item.outdated, "corrected": item.corrected}
+    return {
+        "anchor": item.conditioning,
+        "tracked": item.tracked,
+        "outdated": item.outdated,
+        "voted": item.voted,
+        "corrected": item.corrected,
+    }
 
 
 def _all_records(session: Session) -> Iterator[tuple[Place, KeptRecord]]:
@@ -196,7 +202,7 @@ def replay(
     model: str | Path | SAM2VideoPredictor | None = None,
     device: str | None = None,
     labels: Any = None,
-) -> tuple[AnySession, Iterator[tuple[int, FrameResult]]]:
+) -> tuple[AnySession, Iterator[tuple[int, Any]]]:
     """Begin a session anew, and do in it what a file says.
 
     Parameters
@@ -213,7 +219,7 @@ def replay(
     session : Session
         Nothing is done yet.
     results : iterator
-        Does it, and yields the place of the action among all, and each frame that is done.
+        Does it, and yields the place of the action among all, and what that yields of each frame.
 
     Raises
     ------
@@ -231,7 +237,7 @@ def replay(
             results.close()
     session = _begin(session_class, path, document, image, model, device, labels)
 
-    def do() -> Iterator[tuple[int, FrameResult]]:
+    def do() -> Iterator[tuple[int, Any]]:
         for place, call in enumerate(document.calls):
             for result in call.make(session):
                 yield place, result
