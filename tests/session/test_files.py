@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_sam2.session.colours import object_colours
 from napari_sam2.session.files import atomic_folder, atomic_path, check_writable
-from napari_sam2.session.pictures import object_colours, outlined_frames, write_strip
+from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames, write_strip
 from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
@@ -143,25 +144,41 @@ RIM[3:5, 5:8] = False
 RIM[10:12, 20:21] = True
 
 
-def test_object_colours_differ() -> None:
-    colours = object_colours(range(5, 45))
-    assert list(colours) == list(range(5, 45))
-    values = np.array(list(colours.values()))
-    distances = np.abs(values[:, None] - values[None]).sum(-1) + 999 * np.eye(40, dtype=int)
-    assert distances.min() > 8
-    assert np.abs(np.diff(values, axis=0)).sum(-1).min() > 150
-    assert object_colours([]) == {}
-
-
-@pytest.mark.parametrize("image", [GREY, GREY.astype(">u2") * 300, np.repeat(GREY[..., None], 3, axis=-1)], ids=["8", "16", "RGB"])
-def test_outlines_over_the_frames(image: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("image", "bright"),
+    [
+        (GREY, 255),
+        (GREY.astype(">u2") * 300, 255),
+        (np.repeat(GREY[..., None], 3, axis=-1).astype(np.uint16), 255),
+        # 8-bit colours are shown as they are
+        (np.repeat(GREY[..., None], 3, axis=-1), 200),
+    ],
+    ids=["8", "16", "RGB 16", "RGB 8"],
+)
+def test_outlines_over_the_frames(image: np.ndarray, bright: int) -> None:
     colours = object_colours([7, 65535])
     (picture,) = outlined_frames(Stack.open(image), LABELS, [1])
     assert (picture.shape, picture.dtype) == ((20, 30, 3), np.uint8)
-    expected = np.where(GREY[1, ..., None] > 0, 255, 0).repeat(3, axis=-1)
+    expected = np.where(GREY[1, ..., None] > 0, bright, 0).repeat(3, axis=-1)
     expected[RIM & (LABELS[1] == 7)] = colours[7]
     expected[RIM & (LABELS[1] == 65535)] = colours[65535]
     np.testing.assert_array_equal(picture, expected)
+
+
+def test_each_channel_has_its_own_intensities() -> None:
+    """A dim channel beside a bright one, in magenta and green; by default, and as a person chose."""
+    image = np.stack([GREY[0].astype(float) * 100, GREY[0] / 200.0])
+    stack = Stack.open(image, "CYX")
+    (picture,) = outlined_frames(stack, LABELS[0] * 0, [0])
+    np.testing.assert_array_equal(picture, np.where(GREY[0, ..., None] > 0, 255, 0).repeat(3, axis=-1))
+    ranges = [(0.0, 20000.0), (0.0, 2.0), (0.0, 20000.0)]
+    picture = OutlinedFrames(stack, LABELS[0] * 0, intensity_ranges=ranges)[0]
+    assert picture[0, 20].tolist() == [255, int(255 * 0.5**DISPLAY_GAMMA), 255]
+
+
+def test_outlines_have_the_colours_that_were_chosen() -> None:
+    picture = OutlinedFrames(Stack.open(GREY), LABELS, colours={65535: "#12ab00"})[1]
+    assert (picture[10, 20].tolist(), picture[2, 4].tolist()) == ([0x12, 0xAB, 0], list(object_colours([7])[7]))
 
 
 @pytest.mark.parametrize("zoom", [1, 2, 3])

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.session.export.ctc import ctc_tracks
+
 Labels = npt.NDArray[np.integer]
 
 
@@ -70,8 +72,9 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
 
     Notes
     -----
-    Matula et al. 2015 (AOGM, weights 5, 10, 1, 1, 1.5 and 1) and Maška et al. 2014 (SEG). As the challenge asks, an object that is
-    gone for some frames is two tracks, the later one linked to the earlier.
+    Matula et al. 2015 (AOGM, weights 5, 10, 1, 1, 1.5 and 1) and Maška et al. 2014 (SEG). Objects are cut into tracks as the
+    challenge asks, see :mod:`napari_sam2.session.export.ctc`: one that is gone for some frames is two, the later linked to the
+    earlier. A mother that is not seen before her daughter is none.
     """
     check_installed()
     from ctc_metrics.metrics import det, seg, tra
@@ -96,30 +99,28 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
 
 
 class _Tracks:
-    """Labels as the challenge has them: a track is seen on consecutive frames.
+    """Labels as the challenge has them.
 
     ``by_frame`` are the numbers of the tracks on each frame; ``table`` has a row for each track: its number, first and last frame,
     and the number of the track it came from, or 0.
     """
 
     def __init__(self, labels: Labels, parents: Mapping[int, int]) -> None:
-        self.by_frame: list[npt.NDArray[np.int64]] = []
-        self._numbers: list[dict[int, int]] = []
-        rows: list[list[int]] = []
-        last: dict[int, list[int]] = {}
+        seen: dict[int, list[int]] = {}
         for frame, plane in enumerate(labels):
-            present = [int(i) for i in np.unique(plane) if i]
-            for i in present:
-                earlier = last.get(i)
-                if earlier is None or earlier[2] < frame - 1:
-                    came_from = earlier or last.get(parents.get(i, 0))
-                    rows.append([len(rows) + 1, frame, frame, came_from[0] if came_from else 0])
-                    last[i] = rows[-1]
-                last[i][2] = frame
-            self._numbers.append({i: last[i][0] for i in present})
-            # The package expects them in order.
-            self.by_frame.append(np.sort(self.numbers(frame, present)))
-        self.table = np.array(rows, int).reshape(-1, 4)
+            for i in np.unique(plane[plane > 0]).tolist():
+                seen.setdefault(i, []).append(frame)
+        known = {
+            child: mother for child, mother in parents.items() if {child, mother} <= set(seen) and seen[mother][0] < seen[child][0]
+        }
+        tracks = ctc_tracks(seen, known)
+        self.table = np.array([(track.label, track.first, track.last, track.parent) for track in tracks], int).reshape(-1, 4)
+        self._numbers: list[dict[int, int]] = [{} for _ in labels]
+        for track in tracks:
+            for frame in range(track.first, track.last + 1):
+                self._numbers[frame][track.object_id] = track.label
+        # The package expects them in order.
+        self.by_frame = [np.array(sorted(numbers.values()), np.int64) for numbers in self._numbers]
 
     def numbers(self, frame: int, labels: Iterable[int]) -> npt.NDArray[np.int64]:
         return np.array([self._numbers[frame][int(i)] for i in labels], np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -10,26 +10,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage as ndi
-from skimage.color import hsv2rgb
 from skimage.segmentation import find_boundaries
 
-from napari_sam2.predictors.frames import map_intensity
+from napari_sam2.predictors.frames import IntensityRange, bounds, map_intensity
+from napari_sam2.session.colours import object_colours
 from napari_sam2.session.files import atomic_path
-from napari_sam2.session.intensity import choose_range
+from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
-GOLDEN_RATIO = 0.618034
 DISPLAY_GAMMA = 0.6
-"""Lifts dim objects, which a person would otherwise not see beside bright ones."""
-
-
-def object_colours(object_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
-    """Give each object a colour that differs well from that of its neighbours in number."""
-    hues = [(i * GOLDEN_RATIO) % 1 for i in range(len(object_ids))]
-    hsv = np.array([[hue, 0.75, 1.0] for hue in hues]).reshape(1, -1, 3)
-    rgb = (255 * hsv2rgb(hsv)[0]).astype(int)
-    return {object_id: (int(r), int(g), int(b)) for object_id, (r, g, b) in zip(object_ids, rgb, strict=True)}
+"""Lifts dim objects, which a person would otherwise not see beside bright ones. 8-bit colours are shown as they are."""
 
 
 class OutlinedFrames(Sequence[Picture]):
@@ -43,14 +34,26 @@ class OutlinedFrames(Sequence[Picture]):
         (T, H, W), or (H, W) for a single image; uint16.
     zoom : int
         Screen pixels per image pixel; outlines stay one or two screen pixels wide. Pictures are (zoom * H, zoom * W, 3), uint8.
+    intensity_ranges : sequence of tuple of float, optional
+        What becomes black and white, of all or of red, green and blue; by default as a session chooses, see
+        :func:`~napari_sam2.session.intensity.choose_ranges`.
+    colours : mapping of int to str, optional
+        ``#rrggbb`` of objects for which a person chose one.
     """
 
-    def __init__(self, stack: Stack, labels: Any, zoom: int = 1) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        labels: Any,
+        zoom: int = 1,
+        intensity_ranges: Sequence[IntensityRange] | None = None,
+        colours: Mapping[int, str] | None = None,
+    ) -> None:
         self._stack, self._planes, self._zoom = stack, as_planes(labels), zoom
-        self._low, self._high = choose_range(stack.frames)
+        self._ranges = intensity_ranges or choose_ranges(stack)
         ids = sorted({int(i) for frame in range(len(stack)) for i in np.unique(self._planes[frame]) if i})
         self._palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
-        for object_id, colour in object_colours(ids).items():
+        for object_id, colour in object_colours(ids, colours).items():
             self._palette[object_id] = colour
 
     def __len__(self) -> int:
@@ -67,8 +70,10 @@ class OutlinedFrames(Sequence[Picture]):
 
     def _draw(self, frame: int) -> Picture:
         stack, zoom = self._stack, self._zoom
-        grey = (255 * map_intensity(np.asarray(stack.frames[frame]), self._low, self._high) ** DISPLAY_GAMMA).astype(np.uint8)
-        rgb = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=2)
+        plane = np.asarray(stack.frames[frame])
+        if self._ranges is not None:
+            plane = (255 * map_intensity(plane, *bounds(self._ranges)) ** DISPLAY_GAMMA).astype(np.uint8)
+        rgb = plane if plane.ndim == 3 else np.repeat(plane[..., None], 3, axis=2)
         picture = np.array(Image.fromarray(rgb).resize((stack.width * zoom, stack.height * zoom), Image.Resampling.BICUBIC))
         enlarged = np.asarray(self._planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
         border = find_boundaries(enlarged, mode="inner")

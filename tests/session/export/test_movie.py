@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blob_tracker import blob_session
+from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.pictures import object_colours, outlined_frames
+from napari_sam2.session.pictures import DISPLAY_GAMMA, outlined_frames
 from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
@@ -92,6 +94,14 @@ def test_the_frames_of_the_axis_that_was_followed() -> None:
     assert (len(movie), movie[0].shape) == (30, (16, 80, 3))
     colour = object_colours([7, 65535])[65535]
     assert [frame for frame in range(30) if (movie[frame] == colour).all(-1).any()] == [20, 21, 22]
+
+
+def test_a_movie_shows_colours_and_intensities_of_the_session() -> None:
+    session = blob_session(np.where(LABELS > 0, 1100, 500).astype(np.uint16), "TYX", intensity_range=(100, 1100))
+    session.add_points(session.add_object(colour="#12ab00"), 0, [(3, 5)])
+    movie = outlined_movie(Result.of(session))
+    assert (movie[0] == (0x12, 0xAB, 0)).all(-1).any()
+    assert movie[3][0, 0].tolist() == [int(255 * 0.4**DISPLAY_GAMMA)] * 3
 
 
 @pytest.mark.parametrize("side", [1, 2])

@@ -12,9 +12,10 @@ import pytest
 import zarr
 
 from napari_sam2.session.calibration import Calibration, read_calibration
+from napari_sam2.session.colours import object_colours
+from napari_sam2.session.export import ome_zarr as ome_zarr_module
 from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.pictures import object_colours
 from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((2, 3, 20, 30), np.uint16)
@@ -62,6 +63,7 @@ def test_labels_as_ome_zarr(labels: np.ndarray, axes: str, scale: list[float], t
             "multiscales": [
                 {
                     "name": "labels.zarr",
+                    "type": "nearest",
                     "axes": [
                         dict(zip(("name", "type", "unit"), (axis, *kind.get(axis, ("space", "micrometer"))), strict=True))
                         for axis in axes.lower()
@@ -69,7 +71,7 @@ def test_labels_as_ome_zarr(labels: np.ndarray, axes: str, scale: list[float], t
                     "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}],
                 }
             ],
-            "image-label": {"colors": colours(labels)},
+            "image-label": {"version": "0.5", "colors": colours(labels)},
         }
     }
     again = Stack.open(path, at={"Z": 0} if axes == "TZYX" else None)
@@ -81,17 +83,77 @@ def test_labels_as_ome_zarr(labels: np.ndarray, axes: str, scale: list[float], t
 def test_no_object_and_no_units(tmp_path: Path) -> None:
     write_ome_zarr(tmp_path / "a.zarr", Result(LABELS * 0, "TZYX"))
     told = zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["ome"]
-    assert told["image-label"] == {}
+    assert told["image-label"] == {"version": "0.5"}
     assert told["multiscales"][0]["axes"][0] == {"name": "t", "type": "time"}
 
 
 def test_large_planes_are_cut_into_chunks(tmp_path: Path) -> None:
     labels = np.zeros((1500, 10), np.uint16)
-    labels[1400, 3] = 5
+    labels[1400, 4] = 5
     write_ome_zarr(tmp_path / "a.zarr", Result(labels, "YX"))
-    array = zarr.open_group(tmp_path / "a.zarr", mode="r")["0"]
-    assert array.chunks == (1024, 10)
-    np.testing.assert_array_equal(array, labels)
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert [(key, group[key].chunks) for key in sorted(group)] == [("0", (1024, 10)), ("1", (750, 5))]
+    np.testing.assert_array_equal(group["0"], labels)
+    np.testing.assert_array_equal(group["1"], labels[::2, ::2])
+    assert group["1"][700, 2] == 5
+
+
+@pytest.mark.parametrize(("side", "num_levels"), [(1, 1), (8, 1), (9, 2), (16, 2), (17, 3), (33, 4)])
+@pytest.mark.parametrize("axes", ["YX", "TYX", "TZYX"])
+def test_levels(axes: str, side: int, num_levels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each half as high and wide as the one before; ids are never mixed; a pixel lies where the scale says."""
+    monkeypatch.setattr(ome_zarr_module, "MAX_CHUNK_PX", 8)
+    shape = (2, 3, 5, side)[4 - len(axes) :] if len(axes) > 2 else (5, side)
+    labels = np.random.default_rng(0).choice(np.array([0, 7, 300, 65535], np.uint16), shape)
+    path = tmp_path / "a.zarr"
+    write_ome_zarr(path, Result(labels, axes, UNITS))
+    group = zarr.open_group(path, mode="r")
+    datasets = group.attrs["ome"]["multiscales"][0]["datasets"]
+    assert [dataset["path"] for dataset in datasets] == sorted(group) == [str(level) for level in range(num_levels)]
+    for level, dataset in enumerate(datasets):
+        np.testing.assert_array_equal(group[dataset["path"]], labels[..., :: 2**level, :: 2**level])
+        (scale,) = dataset["coordinateTransformations"]
+        assert scale == {"type": "scale", "scale": [*UNITS.steps(axes[:-2]), 0.5 * 2**level, 0.25 * 2**level]}
+    assert max(group[datasets[-1]["path"]].shape[-2:]) <= 8
+    np.testing.assert_array_equal(Stack.open(path, at={"Z": 0} if axes == "TZYX" else None).image, labels)
+
+
+def test_napari_reads_the_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = pytest.importorskip("napari_builtins.io")
+    monkeypatch.setattr(ome_zarr_module, "MAX_CHUNK_PX", 8)
+    write_ome_zarr(tmp_path / "a.zarr", Result(LABELS, "TZYX", UNITS))
+    levels, shape = reader.read_zarr_dataset(str(tmp_path / "a.zarr"))
+    assert [level.shape for level in levels] == [(2, 3, 20, 30), (2, 3, 10, 15), (2, 3, 5, 8)]
+    assert shape == LABELS.shape
+
+
+class Planes:
+    """Labels of which one plane is read at a time."""
+
+    shape, dtype, num_read = (6, 40, 50), np.dtype(np.uint16), 0
+
+    def __getitem__(self, index: tuple[Any, ...]) -> np.ndarray:
+        assert isinstance(index[0], int)
+        self.num_read += 1
+        return np.full(self.shape[1:], index[0], np.uint16)
+
+
+def test_labels_are_read_once_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ome_zarr_module, "MAX_CHUNK_PX", 8)
+    labels = Planes()
+    write_ome_zarr(tmp_path / "a.zarr", Result(labels, "TYX"))
+    assert labels.num_read == 6
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r")
+    assert {key: group[key][:, -1, -1].tolist() for key in group} == {key: [0, 1, 2, 3, 4, 5] for key in "0123"}
+
+
+def test_colours_and_names_of_objects(tmp_path: Path) -> None:
+    """Those that a person gave; both are listed for the same objects, as ome-zarr-models asks."""
+    result = Result(LABELS, "TZYX", names={7: "mother", 9: "not seen"}, colours={7: "#ff8000"})
+    write_ome_zarr(tmp_path / "a.zarr", result)
+    told = zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["ome"]["image-label"]
+    assert told["colors"] == [{"label-value": 7, "rgba": [255, 128, 0, 255]}, *colours(LABELS)[1:]]
+    assert told["properties"] == [{"label-value": 7, "name": "mother"}, {"label-value": 65535, "name": "65535"}]
 
 
 @pytest.mark.parametrize(("zarr_format", "version"), [(2, "0.4"), (3, "0.5")])
@@ -107,7 +169,7 @@ def test_among_the_labels_of_an_image(zarr_format: Any, version: str, tmp_path: 
     if version == "0.5":
         assert dict(listed) == {"ome": {"version": "0.5", "labels": ["cells", "nuclei"]}}
         told = group.attrs["ome"]
-        assert told["image-label"] == {"colors": colours(LABELS), "source": {"image": "../../"}}
+        assert told["image-label"] == {"version": "0.5", "colors": colours(LABELS), "source": {"image": "../../"}}
     else:
         assert dict(listed) == {"labels": ["cells", "nuclei"]}
         told = dict(group.attrs)
@@ -142,4 +204,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space left"):
         write_ome_zarr(labels / "nuclei", Result(LABELS, "TZYX"))
     assert os.listdir(tmp_path) == ["image.zarr"]
-    assert not (labels / "nuclei").exists()
+    assert not labels.exists()
+    zarr.create_group(labels).create_array("cells", data=LABELS)
+    with pytest.raises(OSError, match="No space left"):
+        write_ome_zarr(labels / "nuclei", Result(LABELS, "TZYX"))
+    assert sorted(os.listdir(labels)) == ["cells", "zarr.json"]

@@ -111,6 +111,16 @@ def test_scores_of_volumes_in_time_belong_to_the_place_looked_at() -> None:
     np.testing.assert_allclose(found["predicted_iou"], [np.nan, 0.5, np.nan, np.nan])
 
 
+def test_names_are_a_column(tmp_path: Path) -> None:
+    table = tabulate(Result(LABELS, "TYX", names={7: 'nucleus "a", bright', 3: "not seen"}))
+    assert list(table)[:3] == ["object_id", "name", "frame"]
+    write_csv(tmp_path / "a.csv", table)
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith('7,"nucleus ""a"", bright",0,')
+    write_parquet(tmp_path / "a.parquet", table)
+    names = ['nucleus "a", bright'] * 2 + ["65535"] * 2
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet")["name"].to_pylist() == names
+
+
 def test_oblong_pixels_have_no_perimeter() -> None:
     found = tabulate(Result(LABELS, "TYX", Calibration(0.5, 0.25, length_unit="micrometer")))
     assert np.isnan(found["perimeter_um"]).all()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import os
 import warnings
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,7 @@ from napari_sam2.session.export.ctc import CtcTrack, ctc_tracks, write_ctc
 from napari_sam2.session.export.geff import write_geff
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.trackmate import write_trackmate
-from napari_sam2.session.export.tracks import Tracks, find_tracks, napari_tracks, write_napari_tracks
-from napari_sam2.session.measure import Measurement
+from napari_sam2.session.export.tracks import find_tracks, napari_tracks, write_napari_tracks
 
 UNITS = Calibration(0.5, 0.25, 2.0, 3.0, "micrometer", "second")
 LABELS = np.zeros((6, 20, 30), np.uint16)
@@ -90,8 +91,13 @@ def test_napari_tracks_as_csv(tmp_path: Path) -> None:
 # --- Cell Tracking Challenge ---------------------------------------------------------------------------------------
 
 
+def cut(result: Result) -> list[CtcTrack]:
+    tracks = find_tracks(result)
+    return ctc_tracks(tracks.frames(), tracks.parents)
+
+
 def test_gaps_and_divisions_cut_tracks() -> None:
-    assert ctc_tracks(find_tracks(TIME)) == [
+    assert cut(TIME) == [
         CtcTrack(1, 5, 5, 8, 8),  # 8 after its gap
         CtcTrack(3, 1, 1, 0, 3),
         CtcTrack(7, 0, 2, 0, 7),
@@ -102,7 +108,7 @@ def test_gaps_and_divisions_cut_tracks() -> None:
 
 def test_a_mother_that_lives_on_is_cut_where_the_bud_appears() -> None:
     budding = Result(stack_of({1: [0, 1, 2, 3], 2: [2, 3]}, 4), "TYX", parents={2: 1})
-    assert ctc_tracks(find_tracks(budding)) == [CtcTrack(1, 0, 1, 0, 1), CtcTrack(2, 2, 3, 1, 2), CtcTrack(3, 2, 3, 1, 1)]
+    assert cut(budding) == [CtcTrack(1, 0, 1, 0, 1), CtcTrack(2, 2, 3, 1, 2), CtcTrack(3, 2, 3, 1, 1)]
 
 
 def lineages() -> Any:
@@ -119,7 +125,7 @@ def test_what_is_written_is_valid_for_the_challenge(drawn: Any) -> None:
         child: mother for child, mother in mothers.items() if {child, mother} <= set(seen) and seen[mother][0] < seen[child][0]
     }
     labels = stack_of(seen, 7)
-    pieces = ctc_tracks(find_tracks(Result(labels, "TYX", parents=parents)))
+    pieces = cut(Result(labels, "TYX", parents=parents))
     table = np.array([(piece.label, piece.first, piece.last, piece.parent) for piece in pieces])
     in_frames = [
         [piece.label for piece in pieces if t in seen[piece.object_id] and piece.first <= t <= piece.last] for t in range(7)
@@ -166,14 +172,15 @@ def test_more_than_a_thousand_frames(tmp_path: Path) -> None:
     assert {"mask0000.tif", "mask1000.tif"} < set(os.listdir(tmp_path / "01_RES"))
 
 
-def test_too_many_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All labels are taken, and one object has a gap."""
     monkeypatch.setattr(ctc_module, "MAX_LABEL", 5)
-    seen = [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (5, 2)]
-    rows = [Measurement(i, t, 1, (0.0, 0.0), (0, 0, 1, 1), 0.0) for i, t in seen]
-    assert len(ctc_tracks(Tracks(rows[:-1], {}))) == 5
+    seen = {1: [0], 2: [0], 3: [0], 4: [0], 5: [0]}
+    write_ctc(tmp_path / "01_RES", Result(stack_of(seen, 3), "TYX"))
+    assert len((tmp_path / "01_RES" / "res_track.txt").read_text().splitlines()) == 5
     with pytest.raises(ValueError, match="there are more than 5 tracks"):
-        ctc_tracks(Tracks(rows, {}))
+        write_ctc(tmp_path / "02_RES", Result(stack_of({**seen, 5: [0, 2]}, 3), "TYX"))
+    assert os.listdir(tmp_path) == ["01_RES"]
 
 
 # --- graphs --------------------------------------------------------------------------------------------------------
@@ -198,6 +205,18 @@ def test_geff(result: Result, tmp_path: Path) -> None:
     ]
     assert metadata.directed
     assert os.listdir(tmp_path) == ["a.geff"]
+
+
+def test_names(tmp_path: Path) -> None:
+    """In GEFF, and as the name of a spot; what XML cannot hold is left out."""
+    named = replace(TIME, names={7: "mother <1>\x07", 900: "größer"})
+    expected = {7: "mother <1>", 900: "größer", 8: "8", 3: "3"}
+    write_geff(tmp_path / "a.geff", named)
+    graph, _ = geff.read(tmp_path / "a.geff")
+    assert {told["object_id"]: told["name"].rstrip("\x07") for _, told in graph.nodes(data=True)} == expected
+    write_trackmate(tmp_path / "a.xml", named)
+    spots = ET.parse(tmp_path / "a.xml").iter("Spot")
+    assert {int(spot.get("OBJECT_ID", 0)): spot.get("name") for spot in spots} == expected
 
 
 def test_geff_without_objects(tmp_path: Path) -> None:
@@ -282,4 +301,4 @@ def test_without_time_or_with_a_daughter_before_her_mother(write: Any, tmp_path:
 def test_one_frame() -> None:
     tracks = find_tracks(Result(LABELS[:1], "TYX"))
     assert (len(tracks.rows), tracks.links()) == (1, [])
-    assert ctc_tracks(tracks) == [CtcTrack(7, 0, 0, 0, 7)]
+    assert cut(Result(LABELS[:1], "TYX")) == [CtcTrack(7, 0, 0, 0, 7)]

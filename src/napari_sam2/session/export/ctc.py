@@ -9,7 +9,8 @@ first keeps its label, later ones get labels that were free, and each comes from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import tifffile
 
 from napari_sam2.session.export.result import MAX_LABEL, Result
-from napari_sam2.session.export.tracks import Tracks, find_tracks
+from napari_sam2.session.export.tracks import find_tracks
 from napari_sam2.session.files import atomic_folder
 
 RESULT, TRUTH = ("res_track.txt", "mask"), ("man_track.txt", "man_track")
@@ -36,36 +37,40 @@ class CtcTrack:
     object_id: int
 
 
-def ctc_tracks(tracks: Tracks) -> list[CtcTrack]:
+def ctc_tracks(frames: Mapping[int, Sequence[int]], parents: Mapping[int, int]) -> list[CtcTrack]:
     """Cut objects into tracks by the rule above.
 
-    Raises
-    ------
-    ValueError
-        If there are more than 65535 tracks.
+    Parameters
+    ----------
+    frames : mapping of int to sequence of int
+        Frames on which each object is seen, in order; one at least.
+    parents : mapping of int to int
+        Daughter to mother. Both are seen, the mother first.
+
+    Returns
+    -------
+    list of CtcTrack
+        Ordered by label. The first track of an object has its id, later ones the lowest numbers that no object has.
     """
-    frames = tracks.frames()
     births: dict[int, set[int]] = {}
-    for child, parent in tracks.parents.items():
+    for child, parent in parents.items():
         births.setdefault(parent, set()).add(frames[child][0])
     spans = {object_id: _spans(seen, births.get(object_id, set())) for object_id, seen in frames.items()}
-    free = (label for label in range(1, MAX_LABEL + 1) if label not in frames)
+    free = (label for label in itertools.count(1) if label not in frames)
     pieces: dict[int, list[CtcTrack]] = {}
     # Mothers first: a daughter's line names the last piece of hers.
     for object_id in sorted(spans, key=lambda i: frames[i][0]):
-        mother = [piece for piece in pieces.get(tracks.parents.get(object_id, 0), []) if piece.last < frames[object_id][0]]
+        mother = [piece for piece in pieces.get(parents.get(object_id, 0), []) if piece.last < frames[object_id][0]]
         parent, own = (mother[-1].label if mother else 0), list[CtcTrack]()
         for first, last in spans[object_id]:
-            label = next(free, 0) if own else object_id
-            if not label:
-                raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps cut objects into several: too many for 16 bit")
+            label = next(free) if own else object_id
             own.append(CtcTrack(label, first, last, parent, object_id))
             parent = label
         pieces[object_id] = own
     return sorted((piece for own in pieces.values() for piece in own), key=lambda piece: piece.label)
 
 
-def _spans(seen: list[int], cuts: set[int]) -> list[tuple[int, int]]:
+def _spans(seen: Sequence[int], cuts: set[int]) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     for frame in seen:
         if spans and spans[-1][1] == frame - 1 and frame not in cuts:
@@ -98,7 +103,10 @@ def write_ctc(folder: Path, result: Result) -> None:
     ValueError
         If there is no time, mothers come after daughters, there are too many tracks, or it cannot be written there.
     """
-    pieces = ctc_tracks(find_tracks(result))
+    tracks = find_tracks(result)
+    pieces = ctc_tracks(tracks.frames(), tracks.parents)
+    if any(piece.label > MAX_LABEL for piece in pieces):
+        raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps cut objects into several: too many for 16 bit")
     text, mask = TRUTH if folder.name == "TRA" else RESULT
     digits = max(3, len(str(result.size("T") - 1)))
     with atomic_folder(folder, is_ctc) as partial:

@@ -28,7 +28,7 @@ def write_geff(path: Path, result: Result) -> None:
         ``.geff``, a folder.
     result : Result
         Labels with a time axis. Nodes have ``t``, (``z``,) ``y`` and ``x``, in frames and pixels, which the scale of the axes turns
-        into units; and ``object_id``.
+        into units; ``object_id``; and ``name``, where objects have names.
 
     Raises
     ------
@@ -54,6 +54,8 @@ def write_geff(path: Path, result: Result) -> None:
     columns: dict[str, npt.NDArray[Any]] = {"t": np.array([row.frame for row in tracks.rows], np.int64)}
     columns |= {name.lower(): places[:, i] for i, name in enumerate(result.space)}
     columns["object_id"] = np.array([row.object_id for row in tracks.rows], np.uint64)
+    if result.names:
+        columns["name"] = np.array([result.name(row.object_id) for row in tracks.rows], np.str_)
     with atomic_folder(path, is_geff) as partial:
         write_arrays(
             partial,

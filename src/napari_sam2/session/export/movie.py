@@ -32,7 +32,8 @@ def outlined_movie(result: Result) -> OutlinedFrames:
     if result.stack is None:
         raise ValueError("a movie shows outlines over the image: there is no image")
     zoom = SHOWN_PX // max(result.stack.height, result.stack.width)
-    return OutlinedFrames(result.stack, _Planes(result), max(1, min(MAX_ZOOM, zoom)))
+    zoom = max(1, min(MAX_ZOOM, zoom))
+    return OutlinedFrames(result.stack, _Planes(result), zoom, result.intensity_ranges, result.colours)
 
 
 class _Planes:

@@ -1,4 +1,4 @@
-"""Labels as OME-Zarr, with colours and pixel sizes: on their own, or among the labels of an OME-Zarr image.
+"""Labels as OME-Zarr, with levels of resolution, colours, names and pixel sizes: alone, or among the labels of an OME-Zarr image.
 
 Plain zarr and the metadata of the specification, https://ngff.openmicroscopy.org/0.5: ome-zarr brings an S3 client along, and
 ome-zarr-models holds pydantic back; what is written is a dozen keys.
@@ -6,18 +6,22 @@ ome-zarr-models holds pydantic back; what is written is a dozen keys.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import math
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.files import atomic_folder
-from napari_sam2.session.pictures import object_colours
 
 MAX_CHUNK_PX = 1024
+"""A plane of one chunk needs no further level: it is read at once."""
 VERSIONS = {2: "0.4", 3: "0.5"}
 """Version of OME-Zarr by that of zarr."""
 
@@ -47,7 +51,7 @@ def image_around(path: Path) -> Path | None:
 
 
 def write_ome_zarr(path: Path, result: Result) -> None:
-    """Write labels plane by plane, compressed.
+    """Write labels plane by plane, compressed; of large planes also every 2nd, 4th, ... row and column, down to a single chunk.
 
     Parameters
     ----------
@@ -70,44 +74,64 @@ def write_ome_zarr(path: Path, result: Result) -> None:
         raise ImportError("OME-Zarr needs an extra: pip install 'napari-sam2[export]'") from error
     image = image_around(path)
     zarr_format: Literal[2, 3] = 2 if image is not None and not (image / "zarr.json").exists() else 3
-    if image is not None:
-        _make_labels_group(image, zarr_format)
-    chunks = tuple(min(size, MAX_CHUNK_PX) if axis in "YX" else 1 for axis, size in zip(result.axes, result.shape, strict=True))
-    with atomic_folder(path, is_label_image) as partial:
+    steps = [2**level for level in range(_num_levels(max(result.shape[-2:])))]
+    listed = contextlib.nullcontext() if image is None else _among_labels(image / "labels", path.name, zarr_format)
+    with listed, atomic_folder(path, is_label_image) as partial:
         group = zarr.create_group(partial, zarr_format=zarr_format)
-        array = group.create_array(
-            "0",
-            shape=result.shape,
-            dtype="uint16",
-            chunks=chunks,
-            dimension_names=list(result.axes.lower()) if zarr_format == 3 else None,
-            # What OME-Zarr 0.4 demands, and 0.5 has by default.
-            chunk_key_encoding={"name": "v2", "separator": "/"} if zarr_format == 2 else None,
-        )
+        levels = [_add_level(group, str(level), result, step) for level, step in enumerate(steps)]
         found: set[int] = set()
         for number, plane in enumerate(result.planes()):
-            array[(*np.unravel_index(number, result.shape[:-2]), ...)] = plane
+            place = (*np.unravel_index(number, result.shape[:-2]), ...)
+            for level, step in zip(levels, steps, strict=True):
+                level[place] = plane[::step, ::step]
             found.update(np.unique(plane).tolist())
-        attributes = _attributes(path.name, result, sorted(found - {0}), VERSIONS[zarr_format], in_image=image is not None)
+        attributes = _attributes(path.name, result, steps, sorted(found - {0}), VERSIONS[zarr_format], in_image=image is not None)
         group.attrs.update({"ome": attributes} if zarr_format == 3 else attributes)
-    if image is not None:
-        _list_label_image(image, path.name, zarr_format)
 
 
-def _attributes(name: str, result: Result, ids: Sequence[int], version: str, in_image: bool) -> dict[str, Any]:
+def _num_levels(side: int) -> int:
+    """Count levels, each half as high and wide as the one before, until one chunk holds a plane."""
+    return 1 + max(0, math.ceil(math.log2(side / MAX_CHUNK_PX)))
+
+
+def _add_level(group: Any, name: str, result: Result, step: int) -> Any:
+    """Add an empty array for every so many rows and columns."""
+    *others, height, width = result.shape
+    sides = -(-height // step), -(-width // step)
+    is_v2 = group.metadata.zarr_format == 2
+    return group.create_array(
+        name,
+        shape=(*others, *sides),
+        dtype="uint16",
+        chunks=(*(1 for _ in others), *(min(side, MAX_CHUNK_PX) for side in sides)),
+        dimension_names=None if is_v2 else list(result.axes.lower()),
+        # What OME-Zarr 0.4 demands, and 0.5 has by default.
+        chunk_key_encoding={"name": "v2", "separator": "/"} if is_v2 else None,
+    )
+
+
+def _attributes(
+    name: str, result: Result, steps: Sequence[int], ids: Sequence[int], version: str, in_image: bool
+) -> dict[str, Any]:
     pixel, axes = result.calibration, []
     for axis in result.axes:
         kind, unit, is_known = ("time", pixel.time_unit, pixel.has_times) if axis == "T" else _space(result)
         axes.append({"name": axis.lower(), "type": kind} | ({"unit": unit} if is_known else {}))
-    scale = [{"type": "scale", "scale": list(pixel.steps(result.axes))}]
-    multiscale = {"name": name, "axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
-    # A list of colours must not be empty.
-    colours = [{"label-value": i, "rgba": [*rgb, 255]} for i, rgb in object_colours(ids).items()]
-    label: dict[str, Any] = {"colors": colours} if colours else {}
+    # A pixel of a level is the first of those of the level before, and lies where that lies: there is nothing to translate.
+    scales = [[*pixel.steps(result.axes[:-2]), *(step * size for size in pixel.steps("YX"))] for step in steps]
+    datasets = [
+        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]} for level, scale in enumerate(scales)
+    ]
+    multiscale = {"name": name, "type": "nearest", "axes": axes, "datasets": datasets}
+    label: dict[str, Any] = {"version": version}
+    if ids:  # Neither list must be empty.
+        label["colors"] = [{"label-value": i, "rgba": [*rgb, 255]} for i, rgb in object_colours(ids, result.colours).items()]
+    if ids and result.names:
+        label["properties"] = [{"label-value": i, "name": result.name(i)} for i in ids]
     if in_image:
         label["source"] = {"image": "../../"}
     if version == "0.4":
-        return {"multiscales": [{"version": version, **multiscale}], "image-label": {"version": version, **label}}
+        return {"multiscales": [{"version": version, **multiscale}], "image-label": label}
     return {"version": version, "multiscales": [multiscale], "image-label": label}
 
 
@@ -115,18 +139,21 @@ def _space(result: Result) -> tuple[str, str, bool]:
     return "space", result.calibration.length_unit, result.calibration.has_lengths
 
 
-def _make_labels_group(image: Path, zarr_format: Literal[2, 3]) -> None:
+@contextlib.contextmanager
+def _among_labels(labels: Path, name: str, zarr_format: Literal[2, 3]) -> Iterator[None]:
+    """Make the group of the labels of an image, if it is not there, and name a label image in its list once that is written."""
     import zarr
 
-    if not (image / "labels").is_dir():
-        zarr.create_group(image / "labels", zarr_format=zarr_format)
-
-
-def _list_label_image(image: Path, name: str, zarr_format: Literal[2, 3]) -> None:
-    """Name a label image in the list that its image keeps."""
-    import zarr
-
-    group = zarr.open_group(image / "labels", mode="r+", zarr_format=zarr_format)
+    is_new = not labels.is_dir()
+    if is_new:
+        zarr.create_group(labels, zarr_format=zarr_format)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            shutil.rmtree(labels, ignore_errors=True)
+        raise
+    group = zarr.open_group(labels, mode="r+", zarr_format=zarr_format)
     attributes = dict(group.attrs)
     listed = dict(attributes.get("ome", {})) if zarr_format == 3 else attributes
     names = [*(other for other in listed.get("labels", []) if other != name), name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.predictors.frames import IntensityRange
 from napari_sam2.session.calibration import PIXELS, Calibration
 from napari_sam2.session.stack import Stack
 
@@ -40,6 +41,10 @@ class Result:
         The file of the image, for programs that open it too.
     scores : mapping
         What the model thinks of its own work, by object and frame of ``stack``.
+    names, colours : mapping of int to str
+        What a person calls objects, and the colours, ``#rrggbb``, that were chosen for some.
+    intensity_ranges : sequence of tuple of float or None
+        What becomes black and white in pictures, see :class:`~napari_sam2.session.pictures.OutlinedFrames`.
 
     Raises
     ------
@@ -54,6 +59,9 @@ class Result:
     stack: Stack | None = None
     image_path: Path | None = None
     scores: Mapping[int, Mapping[int, ObjectScore]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    colours: Mapping[int, str] = field(default_factory=dict)
+    intensity_ranges: Sequence[IntensityRange] | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(int(side) for side in self.labels.shape)
@@ -76,9 +84,26 @@ class Result:
 
     @classmethod
     def of(cls, session: Session, **others: Any) -> Result:
-        """Take what a session has found; ``others`` are attributes as above: calibration, image_path."""
-        scores = {object_id: session.scores(object_id) for object_id in session.objects}
-        return cls(session.labels, session.stack.axes, parents=session.parents, stack=session.stack, scores=scores, **others)
+        """Take what a session shows; ``others`` are attributes as above: calibration, image_path.
+
+        Objects that are hidden are not in its labels, and in nothing that is made of them; their daughters have no mother then.
+        """
+        infos = {object_id: item.info for object_id, item in session.objects.items()}
+        return cls(
+            session.labels,
+            session.stack.axes,
+            parents=session.parents,
+            stack=session.stack,
+            scores={object_id: session.scores(object_id) for object_id in session.objects},
+            names={object_id: info.name for object_id, info in infos.items()},
+            colours={object_id: info.colour for object_id, info in infos.items() if info.colour is not None},
+            intensity_ranges=session.intensity_ranges,
+            **others,
+        )
+
+    def name(self, object_id: int) -> str:
+        """Return what a person calls an object; its number where nobody said."""
+        return self.names.get(object_id, str(object_id))
 
     @property
     def axes(self) -> str:

@@ -32,10 +32,11 @@ def tabulate(result: Result) -> Table:
     Returns
     -------
     dict of str to ndarray
-        (N,) for each column, ordered by object, then frame. ``time`` where the time between frames is known; ``area`` and
-        ``perimeter``, or ``volume``; ``centroid``, the centre of pixel 0 being 0; ``bbox``, in pixels, for slicing: first and after
-        the last; ``intensity_mean``, ``_min`` and ``_max`` for each channel c0, c1, ...; ``object_score`` and ``predicted_iou``,
-        in a volume averaged over its planes. NaN where something is not known: the perimeter where pixels are not square.
+        (N,) for each column, ordered by object, then frame. ``name`` where objects have names; ``time`` where the time between
+        frames is known; ``area`` and ``perimeter``, or ``volume``; ``centroid``, the centre of pixel 0 being 0; ``bbox``, in
+        pixels, for slicing: first and after the last; ``intensity_mean``, ``_min`` and ``_max`` for each channel c0, c1, ...;
+        ``object_score`` and ``predicted_iou``, in a volume averaged over its planes. NaN where something is not known: the
+        perimeter where pixels are not square.
 
     Raises
     ------
@@ -43,10 +44,10 @@ def tabulate(result: Result) -> Table:
         If a label is not between 0 and 65535.
     """
     rows = measure(result)
-    columns: dict[str, npt.NDArray[Any]] = {
-        "object_id": np.array([row.object_id for row in rows], np.int64),
-        "frame": np.array([row.frame for row in rows], np.int64),
-    }
+    columns: dict[str, npt.NDArray[Any]] = {"object_id": np.array([row.object_id for row in rows], np.int64)}
+    if result.names:
+        columns["name"] = np.array([result.name(row.object_id) for row in rows], np.str_)
+    columns["frame"] = np.array([row.frame for row in rows], np.int64)
     pixel = result.calibration
     if pixel.has_times and result.has_time:
         columns[f"time_{_letters(pixel.time_unit)}"] = columns["frame"] * pixel.t

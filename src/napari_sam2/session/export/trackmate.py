@@ -114,7 +114,9 @@ def _spot(number: int, row: Measurement, result: Result) -> dict[str, str]:
     values = {"QUALITY": 1.0, "POSITION_X": x, "POSITION_Y": y, "POSITION_Z": depth[0] if depth else 0.0}
     values |= {"POSITION_T": row.frame * pixel.t, "RADIUS": radius}
     whole = {"ID": number, "FRAME": row.frame, "VISIBILITY": 1, "OBJECT_ID": row.object_id}
-    return {"name": f"{row.object_id}", **{k: f"{v:.9g}" for k, v in values.items()}, **{k: str(v) for k, v in whole.items()}}
+    # XML has no way to write most control characters.
+    name = "".join(letter for letter in result.name(row.object_id) if letter.isprintable())
+    return {"name": name, **{k: f"{v:.9g}" for k, v in values.items()}, **{k: str(v) for k, v in whole.items()}}
 
 
 def _outline(mask: npt.NDArray[np.bool_], row: Measurement, result: Result) -> npt.NDArray[np.float64]:
