@@ -96,6 +96,18 @@ def test_corrections(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_review(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, found = evaluated(capsys, "squares", "jump", "--rounds", "2")
+    assert lines[3:] == [
+        "",
+        "IoU after 0, 1, 2, ... rounds of review",
+        "squares   1.000  1.000  1.000",
+        "jump      0.500  0.500  0.500",
+    ]
+    look = {"round": 1, "object_id": 1, "frame": 1, "is_inside": None, "before": 1.0, "after": 1.0}
+    assert found[1]["review"]["looks"][0] == look
+
+
 def test_too_few_clicks(capsys: pytest.CaptureFixture[str]) -> None:
     lines, found = evaluated(capsys, "jump", "--corrections", "online", "--max-clicks", "2")
     assert lines[1].endswith("         2.0 (1)         2.0 (1)")
@@ -167,6 +179,8 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "wrong axes": (None, ["squares", "--axes", "YX"], r"squares/image\.tif: axes YX do not fit an image of shape \(4, 32, 32\)"),
     "all cut": (all_cut, ["squares", "cut"], r"cut: the image border cuts every object where it would be prompted"),
     "tracks of an image": (single_image, ["image", "--tracks"], r"--tracks scores stacks: image is a single image"),
+    "review of an image": (single_image, ["image", "--rounds", "3"], r"--rounds reviews stacks: image is a single image"),
+    "no rounds": (None, ["squares", "--rounds", "0"], r"--rounds must be at least 1, got 0"),
     "clicks for nothing": (None, ["squares", "--max-clicks", "3"], r"--max-clicks is for --corrections: say offline or online"),
     "no clicks": (None, ["squares", "--corrections", "online", "--max-clicks", "0"], r"--max-clicks must be at least 1, got 0"),
     "file nowhere": (None, ["squares", "--json", "gone/s.json"], r"there is no folder gone to write s\.json to"),

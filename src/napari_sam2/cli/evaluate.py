@@ -16,6 +16,7 @@ from napari_sam2.cli.arguments import add_intensity_arguments, add_model_argumen
 from napari_sam2.evaluation.corrections import MAX_CLICKS, PROTOCOLS, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
+from napari_sam2.evaluation.review import simulate_review
 from napari_sam2.evaluation.simulated_prompts import KINDS, promptable
 from napari_sam2.evaluation.tracks import check_installed, track_scores
 from napari_sam2.evaluation.worst_objects import write_worst_objects
@@ -48,6 +49,12 @@ def add_parser(commands: Any) -> None:
         help="also simulate a person who corrects, on the worst frame of all (offline) or on the next bad one (online)",
     )
     parser.add_argument("--max-clicks", type=int, help=f"clicks on each object that is corrected (default: {MAX_CLICKS})")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="also simulate a person who reviews: N times, each object is put right where the session has the most doubt",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every object's scores (.json)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a picture of the worst objects of each data set")
     add_model_arguments(parser)
@@ -70,6 +77,8 @@ def run(args: argparse.Namespace) -> None:
             _write_json(args, reports)
     if args.corrections:
         print("\n".join(score_table.curves(reports, name_width)))
+    if args.rounds:
+        print("\n".join(score_table.review_curves(reports, name_width)))
 
 
 def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
@@ -80,9 +89,13 @@ def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
         raise ValueError("--max-clicks is for --corrections: say offline or online")
     if args.max_clicks is not None and args.max_clicks < 1:
         raise ValueError(f"--max-clicks must be at least 1, got {args.max_clicks}")
+    if args.rounds is not None and args.rounds < 1:
+        raise ValueError(f"--rounds must be at least 1, got {args.rounds}")
+    single = [dataset.name for dataset in datasets if len(dataset.truth) == 1]
+    if args.rounds is not None and single:
+        raise ValueError(f"--rounds reviews stacks: {single[0]} is a single image")
     if args.tracks:
         check_installed()
-        single = [dataset.name for dataset in datasets if len(dataset.truth) == 1]
         if single:
             raise ValueError(f"--tracks scores stacks: {single[0]} is a single image")
     if args.json is not None:
@@ -112,6 +125,9 @@ def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredicto
         steps = simulate_corrections(_open(args, dataset, model), dataset, args.corrections, args.max_clicks or MAX_CLICKS)
         corrections = _last(steps, f"{dataset.name}, corrected")
         report["corrections"] = corrections.summary() | {"rows": [asdict(item) for item in corrections.objects]}
+    if args.rounds:
+        review = _last(simulate_review(_open(args, dataset, model), dataset, args.kind, args.rounds), f"{dataset.name}, reviewed")
+        report["review"] = asdict(review)
     return report
 
 

@@ -1,4 +1,4 @@
-"""Scores as lines of text: one for each data set, and J&F as corrections go on."""
+"""Scores as lines of text: one for each data set, and curves as corrections and reviews go on."""
 
 from __future__ import annotations
 
@@ -43,6 +43,15 @@ def curves(reports: Sequence[Report], name_width: int) -> list[str]:
     lines += ["", f"J&F after 1, 2, ... annotated frames, {first['protocol']} (on a single image: after 1, 2, ... clicks)"]
     for report in reports:
         values = "".join(f"{value:7.3f}" for value in report["corrections"]["j_and_f"])
+        lines.append(f"{report['dataset']:<{name_width}}{values}")
+    return lines
+
+
+def review_curves(reports: Sequence[Report], name_width: int) -> list[str]:
+    """Return IoU after each round of a review; all reports are with ``review``."""
+    lines = ["", "IoU after 0, 1, 2, ... rounds of review"]
+    for report in reports:
+        values = "".join(f"{value:7.3f}" for value in report["review"]["mean_ious"])
         lines.append(f"{report['dataset']:<{name_width}}{values}")
     return lines
 

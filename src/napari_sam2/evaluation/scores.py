@@ -46,6 +46,11 @@ class Evaluation:
     dataset: str
     objects: tuple[ObjectScores, ...]
 
+    @property
+    def mean_iou(self) -> float:
+        """Mean over objects."""
+        return float(np.mean([item.mean for item in self.objects]))
+
     def summary(self) -> dict[str, str | int | float]:
         """Return means over objects, and the share of objects whose mean IoU is above 0.75."""
         return {

@@ -1,0 +1,122 @@
+"""What it is worth to look where the session has the most doubt: a person who reviews a stack, round by round.
+
+T frames · H, W height and width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from napari_sam2.evaluation.agreement import iou
+from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.evaluate import prompt_and_score
+from napari_sam2.evaluation.scores import Evaluation, score
+from napari_sam2.evaluation.simulated_prompts import correction_click, simulated_prompts
+from napari_sam2.session.session import Session
+
+MAX_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """An object on a frame, as the person finds and leaves it.
+
+    Attributes
+    ----------
+    round : int
+        Counted from 1.
+    object_id, frame : int
+        Which.
+    is_inside : bool or None
+        The click says that the object is there, or not; None where nothing was wrong and the mask was approved.
+    before, after : float
+        IoU with the truth.
+    """
+
+    round: int
+    object_id: int
+    frame: int
+    is_inside: bool | None
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Review:
+    """A data set, reviewed.
+
+    Attributes
+    ----------
+    dataset : str
+        Its name.
+    mean_ious : tuple of float
+        IoU after 0, 1, 2, ... rounds: mean over each object's true frames, then over objects.
+    looks : tuple of Look
+        In order.
+    """
+
+    dataset: str
+    mean_ious: tuple[float, ...]
+    looks: tuple[Look, ...]
+
+
+def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rounds: int = MAX_ROUNDS) -> Iterator[Review | int]:
+    """Prompt and propagate all objects; then, in each round, put each of them right where the session has the most doubt.
+
+    Parameters
+    ----------
+    session : Session
+        On the data set's image, without objects.
+    dataset : Dataset
+        The data.
+    kind : {"point", "box", "mask"}
+        How each object is prompted.
+    rounds : int
+        How often.
+
+    Yields
+    ------
+    int, then Review
+        Each frame that is done, and at the end what was reached.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, no object that can be prompted, or not even one round.
+
+    Notes
+    -----
+    The frame is the first that :meth:`Session.suspicious` lists of the object; the truth has no part in that choice. There the
+    person makes one click, on the centre of the largest error, or approves a mask without error. At the end of a round all that can
+    have changed is followed again: of each object what lies between the neighbouring anchors.
+    """
+    if rounds < 1:
+        raise ValueError(f"a review takes at least one round, got {rounds}")
+    entries = simulated_prompts(dataset, kind)
+    mean_ious, looks = [], []
+    for step in prompt_and_score(session, dataset, kind):
+        if isinstance(step, Evaluation):
+            mean_ious.append(step.mean_iou)
+        else:
+            yield step
+    for number in range(1, rounds + 1):
+        looks += [look for entry in entries if (look := _look(session, dataset, entry.object_id, number)) is not None]
+        for result in session.propagate():
+            yield result.frame
+        mean_ious.append(score(dataset, entries, session.labels).mean_iou)
+    yield Review(dataset.name, tuple(mean_ious), tuple(looks))
+
+
+def _look(session: Session, dataset: Dataset, object_id: int, number: int) -> Look | None:
+    """Look at the most doubtful frame of an object, and click if need be; None where a person has decided on all frames."""
+    worst = next(iter(session.suspicious([object_id])), None)
+    if worst is None:
+        return None
+    truth, found = dataset.mask(object_id, worst.frame), session.mask(object_id, worst.frame)
+    click = correction_click(truth, found)
+    if click is None:
+        session.approve(object_id, worst.frame)
+        return Look(number, object_id, worst.frame, None, 1.0, 1.0)
+    corrected = session.add_points(object_id, worst.frame, [(click.row, click.col)], [int(click.is_inside)])
+    return Look(number, object_id, worst.frame, click.is_inside, iou(truth, found), iou(truth, corrected))

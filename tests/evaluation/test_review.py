@@ -1,0 +1,46 @@
+"""The person who looks where the session has the most doubt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blob_tracker import Square, blob_session, squares
+from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.review import Review, simulate_review
+
+OBJECT, OTHER = 7, 99
+HERE, THERE = (3, 3, 5), (20, 20, 5)
+
+
+def reviewed(tracks: dict[int, list[Square | None]], rounds: int) -> tuple[list[int], Review]:
+    planes = squares(len(tracks[OBJECT]), (32, 32), tracks)
+    image = np.where(planes > 0, 200, 0).astype(np.uint8)
+    dataset = Dataset(Path("squares"), np.where(planes == OBJECT, OBJECT, 0), {OBJECT: 0})
+    *frames, review = simulate_review(blob_session(image), dataset, "point", rounds)
+    assert isinstance(review, Review)
+    return [frame for frame in frames if isinstance(frame, int)], review
+
+
+def test_each_round_looks_once_at_each_object() -> None:
+    """On frame 3 another stands in its place. Of equal doubt the earliest frame comes first: two are right, two are put right."""
+    frames, review = reviewed({OBJECT: [HERE, HERE, HERE, None, HERE], OTHER: [None, None, None, HERE, None]}, 5)
+    # From a frame without it the double does not find it again.
+    assert review.mean_ious == (0.8, 0.8, 0.8, 0.8, 1.0, 1.0)
+    looks = [(look.round, look.frame, look.is_inside, look.before, look.after) for look in review.looks]
+    assert looks == [(1, 1, None, 1, 1), (2, 2, None, 1, 1), (3, 3, False, 0, 1), (4, 4, True, 0, 1)]
+    # After each round only what it can change.
+    assert frames == [1, 2, 3, 4, *(2, 3, 4), *(3, 4), *(4,)]
+
+
+def test_the_person_goes_where_the_session_says() -> None:
+    """It jumps on frame 3, and there the session has doubt, not on frame 1, which is wrong too."""
+    _, review = reviewed({OBJECT: [HERE, None, HERE, THERE], OTHER: [None, HERE, None, (3, 6, 5)]}, 1)
+    assert [look.frame for look in review.looks] == [2]
+
+
+def test_no_round() -> None:
+    with pytest.raises(ValueError, match="at least one round, got 0"):
+        reviewed({OBJECT: [HERE]}, 0)
