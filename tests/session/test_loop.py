@@ -10,8 +10,9 @@ import pytest
 import zarr
 
 from blob_tracker import BlobTracker, squares, tiny_model
+from napari_sam2.session import label_writer
 from napari_sam2.session import session as session_module
-from napari_sam2.session.loop import follow_each
+from napari_sam2.session.packed_labels import pack_plane, unpack_plane
 from napari_sam2.session.session import Session
 
 T, Z, SHAPE = 5, 4, (24, 30)
@@ -52,7 +53,7 @@ def prompted(axes: str, along: str, at: dict[str, int], click: dict[int, int], *
 @pytest.mark.parametrize("axes", ["TZYX", "XTYZ"])
 def test_each_volume_of_a_time_lapse(start: int, axes: str) -> None:
     session = prompted(axes, "Z", {"T": start}, {1: 0, 2: 1})
-    done = [(step.place, step.result.frame) for step in follow_each(session, "t")]
+    done = [(step.place, step.result.frame) for step in session.follow_each("t")]
     assert [place for place, _ in done] == sorted((place for place, _ in done), key=lambda t: (t < start, abs(t - start)))
     assert {place for place, _ in done} == set(range(T))
     np.testing.assert_array_equal(session.labels, TRUTH.transpose(["TZYX".index(axis) for axis in axes]))
@@ -61,25 +62,33 @@ def test_each_volume_of_a_time_lapse(start: int, axes: str) -> None:
 def test_labels_of_the_caller(tmp_path: Path) -> None:
     labels = zarr.create_array(tmp_path / "labels.zarr", shape=(30, T, 24, Z), chunks=(30, 1, 24, 1), dtype="uint16")
     session = prompted("XTYZ", "Z", {"T": 1}, {1: 0, 2: 1}, labels=labels)
-    for _ in follow_each(session, "T"):
+    for _ in session.follow_each("T"):
         pass
     np.testing.assert_array_equal(labels[...], TRUTH.transpose(3, 0, 2, 1))
 
 
 def test_each_plane_of_a_time_lapse() -> None:
     session = prompted("TZYX", "T", {"Z": 1}, {1: 0, 2: 2})
-    for _ in follow_each(session, "Z"):
+    for _ in session.follow_each("Z"):
         pass
     np.testing.assert_array_equal(session.labels, TRUTH)
 
 
+def test_a_stack_without_a_fourth_axis() -> None:
+    session = Session(VOLUMES[:, 0], "TYX", model=tiny_model(), at={"T": 0})
+    with pytest.raises(
+        ValueError, match="at one place of T, axes TYX leave none to follow objects along: that takes a fourth axis"
+    ):
+        next(session.follow_each("T"))
+
+
 def test_some_places_and_going_on() -> None:
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
-    for _ in follow_each(session, "T", places=[1, 2]):
+    for _ in session.follow_each("T", places=[1, 2]):
         pass
     np.testing.assert_array_equal(session.labels[1:3], TRUTH[1:3])
     assert not session.labels[[0, 3, 4]].any()
-    for _ in follow_each(session, "T", places=range(2, T)):
+    for _ in session.follow_each("T", places=range(2, T)):
         pass
     np.testing.assert_array_equal(session.labels[1:], TRUTH[1:])
     assert not session.labels[0].any()
@@ -87,7 +96,7 @@ def test_some_places_and_going_on() -> None:
 
 def test_what_was_done_stays_when_nobody_asks_for_more() -> None:
     session = prompted("TZYX", "Z", {"T": 0}, {1: 0, 2: 1})
-    steps = follow_each(session, "T")
+    steps = session.follow_each("T")
     for step in steps:
         if step.place == 2:
             break
@@ -98,22 +107,132 @@ def test_what_was_done_stays_when_nobody_asks_for_more() -> None:
 
 def test_all_places_are_seen_with_the_same_intensities() -> None:
     session = prompted("TZYX", "Z", {"T": 0}, {1: 0}, intensity_range=(0, 5000))
-    ranges = {step.session.intensity_ranges for step in follow_each(session, "T")}
+    ranges = {step.session.intensity_ranges for step in session.follow_each("T")}
     assert ranges == {((0.0, 5000.0),)}
 
 
 @pytest.mark.parametrize(
     ("over", "places", "sentence"),
     [
-        ("Z", None, r"the session is at no place on Z: open it with at=\{'Z': 0\}"),
+        ("Z", None, "objects are followed along Z: they can be followed at each place of another axis only"),
+        ("y", None, "Y is an axis of the frames: objects cannot be followed at each place of it"),
+        ("C", None, "there is no axis C to follow objects at each place of: labels have axes TZYX"),
         ("T", [0, 5], r"T 5 does not exist: the image has 5, counted from 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(over: str, places: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        next(follow_each(prompted("TZYX", "Z", {"T": 0}, {1: 0}), over, places))
+        next(prompted("TZYX", "Z", {"T": 0}, {1: 0}).follow_each(over, places))
 
 
 def test_nothing_prompted() -> None:
+    with pytest.raises(ValueError, match="there is nothing to follow: no object is to be seen where it was prompted"):
+        next(prompted("TZYX", "Z", {"T": 0}, {}).follow_each("T", [1]))
     with pytest.raises(ValueError, match="there is nothing to propagate"):
-        next(follow_each(prompted("TZYX", "Z", {"T": 0}, {}), "T"))
+        next(prompted("TZYX", "Z", {"T": 0}, {}).follow_each("T"))
+
+
+# --- what a session makes of it ------------------------------------------------------------------------------------
+
+
+def calls(session: Session) -> list[tuple[str, Any]]:
+    return [(call.method, call.arguments.get("places")) for call in session._history.calls if call.method != "add_object"]
+
+
+def test_it_is_one_action_that_is_taken_back_and_done_again() -> None:
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    list(session.follow_each("T"))
+    assert calls(session)[-2:] == [("propagate", None), ("follow_each", [2, 3, 4, 0])]
+    session.undo()
+    np.testing.assert_array_equal(session.labels[1], TRUTH[1])
+    assert not session.labels[[0, 2, 3, 4]].any()
+    session.redo()
+    np.testing.assert_array_equal(session.labels, TRUTH)
+    session.hide_object(2)
+    list(session.follow_each("T", [2]))
+    np.testing.assert_array_equal(session.labels[1:3], np.where(TRUTH[1:3] == 2, 0, TRUTH[1:3]))
+    np.testing.assert_array_equal(session.labels[0], TRUTH[0])
+    session.undo()
+    np.testing.assert_array_equal(session.labels[2], TRUTH[2])
+
+
+@pytest.mark.parametrize("is_saved_as_it_goes", [True, False])
+def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "volumes.json"
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    if is_saved_as_it_goes:
+        session.save(path)
+    for step in session.follow_each("T"):
+        if step.place == 4:
+            break
+    if not is_saved_as_it_goes:
+        session.save(path)
+    session.close()
+    again = Session.open(path, VOLUMES, tiny_model())
+    np.testing.assert_array_equal(again.labels[1:4], TRUTH[1:4])
+    np.testing.assert_array_equal(again.labels, session.labels)
+    list(again.follow_each("T", [4]))
+    again.close()
+    replayed = Session.replay(path, VOLUMES, tiny_model())
+    np.testing.assert_array_equal(replayed.labels[1:], TRUTH[1:])
+    np.testing.assert_array_equal(replayed.labels, again.labels)
+    assert calls(replayed) == calls(again)
+    assert calls(again)[-2:] == [("follow_each", [2, 3]), ("follow_each", [4])]
+    script = again.to_script()
+    assert "for _ in session.follow_each(over='T', places=[2, 3]):" in script
+    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script, "script", "exec"), names)
+    np.testing.assert_array_equal(names["run"](VOLUMES).labels, again.labels)
+
+
+def test_axes_vote_at_each_place(tmp_path: Path) -> None:
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    session.save(tmp_path / "volumes.json")
+    assert {step.place for step in session.follow_each("T", [1, 2], consensus="ZYX")} == {1, 2}
+    session.close()
+    np.testing.assert_array_equal(session.labels[1:3], TRUTH[1:3])
+    assert calls(session)[-2:] == [("consensus", None), ("follow_each", [2])]
+    replayed = Session.replay(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    np.testing.assert_array_equal(replayed.labels, session.labels)
+    assert calls(replayed) == calls(session)
+
+
+def test_an_object_is_at_no_place_where_it_may_not_be() -> None:
+    session = prompted("TZYX", "T", {"Z": 1}, {1: 0})
+    list(session.propagate())
+    session.divide_object(1, 3, daughters=1)
+    list(session.follow_each("Z"))
+    expected = np.where(TRUTH == 1, 1, 0)
+    expected[3:] = 0
+    np.testing.assert_array_equal(session.labels, expected)
+
+
+def test_objects_that_are_changed_in_between() -> None:
+    session = prompted("TZYX", "Z", {"T": 0}, {1: 0})
+    running = session.follow_each("T")
+    for step in running:
+        if step.place == 2:
+            session.rename_object(1, "other")
+            break
+    with pytest.raises(ValueError, match="objects were changed while they were followed at each place of T: begin again"):
+        list(running)
+    np.testing.assert_array_equal(session.labels[:2], np.where(TRUTH[:2] == 1, 1, 0))
+    assert not session.labels[2:].any()
+
+
+def test_large_labels_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_writer, "MAX_BYTES_IN_MEMORY", TRUTH.nbytes - 1)
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    assert isinstance(session.labels, np.memmap)
+    list(session.follow_each("T"))
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+def test_packed_planes() -> None:
+    plane = np.arange(6, dtype=np.uint16).reshape(2, 3).T
+    np.testing.assert_array_equal(unpack_plane(pack_plane(plane), (3, 2)), plane)
+    assert pack_plane(np.zeros((3, 2), np.uint16)) == b""
+    for packed, shape in ((b"other", (3, 2)), (pack_plane(plane), (3, 3))):
+        with pytest.raises(ValueError, match="a packed label plane is damaged"):
+            unpack_plane(packed, shape)

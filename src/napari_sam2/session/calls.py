@@ -49,9 +49,10 @@ MADE_AGAIN = (
     "clear_prompts",
     "propagate",
     "consensus",
+    "follow_each",
 )
 """Methods of a session that a file may call."""
-STEP_BY_STEP = ("propagate", "consensus")
+STEP_BY_STEP = ("propagate", "consensus", "follow_each")
 """Those that do one frame after another, as long as they are asked for more."""
 
 

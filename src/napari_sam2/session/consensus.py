@@ -41,6 +41,20 @@ class AxisResult:
     result: FrameResult
 
 
+def check_voters(axes: str) -> str:
+    """Check that axes can vote, and return them in capitals.
+
+    Raises
+    ------
+    ValueError
+        If they are not two or three of Z, Y and X.
+    """
+    chosen = axes.upper()
+    if len(chosen) < 2 or not len(chosen) == len(set(chosen)) == len(set(chosen) & set(SPACE)):
+        raise ValueError(f"a consensus is a vote of two or three of the axes Z, Y and X, got {axes!r}")
+    return chosen
+
+
 def check_consensus(stack: Stack, axes: str) -> str:
     """Check that a stack can be followed along several axes, and return them in capitals.
 
@@ -49,9 +63,7 @@ def check_consensus(stack: Stack, axes: str) -> str:
     ValueError
         If they are not two or three of Z, Y and X, the stack does not have them, or is followed along another.
     """
-    chosen = axes.upper()
-    if len(chosen) < 2 or not len(chosen) == len(set(chosen)) == len(set(chosen) & set(SPACE)):
-        raise ValueError(f"a consensus is a vote of two or three of the axes Z, Y and X, got {axes!r}")
+    chosen = check_voters(axes)
     if "Z" not in stack.axes:
         raise ValueError(f"a consensus of axes needs a volume: axes {stack.axes} have no Z")
     if stack.along not in chosen:

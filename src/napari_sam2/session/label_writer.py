@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from napari_sam2.predictors.mask_postprocessing import label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import whole_view
 from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.packed_labels import unpack_plane
 from napari_sam2.session.stack import Stack
 
 FRAMES_TO_HALF_TRUST = 16
 ANCHOR_TRUST = 1e3
 """More than logits differ by."""
+MAX_BYTES_IN_MEMORY = 2**30
 
 
 def trust(record: FrameRecord) -> float:
@@ -28,6 +33,13 @@ def trust(record: FrameRecord) -> float:
     return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_TRUST) if record.anchor_distance else ANCHOR_TRUST
 
 
+def _empty_labels(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+    if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY:
+        return np.zeros(shape, np.uint16)
+    with tempfile.TemporaryFile(prefix="napari-sam2-") as file:  # the memory map outlives it
+        return np.memmap(file, np.uint16, "w+", shape=shape)
+
+
 class LabelWriter:
     """Writes labels.
 
@@ -36,7 +48,8 @@ class LabelWriter:
     stack : Stack
         What is labelled.
     labels : array-like, optional
-        Receives the result: uint16, of the stack's shape without colour. A NumPy array by default.
+        Receives the result: uint16, of the stack's shape without colour. By default a NumPy array, which lies in a temporary file
+        where it is larger than :data:`MAX_BYTES_IN_MEMORY`.
 
     Raises
     ------
@@ -46,8 +59,9 @@ class LabelWriter:
 
     def __init__(self, stack: Stack, labels: Any = None) -> None:
         shape = stack.labels_shape
+        self._stack = stack
         if labels is None:
-            labels = np.zeros(shape, np.uint16)
+            labels = _empty_labels(shape)
         elif tuple(labels.shape) != shape or np.dtype(labels.dtype) != np.uint16:
             raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
         self.labels = labels
@@ -55,16 +69,25 @@ class LabelWriter:
         self._frame_shape = (stack.height, stack.width)
 
     def write(self, frame: int, objects: Iterable[SessionObject]) -> None:
-        """Write a frame: where objects overlap, the higher trusted logit wins, of equal ones the lower id."""
+        """Write a frame."""
+        self._planes[frame] = self.plane(frame, objects)
+
+    def write_place(self, at: Mapping[str, int], packed: Sequence[bytes] | None) -> None:
+        """Write all planes of another place; None where nothing is known of it."""
+        planes = self._stack.view(self._stack.along, at).planes(self.labels)
+        for frame in range(len(planes)):
+            planes[frame] = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
+
+    def plane(self, frame: int, objects: Iterable[SessionObject]) -> npt.NDArray[np.uint16]:
+        """Label a frame, (H, W): where objects overlap, the higher trusted logit wins, of equal ones the lower id."""
         drawn = sorted((item for item in objects if not item.info.is_hidden), key=lambda item: item.object_id)
         present = [(item, record) for item in drawn if (record := item.shown(frame)) is not None]
         whole = whole_view(self._frame_shape)
         with torch.inference_mode():
-            plane = label_image(
+            return label_image(
                 [record.mask_logits for _, record in present],
                 [(record.view or whole).window for _, record in present],
                 [item.object_id for item, _ in present],
                 self._frame_shape,
                 [trust(record) for _, record in present],
             )
-        self._planes[frame] = plane

@@ -1,4 +1,4 @@
-"""A session for each place on an axis that is not propagated along: each volume of a time-lapse, or each plane of it.
+"""The objects of a session at every place on an axis that is not propagated along: each volume of a time-lapse, each plane of it.
 
 Prompts are given once, at one place. What they mean at the others is found by following the prompted frames there.
 """
@@ -7,9 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
+from napari_sam2.session.calls import Call
+from napari_sam2.session.consensus import check_consensus
+from napari_sam2.session.history import Action
+from napari_sam2.session.packed_labels import pack_plane
 from napari_sam2.session.planes import NoLabels
-from napari_sam2.session.session import FrameResult, Session
+from napari_sam2.session.stack import Stack
+
+if TYPE_CHECKING:
+    from napari_sam2.session.session import FrameResult, Session
 
 
 @dataclass(frozen=True)
@@ -21,9 +30,9 @@ class PlaceResult:
     place : int
         On the axis that is looped over.
     session : Session
-        Of that place; it is not kept unless the caller keeps it.
+        Of that place; it has no labels of its own, and is not kept unless the caller keeps it.
     result : FrameResult
-        The frame, counted along the session's axis.
+        The frame, counted along the session's axis, or along one of those that vote.
     """
 
     place: int
@@ -31,28 +40,30 @@ class PlaceResult:
     result: FrameResult
 
 
-def follow_each(session: Session, over: str, places: Iterable[int] | None = None) -> Iterator[PlaceResult]:
-    """Carry objects through the stack of a session, then through those at all other places on an axis.
-
-    Parameters
-    ----------
-    session : Session
-        With prompts, at one place: ``Session(image, "TZYX", along="Z", at={"T": 0})``.
-    over : str
-        The axis to loop over, one of those in ``at``.
-    places : iterable of int, optional
-        Which; all by default. After an error it says where to go on.
-
-    Yields
-    ------
-    PlaceResult
-        One frame after another: of the session itself, of the places after it and of those before it. Stop asking to stop. Labels
-        are written to those of the session, which have all places.
+def check_each(stack: Stack, over: str) -> str:
+    """Check that a stack is at one place on an axis, and has frames there to follow objects along; return the axis in capitals.
 
     Raises
     ------
     ValueError
-        If nothing was prompted, the session is not at a place on that axis, or there is no such place.
+        If it is not.
+    """
+    axis = over.upper()
+    if axis == stack.along:
+        raise ValueError(f"objects are followed along {axis}: they can be followed at each place of another axis only")
+    if axis not in stack.axes:
+        raise ValueError(f"there is no axis {axis} to follow objects at each place of: labels have axes {stack.axes}")
+    if axis not in stack.at:
+        raise ValueError(f"{axis} is an axis of the frames: objects cannot be followed at each place of it")
+    if not stack.along:
+        raise ValueError(f"at one place of {axis}, axes {stack.axes} leave none to follow objects along: that takes a fourth axis")
+    return axis
+
+
+def follow_each(
+    session: Session, over: str, places: Iterable[int] | None = None, consensus: str | None = None
+) -> Iterator[PlaceResult]:
+    """Carry objects through the stack of a session, then through those at other places; see :meth:`Session.follow_each`.
 
     Notes
     -----
@@ -60,53 +71,82 @@ def follow_each(session: Session, over: str, places: Iterable[int] | None = None
     ``over``, as the stack that it is with the same frame of the other places, and what is found there is the prompt of that place.
     Where an object is not found it is not prompted.
     """
-    over = over.upper()
-    if over not in session.stack.at:
-        raise ValueError(f"the session is at no place on {over}: open it with at={{'{over}': 0}}")
-    start = session.stack.at[over]
-    count = dict(zip(session.stack.axes, session.stack.labels_shape, strict=True))[over]
+    axis = check_each(session.stack, over)
+    start = session.stack.at[axis]
+    chosen = _check_places(session.stack, axis, places)
+    voting = None if consensus is None else check_consensus(session.stack, consensus)
+    if start in chosen:
+        for result in _followed(session, voting):
+            yield PlaceResult(start, session, result)
+    crossings = _crossings(session, axis)
+    if not crossings:
+        raise ValueError("there is nothing to follow: no object is to be seen where it was prompted")
+    action, done, changes = Action(), list[int](), session._changes
+    for place in [*(one for one in chosen if one > start), *(one for one in reversed(chosen) if one < start)]:
+        there = _prompted_there(session, axis, place, crossings)
+        if there.objects:
+            for result in _followed(there, voting):
+                yield PlaceResult(place, there, result)
+        if session._changes != changes:
+            raise ValueError(f"objects were changed while they were followed at each place of {axis}: begin again")
+        done = [*done, place]
+        planes = tuple(pack_plane(there.label_plane(frame)) for frame in range(len(there.stack)))
+        arguments = {"over": axis, "places": done, "consensus": voting}
+        with session._history.action(partial(Call, "follow_each", arguments), continued=action) as action:
+            session._places[session.stack.number_of_place(there.stack.at)] = planes
+        changes = session._changes
+
+
+def _followed(session: Session, voting: str | None) -> Iterator[FrameResult]:
+    """Carry objects along one axis, or several."""
+    if voting is None:
+        yield from session.propagate()
+    else:
+        for done in session.consensus(voting):
+            yield done.result
+
+
+def _check_places(stack: Stack, axis: str, places: Iterable[int] | None) -> list[int]:
+    count = dict(zip(stack.axes, stack.labels_shape, strict=True))[axis]
     chosen = sorted(set(range(count) if places is None else places))
     for place in chosen:
         if place not in range(count):
-            raise ValueError(f"{over} {place} does not exist: the image has {count}, counted from 0")
-    for result in session.propagate():
-        if start in chosen:
-            yield PlaceResult(start, session, result)
-    crossings = _crossings(session, over)
-    yield from _follow_there(session, over, crossings, [place for place in chosen if place > start])
-    yield from _follow_there(session, over, crossings, [place for place in reversed(chosen) if place < start])
+            raise ValueError(f"{axis} {place} does not exist: the image has {count}, counted from 0")
+    return chosen
 
 
-def _crossings(session: Session, over: str) -> dict[int, Session]:
+def _crossings(session: Session, axis: str) -> dict[int, Session]:
     """For each prompted frame the session that follows it along the other axis."""
     stack = session.stack
-    start = stack.at[over]
-    rest = {axis: place for axis, place in stack.at.items() if axis != over}
+    start = stack.at[axis]
+    rest = {other: place for other, place in stack.at.items() if other != axis}
     crossings: dict[int, Session] = {}
     for item in session.objects.values():
-        for frame in item.anchors:
+        for frame in () if item.info.is_hidden else item.anchors:
             mask = session.mask(item.object_id, frame)
             if not mask.any():
                 continue
             if frame not in crossings:
-                crossings[frame] = session.elsewhere(over, {**rest, stack.along: frame}, labels=NoLabels(stack.labels_shape))
+                crossings[frame] = session.elsewhere(axis, {**rest, stack.along: frame}, labels=NoLabels(stack.labels_shape))
             crossings[frame].add_object(item.name, item.object_id)
             crossings[frame].add_mask(item.object_id, start, mask)
     return crossings
 
 
-def _follow_there(session: Session, over: str, crossings: dict[int, Session], places: Iterable[int]) -> Iterator[PlaceResult]:
-    for place in places:
-        there = session.elsewhere(session.stack.along, {**session.stack.at, over: place})
-        for frame, crossing in crossings.items():
-            for _ in crossing.propagate(frames=[place]):
-                pass
-            for item in crossing.objects.values():
-                mask = crossing.mask(item.object_id, place)
-                if mask.any():
-                    if item.object_id not in there.objects:
-                        there.add_object(item.name, item.object_id)
-                    there.add_mask(item.object_id, frame, mask)
-        if there.objects:
-            for result in there.propagate():
-                yield PlaceResult(place, there, result)
+def _prompted_there(session: Session, axis: str, place: int, crossings: dict[int, Session]) -> Session:
+    """Follow the prompted frames to a place, and prompt the session of that place by what is found."""
+    stack = session.stack
+    start = stack.at[axis]
+    there = session.elsewhere(stack.along, {**stack.at, axis: place}, labels=NoLabels(stack.labels_shape))
+    for frame, crossing in crossings.items():
+        for _ in crossing.propagate(frames=range(min(start, place), max(start, place) + 1)):
+            pass
+        for item in crossing.objects.values():
+            mask = crossing.mask(item.object_id, place)
+            if mask.any():
+                if item.object_id not in there.objects:
+                    there.add_object(item.name, item.object_id)
+                    info = session.objects[item.object_id].info
+                    there._change_info(item.object_id, first_frame=info.first_frame, end_frame=info.end_frame)
+                there.add_mask(item.object_id, frame, mask)
+    return there

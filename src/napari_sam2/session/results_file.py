@@ -29,6 +29,7 @@ CREATE TABLE records (id INTEGER PRIMARY KEY, about TEXT NOT NULL, data BLOB NOT
 CREATE TABLE places (
     object INTEGER, kind TEXT, frame INTEGER, record INTEGER NOT NULL, PRIMARY KEY (frame, object, kind)
 ) WITHOUT ROWID;
+CREATE TABLE label_planes (place INTEGER, frame INTEGER, data BLOB NOT NULL, PRIMARY KEY (place, frame)) WITHOUT ROWID;
 CREATE INDEX places_of_records ON places (record);
 """
 NAMES = ("mask_logits", "pointer", "memory")
@@ -70,6 +71,7 @@ class ResultsFile:
                 for statement in TABLES.split(";"):
                     self._database.execute(statement)
             self._database.execute("SELECT object, kind, frame, record FROM places LIMIT 1")
+            self._database.execute("SELECT place, frame, data FROM label_planes LIMIT 1")
             self._database.execute("COMMIT")
         except sqlite3.OperationalError as error:
             self._database.close()
@@ -152,6 +154,12 @@ class ResultsFile:
         self._left |= {record for (record,) in self._database.execute("SELECT record FROM places WHERE object = ?", (object_id,))}
         self._database.execute("DELETE FROM places WHERE object = ?", (object_id,))
 
+    def write_label_planes(self, place: int, planes: Sequence[bytes] | None) -> None:
+        """Write the packed label planes of another place; None where there are none."""
+        self._database.execute("DELETE FROM label_planes WHERE place = ?", (place,))
+        rows = [(place, frame, plane) for frame, plane in enumerate(planes or ())]
+        self._database.executemany("INSERT INTO label_planes VALUES (?, ?, ?)", rows)
+
     def write_all_records(self, places: Iterator[tuple[Place, KeptRecord]]) -> None:
         """Write the records of a session anew."""
         self._database.execute("DELETE FROM places")
@@ -175,6 +183,13 @@ class ResultsFile:
     def read_calls(self) -> list[Any]:
         """Read all calls in order."""
         return [json.loads(value) for (value,) in self._database.execute("SELECT value FROM calls ORDER BY position")]
+
+    def read_label_planes(self) -> dict[int, tuple[bytes, ...]]:
+        """Read the packed label planes of other places."""
+        found: dict[int, tuple[bytes, ...]] = {}
+        for place, plane in self._database.execute("SELECT place, data FROM label_planes ORDER BY place, frame"):
+            found[place] = (*found.get(place, ()), plane)
+        return found
 
     def read_records(self, device: torch.device) -> Iterator[tuple[Place, int, FrameRecord]]:
         """Read all records, frame by frame: where they lie, their id in the file, and what they hold.

@@ -29,9 +29,10 @@ from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
-from napari_sam2.session.history import Action
+from napari_sam2.session.history import Action, NotedMapping
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
+from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
@@ -93,7 +94,7 @@ class Session(Prompting):
     along : str, optional
         The axis along which frames follow each other: T, Z, and for volumes Y or X; by default T, else Z.
     at : mapping, optional
-        Where to stay on the remaining axis, as in ``{"T": 3}``; :func:`~napari_sam2.session.loop.follow_each` goes through all.
+        Where to stay on the remaining axis, as in ``{"T": 3}``; :meth:`follow_each` goes through all.
     device : str, optional
         "auto" by default.
     precision : {"float32", "bfloat16"}
@@ -112,7 +113,8 @@ class Session(Prompting):
         Keeps frames on which an object is absent, or badly seen, out of what is remembered of it; by default every frame is
         remembered, as in the official implementation.
     labels : array-like, optional
-        Receives the result: uint16, in the order of axes and the shape of the image without colour. A NumPy array by default.
+        Receives the result: uint16, in the order of axes and the shape of the image without colour. By default a NumPy array, of
+        more than 1 GB one that lies in a temporary file.
 
     Attributes
     ----------
@@ -169,6 +171,8 @@ class Session(Prompting):
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
+        # Packed label planes of other places, by their number.
+        self._places: NotedMapping[tuple[bytes, ...]] = NotedMapping(self._history)
         self._changes = 0
         self._steps_done = 0
         self._model_name = _name_of(model)
@@ -322,6 +326,35 @@ class Session(Prompting):
             If nothing was prompted, the stack is no volume, the axes are others, or objects are changed before the vote.
         """
         return follow_by_consensus(self, axes, objects)
+
+    def follow_each(self, over: str, places: Iterable[int] | None = None, consensus: str | None = None) -> Iterator[PlaceResult]:
+        """Carry objects through the stack, then through those at all other places of an axis: each volume of a time-lapse.
+
+        Each place that is done is kept, as part of one action; :attr:`labels` have all. What is found at other places is labels
+        alone: to correct it, open :meth:`elsewhere`, or correct the prompts here and follow again.
+
+        Parameters
+        ----------
+        over : str
+            The axis to loop over, one of those in ``at``.
+        places : iterable of int, optional
+            Which; all by default. After an interruption it says where to go on.
+        consensus : str, optional
+            Axes that vote at each place, see :meth:`consensus`; objects are carried along the session's own axis by default.
+
+        Yields
+        ------
+        PlaceResult
+            One frame after another: of the session itself, of the places after it and of those before it. Stop asking to stop:
+            then the place in work is left out.
+
+        Raises
+        ------
+        ValueError
+            If nothing was prompted, the session is not at a place on that axis, there is no such place, the axes that vote are
+            others, or objects are changed in between.
+        """
+        return follow_each(self, over, places, consensus)
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
         return None if rules is None else StoppedObjects(rules, self._frame_shape)
@@ -491,10 +524,16 @@ class Session(Prompting):
                 frames |= self.objects[object_id].shown_frames()
         for frame in sorted(frames):
             self._writer.write(frame, self.objects.values())
+        for number in sorted(action.changed(self._places)):
+            self._writer.write_place(self.stack.place_of_number(number), self._places.get(number))
         if not action.is_empty:
             self._changes += 1
 
     # --- results ---------------------------------------------------------------------------------------------------
+
+    def label_plane(self, frame: int) -> npt.NDArray[np.uint16]:
+        """Return the labels of a frame, (H, W)."""
+        return self._writer.plane(self._check_frame(frame), self.objects.values())
 
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
         """Return an object's own mask on a frame, (H, W), whether or not another object lies over it."""

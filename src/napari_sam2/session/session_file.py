@@ -77,6 +77,8 @@ class SessionFile:
             self._results.write_objects(dict.fromkeys(self._results.read_objects()) | objects)
             self._results.write_calls(0, [dataclasses.asdict(call) for call in calls])
             self._results.write_all_records(_all_records(session))
+            for number in {*self._results.read_label_planes(), *session._places}:
+                self._results.write_label_planes(number, session._places.get(number))
             self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
         self._write_document(session)
@@ -96,6 +98,8 @@ class SessionFile:
             self._results.write_calls(start, [dataclasses.asdict(call) for call in calls[start:]])
             for place, kept in _changed_records(session, action):
                 self._results.write_record(place, kept)
+            for number in action.changed(session._places):
+                self._results.write_label_planes(number, session._places.get(number))
             for object_id in action.changed(session.objects) - set(session.objects):
                 self._results.forget_object(object_id)
             self._results.write_state(revision=self._revision)
@@ -310,4 +314,7 @@ def _restore(session: Session, document: Document, results: ResultsFile) -> None
         frames.append(frame)
     for frame in sorted(set(frames)):
         session._writer.write(frame, session.objects.values())
+    for number, planes in results.read_label_planes().items():
+        session._places[number] = planes
+        session._writer.write_place(session.stack.place_of_number(number), planes)
     session._history.calls_before = list(document.calls)

@@ -94,6 +94,17 @@ class Stack:
         size = dict(zip(self.layout.axes, self.image.shape, strict=True))
         return tuple(int(size[axis]) for axis in self.axes)
 
+    def number_of_place(self, at: Mapping[str, int]) -> int:
+        """Number the places at which frames can lie along the same axis, counted from 0."""
+        size = dict(zip(self.axes, self.labels_shape, strict=True))
+        return int(np.ravel_multi_index([at[axis] for axis in self.at], [size[axis] for axis in self.at]))
+
+    def place_of_number(self, number: int) -> dict[str, int]:
+        """Return the place that has a number; see :meth:`number_of_place`."""
+        size = dict(zip(self.axes, self.labels_shape, strict=True))
+        found = np.unravel_index(number, [size[axis] for axis in self.at])
+        return {axis: int(place) for axis, place in zip(self.at, found, strict=True)}
+
     def planes(self, labels: Any) -> LabelPlanes:
         """View a label image, of :attr:`labels_shape`, as planes (T, H, W) that lie on the frames."""
         return LabelPlanes(labels, self.layout)

@@ -1,0 +1,30 @@
+"""Label planes in little memory: where there are few objects, hundreds of times less. H, W height and width of a plane."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+
+def pack_plane(plane: npt.NDArray[np.uint16]) -> bytes:
+    """Pack a label plane (H, W); an empty one takes nothing."""
+    return zlib.compress(np.ascontiguousarray(plane, "<u2").tobytes(), 1) if plane.any() else b""
+
+
+def unpack_plane(packed: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
+    """Return a label plane, (H, W).
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not those of such a plane.
+    """
+    if not packed:
+        return np.zeros(shape, np.uint16)
+    try:
+        plane: npt.NDArray[np.uint16] = np.frombuffer(zlib.decompress(packed), "<u2").reshape(shape).astype(np.uint16)
+    except (zlib.error, ValueError) as error:
+        raise ValueError(f"a packed label plane is damaged: {error}") from error
+    return plane
