@@ -150,6 +150,31 @@ def test_encoding_frame_by_frame_gives_the_same() -> None:
 NUM_STEPS = 160
 
 
+def test_frames_between_are_tracked_but_not_learnt() -> None:
+    trained = model(num_frames_to_learn=1, prob_to_use_pt_input_for_train=1.0)
+    clip = batch(num_frames=4)
+    prompted, second, third, last = trained(clip)
+    assert second == third == []
+    assert prompted[0].multimasks.requires_grad
+    assert last[-1].multimasks.requires_grad
+    losses = loss()([prompted, second, third, last], clip.masks)
+    losses["core_loss"].backward()
+    assert [name for name, parameter in trained.memory_attention.named_parameters() if parameter.grad is None] == []
+
+
+def test_what_is_not_learnt_is_predicted_all_the_same() -> None:
+    predictions = []
+    for num_frames_to_learn in (0, 1):
+        trained = model(num_frames_to_learn=num_frames_to_learn)
+        trained.rng = np.random.default_rng(0)
+        predictions.append(trained(batch(num_frames=4))[-1][-1])
+    torch.testing.assert_close(predictions[0].multimasks, predictions[1].multimasks, rtol=1e-4, atol=1e-4)
+
+
+def test_in_evaluation_every_frame_is_predicted() -> None:
+    assert all(model(num_frames_to_learn=1).eval()(batch(num_frames=4)))
+
+
 def test_one_clip_can_be_learnt_by_heart() -> None:
     """The loss goes down, and the discs are found on every frame from one click on the first."""
     config = dataclasses.replace(

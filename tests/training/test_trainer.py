@@ -10,6 +10,7 @@ import torch
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.low_rank import merge_low_rank_changes
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import MICRO_RECIPE, Recipe, Stage
@@ -80,6 +81,13 @@ def test_a_batch_depends_on_its_number_alone(stage: Stage) -> None:
 
     assert torch.equal(frames(first), frames(again))
     assert not torch.equal(frames(first), frames(other))
+
+
+def test_clips_to_follow_have_any_length() -> None:
+    stage = Stage("following", "prompts", steps=40, num_frames=6, frames_to_learn=2, moving_window_share=0.5, **SMALL)
+    dataset = StageDataset(stage, 0, 0, [])
+    lengths = {batch.num_frames for batch in map(dataset.__getitem__, range(stage.steps)) if isinstance(batch, ClipBatch)}
+    assert lengths == {3, 4, 5, 6}
 
 
 @pytest.mark.parametrize("seed", range(30))

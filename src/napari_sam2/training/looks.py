@@ -72,7 +72,7 @@ def filled(plane: Plane, style: Style) -> FloatArray:
     """Stained bodies, flat or domed."""
     inside = plane.labels > 0
     dome = 1 - style.contrast * 0.5 * np.minimum(plane.rho, 1) ** 2
-    return style.scene.brightness[plane.labels] * (dome + style.amount * style.sample_texture(plane)) * inside
+    return plane.brightness[plane.labels] * (dome + style.amount * style.sample_texture(plane)) * inside
 
 
 def rings(plane: Plane, style: Style) -> FloatArray:
@@ -80,7 +80,7 @@ def rings(plane: Plane, style: Style) -> FloatArray:
     width = max(0.08, 1.5 / style.scene.size_px)
     rim = np.exp(-(((plane.rho - 0.95) / width) ** 2))
     body = (0.1 + 0.3 * style.amount) * (plane.labels > 0)
-    ring: FloatArray = style.scene.brightness[plane.labels] * rim + body + 0.15 * style.amount * style.sample_texture(plane)
+    ring: FloatArray = plane.brightness[plane.labels] * rim + body + 0.15 * style.amount * style.sample_texture(plane)
     return ring
 
 
@@ -88,7 +88,7 @@ def walls(plane: Plane, style: Style) -> FloatArray:
     """Walls shared by neighbours, bright, over faint contents."""
     width = max(style.wall_width, 2.0 / style.scene.size_px)
     wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.stains(plane.labels.shape[0]), 0.2, None)
-    contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * style.scene.brightness[plane.labels]
+    contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * plane.brightness[plane.labels]
     return (wall + contents).astype(np.float32)
 
 
@@ -99,7 +99,9 @@ def phase(plane: Plane, style: Style) -> FloatArray:
     halo = ndi.gaussian_filter(inside, 2.5 * edge) - ndi.gaussian_filter(inside, 0.4 * edge)
     grain = (0.1 + 0.5 * style.amount) * style.sample_texture(plane) * inside
     thick = np.clip(1 - plane.rho, 0, 1) * inside * np.float32(np.sin(style.light))
-    image: FloatArray = 0.5 + style.contrast * halo + grain * 0.5 + 0.3 * thick - 0.1 * style.contrast * inside
+    # Cells that divide round up and shine.
+    glow = 0.6 * plane.condensation[plane.labels] * np.clip(1 - plane.rho**2, 0, 1) * inside
+    image: FloatArray = 0.5 + style.contrast * (halo + glow - 0.1 * inside) + grain * 0.5 + 0.3 * thick
     return image
 
 
@@ -114,7 +116,7 @@ def dic(plane: Plane, style: Style) -> FloatArray:
 
 def regions(plane: Plane, style: Style) -> FloatArray:
     """Organs: nearly flat grey values, lighter or darker than what surrounds them."""
-    level = 0.25 + 0.75 * style.scene.brightness[plane.labels]
+    level = 0.25 + 0.75 * plane.brightness[plane.labels]
     image: FloatArray = np.where(plane.labels > 0, level, 0.5 * style.contrast) + 0.1 * style.amount * style.sample_texture(plane)
     return image.astype(np.float32)
 
@@ -130,7 +132,7 @@ def membranes(plane: Plane, style: Style) -> FloatArray:
     """Electron microscopy: dark outlines on grainy grey."""
     width = max(0.08, 1.5 / style.scene.size_px)
     dark = np.exp(-((plane.gap / width) ** 2)) + np.exp(-(((plane.rho - 1) / width) ** 2))
-    level = 0.7 - 0.35 * style.contrast * (style.scene.brightness[plane.labels] > 0.7)
+    level = 0.7 - 0.35 * style.contrast * (plane.brightness[plane.labels] > 0.7)
     return (level - 0.5 * np.minimum(dark, 1) + 0.12 * style.sample_texture(plane)).astype(np.float32)
 
 
@@ -145,7 +147,7 @@ def natural(plane: Plane, style: Style) -> FloatArray:
     across = np.cos(turn) * plane.v - np.sin(turn) * plane.u
     cells = (along * 2 // style.scene.size_px).astype(np.int64) * 5 + (across * 2 // style.scene.size_px).astype(np.int64) * 3
     parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
-    level = 0.15 + 0.8 * style.scene.brightness[plane.labels]
+    level = 0.15 + 0.8 * plane.brightness[plane.labels]
     body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)
     shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
     return np.where(plane.labels > 0, body * shade, clutter).astype(np.float32)

@@ -36,6 +36,7 @@ class PromptPlan:
     """(O, 1, S, S), bool."""
     point_inputs_per_frame: dict[int, PointInputs] = field(default_factory=dict)
     mask_inputs_per_frame: dict[int, Tensor] = field(default_factory=dict)
+    frames_not_to_learn: frozenset[int] = frozenset()
 
 
 class SAM2Train(SAM2Base):
@@ -73,6 +74,9 @@ class SAM2Train(SAM2Base):
         Leave the image encoder as it is.
     supervise_low_res_masks : bool
         Keep predictions at the decoder's resolution, a quarter of the input's: cheaper by far. False as in the official class.
+    num_frames_to_learn : int
+        In training, learn from the prompted frames and the last so many others; those between are tracked without gradient or loss.
+        0, as in the official class, learns from all.
     **kwargs
         As for :class:`~napari_sam2.model.sam2_base.SAM2Base`.
 
@@ -106,6 +110,7 @@ class SAM2Train(SAM2Base):
         forward_backbone_per_frame_for_eval: bool = False,
         freeze_image_encoder: bool = False,
         supervise_low_res_masks: bool = False,
+        num_frames_to_learn: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_encoder, memory_attention, memory_encoder, **kwargs)
@@ -122,6 +127,7 @@ class SAM2Train(SAM2Base):
         self.pt_sampling_for_eval = pt_sampling_for_eval
         self.prob_to_sample_from_gt = {True: prob_to_sample_from_gt_for_train, False: 0.0}
         self.supervise_low_res_masks = supervise_low_res_masks
+        self.num_frames_to_learn = num_frames_to_learn
         self.rng = np.random.default_rng(42)
         if freeze_image_encoder:
             for parameter in self.image_encoder.parameters():
@@ -138,11 +144,12 @@ class SAM2Train(SAM2Base):
         Returns
         -------
         list of list of StepPrediction
-            Predictions of each frame in order, one per click.
+            Predictions of each frame in order, one per click; none for a frame that is not learnt from.
         """
-        per_frame = self.forward_backbone_per_frame_for_eval and not self.training
+        plan = self.prepare_prompt_inputs(input)
+        per_frame = (self.forward_backbone_per_frame_for_eval and not self.training) or bool(plan.frames_not_to_learn)
         backbone_out = None if per_frame else self.forward_image(input.frames.flatten(0, 1))
-        return self.forward_tracking(backbone_out, input, self.prepare_prompt_inputs(input))
+        return self.forward_tracking(backbone_out, input, plan)
 
     # --- prompts ---------------------------------------------------------------------------------------------------
 
@@ -169,6 +176,9 @@ class SAM2Train(SAM2Base):
             frames_to_add_correction_pt=corrected,
             gt_masks_per_frame={t: masks[:, None] for t, masks in enumerate(input.masks)},
         )
+        if training and self.num_frames_to_learn:
+            between = range(start_frame_idx, T - self.num_frames_to_learn)
+            plan.frames_not_to_learn = frozenset(between).difference(init_cond)
         for t in init_cond:
             if not use_points:
                 plan.mask_inputs_per_frame[t] = plan.gt_masks_per_frame[t]
@@ -196,26 +206,27 @@ class SAM2Train(SAM2Base):
         output_dict: dict[str, dict[int, FrameOutput]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
         predictions: dict[int, list[StepPrediction]] = {}
         for t in [*plan.init_cond_frames, *plan.frames_not_in_init_cond]:
-            if features is None:
-                prepared = self._prepare_backbone_features(self.forward_image(input.frames[t]))
-                _, vision_feats, vision_pos, feat_sizes = prepared
-                clip_index = input.clip_of_object
-            else:
-                vision_feats, vision_pos, feat_sizes = features
-                clip_index = t * V + input.clip_of_object
-            output, predictions[t] = self._track_and_correct(
-                t,
-                plan,
-                [_for_objects(x, clip_index) for x in vision_feats],
-                [x[:, :1].expand(-1, len(clip_index), -1) for x in vision_pos],
-                feat_sizes,
-                output_dict,
-                input.num_frames,
-            )
+            with torch.set_grad_enabled(torch.is_grad_enabled() and t not in plan.frames_not_to_learn):
+                if features is None:
+                    prepared = self._prepare_backbone_features(self.forward_image(input.frames[t]))
+                    _, vision_feats, vision_pos, feat_sizes = prepared
+                    clip_index = input.clip_of_object
+                else:
+                    vision_feats, vision_pos, feat_sizes = features
+                    clip_index = t * V + input.clip_of_object
+                output, predictions[t] = self._track_and_correct(
+                    t,
+                    plan,
+                    [_for_objects(x, clip_index) for x in vision_feats],
+                    [x[:, :1].expand(-1, len(clip_index), -1) for x in vision_pos],
+                    feat_sizes,
+                    output_dict,
+                    input.num_frames,
+                )
             corrected = self.add_all_frames_to_correct_as_cond and t in plan.frames_to_add_correction_pt
             store = "cond_frame_outputs" if t in plan.init_cond_frames or corrected else "non_cond_frame_outputs"
             output_dict[store][t] = output
-        return [predictions[t] for t in sorted(predictions)]
+        return [[] if t in plan.frames_not_to_learn else predictions[t] for t in sorted(predictions)]
 
     def _track_and_correct(
         self,

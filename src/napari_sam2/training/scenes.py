@@ -17,6 +17,23 @@ LabelArray = npt.NDArray[np.uint16]
 TAU = 2 * np.pi
 
 
+@dataclass(frozen=True)
+class Mitosis:
+    """What a division looks like: condensed objects are smaller, rounder or bar-shaped, and brighter."""
+
+    shrinkage: float
+    """Share of the radius that is lost."""
+    flattening: float
+    """Of daughters, as a share of their length, across the axis of the division."""
+    brightening: float
+    relaxation_frames: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Mitosis:
+        """Choose how all objects of a scene divide."""
+        return cls(rng.uniform(0, 0.4), rng.uniform(0, 0.8), rng.uniform(0, 2), float(np.exp(rng.uniform(0, np.log(8)))))
+
+
 @dataclass
 class Blob:
     """One object: a wobbling ellipse whose outline is a Fourier series of the angle."""
@@ -38,15 +55,37 @@ class Blob:
     last_frame: int = 10_000
     section: tuple[float, float] | None = None
     """Depth of the centre and half height in frames, for a body that is cut into slices."""
+    mitosis: Mitosis | None = None
+    born_frame: float = -np.inf
+    divides: bool = False
 
     def radius_at(self, frame: int) -> float:
         """Radius in pixels on a frame, 0 where the object is not."""
         if not self.first_frame <= frame <= self.last_frame:
             return 0.0
         if self.section is None:
-            return self.radius_px
+            shrinkage = 0.0 if self.mitosis is None else self.mitosis.shrinkage
+            return self.radius_px * (1 - shrinkage * self.condensation_at(frame))
         depth, half_height = self.section
         return self.radius_px * float(np.sqrt(max(0.0, 1 - ((frame - depth) / half_height) ** 2)))
+
+    def elongation_at(self, frame: int) -> float:
+        """Elongation on a frame: a daughter is a bar across the axis on which it parts from its sister."""
+        if self.mitosis is None or self.born_frame == -np.inf:
+            return self.elongation
+        return self.elongation * (1 + self.mitosis.flattening * self.condensation_at(frame))
+
+    def brightness_at(self, frame: int) -> float:
+        """Brightness on a frame."""
+        brightening = 0.0 if self.mitosis is None else self.mitosis.brightening
+        return self.brightness * (1 + brightening * self.condensation_at(frame))
+
+    def condensation_at(self, frame: int) -> float:
+        """How far the object is in its division, or still is: 1 at the moment itself, 0 long before and after."""
+        if self.mitosis is None:
+            return 0.0
+        since, until = frame - self.born_frame, self.last_frame + 1 - frame if self.divides else np.inf
+        return float(max(np.exp(-since / self.mitosis.relaxation_frames), np.exp(-until / 1.5)))
 
     def step(self, rng: np.random.Generator, jitter_px: float) -> None:
         """Move on by one frame."""
@@ -68,14 +107,17 @@ class Plane:
     u: FloatArray
     v: FloatArray
     """Pixel offsets from the object's centre, for textures that move with it."""
+    brightness: FloatArray
+    """Of each label."""
+    condensation: FloatArray
+    """Of each label, 0 to 1: how far it is in its division."""
 
 
 @dataclass
 class Scene:
-    """All frames, and one brightness per label."""
+    """All frames, and how large objects are."""
 
     planes: list[Plane]
-    brightness: FloatArray
     size_px: float
 
 
@@ -99,7 +141,7 @@ def _make_blob(rng: np.random.Generator, size: int, radius_px: float, motion: fl
 
 def _divide(mother: Blob, frame: int, rng: np.random.Generator) -> list[Blob]:
     """End ``mother`` before ``frame`` and begin two daughters beside each other."""
-    mother.last_frame = frame - 1
+    mother.last_frame, mother.divides = frame - 1, True
     axis = np.array([np.sin(mother.angle), np.cos(mother.angle)])
     daughters = []
     for side in (-1, 1):
@@ -113,9 +155,22 @@ def _divide(mother: Blob, frame: int, rng: np.random.Generator) -> list[Blob]:
                 phases=rng.uniform(0, TAU, len(mother.phases)),
                 first_frame=frame,
                 last_frame=10_000,
+                born_frame=frame,
+                divides=False,
             )
         )
     return daughters
+
+
+def _divide_some(blobs: list[Blob], rng: np.random.Generator) -> None:
+    """Let some objects have divided just before the first frame."""
+    for mother in blobs[: int(rng.integers(1, 1 + max(1, len(blobs) // 3)))]:
+        daughters = _divide(mother, 0, rng)
+        age = int(rng.integers(0, 3))
+        for daughter in daughters:
+            daughter.born_frame = -age
+            daughter.centre = daughter.centre + age * (daughter.velocity - mother.velocity)
+        blobs += daughters
 
 
 def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: bool, warp: FloatArray) -> Plane:
@@ -133,6 +188,7 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
         radius = blob.radius_at(frame)
         if radius < 1.5:
             continue
+        elongation, irregularity = np.float32(blob.elongation_at(frame)), np.float32(1 - 0.8 * blob.condensation_at(frame))
         reach = radius * (6.0 if fill_plane else 3.4)
         y0, x0 = (max(0, int(c - reach)) for c in blob.centre)
         y1, x1 = (min(size, int(c + reach) + 1) for c in blob.centre)
@@ -143,11 +199,11 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
         dx = np.arange(x0, x1, dtype=np.float32)[None, :] - np.float32(blob.centre[1]) + warp[1][window]
         along = np.float32(np.cos(blob.angle)) * dx + np.float32(np.sin(blob.angle)) * dy
         across = np.float32(np.cos(blob.angle)) * dy - np.float32(np.sin(blob.angle)) * dx
-        along, across = along * np.float32(blob.elongation), across / np.float32(blob.elongation)
+        along, across = along * elongation, across / elongation
         theta = np.arctan2(across, along)
         outline = np.ones_like(theta)
         for order, (amplitude, phase) in enumerate(zip(blob.amplitudes, blob.phases, strict=True), start=2):
-            outline += np.float32(amplitude) * np.cos(order * theta + np.float32(phase))
+            outline += irregularity * np.float32(amplitude) * np.cos(order * theta + np.float32(phase))
         for angle, length, sharpness in blob.arms:
             outline += np.float32(length) * np.exp(np.float32(sharpness) * (np.cos(theta - np.float32(angle)) - 1))
         own = np.hypot(along, across) / (np.float32(radius) * np.maximum(outline, 0.25))
@@ -164,7 +220,9 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
     outside = labels == 0
     rows, columns = np.indices((size, size), np.float32)
     u, v = np.where(outside, columns, u), np.where(outside, rows, v)
-    return Plane(labels, rho, np.where(outside, np.float32(9.0), second - rho), u, v)
+    brightness = np.array([0.0, *(blob.brightness_at(frame) for blob in blobs)], np.float32)
+    condensation = np.array([0.0, *(blob.condensation_at(frame) for blob in blobs)], np.float32)
+    return Plane(labels, rho, np.where(outside, np.float32(9.0), second - rho), u, v, brightness, condensation)
 
 
 def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: bool, sliced: bool, large: bool = False) -> Scene:
@@ -187,7 +245,9 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     -------
     Scene
     """
-    radius = float(size * np.exp(rng.uniform(np.log(0.08 if large else 0.02), np.log(0.28))))
+    # Who looks for what was clicked on looks from far away too; who follows it has the right zoom already.
+    smallest = 0.08 if large else 0.05 if num_frames > 1 else 0.02
+    radius = float(size * np.exp(rng.uniform(np.log(smallest), np.log(0.28))))
     crowding = rng.uniform(0.08, 0.3 if large else 0.75)
     count = int(np.clip((1.4 if tissue else crowding) * size**2 / (np.pi * radius**2), 1, 90))
     motion = 0.0 if sliced else float(rng.choice([0.0, 0.05, 0.12, 0.3]))
@@ -196,12 +256,22 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     if not tissue and rng.random() < 0.15:
         for blob in blobs:
             blob.arms = _make_arms(rng)
+    if rng.random() < 0.3:
+        level = float(rng.uniform(0.4, 1.0))
+        for blob in blobs:
+            blob.brightness = level
     if tissue or rng.random() < 0.6:
         _spread(blobs, radius, rounds=2)
     if sliced:
         for blob in blobs:
             # Many ends lie within the clip: where a body ends, its mask must end.
             blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), float(rng.uniform(0.15, 1.3) * num_frames))
+    elif not tissue and rng.random() < 0.5:
+        mitosis = Mitosis.draw(rng)
+        for blob in blobs:
+            blob.mitosis = mitosis
+        if rng.random() < 0.6:
+            _divide_some(blobs, rng)
     overlap = not tissue and rng.random() < 0.25
     drift = rng.normal(0, 0.01 * size, 2) if rng.random() < 0.3 else np.zeros(2)
     fate = float(rng.choice([0.0, 0.05, 0.2]))
@@ -224,10 +294,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         for blob in blobs:
             blob.step(rng, jitter_px=0.2 * motion * radius)
             blob.centre = blob.centre + drift
-    brightness = np.array([0.0, *(blob.brightness for blob in blobs)], np.float32)
-    if rng.random() < 0.3:
-        brightness[1:] = rng.uniform(0.4, 1.0)
-    return Scene(planes, brightness, radius)
+    return Scene(planes, radius)
 
 
 def _make_arms(rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ from napari_sam2.training.clips import Clip
 from napari_sam2.training.looks import FREE_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
 from napari_sam2.training.scenes import make_scene
 
-AXIAL_MARGIN = 2
+AXIAL_MARGIN = 4
 """Slices drawn before the first and after the last, for the blur along z."""
 
 
@@ -43,7 +43,7 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
         layers.append(add_nuclei(rng, scene, frames))
     if margin:
-        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.4), np.log(2.0)))))[margin:-margin]
+        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.4), np.log(3.2)))))[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
     if look is looks.filled and rng.random() < 0.25:
         frames = [-frame for frame in frames]

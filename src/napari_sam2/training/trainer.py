@@ -35,6 +35,7 @@ from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.synthetic import synthetic_clip
+from napari_sam2.training.windows import through_moving_window
 from napari_sam2.weights.load import load_weights, save_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -76,8 +77,11 @@ class StageDataset(Dataset[Batch]):
         """Draw the batch of a step: a ClipBatch, or frames (V, 3, S, S) and dense targets (V, 4, S, S)."""
         stage = self.stage
         num_frames, num_clips, max_objects = stage.num_frames, stage.clips_per_step, stage.objects_per_clip
-        if stage.image_share and np.random.default_rng([self.seed, self.stage_index, step]).random() < stage.image_share:
+        shared_rng = np.random.default_rng([self.seed, self.stage_index, step])
+        if stage.image_share and shared_rng.random() < stage.image_share:
             num_frames, num_clips, max_objects = 1, stage.images_per_step, stage.objects_per_image
+        elif stage.frames_to_learn:
+            num_frames = int(shared_rng.integers(1 + stage.frames_to_learn, num_frames, endpoint=True))
         rng = np.random.default_rng([self.seed, self.stage_index, step, 1 + self.rank])
         for _ in range(MOST_DRAWS):
             clips = [self._clip(rng, num_frames) for _ in range(num_clips)]
@@ -94,6 +98,11 @@ class StageDataset(Dataset[Batch]):
         )
 
     def _clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
+        clip = self._still_clip(rng, num_frames)
+        moves = num_frames > 1 and rng.random() < self.stage.moving_window_share
+        return through_moving_window(clip, rng) if moves else clip
+
+    def _still_clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
         size = self.stage.image_size
         if self.stacks and rng.random() < self.stage.real_share:
             # A frame that is repeated would teach the memory that nothing moves.
@@ -293,6 +302,7 @@ class Trainer:
         model.prob_to_use_box_input[True] = stage.box_share
         model.num_frames_to_correct[True] = stage.frames_to_correct
         model.num_correction_pt_per_frame = stage.corrections
+        model.num_frames_to_learn = stage.frames_to_learn
         loss = MultiStepMultiMasksAndIous(
             self.recipe.loss_weights, supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True
         )

@@ -1,0 +1,68 @@
+"""Where objects are: divisions look as they do under a microscope, and what is followed is not too small to be seen."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from napari_sam2.training.scenes import Blob, Mitosis, make_scene
+
+MITOSIS = Mitosis(shrinkage=0.3, flattening=0.5, brightening=1.0, relaxation_frames=2.0)
+
+
+def blob(**fields: object) -> Blob:
+    still = Blob(
+        centre=np.array([32.0, 32.0]),
+        velocity=np.zeros(2),
+        radius_px=10,
+        elongation=1,
+        angle=0,
+        spin=0,
+        amplitudes=np.zeros(2),
+        phases=np.zeros(2),
+        phase_rates=np.zeros(2),
+        growth=0,
+        brightness=0.5,
+        arms=np.empty((0, 3)),
+        mitosis=MITOSIS,
+    )
+    return dataclasses.replace(still, **fields)  # type: ignore[arg-type]
+
+
+def test_a_daughter_is_born_small_flat_and_bright_and_relaxes() -> None:
+    daughter = blob(first_frame=3, born_frame=3)
+    assert daughter.radius_at(2) == 0
+    assert (daughter.radius_at(3), daughter.elongation_at(3), daughter.brightness_at(3)) == (7, 1.5, 1)
+    radii = [daughter.radius_at(t) for t in range(3, 12)]
+    assert radii == sorted(radii)
+    assert abs(daughter.radius_at(40) - 10) < 1e-3
+    assert abs(daughter.brightness_at(40) - 0.5) < 1e-3
+
+
+def test_a_mother_condenses_before_its_end() -> None:
+    mother = blob(last_frame=9, divides=True)
+    assert mother.condensation_at(0) < 0.01 < 0.5 < mother.condensation_at(9) < 1
+    assert mother.elongation_at(9) == 1
+    assert mother.radius_at(10) == 0
+
+
+def test_an_object_that_does_not_divide_stays_as_it_is() -> None:
+    for still in (blob(), blob(mitosis=None), blob(last_frame=4)):
+        assert (still.radius_at(4), still.elongation_at(4), still.brightness_at(4)) == (10, 1, 0.5)
+
+
+def test_some_scenes_begin_just_after_a_division() -> None:
+    scenes = [make_scene(np.random.default_rng(seed), 2, 64, tissue=False, sliced=False) for seed in range(40)]
+    newborn = [scene for scene in scenes if scene.planes[0].condensation.max() > 0.3]
+    assert 5 < len(newborn) < 30
+    for scene in newborn:
+        assert scene.planes[0].condensation.max() >= scene.planes[1].condensation[scene.planes[0].condensation > 0.3].max()
+
+
+def test_what_is_followed_is_larger_than_what_is_clicked_on() -> None:
+    sizes = {
+        num_frames: min(make_scene(np.random.default_rng(seed), num_frames, 64, False, False).size_px for seed in range(60))
+        for num_frames in (1, 2)
+    }
+    assert sizes[1] < 0.05 * 64 <= sizes[2]
