@@ -82,7 +82,7 @@ class Blob:
 
     def condensation_at(self, frame: int) -> float:
         """How far the object is in its division, or still is: 1 at the moment itself, 0 long before and after."""
-        if self.mitosis is None:
+        if self.mitosis is None or not self.first_frame <= frame <= self.last_frame:
             return 0.0
         since, until = frame - self.born_frame, self.last_frame + 1 - frame if self.divides else np.inf
         return float(max(np.exp(-since / self.mitosis.relaxation_frames), np.exp(-until / 1.5)))
