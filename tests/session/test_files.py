@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_sam2.session.colours import object_colours
+from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.files import atomic_folder, atomic_path, check_writable
 from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames, write_strip
 from napari_sam2.session.stack import Stack
@@ -156,7 +156,7 @@ RIM[10:12, 20:21] = True
     ids=["8", "16", "RGB 16", "RGB 8"],
 )
 def test_outlines_over_the_frames(image: np.ndarray, bright: int) -> None:
-    colours = object_colours([7, 65535])
+    colours = outline_colours([7, 65535])
     (picture,) = outlined_frames(Stack.open(image), LABELS, [1])
     assert (picture.shape, picture.dtype) == ((20, 30, 3), np.uint8)
     expected = np.where(GREY[1, ..., None] > 0, bright, 0).repeat(3, axis=-1)
@@ -178,14 +178,14 @@ def test_each_channel_has_its_own_intensities() -> None:
 
 def test_outlines_have_the_colours_that_were_chosen() -> None:
     picture = OutlinedFrames(Stack.open(GREY), LABELS, colours={65535: "#12ab00"})[1]
-    assert (picture[10, 20].tolist(), picture[2, 4].tolist()) == ([0x12, 0xAB, 0], list(object_colours([7])[7]))
+    assert (picture[10, 20].tolist(), picture[2, 4].tolist()) == ([0x12, 0xAB, 0], list(outline_colours([7])[7]))
 
 
 @pytest.mark.parametrize("zoom", [1, 2, 3])
 def test_zoom(zoom: int) -> None:
     pictures = outlined_frames(Stack.open(GREY), LABELS, [0, 3], zoom)
     assert [picture.shape for picture in pictures] == [(20 * zoom, 30 * zoom, 3)] * 2
-    is_outline = (pictures[0] == object_colours([7, 65535])[7]).all(-1)
+    is_outline = (pictures[0] == outline_colours([7, 65535])[7]).all(-1)
     rows, cols = np.nonzero(is_outline)
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (2 * zoom, 5 * zoom - 1, 3 * zoom, 8 * zoom - 1)
     # one image pixel wide, or two screen pixels
@@ -195,7 +195,7 @@ def test_zoom(zoom: int) -> None:
 
 def test_outlines_of_a_single_image_and_of_none() -> None:
     (picture,) = outlined_frames(Stack.open(GREY[0]), LABELS[0], [0])
-    assert (picture == object_colours([7])[7]).all(-1).sum() == 12
+    assert (picture == outline_colours([7])[7]).all(-1).sum() == 12
     (picture,) = outlined_frames(Stack.open(GREY), np.zeros_like(LABELS), [0])
     assert np.unique(picture).tolist() == [0, 255]
 

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from blob_tracker import blob_session, squares
+from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2 import __version__
+from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.session import prompting as prompting_module
 from napari_sam2.session.methods import methods_paragraph, write_methods
+from napari_sam2.session.session import Session
+from napari_sam2.session.session_document import weights_sha256
+from napari_sam2.session.stop_rules import StopRules
 
 TRUTH = squares(4, (32, 40), {3: [(4, 3 + t, 6) for t in range(4)], 8: [(20 - t, 20, 5) for t in range(4)]})
 MOVIE = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
 VERSIONS = f"in napari-sam2 {__version__} with PyTorch {torch.__version__}"
+SEEN = "Intensities from 100 to 3000 were shown to the model as black to white. It saw frames whole, resized to 64 x 64 pixels."
 OVERLAPS = (
     "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
     "weighted by nearness to a prompted frame."
 )
+
+
+def clicked(image: np.ndarray = MOVIE, axes: str = "TYX", **arguments: Any) -> Session:
+    """A session with one object and one click."""
+    session = blob_session(image, axes, **arguments)
+    session.add_points(session.add_object(), 0, [(5, 5)])
+    return session
 
 
 def test_two_objects_and_a_correction(tmp_path: Path) -> None:
@@ -35,7 +49,7 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
     assert methods_paragraph(session, checkpoint) == (
         "2 objects in 4 frames of 32 x 40 pixels were followed through time with the SAM 2 architecture (Ravi et al. 2024, "
         f"arXiv:2408.00714), model {session.model.config.name} (weights with SHA-256 {hashlib.sha256(b'weights').hexdigest()}), "
-        f"{VERSIONS}. Objects were marked by 2 clicks, 1 box and 1 mask (prompts per object: 2 on average, 1 to 3). "
+        f"{VERSIONS}. {SEEN} Objects were marked by 2 clicks, 1 box and 1 mask (prompts per object: 2 on average, 1 to 3). "
         f"Prompts were added on 1 further frame to correct the result, counted for each object. {OVERLAPS}"
     )
 
@@ -45,12 +59,12 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
     [("ZYX", "4 frames of 32 x 40 pixels", "followed from plane to plane"), ("YX", "an image", "segmented")],
 )
 def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Path) -> None:
-    session = blob_session(MOVIE if axes == "ZYX" else MOVIE[0], axes)
-    session.add_points(session.add_object(), 0, [(5, 5)])
+    session = clicked(MOVIE if axes == "ZYX" else MOVIE[0], axes)
     write_methods(tmp_path / "methods.txt", session)
     assert (tmp_path / "methods.txt").read_text() == (
         f"1 object in {where} was {how} with the SAM 2 architecture (Ravi et al. 2024, arXiv:2408.00714), model "
-        f"{session.model.config.name}, {VERSIONS}. It was marked by 1 click. No frame was corrected. {OVERLAPS}\n"
+        f"{session.model.config.name} (parameters with SHA-256 {weights_sha256(session.model)}), {VERSIONS}. {SEEN} "
+        f"The object was marked by 1 click. No frame was corrected. {OVERLAPS}\n"
     )
 
 
@@ -62,8 +76,143 @@ def test_nothing_was_prompted() -> None:
 
 
 def test_approved_frames_are_no_corrections() -> None:
-    session = blob_session(MOVIE, "TYX")
-    session.add_points(session.add_object(), 0, [(5, 5)])
+    session = clicked()
     list(session.propagate())
     session.approve(1, 2)
-    assert "It was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in methods_paragraph(session)
+    told = methods_paragraph(session)
+    assert "The object was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in told
+
+
+CHANNELS = np.stack([MOVIE, MOVIE * 2, MOVIE + 7], axis=1)
+LOOKS: dict[str, tuple[np.ndarray, str, dict[str, Any], str]] = {
+    "a CT window": (
+        MOVIE,
+        "ZYX",
+        {"window": "brain"},
+        "Intensities from 0 to 80 (the brain window for CT) were shown to the model",
+    ),
+    "a range": (MOVIE, "TYX", {"intensity_range": (0.5, 1e4)}, "Intensities from 0.5 to 10000 were shown to the model as black"),
+    "one channel": (CHANNELS, "TCYX", {"channel": 1}, "Intensities of channel 1 from 200 to 6000 were shown to the model as black"),
+    "two channels": (
+        CHANNELS,
+        "TCYX",
+        {"channel": (2, 0)},
+        "The model was shown channel 2 in magenta (intensities 107 to 3007) and channel 0 in green (intensities 100 to 3000).",
+    ),
+    "three channels": (
+        CHANNELS,
+        "TCYX",
+        {},
+        "The model was shown channel 0 in red (intensities 100 to 3000), channel 1 in green (intensities 200 to 6000) and "
+        "channel 2 in blue (intensities 107 to 3007).",
+    ),
+    "colours": (
+        np.repeat((MOVIE // 20).astype(np.uint8)[..., None], 3, axis=-1),
+        "TYXC",
+        {},
+        "Colours were shown to the model as they are.",
+    ),
+    "precision": (MOVIE, "TYX", {"precision": "bfloat16"}, f"{VERSIONS}, computed in bfloat16. "),
+    "memory": (
+        MOVIE,
+        "TYX",
+        {"memory_gate": MemoryGate(min_predicted_iou=0.4)},
+        "The model remembered an object only from prompted frames and from those on which its object score was above 0 and its "
+        "predicted IoU above 0.4.",
+    ),
+    "a place": (
+        MOVIE[:, None],
+        "TZYX",
+        {"along": "T", "at": {"Z": 0}},
+        "1 object in 4 frames of 32 x 40 pixels, at Z = 0 counted from 0, was followed through time with",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOOKS)
+def test_what_the_model_saw(case: str) -> None:
+    image, axes, arguments, expected = LOOKS[case]
+    assert expected in methods_paragraph(clicked(image, axes, **arguments))
+
+
+def test_windows() -> None:
+    session = Session(MOVIE, "TYX", model=tiny_model(), zoom=4.5)
+    session.add_points(session.add_object(), 0, [(5, 5)])
+    told = methods_paragraph(session)
+    assert "It saw each object through a window of 4.5 times its size that followed it, resized to 64 x 64 pixels. The" in told
+
+
+def test_rules_that_stopped_it() -> None:
+    """Each set once; those of a propagation that was taken back do not count."""
+    session = clicked()
+    rules = StopRules(gone_for=5, area_px=(4, 200.5), at_border=True)
+    for stop in (rules, rules, StopRules(gone_for=1), StopRules(), None):
+        session.add_points(1, 0, [(6, 6)])
+        list(session.propagate(stop=stop))
+    session.add_points(1, 0, [(6, 6)])
+    list(session.propagate(stop=StopRules(at_border=True)))
+    session.undo()
+    assert (
+        "Objects were not followed beyond a frame on which they had been absent for 5 frames in a row, had an area outside 4 to "
+        "200.5 pixels or touched the border. Objects were not followed beyond a frame on which they were absent. No frame"
+    ) in methods_paragraph(session)
+
+
+def test_masks_that_no_person_made() -> None:
+    session = clicked()
+    session.add_labels(np.where(TRUTH[1] == 8, 8, 0), 1)
+    assert "2 objects in" in methods_paragraph(session)
+    assert "Masks were taken over from a label image. No frame was corrected." in methods_paragraph(session)
+
+
+def test_masks_that_were_found_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompting_module, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
+    session = clicked()
+    for frame in (2, 0):
+        session.segment_everything(frame)
+    assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session)
+
+
+def test_hidden_objects_are_not_counted() -> None:
+    session = clicked()
+    session.add_box(session.add_object(), 0, (20, 20, 25, 25))
+    session.hide_object(2)
+    told = methods_paragraph(session)
+    assert told.startswith("1 object in")
+    assert "The object was marked by 1 click." in told
+    assert told.endswith(f"{OVERLAPS} 1 further object was followed and left out of the result.")
+    session.hide_object(1)
+    with pytest.raises(ValueError, match="no object was prompted"):
+        methods_paragraph(session)
+
+
+def test_divisions() -> None:
+    session = clicked()
+    list(session.propagate())
+    for daughter in session.divide_object(1, 2):
+        session.add_points(daughter, 2, [(5, 5)])
+    assert "No frame was corrected. 1 division was marked by hand. Where" in methods_paragraph(session)
+
+
+def test_a_vote_of_axes() -> None:
+    session = clicked(MOVIE, "ZYX")
+    list(session.consensus("zx"))
+    told = methods_paragraph(session)
+    assert "was followed along Z and X with the SAM 2 architecture" in told
+    assert "An object was taken to be where the mean of its logits along Z and X, each clipped to -4 to 4, was above 0." in told
+    session.undo()
+    assert "was followed from plane to plane with" in methods_paragraph(session)
+
+
+@pytest.mark.parametrize("consensus", [None, "ZX"])
+def test_every_place_on_another_axis(consensus: str | None) -> None:
+    session = clicked(np.stack([MOVIE] * 3), "TZYX", along="Z", at={"T": 0})
+    list(session.follow_each("T", [0, 1], consensus))
+    told = methods_paragraph(session)
+    how = "from plane to plane" if consensus is None else "along Z and X"
+    assert f"1 object in 4 frames of 32 x 40 pixels, at 2 places on T, was followed {how} with" in told
+    assert (
+        "Prompts were given at one place on T; the prompted frames were followed along T, and what was found there was the prompt "
+        "of each other place. Where objects"
+    ) in told
+    assert ("each clipped to -4 to 4" in told) == (consensus is not None)

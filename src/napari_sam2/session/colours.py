@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Iterable, Mapping
 
 Colour = tuple[int, int, int]
@@ -13,6 +14,7 @@ NAPARI_COLOURS = bytes.fromhex(
     "42d8a646ba8efef71cf7443baf4bf2b00c3f69954af687a7cb32c7"
 )
 """Colours of labels 1, 2, ... in napari's Labels layer, three bytes each; after the last the first comes again."""
+MIN_OUTLINE_SATURATION = 0.65
 
 
 def object_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None = None) -> dict[int, Colour]:
@@ -27,6 +29,21 @@ def object_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None =
     """
     chosen = chosen or {}
     return {i: _colour(bytes.fromhex(chosen[i][1:]) if i in chosen else _of_napari(i)) for i in object_ids}
+
+
+def outline_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None = None) -> dict[int, Colour]:
+    """Find the colour in which each object is outlined: the one a person chose, else the hue of its label, bright and saturated.
+
+    A label fills its object; of a thin line in dark green or grey over a grey image nothing would be seen.
+    """
+    colours = object_colours(object_ids, chosen)
+    return {i: colour if chosen and i in chosen else _vivid(colour) for i, colour in colours.items()}
+
+
+def _vivid(colour: Colour) -> Colour:
+    hue, saturation, _ = colorsys.rgb_to_hsv(*colour)
+    red, green, blue = colorsys.hsv_to_rgb(hue, max(saturation, MIN_OUTLINE_SATURATION), 255)
+    return round(red), round(green), round(blue)
 
 
 def _of_napari(object_id: int) -> bytes:

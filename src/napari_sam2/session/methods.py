@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from napari_sam2 import __version__
+from napari_sam2.session.calls import decode
+from napari_sam2.session.consensus import MAX_VOTE
 from napari_sam2.session.files import atomic_path
+from napari_sam2.session.intensity import CT_WINDOWS_HU
+from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.session import Session
+from napari_sam2.session.session_document import weights_sha256
+from napari_sam2.session.stop_rules import StopRules
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
 _HOW = {"T": "followed through time", "Z": "followed from plane to plane", "": "segmented"}
@@ -24,15 +31,15 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     Parameters
     ----------
     session : Session
-        The session.
+        The session. Objects that are hidden, which are not in its labels, are not counted.
     checkpoint : Path, optional
-        The file its model was loaded from, of which the SHA-256 is told.
+        The file its model was loaded from, of which the SHA-256 is told; by default that of the weights in memory.
 
     Returns
     -------
     str
-        The model with hash and versions; objects and prompts; how many frames were corrected, that is, prompted beyond the first
-        of an object, or approved.
+        The model with hash and versions; what it saw of the image; objects and prompts; how many frames were corrected, that is,
+        prompted beyond the first of an object, or approved; and whatever else decided on the result.
 
     Raises
     ------
@@ -41,32 +48,27 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     FileNotFoundError
         If there is no such file.
     """
-    said = [prompts for item in session.objects.values() for prompts in item.prompts.values()]
-    prompted = [[prompts for prompts in item.prompts.values() if _count(prompts)] for item in session.objects.values()]
-    prompted = [frames for frames in prompted if frames]
-    if not prompted:
+    prompted = [item for item in session.objects.values() if any(map(_count, item.prompts.values()))]
+    shown = [item for item in prompted if not item.info.is_hidden]
+    if not shown:
         raise ValueError("there are no methods to tell: no object was prompted")
-    numbers = [sum(map(_count, frames)) for frames in prompted]
-    corrected = sum(len(frames) - 1 for frames in prompted)
-    approved = sum(prompts.is_approved for prompts in said)
-    stack = session.stack
-    where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
-    weights = "" if checkpoint is None else f" (weights with SHA-256 {_sha256(checkpoint)})"
-    each = f" (prompts per object: {np.mean(numbers):.3g} on average, {min(numbers)} to {max(numbers)})" if len(numbers) > 1 else ""
-    subject = "Objects were" if len(numbers) > 1 else "It was"
-    follow_up = (
-        f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object. "
-        if corrected
-        else "No frame was corrected. "
-    ) + (f"{_plural(approved, 'frame')} {'was' if approved == 1 else 'were'} approved as shown. " if approved else "")
-    return (
-        f"{_plural(len(prompted), 'object')} in {where} {'was' if len(prompted) == 1 else 'were'} "
-        f"{_HOW.get(stack.along, 'followed from frame to frame')} with the SAM 2 architecture ({CITATION}), model "
-        f"{session.model.config.name}{weights}, in napari-sam2 {__version__} with PyTorch {torch.__version__}. "
-        f"{subject} marked by {_kinds(said)}{each}. {follow_up}"
+    sentences = [
+        _task(session, len(shown), checkpoint),
+        _intensities(session),
+        _looking(session),
+        _prompts(shown),
+        _automatic(session),
+        _memory(session),
+        *_stops(session),
+        _corrections(shown),
+        _divisions(session),
+        _vote(session),
+        _loop(session),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
-        "weighted by nearness to a prompted frame."
-    )
+        "weighted by nearness to a prompted frame.",
+        _hidden(len(prompted) - len(shown)),
+    ]
+    return " ".join(filter(None, sentences))
 
 
 def write_methods(path: Path, session: Session, checkpoint: Path | None = None) -> None:
@@ -76,23 +78,181 @@ def write_methods(path: Path, session: Session, checkpoint: Path | None = None) 
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def _count(prompts: FramePrompts) -> int:
-    return len(prompts.points_rc) + (prompts.box_rc is not None) + (prompts.packed_mask is not None)
+# --- sentences, empty where there is nothing to say ------------------------------------------------------------------
 
 
-def _kinds(said: Collection[FramePrompts]) -> str:
-    """Name the kinds of prompts that were used, and how many of each."""
-    numbers = {
+def _task(session: Session, number: int, checkpoint: Path | None) -> str:
+    stack = session.stack
+    where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
+    loop = _latest(session, "follow_each")
+    for axis, place in stack.at.items():
+        places = {place, *loop["places"]} if loop.get("over") == axis else {place}
+        where += f", at {len(places)} places on {axis}," if len(places) > 1 else f", at {axis} = {place} counted from 0,"
+    axes = _voting_axes(session)
+    how = f"followed along {_listed(list(axes))}" if axes else _HOW.get(stack.along, "followed from frame to frame")
+    weights = (
+        f"parameters with SHA-256 {weights_sha256(session.model)}"
+        if checkpoint is None
+        else f"weights with SHA-256 {_sha256(checkpoint)}"
+    )
+    precision = "" if session.precision == "float32" else f", computed in {session.precision}"
+    return (
+        f"{_plural(number, 'object')} in {where} {_were(number)} {how} with the SAM 2 architecture ({CITATION}), model "
+        f"{session.model.config.name} ({weights}), in napari-sam2 {__version__} with PyTorch {torch.__version__}{precision}."
+    )
+
+
+def _intensities(session: Session) -> str:
+    stack, ranges = session.stack, session.intensity_ranges
+    if ranges is None:
+        return "Colours were shown to the model as they are."
+    if stack.is_composed:
+        # of two channels the first is both red and blue
+        names = ("magenta", "green") if len(set(stack.channels)) == 2 else ("red", "green", "blue")
+        parts = zip(stack.channels, names, ranges, strict=False)
+        shown = [f"channel {channel} in {name} (intensities {low:.6g} to {high:.6g})" for channel, name, (low, high) in parts]
+        return f"The model was shown {_listed(shown)}."
+    ((low, high),) = ranges
+    of = f" of channel {stack.channels[0]}" if stack.channels else ""
+    window = next((f" (the {name} window for CT)" for name, ends in CT_WINDOWS_HU.items() if ends == (low, high)), "")
+    return f"Intensities{of} from {low:.6g} to {high:.6g}{window} were shown to the model as black to white."
+
+
+def _looking(session: Session) -> str:
+    side = session.model.image_size
+    if session._zoom is None:
+        return f"It saw frames whole, resized to {side} x {side} pixels."
+    sizes = f"{session._zoom.object_sizes:.3g}"
+    return f"It saw each object through a window of {sizes} times its size that followed it, resized to {side} x {side} pixels."
+
+
+def _prompts(items: Sequence[SessionObject]) -> str:
+    said = [prompts for item in items for prompts in item.prompts.values()]
+    kinds = {
         "click": sum(len(prompts.points_rc) for prompts in said),
         "box": sum(prompts.box_rc is not None for prompts in said),
         "mask": sum(prompts.packed_mask is not None for prompts in said),
     }
-    names = [_plural(number, kind) for kind, number in numbers.items() if number]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    used = _listed([_plural(number, kind) for kind, number in kinds.items() if number])
+    if len(items) == 1:
+        return f"The object was marked by {used}."
+    numbers = [sum(map(_count, item.prompts.values())) for item in items]
+    spread = "" if min(numbers) == max(numbers) else f" on average, {min(numbers)} to {max(numbers)}"
+    return f"Objects were marked by {used} (prompts per object: {np.mean(numbers):.3g}{spread})."
+
+
+def _automatic(session: Session) -> str:
+    """Tell of masks that no person made."""
+    frames = sorted({arguments["frame"] for arguments in _calls(session, "segment_everything")})
+    sentences = []
+    if frames:
+        where = f" on {'frame' if len(frames) == 1 else 'frames'} {_listed(list(map(str, frames)))}" if session.stack.along else ""
+        sentences.append(f"Masks were found automatically{where}, by a grid of clicks.")
+    if any(_calls(session, "add_labels")):
+        sentences.append("Masks were taken over from a label image.")
+    return " ".join(sentences)
+
+
+def _memory(session: Session) -> str:
+    gate = session.memory_gate
+    if gate is None:
+        return ""
+    return (
+        "The model remembered an object only from prompted frames and from those on which its object score was above "
+        f"{gate.min_object_score:g} and its predicted IoU above {gate.min_predicted_iou:g}."
+    )
+
+
+def _stops(session: Session) -> list[str]:
+    """Tell each set of rules once, in the order in which they were used."""
+    used = dict.fromkeys(decode(arguments["stop"]) for arguments in _calls(session, "propagate") if arguments.get("stop"))
+    return [f"Objects were not followed beyond a frame on which they {_reasons(rules)}." for rules in used if _reasons(rules)]
+
+
+def _reasons(rules: StopRules) -> str:
+    reasons = []
+    if rules.gone_for is not None:
+        reasons.append("were absent" if rules.gone_for == 1 else f"had been absent for {rules.gone_for} frames in a row")
+    if rules.area_px is not None:
+        reasons.append(f"had an area outside {rules.area_px[0]:g} to {rules.area_px[1]:g} pixels")
+    if rules.at_border:
+        reasons.append("touched the border")
+    return _listed(reasons, "or")
+
+
+def _corrections(items: Sequence[SessionObject]) -> str:
+    prompted = [sum(map(bool, map(_count, item.prompts.values()))) for item in items]
+    corrected = sum(prompted) - len(prompted)
+    approved = sum(prompts.is_approved for item in items for prompts in item.prompts.values())
+    told = (
+        f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object."
+        if corrected
+        else "No frame was corrected."
+    )
+    return f"{told} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else told
+
+
+def _divisions(session: Session) -> str:
+    mothers = {mother for child, mother in session.parents.items() if not session.objects[child].info.is_hidden}
+    return f"{_plural(len(mothers), 'division')} {_were(len(mothers))} marked by hand." if mothers else ""
+
+
+def _vote(session: Session) -> str:
+    axes = _voting_axes(session)
+    if not axes:
+        return ""
+    return (
+        f"An object was taken to be where the mean of its logits along {_listed(list(axes))}, each clipped to -{MAX_VOTE:g} to "
+        f"{MAX_VOTE:g}, was above 0."
+    )
+
+
+def _loop(session: Session) -> str:
+    axis = _latest(session, "follow_each").get("over")
+    if axis is None:
+        return ""
+    return (
+        f"Prompts were given at one place on {axis}; the prompted frames were followed along {axis}, and what was found there was "
+        "the prompt of each other place."
+    )
+
+
+def _hidden(number: int) -> str:
+    return f"{_plural(number, 'further object')} {_were(number)} followed and left out of the result." if number else ""
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+
+def _calls(session: Session, method: str) -> list[dict[str, Any]]:
+    """Arguments of the calls of a method that were not taken back."""
+    return [call.arguments for call in session._history.calls if call.method == method]
+
+
+def _latest(session: Session, method: str) -> dict[str, Any]:
+    """Arguments of the latest of these calls, empty where there was none."""
+    return next(reversed(_calls(session, method)), {})
+
+
+def _voting_axes(session: Session) -> str:
+    """Axes that voted; empty where there was no vote."""
+    return str(_latest(session, "follow_each").get("consensus") or _latest(session, "consensus").get("axes", ""))
+
+
+def _count(prompts: FramePrompts) -> int:
+    return len(prompts.points_rc) + (prompts.box_rc is not None) + (prompts.packed_mask is not None)
+
+
+def _listed(words: Sequence[str], last: str = "and") -> str:
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _sha256(path: Path) -> str:

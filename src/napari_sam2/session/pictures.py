@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
 from napari_sam2.predictors.frames import IntensityRange, bounds, map_intensity
-from napari_sam2.session.colours import object_colours
+from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.stack import Stack, as_planes
@@ -53,7 +53,7 @@ class OutlinedFrames(Sequence[Picture]):
         self._ranges = intensity_ranges or choose_ranges(stack)
         ids = sorted({int(i) for frame in range(len(stack)) for i in np.unique(self._planes[frame]) if i})
         self._palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
-        for object_id, colour in object_colours(ids, colours).items():
+        for object_id, colour in outline_colours(ids, colours).items():
             self._palette[object_id] = colour
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from blob_tracker import blob_session
-from napari_sam2.session.colours import object_colours
+from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.pictures import DISPLAY_GAMMA, outlined_frames
@@ -92,7 +92,7 @@ def test_the_frames_of_the_axis_that_was_followed() -> None:
     """A volume followed along X: each frame shows the rows and columns of the labels that lie on it."""
     movie = outlined_movie(Result(LABELS, "ZYX", stack=Stack.open(GREY, "ZYX", along="X")))
     assert (len(movie), movie[0].shape) == (30, (16, 80, 3))
-    colour = object_colours([7, 65535])[65535]
+    colour = outline_colours([7, 65535])[65535]
     assert [frame for frame in range(30) if (movie[frame] == colour).all(-1).any()] == [20, 21, 22]
 
 
