@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +129,81 @@ def test_segment_along_an_axis_at_a_place(folder: Path, double: None) -> None:
     np.testing.assert_array_equal(Stack.open("out/labels.tif", along="Z").frames, TRUTH)
 
 
+TIMES = np.stack([np.roll(TRUTH, t, axis=2) for t in range(3)])
+"""Three volumes whose objects move by a column from each to the next."""
+
+
+@pytest.fixture
+def volumes(folder: Path) -> Path:
+    tifffile.imwrite("volumes.tif", np.where(TIMES > 0, 3000, 100).astype(np.uint16), imagej=True, metadata={"axes": "TZYX"})
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["--each", "T"], ["--each", "t", "--along", "Z", "--at", "t=0"]])
+def test_segment_at_each_time(arguments: list[str], volumes: Path, double: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(segment(*arguments, "-o", "out/table.csv", image="volumes.tif")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TIMES)
+    assert len(Path("out/table.csv").read_text().splitlines()) == 1 + 2 * len(TIMES)
+    out, err = capsys.readouterr()
+    assert out == "2 objects on 4 frames at each place of T: out/labels.tif, out/table.csv\n"
+    assert re.search(r"T 2: \d+frame", err)
+
+
+def test_segment_at_each_plane(volumes: Path, double: None) -> None:
+    clicks = [{"object": 3, "frame": 0, "points": [[5, 5]]}, {"object": 8, "frame": 0, "points": [[19, 22]]}]
+    write_prompts("plane.json", clicks)
+    assert main(segment("--each", "Z", "--at", "Z=1", image="volumes.tif", prompts="plane.json")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TIMES)
+
+
+def test_places_that_are_done_are_written_when_it_is_interrupted(
+    volumes: Path, double: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    track = BlobTracker.track
+    num_tracked = itertools.count()
+
+    def interrupted(tracker: Any, *arguments: Any) -> Any:
+        # Five steps at the first time; then two prompted planes are followed to the second, and so on. It is the first of the third.
+        if next(num_tracked) == 5 + 2 + 5 + 2:
+            signal.raise_signal(signal.SIGINT)
+        return track(tracker, *arguments)
+
+    monkeypatch.setattr(BlobTracker, "track", interrupted)
+    assert main(segment("--each", "T", image="volumes.tif")) == 130
+    labels = tifffile.imread("out/labels.tif")
+    np.testing.assert_array_equal(labels[:2], TIMES[:2])
+    assert not labels[2].any()
+    assert capsys.readouterr().err.endswith("napari-sam2: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "said"),
+    [
+        (
+            [],
+            "the size of voxels is not known: if planes lie much farther apart than pixels, objects are seen flat from the side, ",
+        ),
+        (["--pixel-size", "2.5", "0.5", "0.5"], "planes lie 5 times as far apart as pixels: objects are seen flat from the side, "),
+        (["--pixel-size", "1", "0.5", "0.5"], None),
+    ],
+)
+def test_segment_by_consensus(
+    calibration: list[str], said: str | None, volumes: Path, double: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Seen from the side the squares of a plane are bars that the next plane's overlap: all axes see the same."""
+    arguments = ["--axes", "ZYX", "--consensus", "zyx", *calibration]
+    assert main(segment(*arguments)) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
+    end = "and a consensus may be worse than Z alone"
+    assert [record.message for record in caplog.records] == ([] if said is None else [said + end])
+
+
+def test_segment_by_consensus_at_each_time(volumes: Path, double: None) -> None:
+    arguments = ["--consensus", "ZYX", "--each", "T", "--pixel-size", "1"]
+    assert main(segment(*arguments, image="volumes.tif")) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TIMES)
+
+
 def test_segment_a_single_image(folder: Path, double: None, capsys: pytest.CaptureFixture[str]) -> None:
     tifffile.imwrite("image.tif", MOVIE[0])
     write_prompts("one.json", CLICKS[:1])
@@ -169,6 +246,10 @@ def five_axes() -> None:
     tifffile.imwrite("bad.tif", np.zeros((2, 3, 2, 9, 9), np.uint8), photometric="minisblack", metadata={"axes": "TZCYX"})
 
 
+def four_axes() -> None:
+    tifffile.imwrite("bad.tif", np.zeros((2, 3, 9, 9), np.uint8), imagej=True, metadata={"axes": "TZYX"})
+
+
 def empty_zarr_stack() -> None:
     zarr.create_array("bad.zarr", shape=(0, 32, 32), dtype="u2")
 
@@ -194,6 +275,56 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "no such axis": (None, segment("--along", "Z"), r"frames cannot follow each other along 'Z': the image has axes TYX"),
     "no such place": (None, segment("--at", "Z=3"), r"at names Z, but the image has axes TYX"),
     "no channel": (None, segment("--channel", "0"), r"an image with axes TYX has no channels to choose from"),
+    "a consensus of time": (
+        None,
+        segment("--consensus", "TYX"),
+        r"a consensus is a vote of two or three of the axes Z, Y and X, got 'TYX'",
+    ),
+    "a consensus without planes": (
+        None,
+        segment("--consensus", "ZYX"),
+        r"frames cannot follow each other along 'Z': the image has axes TYX",
+    ),
+    "a consensus of rows without planes": (
+        None,
+        segment("--consensus", "YX"),
+        r"only a volume can be followed along Y: axes TYX have no Z; .*",
+    ),
+    "a consensus along another axis": (
+        None,
+        segment("--axes", "ZYX", "--consensus", "YX", "--along", "Z"),
+        r"objects are followed along Z: a consensus of YX starts along one of these",
+    ),
+    "a consensus in one direction": (
+        None,
+        segment("--consensus", "ZYX", "--direction", "forward"),
+        r"--direction forward goes with neither --each nor --consensus: these follow objects both ways",
+    ),
+    "no fourth axis": (
+        None,
+        segment("--each", "T"),
+        r"--each T takes a stack with a fourth axis, such as TZYX: the image has axes TYX",
+    ),
+    "each of an axis that is not there": (
+        four_axes,
+        segment("--each", "Q", image="bad.tif"),
+        r"--each Q cannot be: of the axes TZYX, T or Z is left to go through",
+    ),
+    "each of the axis along": (
+        four_axes,
+        segment("--each", "T", "--along", "T", image="bad.tif"),
+        r"--each T cannot be: of the axes TZYX, Z is left to go through",
+    ),
+    "each of an axis of frames": (
+        four_axes,
+        segment("--each", "Y", image="bad.tif"),
+        r"--each Y cannot be: of the axes TZYX, T or Z is left to go through",
+    ),
+    "a consensus of all axes": (
+        four_axes,
+        segment("--consensus", "ZYX", image="bad.tif"),
+        r".* with axes TZYX cannot be followed along Z alone: choose one place on T by at, as in at=\{'T': 0\}, or .*",
+    ),
     "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: .*"),
     "no prompts": (lambda: write_prompts("bad.json", []), segment(prompts="bad.json"), r"bad\.json has no prompts"),
     "prompt of another form": (

@@ -42,6 +42,25 @@ def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("2 objects on 6 frames: ")
 
 
+def test_a_vote_and_all_volumes(saved: Path) -> None:
+    times = np.stack([np.roll(TRUTH, t, axis=2) for t in range(3)])
+    image = saved.with_name("volumes.tif")
+    tifffile.imwrite(image, np.where(times > 0, 200, 10).astype(np.uint8), imagej=True, metadata={"axes": "TZYX"})
+    session = Session(image, model=tiny_model(), at={"T": 1})
+    session.save(saved)
+    session.add_points(session.add_object(), 0, [(5, 6)])
+    list(session.consensus())
+    session.add_mask(1, 3, TRUTH[3] == 2)
+    list(session.propagate())
+    for step in session.follow_each("T", [1, 2]):
+        assert step.place == 2
+    session.close()
+    assert np.unique(session.labels[2, 3]).tolist() == [0, 1]
+    results_path(saved).unlink()
+    assert main(["replay", str(saved), "-o", str(saved.with_name("labels.tif"))]) == 0
+    np.testing.assert_array_equal(tifffile.imread(saved.with_name("labels.tif")), session.labels)
+
+
 def test_after_a_crash_the_results_tell_what_was_done_last(saved: Path) -> None:
     early = saved.read_text()
     session = Session.open(saved, model=tiny_model())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +13,23 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_calibration_arguments, add_intensity_arguments, add_model_arguments, add_output_argument
 from napari_sam2.cli.export import check_outputs
-from napari_sam2.session.calibration import calibration_of, read_calibration
+from napari_sam2.cli.interruption import stop_on_interrupt
+from napari_sam2.session.calibration import Calibration, calibration_of, read_calibration
+from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
 from napari_sam2.session.export.formats import write_result
-from napari_sam2.session.export.result import Result, known_axes
+from napari_sam2.session.export.result import Result, known_axes, open_image
 from napari_sam2.session.files import check_writable
+from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
 from napari_sam2.session.stack import Stack
 from napari_sam2.weights.load import find_weights
+
+logger = logging.getLogger(__name__)
+
+FLAT = 2
+"""Planes that lie so many times as far apart as pixels are worth a word."""
 
 
 def add_parser(commands: Any) -> None:
@@ -37,8 +48,16 @@ def add_parser(commands: Any) -> None:
         action="append",
         help="channel to look at, counted from 0; up to three in colour (default: the first)",
     )
-    parser.add_argument("--along", help="axis to follow objects along: T, Z, Y or X (default: T, else Z)")
+    parser.add_argument(
+        "--along", help="axis to follow objects along: T, Z, Y or X (default: the first of --consensus, else T, else Z)"
+    )
     parser.add_argument("--at", type=_place, action="append", metavar="AXIS=INDEX", help="where to stay on another axis, as T=3")
+    parser.add_argument(
+        "--each", metavar="AXIS", help="follow objects at each place of another axis, T or Z; prompts are at --at (default: 0)"
+    )
+    parser.add_argument(
+        "--consensus", metavar="AXES", help="follow objects along several axes of a volume and take what these agree on, as ZYX"
+    )
     add_calibration_arguments(parser)
     add_intensity_arguments(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
@@ -51,9 +70,11 @@ def run(args: argparse.Namespace) -> None:
     if args.methods is not None:
         check_writable(args.methods)
     entries = read_prompts(args.prompts)
-    stack = Stack.open(args.image, args.axes, args.channel, args.along, None if args.at is None else dict(args.at))
+    stack = _open_stack(args)
     check_outputs(args.output, [args.image, args.prompts], has_time="T" in known_axes(stack.axes), has_image=True)
     calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
+    if args.consensus is not None:
+        _say_how_flat(calibration)
     session = Session(
         stack,
         model=args.model,
@@ -63,20 +84,67 @@ def run(args: argparse.Namespace) -> None:
         window=args.window,
     )
     add_prompts(session, entries)
-    follow(session, args.direction)
-    result = Result.of(session, calibration=calibration, image_path=args.image)
-    for path in args.output:
-        write_result(path, result)
-    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {', '.join(map(str, args.output))}")
-    if args.methods is not None:
-        write_methods(args.methods, session, find_weights(args.model)[1])
+    stop = threading.Event()
+    # Places that are done are worth writing when the rest is not waited for.
+    with contextlib.nullcontext() if args.each is None else stop_on_interrupt(stop.set):
+        if args.each is None and args.consensus is None:
+            follow(session, args.direction)
+        else:
+            _follow_several(session, args.each, args.consensus, stop)
+        result = Result.of(session, calibration=calibration, image_path=args.image)
+        for path in args.output:
+            write_result(path, result)
+        where = "" if args.each is None else f" at each place of {args.each.upper()}"
+        print(f"{len(session.objects)} objects on {len(session.stack)} frames{where}: {', '.join(map(str, args.output))}")
+        if args.methods is not None:
+            write_methods(args.methods, session, find_weights(args.model)[1])
 
 
 def _place(text: str) -> tuple[str, int]:
     axis, _, index = text.partition("=")
     if len(axis) != 1 or not index.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
-    return axis, int(index)
+    return axis.upper(), int(index)
+
+
+def _open_stack(args: argparse.Namespace) -> Stack:
+    """Open the image, and say before long work what cannot be followed in it."""
+    if args.direction != "both" and (args.each, args.consensus) != (None, None):
+        raise ValueError(f"--direction {args.direction} goes with neither --each nor --consensus: these follow objects both ways")
+    at = {} if args.each is None else {_check_each(args): 0}
+    along = args.along if args.consensus is None else args.along or check_voters(args.consensus)[0]
+    stack = Stack.open(args.image, args.axes, args.channel, along, at | dict(args.at or ()))
+    if args.each is not None:
+        check_each(stack, args.each)
+    if args.consensus is not None:
+        check_consensus(stack, args.consensus)
+    return stack
+
+
+def _check_each(args: argparse.Namespace) -> str:
+    """Check that an axis is left to go through: where it is not, a stack at one place of it cannot be opened."""
+    each, along = args.each.upper(), (args.along or "").upper()
+    axes = "".join(axis for axis in open_image(args.image, args.axes).layout.axes if axis not in "CS")
+    if len(axes) < 4:
+        raise ValueError(f"--each {each} takes a stack with a fourth axis, such as TZYX: the image has axes {axes}")
+    left = [axis for axis in axes if axis not in {"Y", "X", along}]
+    if each not in left:
+        raise ValueError(f"--each {each} cannot be: of the axes {axes}, {' or '.join(left)} is left to go through")
+    return str(each)
+
+
+def _say_how_flat(calibration: Calibration) -> None:
+    if calibration.z is None or not calibration.has_lengths:
+        logger.warning(
+            "the size of voxels is not known: if planes lie much farther apart than pixels, objects are seen flat from the side, "
+            "and a consensus may be worse than Z alone"
+        )
+    elif calibration.z > FLAT * calibration.y:
+        logger.warning(
+            "planes lie %.3g times as far apart as pixels: objects are seen flat from the side, and a consensus may be worse than "
+            "Z alone",
+            calibration.z / calibration.y,
+        )
 
 
 def follow(session: Session, direction: str = "both") -> None:
@@ -84,3 +152,16 @@ def follow(session: Session, direction: str = "both") -> None:
     total = len(session.plan(direction))  # type: ignore[arg-type]
     for _ in tqdm(session.propagate(direction), total=total, unit="frame", disable=total == 0):  # type: ignore[arg-type]
         pass
+
+
+def _follow_several(session: Session, each: str | None, consensus: str | None, stop: threading.Event) -> None:
+    """Follow objects at each place, along several axes, or both, with a progress bar; until told to stop."""
+    results: Any = session.consensus(consensus or "") if each is None else session.follow_each(each, consensus=consensus)
+    with tqdm(results, unit="frame") as bar:
+        for done in bar:
+            if isinstance(done, PlaceResult):
+                bar.set_description_str(f"{(each or '').upper()} {done.place}", refresh=False)
+            elif isinstance(done, AxisResult):
+                bar.set_description_str(f"along {done.axis}", refresh=False)
+            if stop.is_set():
+                break
