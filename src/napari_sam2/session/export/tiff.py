@@ -40,7 +40,6 @@ def write_tiff(path: Path, result: Result) -> None:
         tifffile.imwrite(
             partial,
             result.planes(),
-            shape=result.shape,
             dtype=np.uint16,
             compression="zlib",
             photometric="minisblack",
@@ -52,20 +51,22 @@ def write_tiff(path: Path, result: Result) -> None:
 
 
 def _ome_options(result: Result) -> dict[str, Any]:
-    pixel, metadata = result.calibration, {"axes": result.axes}
+    pixel, metadata = result.calibration, dict[str, Any](axes=result.axes)
     if pixel.has_lengths:
         for axis, size in zip(result.space, pixel.steps(result.space), strict=True):
-            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": SYMBOLS[pixel.length_unit]}  # type: ignore[dict-item]
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": SYMBOLS[pixel.length_unit]}
     if pixel.has_times and result.has_time:
-        metadata |= {"TimeIncrement": pixel.t, "TimeIncrementUnit": SYMBOLS[pixel.time_unit]}  # type: ignore[dict-item]
-    return {"metadata": metadata}
+        metadata |= {"TimeIncrement": pixel.t, "TimeIncrementUnit": SYMBOLS[pixel.time_unit]}
+    return {"shape": result.shape, "metadata": metadata}
 
 
 def _imagej_options(result: Result) -> dict[str, Any]:
-    pixel, metadata, options = result.calibration, dict[str, Any](axes=result.axes), dict[str, Any]()
+    # All six axes that ImageJ knows: frames one pixel wide are else taken for colours.
+    pixel, metadata = result.calibration, dict[str, Any](axes="TZCYXS")
+    options: dict[str, Any] = {"shape": (result.size("T"), result.size("Z"), 1, *result.shape[-2:], 1)}
     if pixel.has_lengths:
         metadata["unit"] = _IMAGEJ_UNITS.get(pixel.length_unit, SYMBOLS[pixel.length_unit])
-        options = {"resolution": (1 / pixel.x, 1 / pixel.y), "resolutionunit": "NONE"}
+        options |= {"resolution": (1 / pixel.x, 1 / pixel.y), "resolutionunit": "NONE"}
         if pixel.z is not None:
             metadata["spacing"] = pixel.z
     if pixel.has_times and result.has_time:

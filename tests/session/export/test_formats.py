@@ -1,0 +1,176 @@
+"""Every format, given what is unusual: the same objects in all, and nothing is left half written."""
+
+from __future__ import annotations
+
+import csv
+import os
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import geff
+import numpy as np
+import pyarrow.parquet
+import pytest
+import tifffile
+import zarr
+
+from blob_tracker import blob_session
+from napari_sam2.session.calibration import Calibration
+from napari_sam2.session.export.formats import FORMATS, find_format, write_result
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.stack import Stack
+
+NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
+
+
+def test_all_formats_are_tried() -> None:
+    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
+
+
+# --- what a session knows --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    """1 divides into 2 and 3, 4 into 5 and 6; 3 and 4 are hidden, 2 is locked, nothing is known of 7."""
+    movie = np.zeros((4, 20, 60), np.uint16)
+    for column in (4, 34):
+        movie[:2, 4:8, column : column + 12] = 900
+        movie[2:, 4:8, [*range(column, column + 4), *range(column + 8, column + 12)]] = 900
+    session = blob_session(movie, "TYX")
+    for name, column in (("left", 4), ("right", 34)):
+        mother = session.add_object(name)
+        session.add_points(mother, 0, [(5, column + 2)])
+        list(session.propagate(objects=[mother]))
+        for daughter, shift in zip(session.divide_object(mother, 2), (2, 10), strict=True):
+            session.add_points(daughter, 2, [(5, column + shift)])
+    session.add_object("nobody")
+    list(session.propagate())
+    session.lock_object(2)
+    session.hide_object(3)
+    session.hide_object(4)
+    return Result.of(session)
+
+
+SEEN = {(1, 0), (1, 1), (2, 2), (2, 3), (5, 2), (5, 3), (6, 2), (6, 3)}
+"""Object and frame. What is hidden is in no format; a daughter whose mother is hidden has none."""
+LINKS = {((1, 0), (1, 1)), ((1, 1), (2, 2)), ((2, 2), (2, 3)), ((5, 2), (5, 3)), ((6, 2), (6, 3))}
+CALLED = {1: "left", 2: "left.1", 5: "right.1", 6: "right.2"}
+
+
+def seen_in(planes: Any) -> set[tuple[int, int]]:
+    return {(i, t) for t, plane in enumerate(planes) for i in np.unique(plane).tolist() if i}
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "01_RES", "a.zarr"])
+def test_labels_have_what_is_shown(name: str, result: Result, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write_result(path, result)
+    if name == "a.zarr":
+        group = zarr.open_group(path, mode="r")
+        assert seen_in(group["0"][:]) == SEEN
+        properties = group.attrs["ome"]["image-label"]["properties"]
+        assert {one["label-value"]: one["name"] for one in properties} == CALLED
+    elif name == "01_RES":
+        assert seen_in(tifffile.imread(path / f"mask{t:03d}.tif") for t in range(4)) == SEEN
+        assert (path / "res_track.txt").read_text() == "1 0 1 0\n2 2 3 1\n5 2 3 0\n6 2 3 0\n"
+    else:
+        assert seen_in(tifffile.imread(path)) == SEEN
+
+
+def test_tables_have_what_is_shown(result: Result, tmp_path: Path) -> None:
+    for name in ("a.csv", "a.parquet", "a.tracks.csv"):
+        write_result(tmp_path / name, result)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(int(row["object_id"]), int(row["frame"])) for row in rows} == SEEN
+    assert {int(row["object_id"]): row["name"] for row in rows} == CALLED
+    read = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pydict()
+    assert set(zip(read["object_id"], read["frame"], strict=True)) == SEEN
+    with (tmp_path / "a.tracks.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(int(row["track_id"]), int(row["t"])) for row in rows} == SEEN
+    assert {int(row["track_id"]): int(row["parent_id"]) for row in rows} == {1: 0, 2: 1, 5: 0, 6: 0}
+
+
+def test_graphs_have_what_is_shown(result: Result, tmp_path: Path) -> None:
+    write_result(tmp_path / "a.geff", result)
+    graph, _ = geff.read(tmp_path / "a.geff")
+    key = {node: (told["object_id"], told["t"]) for node, told in graph.nodes(data=True)}
+    assert set(key.values()) == SEEN
+    assert {(key[a], key[b]) for a, b in graph.edges} == LINKS
+    assert {told["object_id"]: told["name"] for _, told in graph.nodes(data=True)} == CALLED
+    write_result(tmp_path / "a.xml", result)
+    root = ET.parse(tmp_path / "a.xml")
+    spots = {spot.get("ID"): (int(spot.get("OBJECT_ID", 0)), int(spot.get("FRAME", 0))) for spot in root.iter("Spot")}
+    assert set(spots.values()) == SEEN
+    assert {(spots[edge.get("SPOT_SOURCE_ID")], spots[edge.get("SPOT_TARGET_ID")]) for edge in root.iter("Edge")} == LINKS
+
+
+# --- what is unusual -------------------------------------------------------------------------------------------------
+
+LABELS = np.zeros((3, 12, 16), np.uint16)
+LABELS[1:, 2:6, 3:8] = 65535
+RANDOM = np.random.default_rng(0)
+DIM = RANDOM.random((3, 12, 16)).astype(np.float32)
+DIM[0, 0, :3] = np.nan, np.inf, -np.inf
+UNUSUAL = {
+    "no object": Result(LABELS * 0, "TYX", stack=Stack.open(DIM, "TYX"), names={1: "gone"}),
+    "one frame": Result(LABELS[1:2], "TYX", stack=Stack.open(DIM[1:2], "TYX")),
+    "one pixel": Result(LABELS[:, 3:4, 3:4], "TYX", stack=Stack.open(DIM[:, 3:4, 3:4], "TYX")),
+    "uint8": Result(LABELS, "TYX", stack=Stack.open((DIM[1:2] * 99).astype(np.uint8).repeat(3, 0), "TYX")),
+    "float": Result(LABELS, "TYX", stack=Stack.open(DIM, "TYX")),
+    "bool": Result(LABELS > 0, "TYX", stack=Stack.open(LABELS > 0, "TYX")),
+    "constant": Result(LABELS, "TYX", stack=Stack.open(np.ones_like(LABELS), "TYX")),
+    "oblong pixels": Result(LABELS, "TYX", Calibration(0.5, 0.1, None, 2, "nanometer", "hour"), stack=Stack.open(DIM, "TYX")),
+    "no distance of planes": Result(
+        LABELS[:, None].repeat(2, 1),
+        "TZYX",
+        Calibration(0.5, 0.5, length_unit="micrometer"),
+        stack=Stack.open(LABELS[:, None].repeat(2, 1), "TZYX", along="Z", at={"T": 1}),
+    ),
+    "five axes": Result(
+        LABELS[:, None].repeat(2, 1).transpose(2, 0, 3, 1),
+        "YTXZ",
+        stack=Stack.open(RANDOM.random((4, 12, 3, 16, 2)), "CYTXZ", along="T", at={"Z": 1}, channel=[3, 1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_unusual_results_are_written(case: str, name: str, tmp_path: Path) -> None:
+    for _ in range(2):  # an earlier result is replaced
+        write_result(tmp_path / name, UNUSUAL[case])
+        assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_beyond_16_bit(name: str, tmp_path: Path) -> None:
+    labels = LABELS.astype(np.uint32) * 2
+    with pytest.raises(ValueError, match=r"^there is a label 131070: labels must be between 0 and 65535$"):
+        write_result(tmp_path / name, Result(labels, "TYX", stack=Stack.open(DIM, "TYX")))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_disk_that_is_full(name: str, tmp_path: Path) -> None:
+    """In earnest, whatever writes: the system takes no more than so many bytes. What was there before is still there."""
+    resource = pytest.importorskip("resource")
+    image = RANDOM.integers(0, 999, (2, 64, 64), np.uint16)
+    path = tmp_path / name
+    write_result(path, Result(LABELS[:2], "TYX", stack=Stack.open(LABELS[:2] // 2, "TYX")))
+    before = {file.relative_to(path): file.read_bytes() for file in (path, *path.rglob("*")) if file.is_file()}
+    large = Result(image, "TYX", stack=Stack.open(image, "TYX"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large|Error writing") as caught:
+            write_result(path, large)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert os.listdir(tmp_path) == [name]
+    assert {file.relative_to(path): file.read_bytes() for file in (path, *path.rglob("*")) if file.is_file()} == before
