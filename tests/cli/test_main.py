@@ -87,9 +87,9 @@ def test_segment_into_several_files(folder: Path, double: None) -> None:
         main(segment("-o", "out/objects.csv", "-o", "out/labels.zarr", "--methods", "out/methods.txt", "--pixel-size", "0.5")) == 0
     )
     rows = Path("out/objects.csv").read_text().splitlines()
-    assert rows[0].startswith("object_id,frame,area_um2,perimeter_um,centroid_y_um,centroid_x_um,bbox_y0_px,")
+    assert rows[0].startswith("object_id,name,frame,area_um2,perimeter_um,centroid_y_um,centroid_x_um,bbox_y0_px,")
     assert rows[0].endswith(",intensity_mean_c0,intensity_min_c0,intensity_max_c0,object_score,predicted_iou")
-    assert rows[1].startswith("3,0,9,10,3.25,2.75,4,3,10,9,3000,3000,3000,10,")
+    assert rows[1].startswith("3,object 3,0,9,10,3.25,2.75,4,3,10,9,3000,3000,3000,10,")
     assert len(rows) == 1 + 2 * T
     np.testing.assert_array_equal(zarr.open("out/labels.zarr", mode="r")["0"], TRUTH)
     assert Path("out/methods.txt").read_text().startswith("2 objects in 4 frames of 32 x 32 pixels were followed through time")
@@ -163,7 +163,7 @@ def test_places_that_are_done_are_written_when_it_is_interrupted(
     num_tracked = itertools.count()
 
     def interrupted(tracker: Any, *arguments: Any) -> Any:
-        # Five steps at the first time; then two prompted planes are followed to the second, and so on. It is the first of the third.
+        # Five steps at the first time; then two prompted planes are followed to the second, and so on. It is the third's first.
         if next(num_tracked) == 5 + 2 + 5 + 2:
             signal.raise_signal(signal.SIGINT)
         return track(tracker, *arguments)

@@ -159,7 +159,7 @@ actions = st.lists(
         st.tuples(st.just("click"), st.integers(1, 3), st.integers(0, T - 1)),
         st.tuples(st.sampled_from(["remove", "divide", "split", "clear", "approve"]), st.integers(1, 3), st.integers(0, T - 1)),
         st.tuples(st.just("propagate"), st.integers(1, 9)),
-        st.tuples(st.sampled_from(["undo", "redo", "everything"])),
+        st.tuples(st.sampled_from(["undo", "redo", "everything", "consensus"])),
     ),
     min_size=1,
     max_size=9,
@@ -177,6 +177,8 @@ def do(session: Session, kind: str, *arguments: int) -> None:
             pass
     elif kind == "everything":
         list(session.propagate())
+    elif kind == "consensus":
+        list(session.consensus())
     elif kind == "remove":
         session.remove_object(arguments[0])
     elif kind in ("undo", "redo"):
@@ -192,7 +194,7 @@ def test_saved_equals_opened_equals_replayed(sequence: list[tuple[Any, ...]]) ->
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_module, "Tracker", BlobTracker)
         path = Path(folder) / "a.json"
-        session = opened()
+        session = opened(axes="ZYX")
         session.save(path)
         for kind, *arguments in sequence:
             try:

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_output_argument
 from napari_sam2.cli.export import check_outputs
-from napari_sam2.session.calibration import read_calibration
-from napari_sam2.session.export.formats import write_result
-from napari_sam2.session.export.result import Result, known_axes
+from napari_sam2.cli.segment import write_results
+from napari_sam2.session.calibration import PIXELS, read_calibration
+from napari_sam2.session.export.result import known_axes
 from napari_sam2.session.session import Session
 from napari_sam2.session.session_file import replay
 
@@ -39,8 +39,4 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(args.output, [args.session, image], has_time="T" in known_axes(session.stack.axes), has_image=True)
     for _ in tqdm(results, unit="frame"):
         pass
-    calibration = None if image is None else read_calibration(image)
-    result = Result.of(session, image_path=image, **({} if calibration is None else {"calibration": calibration}))
-    for path in args.output:
-        write_result(path, result)
-    print(f"{len(session.objects)} objects on {len(session.stack)} frames: {', '.join(map(str, args.output))}")
+    write_results(session, args.output, PIXELS if image is None else read_calibration(image), image)

@@ -91,11 +91,8 @@ def run(args: argparse.Namespace) -> None:
             follow(session, args.direction)
         else:
             _follow_several(session, args.each, args.consensus, stop)
-        result = Result.of(session, calibration=calibration, image_path=args.image)
-        for path in args.output:
-            write_result(path, result)
         where = "" if args.each is None else f" at each place of {args.each.upper()}"
-        print(f"{len(session.objects)} objects on {len(session.stack)} frames{where}: {', '.join(map(str, args.output))}")
+        write_results(session, args.output, calibration, args.image, where)
         if args.methods is not None:
             write_methods(args.methods, session, find_weights(args.model)[1])
 
@@ -145,6 +142,14 @@ def _say_how_flat(calibration: Calibration) -> None:
             "Z alone",
             calibration.z / calibration.y,
         )
+
+
+def write_results(session: Session, outputs: list[Path], calibration: Calibration, image: Path | None, where: str = "") -> None:
+    """Write what a session has found, and say so."""
+    result = Result.of(session, calibration=calibration, image_path=image)
+    for path in outputs:
+        write_result(path, result)
+    print(f"{len(session.objects)} objects on {len(session.stack)} frames{where}: {', '.join(map(str, outputs))}")
 
 
 def follow(session: Session, direction: str = "both") -> None:

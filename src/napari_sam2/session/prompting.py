@@ -76,10 +76,10 @@ class Prompting(ObjectEditing):
     ) -> npt.NDArray[np.bool_]:
         """Move one point, or turn it from inside to outside; the mask is found again, as if it had been given like that.
 
+        See :meth:`add_points`; besides:
+
         Parameters
         ----------
-        object_id, frame : int
-            The object and the frame.
         index : int
             Which of the points there, counted from 0 in the order in which they were given.
         point : array-like, optional
@@ -87,15 +87,10 @@ class Prompting(ObjectEditing):
         label : int, optional
             1 inside, 0 outside; as before by default.
 
-        Returns
-        -------
-        ndarray
-            (H, W), bool: the object's mask on that frame.
-
         Raises
         ------
         ValueError
-            As :meth:`add_points`, or if there is no such point.
+            If there is no such point.
         """
         prompts = self._prompts(object_id, frame)
         index = _check_index(prompts, index)
@@ -112,7 +107,7 @@ class Prompting(ObjectEditing):
         Raises
         ------
         ValueError
-            As :meth:`add_points`, or if there is no such point.
+            If there is no such object or frame, or no such point, or the object is locked.
         """
         prompts = self._prompts(object_id, frame)
         self._say_less(object_id, frame, prompts.without_point(_check_index(prompts, index)))
@@ -122,26 +117,14 @@ class Prompting(ObjectEditing):
         """Draw a stroke over an object, or over what is not the object: points along it count as clicks.
 
         The stroke is cut into pieces of equal length, at least 4 pixels each and at most 8 of them, and the middle of each piece
-        is a point; a stroke shorter than 8 pixels is one point, its middle.
+        is a point; a stroke shorter than 8 pixels is one point, its middle. See :meth:`add_points`; besides:
 
         Parameters
         ----------
-        object_id, frame : int
-            The object and the frame.
         stroke : array-like
             (N, 2), row and column of the places the pen went through, in order.
         label : int
             1 inside, 0 outside.
-
-        Returns
-        -------
-        ndarray
-            (H, W), bool: the object's mask on that frame.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`add_points`.
         """
         points_rc = scribble_points(stroke, self._frame_shape)
         return self.add_points(object_id, frame, points_rc, [label] * len(points_rc))
@@ -166,38 +149,27 @@ class Prompting(ObjectEditing):
 
     @action
     def add_polygon(self, object_id: int, frame: int, vertices: Any) -> npt.NDArray[np.bool_]:
-        """Draw the outline of an object, a polygon or a lasso: it counts as a mask, see :meth:`add_mask`.
+        """Draw the outline of an object, a polygon or a lasso: it counts as a mask.
+
+        See :meth:`add_mask`; besides:
 
         Parameters
         ----------
-        object_id, frame : int
-            The object and the frame.
         vertices : array-like
             (V, 2), row and column, pixel centres at integers; the last is joined to the first. Pixels whose centre lies inside
             belong to the object.
 
-        Returns
-        -------
-        ndarray
-            (H, W), bool: the object's mask on that frame.
-
         Raises
         ------
         ValueError
-            As :meth:`add_points`; or if there are fewer than three vertices, or they hold the centre of no pixel.
+            If there are fewer than three vertices, or they hold the centre of no pixel.
         """
         self._prompts(object_id, frame)
         return self.add_mask(object_id, frame, polygon_mask(vertices, self._frame_shape))
 
     @action
     def remove_box(self, object_id: int, frame: int) -> None:
-        """Take back the box; the mask is found again without it. With the last thing that was said, see :meth:`clear_prompts`.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`add_points`, or if there is no box.
-        """
+        """Take back the box, see :meth:`remove_point`; an error if there is none."""
         prompts = self._prompts(object_id, frame)
         if prompts.box_rc is None:
             raise ValueError(f"object {object_id} has no box on frame {frame}")
@@ -205,7 +177,7 @@ class Prompting(ObjectEditing):
 
     @action
     def remove_mask(self, object_id: int, frame: int) -> None:
-        """Take back the mask, or the polygon; see :meth:`remove_box`."""
+        """Take back the mask, or the polygon, see :meth:`remove_point`; an error if there is none."""
         prompts = self._prompts(object_id, frame)
         if prompts.packed_mask is None:
             raise ValueError(f"object {object_id} has no mask on frame {frame}")
