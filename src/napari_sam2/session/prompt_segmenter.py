@@ -6,10 +6,13 @@ H, W height and width of a frame · h, w mask size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from napari_sam2.model.sam2_base import NO_OBJ_SCORE
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -19,6 +22,7 @@ from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
 from napari_sam2.session.looking import search, view_of_prompts
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.prompts import FramePrompts, mask_as_logits
+from napari_sam2.session.refinement import refined
 
 
 class PromptSegmenter:
@@ -58,7 +62,10 @@ class PromptSegmenter:
         self._whole = whole_view(frame_shape)
 
     def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
-        """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame."""
+        """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
+
+        Clicks on an earlier mask change it only where they are, see :func:`~napari_sam2.session.refinement.refined`.
+        """
         others = [anchor for anchor in item.memory.conditioning if anchor != frame]
         memory = item.memory_around(frame, self.reach)
 
@@ -69,11 +76,29 @@ class PromptSegmenter:
         with inference(self.model.device, self.precision):
             self.remember([item])
             if self.zoom is None:
-                return answer([None])[0]
+                return self._refined(answer([None])[0], prompts, previous)
             nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
             known = None if nearest is None else item.memory.conditioning[nearest]
             view = view_of_prompts(self.zoom, prompts, previous, known)
-            return search(self.zoom, prompts, answer) if view is None else answer([view])[0]
+            return search(self.zoom, prompts, answer) if view is None else self._refined(answer([view])[0], prompts, previous)
+
+    def _refined(self, answer: FrameRecord, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
+        if previous is None:
+            return answer
+        record = refined(answer, previous, prompts, self._whole)
+        return self._absent(answer) if record is None else record
+
+    def _absent(self, answer: FrameRecord) -> FrameRecord:
+        """Say of an object that it is not there, as the network does."""
+        if answer.object_score <= 0:
+            return answer
+        score = torch.tensor([[NO_OBJ_SCORE]], device=answer.pointer.device)
+        return replace(
+            answer,
+            mask_logits=torch.full_like(answer.mask_logits, NO_OBJ_SCORE),
+            pointer=self.model._mix_absent_pointer(answer.pointer[None], score)[0],
+            object_score=NO_OBJ_SCORE,
+        )
 
     def segment_new(self, frame: int, masks: Sequence[FramePrompts]) -> list[FrameRecord]:
         """Take masks for objects of which nothing else is known, all at a time."""
