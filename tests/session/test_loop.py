@@ -186,6 +186,19 @@ def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, 
     np.testing.assert_array_equal(names["run"](VOLUMES).labels, again.labels)
 
 
+def test_what_was_taken_back_is_not_in_the_file(tmp_path: Path) -> None:
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    session.save(tmp_path / "volumes.json")
+    list(session.follow_each("T", [1, 2]))
+    list(session.follow_each("T", [3]))
+    session.undo()
+    session.close()
+    again = Session.open(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    np.testing.assert_array_equal(again.labels[1:3], TRUTH[1:3])
+    assert not again.labels[3:].any()
+    again.close()
+
+
 def test_axes_vote_at_each_place(tmp_path: Path) -> None:
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
     session.save(tmp_path / "volumes.json")
