@@ -13,7 +13,7 @@ from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
 from napari_sam2.predictors.frames import IntensityRange, bounds, map_intensity
-from napari_sam2.session.colours import outline_colours
+from napari_sam2.session.colours import Colour, outline_colours
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.stack import Stack, as_planes
@@ -39,6 +39,11 @@ class OutlinedFrames(Sequence[Picture]):
         :func:`~napari_sam2.session.intensity.choose_ranges`.
     colours : mapping of int to str, optional
         ``#rrggbb`` of objects for which a person chose one.
+
+    Attributes
+    ----------
+    colours : list of Colour
+        Those of the outlines, each once.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class OutlinedFrames(Sequence[Picture]):
         self._ranges = intensity_ranges or choose_ranges(stack)
         ids = sorted({int(i) for frame in range(len(stack)) for i in np.unique(self._planes[frame]) if i})
         self._palette = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
-        for object_id, colour in outline_colours(ids, colours).items():
+        outlines = outline_colours(ids, colours)
+        for object_id, colour in outlines.items():
             self._palette[object_id] = colour
+        self.colours: list[Colour] = sorted(set(outlines.values()))
 
     def __len__(self) -> int:
         return len(self._stack)

@@ -16,7 +16,7 @@ from blob_tracker import blob_session
 from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.pictures import DISPLAY_GAMMA, outlined_frames
+from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames
 from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
@@ -77,6 +77,19 @@ def test_a_colour_seen_on_one_frame_is_in_the_palette(tmp_path: Path) -> None:
     write_gif(tmp_path / "movie.gif", pictures)
     shown = frames_of(tmp_path / "movie.gif")[1][10:20, 10].astype(int)
     assert np.abs(shown - (64, 255, 130)).max() <= 8
+
+
+def test_outlines_keep_their_colours(tmp_path: Path) -> None:
+    """Two pixels of red beside all shades of magenta and green."""
+    shades = np.random.default_rng(0).integers(0, 256, (64, 64, 2), np.uint8)
+    picture = np.stack([shades[..., 0], shades[..., 1], shades[..., 0]], axis=-1)
+    picture[3, 4:6] = (255, 60, 40)
+    write_gif(tmp_path / "movie.gif", [picture], exact=[(255, 60, 40), (1, 2, 3)])
+    shown = frames_of(tmp_path / "movie.gif")[0]
+    assert shown[3, 4:6].tolist() == [[255, 60, 40]] * 2
+    assert np.abs(shown.astype(int) - picture).mean() < 8
+    movie = OutlinedFrames(Stack.open(GREY), LABELS, colours={7: "#0102ff"})
+    assert movie.colours == sorted([(1, 2, 255), outline_colours([65535])[65535]])
 
 
 def test_small_images_are_enlarged() -> None:

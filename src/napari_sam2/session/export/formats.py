@@ -17,6 +17,7 @@ from napari_sam2.session.export.tiff import write_tiff
 from napari_sam2.session.export.trackmate import write_trackmate
 from napari_sam2.session.export.tracks import write_napari_tracks
 from napari_sam2.session.files import check_folder_writable, check_writable
+from napari_sam2.session.pictures import OutlinedFrames
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ class Format:
     needs_image: bool = False
 
 
+def _write_gif(path: Path, movie: OutlinedFrames) -> None:
+    write_gif(path, movie, exact=movie.colours)
+
+
 FORMATS = (
     Format(".ome.tif", "labels as OME-TIFF", write_tiff),
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
@@ -65,7 +70,7 @@ FORMATS = (
         modules=("av",),
         needs_image=True,
     ),
-    Format(".gif", "the same movie", lambda path, result: write_gif(path, outlined_movie(result)), needs_image=True),
+    Format(".gif", "the same movie", lambda path, result: _write_gif(path, outlined_movie(result)), needs_image=True),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from napari_sam2.session.colours import Colour
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.pictures import OutlinedFrames, Picture
 
 FRAMES_PER_SECOND = 6.0
+MAX_EXACT_COLOURS = 128
 SHOWN_PX, MAX_ZOOM = 720, 4
 """Small images are enlarged, up to this side and so many times."""
 PALETTE_SAMPLE_PX = 16_000_000
@@ -50,11 +53,19 @@ class _Planes:
         return self._result.cut({**layout.at, layout.along: frame}, layout.rows or "Y", layout.columns or "X")
 
 
-def write_gif(path: Path, pictures: Sequence[Picture], frames_per_second: float = FRAMES_PER_SECOND) -> None:
-    """Write pictures as an endless GIF; they are read one at a time."""
+def write_gif(
+    path: Path, pictures: Sequence[Picture], frames_per_second: float = FRAMES_PER_SECOND, exact: Sequence[Colour] = ()
+) -> None:
+    """Write pictures as an endless GIF; they are read one at a time.
+
+    Of its 255 colours, those in ``exact`` are as they are, up to 128 of them; the rest are chosen to fit the pictures.
+    """
     # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
     step = -(-len(pictures) * pictures[0].shape[0] * pictures[0].shape[1] // PALETTE_SAMPLE_PX)
-    palette = Image.fromarray(np.concatenate(list(pictures[::step]))).quantize(255)
+    exact = exact[:MAX_EXACT_COLOURS]
+    palette = Image.fromarray(np.concatenate(list(pictures[::step]))).quantize(255 - len(exact))
+    # The few pixels of an outline would otherwise not weigh enough to keep their colour.
+    palette.putpalette([*(palette.getpalette() or []), *itertools.chain(*exact)])
     images = (Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures)
     with atomic_path(path) as partial:
         next(images).save(
