@@ -52,12 +52,15 @@ class Review:
         Its name.
     mean_ious : tuple of float
         IoU after 0, 1, 2, ... rounds: mean over each object's true frames, then over objects.
+    object_ious : dict
+        The same of each object, by its id.
     looks : tuple of Look
         In order.
     """
 
     dataset: str
     mean_ious: tuple[float, ...]
+    object_ious: dict[int, tuple[float, ...]]
     looks: tuple[Look, ...]
 
 
@@ -94,18 +97,21 @@ def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rou
     if rounds < 1:
         raise ValueError(f"a review takes at least one round, got {rounds}")
     entries = simulated_prompts(dataset, kind)
-    mean_ious, looks = [], []
+    reached: list[Evaluation] = []
+    looks: list[Look] = []
     for step in prompt_and_score(session, dataset, kind):
         if isinstance(step, Evaluation):
-            mean_ious.append(step.mean_iou)
+            reached.append(step)
         else:
             yield step
     for number in range(1, rounds + 1):
         looks += [look for entry in entries if (look := _look(session, dataset, entry.object_id, number)) is not None]
         for result in session.propagate():
             yield result.frame
-        mean_ious.append(score(dataset, entries, session.labels).mean_iou)
-    yield Review(dataset.name, tuple(mean_ious), tuple(looks))
+        reached.append(score(dataset, entries, session.labels))
+    by_object = zip(*(evaluation.objects for evaluation in reached), strict=True)
+    object_ious = {rows[0].object_id: tuple(row.mean for row in rows) for rows in by_object}
+    yield Review(dataset.name, tuple(evaluation.mean_iou for evaluation in reached), object_ious, tuple(looks))
 
 
 def _look(session: Session, dataset: Dataset, object_id: int, number: int) -> Look | None:
