@@ -113,15 +113,53 @@ def test_labels_that_cannot_be_written_leave_everything_as_it_was() -> None:
     session = opened()
     before, anchors = session.labels.copy(), session.objects[1].anchors
     session.labels.flags.writeable = False
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(OSError, match=r"^the labels of frame 5 cannot be written: assignment destination is read-only$"):
         session.add_points(1, 5, [(3, 3)])
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(OSError, match="read-only"):
         session.undo()
     session.labels.flags.writeable = True
     assert session.objects[1].anchors == anchors
     np.testing.assert_array_equal(session.labels, before)
     session.undo()
     assert not session.labels[:, 9:].any()
+
+
+class FailingLabels:
+    """A label image on a disk that is full, or whose owner loses patience, when one frame is written."""
+
+    dtype, ndim = np.dtype(np.uint16), 3
+
+    def __init__(self) -> None:
+        self.array = np.zeros(TRUTH.shape, np.uint16)
+        self.shape = self.array.shape
+        self.error: BaseException | None = None
+
+    def __setitem__(self, key: Any, plane: Any) -> None:
+        if key[0] == 30 and self.error is not None:
+            error = self.error
+            self.error = None if isinstance(error, KeyboardInterrupt) else error
+            raise error
+        self.array[key] = plane
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()], ids=["full", "interrupted"])
+@pytest.mark.parametrize("method", ["undo", "redo", "hide_object", "remove_object"])
+def test_what_fails_between_two_frames_is_shown_on_none(method: str, error: BaseException) -> None:
+    labels = FailingLabels()
+    session = blob_session(MOVIE, labels=labels)
+    session.add_points(session.add_object(), 0, [(3, 3)])
+    list(session.propagate())
+    if method == "redo":
+        session.undo()
+    before = labels.array.copy()
+    labels.error = error
+    with pytest.raises(type(error)):
+        getattr(session, method)(*([1] if "object" in method else []))
+    np.testing.assert_array_equal(labels.array, before)
+    labels.error = None
+    getattr(session, method)(*([1] if "object" in method else []))
+    frames_left = {"undo": 1, "redo": T}.get(method, 0)
+    np.testing.assert_array_equal(labels.array, np.where(np.arange(T)[:, None, None] < frames_left, TRUTH == 1, 0))
 
 
 def test_so_many_actions_and_no_more_can_be_taken_back() -> None:

@@ -796,6 +796,11 @@ def test_labels_that_do_not_fit(labels: np.ndarray, got: str) -> None:
         blob_session(MOVIE, labels=labels)
 
 
+def test_labels_that_are_no_array() -> None:
+    with pytest.raises(ValueError, match=r"^labels must be an array, uint16 of shape \(8, 32, 32\), got str$"):
+        blob_session(MOVIE, labels="labels.zarr")
+
+
 # --- records on disk -----------------------------------------------------------------------------------------------
 
 

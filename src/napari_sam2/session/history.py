@@ -249,13 +249,13 @@ class History:
         latest = continued if continued is not None and self.is_latest(continued) else None
         try:
             yield action if latest is None else latest
-            self._open = None
             action.call = None if call is None else call()
-            self._finish(action)
         except BaseException:
-            self._open = None
             action.exchange()
             raise
+        finally:
+            self._open = None
+        self._finish_or_take_back(action)
         if action.is_empty:
             return
         self._undone.clear()
@@ -265,6 +265,16 @@ class History:
             self._done.append(action)
             self._forget_old()
         self._keep(action)
+
+    def _finish_or_take_back(self, action: Action) -> None:
+        try:
+            self._finish(action)
+        except BaseException:
+            action.exchange()
+            # Some of what is shown is that of the action already. What failed is expected to fail again.
+            with contextlib.suppress(Exception):
+                self._finish(action)
+            raise
 
     def _forget_old(self) -> None:
         while len(self._done) > MAX_ACTIONS:
@@ -285,11 +295,7 @@ class History:
             return False
         action = source[-1]
         action.exchange()
-        try:
-            self._finish(action)
-        except BaseException:
-            action.exchange()
-            raise
+        self._finish_or_take_back(action)
         source.pop()
         target.append(action)
         self._keep(action)

@@ -62,6 +62,8 @@ class LabelWriter:
         self._stack = stack
         if labels is None:
             labels = _empty_labels(shape)
+        elif not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
+            raise ValueError(f"labels must be an array, uint16 of shape {shape}, got {type(labels).__name__}")
         elif tuple(labels.shape) != shape or np.dtype(labels.dtype) != np.uint16:
             raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
         self.labels = labels

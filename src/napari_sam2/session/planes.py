@@ -186,7 +186,12 @@ class LabelPlanes:
         return plane.T if self._is_transposed else plane
 
     def __setitem__(self, frame: int, plane: npt.NDArray[Any]) -> None:
-        self._labels[self._index(frame)] = plane.T if self._is_transposed else plane
+        index = self._index(frame)
+        try:
+            self._labels[index] = plane.T if self._is_transposed else plane
+        except Exception as error:  # Each kind of array fails to write with errors of its own.
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise OSError(f"the labels of frame {frame} cannot be written: {reason}") from error
 
     def _index(self, frame: int) -> tuple[Any, ...]:
         if not 0 <= frame < len(self):
