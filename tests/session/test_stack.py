@@ -182,6 +182,8 @@ BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "no channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": []}, "one to three channels can be shown, got 0"),
     "four channels": (np.zeros((4, 6, 20)), {"axes": "CYX", "channel": range(4)}, "one to three channels can be shown, got 4"),
     "a channel twice": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": (1, 1)}, "a channel is named twice in [1, 1]"),
+    "axes as a list": (np.zeros((6, 20)), {"axes": ["Y", "X"]}, "axes is a text of the letters T, Z, Y, X and C, got ['Y', 'X']"),
+    "along a number": (np.zeros((2, 6, 20)), {"along": 0}, "along is a text of the letters T, Z, Y, X and C, got 0"),
     "an axis twice": (np.zeros((2, 6, 20)), {"axes": "YYX"}, "axes YYX name Y twice"),
     "no rows": (np.zeros((2, 6, 20)), {"axes": "TZX"}, "an image needs rows and columns: axes TZX have no Y"),
     "along nothing": (np.zeros((2, 6, 20)), {"along": "Z"}, "frames cannot follow each other along 'Z': the image has axes TYX"),

@@ -139,6 +139,9 @@ class Layout:
         ValueError
             If one of these does not fit the others.
         """
+        for name, given in (("axes", axes), ("along", along)):
+            if given is not None and not isinstance(given, str):
+                raise ValueError(f"{name} is a text of the letters T, Z, Y, X and C, got {given!r}")
         axes = check_axes(guess_axes(shape) if axes is None else axes.upper(), shape)
         size = dict(zip(axes, shape, strict=True))
         fixed = _check_at(at or {}, axes, size)
