@@ -56,6 +56,7 @@ def test_name_and_colour() -> None:
     session.set_colour(cell, None)
     assert (session.objects[cell].name, session.objects[cell].info.colour) == ("cell", None)
     refused(session, "a name is a text with something in it, got ' '", "rename_object", cell, " ")
+    refused(session, "a name is a text with something in it, got 5", "add_object", 5)
     refused(session, "a colour has the form #rrggbb, got 'red'", "set_colour", cell, "red")
     refused(session, "there is no object 9", "rename_object", 9, "x")
 

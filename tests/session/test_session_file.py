@@ -307,6 +307,75 @@ def test_what_cannot_be_saved_is_said_and_stays_done(path: Path, monkeypatch: py
     again.close()
 
 
+def test_numbers_of_numpy(path: Path) -> None:
+    session = opened()
+    session.save(path)
+    one, frame = np.int64(session.add_object()), np.uint8(2)
+    session.add_points(one, frame, np.array(inside(1, 2)), np.ones(1, np.int64))
+    session.change_point(one, frame, np.int64(0), label=np.int64(1))
+    list(session.propagate(objects=np.array([1]), frames=np.arange(T)))
+    session.add_box(one, np.int64(4), np.array([4, 7, 10, 13]))
+    session.approve(one, np.int64(6))
+    session.clear_prompts(one, np.int64(4))
+    session.rename_object(one, "mother")
+    session.set_colour(one, "#ff0000")
+    session.hide_object(one, np.bool_(True))
+    daughters = session.divide_object(one, np.int64(5), np.int64(2))
+    session.merge_objects(np.int64(daughters[0]), np.int64(daughters[1]))
+    session.remove_object(np.int64(session.split_object(one, np.int64(3))))
+    assert all(type(key) is int for item in session.objects.values() for key in (item.object_id, *item.prompts))
+    assert (session.objects[1].anchors, session._file and session._file._is_behind) == ([2], False)
+    session.close()
+    again = Session.open(path, MOVIE, tiny_model())
+    assert known(again) == known(session)
+    again.close()
+    assert known(Session.replay(path, MOVIE, tiny_model()))["labels"] == known(session)["labels"]
+
+
+def test_where_it_cannot_be_saved_it_is_still_saved_to_the_file_before(path: Path) -> None:
+    session, other = opened(), opened()
+    session.save(path)
+    other.save(path.with_name("other.json"))
+    with pytest.raises(ValueError, match="there is no folder"):
+        session.save(path.parent / "nowhere" / "movie.json")
+    with pytest.raises(ValueError, match="is open in another session"):
+        session.save(path.with_name("other.json"))
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    session.save(path.with_name("third.json"))
+    before = Session.open(path, MOVIE, tiny_model())
+    assert known(before) == known(session)
+    session.add_object()
+    assert list(before.objects) == [1]
+    for one in (session, other, before):
+        one.close()
+
+
+def test_the_folder_may_be_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened()
+    monkeypatch.chdir(path.parent)
+    session.save(path.name)
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    session.add_object("cell")
+    session.close()
+    assert not list(elsewhere.iterdir())
+    assert '"cell"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", [1e20, 1e308, -1e20])
+def test_an_image_of_one_large_number(path: Path, value: float) -> None:
+    image = np.full((2, *SHAPE), value)
+    session = opened(image)
+    session.add_mask(session.add_object(), 0, TRUTH[0] == 1)
+    list(session.propagate())
+    session.save(path)
+    session.close()
+    again = Session.open(path, image, tiny_model())
+    assert known(again) == known(session)
+    again.close()
+
+
 # --- what may be amiss ---------------------------------------------------------------------------------------------
 
 

@@ -225,7 +225,8 @@ def robust_range(values: npt.NDArray[Any], percentiles: tuple[float, float] = RO
     low, high = (float(value) for value in np.percentile(finite.astype(np.float64), percentiles))
     if high <= low:
         low, high = float(finite.min()), float(finite.max())
-    return (low, high) if high > low else (low, low + 1.0)
+    # Of numbers so large that one more is the same, the next.
+    return (low, high) if high > low else (low, max(low + 1.0, float(np.nextafter(low, np.inf))))
 
 
 def read_sample(frames: Any, max_frames: int = 16) -> Iterator[npt.NDArray[Any]]:

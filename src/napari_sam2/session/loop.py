@@ -112,7 +112,7 @@ def _check_places(stack: Stack, axis: str, places: Iterable[int] | None) -> list
     for place in chosen:
         if place not in range(count):
             raise ValueError(f"{axis} {place} does not exist: the image has {count}, counted from 0")
-    return chosen
+    return [int(place) for place in chosen]
 
 
 def _crossings(session: Session, axis: str) -> dict[int, Session]:

@@ -74,7 +74,7 @@ class ObjectEditing:
         Raises
         ------
         ValueError
-            If the id is taken or out of range, or the colour is none.
+            If the id is taken or out of range, the name is no text, or the colour is none.
         """
         object_id = self._free_id() if object_id is None else object_id
         if object_id in self.objects:
@@ -82,7 +82,7 @@ class ObjectEditing:
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
         object_id = int(object_id)
-        self._infos[object_id] = ObjectInfo(name or f"object {object_id}", check_colour(colour))
+        self._infos[object_id] = ObjectInfo(check_name(name or f"object {object_id}"), check_colour(colour))
         self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._keep)
         return object_id
 
@@ -119,8 +119,7 @@ class ObjectEditing:
     @action
     def remove_object(self, object_id: int) -> None:
         """Remove an object and its labels."""
-        self._unlocked(object_id)
-        self._forget(object_id)
+        self._forget(self._unlocked(object_id))
 
     @action
     def approve(self, object_id: int, frame: int) -> None:
@@ -147,7 +146,7 @@ class ObjectEditing:
             If there is no such object, one is locked, or they are the same.
         """
         kept, other = self._unlocked(object_id), self._unlocked(other_id)
-        if object_id == other_id:
+        if kept is other:
             raise ValueError(f"object {object_id} cannot be merged with itself")
         ends = kept.info.end_frame, other.info.end_frame
         mothers = [mother for mother in (kept.info.mother, other.info.mother) if mother not in (None, object_id, other_id)]
@@ -160,8 +159,8 @@ class ObjectEditing:
         )
         for daughter, mother in self.parents.items():
             if mother == other_id and daughter != object_id:
-                self._change_info(daughter, mother=object_id)
-        self._forget(other_id)
+                self._change_info(daughter, mother=kept.object_id)
+        self._forget(other)
 
     @action
     def split_object(self, object_id: int, frame: int, name: str | None = None) -> int:
@@ -230,7 +229,7 @@ class ObjectEditing:
         self._change_info(object_id, end_frame=frame)
         ids = [self.add_object(f"{item.name}.{number}") for number in range(1, daughters + 1)]
         for daughter in ids:
-            self._change_info(daughter, first_frame=frame, mother=object_id)
+            self._change_info(daughter, first_frame=frame, mother=item.object_id)
         return ids
 
     # --- pieces ----------------------------------------------------------------------------------------------------
@@ -251,16 +250,18 @@ class ObjectEditing:
         return [self._object(object_id) for object_id in dict.fromkeys(sorted(self.objects) if object_ids is None else object_ids)]
 
     def _change_info(self, object_id: int, **changes: Any) -> None:
-        info = replace(self._object(object_id).info, **changes)
-        if info != self._infos[object_id]:
-            self._infos[object_id] = info
+        item = self._object(object_id)
+        info = replace(item.info, **changes)
+        if info != item.info:
+            # Not by the id that was given: one of NumPy is no key for a file.
+            self._infos[item.object_id] = info
 
-    def _forget(self, object_id: int) -> None:
+    def _forget(self, item: SessionObject) -> None:
         for daughter, mother in self.parents.items():
-            if mother == object_id:
+            if mother == item.object_id:
                 self._change_info(daughter, mother=None)
-        del self.objects[object_id]
-        del self._infos[object_id]
+        del self.objects[item.object_id]
+        del self._infos[item.object_id]
 
     def _check_frame(self, frame: int) -> int:
         if frame not in range(self._num_frames):

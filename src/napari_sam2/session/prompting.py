@@ -275,7 +275,7 @@ class Prompting(ObjectEditing):
     @action
     def clear_prompts(self, object_id: int, frame: int) -> None:
         """Take back everything said about an object on a frame; what is shown there is found again by the next propagation."""
-        item = self._unlocked(object_id)
+        item, frame = self._unlocked(object_id), self._check_frame(frame)
         if item.prompts.pop(frame, None) is None:
             raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
         item.corrected.discard(frame)
@@ -299,7 +299,7 @@ class Prompting(ObjectEditing):
         return item.prompts.get(frame, FramePrompts())
 
     def _say(self, object_id: int, frame: int, prompts: FramePrompts, from_the_start: bool = False) -> npt.NDArray[np.bool_]:
-        item = self._object(object_id)
+        item, frame = self._object(object_id), self._check_frame(frame)
         shown = item.shown(frame)
         previous = self._start(item, frame, prompts) if from_the_start else shown
         if not prompts.says_where and previous is None:

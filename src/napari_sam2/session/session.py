@@ -414,13 +414,14 @@ class Session(Prompting):
         ValueError
             If it cannot be written, or is open in another session.
         """
-        path = Path(path)
-        if self._file is not None and self._file.path != path:
-            self.close()
-        if self._file is None:
-            self._file = SessionFile.create(path, self)
-        else:
+        path = Path(path).absolute()
+        if self._file is not None and self._file.path == path:
             self._file.write_all(self)
+            return
+        # Only when the new file is there the old one is let go.
+        before, self._file = self._file, SessionFile.create(path, self)
+        if before is not None:
+            before.close(self)
 
     def close(self) -> None:
         """Let go of the file the session is saved to. It is up to date."""
@@ -464,7 +465,7 @@ class Session(Prompting):
         ValueError
             If the file is damaged or open in another session, or image or model are others than those it was saved with.
         """
-        return open_session(cls, Path(path), image, model, device, labels)
+        return open_session(cls, Path(path).absolute(), image, model, device, labels)
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels."""
