@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +350,34 @@ def test_where_it_cannot_be_saved_it_is_still_saved_to_the_file_before(path: Pat
     assert list(before.objects) == [1]
     for one in (session, other, before):
         one.close()
+
+
+def test_a_session_moves_from_a_full_disk_to_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = opened()
+    session.save(path)
+    transaction = ResultsFile.transaction
+
+    @contextlib.contextmanager
+    def full(results: ResultsFile) -> Iterator[None]:
+        if results.path == results_path(path):
+            raise ValueError("the disk is full")
+        with transaction(results):
+            yield
+
+    monkeypatch.setattr(ResultsFile, "transaction", full)
+    with pytest.raises(ValueError, match="the disk is full"):
+        session.add_object("cell")
+    with pytest.raises(ValueError, match="the disk is full"):
+        session.close()
+    session.save(path.with_name("other.json"))
+    assert [record.message for record in caplog.records] == [f"{path} stays as it was saved last: the disk is full"]
+    session.close()
+    for name, names in ((path.name, []), ("other.json", ["cell"])):
+        again = Session.open(path.with_name(name), MOVIE, tiny_model())
+        assert [item.name for item in again.objects.values()] == names
+        again.close()
 
 
 def test_the_folder_may_be_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -421,7 +421,7 @@ class Session(Prompting):
         # Only when the new file is there the old one is let go.
         before, self._file = self._file, SessionFile.create(path, self)
         if before is not None:
-            before.close(self)
+            before.leave(self)
 
     def close(self) -> None:
         """Let go of the file the session is saved to. It is up to date."""

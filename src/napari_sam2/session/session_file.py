@@ -7,6 +7,7 @@ results hold what was done too: they are written in the middle of a propagation,
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from napari_sam2.session.structure import structure
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
+
+logger = logging.getLogger(__name__)
 
 AnySession = TypeVar("AnySession", bound="Session")
 
@@ -115,6 +118,14 @@ class SessionFile:
         else:
             self._write_document(session)
         self._results.close()
+
+    def leave(self, session: Session) -> None:
+        """Let go of the file for another one, which may well have been chosen because this one cannot be written any more."""
+        try:
+            self.close(session)
+        except (ValueError, OSError) as error:
+            logger.warning("%s stays as it was saved last: %s", self.path, error)
+            self._results.close()
 
     def _write_document(self, session: Session) -> None:
         told = self._document
