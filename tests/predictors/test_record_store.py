@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import tracemalloc
 from typing import Any
 
@@ -102,6 +104,36 @@ def test_nothing_is_lost_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch)
     assert contents(store._kept[0].peek()) == contents(record(0))
     monkeypatch.undo()
     assert [contents(store[frame]) for frame in (0, 1)] == [contents(record(frame)) for frame in (0, 1)]
+
+
+class SmallDisk(io.BytesIO):
+    """A file on a disk that is nearly full: of what is too much a part is written."""
+
+    capacity = 2 * num_bytes(record(0)) + 5
+
+    def write(self, data: Any) -> int:
+        room = max(0, self.capacity - self.tell())
+        if room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(bytes(data)[:room])
+
+
+def test_what_is_on_a_full_disk_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_store.tempfile, "TemporaryFile", lambda **_: SmallDisk())
+    store = RecordStore(RecordBudget(num_bytes(record(0))))
+    for frame in range(3):
+        store[frame] = record(frame)
+    for frame in (3, 4):
+        with pytest.raises(OSError, match=r"^memories cannot be put into a temporary file in .*: No space left on device$"):
+            store[frame] = record(frame)
+    for frame in (0, 1, 2, 1, 0, 3, 4):
+        if frame < 3:
+            assert contents(store[frame]) == contents(record(frame))
+        else:
+            assert contents(store.peek(frame)) == contents(record(frame))
+    monkeypatch.setattr(SmallDisk, "capacity", 10**6)
+    store[5] = record(5)
+    assert [contents(store[frame]) for frame in range(6)] == [contents(record(frame)) for frame in range(6)]
 
 
 def test_the_file_is_closed_with_the_budget() -> None:

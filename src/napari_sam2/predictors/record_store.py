@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 import weakref
 from collections import OrderedDict
@@ -54,7 +56,14 @@ class RecordBudget:
         return KeptRecord(self, self._num_kept, record)
 
     def hold(self, kept: KeptRecord, record: FrameRecord) -> None:
-        """Count a record as just used, and spill others if need be."""
+        """Count a record as just used, and spill others if need be.
+
+        Raises
+        ------
+        OSError
+            If that cannot be done: then it is counted only if it was before.
+        """
+        was_held = kept.number in self._held
         self.release(kept.number)
         num_bytes = _num_bytes(record)
         self._held[kept.number] = weakref.ref(kept), num_bytes
@@ -63,8 +72,14 @@ class RecordBudget:
         while self.held_bytes > limit and len(self._held) > 1:
             number, (reference, _) = next(iter(self._held.items()))
             oldest = reference()
-            if oldest is not None:
-                oldest.spill()
+            try:
+                if oldest is not None:
+                    oldest.spill()
+            except OSError:
+                if was_held:
+                    return
+                self.release(kept.number)
+                raise
             self.release(number)
 
     def release(self, number: int) -> None:
@@ -73,15 +88,29 @@ class RecordBudget:
         self.held_bytes -= num_bytes
 
     def write(self, data: bytes) -> int:
-        """Put bytes into the file and return their place."""
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="napari-sam2-")  # noqa: SIM115 - lives as long as the budget
-            weakref.finalize(self, self._file.close)
-        places = self._free.get(len(data))
-        place = places.pop() if places else self._end
+        """Put bytes into the file and return their place.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        """
+        try:
+            if self._file is None:
+                # Without a buffer: what could not be written from it would be in the way of all that is read later.
+                self._file = tempfile.TemporaryFile(prefix="napari-sam2-", buffering=0)  # noqa: SIM115 - lives with the budget
+                weakref.finalize(self, self._file.close)
+            places = self._free.get(len(data))
+            place = places[-1] if places else self._end
+            self._file.seek(place)
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            raise OSError(f"memories cannot be put into a temporary file in {folder}: {error.strerror}") from error
+        if places:
+            places.pop()
         self._end = max(self._end, place + len(data))
-        self._file.seek(place)
-        self._file.write(data)
         return place
 
     def read(self, place: int, size: int) -> bytearray:
@@ -129,7 +158,13 @@ class KeptRecord:
             assert self._on_disk is not None
             self._in_memory = self._on_disk.record(self._budget.read(self._on_disk.place, self._on_disk.layout.num_bytes))
         record = self._in_memory
-        self._budget.hold(self, record)
+        try:
+            self._budget.hold(self, record)
+        except OSError:
+            if self._on_disk is None:
+                raise
+            # There is no room to put others on disk, but this one is there already.
+            self._in_memory = None
         return record
 
     def peek(self) -> FrameRecord:
