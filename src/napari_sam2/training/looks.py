@@ -166,9 +166,12 @@ FREE_LOOKS: tuple[Look, ...] = (
     regions,
     natural,
     natural,
+    natural,
     textured,
     membranes,
 )
+SLICED_LOOKS: tuple[Look, ...] = (filled, filled, filled, rings, regions, regions, membranes)
+"""Of what is cut, optically or by a knife; phase contrast, DIC and photographs show bodies as a whole."""
 TISSUE_LOOKS: tuple[Look, ...] = (walls, walls, walls, membranes, regions)
 
 

@@ -122,6 +122,28 @@ class Recipe:
         return cls(stages=tuple(Stage(**stage) for stage in fields.pop("stages")), **fields)
 
 
+# Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.
+_FOLLOWING = Stage(
+    "following",
+    "prompts",
+    steps=4800,
+    image_size=256,
+    num_frames=9,
+    clips_per_step=1,
+    objects_per_clip=8,
+    frames_to_learn=2,
+    moving_window_share=0.5,
+    learning_rate=4e-4,
+    real_share=0.4,
+    box_share=0.3,
+    mask_share=0.15,
+    frames_to_correct=2,
+    encoder_rate=0.5,
+    image_share=0.25,
+    images_per_step=3,
+    objects_per_image=14,
+)
+
 MICRO_RECIPE = Recipe(
     stages=(
         Stage("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
@@ -154,27 +176,9 @@ MICRO_RECIPE = Recipe(
             images_per_step=3,
             objects_per_image=14,
         ),
-        # Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.
-        Stage(
-            "following",
-            "prompts",
-            steps=5200,
-            image_size=256,
-            num_frames=9,
-            clips_per_step=1,
-            objects_per_clip=8,
-            frames_to_learn=2,
-            moving_window_share=0.5,
-            learning_rate=4e-4,
-            real_share=0.4,
-            box_share=0.3,
-            mask_share=0.15,
-            frames_to_correct=2,
-            encoder_rate=0.5,
-            image_share=0.25,
-            images_per_step=3,
-            objects_per_image=14,
-        ),
-    )
+        _FOLLOWING,
+        replace(_FOLLOWING, name="longer", steps=1900, num_frames=13, learning_rate=2.5e-4),
+    ),
+    ema_decay=0.999,
 )
 """The recipe of the embedded model; docs/micro.md says in what the weights in the package differ."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.training import looks
 from napari_sam2.training.clips import Clip
-from napari_sam2.training.looks import FREE_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
+from napari_sam2.training.looks import FREE_LOOKS, SLICED_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
 from napari_sam2.training.scenes import make_scene
 
 AXIAL_MARGIN = 4
@@ -32,7 +32,7 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
         Frames (T, S, S), or with RGB last, uint8; one layer of labels, or two where bodies have nuclei.
     """
     tissue, sliced = rng.random() < 0.25, rng.random() < 0.35
-    choices = TISSUE_LOOKS if tissue else FREE_LOOKS
+    choices = TISSUE_LOOKS if tissue else SLICED_LOOKS if sliced else FREE_LOOKS
     look = choices[rng.integers(len(choices))]
     # A slice shows what is above and below it too, out of focus.
     margin = AXIAL_MARGIN if sliced and rng.random() < 0.7 else 0
