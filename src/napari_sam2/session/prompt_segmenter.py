@@ -64,7 +64,9 @@ class PromptSegmenter:
     def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
         """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
 
-        Clicks on an earlier mask change it only where they are, see :func:`~napari_sam2.session.refinement.refined`.
+        Seen through windows, clicks on an earlier mask change it only where they are, see
+        :func:`~napari_sam2.session.refinement.refined`. Seen in whole frames, as released models do, the answer counts as it is:
+        it is the official predictor's.
         """
         others = [anchor for anchor in item.memory.conditioning if anchor != frame]
         memory = item.memory_around(frame, self.reach)
@@ -76,7 +78,7 @@ class PromptSegmenter:
         with inference(self.model.device, self.precision):
             self.remember([item])
             if self.zoom is None:
-                return self._refined(answer([None])[0], prompts, previous)
+                return answer([None])[0]
             nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
             known = None if nearest is None else item.memory.conditioning[nearest]
             view = view_of_prompts(self.zoom, prompts, previous, known)
