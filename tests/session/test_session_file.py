@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -144,7 +145,7 @@ def test_done_again_it_finds_the_same(path: Path) -> None:
 
 
 def test_the_script_finds_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = opened(intensity_range=(0, 255), memory_gate=MemoryGate(look_back=3))
+    session = opened(intensity_range=(0, 255), memory_gate=MemoryGate(look_back=np.int64(3)))
     everything_done(session)
     script = session.to_script()
     monkeypatch.setattr(session_module, "load_model", lambda name, device: {"tiny": tiny_model()}[name])
@@ -445,6 +446,25 @@ def test_another_image(path: Path) -> None:
     refused(r"uint8 of shape \(7, 32, 32\), not uint8 of shape \(8, 32, 32\)", path, MOVIE[:7], tiny_model())
     refused(r"uint16 of shape \(8, 32, 32\), not uint8", path, MOVIE.astype(np.uint16), tiny_model())
     Session.open(path, MOVIE, tiny_model()).close()
+
+
+@pytest.mark.parametrize("is_broken_when_saved", [True, False])
+def test_an_image_of_which_a_part_cannot_be_read(path: Path, is_broken_when_saved: bool) -> None:
+    movie = path.with_name("movie.zarr")
+    zarr.create_array(movie, data=MOVIE, chunks=(1, *SHAPE))
+    last = movie / f"c/{T - 1}/0/0"
+    content = last.read_bytes()
+    last.write_bytes(b"\0" if is_broken_when_saved else content)
+    session = opened(movie)
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    session.save(path)
+    session.close()
+    last.write_bytes(content if is_broken_when_saved else b"\0")
+    again = Session.open(path, None, tiny_model())
+    assert known(again) == known(session)
+    again.close()
+    zarr.create_array(movie, data=255 - MOVIE, chunks=(1, *SHAPE), overwrite=True)
+    refused("the same size with other pixels", path, None, tiny_model())
 
 
 def test_an_image_file_that_was_moved(path: Path, tmp_path: Path) -> None:

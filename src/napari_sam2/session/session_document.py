@@ -15,7 +15,7 @@ import torch
 
 from napari_sam2 import __version__
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.session.calls import Call, decode_mask, encode_mask
+from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.objects import ObjectInfo, SessionObject
 from napari_sam2.session.prompts import FramePrompts
@@ -81,29 +81,34 @@ class ImageIdentity:
         Of the image.
     dtype : str
         As NumPy writes it.
-    sample : str
-        SHA-256 of small blocks of a few frames.
+    sample : dict of int to str
+        SHA-256 of a small block of a few frames, by frame; without those that could not be read.
     """
 
     shape: list[int]
     dtype: str
-    sample: str
+    sample: dict[int, str]
 
     @classmethod
     def of(cls, stack: Stack) -> ImageIdentity:
         """Look at a stack; few frames are read."""
-        digest = hashlib.sha256()
+        sample = {}
         for frame in np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist():
             try:
                 plane = np.asarray(stack.frames[frame])
             except OSError:
                 # A chunk that cannot be read must not keep a session from being saved.
-                digest.update(b"unreadable")
                 continue
             row, column = (max(0, (side - SAMPLED_SIDE_PX) // 2) for side in plane.shape[:2])
             block = plane[row : row + SAMPLED_SIDE_PX, column : column + SAMPLED_SIDE_PX]
-            digest.update(np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes())
-        return cls([int(side) for side in stack.image.shape], np.dtype(stack.image.dtype).name, digest.hexdigest())
+            pixels = np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes()
+            sample[frame] = hashlib.sha256(pixels).hexdigest()
+        return cls([int(side) for side in stack.image.shape], np.dtype(stack.image.dtype).name, sample)
+
+    def is_of_same(self, other: ImageIdentity) -> bool:
+        """Tell whether another is of the same image, as far as frames could be read both times."""
+        alike = all(self.sample[frame] == other.sample[frame] for frame in self.sample.keys() & other.sample.keys())
+        return alike and (self.shape, self.dtype) == (other.shape, other.dtype)
 
 
 @dataclass(frozen=True)
@@ -229,7 +234,7 @@ class Document:
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         with atomic_path(path) as partial:
-            partial.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(dataclasses.asdict(self), indent=1, default=encode) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Document:

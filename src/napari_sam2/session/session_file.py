@@ -281,7 +281,7 @@ def _begin(
     arguments = document.source.arguments() | document.settings.arguments()
     session = session_class(image, model=loaded, labels=labels, **arguments)
     identity = ImageIdentity.of(session.stack)
-    if identity != document.image:
+    if not identity.is_of_same(document.image):
         told, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (document.image, identity))
         what = "the same size with other pixels" if told == given else f"{given}, not {told}"
         raise ValueError(
