@@ -102,6 +102,7 @@ def everything_done(session: Session) -> None:
     session.hide_object(second, False)
     session.divide_object(3, 6)
     session.rename_object(first, "cell")
+    session.set_colour(first, None)
     session.split_object(first, 3)
     session.undo()
     session.redo()

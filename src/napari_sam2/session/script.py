@@ -56,7 +56,9 @@ def script(document: Document) -> str:
 
 
 def _lines(call: Call) -> list[str]:
-    arguments = {name: value for name, value in call.arguments.items() if value is not None and name != "steps"}
+    # Those that go step by step are written down with all their defaults, the others as they were called: there None is meant.
+    is_meant = call.method not in STEP_BY_STEP
+    arguments = {name: value for name, value in call.arguments.items() if name != "steps" and (is_meant or value is not None)}
     given = ", ".join(f"{name}={_written(value)}" for name, value in arguments.items())
     if call.method not in STEP_BY_STEP:
         return [f"session.{call.method}({given})"]
