@@ -321,6 +321,7 @@ BAD_PROMPTS = {
     "box outside": ("box", (5, 5, 8, 32.5), "is not inside the image of 32 rows and 32 columns"),
     "box before": ("box", (-1, 5, 8, 12), "is not inside the image"),
     "mask of another shape": ("mask", np.ones((32, 31)), "a mask must have the shape of a frame, (32, 32), got (32, 31)"),
+    "mask of words": ("mask", np.full(SHAPE, "a"), "a mask must hold booleans or numbers, got <U1"),
     "empty mask": ("mask", np.zeros(SHAPE), "the mask is empty: it has no pixel inside"),
 }
 

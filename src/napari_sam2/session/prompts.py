@@ -171,11 +171,13 @@ def check_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        If its shape is another, or it is empty.
+        If its shape is another, it holds no numbers, or it is empty.
     """
     array = np.asarray(mask)
     if array.shape != shape:
         raise ValueError(f"a mask must have the shape of a frame, {shape}, got {array.shape}")
+    if array.dtype.kind not in "uifb":
+        raise ValueError(f"a mask must hold booleans or numbers, got {array.dtype}")
     array = array.astype(bool)
     if not array.any():
         raise ValueError("the mask is empty: it has no pixel inside")
