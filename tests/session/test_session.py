@@ -584,9 +584,8 @@ def test_what_the_tracker_is_given(precision: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_unknown_precision() -> None:
-    session = Session(MOVIE, model=tiny_model(), precision="float8")
     with pytest.raises(ValueError, match=r"precision must be one of \('float32', 'bfloat16'\), got 'float8'"):
-        session.add_points(session.add_object(), 1, [(5, 5)])
+        Session(MOVIE, model=tiny_model(), precision="float8")
 
 
 # --- corrections ---------------------------------------------------------------------------------------------------

@@ -41,6 +41,19 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
     return chosen
 
 
+def checked_precision(precision: str) -> str:
+    """Return a precision.
+
+    Raises
+    ------
+    ValueError
+        If it is not one of :data:`PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+    return precision
+
+
 @contextlib.contextmanager
 def inference(device: torch.device, precision: str = "float32") -> Iterator[None]:
     """Compute without gradients, in bfloat16 where asked for.
@@ -50,9 +63,8 @@ def inference(device: torch.device, precision: str = "float32") -> Iterator[None
     ValueError
         If ``precision`` is not one of :data:`PRECISIONS`.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+    enabled = checked_precision(precision) == "bfloat16"
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.device import inference, return_free_memory
+from napari_sam2.predictors.device import checked_precision, inference, return_free_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, IntensityRange, map_intensity
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
@@ -148,9 +148,9 @@ class Session(Prompting):
         memory_gate: MemoryGate | None = None,
         labels: Any = None,
     ) -> None:
+        self.precision = checked_precision(precision)
         self.stack = image if isinstance(image, Stack) else Stack.open(image, axes, channel, along, at)
         self.model = model if isinstance(model, SAM2VideoPredictor) else load_model(model, device)
-        self.precision = precision
         self.memory_gate = memory_gate
         self._writer = LabelWriter(self.stack, labels)
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.

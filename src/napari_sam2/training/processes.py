@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from napari_sam2.predictors.device import PRECISIONS, resolve_device
+from napari_sam2.predictors.device import checked_precision, resolve_device
 
 
 class Processes(Protocol):
@@ -49,7 +49,7 @@ class OneProcess:
 
     def __init__(self, device: str | torch.device = "cpu", precision: str = "float32") -> None:
         self.device = resolve_device(device)
-        self.precision = _checked(precision)
+        self.precision = checked_precision(precision)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """Give the module its precision."""
@@ -112,7 +112,7 @@ class SeveralProcesses:
             raise ValueError(f"several processes can share GPUs by CUDA or a CPU, not {kind}")
         if kind == "cuda" and num_devices > torch.cuda.device_count():
             raise ValueError(f"there are {torch.cuda.device_count()} GPUs here, not {num_devices}")
-        self.precision = _checked(precision)
+        self.precision = checked_precision(precision)
         self._fabric = Fabric(
             accelerator=kind,
             devices=num_devices,
@@ -157,9 +157,3 @@ def start_processes(device: str = "auto", num_devices: int = 1, num_nodes: int =
     if num_devices * num_nodes == 1:
         return OneProcess(device, precision)
     return SeveralProcesses(device, num_devices, num_nodes, precision)
-
-
-def _checked(precision: str) -> str:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
-    return precision
