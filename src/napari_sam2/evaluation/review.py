@@ -15,8 +15,6 @@ from napari_sam2.evaluation.scores import Evaluation, score
 from napari_sam2.evaluation.simulated_prompts import correction_click, simulated_prompts
 from napari_sam2.session.session import Session
 
-MAX_ROUNDS = 10
-
 
 @dataclass(frozen=True)
 class Look:
@@ -64,7 +62,7 @@ class Review:
     looks: tuple[Look, ...]
 
 
-def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rounds: int = MAX_ROUNDS) -> Iterator[Review | int]:
+def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rounds: int = 10) -> Iterator[Review | int]:
     """Prompt and propagate all objects; then, in each round, put each of them right where the session has the most doubt.
 
     Parameters

@@ -57,7 +57,7 @@ class Evaluation:
             "dataset": self.dataset,
             "objects": len(self.objects),
             "prompted_iou": _mean([item.prompted for item in self.objects]),
-            "mean_iou": _mean([item.mean for item in self.objects]),
+            "mean_iou": round(self.mean_iou, 4),
             "boundary_f": _mean([item.boundary_f for item in self.objects]),
             "j_and_f": _mean([item.j_and_f for item in self.objects]),
             "hits_0.75": _mean([item.mean > 0.75 for item in self.objects]),

@@ -65,8 +65,8 @@ class PromptSegmenter:
         """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
 
         Seen through windows, clicks on an earlier mask change it only where they are, see
-        :func:`~napari_sam2.session.refinement.refined`. Seen in whole frames, as released models do, the answer counts as it is:
-        it is the official predictor's.
+        :func:`~napari_sam2.session.refinement.refined`. Seen in whole frames, as released models look unless they are told to zoom,
+        the answer counts as it is: it is the official predictor's.
         """
         others = [anchor for anchor in item.memory.conditioning if anchor != frame]
         memory = item.memory_around(frame, self.reach)

@@ -9,15 +9,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.predictors.views import Zoom
 from napari_sam2.training.clips import Clip
 
 SMALLEST = 0.6
 """Least side of a window in sides of the clip."""
-JUMP = 0.15
+JUMP = Zoom.WANDER
 """A window moves by at most this share of the clip's side at a time: a view stays until its object is off its middle by as much."""
 OBJECT_JUMP = 0.7
 """Nor by more object sizes than this, or nobody could tell which of its neighbours an object is."""
-PACE = 1.25
+PACE = Zoom.PACE
 """And it changes its side by at most this factor, as views do."""
 
 
