@@ -30,6 +30,7 @@ from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session import Session, StopRules
+from napari_sam2.session.session_document import VERSION
 from napari_sam2.session.session_file import results_path
 from tiny_models import tiny_predictor
 
@@ -517,8 +518,9 @@ def test_missing_or_foreign_files(path: Path) -> None:
     for text, message in (("{", "is not JSON"), ("[]", "is not a session file"), ('{"schema": "x"}', "is not a session file")):
         path.write_text(text)
         refused(message, path)
-    path.write_text(content.replace('"version": 1', '"version": 2'))
-    refused("was written by napari-sam2 .*, later than .*: update it", path)
+    for version in (VERSION - 1, VERSION + 1, str(VERSION), None):
+        path.write_text(json.dumps(json.loads(content) | {"version": version}))
+        refused(rf"is of version {version!r} of the format, written by napari-sam2 .* reads version {VERSION} alone", path)
     path.write_text(re.sub(r'"revision": \d+', '"revision": 99', content))
     refused("is older than movie.sam2.json: find the results again with napari-sam2 replay", path, MOVIE, tiny_model())
 
@@ -575,4 +577,4 @@ def test_the_file_is_whole_at_any_time(path: Path) -> None:
     assert len(json.loads(path.read_text())["calls"]) == 3
     session.close()
     assert [entry.name for entry in sorted(path.parent.iterdir())] == ["movie.sam2.json", "movie.sam2.results"]
-    assert dataclasses.is_dataclass(session._document())
+    assert dataclasses.is_dataclass(session.document())

@@ -8,32 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from napari_sam2 import __version__
 from napari_sam2.session.calls import decode
 from napari_sam2.session.consensus import MAX_VOTE
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.intensity import CT_WINDOWS_HU
-from napari_sam2.session.objects import SessionObject
-from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.session import Session
-from napari_sam2.session.session_document import weights_sha256
+from napari_sam2.session.session_document import Document, SavedObject, SavedPrompts
 from napari_sam2.session.stop_rules import StopRules
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
 _HOW = {"T": "followed through time", "Z": "followed from plane to plane", "": "segmented"}
 
 
-def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
+def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) -> str:
     """Say how the objects of a session were found, in English, ready to paste.
 
     Parameters
     ----------
-    session : Session
-        The session. Objects that are hidden, which are not in its labels, are not counted.
+    told : Session or Document
+        The session, or what its file says. Objects that are hidden, which are not in its labels, are not counted.
     checkpoint : Path, optional
-        The file its model was loaded from, of which the SHA-256 is told; by default that of the weights in memory.
+        The file its model was loaded from, of which the SHA-256 is told; by default that of the weights
+        themselves.
 
     Returns
     -------
@@ -48,22 +45,23 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     FileNotFoundError
         If there is no such file.
     """
-    prompted = [item for item in session.objects.values() if any(map(_count, item.prompts.values()))]
+    document = told if isinstance(told, Document) else told.document()
+    prompted = [item for item in document.objects.values() if any(map(_count, item.prompts.values()))]
     shown = [item for item in prompted if not item.info.is_hidden]
     if not shown:
         raise ValueError("there are no methods to tell: no object was prompted")
     sentences = [
-        _task(session, len(shown), checkpoint),
-        _intensities(session),
-        _looking(session),
+        _task(document, len(shown), checkpoint),
+        _intensities(document),
+        _looking(document),
         _prompts(shown),
-        _automatic(session),
-        _memory(session),
-        *_stops(session),
+        _automatic(document),
+        _memory(document),
+        *_stops(document),
         _corrections(shown),
-        _divisions(session),
-        _vote(session),
-        _loop(session),
+        _divisions(document),
+        _vote(document),
+        _loop(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
         "weighted by nearness to a prompted frame.",
         _hidden(len(prompted) - len(shown)),
@@ -71,9 +69,9 @@ def methods_paragraph(session: Session, checkpoint: Path | None = None) -> str:
     return " ".join(filter(None, sentences))
 
 
-def write_methods(path: Path, session: Session, checkpoint: Path | None = None) -> None:
+def write_methods(path: Path, told: Session | Document, checkpoint: Path | None = None) -> None:
     """Write the paragraph to a text file; see :func:`methods_paragraph`."""
-    text = methods_paragraph(session, checkpoint)
+    text = methods_paragraph(told, checkpoint)
     with atomic_path(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
@@ -81,29 +79,28 @@ def write_methods(path: Path, session: Session, checkpoint: Path | None = None) 
 # --- sentences, empty where there is nothing to say ------------------------------------------------------------------
 
 
-def _task(session: Session, number: int, checkpoint: Path | None) -> str:
-    stack = session.stack
+def _task(document: Document, number: int, checkpoint: Path | None) -> str:
+    stack = document.blank_stack()
     where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
-    loop = _latest(session, "follow_each")
+    loop = _latest(document, "follow_each")
     for axis, place in stack.at.items():
         places = {place, *loop["places"]} if loop.get("over") == axis else {place}
         where += f", at {len(places)} places on {axis}," if len(places) > 1 else f", at {axis} = {place} counted from 0,"
-    axes = _voting_axes(session)
+    axes = _voting_axes(document)
     how = f"followed along {_listed(list(axes))}" if axes else _HOW.get(stack.along, "followed from frame to frame")
     weights = (
-        f"parameters with SHA-256 {weights_sha256(session.model)}"
-        if checkpoint is None
-        else f"weights with SHA-256 {_sha256(checkpoint)}"
+        f"parameters with SHA-256 {document.model.sha256}" if checkpoint is None else f"weights with SHA-256 {_sha256(checkpoint)}"
     )
-    precision = "" if session.precision == "float32" else f", computed in {session.precision}"
+    precision = document.settings.precision
+    computed = "" if precision == "float32" else f", computed in {precision}"
     return (
         f"{_plural(number, 'object')} in {where} {_were(number)} {how} with the SAM 2 architecture ({CITATION}), model "
-        f"{session.model.config.name} ({weights}), in napari-sam2 {__version__} with PyTorch {torch.__version__}{precision}."
+        f"{document.model.architecture} ({weights}), in napari-sam2 {document.software} with PyTorch {document.torch}{computed}."
     )
 
 
-def _intensities(session: Session) -> str:
-    stack, ranges = session.stack, session.intensity_ranges
+def _intensities(document: Document) -> str:
+    stack, ranges = document.blank_stack(), document.settings.intensity_ranges
     if ranges is None:
         return "Colours were shown to the model as they are."
     if stack.is_composed:
@@ -118,20 +115,19 @@ def _intensities(session: Session) -> str:
     return f"Intensities{of} from {low:.6g} to {high:.6g}{window} were shown to the model as black to white."
 
 
-def _looking(session: Session) -> str:
-    side = session.model.image_size
-    if session._zoom is None:
+def _looking(document: Document) -> str:
+    side, zoom = document.model.image_size, document.settings.zoom
+    if zoom is None:
         return f"It saw frames whole, resized to {side} x {side} pixels."
-    sizes = f"{session._zoom.object_sizes:.3g}"
-    return f"It saw each object through a window of {sizes} times its size that followed it, resized to {side} x {side} pixels."
+    return f"It saw each object through a window of {zoom:.3g} times its size that followed it, resized to {side} x {side} pixels."
 
 
-def _prompts(items: Sequence[SessionObject]) -> str:
+def _prompts(items: Sequence[SavedObject]) -> str:
     said = [prompts for item in items for prompts in item.prompts.values()]
     kinds = {
-        "click": sum(len(prompts.points_rc) for prompts in said),
-        "box": sum(prompts.box_rc is not None for prompts in said),
-        "mask": sum(prompts.packed_mask is not None for prompts in said),
+        "click": sum(len(prompts.points) for prompts in said),
+        "box": sum(prompts.box is not None for prompts in said),
+        "mask": sum(prompts.mask is not None for prompts in said),
     }
     used = _listed([_plural(number, kind) for kind, number in kinds.items() if number])
     if len(items) == 1:
@@ -141,20 +137,21 @@ def _prompts(items: Sequence[SessionObject]) -> str:
     return f"Objects were marked by {used} (prompts per object: {np.mean(numbers):.3g}{spread})."
 
 
-def _automatic(session: Session) -> str:
+def _automatic(document: Document) -> str:
     """Tell of masks that no person made."""
-    frames = sorted({arguments["frame"] for arguments in _calls(session, "segment_everything")})
+    frames = sorted({arguments["frame"] for arguments in _calls(document, "segment_everything")})
     sentences = []
     if frames:
-        where = f" on {'frame' if len(frames) == 1 else 'frames'} {_listed(list(map(str, frames)))}" if session.stack.along else ""
+        where = f" on {'frame' if len(frames) == 1 else 'frames'} {_listed(list(map(str, frames)))}"
+        where = where if document.blank_stack().along else ""
         sentences.append(f"Masks were found automatically{where}, by a grid of clicks.")
-    if any(_calls(session, "add_labels")):
+    if any(_calls(document, "add_labels")):
         sentences.append("Masks were taken over from a label image.")
     return " ".join(sentences)
 
 
-def _memory(session: Session) -> str:
-    gate = session.memory_gate
+def _memory(document: Document) -> str:
+    gate = document.settings.memory_gate
     if gate is None:
         return ""
     return (
@@ -163,9 +160,9 @@ def _memory(session: Session) -> str:
     )
 
 
-def _stops(session: Session) -> list[str]:
+def _stops(document: Document) -> list[str]:
     """Tell each set of rules once, in the order in which they were used."""
-    used = dict.fromkeys(decode(arguments["stop"]) for arguments in _calls(session, "propagate") if arguments.get("stop"))
+    used = dict.fromkeys(decode(arguments["stop"]) for arguments in _calls(document, "propagate") if arguments.get("stop"))
     return [f"Objects were not followed beyond a frame on which they {_reasons(rules)}." for rules in used if _reasons(rules)]
 
 
@@ -180,7 +177,7 @@ def _reasons(rules: StopRules) -> str:
     return _listed(reasons, "or")
 
 
-def _corrections(items: Sequence[SessionObject]) -> str:
+def _corrections(items: Sequence[SavedObject]) -> str:
     prompted = [sum(map(bool, map(_count, item.prompts.values()))) for item in items]
     corrected = sum(prompted) - len(prompted)
     approved = sum(prompts.is_approved for item in items for prompts in item.prompts.values())
@@ -192,13 +189,14 @@ def _corrections(items: Sequence[SessionObject]) -> str:
     return f"{told} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else told
 
 
-def _divisions(session: Session) -> str:
-    mothers = {mother for child, mother in session.parents.items() if not session.objects[child].info.is_hidden}
+def _divisions(document: Document) -> str:
+    infos = [item.info for item in document.objects.values()]
+    mothers = {info.mother for info in infos if info.mother is not None and not info.is_hidden}
     return f"{_plural(len(mothers), 'division')} {_were(len(mothers))} marked by hand." if mothers else ""
 
 
-def _vote(session: Session) -> str:
-    axes = _voting_axes(session)
+def _vote(document: Document) -> str:
+    axes = _voting_axes(document)
     if not axes:
         return ""
     return (
@@ -207,8 +205,8 @@ def _vote(session: Session) -> str:
     )
 
 
-def _loop(session: Session) -> str:
-    axis = _latest(session, "follow_each").get("over")
+def _loop(document: Document) -> str:
+    axis = _latest(document, "follow_each").get("over")
     if axis is None:
         return ""
     return (
@@ -224,23 +222,23 @@ def _hidden(number: int) -> str:
 # --- pieces ----------------------------------------------------------------------------------------------------------
 
 
-def _calls(session: Session, method: str) -> list[dict[str, Any]]:
+def _calls(document: Document, method: str) -> list[dict[str, Any]]:
     """Arguments of the calls of a method that were not taken back."""
-    return [call.arguments for call in session._history.calls if call.method == method]
+    return [call.arguments for call in document.calls if call.method == method]
 
 
-def _latest(session: Session, method: str) -> dict[str, Any]:
+def _latest(document: Document, method: str) -> dict[str, Any]:
     """Arguments of the latest of these calls, empty where there was none."""
-    return next(reversed(_calls(session, method)), {})
+    return next(reversed(_calls(document, method)), {})
 
 
-def _voting_axes(session: Session) -> str:
+def _voting_axes(document: Document) -> str:
     """Axes that voted; empty where there was no vote."""
-    return str(_latest(session, "follow_each").get("consensus") or _latest(session, "consensus").get("axes", ""))
+    return str(_latest(document, "follow_each").get("consensus") or _latest(document, "consensus").get("axes", ""))
 
 
-def _count(prompts: FramePrompts) -> int:
-    return len(prompts.points_rc) + (prompts.box_rc is not None) + (prompts.packed_mask is not None)
+def _count(prompts: SavedPrompts) -> int:
+    return len(prompts.points) + (prompts.box is not None) + (prompts.mask is not None)
 
 
 def _listed(words: Sequence[str], last: str = "and") -> str:

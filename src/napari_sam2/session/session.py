@@ -40,7 +40,7 @@ from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
 from napari_sam2.session.quality import FrameQuality, Suspicion, qualities
 from napari_sam2.session.script import script
-from napari_sam2.session.session_document import Document, ImageSource
+from napari_sam2.session.session_document import Document, ImageSource, ModelIdentity
 from napari_sam2.session.session_file import SessionFile, open_session, replay
 from napari_sam2.session.stack import Stack
 from napari_sam2.session.stop_rules import StoppedObjects, StopRules
@@ -469,10 +469,11 @@ class Session(Prompting):
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels."""
-        return script(self._document())
+        return script(self.document())
 
-    def _document(self) -> Document:
-        return Document.of(self, self._source, self._model_name)
+    def document(self) -> Document:
+        """Write down what the file of the session says: image, model, settings, objects and everything that was done."""
+        return Document.of(self, self._source, ModelIdentity.of(self.model, self._model_name))
 
     def _write_down(self, action: Action) -> None:
         if self._file is not None:

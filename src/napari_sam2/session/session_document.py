@@ -15,6 +15,7 @@ import torch
 
 from napari_sam2 import __version__
 from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
 from napari_sam2.session.files import atomic_path
 from napari_sam2.session.objects import ObjectInfo, SessionObject
@@ -25,7 +26,8 @@ from napari_sam2.session.structure import structure
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-SCHEMA, VERSION = "napari-sam2 session", 1
+SCHEMA, VERSION = "napari-sam2 session", 2
+"""The version counts up with every change of what a file may hold, docs/session.md says it; a file of another one is not read."""
 NUM_SAMPLED_FRAMES, SAMPLED_SIDE_PX = 4, 64
 
 
@@ -79,6 +81,8 @@ class ImageIdentity:
     ----------
     shape : list of int
         Of the image.
+    axes : str
+        Its axes, whether they were given, told by the file or guessed.
     dtype : str
         As NumPy writes it.
     sample : dict of int to str
@@ -86,6 +90,7 @@ class ImageIdentity:
     """
 
     shape: list[int]
+    axes: str
     dtype: str
     sample: dict[int, str]
 
@@ -103,7 +108,7 @@ class ImageIdentity:
             block = plane[row : row + SAMPLED_SIDE_PX, column : column + SAMPLED_SIDE_PX]
             pixels = np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes()
             sample[frame] = hashlib.sha256(pixels).hexdigest()
-        return cls([int(side) for side in stack.image.shape], np.dtype(stack.image.dtype).name, sample)
+        return cls([int(side) for side in stack.image.shape], stack.layout.axes, np.dtype(stack.image.dtype).name, sample)
 
     def is_of_same(self, other: ImageIdentity) -> bool:
         """Tell whether another is of the same image, as far as frames could be read both times."""
@@ -113,10 +118,29 @@ class ImageIdentity:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """The model: its name or file, and the SHA-256 of its weights."""
+    """By which a model is known again.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for, or its file.
+    architecture : str
+        Name of its configuration.
+    image_size : int
+        Side of its input.
+    sha256 : str
+        Of its weights.
+    """
 
     name: str
+    architecture: str
+    image_size: int
     sha256: str
+
+    @classmethod
+    def of(cls, model: SAM2VideoPredictor, name: str) -> ModelIdentity:
+        """Look at a model; all weights are read."""
+        return cls(name, model.config.name, model.image_size, weights_sha256(model))
 
 
 def weights_sha256(model: torch.nn.Module) -> str:
@@ -186,8 +210,8 @@ class Document:
     ----------
     schema, version : str and int
         What it is.
-    software : str
-        Version of napari-sam2 that wrote it.
+    software, torch : str
+        Versions of napari-sam2 and PyTorch that wrote it.
     revision : int
         Counts what was written; results of a later one were written when this file was not yet.
     source, image, model, settings
@@ -201,6 +225,7 @@ class Document:
     schema: str
     version: int
     software: str
+    torch: str
     revision: int
     source: ImageSource
     image: ImageIdentity
@@ -210,26 +235,30 @@ class Document:
     calls: list[Call]
 
     @classmethod
-    def of(
-        cls, session: Session, source: ImageSource, model_name: str, image: ImageIdentity | None = None, sha256: str | None = None
-    ) -> Document:
-        """Write down a session; what was found out before about its image and model need not be found out again."""
+    def of(cls, session: Session, source: ImageSource, model: ModelIdentity, image: ImageIdentity | None = None) -> Document:
+        """Write down a session; what was found out before about its image need not be found out again."""
         ranges = session.intensity_ranges
         zoom = None if session._zoom is None else session._zoom.object_sizes
         return cls(
             SCHEMA,
             VERSION,
             __version__,
+            str(torch.__version__),
             0,
             source,
             image or ImageIdentity.of(session.stack),
-            ModelIdentity(model_name, sha256 or weights_sha256(session.model)),
+            model,
             Settings(
                 session.precision, None if ranges is None else [(low, high) for low, high in ranges], zoom, session.memory_gate
             ),
             {object_id: SavedObject.of(item) for object_id, item in sorted(session.objects.items())},
             session._history.calls,
         )
+
+    def blank_stack(self) -> Stack:
+        """Return a stack like that of the session, with no pixels: where the image is not there, its axes and places still are."""
+        blank = np.broadcast_to(np.zeros((), self.image.dtype), self.image.shape)
+        return Stack.open(blank, **self.source.arguments() | {"axes": self.image.axes})
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
@@ -245,7 +274,7 @@ class Document:
         FileNotFoundError
             If it is not there.
         ValueError
-            If it is something else, is damaged, or was written by a later version of napari-sam2.
+            If it is something else, is damaged, or is of another version of the format.
         """
         if not path.is_file():
             raise FileNotFoundError(f"there is no session file {path}")
@@ -255,7 +284,10 @@ class Document:
             raise ValueError(f"{path} is not JSON: {error}") from error
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a session file: its schema is not {SCHEMA!r}")
-        if isinstance(content.get("version"), int) and content["version"] > VERSION:
-            raise ValueError(f"{path} was written by napari-sam2 {content.get('software')}, later than {__version__}: update it")
+        if content.get("version") != VERSION:
+            raise ValueError(
+                f"{path} is of version {content.get('version')!r} of the format, written by napari-sam2 {content.get('software')}; "
+                f"napari-sam2 {__version__} reads version {VERSION} alone"
+            )
         read: Document = structure(cls, content, path.name)
         return read

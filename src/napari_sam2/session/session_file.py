@@ -63,7 +63,7 @@ class SessionFile:
         """Save a session to a new file, or in the place of another."""
         check_writable(path)
         results = ResultsFile(results_path(path))
-        file = cls(path, results, session._document())
+        file = cls(path, results, session.document())
         try:
             file.write_all(session)
         except BaseException:
@@ -129,7 +129,7 @@ class SessionFile:
 
     def _write_document(self, session: Session) -> None:
         told = self._document
-        now = Document.of(session, told.source, told.model.name, told.image, told.model.sha256)
+        now = Document.of(session, told.source, told.model, told.image)
         replace(now, revision=self._revision).write(self.path)
 
 
