@@ -20,12 +20,24 @@ def test_an_object_has_one_colour_in_all_columns(tmp_path: Path) -> None:
     write_contact_sheet(tmp_path / "sheet.png", image, [truth, lost, truth * 0], ["truth", "before", "after"], num_rows=3)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
     zoom = 8
-    assert sheet.shape == (3 * 40 * zoom + 2 * 6, 4 * 50 * zoom, 3)
-    last = sheet[2 * (40 * zoom + 6) :]
-    edges = [last[20 * zoom + 1, (column * 50 + 35) * zoom] for column in range(4)]
+    height, width = 40 * zoom + 6, 50 * zoom + 6  # with the white gap between tiles
+    assert sheet.shape == (3 * height - 6, 4 * width - 6, 3)
+    last = sheet[2 * height :]
+    edges = [last[20 * zoom + 1, column * width + 35 * zoom] for column in range(4)]
     assert np.ptp(edges[0]) == np.ptp(edges[3]) == 0  # grey: no outline
     np.testing.assert_array_equal(edges[1], edges[2])
     assert np.ptp(edges[1]) > 100
+
+
+def test_every_tile_has_its_title_and_large_images_stay_small(tmp_path: Path) -> None:
+    labels = np.zeros((1, 90, 2500), np.uint16)
+    write_contact_sheet(tmp_path / "sheet.png", labels, [labels] * 3, ["truth", "before", "after"])
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    width = 834 + 6
+    assert sheet.shape[:2] == (30, 4 * width - 6)
+    titles = [sheet[:, column * width : column * width + 834] for column in range(4)]
+    assert all((title == 255).any() for title in titles)  # letters on black
+    assert not any(np.array_equal(title, titles[0]) for title in titles[1:])
 
 
 def test_curves_fall_and_rise(tmp_path: Path) -> None:
