@@ -75,6 +75,15 @@ def test_only_the_best_mask_is_told_how_to_be(supervise_all_iou: bool) -> None:
     assert float(found["core_loss"]) == pytest.approx(total, rel=1e-5)
 
 
+def test_an_object_thinner_than_a_coarse_pixel_is_there() -> None:
+    target = torch.zeros(1, 2, 16, 16, dtype=torch.bool)
+    target[0, 0, 5] = True  # a line a quarter as wide as a pixel of the prediction; the second object is not there
+    step = StepPrediction(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1), torch.tensor([[30.0], [-30.0]]))
+    found = MultiStepMultiMasksAndIous(WEIGHTS, pred_obj_scores=True)([[step]], target)
+    assert float(found["loss_class"]) == pytest.approx(0, abs=1e-6)
+    assert float(found["loss_dice"]) > 0.1
+
+
 def test_frames_and_clicks_are_summed() -> None:
     generator = torch.Generator().manual_seed(0)
     steps = [StepPrediction(*(torch.randn(s, generator=generator) for s in ((2, 1, 4, 4), (2, 1), (2, 1)))) for _ in range(3)]

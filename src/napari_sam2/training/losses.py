@@ -130,7 +130,8 @@ class MultiStepMultiMasksAndIous(nn.Module):
         focal = sigmoid_focal_loss(step.multimasks, target, self.focal_alpha, self.focal_gamma).mean((-2, -1))
         dice = dice_loss(step.multimasks, target)
         iou = iou_loss(step.multimasks, target, step.ious, self.iou_use_l1_loss)
-        present = (target[:, 0] > 0.5).flatten(1).any(1, keepdim=True).float()
+        # Any share of any pixel: an object thinner than half a coarse pixel is there all the same.
+        present = (target[:, 0] > 0).flatten(1).any(1, keepdim=True).float()
         if focal.shape[1] > 1:
             best = (focal * self.weight_dict["loss_mask"] + dice * self.weight_dict["loss_dice"]).argmin(1, keepdim=True)
             focal, dice = focal.gather(1, best), dice.gather(1, best)
