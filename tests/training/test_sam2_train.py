@@ -89,6 +89,19 @@ def test_boxes_come_as_two_points() -> None:
     assert prompt["point_labels"].tolist() == [[2, 3], [2, 3]]
 
 
+def test_each_frame_has_a_box_or_a_click_of_its_own() -> None:
+    trained = model(
+        prob_to_use_pt_input_for_train=1.0,
+        prob_to_use_box_input_for_train=0.5,
+        num_init_cond_frames_for_train=3,
+        rand_init_cond_frames_for_train=False,
+        num_frames_to_correct_for_train=3,
+    )
+    plans = [trained.prepare_prompt_inputs(batch()) for _ in range(20)]
+    kinds = [{prompt["point_labels"].shape[1] for prompt in plan.point_inputs_per_frame.values()} for plan in plans]
+    assert {1, 2} in kinds
+
+
 @pytest.mark.parametrize("low_res", [True, False])
 def test_every_click_is_a_prediction(low_res: bool) -> None:
     trained = model(prob_to_use_pt_input_for_train=1.0, num_correction_pt_per_frame=2, supervise_low_res_masks=low_res)
@@ -135,14 +148,15 @@ def test_a_frozen_encoder_does_not_learn() -> None:
 
 
 def test_encoding_frame_by_frame_gives_the_same() -> None:
-    trained = model(
-        forward_backbone_per_frame_for_eval=True, prob_to_use_pt_input_for_eval=1.0, num_correction_pt_per_frame=0
-    ).eval()
+    trained = model(prob_to_use_pt_input_for_eval=1.0, num_correction_pt_per_frame=0).eval()
     clip = batch()
+    encoded = []
+    trained.image_encoder.register_forward_pre_hook(lambda _module, images: encoded.append(len(images[0])))
     with torch.no_grad():
         together = trained(clip)
         trained.forward_backbone_per_frame_for_eval = True
         one_by_one = trained(clip)
+    assert encoded == [3, 1, 1, 1]
     for a, b in zip(one_by_one, together, strict=True):
         torch.testing.assert_close(a[0].multimasks, b[0].multimasks, rtol=0, atol=1e-4)
 

@@ -157,7 +157,6 @@ class SAM2Train(SAM2Base):
         """Decide which frames are prompted and corrected, and draw the first prompts (official L173-289)."""
         training, T = self.training, input.num_frames
         use_points = self.rng.random() < self.prob_to_use_pt_input[training] or T == 1
-        use_box = self.rng.random() < self.prob_to_use_box_input[training]
         num_correct = 1 if T == 1 else self.num_frames_to_correct[training]
         num_init = 1 if T == 1 else self.num_init_cond_frames[training]
         if self.rand_init_cond_frames[training] and num_init > 1:
@@ -182,7 +181,7 @@ class SAM2Train(SAM2Base):
         for t in init_cond:
             if not use_points:
                 plan.mask_inputs_per_frame[t] = plan.gt_masks_per_frame[t]
-            elif use_box:
+            elif self.rng.random() < self.prob_to_use_box_input[training]:
                 plan.point_inputs_per_frame[t] = _point_inputs(*sample_box_points(plan.gt_masks_per_frame[t]))
             else:
                 method = "uniform" if training else self.pt_sampling_for_eval
