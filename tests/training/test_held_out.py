@@ -31,12 +31,14 @@ def stack(truth: np.ndarray = TRUTH, is_sequence: bool = True) -> LabelledStack:
     ("whole", "share", "learnt", "held"),
     [
         (stack(), 0.3, (7, 40, 60), (3, 40, 60)),
-        (stack(), 0.2, (10, 40, 48), (10, 40, 12)),  # two frames would be too few
+        (stack(TRUTH[:7]), 0.35, (7, 40, 39), (7, 40, 21)),  # two frames would be too few
+        (stack(TRUTH[:, :, :30]), 0.1, (7, 40, 30), (3, 40, 30)),  # no object is whole in a strip of four rows
+        (stack(TRUTH[:5, :, :30]), 0.1, (5, 36, 30), (5, 4, 30)),
         (stack(is_sequence=False), 0.2, (8, 40, 60), (2, 40, 60)),
         (stack(TRUTH[:1]), 0.2, (1, 40, 48), (1, 40, 12)),
         (stack(TRUTH[:1].swapaxes(1, 2)), 0.2, (1, 48, 40), (1, 12, 40)),
     ],
-    ids=["last frames", "strip of frames", "last images", "columns", "rows"],
+    ids=["last frames", "strip of frames", "three frames", "too few to part with three", "last images", "columns", "rows"],
 )
 def test_the_end_is_held_out(whole: LabelledStack, share: float, learnt: tuple, held: tuple) -> None:
     parts = hold_out(whole, share)

@@ -26,7 +26,7 @@ from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.trainer import best_guess_ious
 
 MIN_HELD_FRAMES = 3
-"""Where fewer frames than that would be held out, a strip of all frames is instead."""
+"""Where fewer frames than that would be held out, a strip of all frames is instead, if there is a whole object in it."""
 
 NUM_CLIPS, OBJECTS_PER_CLIP = 6, 8
 MAX_FRAMES, MAX_OBJECTS, MAX_IMAGES = 40, 24, 8
@@ -41,7 +41,8 @@ def hold_out(stack: LabelledStack, share: float) -> tuple[LabelledStack, Labelle
     stack : LabelledStack
         The whole.
     share : float
-        Of it that is held out: the last frames, or where these would be too few, a strip at the end of the longer side.
+        Of it that is held out: the last frames; where these would be too few, a strip at the end of the longer side; where that
+        has no whole object, three frames though they are more than this share.
 
     Returns
     -------
@@ -51,15 +52,21 @@ def hold_out(stack: LabelledStack, share: float) -> tuple[LabelledStack, Labelle
     T, H, W = stack.image.shape
     frames = round(share * T)
     if frames >= (MIN_HELD_FRAMES if stack.is_sequence else 1):
-        return _cut(stack, slice(T - frames)), _cut(stack, slice(T - frames, T))
-    if W >= H:
-        column = W - round(share * W)
-        return _cut(stack, np.s_[:, :, :column]), _cut(stack, np.s_[:, :, column:])
-    row = H - round(share * H)
-    return _cut(stack, np.s_[:, :row]), _cut(stack, np.s_[:, row:])
+        return _split(stack, 0, T - frames)
+    learnt, held = _split(stack, 2, W - round(share * W)) if W >= H else _split(stack, 1, H - round(share * H))
+    if stack.is_sequence and T >= 2 * MIN_HELD_FRAMES and not stacks_to_score("", held):
+        return _split(stack, 0, T - MIN_HELD_FRAMES)
+    return learnt, held
 
 
-def _cut(stack: LabelledStack, part: slice | tuple[slice, ...]) -> LabelledStack:
+def _split(stack: LabelledStack, axis: int, at: int) -> tuple[LabelledStack, LabelledStack]:
+    before: list[slice] = [slice(None)] * 3
+    after = before.copy()
+    before[axis], after[axis] = slice(at), slice(at, None)
+    return _cut(stack, tuple(before)), _cut(stack, tuple(after))
+
+
+def _cut(stack: LabelledStack, part: tuple[slice, ...]) -> LabelledStack:
     return dataclasses.replace(stack, image=stack.image[part], labels=stack.labels[part])
 
 
