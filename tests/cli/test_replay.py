@@ -35,10 +35,11 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results_path(saved).unlink()
-    output, table = saved.with_name("labels.tif"), saved.with_name("table.csv")
-    assert main(["replay", str(saved), "-o", str(output), "-o", str(table)]) == 0
+    output, table, methods = (saved.with_name(name) for name in ("labels.tif", "table.csv", "methods.txt"))
+    assert main(["replay", str(saved), "-o", str(output), "-o", str(table), "--methods", str(methods)]) == 0
     np.testing.assert_array_equal(tifffile.imread(output), TRUTH)
     assert table.read_text().count("\n") == 13
+    assert methods.read_text().startswith("2 objects in 6 frames of 32 x 32 pixels were followed through time")
     assert capsys.readouterr().out.startswith("2 objects on 6 frames: ")
 
 
@@ -80,6 +81,7 @@ def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(saved.with_name("labels.tif"))
     assert "there is no session file nothing.json" in said("nothing.json", "-o", output)
     assert "movie.tif is what is read" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
+    assert "movie.sam2.json is what is read" in said(str(saved), "-o", output, "--methods", str(saved))
     tifffile.imwrite(saved.with_name("other.tif"), MOVIE[:5], metadata={"axes": "TYX"}, photometric="minisblack")
     assert "this is another image than movie.sam2.json was saved with" in said(
         str(saved), "-o", output, "--image", str(saved.with_name("other.tif"))

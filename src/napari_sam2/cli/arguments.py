@@ -41,6 +41,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_methods_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--methods``."""
+    parser.add_argument("--methods", type=Path, help="also write a paragraph for the methods section of a paper (.txt)")
+
+
 def add_output_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--output``."""
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""``napari-sam2 export``: a label stack in, any format out."""
+"""``napari-sam2 export``: labels or a session in, any format out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.cli.arguments import add_calibration_arguments
-from napari_sam2.session.calibration import calibration_of, read_calibration
+from napari_sam2.cli.arguments import add_calibration_arguments, add_methods_argument
+from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
 from napari_sam2.session.export.formats import FORMATS, check_output, write_result
-from napari_sam2.session.export.result import MAX_LABEL, Result, open_image, read_labels
+from napari_sam2.session.export.result import MAX_LABEL, Result, known_axes, open_image, read_labels
+from napari_sam2.session.export.saved_session import SavedSession
+from napari_sam2.session.files import check_writable
+from napari_sam2.session.methods import write_methods
+from napari_sam2.session.session_file import results_path
 
 
 def add_parser(commands: Any) -> None:
@@ -18,13 +22,17 @@ def add_parser(commands: Any) -> None:
     endings = "\n".join(f"  {item.ending.replace('_res', '_RES'):<13}{item.what}" for item in FORMATS)
     parser = commands.add_parser(
         "export",
-        help="convert labels to other formats, tables, tracks and movies",
-        description=f"Convert a label stack. The end of its name says what an output is:\n\n{endings}",
+        help="convert labels, or what a session has found, to other formats, tables, tracks and movies",
+        description="Convert a label stack, or what a session has found, with its names, colours, scores and divisions. "
+        f"The end of its name says what an output is:\n\n{endings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("labels", type=Path, help="TIFF or zarr: a label image, time-lapse or volume")
-    parser.add_argument("output", nargs="+", type=Path, help="what to write, such as objects.csv outlines.mp4 01_RES")
-    parser.add_argument("--image", type=Path, help="the image, for intensities, movies and the size of pixels")
+    parser.add_argument("source", type=Path, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.json)")
+    parser.add_argument("output", nargs="*", type=Path, help="what to write, such as objects.csv outlines.mp4 01_RES")
+    parser.add_argument(
+        "--image", type=Path, help="the image, for intensities, movies and the size of pixels (default: the one of the session)"
+    )
+    add_methods_argument(parser)
     parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: what the files say)")
     parser.add_argument("--parents", type=Path, help="table of divisions: columns id and parent, 0 for none (.csv)")
     add_calibration_arguments(parser)
@@ -33,19 +41,52 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    if not args.output and args.methods is None:
+        raise ValueError("there is nothing to write: name outputs, such as objects.csv or outlines.mp4")
+    if args.source.suffix.lower() == ".json":
+        _export_session(args)
+    else:
+        _export_labels(args)
+
+
+def _export_labels(args: argparse.Namespace) -> None:
+    if args.methods is not None:
+        raise ValueError(f"--methods needs a session file: the labels {args.source} do not say how they were found")
     image = None if args.image is None else open_image(args.image)
-    labels, axes = read_labels(args.labels, args.axes, image)
-    known = read_calibration(args.image or args.labels)
+    labels, axes = read_labels(args.source, args.axes, image)
+    known = read_calibration(args.image or args.source)
     calibration = calibration_of(args.pixel_size, args.interval, known)
     parents = {} if args.parents is None else read_parents(args.parents)
     result = Result(labels, axes, calibration, parents, image, args.image)
-    check_outputs(args.output, [args.labels, args.image], result.has_time, image is not None)
-    for path in args.output:
+    check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
+    _write(args.output, result)
+
+
+def _export_session(args: argparse.Namespace) -> None:
+    for name, known_by in (("axes", "its axes"), ("parents", "its divisions")):
+        if getattr(args, name) is not None:
+            raise ValueError(f"--{name} goes with labels alone: a session knows {known_by}")
+    saved = SavedSession.read(args.source, args.image)
+    inputs = [args.source, results_path(args.source), saved.image_path]
+    check_outputs(args.output, inputs, "T" in known_axes(saved.stack.axes), saved.image_path is not None, args.methods)
+    known = PIXELS if saved.image_path is None else read_calibration(saved.image_path)
+    calibration = calibration_of(args.pixel_size, args.interval, known)
+    if args.output:
+        _write(args.output, saved.result(calibration))
+    if args.methods is not None:
+        write_methods(args.methods, saved.document)
+        print(args.methods)
+
+
+def _write(outputs: list[Path], result: Result) -> None:
+    for path in outputs:
         write_result(path, result)
         print(path)
 
 
-def check_outputs(outputs: list[Path], inputs: list[Path | None], has_time: bool, has_image: bool) -> None:
+def check_outputs(
+    outputs: list[Path], inputs: list[Path | None], has_time: bool, has_image: bool, methods: Path | None = None
+) -> None:
     """Refuse before long work what cannot be written, and what would replace what it is made from.
 
     Raises
@@ -54,10 +95,13 @@ def check_outputs(outputs: list[Path], inputs: list[Path | None], has_time: bool
         See :func:`~napari_sam2.session.export.formats.check_output`.
     """
     read = {path.resolve() for path in inputs if path is not None}
-    for path in outputs:
+    for path in (*outputs, *([] if methods is None else [methods])):
         if path.resolve() in read:
             raise ValueError(f"{path} is what is read: give another name for what is written")
+    for path in outputs:
         check_output(path, has_time, has_image)
+    if methods is not None:
+        check_writable(methods)
 
 
 def read_parents(path: Path) -> dict[int, int]:

@@ -8,13 +8,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_output_argument
+from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
 from napari_sam2.cli.export import check_outputs
 from napari_sam2.cli.segment import write_results
 from napari_sam2.session.calibration import PIXELS, read_calibration
 from napari_sam2.session.export.result import known_axes
+from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import Session
-from napari_sam2.session.session_file import replay
+from napari_sam2.session.session_file import replay, results_path
 
 
 def add_parser(commands: Any) -> None:
@@ -26,6 +27,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("session", type=Path, help="session file (.json)")
     add_output_argument(parser)
+    add_methods_argument(parser)
     parser.add_argument("--image", type=Path, help="the image, if it has been moved")
     parser.add_argument("--model", help="another model, or its checkpoint file (default: the one of the session)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
@@ -36,7 +38,10 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     session, results = replay(Session, args.session, args.image, args.model, args.device)
     image = args.image or session.image_path
-    check_outputs(args.output, [args.session, image], has_time="T" in known_axes(session.stack.axes), has_image=True)
+    inputs = [args.session, results_path(args.session), image]
+    check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)
     for _ in tqdm(results, unit="frame"):
         pass
     write_results(session, args.output, PIXELS if image is None else read_calibration(image), image)
+    if args.methods is not None:
+        write_methods(args.methods, session)

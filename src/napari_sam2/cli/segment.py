@@ -11,14 +11,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_calibration_arguments, add_intensity_arguments, add_model_arguments, add_output_argument
+from napari_sam2.cli.arguments import (
+    add_calibration_arguments,
+    add_intensity_arguments,
+    add_methods_argument,
+    add_model_arguments,
+    add_output_argument,
+)
 from napari_sam2.cli.export import check_outputs
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.session.calibration import Calibration, calibration_of, read_calibration
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
 from napari_sam2.session.export.formats import write_result
 from napari_sam2.session.export.result import Result, known_axes, open_image
-from napari_sam2.session.files import check_writable
 from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
@@ -40,7 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("image", type=Path, help="TIFF or zarr: an image, a time-lapse or a volume")
     parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
     add_output_argument(parser)
-    parser.add_argument("--methods", type=Path, help="also write a paragraph for the methods section of a paper (.txt)")
+    add_methods_argument(parser)
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument(
         "--channel",
@@ -67,11 +72,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    if args.methods is not None:
-        check_writable(args.methods)
     entries = read_prompts(args.prompts)
     stack = _open_stack(args)
-    check_outputs(args.output, [args.image, args.prompts], has_time="T" in known_axes(stack.axes), has_image=True)
+    check_outputs(args.output, [args.image, args.prompts], "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
     if args.consensus is not None:
         _say_how_flat(calibration)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ import torch
 from napari_sam2.predictors.mask_postprocessing import label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import whole_view
-from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.packed_labels import unpack_plane
 from napari_sam2.session.stack import Stack
 
@@ -70,9 +69,9 @@ class LabelWriter:
         self._planes = stack.planes(labels)
         self._frame_shape = (stack.height, stack.width)
 
-    def write(self, frame: int, objects: Iterable[SessionObject]) -> None:
-        """Write a frame."""
-        self._planes[frame] = self.plane(frame, objects)
+    def write(self, frame: int, shown: Mapping[int, FrameRecord]) -> None:
+        """Write a frame; see :meth:`plane`."""
+        self._planes[frame] = self.plane(shown)
 
     def write_place(self, at: Mapping[str, int], packed: Sequence[bytes] | None) -> None:
         """Write all planes of another place; None where nothing is known of it."""
@@ -80,16 +79,19 @@ class LabelWriter:
         for frame in range(len(planes)):
             planes[frame] = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
 
-    def plane(self, frame: int, objects: Iterable[SessionObject]) -> npt.NDArray[np.uint16]:
-        """Label a frame, (H, W): where objects overlap, the higher trusted logit wins, of equal ones the lower id."""
-        drawn = sorted((item for item in objects if not item.info.is_hidden), key=lambda item: item.object_id)
-        present = [(item, record) for item in drawn if (record := item.shown(frame)) is not None]
+    def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
+        """Label a frame, (H, W), with what is shown of it by object id.
+
+        Where objects overlap, the higher trusted logit wins, of equal ones the lower id.
+        """
+        object_ids = sorted(shown)
+        records = [shown[object_id] for object_id in object_ids]
         whole = whole_view(self._frame_shape)
         with torch.inference_mode():
             return label_image(
-                [record.mask_logits for _, record in present],
-                [(record.view or whole).window for _, record in present],
-                [item.object_id for item, _ in present],
+                [record.mask_logits for record in records],
+                [(record.view or whole).window for record in records],
+                object_ids,
                 self._frame_shape,
-                [trust(record) for _, record in present],
+                [trust(record) for record in records],
             )

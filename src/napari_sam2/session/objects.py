@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
@@ -143,6 +143,12 @@ class SessionObject:
         near = [t for t in range(frame - reach, frame + reach + 1) if t in self.outdated]
         remembered = {t: record for t in near if (record := self.outdated[t]).memory is not None}
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
+
+
+def shown_on(frame: int, objects: Iterable[SessionObject]) -> dict[int, FrameRecord]:
+    """Return what is shown of a frame by object id; hidden objects are left out."""
+    drawn = ((item.object_id, item.shown(frame)) for item in objects if not item.info.is_hidden)
+    return {object_id: record for object_id, record in drawn if record is not None}
 
 
 def check_name(name: str) -> str:

@@ -34,7 +34,7 @@ from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
-from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.objects import SessionObject, shown_on
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
@@ -525,7 +525,7 @@ class Session(Prompting):
             if object_id in self.objects and self._infos[object_id].is_hidden != info.is_hidden:
                 frames |= self.objects[object_id].shown_frames()
         for frame in sorted(frames):
-            self._writer.write(frame, self.objects.values())
+            self._writer.write(frame, shown_on(frame, self.objects.values()))
         for number in sorted(action.changed(self._places)):
             self._writer.write_place(self.stack.place_of_number(number), self._places.get(number))
         if not action.is_empty:
@@ -535,7 +535,7 @@ class Session(Prompting):
 
     def label_plane(self, frame: int) -> npt.NDArray[np.uint16]:
         """Return the labels of a frame, (H, W)."""
-        return self._writer.plane(self._check_frame(frame), self.objects.values())
+        return self._writer.plane(shown_on(self._check_frame(frame), self.objects.values()))
 
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
         """Return an object's own mask on a frame, (H, W), whether or not another object lies over it."""

@@ -19,9 +19,10 @@ from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
 from napari_sam2.session.files import check_writable
 from napari_sam2.session.history import Action
-from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.objects import SessionObject, shown_on
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
+from napari_sam2.session.stack import Stack
 from napari_sam2.session.structure import structure
 
 if TYPE_CHECKING:
@@ -165,6 +166,22 @@ def _changed_records(session: Session, action: Action) -> Iterator[tuple[Place, 
                 yield (object_id, kind, frame), mapping.kept(frame)
 
 
+def open_results(path: Path) -> ResultsFile:
+    """Open the results of a session file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they are not there.
+    ValueError
+        If they are open in another session, or are something else.
+    """
+    found = results_path(path)
+    if not found.exists():
+        raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
+    return ResultsFile(found)
+
+
 def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> Document:
     """Return what a session file says with what its results say, which may have been written later.
 
@@ -194,10 +211,7 @@ def open_session(
 ) -> AnySession:
     """Open a saved session; see :meth:`Session.open`."""
     document = Document.read(path)
-    found = results_path(path)
-    if not found.exists():
-        raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
-    results = ResultsFile(found)
+    results = open_results(path)
     try:
         document = brought_up_to_date(document, path, results)
         session = _begin(session_class, path, document, image, model, device, labels)
@@ -271,7 +285,7 @@ def _begin(
 ) -> AnySession:
     """Open a session without objects on the image that a file names."""
     if image is None:
-        image = _find_image(path, document)
+        image = find_image(path, document)
     try:
         loaded = model if isinstance(model, SAM2VideoPredictor) else load_model(model or document.model.name, device)
     except (FileNotFoundError, ValueError) as error:
@@ -280,19 +294,39 @@ def _begin(
         ) from error
     arguments = document.source.arguments() | document.settings.arguments()
     session = session_class(image, model=loaded, labels=labels, **arguments)
-    identity = ImageIdentity.of(session.stack)
+    check_image(session.stack, document, path)
+    session._model_name = document.model.name if model is None else session._model_name
+    session._source = replace(session._source, path=session._source.path or document.source.path)
+    return session
+
+
+def check_image(stack: Stack, document: Document, path: Path) -> None:
+    """Check that an image is the one that a session was saved with.
+
+    Raises
+    ------
+    ValueError
+        If it is another.
+    """
+    identity = ImageIdentity.of(stack)
     if not identity.is_of_same(document.image):
         told, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (document.image, identity))
         what = "the same size with other pixels" if told == given else f"{given}, not {told}"
         raise ValueError(
             f"this is another image than {path.name} was saved with, {what}: give image=, or begin a new session on it"
         )
-    session._model_name = document.model.name if model is None else session._model_name
-    session._source = replace(session._source, path=session._source.path or document.source.path)
-    return session
 
 
-def _find_image(path: Path, document: Document) -> Path:
+def find_image(path: Path, document: Document) -> Path:
+    """Find the image that a session file names: where it was, or beside the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is at neither place.
+    ValueError
+        If it was no file.
+    """
     if document.source.path is None:
         raise ValueError(f"the image of {path.name} was an array, not a file: give it as image=")
     named = Path(document.source.path)
@@ -324,7 +358,7 @@ def _restore(session: Session, document: Document, results: ResultsFile) -> None
         results.know(mapping.kept(frame), record_id)
         frames.append(frame)
     for frame in sorted(set(frames)):
-        session._writer.write(frame, session.objects.values())
+        session._writer.write(frame, shown_on(frame, session.objects.values()))
     for number, planes in results.read_label_planes().items():
         session._places[number] = planes
         session._writer.write_place(session.stack.place_of_number(number), planes)

@@ -70,7 +70,7 @@ FORMATS = (
         modules=("av",),
         needs_image=True,
     ),
-    Format(".gif", "the same movie", lambda path, result: _write_gif(path, outlined_movie(result)), needs_image=True),
+    Format(".gif", "the movie as GIF", lambda path, result: _write_gif(path, outlined_movie(result)), needs_image=True),
 )
 
 

@@ -1,0 +1,175 @@
+"""``napari-sam2 export`` from a session file: all that the session knows, with its image or without, and never with its model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from blob_tracker import BlobTracker, tiny_model
+from napari_sam2.cli.main import main
+from napari_sam2.session import session as session_module
+from napari_sam2.session.calibration import read_calibration
+from napari_sam2.session.export.formats import FORMATS, find_format, write_result
+from napari_sam2.session.export.result import Result
+from napari_sam2.session.methods import methods_paragraph
+from napari_sam2.session.session import Session
+from napari_sam2.session.session_file import results_path
+
+NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
+BLOBS = np.zeros((4, 24, 32), np.uint16)
+BLOBS[:, 2:6, 3:8] = 900
+BLOBS[2:, 12:16, 13:18] = 900
+MOVIE = BLOBS + 100
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A mother that divides and an object that is hidden, saved in the folder where people stand."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    tifffile.imwrite("movie.tif", MOVIE, imagej=True, resolution=(4, 4), metadata={"axes": "TYX", "unit": "um", "finterval": 30.0})
+    Path("out").mkdir()
+    session = Session("movie.tif", model=tiny_model())
+    session.add_points(session.add_object("mother", colour="#ff8000"), 0, [(3, 4)])
+    session.add_points(session.add_object("hidden"), 2, [(14, 15)])
+    list(session.propagate())
+    session.hide_object(2)
+    (daughter,) = session.divide_object(1, 2, daughters=1)
+    session.add_points(daughter, 2, [(14, 15)])
+    list(session.propagate())
+    session.save("movie.sam2.json")
+    session.close()
+    return session
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files, without the number that each OME-TIFF has of its own."""
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {name: re.sub(rb"urn:uuid:[-0-9a-f]{36}", b"", content) for name, content in files.items()}
+
+
+def test_the_same_as_from_python(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the byte, in every format; the model, of which the file knows the name alone, is not asked for."""
+    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
+    result = Result.of(session, calibration=read_calibration(Path("movie.tif")), image_path=Path("movie.tif").absolute())
+    Path("python").mkdir()
+    for name in NAMES:
+        write_result(Path("python") / name, result)
+    before = contents(Path())
+    outputs = [f"out/{name}" for name in NAMES]
+    assert main(["export", "movie.sam2.json", *outputs, "--methods", "out/methods.txt"]) == 0
+    assert capsys.readouterr().out.splitlines() == [*outputs, "out/methods.txt"]
+    assert Path("out/methods.txt").read_text() == methods_paragraph(session) + "\n"
+    Path("out/methods.txt").unlink()
+    assert contents(Path("out")) == contents(Path("python"))
+    assert {name: content for name, content in contents(Path()).items() if not name.startswith("out")} == before
+    table = [line.split(",") for line in Path("out/a.csv").read_text().splitlines()]
+    assert table[0][:5] == ["object_id", "name", "frame", "time_s", "area_um2"]
+    assert table[0][-2:] == ["object_score", "predicted_iou"]
+    assert [line[:3] for line in table[1:]] == [["1", "mother", "0"], ["1", "mother", "1"], *(["3", "mother.1", t] for t in "23")]
+    assert Path("out/01_RES/res_track.txt").read_text() == "1 0 1 0\n3 2 3 1\n"
+
+
+def test_every_kind_of_record_is_shown_as_the_session_shows_it(session: Session) -> None:
+    """Votes, frames that are out of date, and what was found at other places."""
+    tifffile.imwrite("volumes.tif", np.stack([MOVIE, MOVIE]), imagej=True, metadata={"axes": "TZYX"})
+    volumes = Session("volumes.tif", model=tiny_model(), at={"T": 0})
+    volumes.add_points(volumes.add_object(), 0, [(3, 4)])
+    volumes.save("volumes.json")
+    list(volumes.follow_each("T", consensus="ZX"))
+    volumes.add_mask(1, 1, BLOBS[2] > 0)
+    kinds = [name for name in ("conditioning", "tracked", "outdated", "voted") if len(getattr(volumes.objects[1], name))]
+    assert kinds == ["conditioning", "outdated", "voted"]
+    volumes.close()
+    assert main(["export", "volumes.json", "out/a.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/a.tif"), volumes.labels)
+    assert volumes.labels[1].any()
+
+
+@pytest.mark.parametrize("fault", ["gone", "changed", "cut short"])
+def test_without_the_image(
+    fault: str, session: Session, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What needs no image is exported and it is said why there is none; what needs it is refused."""
+    reason = {
+        "gone": r"the image .*movie\.tif of movie\.sam2\.json is not there: put it back, .*",
+        "changed": r"this is another image than movie\.sam2\.json was saved with, the same size with other pixels: .*",
+        "cut short": r".*movie\.tif.*",
+    }[fault]
+    told = methods_paragraph(session)
+    if fault == "gone":
+        Path("movie.tif").rename("moved.tif")
+    elif fault == "changed":
+        tifffile.imwrite("movie.tif", MOVIE + 1, imagej=True, metadata={"axes": "TYX"})
+    else:
+        Path("movie.tif").write_bytes(Path("movie.tif").read_bytes()[:100])
+    assert (
+        main(["export", "movie.sam2.json", "out/a.tif", "out/a.csv", "--pixel-size", "0.25", "--methods", "out/methods.txt"]) == 0
+    )
+    said = rf"{reason}; without the image there are no intensities, no movies, and no size of pixels but one that is given"
+    assert re.fullmatch(said, caplog.records[0].message)
+    np.testing.assert_array_equal(tifffile.imread("out/a.tif"), session.labels)
+    assert Path("out/a.csv").read_text().startswith("object_id,name,frame,area_um2,")
+    assert "intensity" not in Path("out/a.csv").read_text()
+    assert Path("out/methods.txt").read_text() == told + "\n"
+    capsys.readouterr()
+    assert main(["export", "movie.sam2.json", "out/b.csv", "out/a.gif"]) == 2
+    assert capsys.readouterr().err == "napari-sam2: a.gif: the movie as GIF needs the image\n"
+    assert not Path("out/b.csv").exists()
+    if fault == "gone":
+        assert main(["export", "movie.sam2.json", "out/a.gif", "--image", "moved.tif"]) == 0
+
+
+def test_an_image_that_was_an_array(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    again = Session(MOVIE, model=tiny_model())
+    again.add_points(again.add_object(), 0, [(3, 4)])
+    again.save("array.json")
+    again.close()
+    assert main(["export", "array.json", "out/a.tif"]) == 0
+    assert caplog.records[0].message.startswith("the image of array.json was an array, not a file: give it as image=")
+    assert main(["export", "array.json", "out/a.gif", "--image", "movie.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/a.tif"), again.labels)
+
+
+BAD = {
+    "nothing to write": ([], r"there is nothing to write: name outputs, such as objects\.csv or outlines\.mp4"),
+    "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels alone: a session knows its axes"),
+    "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels alone: a session knows its divisions"),
+    "another image": (["out/a.csv", "--image", "other.tif"], r"this is another image than movie\.sam2\.json was saved with, .*"),
+    "no image": (["out/a.csv", "--image", "none.tif"], r"there is no file none\.tif"),
+    "onto the image": (["movie.tif"], r"movie\.tif is what is read: give another name for what is written"),
+    "onto the session": (
+        ["out/a.csv", "--methods", "movie.sam2.json"],
+        r"movie\.sam2\.json is what is read: give another name for what is written",
+    ),
+    "no folder": (["out/a.csv", "--methods", "none/m.txt"], r"there is no folder none to write m\.txt to"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_sentence_and_nothing_written(name: str, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, message = BAD[name]
+    tifffile.imwrite("other.tif", MOVIE + 1, imagej=True, metadata={"axes": "TYX"})
+    before = contents(Path())
+    assert main(["export", "movie.sam2.json", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"napari-sam2: {message}\n", err), err
+    assert (out, contents(Path())) == ("", before)
+
+
+def test_files_that_are_not_there_or_in_use(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*arguments: str) -> str:
+        assert main(["export", *arguments]) == 2
+        return capsys.readouterr().err
+
+    assert "there is no session file none.json" in said("none.json", "out/a.csv")
+    assert "--methods needs a session file: the labels movie.tif do not say" in said("movie.tif", "--methods", "out/m.txt")
+    again = Session.open("movie.sam2.json", model=tiny_model())
+    assert "movie.sam2.results is open in another session: close it there first" in said("movie.sam2.json", "out/a.csv")
+    again.close()
+    results_path(Path("movie.sam2.json")).unlink()
+    assert "movie.sam2.results are not there: find them again with napari-sam2 replay" in said("movie.sam2.json", "out/a.csv")
