@@ -65,7 +65,9 @@ def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "held out: 25% of each stack; 4 objects on 4 frames of it are scored",
     ]
     assert re.fullmatch(r"0\.\d of 0\.\d million parameters learn", lines[2])
-    assert re.fullmatch(r"4 steps of \d\.\d\d s: about \d+ s \(measured in a few steps\)", lines[3])
+    assert re.fullmatch(r"an epoch, as many clips as there are places: 6 steps, about \d+ s", lines[3])
+    time = r"4 steps of \d\.\d\d s and \d+ s of validation: about \d+ s \(measured in a few steps\), then scoring"
+    assert re.fullmatch(time, lines[4])
     assert lines[-4].startswith("discs     4 objects  0.")
     assert lines[-3].startswith("all       4 objects  0.")
     assert re.search(r"100%.*4/4 .*loss \d", err)
@@ -83,11 +85,11 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "napari_sam2.cli.main", *train("cells.toml", "--workers", "1")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while len(read_table(folder / "cells/log.csv")) < 3 and time.monotonic() < until:
         time.sleep(0.05)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=300)
     assert running.returncode == 130
     assert "stopping after this step; Ctrl-C again stops at once" in err
     assert err.splitlines()[-1] == "napari-sam2: interrupted"

@@ -46,8 +46,11 @@ def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> 
     assert (found.num_stacks, found.num_frames, found.num_objects, found.num_clips, found.num_steps) == (1, 12, 4, 9, 12)
     assert found.held_out == "25% of each stack; 4 objects on 4 frames of it are scored"
     assert found.num_parameters == found.num_trained > 10_000
+    assert found.steps_per_epoch == 6  # half of the steps take a clip, half two images
     assert found.step_seconds is not None
+    assert found.validations_seconds is not None
     assert found.step_seconds > 0
+    assert found.validations_seconds > 0
     assert found.memory_bytes is None or found.memory_bytes > 10_000_000
     progress = list(tuning.train())
     assert [item.step for item in progress] == list(range(1, 13))
@@ -140,6 +143,16 @@ def test_single_images_are_enough_for_clicks(run: RunFile, tmp_path: Path) -> No
     changed = {key.split(".")[0] for key, value in before.items() if not torch.equal(after[key], value)}
     assert "sam_mask_decoder" in changed
     assert "memory_attention" not in changed
+
+
+def test_frames_that_were_passed_over_are_left_out(run: RunFile, tmp_path: Path) -> None:
+    image, labels = drifting_discs()
+    labels[[2, 5, 6]] = 0
+    folder = write_stack(tmp_path / "sparse", image, labels)
+    sparse = dataclasses.replace(run, data=[DataEntry(folder / "image.tif", folder / "masks.tif")])
+    found = FineTuning(sparse, num_workers=0).findings
+    assert found.num_frames == 10  # of 13, three are held out
+    assert found.notes == (f"{folder / 'masks.tif'}: 3 frames between labelled ones have no label and are left out",)
 
 
 def cells_at_the_end(folder: Path) -> list[DataEntry]:

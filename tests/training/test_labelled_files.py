@@ -10,7 +10,8 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.training.labelled_files import count_objects, read_labelled_stack
+from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
+from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.run_file import DataEntry
 
 IMAGE = np.arange(4 * 20 * 30, dtype=np.uint16).reshape(4, 20, 30)
@@ -67,6 +68,23 @@ def test_what_is_no_number_is_replaced(tmp_path: Path) -> None:
     image[0, 0, :2] = np.nan, np.inf
     stack = read_labelled_stack(entry(tmp_path, image))
     assert stack.image[0, 0, :3].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("labelled", "is_sequence", "kept"),
+    [
+        ([1, 3, 4], True, [0, 1, 3, 4, 5]),
+        ([1, 2, 3], True, [0, 1, 2, 3, 4, 5]),  # where a volume ends, there is nothing
+        ([1, 3, 4], False, [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_unlabelled_frames_between_others_are_left_out(labelled: list[int], is_sequence: bool, kept: list[int]) -> None:
+    labels = np.zeros((6, 4, 4), np.uint16)
+    labels[labelled, 1, 2] = 1
+    image = np.arange(6)[:, None, None] + labels
+    left = without_unlabelled_frames(LabelledStack(image, labels, is_sequence))
+    np.testing.assert_array_equal(left.image, image[kept])
+    np.testing.assert_array_equal(left.labels, labels[kept])
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

@@ -118,8 +118,13 @@ def _print_findings(found: Findings, path: Path) -> None:
     if found.step_seconds is None:
         print(f"going on after step {found.steps_done} of {found.num_steps}")
         return
-    duration = _duration(found.num_steps * found.step_seconds)
-    print(f"{found.num_steps} steps of {found.step_seconds:.2f} s: about {duration} (measured in a few steps)")
+    assert found.validations_seconds is not None
+    epoch, validations = found.steps_per_epoch * found.step_seconds, found.validations_seconds
+    print(f"an epoch, as many clips as there are places: {found.steps_per_epoch} steps, about {_duration(epoch)}")
+    print(
+        f"{found.num_steps} steps of {found.step_seconds:.2f} s and {_duration(validations)} of validation: "
+        f"about {_duration(found.num_steps * found.step_seconds + validations)} (measured in a few steps), then scoring"
+    )
     if found.memory_bytes is not None:
         print(f"{found.memory_bytes / 1e9:.1f} GB of memory (measured in them, with the optimiser's share added)")
     print(f"Ctrl-C stops; napari-sam2 train {path} goes on")

@@ -24,13 +24,13 @@ from napari_sam2.predictors.build import load_model
 from napari_sam2.session.files import atomic_path, check_writable
 from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
-from napari_sam2.training.labelled_files import count_objects, read_labelled_stack
+from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
 from napari_sam2.training.loss_curves import write_loss_curves
 from napari_sam2.training.processes import OneProcess, Processes
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
-from napari_sam2.training.run_file import RunFile, read_run_file
-from napari_sam2.training.trainer import Progress, Trainer, Validation
+from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
+from napari_sam2.training.trainer import Cost, Progress, Trainer, Validation
 from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,11 @@ class Findings:
         Of the model, and of them those that learn.
     num_steps, steps_done : int
         In all, and in earlier sittings.
-    step_seconds, memory_bytes : float or None
-        Measured in a few steps; None where the run is continued, or the system does not tell.
+    steps_per_epoch : int
+        In so many steps as many clips are learnt from as there are places one can begin at.
+    step_seconds, validations_seconds, memory_bytes : float or None
+        A step, all validations together, and how much memory is used, measured in a few steps; None where the run is continued, or
+        the system does not tell.
     notes : tuple of str
         What a person should know.
     """
@@ -73,7 +76,9 @@ class Findings:
     num_trained: int
     num_steps: int
     steps_done: int
+    steps_per_epoch: int
     step_seconds: float | None
+    validations_seconds: float | None
     memory_bytes: float | None
     notes: tuple[str, ...]
 
@@ -131,22 +136,26 @@ class FineTuning:
         self.config = dataclasses.replace(config, name=run.out.name)
         self._read(run)
         self._num_frames = min(run.frames_per_clip, max((len(s.image) for s in self._learnt if s.is_sequence), default=1))
-        notes = self._what_cannot_be_learnt()
+        notes = (*self._what_cannot_be_learnt(), *self._left_out)
         self._validation_clips = HeldOutClips(self._held, self._num_frames, config.image_size, run.seed)
-        step_seconds, memory = (None, None) if self._is_begun else self._plan()
+        cost, memory = (None, None) if self._is_begun else self._plan()
         self.trainer = self._make_trainer(self._recipe(self.run.steps or 1))
+        stage = self.trainer.recipe.stages[0]
+        num_clips = sum(_num_clips(stack, self._num_frames) for stack in self._learnt)
         learning = [parameter.numel() for parameter in self.trainer.model.parameters() if parameter.requires_grad]
         self.findings = Findings(
             num_stacks=len(self._learnt),
             num_frames=sum(len(stack.image) for stack in self._learnt),
             num_objects=sum(count_objects(stack) for stack in self._learnt),
-            num_clips=sum(_num_clips(stack, self._num_frames) for stack in self._learnt),
+            num_clips=num_clips,
             held_out=self._held_out_in_words(run),
             num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
             num_trained=sum(learning),
-            num_steps=self.trainer.recipe.stages[0].steps,
+            num_steps=stage.steps,
             steps_done=self.trainer.steps_done,
-            step_seconds=step_seconds,
+            steps_per_epoch=math.ceil(num_clips / _clips_per_step(stage)),
+            step_seconds=None if cost is None else cost.step_seconds,
+            validations_seconds=None if cost is None else _num_validations(stage.steps) * cost.validation_seconds,
             memory_bytes=None if memory is None else memory + 8.0 * sum(learning),  # AdamW has two numbers for each
             notes=notes,
         )
@@ -174,9 +183,10 @@ class FineTuning:
     def _read(self, run: RunFile) -> None:
         """Read all stacks, and hold out a part of each where no others are given."""
         self._learnt, self._held = [], []
+        self._left_out: list[str] = []
         named: list[tuple[str, LabelledStack]] = []
         for entry in run.data:
-            stack = read_labelled_stack(entry)
+            stack = self._read_entry(entry)
             if run.validation:
                 self._learnt.append(stack)
                 continue
@@ -188,7 +198,7 @@ class FineTuning:
                 )
             self._learnt.append(learnt)
             named.append((entry.name, held))
-        named += [(entry.name, read_labelled_stack(entry)) for entry in run.validation]
+        named += [(entry.name, self._read_entry(entry)) for entry in run.validation]
         self._held = [stack for _, stack in named if stack.labels.any()]
         self._scored = [scored for name, stack in named for scored in stacks_to_score(name, stack)]
         if not self._scored:
@@ -196,6 +206,13 @@ class FineTuning:
                 "what is held out for validation has no whole object: "
                 "name separate stacks under [[validation]], or change validation_share"
             )
+
+    def _read_entry(self, entry: DataEntry) -> LabelledStack:
+        whole = read_labelled_stack(entry)
+        stack = without_unlabelled_frames(whole)
+        if left_out := len(whole.image) - len(stack.image):
+            self._left_out.append(f"{entry.labels}: {left_out} frames between labelled ones have no label and are left out")
+        return stack
 
     def _what_cannot_be_learnt(self) -> tuple[str, ...]:
         if self._num_frames > 1:
@@ -212,7 +229,7 @@ class FineTuning:
         source = "the [[validation]] stacks" if run.validation else f"{run.validation_share:.0%} of each stack"
         return f"{source}; {objects} objects on {frames} frames of it are scored"
 
-    def _plan(self) -> tuple[float, float | None]:
+    def _plan(self) -> tuple[Cost, float | None]:
         """Measure a few steps, decide how many there will be, see that they fit on the disk, and write down the run."""
         probe = self._make_trainer(self._recipe(1))
         _check_disk(probe, self.run.out)
@@ -232,7 +249,7 @@ class FineTuning:
         if self.processes.rank == 0:
             self.run.out.mkdir(parents=True, exist_ok=True)
             self.run.write(_as_run(self.run.out))
-        return cost.step_seconds, memory
+        return cost, memory
 
     def _make_trainer(self, recipe: Recipe) -> Trainer:
         steps = recipe.stages[0].steps
@@ -245,7 +262,7 @@ class FineTuning:
             self.num_workers,
             initial=self._start,
             trained=self.run.what,
-            validation=Validation(self._validation_clips.mean_iou, every_steps=math.ceil(steps / NUM_VALIDATIONS)),
+            validation=Validation(self._validation_clips.mean_iou, every_steps=_validation_interval(steps)),
             checkpoint_seconds=CHECKPOINT_SECONDS,
         )
 
@@ -396,6 +413,20 @@ def _short(value: object) -> str:
 def _num_clips(stack: LabelledStack, num_frames: int) -> int:
     """Number of places at which a clip can begin; a single image is one as well."""
     return len(stack.image) - num_frames + 1 if stack.has_clips_of(num_frames) else len(stack.image)
+
+
+def _clips_per_step(stage: Stage) -> float:
+    """Clips and images of a step, on average."""
+    return (1 - stage.image_share) * stage.clips_per_step + stage.image_share * stage.images_per_step
+
+
+def _validation_interval(steps: int) -> int:
+    return math.ceil(steps / NUM_VALIDATIONS)
+
+
+def _num_validations(steps: int) -> int:
+    """One before the first step, and those at intervals and after the last."""
+    return 1 + math.ceil(steps / _validation_interval(steps))
 
 
 def _check_disk(trainer: Trainer, out: Path) -> None:

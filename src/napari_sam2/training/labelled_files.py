@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
     return LabelledStack(
         _finite(np.asarray(image.frames[:])), _as_uint16(labels, entry.labels), is_sequence=len(image) > 1 and image.along in "TZ"
     )
+
+
+def without_unlabelled_frames(stack: LabelledStack) -> LabelledStack:
+    """Leave out frames of a sequence on which nothing is labelled, between others.
+
+    They were passed over, most likely: who labels every fifth frame does not mean that all cells vanish on the others.
+    """
+    labelled = np.flatnonzero(stack.labels.any((1, 2)))
+    first, last = labelled[0], labelled[-1]
+    if not stack.is_sequence or len(labelled) == last - first + 1:
+        return stack
+    kept = np.concatenate([np.arange(first), labelled, np.arange(last + 1, len(stack.labels))])
+    return dataclasses.replace(stack, image=stack.image[kept], labels=stack.labels[kept])
 
 
 def count_objects(stack: LabelledStack) -> int:
