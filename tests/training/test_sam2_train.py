@@ -189,6 +189,35 @@ def test_in_evaluation_every_frame_is_predicted() -> None:
     assert all(model(num_frames_to_learn=1).eval()(batch(num_frames=4)))
 
 
+def blind(**arguments: Any) -> SAM2Train:
+    """A model that takes every object for gone."""
+    learner = model(prob_to_use_pt_input_for_train=1.0, num_correction_pt_per_frame=2, **arguments)
+    last = learner.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, -9.0)
+    return learner
+
+
+def test_the_mask_of_a_missed_object_is_learnt_where_that_is_asked_for() -> None:
+    gradients = []
+    for learns in (False, True):
+        learner = blind(learn_masks_of_missed_objects=learns)
+        losses = loss()(learner(batch()), batch().masks)
+        (losses["loss_mask"] + losses["loss_dice"]).backward()
+        networks = learner.sam_mask_decoder.output_hypernetworks_mlps.parameters()
+        gradients.append(sum(float(p.grad.abs().sum()) for p in networks if p.grad is not None))
+    assert gradients[0] == 0 < gradients[1]
+
+
+def test_a_missed_object_is_remembered_as_missed_all_the_same() -> None:
+    as_official, learning = (blind(learn_masks_of_missed_objects=learns)(batch()) for learns in (False, True))
+    for one, other in zip(as_official, learning, strict=True):
+        for step, other_step in zip(one, other, strict=True):
+            assert (step.multimasks == -1024).all()
+            assert (other_step.multimasks > -1024).all()
+            torch.testing.assert_close(step.ious, other_step.ious, rtol=0, atol=0)
+
+
 def test_one_clip_can_be_learnt_by_heart() -> None:
     """The loss goes down, and the discs are found on every frame from one click on the first."""
     config = dataclasses.replace(

@@ -337,10 +337,7 @@ class SAM2Base(nn.Module):
             repeat_image=False,
             high_res_features=high_res_features,
         )
-        if self.pred_obj_scores:
-            present = (object_score_logits > 0)[..., None, None]
-            low_res_multimasks = torch.where(present, low_res_multimasks, NO_OBJ_SCORE)
-        low_res_multimasks = low_res_multimasks.float()
+        low_res_multimasks = self._hide_absent(low_res_multimasks, object_score_logits).float()
         high_res_multimasks = self._upscale_to_image(low_res_multimasks)
 
         sam_output_token = sam_output_tokens[:, 0]
@@ -355,6 +352,12 @@ class SAM2Base(nn.Module):
         return SamHeadOutputs(
             low_res_multimasks, high_res_multimasks, ious, low_res_masks, high_res_masks, obj_ptr, object_score_logits
         )
+
+    def _hide_absent(self, masks: Tensor, object_score_logits: Tensor) -> Tensor:
+        """Empty the masks, (B, K, *, *), of objects that are not on the frame (official L359-368)."""
+        if not self.pred_obj_scores:
+            return masks
+        return torch.where((object_score_logits > 0)[..., None, None], masks, NO_OBJ_SCORE)
 
     def _upscale_to_image(self, masks: Tensor) -> Tensor:
         """Enlarge low-resolution logits, (B, K, 4H, 4W), to the S x S input."""

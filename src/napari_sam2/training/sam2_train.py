@@ -74,6 +74,9 @@ class SAM2Train(SAM2Base):
         Leave the image encoder as it is.
     supervise_low_res_masks : bool
         Keep predictions at the decoder's resolution, a quarter of the input's: cheaper by far. False as in the official class.
+    learn_masks_of_missed_objects : bool
+        In training, learn the mask of an object also where the model wrongly takes it for gone. False, as in the official class,
+        learns there from an empty mask, which passes no gradient on.
     num_frames_to_learn : int
         In training, learn from the prompted frames and the last so many others; those between are tracked without gradient or loss.
         0, as in the official class, learns from all.
@@ -110,6 +113,7 @@ class SAM2Train(SAM2Base):
         forward_backbone_per_frame_for_eval: bool = False,
         freeze_image_encoder: bool = False,
         supervise_low_res_masks: bool = False,
+        learn_masks_of_missed_objects: bool = False,
         num_frames_to_learn: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -127,6 +131,7 @@ class SAM2Train(SAM2Base):
         self.pt_sampling_for_eval = pt_sampling_for_eval
         self.prob_to_sample_from_gt = {True: prob_to_sample_from_gt_for_train, False: 0.0}
         self.supervise_low_res_masks = supervise_low_res_masks
+        self.learn_masks_of_missed_objects = learn_masks_of_missed_objects
         self.num_frames_to_learn = num_frames_to_learn
         self.rng = np.random.default_rng(42)
         if freeze_image_encoder:
@@ -263,6 +268,8 @@ class SAM2Train(SAM2Base):
                 sam_outputs,
             )
             steps += further
+        # What is remembered is what would be seen: nothing, of an object that is taken for gone.
+        sam_outputs = self._as_seen(sam_outputs)
         current_out["pred_masks"] = sam_outputs.low_res_masks
         current_out["obj_ptr"] = sam_outputs.obj_ptr
         current_out["object_score_logits"] = sam_outputs.object_score_logits
@@ -293,6 +300,7 @@ class SAM2Train(SAM2Base):
         scale = gt_masks.shape[-1] / gt_small.shape[-1]
         for _ in range(self.num_correction_pt_per_frame):
             from_gt = self.training and self.rng.random() < self.prob_to_sample_from_gt[True]
+            sam_outputs = self._as_seen(sam_outputs)
             predicted = None if from_gt else sam_outputs.high_res_masks > 0
             method = "uniform" if self.training else self.pt_sampling_for_eval
             points, labels = get_next_point(gt_small, predicted, method)
@@ -320,6 +328,23 @@ class SAM2Train(SAM2Base):
             refined: SamHeadOutputs = checkpoint(self._forward_sam_heads, *arguments, use_reentrant=False)
             return refined
         return self._forward_sam_heads(*arguments)
+
+    def _hide_absent(self, masks: Tensor, object_score_logits: Tensor) -> Tensor:
+        return masks if self._shows_missed_objects else super()._hide_absent(masks, object_score_logits)
+
+    @property
+    def _shows_missed_objects(self) -> bool:
+        return self.training and self.learn_masks_of_missed_objects
+
+    def _as_seen(self, outputs: SamHeadOutputs) -> SamHeadOutputs:
+        """Empty the chosen masks of objects that the model takes for gone, if that has not been done."""
+        if not self._shows_missed_objects:
+            return outputs
+        score = outputs.object_score_logits
+        return outputs._replace(
+            low_res_masks=super()._hide_absent(outputs.low_res_masks, score),
+            high_res_masks=super()._hide_absent(outputs.high_res_masks, score),
+        )
 
     def _upscale_to_image(self, masks: Tensor) -> Tensor:
         return masks if self.supervise_low_res_masks else super()._upscale_to_image(masks)
