@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 
-from napari_sam2.training.scenes import Blob, Mitosis, make_scene
+from napari_sam2.training.scenes import Blob, Mitosis, Scene, make_scene
 
 MITOSIS = Mitosis(shrinkage=0.3, flattening=0.5, brightening=1.0, relaxation_frames=2.0)
 
@@ -68,3 +69,29 @@ def test_what_is_followed_is_larger_than_what_is_clicked_on() -> None:
         for num_frames in (1, 2)
     }
     assert sizes[1] < 0.05 * 64 <= sizes[2]
+
+
+def test_sections_of_leaning_bodies_wander_from_slice_to_slice() -> None:
+    scenes = [make_scene(np.random.default_rng(seed), 6, 64, tissue=False, sliced=True) for seed in range(40)]
+    paths = [wander for scene in scenes if (wander := largest_wander(scene)) is not None]
+    upright = sum(wander < 1.5 for wander in paths)
+    assert 5 < upright < len(paths) - 5, "some scenes have upright bodies, some leaning ones"
+
+
+def largest_wander(scene: Scene) -> float | None:
+    """How far, in pixels, the section that moves most does between two slices; None if none is whole on two that follow."""
+    ways = [0.0]
+    for before, after in itertools.pairwise(scene.planes):
+        for label in np.intersect1d(before.labels, after.labels)[1:]:
+            masks = [plane.labels == label for plane in (before, after)]
+            if not any(np.concatenate([mask[[0, -1]].ravel(), mask[:, [0, -1]].ravel()]).any() for mask in masks):
+                centres = [np.argwhere(mask).mean(0) for mask in masks]
+                ways.append(float(np.hypot(*(centres[1] - centres[0]))))
+    return max(ways) if len(ways) > 1 else None
+
+
+def test_large_things_do_not_divide() -> None:
+    for seed in range(40):
+        scene = make_scene(np.random.default_rng(seed), 8, 64, tissue=False, sliced=False, large=True)
+        assert all(len(plane.brightness) == len(scene.planes[0].brightness) for plane in scene.planes)
+        assert all(plane.condensation.max() == 0 for plane in scene.planes)

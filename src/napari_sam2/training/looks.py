@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from scipy import ndimage as ndi
+from skimage import color, data
 
 from napari_sam2.training.scenes import TAU, FloatArray, LabelArray, Plane, Scene, noise_field
 
@@ -66,6 +68,44 @@ class Style:
         """Slow variation over the field of view that stays where it is, (size, size)."""
         repeats = -(-size // 256)
         return np.tile(self.field_noise, (repeats, repeats))[:size, :size]
+
+    @cached_property
+    def photographs(self) -> tuple[FloatArray, FloatArray] | None:
+        """What things and their scenery are made of, (256, 256) each, or None where they are drawn."""
+        if self.rng.random() < 0.5:
+            return None
+        return draw_photograph(self.rng), draw_photograph(self.rng)
+
+    def photograph_on_objects(self, plane: Plane, photograph: FloatArray) -> FloatArray:
+        """A photograph that sits on the objects and moves with them, each with a part of its own, (S, S)."""
+        pixels_per_px = (0.2 + self.fill) * 160 / self.scene.size_px
+        shift = plane.labels.astype(np.int64) * 89
+        rows, columns = ((offset * pixels_per_px).astype(np.int64) + shift for offset in (plane.v, plane.u))
+        # Mirrored at its borders, it has no seams.
+        sampled: FloatArray = photograph[np.abs(rows % 510 - 255), np.abs(columns % 510 - 255)]
+        return sampled
+
+
+PHOTOGRAPHS = ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel", "rocket")
+"""Those in the public domain that come with scikit-image."""
+
+
+@cache
+def _read_photograph(name: str) -> FloatArray:
+    pixels = getattr(data, name)()
+    return np.asarray(color.rgb2gray(pixels) if pixels.ndim == 3 else pixels / 255, np.float32)
+
+
+def draw_photograph(rng: np.random.Generator) -> FloatArray:
+    """Cut a part of a photograph, turn it and give it a contrast of its own; (256, 256), 0 to 1."""
+    whole = _read_photograph(PHOTOGRAPHS[rng.integers(len(PHOTOGRAPHS))])
+    side = int(min(whole.shape) * np.exp(rng.uniform(np.log(0.25), 0)))
+    top, left = (int(rng.integers(0, length - side + 1)) for length in whole.shape)
+    part = np.rot90(whole[top : top + side, left : left + side], int(rng.integers(4)))
+    part = _resized(part[:, ::-1] if rng.random() < 0.5 else part, 256, "bilinear")
+    level, contrast = rng.uniform(0.3, 0.7), rng.uniform(0.5, 1.2)
+    drawn: FloatArray = np.clip(level + contrast * (part - part.mean()), 0, 1).astype(np.float32)
+    return drawn
 
 
 def filled(plane: Plane, style: Style) -> FloatArray:
@@ -137,8 +177,13 @@ def membranes(plane: Plane, style: Style) -> FloatArray:
 
 
 def natural(plane: Plane, style: Style) -> FloatArray:
-    """Things before a scenery: of several parts, striped, spotted or plain, on clutter of the same kind."""
+    """Things before a scenery: of parts, striped, spotted or plain, on clutter of the same kind, or both from photographs."""
     size = plane.labels.shape[0]
+    shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
+    if style.photographs is not None:
+        things, scenery = style.photographs
+        body = style.photograph_on_objects(plane, things) + 0.4 * (plane.brightness[plane.labels] - 0.6)
+        return np.where(plane.labels > 0, body * shade, _resized(scenery, size, "bilinear")).astype(np.float32)
     clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size) + 0.5 * style.edges(size)
     turn = plane.labels * np.float32(0.7) + np.float32(style.light)
     along = np.cos(turn) * plane.u + np.sin(turn) * plane.v
@@ -149,7 +194,6 @@ def natural(plane: Plane, style: Style) -> FloatArray:
     parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
     level = 0.15 + 0.8 * plane.brightness[plane.labels]
     body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)
-    shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
     return np.where(plane.labels > 0, body * shade, clutter).astype(np.float32)
 
 
@@ -175,6 +219,8 @@ SLICED_LOOKS: tuple[Look, ...] = (filled, filled, filled, rings, regions, region
 TISSUE_LOOKS: tuple[Look, ...] = (walls, walls, walls, membranes, regions)
 
 
+WITH_GLOW: tuple[Look, ...] = (filled, textured, regions)
+"""Without an outline of their own."""
 WITH_NUCLEI: tuple[Look, ...] = (filled, phase, rings, regions)
 
 

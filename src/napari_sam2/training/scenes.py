@@ -239,7 +239,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     sliced : bool
         The frames are slices through bodies, not moments.
     large : bool
-        A few large objects.
+        A few large objects, none of which divides.
 
     Returns
     -------
@@ -263,10 +263,15 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     if tissue or rng.random() < 0.6:
         _spread(blobs, radius, rounds=2)
     if sliced:
+        tilt = float(rng.choice([0.0, 0.3, 0.7]))
         for blob in blobs:
             # Many ends lie within the clip: where a body ends, its mask must end.
-            blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), float(rng.uniform(0.15, 1.3) * num_frames))
-    elif not tissue and rng.random() < 0.5:
+            half_height = float(rng.uniform(0.15, 1.3) * num_frames)
+            blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), half_height)
+            # Few bodies stand upright: from slice to slice their sections wander.
+            blob.velocity = rng.normal(0, tilt * radius / max(half_height, 1.0), 2)
+            blob.centre = blob.centre - blob.velocity * num_frames / 2
+    elif not tissue and not large and rng.random() < 0.5:
         mitosis = Mitosis.draw(rng)
         for blob in blobs:
             blob.mitosis = mitosis
@@ -285,7 +290,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     for frame in range(num_frames):
         if frame and not sliced and not tissue:
             for blob in [blob for blob in blobs if blob.last_frame >= frame and rng.random() < fate]:
-                if rng.random() < 0.4 and len(blobs) < 90:
+                if rng.random() < 0.4 and len(blobs) < 90 and not large:
                     blobs += _divide(blob, frame, rng)
                 else:
                     blob.last_frame = frame - 1

@@ -6,6 +6,7 @@ T frames · S side in pixels.
 from __future__ import annotations
 
 import numpy as np
+from skimage.segmentation import expand_labels
 
 from napari_sam2.training import looks
 from napari_sam2.training.clips import Clip
@@ -14,6 +15,8 @@ from napari_sam2.training.scenes import make_scene
 
 AXIAL_MARGIN = 4
 """Slices drawn before the first and after the last, for the blur along z."""
+GENEROSITY = 0.15
+"""By how much of an object's radius at most its label goes beyond the half-maximum edge: many annotators draw around the glow."""
 
 
 def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip:
@@ -31,7 +34,7 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     Clip
         Frames (T, S, S), or with RGB last, uint8; one layer of labels, or two where bodies have nuclei.
     """
-    tissue, sliced = rng.random() < 0.25, rng.random() < 0.35
+    tissue, sliced = rng.random() < 0.3, rng.random() < 0.35
     choices = TISSUE_LOOKS if tissue else SLICED_LOOKS if sliced else FREE_LOOKS
     look = choices[rng.integers(len(choices))]
     # A slice shows what is above and below it too, out of focus.
@@ -45,9 +48,12 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if margin:
         frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.4), np.log(3.2)))))[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
+    if look in looks.WITH_GLOW and rng.random() < 0.6:
+        width_px = rng.uniform(0, GENEROSITY) * scene.size_px
+        layers = [[expand_labels(labels, width_px) for labels in layer] for layer in layers]
     if look is looks.filled and rng.random() < 0.25:
         frames = [-frame for frame in frames]
     exposed, labels = expose_scene(rng, frames, scene.size_px), np.array(layers, np.uint16)
-    if look is looks.natural and rng.random() < 0.7:
+    if look is looks.natural and rng.random() < 0.4:
         exposed = tint(rng, exposed, labels[0])
     return Clip(exposed, labels)

@@ -1,0 +1,87 @@
+"""Synthetic clips: what annotators do and what photographs give them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from napari_sam2.training import looks, synthetic
+from napari_sam2.training.clips import Clip
+from napari_sam2.training.looks import PHOTOGRAPHS, Style, draw_photograph, natural
+from napari_sam2.training.scenes import make_scene
+from napari_sam2.training.synthetic import synthetic_clip
+
+
+def test_the_same_state_draws_the_same_clip() -> None:
+    first, second = (synthetic_clip(np.random.default_rng(3), 3, 64) for _ in range(2))
+    np.testing.assert_array_equal(first.frames, second.frames)
+    np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def clips_of(look: looks.Look, monkeypatch: pytest.MonkeyPatch, generosity: float) -> list[Clip]:
+    for name in ("FREE_LOOKS", "SLICED_LOOKS", "TISSUE_LOOKS"):
+        monkeypatch.setattr(synthetic, name, (look,))
+    monkeypatch.setattr(synthetic, "GENEROSITY", generosity)
+    return [synthetic_clip(np.random.default_rng(seed), 1, 128) for seed in range(12)]
+
+
+def test_some_annotators_are_generous_where_things_glow(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, generous = (clips_of(looks.filled, monkeypatch, share) for share in (0.0, 0.8))
+    wider = 0
+    for one, other in zip(exact, generous, strict=True):
+        np.testing.assert_array_equal(one.frames, other.frames)
+        inside = one.labels > 0
+        np.testing.assert_array_equal(other.labels[inside], one.labels[inside])
+        wider += (other.labels > 0).sum() > inside.sum()
+    assert 2 <= wider <= 10
+
+
+def test_an_outline_that_is_seen_is_where_the_label_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact, generous = (clips_of(looks.rings, monkeypatch, share) for share in (0.0, 0.8))
+    for one, other in zip(exact, generous, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+
+
+def test_photographs_are_cut_to_one_size_and_range() -> None:
+    for seed in range(20):
+        photograph = draw_photograph(np.random.default_rng(seed))
+        assert photograph.shape == (256, 256)
+        assert photograph.dtype == np.float32
+        assert 0 <= photograph.min() < photograph.max() <= 1
+
+
+def test_a_photograph_moves_with_the_thing_it_is_on() -> None:
+    plane = make_scene(np.random.default_rng(0), 1, 64, tissue=False, sliced=False, large=True).planes[0]
+    style = Style(np.random.default_rng(1), make_scene(np.random.default_rng(0), 1, 64, False, False, large=True))
+    photograph = draw_photograph(np.random.default_rng(2))
+    on_objects = style.photograph_on_objects(plane, photograph)
+    for axis in (0, 1):
+        moved = {name: np.roll(getattr(plane, name), 5, axis) for name in ("u", "v", "labels")}
+        plane = dataclasses.replace(plane, **moved)
+        on_objects = np.roll(on_objects, 5, axis)
+        np.testing.assert_array_equal(style.photograph_on_objects(plane, photograph), on_objects)
+
+
+def test_photographs_need_no_download() -> None:
+    code = (
+        "import sys; sys.modules['pooch'] = None\n"
+        "import numpy as np\n"
+        "from napari_sam2.training.looks import PHOTOGRAPHS, _read_photograph\n"
+        "print(sum(_read_photograph(name).ndim == 2 for name in PHOTOGRAPHS))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(len(PHOTOGRAPHS))]
+
+
+def test_natural_scenes_are_drawn_or_photographed() -> None:
+    kinds = set()
+    for seed in range(8):
+        scene = make_scene(np.random.default_rng(seed), 1, 64, tissue=False, sliced=False, large=True)
+        style = Style(np.random.default_rng(seed), scene)
+        assert natural(scene.planes[0], style).shape == (64, 64)
+        kinds.add(style.photographs is None)
+    assert kinds == {True, False}
