@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.loss_curves import PANEL_PX, write_loss_curves
@@ -67,10 +69,32 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
     log = RunLog(tmp_path, {})
     log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
     log.validation("s", 1, 1, 0.5)
+    log.step("s", 2, 2, 0.1, {"core_loss": 7.0})  # lost: the last checkpoint was before it
+    log.close()
+    log = RunLog(tmp_path, {"s": 1})
+    log.step("s", 2, 2, 0.1, {"core_loss": 1.0})
     log.close()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("train/core_loss")] == [(1, 2.0)]
+    assert [(event.step, event.value) for event in events.Scalars("train/core_loss")] == [(1, 2.0), (2, 1.0)]
     assert [(event.step, event.value) for event in events.Scalars("validation/mean_iou")] == [(1, 0.5)]
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("name", ["log.csv", "tensorboard"])
+def test_a_full_disk_is_said_in_one_sentence(name: str, tmp_path: Path) -> None:
+    log = RunLog(tmp_path, {})
+    if name == "log.csv":
+        (tmp_path / name).symlink_to(FULL)
+    else:
+        assert log._events is not None
+        log._events._records.close()
+        log._events._records = RecordWriter(FULL.open("ab", buffering=0))
+    with pytest.raises(OSError, match=rf"^nothing can be written to {tmp_path}, is the disk full\? Make room; the same command"):
+        log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
+    log.close()

@@ -30,6 +30,7 @@ from napari_sam2.training.processes import OneProcess, Processes
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
+from napari_sam2.training.run_log import full_disk_is_said
 from napari_sam2.training.trainer import Cost, Progress, Trainer, Validation
 from napari_sam2.weights.load import find_weights
 
@@ -293,6 +294,8 @@ class FineTuning:
         ------
         RuntimeError
             If there is no model yet.
+        OSError
+            If something cannot be written.
         """
         if not self.checkpoint.exists():
             raise RuntimeError(f"there is no model in {self.run.out} yet: train first")
@@ -318,9 +321,11 @@ class FineTuning:
                     float(new["mean_iou"]),
                 )
             )
-            self._draw(number, stack, first_labels, second_labels)
-        _write_scores(self.run.out / "scores.csv", self.scores)
-        write_loss_curves(self.run.out, self.run.out / "curves.png")
+            with full_disk_is_said(self.run.out):
+                self._draw(number, stack, first_labels, second_labels)
+        with full_disk_is_said(self.run.out):
+            _write_scores(self.run.out / "scores.csv", self.scores)
+            write_loss_curves(self.run.out, self.run.out / "curves.png")
 
     def _draw(self, number: int, stack: ScoredStack, before: npt.NDArray[np.uint16], after: npt.NDArray[np.uint16]) -> None:
         truth = stack.dataset.truth

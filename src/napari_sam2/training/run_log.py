@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +23,62 @@ class RunLog:
         The folder of the run.
     stages_done : mapping of str to int
         Steps that are done of each stage; what was logged after them, before the power went, is taken out.
+
+    Raises
+    ------
+    OSError
+        If something cannot be written, here and later.
     """
 
     def __init__(self, folder: Path, stages_done: Mapping[str, int]) -> None:
         self.folder = folder
-        self._writer = _summary_writer(folder / "tensorboard", sum(stages_done.values()))
-        for name in ("log.csv", "validation.csv"):
-            _cut(folder / name, stages_done)
+        with full_disk_is_said(folder):
+            self._events = _event_file(folder / "tensorboard", sum(stages_done.values()))
+            for name in ("log.csv", "validation.csv"):
+                _cut(folder / name, stages_done)
 
     def step(self, stage: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
         """Write down a step: its number in the stage and in the run, how long it took, and its losses."""
         values = {name: round(losses[name], 5) if name in losses else "" for name in LOSSES}
-        self._append("log.csv", {"stage": stage, "step": step, "seconds": round(seconds, 4), **values})
-        if self._writer is not None:
-            for name, value in losses.items():
-                self._writer.add_scalar(f"train/{name}", value, total_steps)
+        row = {"stage": stage, "step": step, "seconds": round(seconds, 4), **values}
+        self._write("log.csv", row, total_steps, {f"train/{name}": value for name, value in losses.items()})
 
     def validation(self, stage: str, step: int, total_steps: int, score: float) -> None:
         """Write down a validation."""
-        self._append("validation.csv", {"stage": stage, "step": step, "mean_iou": round(score, 5)})
-        if self._writer is not None:
-            self._writer.add_scalar("validation/mean_iou", score, total_steps)
+        row = {"stage": stage, "step": step, "mean_iou": round(score, 5)}
+        self._write("validation.csv", row, total_steps, {"validation/mean_iou": score})
 
     def close(self) -> None:
-        """Write what TensorBoard's writer still holds."""
-        if self._writer is not None:
-            self._writer.close()
+        """Close TensorBoard's file."""
+        if self._events is not None:
+            self._events.close()
 
-    def _append(self, name: str, row: Mapping[str, Any]) -> None:
-        path = self.folder / name
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+    def _write(self, name: str, row: Mapping[str, Any], total_steps: int, scalars: Mapping[str, float]) -> None:
+        with full_disk_is_said(self.folder):
+            _append(self.folder / name, row)
+            if self._events is not None:
+                self._events.add(total_steps, scalars)
+
+
+@contextlib.contextmanager
+def full_disk_is_said(folder: Path) -> Iterator[None]:
+    """Turn what the system says of a full disk, which names no file, into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"nothing can be written to {folder}, is the disk full? Make room; "
+            "the same command then goes on from the last checkpoint"
+        ) from error
+
+
+def _append(path: Path, row: Mapping[str, Any]) -> None:
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
@@ -80,9 +103,34 @@ def _cut(path: Path, stages_done: Mapping[str, int]) -> None:
     os.replace(partial, path)
 
 
-def _summary_writer(folder: Path, first_step: int) -> Any:
+class _EventFile:
+    """A file for TensorBoard that is written at once: PyTorch's writer has a thread, which tells of a full disk by a traceback."""
+
+    def __init__(self, folder: Path, first_step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        self._event, self._summary = Event, Summary
+        folder.mkdir(parents=True, exist_ok=True)
+        self._records = RecordWriter((folder / f"events.out.tfevents.{time.time_ns()}").open("ab", buffering=0))
+        self._add(step=first_step, file_version="brain.Event:2")
+        # What was logged from this step on, before the power went, is not shown.
+        self._add(step=first_step, session_log=SessionLog(status=SessionLog.START))
+
+    def add(self, step: int, scalars: Mapping[str, float]) -> None:
+        values = [self._summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+        self._add(step=step, summary=self._summary(value=values))
+
+    def close(self) -> None:
+        self._records.close()
+
+    def _add(self, **content: Any) -> None:
+        self._records.write(self._event(wall_time=time.time(), **content).SerializeToString())
+
+
+def _event_file(folder: Path, steps_done: int) -> _EventFile | None:
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        return _EventFile(folder, steps_done + 1)
     except ImportError:
         return None
-    return SummaryWriter(str(folder), purge_step=first_step + 1)
