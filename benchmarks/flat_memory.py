@@ -1,9 +1,9 @@
-"""Does memory stay flat on a long stack, and is the first click as fast as on a single image?
+"""Does memory stay flat on a long stack?
 
     python benchmarks/flat_memory.py [--frames 2000] [--objects 4] [--model micro]
 
 Frames are made when they are read: nothing of the stack is in memory. Prints the resident memory after 200 frames and at the end,
-which with 5000 frames and one object differ by less than 60 MB, and the time of the first click on the stack and on one image.
+which with 5000 frames and one object differ by less than 60 MB.
 """
 
 from __future__ import annotations
@@ -49,14 +49,6 @@ def resident_mb() -> float:
     return int(fields["RssAnon"].split()[0]) / 1024
 
 
-def first_click_s(image: object, model: object) -> float:
-    """Time from opening an image to the first mask."""
-    started = time.perf_counter()
-    session = Session(image, model=model)
-    session.add_points(session.add_object(), 0, [(128, 128)])
-    return time.perf_counter() - started
-
-
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,8 +59,6 @@ def main() -> None:
 
     model = load_model(args.model)
     stack = DriftingDiscs(args.frames, args.objects)
-    for name, image in (("one image", stack[0]), (f"{args.frames} frames", stack)) * 3:
-        print(f"first click on {name}: {first_click_s(image, model):.3f} s")
     with TemporaryDirectory() as folder:
         labels = np.memmap(Path(folder) / "labels.dat", np.uint16, "w+", shape=stack.shape)
         session = Session(stack, model=model, labels=labels)
