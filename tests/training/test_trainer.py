@@ -200,6 +200,17 @@ def test_a_folder_holds_the_run_of_one_model(start: Path, tmp_path: Path) -> Non
         trainer_from(start, tmp_path / "run", "LoRA")
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_damaged_checkpoint_is_said(share: float, start: Path, tmp_path: Path) -> None:
+    trainer = trainer_from(start, tmp_path / "run")
+    list(zip(range(1), trainer.run(), strict=False))
+    whole = trainer.checkpoint_path.read_bytes()
+    trainer.checkpoint_path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged, copy it again if there is another") as caught:
+        trainer_from(start, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+
+
 def test_the_best_by_validation_is_kept(start: Path, tmp_path: Path) -> None:
     scores = iter([0.3, 0.5, 0.4])
     seen = []

@@ -9,6 +9,7 @@ import copy
 import logging
 import math
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -210,7 +211,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If ``initial`` is the checkpoint of another model, or the folder holds a run of another one.
+        If ``initial`` is the checkpoint of another model, or the folder holds a run of another one, or a damaged one.
     """
 
     def __init__(
@@ -542,7 +543,12 @@ class Trainer:
         return path
 
     def _resume(self) -> None:
-        state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:  # what torch.load says of damaged files
+            raise ValueError(
+                f"{self.checkpoint_path} is damaged, copy it again if there is another; the run begins anew in another folder"
+            ) from error
         if state.get("model_and_parts") != self._model_and_parts:
             raise ValueError(f"{self.folder} holds a run of another model, or of other parts of it: give another folder")
         self.stage_index, self.step = state["stage_index"], state["step"]
