@@ -106,8 +106,16 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"minutes": -1}, "minutes must be a number above 0, got -1"), ({}, "minutes or steps is missing")],
+    [
+        ({"minutes": -1}, "minutes must be a number above 0, got -1"),
+        ({}, "minutes or steps is missing"),
+        ({"steps": 1, "data": "a.tif"}, "data must be a list of DataEntry, got 'a.tif'"),
+        ({"steps": 1, "data": DataEntry("a.tif", "b.tif")}, "data must be a list of DataEntry, got DataEntry"),
+        ({"steps": 1, "validation": [("a.tif", "b.tif")]}, "validation must be a list of DataEntry, got "),
+        ({"steps": 1, "out": 5}, "out must be a path, got 5"),
+        ({"steps": 1, "start": None}, "start must be a name or a path, got None"),
+    ],
 )
 def test_the_same_from_python(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RunFile(out="x", data=[DataEntry("a.tif", "b.tif")], **arguments)
+        RunFile(**{"out": "x", "data": [DataEntry("a.tif", "b.tif")]} | arguments)

@@ -95,10 +95,15 @@ class RunFile:
     validation_share: float = 0.2
 
     def __post_init__(self) -> None:
+        _check(isinstance(self.out, str | Path), "out", "a path", self.out)
+        _check(isinstance(self.start, str | Path), "start", "a name or a path", self.start)
+        for table in ("data", "validation"):
+            entries = getattr(self, table)
+            is_good = isinstance(entries, list | tuple) and all(isinstance(entry, DataEntry) for entry in entries)
+            _check(is_good, table, "a list of DataEntry", entries)
+            object.__setattr__(self, table, tuple(entries))
         object.__setattr__(self, "out", Path(self.out))
         object.__setattr__(self, "start", str(self.start))
-        object.__setattr__(self, "data", tuple(self.data))
-        object.__setattr__(self, "validation", tuple(self.validation))
         parts = ", ".join(f'"{part}"' for part in TRAINED_PARTS)
         _check(self.what in TRAINED_PARTS, "what", f"one of {parts}", self.what)
         _check(self.minutes is None or _is_above_0(self.minutes), "minutes", "a number above 0", self.minutes)
