@@ -83,6 +83,11 @@ class SAM2Train(SAM2Base):
     **kwargs
         As for :class:`~napari_sam2.model.sam2_base.SAM2Base`.
 
+    Raises
+    ------
+    ValueError
+        If clicks are to fall in another way, or no frame is prompted.
+
     Notes
     -----
     Official ``training/model/sam2.py``.
@@ -118,6 +123,11 @@ class SAM2Train(SAM2Base):
         **kwargs: Any,
     ) -> None:
         super().__init__(image_encoder, memory_attention, memory_encoder, **kwargs)
+        if pt_sampling_for_eval not in ("center", "uniform"):
+            raise ValueError(f"pt_sampling_for_eval must be 'center' or 'uniform', got {pt_sampling_for_eval!r}")
+        fewest = min(num_init_cond_frames_for_train, num_init_cond_frames_for_eval)
+        if fewest < 1:
+            raise ValueError(f"at least one frame has to be prompted, got {fewest} initial conditioning frames")
         self.use_act_ckpt_iterative_pt_sampling = use_act_ckpt_iterative_pt_sampling
         self.forward_backbone_per_frame_for_eval = forward_backbone_per_frame_for_eval
         self.prob_to_use_pt_input = {True: prob_to_use_pt_input_for_train, False: prob_to_use_pt_input_for_eval}
