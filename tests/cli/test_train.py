@@ -17,7 +17,9 @@ from napari_sam2.cli import train as train_module
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.cli.main import main
 from napari_sam2.model.assembly import build_model
+from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training import trainer as trainer_module
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import read_table
 from napari_sam2.training.trainer import Trainer
@@ -150,6 +152,22 @@ def test_from_nothing_in_the_time_there_is(folder: Path, monkeypatch: pytest.Mon
     assert len(read_table(Path("nothing/log.csv"))) == sum(steps)
 
 
+def test_one_lesson_from_what_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
+    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clicks", "prompts", steps=1, **small)))
+    monkeypatch.setattr(train_module, "MICRO", TINY)
+    monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
+    monkeypatch.setattr(Trainer, "_train_step", lambda *_: {"core_loss": 0.0})  # what was begun with is what comes out
+    monkeypatch.setattr(trainer_module, "calibrate_object_score", lambda *_: 0.0)
+    start: SAM2Base = build_model(TINY)
+    save_checkpoint(Path("known.safetensors"), start.state_dict(), TINY)
+    assert main(train("--recipe", "micro", "run", "--start", "known.safetensors", "--lessons", "clicks")) == 0
+    assert [row["stage"] for row in read_table(Path("run/log.csv"))] == ["clicks"]
+    learnt = load_model("run/tiny.safetensors", "cpu").state_dict()
+    for name, weight in start.state_dict().items():
+        torch.testing.assert_close(learnt[name], weight, rtol=1e-3, atol=1e-3)  # kept in half precision
+
+
 BAD: dict[str, tuple[str, list[str], str]] = {
     "no run file": ("", ["gone.toml"], r"there is no run file gone\.toml"),
     "neither form": (
@@ -159,6 +177,12 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     ),
     "both forms": ("", ["cells.toml", "--minutes", "3"], r"--minutes goes with --recipe, not with a run file"),
     "no time": ("", ["discs", "--recipe", "micro", "--minutes", "0"], r"--minutes must be above 0, got 0.0"),
+    "no such start": ("", ["run", "--recipe", "micro", "--start", "gone.pt"], r"there is no checkpoint gone\.pt"),
+    "no such lesson": (
+        "",
+        ["run", "--recipe", "micro", "--lessons", "sums"],
+        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, longer, together",
+    ),
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),
     "no such device": ("", ["cells.toml", "--device", "abacus"], r"device 'abacus' is not available here; .*"),

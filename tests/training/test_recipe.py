@@ -34,6 +34,19 @@ def test_larger_batches_learn_faster() -> None:
     assert TWO.with_batches(1) == TWO
 
 
+def test_more_processes_are_a_larger_batch_too() -> None:
+    shared = TWO.with_batches(1, num_processes=4)
+    assert [stage.clips_per_step for stage in shared.stages] == [stage.clips_per_step for stage in TWO.stages]
+    assert shared.stages[0].learning_rate == pytest.approx(2 * TWO.stages[0].learning_rate)
+
+
+def test_lessons_are_chosen_by_name() -> None:
+    assert TWO.only(["b"]).stages == TWO.stages[1:]
+    assert TWO.only(["b", "a"]) == TWO
+    with pytest.raises(ValueError, match="there is no lesson 'c': choose among a, b"):
+        TWO.only(["a", "c"])
+
+
 def test_a_recipe_is_kept_beside_its_run() -> None:
     recipe = MICRO_RECIPE.with_batches(8).lasting(600, [0.1] * len(MICRO_RECIPE.stages))
     assert Recipe.from_json(recipe.to_json()) == recipe

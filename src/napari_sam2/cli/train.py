@@ -1,4 +1,4 @@
-"""``napari-sam2 train``: fine-tunes a model by a run file, or trains one from nothing by a recipe."""
+"""``napari-sam2 train``: fine-tunes a model by a run file, or trains the embedded one by its recipe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ There are two forms; each goes on where it was when it is given again.
       (docs/fine-tuning.md); scores, curves and pictures come out beside the checkpoint
 
   napari-sam2 train --recipe micro FOLDER [--data FOLDER ...] [--minutes M]
-      trains the embedded model from nothing, on synthetic clips and labelled stacks, in the time given (docs/micro.md)
+      trains the embedded model from nothing, on synthetic clips and labelled stacks, in the time given; or with
+      --start and --lessons goes on from what it knows (docs/micro.md)
 """
 
 
@@ -47,9 +48,16 @@ def add_parser(commands: Any) -> None:
     where.add_argument("--workers", type=int, default=1, help="processes that draw clips (default: 1)")
     where.add_argument("--devices", type=int, default=1, help="GPUs of each machine, or processes on a CPU (default: 1)")
     where.add_argument("--nodes", type=int, default=1, help="machines, each with the same command under torchrun (default: 1)")
-    nothing = parser.add_argument_group("training from nothing")
+    nothing = parser.add_argument_group("training by a recipe")
     nothing.add_argument("--recipe", choices=("micro",), help="what to train")
-    nothing.add_argument("--data", type=Path, nargs="*", help="folders with image.tif and masks.tif, or folders of such")
+    nothing.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with (default: none)")
+    nothing.add_argument("--lessons", nargs="+", metavar="NAME", help="take only these of the recipe (default: all)")
+    nothing.add_argument(
+        "--data",
+        type=Path,
+        nargs="*",
+        help="folders with image.tif and masks.tif, or folders of such; named twice, drawn twice as often",
+    )
     nothing.add_argument("--minutes", type=float, help="how long it may take: steps are fitted to it (default: all steps)")
     nothing.add_argument("--batch-factor", type=int, help="batches so many times as large, for a GPU (default: 1)")
     parser.set_defaults(run=run)
@@ -65,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     if args.recipe is None:
         _fine_tune(args)
     else:
-        _train_from_nothing(args)
+        _train_by_recipe(args)
 
 
 def _start(args: argparse.Namespace) -> Processes:
@@ -78,7 +86,7 @@ def _start(args: argparse.Namespace) -> Processes:
 def _fine_tune(args: argparse.Namespace) -> None:
     if args.target.suffix.lower() != ".toml":
         raise ValueError(f"{args.target} is not a run file, whose name ends in .toml; to train from nothing, add --recipe micro")
-    for option in ("data", "minutes", "batch_factor"):
+    for option in ("start", "lessons", "data", "minutes", "batch_factor"):
         if getattr(args, option) is not None:
             raise ValueError(f"--{option.replace('_', '-')} goes with --recipe, not with a run file")
     run_file = read_run_file(args.target)
@@ -144,17 +152,19 @@ def _print_scores(scores: list[StackScores]) -> None:
         )
 
 
-# --- from nothing --------------------------------------------------------------------------------------------------
+# --- by a recipe ---------------------------------------------------------------------------------------------------
 
 
-def _train_from_nothing(args: argparse.Namespace) -> None:
+def _train_by_recipe(args: argparse.Namespace) -> None:
     folders = args.data or []
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
         raise FileNotFoundError(f"there is no folder {missing[0]}")
+    if args.start is not None and not args.start.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {args.start}")
     stacks, processes = read_stacks(folders), _start(args)
     recipe = _recipe(args, stacks, processes)
-    trainer = Trainer(MICRO, recipe, args.target, stacks, processes, num_workers=args.workers)
+    trainer = Trainer(MICRO, recipe, args.target, stacks, processes, num_workers=args.workers, initial=args.start)
     if trainer.is_first_process:
         print(f"{len(stacks)} labelled stacks, {trainer.steps_left} steps to go")
     bar = tqdm(total=trainer.steps_left, unit="step", disable=not trainer.is_first_process)
@@ -176,7 +186,8 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
     kept = args.target / "recipe.json"
     if kept.exists():
         return Recipe.from_json(kept.read_text())
-    recipe = MICRO_RECIPE.with_batches(args.batch_factor or 1)
+    recipe = MICRO_RECIPE if args.lessons is None else MICRO_RECIPE.only(args.lessons)
+    recipe = recipe.with_batches(args.batch_factor or 1, processes.world_size)
     if args.minutes is not None:
         recipe = fit_to_time(MICRO, recipe, stacks, processes, args.workers, 60 * args.minutes)
     if processes.rank == 0:

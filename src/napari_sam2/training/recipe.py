@@ -89,8 +89,25 @@ class Recipe:
         default_factory=lambda: {"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 1.0, "loss_class": 1.0}
     )
 
-    def with_batches(self, factor: int) -> Recipe:
-        """Return the recipe with batches ``factor`` times as large, and learning rates its square root times as high."""
+    def only(self, names: Sequence[str]) -> Recipe:
+        """Return the recipe with some of its lessons, in its order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such lesson.
+        """
+        known = [stage.name for stage in self.stages]
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no lesson {name!r}: choose among {', '.join(known)}")
+        return replace(self, stages=tuple(stage for stage in self.stages if stage.name in names))
+
+    def with_batches(self, factor: int, num_processes: int = 1) -> Recipe:
+        """Return the recipe with batches ``factor`` times as large, for so many processes that each take one.
+
+        Learning rates grow with the square root of both.
+        """
         return replace(
             self,
             stages=tuple(
@@ -98,7 +115,7 @@ class Recipe:
                     stage,
                     clips_per_step=factor * stage.clips_per_step,
                     images_per_step=factor * stage.images_per_step,
-                    learning_rate=math.sqrt(factor) * stage.learning_rate,
+                    learning_rate=math.sqrt(factor * num_processes) * stage.learning_rate,
                 )
                 for stage in self.stages
             ),
@@ -178,6 +195,8 @@ MICRO_RECIPE = Recipe(
         ),
         _FOLLOWING,
         replace(_FOLLOWING, name="longer", steps=1900, num_frames=13, learning_rate=2.5e-4),
+        # Whoever is followed for long is still clicked on first: every second step an image, and the encoder learns at full rate.
+        replace(_FOLLOWING, name="together", steps=6300, encoder_rate=1.0, image_share=0.5),
     ),
     ema_decay=0.999,
 )
