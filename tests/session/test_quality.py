@@ -158,8 +158,8 @@ def test_what_was_shown_beyond_the_stop_goes_when_it_is_out_of_date() -> None:
     ("arguments", "message"),
     [
         ({"gone_for": 0}, "an object is gone for one frame or more, got 0"),
-        ({"area_px": (5, 5)}, "bounds of an area are two numbers in order"),
-        ({"area_px": (-1, 5)}, "bounds of an area"),
+        ({"area_px": (5, 5)}, "area_px are two numbers in order, at least 0"),
+        ({"area_px": (-1, 5)}, "area_px are two numbers"),
     ],
 )
 def test_bad_rules(arguments: dict, message: str) -> None:

@@ -340,7 +340,7 @@ def test_bad_prompt_is_refused_and_changes_nothing(name: str) -> None:
     np.testing.assert_array_equal(session.labels, before)
 
 
-@pytest.mark.parametrize("frame", [-1, T, 1.5])
+@pytest.mark.parametrize("frame", [-1, T])
 @pytest.mark.parametrize("kind", ["points", "box", "mask"])
 def test_frame_that_does_not_exist(frame: int, kind: str) -> None:
     session = blob_session(MOVIE)
@@ -361,7 +361,7 @@ def test_objects() -> None:
         (0, "an object id is a label value between 1 and 65535, got 0"),
         (-1, "between 1 and 65535, got -1"),
         (65536, "between 1 and 65535, got 65536"),
-        (1.5, "between 1 and 65535, got 1.5"),
+        (1.5, "object_id is a whole number, got 1.5"),
     ):
         with pytest.raises(ValueError, match=message):
             session.add_object(object_id=object_id)

@@ -29,6 +29,8 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
     ValueError
         If the name is unknown, or the device is not there.
     """
+    if not isinstance(device, str | torch.device | None):
+        raise ValueError(f"a device is a name, as 'cpu' or 'cuda', got {type(device).__name__}")
     if device is None or device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -49,8 +51,8 @@ def checked_precision(precision: str) -> str:
     ValueError
         If it is not one of :data:`PRECISIONS`.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {PRECISIONS}, got {' '.join(repr(precision).split()):.40}")
     return precision
 
 

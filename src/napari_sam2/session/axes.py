@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_sam2.session.checks import check_places, shown
+
 logger = logging.getLogger(__name__)
 
 SEQUENCE_AXES = "TZQI"
@@ -141,10 +143,10 @@ class Layout:
         """
         for name, given in (("axes", axes), ("along", along)):
             if given is not None and not isinstance(given, str):
-                raise ValueError(f"{name} is a text of the letters T, Z, Y, X and C, got {given!r}")
+                raise ValueError(f"{name} is a text of the letters T, Z, Y, X and C, got {shown(given)}")
         axes = check_axes(guess_axes(shape) if axes is None else axes.upper(), shape)
         size = dict(zip(axes, shape, strict=True))
-        fixed = _check_at(at or {}, axes, size)
+        fixed = {} if at is None else _check_at(check_places("at", at), axes, size)
         is_rgb = _is_rgb(axes, size, channel)
         channels = _choose_channels(axes, size, channel, is_rgb)
         chosen = _choose_along(axes, size, along, fixed)
@@ -190,7 +192,7 @@ def _check_at(at: Mapping[str, int], axes: str, size: Mapping[str, int]) -> dict
         try:
             index = operator.index(given)
         except TypeError as error:
-            raise ValueError(f"at gives {axis} the place {given!r}: expected a whole number") from error
+            raise ValueError(f"at gives {axis} the place {shown(given)}: expected a whole number") from error
         if not 0 <= index < size[axis]:
             raise ValueError(f"{axis} {index} does not exist: the image has {size[axis]}, counted from 0")
         fixed[axis] = index
@@ -229,7 +231,7 @@ def _check_channels(channel: Any, count: int) -> list[int]:
     try:
         chosen = [operator.index(one) for one in given]
     except TypeError as error:
-        raise ValueError(f"a channel is a whole number, got {channel!r}") from error
+        raise ValueError(f"a channel is a whole number, got {shown(channel)}") from error
     for one in chosen:
         if not 0 <= one < count:
             raise ValueError(f"channel {one} does not exist: the image has {count}, counted from 0")

@@ -18,6 +18,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whole_view
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
+from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.planes import NoLabels
 from napari_sam2.session.stack import Stack
@@ -49,7 +50,7 @@ def check_voters(axes: str) -> str:
     ValueError
         If they are not two or three of Z, Y and X.
     """
-    chosen = axes.upper()
+    chosen = check_text("axes", axes).upper()
     if len(chosen) < 2 or not len(chosen) == len(set(chosen)) == len(set(chosen) & set(SPACE)):
         raise ValueError(f"a consensus is a vote of two or three of the axes Z, Y and X, got {axes!r}")
     return chosen
@@ -84,7 +85,7 @@ def follow_by_consensus(session: Session, axes: str = SPACE, objects: Iterable[i
     find an object where it is clicked on has no vote. Votes are counted object by object in a temporary file of one float32 volume.
     """
     chosen_axes = check_consensus(session.stack, axes)
-    wanted = None if objects is None else list(objects)
+    wanted = None if objects is None else check_wholes("objects", objects)
     own = session.stack.along
     for result in session.propagate(objects=wanted):
         yield AxisResult(own, result)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.checks import check_bounds, check_whole, shown
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
@@ -50,7 +52,8 @@ def find_everything(
     list of ndarray
         (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
     """
-    least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else area_px
+    least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else check_bounds("area_px", area_px)
+    _check_options(options)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
     found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
     # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
@@ -64,6 +67,18 @@ def find_everything(
             _draw(plane, areas, mask)
             kept.append(mask)
     return kept
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = inspect.signature(SAM2AutomaticMaskGenerator).parameters
+    for name, value in options.items():
+        if name not in known or name in ("model", "kwargs"):
+            raise ValueError(f"there is no option {name!r} for finding everything")
+        kind = type(known[name].default)
+        if kind is int:
+            check_whole(name, value)
+        elif kind is float and not (isinstance(value, float | int | np.number) and np.isfinite(value)):
+            raise ValueError(f"{name} is a number, got {shown(value)}")
 
 
 def _draw(plane: npt.NDArray[np.int32], areas: list[int], mask: npt.NDArray[np.bool_]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.predictors.frames import IntensityRange, robust_range, sample_frames
+from napari_sam2.session.checks import shown
 from napari_sam2.session.stack import Stack
 
 logger = logging.getLogger(__name__)
@@ -108,8 +109,8 @@ def choose_range(
     if sum(given is not None for given in (intensity_range, window, percentiles)) > 1:
         raise ValueError("give either a window or an intensity range or percentiles, not two of them")
     if window is not None:
-        if window not in CT_WINDOWS_HU:
-            raise ValueError(f"there is no window {window!r}: choose one of {', '.join(CT_WINDOWS_HU)}")
+        if not isinstance(window, str) or window not in CT_WINDOWS_HU:
+            raise ValueError(f"there is no window {shown(window)}: choose one of {', '.join(CT_WINDOWS_HU)}")
         return CT_WINDOWS_HU[window]
     if intensity_range is not None:
         return _check_range(intensity_range)
@@ -133,7 +134,7 @@ def _numbers(given: Any) -> npt.NDArray[np.float64] | None:
 def _check_range(given: Any) -> IntensityRange:
     pair = _numbers(given)
     if pair is None or pair.size != 2:
-        raise ValueError(f"an intensity range is two numbers, black below white, got {given!r}")
+        raise ValueError(f"an intensity range is two numbers, black below white, got {shown(given)}")
     low, high = (float(value) for value in pair.ravel())
     if not (np.isfinite([low, high]).all() and low < high):
         raise ValueError(f"an intensity range is two numbers, black below white, got {low:g} and {high:g}")
@@ -144,19 +145,19 @@ def _pairs_of_channels(given: Any, channels: Sequence[int]) -> dict[int, Any] | 
     """Give each channel its pair; a single pair is that of all."""
     if given is None:
         return None
-    shown = list(dict.fromkeys(channels))
+    distinct = list(dict.fromkeys(channels))
     pairs = _numbers(given)
     if pairs is not None and pairs.shape == (len(channels), 2):
         return dict(zip(channels, pairs, strict=True))
-    if pairs is None or pairs.shape not in ((2,), (len(shown), 2)):
-        raise ValueError(f"give one intensity range, or {len(shown)}, one for each channel, got {given!r}")
-    return dict(zip(shown, np.broadcast_to(pairs, (len(shown), 2)), strict=True))
+    if pairs is None or pairs.shape not in ((2,), (len(distinct), 2)):
+        raise ValueError(f"give one intensity range, or {len(distinct)}, one for each channel, got {shown(given)}")
+    return dict(zip(distinct, np.broadcast_to(pairs, (len(distinct), 2)), strict=True))
 
 
 def _check_percentiles(given: Any) -> tuple[float, float]:
     pair = _numbers(given)
     if pair is None or pair.shape != (2,) or not 0 <= pair[0] < pair[1] <= 100:
-        raise ValueError(f"percentiles are two numbers in order between 0 and 100, got {given!r}")
+        raise ValueError(f"percentiles are two numbers in order between 0 and 100, got {shown(given)}")
     return float(pair[0]), float(pair[1])
 
 

@@ -14,6 +14,7 @@ import torch
 from napari_sam2.predictors.mask_postprocessing import label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import whole_view
+from napari_sam2.session.checks import dtype_of
 from napari_sam2.session.packed_labels import unpack_plane
 from napari_sam2.session.stack import Stack
 
@@ -63,7 +64,7 @@ class LabelWriter:
             labels = _empty_labels(shape)
         elif not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
             raise ValueError(f"labels must be an array, uint16 of shape {shape}, got {type(labels).__name__}")
-        elif tuple(labels.shape) != shape or np.dtype(labels.dtype) != np.uint16:
+        elif tuple(labels.shape) != shape or dtype_of(labels) != np.uint16:
             raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
         self.labels = labels
         self._planes = stack.planes(labels)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.session.calls import Call
+from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.consensus import check_consensus
 from napari_sam2.session.history import Action
 from napari_sam2.session.packed_labels import pack_plane
@@ -48,7 +49,7 @@ def check_each(stack: Stack, over: str) -> str:
     ValueError
         If it is not.
     """
-    axis = over.upper()
+    axis = check_text("over", over).upper()
     if axis == stack.along:
         raise ValueError(f"objects are followed along {axis}: they can be followed at each place of another axis only")
     if axis not in stack.axes:
@@ -108,11 +109,11 @@ def _followed(session: Session, voting: str | None) -> Iterator[FrameResult]:
 
 def _check_places(stack: Stack, axis: str, places: Iterable[int] | None) -> list[int]:
     count = dict(zip(stack.axes, stack.labels_shape, strict=True))[axis]
-    chosen = sorted(set(range(count) if places is None else places))
+    chosen = sorted(set(range(count) if places is None else check_wholes("places", places)))
     for place in chosen:
         if place not in range(count):
             raise ValueError(f"{axis} {place} does not exist: the image has {count}, counted from 0")
-    return [int(place) for place in chosen]
+    return chosen
 
 
 def _crossings(session: Session, axis: str) -> dict[int, Session]:

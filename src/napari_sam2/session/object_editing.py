@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.session import editing
+from napari_sam2.session.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session.history import Action, History, NotedMapping, action
 from napari_sam2.session.objects import Keep, ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
@@ -76,13 +77,12 @@ class ObjectEditing:
         ValueError
             If the id is taken or out of range, the name is no text, or the colour is none.
         """
-        object_id = self._free_id() if object_id is None else object_id
+        object_id = self._free_id() if object_id is None else check_whole("object_id", object_id)
         if object_id in self.objects:
             raise ValueError(f"there is already an object {object_id}")
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
-        object_id = int(object_id)
-        self._infos[object_id] = ObjectInfo(check_name(name or f"object {object_id}"), check_colour(colour))
+        self._infos[object_id] = ObjectInfo(check_name(f"object {object_id}" if name is None else name), check_colour(colour))
         self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._keep)
         return object_id
 
@@ -109,12 +109,12 @@ class ObjectEditing:
     @action
     def lock_object(self, object_id: int, is_locked: bool = True) -> None:
         """Lock an object: nothing changes its masks until it is unlocked. It refuses prompts; propagation passes it by."""
-        self._change_info(object_id, is_locked=bool(is_locked))
+        self._change_info(object_id, is_locked=check_flag("is_locked", is_locked))
 
     @action
     def hide_object(self, object_id: int, is_hidden: bool = True) -> None:
         """Leave an object out of the labels, or put it back. It is followed all the same."""
-        self._change_info(object_id, is_hidden=bool(is_hidden))
+        self._change_info(object_id, is_hidden=check_flag("is_hidden", is_hidden))
 
     @action
     def remove_object(self, object_id: int) -> None:
@@ -145,7 +145,7 @@ class ObjectEditing:
         ValueError
             If there is no such object, one is locked, or they are the same.
         """
-        kept, other = self._unlocked(object_id), self._unlocked(other_id)
+        kept, other = self._unlocked(object_id), self._unlocked(other_id, "other_id")
         if kept is other:
             raise ValueError(f"object {object_id} cannot be merged with itself")
         ends = kept.info.end_frame, other.info.end_frame
@@ -189,7 +189,7 @@ class ObjectEditing:
         """
         item = self._unlocked(object_id)
         frame = self._check_cut(item, frame)
-        later_id = self.add_object(name or f"{item.name}, from frame {frame}")
+        later_id = self.add_object(f"{item.name}, from frame {frame}" if name is None else name)
         self._change_info(later_id, colour=item.info.colour, first_frame=frame, end_frame=item.info.end_frame)
         editing.cut(item, frame, self._num_frames, self.objects[later_id])
         self._change_info(object_id, end_frame=frame)
@@ -223,6 +223,7 @@ class ObjectEditing:
         """
         item = self._unlocked(object_id)
         frame = self._check_cut(item, frame)
+        daughters = check_whole("daughters", daughters)
         if daughters < 1:
             raise ValueError(f"an object divides into one or more, got {daughters}")
         editing.cut(item, frame, self._num_frames)
@@ -234,20 +235,22 @@ class ObjectEditing:
 
     # --- pieces ----------------------------------------------------------------------------------------------------
 
-    def _object(self, object_id: int) -> SessionObject:
+    def _object(self, object_id: int, argument: str = "object_id") -> SessionObject:
+        object_id = check_whole(argument, object_id)
         if object_id not in self.objects:
             raise ValueError(f"there is no object {object_id}; objects are {sorted(self.objects)}")
         return self.objects[object_id]
 
-    def _unlocked(self, object_id: int) -> SessionObject:
-        item = self._object(object_id)
+    def _unlocked(self, object_id: int, argument: str = "object_id") -> SessionObject:
+        item = self._object(object_id, argument)
         if item.info.is_locked:
             raise ValueError(f"object {object_id} is locked: unlock it first")
         return item
 
     def _ordered(self, object_ids: Iterable[int] | None = None) -> list[SessionObject]:
         """Return objects as they were asked for; all in the order of their ids by default."""
-        return [self._object(object_id) for object_id in dict.fromkeys(sorted(self.objects) if object_ids is None else object_ids)]
+        wanted = sorted(self.objects) if object_ids is None else check_wholes("objects", object_ids)
+        return [self._object(object_id) for object_id in dict.fromkeys(wanted)]
 
     def _change_info(self, object_id: int, **changes: Any) -> None:
         item = self._object(object_id)
@@ -264,9 +267,10 @@ class ObjectEditing:
         del self._infos[item.object_id]
 
     def _check_frame(self, frame: int) -> int:
+        frame = check_whole("frame", frame)
         if frame not in range(self._num_frames):
             raise ValueError(f"frame {frame} does not exist: the stack has {self._num_frames}, counted from 0")
-        return int(frame)
+        return frame
 
     def _check_cut(self, item: SessionObject, frame: int) -> int:
         frame = self._check_frame(frame)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import KeptRecord
+from napari_sam2.session.checks import shown
 from napari_sam2.session.history import History, NotedMapping
 from napari_sam2.session.prompts import FramePrompts
 
@@ -160,7 +161,7 @@ def check_name(name: str) -> str:
         If there is nothing in it, or it is no text.
     """
     if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"a name is a text with something in it, got {name!r}")
+        raise ValueError(f"a name is a text with something in it, got {shown(name)}")
     return name.strip()
 
 
@@ -173,5 +174,5 @@ def check_colour(colour: str | None) -> str | None:
         If it is not ``#rrggbb``, or None.
     """
     if colour is not None and not (isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour)):
-        raise ValueError(f"a colour has the form #rrggbb, got {colour!r}")
+        raise ValueError(f"a colour has the form #rrggbb, got {shown(colour)}")
     return None if colour is None else colour.lower()

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.predictors.device import inference
+from napari_sam2.session.checks import as_array, check_whole, check_wholes
 from napari_sam2.session.drawing import masks_of_labels, polygon_mask, scribble_points
 from napari_sam2.session.editing import outdate_around
 from napari_sam2.session.everything import find_everything
@@ -208,14 +209,17 @@ class Prompting(ObjectEditing):
             If there is no such frame or label, the shape is another, or the values are no whole numbers.
         """
         frame = self._check_frame(frame)
-        labels = labels if hasattr(labels, "shape") else np.asarray(labels)
+        labels = labels if hasattr(labels, "shape") else as_array(labels)
+        if labels is None:
+            raise ValueError("a label image must be an array, got lists of unequal length")
         if tuple(labels.shape) == self.stack.labels_shape and len(labels.shape) > 2:
             labels = self.stack.planes(labels)[frame]
-        wanted = ids if ids is None or isinstance(ids, int | np.integer) else list(ids)
+        wanted = None if ids is None else [ids] if isinstance(ids, int | np.integer) else ids
+        wanted = None if wanted is None else check_wholes("ids", wanted)
         return self._add_labels(np.asarray(labels), frame, wanted)
 
     @action
-    def _add_labels(self, labels: npt.NDArray[Any], frame: int, ids: int | list[int] | None) -> dict[int, int]:
+    def _add_labels(self, labels: npt.NDArray[Any], frame: int, ids: list[int] | None) -> dict[int, int]:
         return self._add_masks(frame, masks_of_labels(labels, ids, self._frame_shape))
 
     @action
@@ -326,6 +330,7 @@ class Prompting(ObjectEditing):
 
 
 def _check_index(prompts: FramePrompts, index: int) -> int:
+    index = check_whole("index", index)
     if index not in range(len(prompts.points_rc)):
         raise ValueError(f"there is no point {index}: {len(prompts.points_rc)} were given on this frame, counted from 0")
-    return int(index)
+    return index

@@ -14,6 +14,7 @@ import torch
 
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.views import View
+from napari_sam2.session.checks import as_array, shown
 from napari_sam2.session.packed_mask import PackedMask
 
 
@@ -112,11 +113,8 @@ def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
 
 def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
     """Read numbers, of whatever shape; None where there is anything else."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        return None
-    return array.astype(np.float64) if array.dtype.kind in "uifb" else None
+    array = as_array(values)
+    return array.astype(np.float64) if array is not None and array.dtype.kind in "uifb" else None
 
 
 def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
@@ -135,10 +133,10 @@ def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tupl
     """
     array = _numbers(points)
     if array is None or array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
-        raise ValueError(f"points must be (row, column) pairs, got {points!r}")
+        raise ValueError(f"points must be (row, column) pairs, got {shown(points)}")
     chosen = np.ones(len(array)) if labels is None else _numbers(labels)
     if chosen is None or chosen.shape != (len(array),) or not np.isin(chosen, (0, 1)).all():
-        raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {labels!r}")
+        raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {shown(labels)}")
     for row, col in array:
         if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= col < shape[1] - 0.5):
             place = f"(row {row:g}, column {col:g})"
@@ -156,12 +154,12 @@ def check_box(box: Any, shape: tuple[int, int]) -> tuple[float, float, float, fl
     """
     values = _numbers(box)
     if values is None or values.shape != (4,) or not np.isfinite(values).all():
-        raise ValueError(f"a box must be row0, col0, row1, col1, got {box!r}")
+        raise ValueError(f"a box must be row0, col0, row1, col1, got {shown(box)}")
     row0, col0, row1, col1 = (float(value) for value in values)
     if row1 <= row0 or col1 <= col0:
-        raise ValueError(f"a box must have row0 < row1 and col0 < col1, got {box!r}")
+        raise ValueError(f"a box must have row0 < row1 and col0 < col1, got {shown(box)}")
     if row0 < 0 or col0 < 0 or row1 > shape[0] or col1 > shape[1]:
-        raise ValueError(f"the box {box!r} is not inside the image of {shape[0]} rows and {shape[1]} columns")
+        raise ValueError(f"the box {shown(box)} is not inside the image of {shape[0]} rows and {shape[1]} columns")
     return row0, col0, row1, col1
 
 
@@ -173,9 +171,10 @@ def check_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
     ValueError
         If its shape is another, it holds no numbers, or it is empty.
     """
-    array = np.asarray(mask)
-    if array.shape != shape:
-        raise ValueError(f"a mask must have the shape of a frame, {shape}, got {array.shape}")
+    array = as_array(mask)
+    if array is None or array.shape != shape:
+        got = "lists of unequal length" if array is None else array.shape
+        raise ValueError(f"a mask must have the shape of a frame, {shape}, got {got}")
     if array.dtype.kind not in "uifb":
         raise ValueError(f"a mask must hold booleans or numbers, got {array.dtype}")
     array = array.astype(bool)

@@ -28,6 +28,7 @@ from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
+from napari_sam2.session.checks import check_path, check_wholes, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.history import Action, NotedMapping
 from napari_sam2.session.intensity import choose_ranges
@@ -150,6 +151,10 @@ class Session(Prompting):
     ) -> None:
         self.precision = checked_precision(precision)
         self.stack = image if isinstance(image, Stack) else Stack.open(image, axes, channel, along, at)
+        if not isinstance(model, str | Path | SAM2VideoPredictor):
+            raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
+        if not isinstance(memory_gate, MemoryGate | None):
+            raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.model = model if isinstance(model, SAM2VideoPredictor) else load_model(model, device)
         self.memory_gate = memory_gate
         self._writer = LabelWriter(self.stack, labels)
@@ -159,7 +164,8 @@ class Session(Prompting):
         if self.stack.is_constant:
             logger.warning("the image is constant: there is nothing to tell an object by")
         frame_shape = (self.stack.height, self.stack.width)
-        self._zoom = _choose_zoom(self.model.config.zoom if zoom == "auto" else zoom, frame_shape)
+        is_auto = isinstance(zoom, str) and zoom == "auto"
+        self._zoom = _choose_zoom(self.model.config.zoom if is_auto else zoom, frame_shape)
         policy = BetweenAnchorsPolicy(self.model.recall, memory_gate)
         self._tracker = Tracker(
             self.model,
@@ -238,10 +244,12 @@ class Session(Prompting):
         ValueError
             If there is no such direction, object or frame.
         """
-        if direction not in ("forward", "backward", "both"):
-            raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {direction!r}")
+        if not isinstance(direction, str) or direction not in ("forward", "backward", "both"):
+            raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {shown(direction)}")
         chosen = [item for item in self._ordered(objects) if not item.info.is_locked]
-        allowed = range(len(self.stack)) if frames is None else sorted({self._check_frame(frame) for frame in frames})
+        allowed: Sequence[int] = range(len(self.stack))
+        if frames is not None:
+            allowed = sorted({self._check_frame(frame) for frame in check_wholes("frames", frames)})
         return plan_steps(chosen, allowed, direction)
 
     def propagate(
@@ -279,7 +287,8 @@ class Session(Prompting):
         """
         if not any(item.anchors for item in self.objects.values()):
             raise ValueError("there is nothing to propagate: add points, a box or a mask first")
-        wanted, frames = (None if given is None else list(given) for given in (objects, frames))
+        wanted = None if objects is None else check_wholes("objects", objects)
+        frames = None if frames is None else check_wholes("frames", frames)
         steps, stopped, action, num_done = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action(), 0
 
         def call(num_steps: int | None) -> Call:
@@ -357,7 +366,11 @@ class Session(Prompting):
         return follow_each(self, over, places, consensus)
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
-        return None if rules is None else StoppedObjects(rules, self._frame_shape)
+        if rules is None:
+            return None
+        if not isinstance(rules, StopRules):
+            raise ValueError(f"stop takes StopRules, got {shown(rules)}")
+        return StoppedObjects(rules, self._frame_shape)
 
     def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
         """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
@@ -394,7 +407,7 @@ class Session(Prompting):
 
         Its results need not be there, and the session is saved to no file.
         """
-        session, results = replay(cls, Path(path), image, model, device, labels)
+        session, results = replay(cls, check_path("path", path), image, model, device, labels)
         for _ in results:
             pass
         return session
@@ -414,7 +427,7 @@ class Session(Prompting):
         ValueError
             If it cannot be written, or is open in another session.
         """
-        path = Path(path).absolute()
+        path = check_path("path", path).absolute()
         if self._file is not None and self._file.path == path:
             self._file.write_all(self)
             return
@@ -465,7 +478,7 @@ class Session(Prompting):
         ValueError
             If the file is damaged or open in another session, or image or model are others than those it was saved with.
         """
-        return open_session(cls, Path(path).absolute(), image, model, device, labels)
+        return open_session(cls, check_path("path", path).absolute(), image, model, device, labels)
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels."""
@@ -539,7 +552,7 @@ class Session(Prompting):
 
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
         """Return an object's own mask on a frame, (H, W), whether or not another object lies over it."""
-        return self._segmenter.mask(self._object(object_id).shown(frame))
+        return self._segmenter.mask(self._object(object_id).shown(self._check_frame(frame)))
 
     def scores(self, object_id: int) -> dict[int, ObjectScore]:
         """Return an object's scores by frame."""
@@ -579,7 +592,8 @@ class Session(Prompting):
 
     def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
         """Return what the model sees of a frame, (S, S, 3), uint8: all of it, or the window in which it saw an object there."""
-        record = None if object_id is None else self._object(object_id).shown(self._check_frame(frame))
+        frame = self._check_frame(frame)
+        record = None if object_id is None else self._object(object_id).shown(frame)
         view = whole_view(self._frame_shape) if record is None or record.view is None else record.view
         mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
         seen = (self._frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
@@ -596,8 +610,10 @@ def _name_of(model: str | Path | SAM2VideoPredictor) -> str:
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:
     if object_sizes is None:
         return None
-    if not (isinstance(object_sizes, float | int) and object_sizes > 1):
-        raise ValueError(f"zoom is the side of a window in object sizes, above 1, or None for whole frames, got {object_sizes!r}")
+    if not (isinstance(object_sizes, float | int) and 1 < object_sizes < np.inf):
+        raise ValueError(
+            f"zoom is the side of a window in object sizes, above 1, or None for whole frames, got {shown(object_sizes)}"
+        )
     return Zoom(frame_shape, float(object_sizes))
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_sam2.predictors.frames import read_sample
 from napari_sam2.session.axes import SEQUENCE_AXES, Layout, letters_of
+from napari_sam2.session.checks import as_array, check_places, check_text, dtype_of, shown
 from napari_sam2.session.image_files import read_image, read_zarr_group
 from napari_sam2.session.planes import FramePlanes, LabelPlanes
 
@@ -119,11 +120,13 @@ class Stack:
         ValueError
             See :meth:`open`.
         """
+        check_text("along", along)
+        at = {} if at is None else check_places("at", at)
         size = dict(zip(self.layout.axes, self.image.shape, strict=True))
         taken = {"Z", "Y", "X"} if along in ("Y", "X") else {along, "Y", "X"}
         short = {axis: 0 for axis in self.axes if size[axis] == 1 and axis not in taken}
         channel = list(dict.fromkeys(self.channels)) or None
-        layout = Layout.resolve(self.image.shape, self.layout.axes, channel, along, {**short, **(at or {})})
+        layout = Layout.resolve(self.image.shape, self.layout.axes, channel, along, {**short, **at})
         if layout.label_axes != self.axes:
             raise ValueError(f"frames cannot follow each other along {along}: labels have axes {self.axes}")
         return Stack(self.image, layout, FramePlanes(self.image, layout))
@@ -176,10 +179,10 @@ class Stack:
             image = max(image, key=lambda level: math.prod(level.shape))
         elif not hasattr(image, "shape"):
             image = _as_array(image)
-        if np.dtype(image.dtype).kind not in "uifb":
+        if dtype_of(image).kind not in "uifb":
             raise ValueError(f"an image must hold integers, floats or booleans, got {image.dtype}")
         shape = tuple(int(side) for side in image.shape)
-        layout = Layout.resolve(shape, axes or letters_of(names or _names_of_axes(image)), channel, along, at)
+        layout = Layout.resolve(shape, letters_of(names or _names_of_axes(image)) if axes is None else axes, channel, along, at)
         return cls(image, layout, FramePlanes(image, layout))
 
 
@@ -194,10 +197,10 @@ def _is_multiscale(image: Any) -> bool:
 
 
 def _as_array(image: Any) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(image)
-    except ValueError as error:
-        raise ValueError(f"an image must be an array, a path or a list of frames of one shape: {error}") from error
+    array = as_array(image)
+    if array is None:
+        raise ValueError(f"an image must be an array, a path or a list of frames of one shape, got {shown(image)}")
+    return array
 
 
 def _names_of_axes(image: Any) -> tuple[Any, ...]:

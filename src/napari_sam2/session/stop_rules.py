@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_sam2.session.checks import check_bounds, check_flag, check_whole
 from napari_sam2.session.quality import Extent
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class StopRules:
     at_border: bool = False
 
     def __post_init__(self) -> None:
-        if self.gone_for is not None and self.gone_for < 1:
+        if self.gone_for is not None and check_whole("gone_for", self.gone_for) < 1:
             raise ValueError(f"an object is gone for one frame or more, got {self.gone_for}")
-        if self.area_px is not None and not 0 <= self.area_px[0] < self.area_px[1]:
-            raise ValueError(f"bounds of an area are two numbers in order, got {self.area_px}")
+        if self.area_px is not None:
+            object.__setattr__(self, "area_px", check_bounds("area_px", self.area_px))
+        check_flag("at_border", self.at_border)
 
     def end(self, item: SessionObject, frame: int, reverse: bool, frame_shape: tuple[int, int]) -> bool:
         """Tell whether an object is not to be followed to a frame, by what is on those that tracking comes from."""
