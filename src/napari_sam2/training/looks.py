@@ -76,6 +76,18 @@ class Style:
             return None
         return draw_photograph(self.rng), draw_photograph(self.rng)
 
+    @cached_property
+    def pan_px(self) -> npt.NDArray[np.float64]:
+        """By how much the camera turns from frame to frame, rows and columns, in pixels of the scenery."""
+        return self.rng.normal(0, self.rng.choice([0.0, 2.0, 6.0]), 2)
+
+    def scenery_at(self, scenery: FloatArray, frame: int) -> FloatArray:
+        """The scenery, (S, S), as the camera that pans sees it on a frame; beyond its borders it is mirrored."""
+        size = len(scenery)
+        rows, columns = (np.abs((np.arange(size) + round(way)) % (2 * size - 2) - (size - 1)) for way in frame * self.pan_px)
+        seen: FloatArray = scenery[rows[:, None], columns]
+        return seen
+
     def photograph_on_objects(self, plane: Plane, photograph: FloatArray) -> FloatArray:
         """A photograph that sits on the objects and moves with them, each with a part of its own, (S, S)."""
         pixels_per_px = (0.2 + self.fill) * 160 / self.scene.size_px
@@ -183,7 +195,8 @@ def natural(plane: Plane, style: Style) -> FloatArray:
     if style.photographs is not None:
         things, scenery = style.photographs
         body = style.photograph_on_objects(plane, things) + 0.4 * (plane.brightness[plane.labels] - 0.6)
-        return np.where(plane.labels > 0, body * shade, _resized(scenery, size, "bilinear")).astype(np.float32)
+        scenery = style.scenery_at(_resized(scenery, size, "bilinear"), plane.frame)
+        return np.where(plane.labels > 0, body * shade, scenery).astype(np.float32)
     clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size) + 0.5 * style.edges(size)
     turn = plane.labels * np.float32(0.7) + np.float32(style.light)
     along = np.cos(turn) * plane.u + np.sin(turn) * plane.v
@@ -194,7 +207,7 @@ def natural(plane: Plane, style: Style) -> FloatArray:
     parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
     level = 0.15 + 0.8 * plane.brightness[plane.labels]
     body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)
-    return np.where(plane.labels > 0, body * shade, clutter).astype(np.float32)
+    return np.where(plane.labels > 0, body * shade, style.scenery_at(clutter, plane.frame)).astype(np.float32)
 
 
 Look = Callable[[Plane, Style], FloatArray]
@@ -208,6 +221,7 @@ FREE_LOOKS: tuple[Look, ...] = (
     dic,
     regions,
     regions,
+    natural,
     natural,
     natural,
     natural,

@@ -111,6 +111,8 @@ class Plane:
     """Of each label."""
     condensation: FloatArray
     """Of each label, 0 to 1: how far it is in its division."""
+    frame: int
+    """Its number."""
 
 
 @dataclass
@@ -222,7 +224,7 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
     u, v = np.where(outside, columns, u), np.where(outside, rows, v)
     brightness = np.array([0.0, *(blob.brightness_at(frame) for blob in blobs)], np.float32)
     condensation = np.array([0.0, *(blob.condensation_at(frame) for blob in blobs)], np.float32)
-    return Plane(labels, rho, np.where(outside, np.float32(9.0), second - rho), u, v, brightness, condensation)
+    return Plane(labels, rho, np.where(outside, np.float32(9.0), second - rho), u, v, brightness, condensation, frame)
 
 
 def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: bool, sliced: bool, large: bool = False) -> Scene:
@@ -266,7 +268,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         tilt = float(rng.choice([0.0, 0.3, 0.7]))
         for blob in blobs:
             # Many ends lie within the clip: where a body ends, its mask must end.
-            half_height = float(rng.uniform(0.15, 1.3) * num_frames)
+            half_height = float(num_frames * np.exp(rng.uniform(np.log(0.15), np.log(1.3))))
             blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), half_height)
             # Few bodies stand upright: from slice to slice their sections wander.
             blob.velocity = rng.normal(0, tilt * radius / max(half_height, 1.0), 2)

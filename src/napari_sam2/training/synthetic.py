@@ -13,7 +13,7 @@ from napari_sam2.training.clips import Clip
 from napari_sam2.training.looks import FREE_LOOKS, SLICED_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
 from napari_sam2.training.scenes import make_scene
 
-AXIAL_MARGIN = 4
+AXIAL_MARGIN = 6
 """Slices drawn before the first and after the last, for the blur along z."""
 GENEROSITY = 0.15
 """By how much of an object's radius at most its label goes beyond the half-maximum edge: many annotators draw around the glow."""
@@ -34,11 +34,11 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     Clip
         Frames (T, S, S), or with RGB last, uint8; one layer of labels, or two where bodies have nuclei.
     """
-    tissue, sliced = rng.random() < 0.3, rng.random() < 0.35
+    tissue, sliced = rng.random() < 0.3, rng.random() < 0.4
     choices = TISSUE_LOOKS if tissue else SLICED_LOOKS if sliced else FREE_LOOKS
     look = choices[rng.integers(len(choices))]
-    # A slice shows what is above and below it too, out of focus.
-    margin = AXIAL_MARGIN if sliced and rng.random() < 0.7 else 0
+    # A slice shows what is above and below it too, out of focus. Who clicks on an image does that where the body is seen best.
+    margin = AXIAL_MARGIN if sliced and num_frames > 1 and rng.random() < 0.8 else 0
     scene = make_scene(rng, num_frames + 2 * margin, size, tissue, sliced, large=look is looks.natural)
     style = Style(rng, scene)
     frames = [look(plane, style) for plane in scene.planes]
@@ -46,7 +46,7 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
         layers.append(add_nuclei(rng, scene, frames))
     if margin:
-        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.4), np.log(3.2)))))[margin:-margin]
+        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.5), np.log(4.5)))))[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
     if look in looks.WITH_GLOW and rng.random() < 0.6:
         width_px = rng.uniform(0, GENEROSITY) * scene.size_px
