@@ -19,6 +19,7 @@ from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whol
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.checks import check_text, check_wholes
+from napari_sam2.session.history import History
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.planes import NoLabels
 from napari_sam2.session.stack import Stack
@@ -72,8 +73,19 @@ def check_consensus(stack: Stack, axes: str) -> str:
     return chosen
 
 
-def follow_by_consensus(session: Session, axes: str = SPACE, objects: Iterable[int] | None = None) -> Iterator[AxisResult]:
+def follow_by_consensus(
+    session: Session, history: History, axes: str = SPACE, objects: Iterable[int] | None = None
+) -> Iterator[AxisResult]:
     """Carry objects along several axes and show what these agree on; see :meth:`Session.consensus`.
+
+    Parameters
+    ----------
+    session : Session
+        The session.
+    history : History
+        Its history, of which the vote is an action.
+    axes, objects
+        See there.
 
     Notes
     -----
@@ -89,16 +101,17 @@ def follow_by_consensus(session: Session, axes: str = SPACE, objects: Iterable[i
     own = session.stack.along
     for result in session.propagate(objects=wanted):
         yield AxisResult(own, result)
-    items = [item for item in session._ordered(wanted) if not item.info.is_locked]
-    changes, voters = session._changes, {own: session}
+    asked = dict.fromkeys(sorted(session.objects) if wanted is None else wanted)
+    items = [item for i in asked if (item := session.objects.get(i)) is not None and not item.info.is_locked]
+    changes, voters = history.num_changes, {own: session}
     for axis in chosen_axes.replace(own, ""):
         voters[axis] = _crossing(session, axis, items)
         if voters[axis].objects:
             for result in voters[axis].propagate():
                 yield AxisResult(axis, result)
-    if session._changes != changes:
+    if history.num_changes != changes:
         raise ValueError("objects were changed while axes were followed: begin the consensus again")
-    with session._history.action(lambda: Call("consensus", {"axes": chosen_axes, "objects": encode(wanted)})):
+    with history.action(lambda: Call("consensus", {"axes": chosen_axes, "objects": encode(wanted)})):
         _vote(session, items, voters)
 
 

@@ -201,6 +201,8 @@ class History:
         self._undone: list[Action] = []
         self.calls_before: list[Call] = []
         """Calls that can no longer be taken back."""
+        self.num_changes = 0
+        """Counts what was done, taken back and done again; by it long work sees that something else was done meanwhile."""
 
     @property
     def calls(self) -> list[Call]:
@@ -275,6 +277,7 @@ class History:
             with contextlib.suppress(Exception):
                 self._finish(action)
             raise
+        self.num_changes += not action.is_empty
 
     def _forget_old(self) -> None:
         while len(self._done) > MAX_ACTIONS:

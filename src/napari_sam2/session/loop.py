@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from napari_sam2.session.calls import Call
 from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.consensus import check_consensus
-from napari_sam2.session.history import Action
+from napari_sam2.session.history import Action, History, NotedMapping
+from napari_sam2.session.object_editing import add_alike
 from napari_sam2.session.packed_labels import pack_plane
 from napari_sam2.session.planes import NoLabels
 from napari_sam2.session.stack import Stack
@@ -62,9 +63,25 @@ def check_each(stack: Stack, over: str) -> str:
 
 
 def follow_each(
-    session: Session, over: str, places: Iterable[int] | None = None, consensus: str | None = None
+    session: Session,
+    history: History,
+    found: NotedMapping[tuple[bytes, ...]],
+    over: str,
+    places: Iterable[int] | None = None,
+    consensus: str | None = None,
 ) -> Iterator[PlaceResult]:
     """Carry objects through the stack of a session, then through those at other places; see :meth:`Session.follow_each`.
+
+    Parameters
+    ----------
+    session : Session
+        The session.
+    history : History
+        Its history, of which all places are one action.
+    found : NotedMapping
+        Receives the packed label planes of other places, by their number.
+    over, places, consensus
+        See there.
 
     Notes
     -----
@@ -82,20 +99,20 @@ def follow_each(
     crossings = _crossings(session, axis)
     if not crossings:
         raise ValueError("there is nothing to follow: no object is to be seen where it was prompted")
-    action, done, changes = Action(), list[int](), session._changes
+    action, done, changes = Action(), list[int](), history.num_changes
     for place in [*(one for one in chosen if one > start), *(one for one in reversed(chosen) if one < start)]:
         there = _prompted_there(session, axis, place, crossings)
         if there.objects:
             for result in _followed(there, voting):
                 yield PlaceResult(place, there, result)
-        if session._changes != changes:
+        if history.num_changes != changes:
             raise ValueError(f"objects were changed while they were followed at each place of {axis}: begin again")
         done = [*done, place]
         planes = tuple(pack_plane(there.label_plane(frame)) for frame in range(len(there.stack)))
         arguments = {"over": axis, "places": done, "consensus": voting}
-        with session._history.action(partial(Call, "follow_each", arguments), continued=action) as action:
-            session._places[session.stack.number_of_place(there.stack.at)] = planes
-        changes = session._changes
+        with history.action(partial(Call, "follow_each", arguments), continued=action) as action:
+            found[session.stack.number_of_place(there.stack.at)] = planes
+        changes = history.num_changes
 
 
 def _followed(session: Session, voting: str | None) -> Iterator[FrameResult]:
@@ -146,8 +163,6 @@ def _prompted_there(session: Session, axis: str, place: int, crossings: dict[int
             mask = crossing.mask(item.object_id, place)
             if mask.any():
                 if item.object_id not in there.objects:
-                    there.add_object(item.name, item.object_id)
-                    info = session.objects[item.object_id].info
-                    there._change_info(item.object_id, first_frame=info.first_frame, end_frame=info.end_frame)
+                    add_alike(there, session.objects[item.object_id])
                 there.add_mask(item.object_id, frame, mask)
     return there

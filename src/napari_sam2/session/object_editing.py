@@ -277,3 +277,10 @@ class ObjectEditing:
         if not item.info.first_frame < frame or not item.info.may_be_on(frame):
             raise ValueError(f"object {item.object_id} cannot be cut at frame {frame}: {item.info.lifetime}")
         return frame
+
+
+def add_alike(session: ObjectEditing, item: SessionObject) -> None:
+    """Add an object to a session that is called as one of another and may be on the same frames; nothing was said about it yet."""
+    with session._history.action():
+        session.add_object(item.name, item.object_id)
+        session._change_info(item.object_id, first_frame=item.info.first_frame, end_frame=item.info.end_frame)

@@ -179,7 +179,6 @@ class Session(Prompting):
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
         # Packed label planes of other places, by their number.
         self._places: NotedMapping[tuple[bytes, ...]] = NotedMapping(self._history)
-        self._changes = 0
         self._steps_done = 0
         self._model_name = _name_of(model)
         self._source = ImageSource.of(image, axes, channel, along, at)
@@ -300,10 +299,10 @@ class Session(Prompting):
             ended = [i for i in step.object_ids if stopped is not None and stopped.update(self.objects[i], step)]
             num_done = num_done * self._history.is_latest(action) + (len(ended) < len(step.object_ids))
             result, action = self._take(step, ended, action, call(num_done))
-            changes = self._changes
+            changes = self._history.num_changes
             if result.scores:
                 yield result
-            if changes != self._changes:
+            if changes != self._history.num_changes:
                 wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
                 steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
         if self._history.is_latest(action):
@@ -334,7 +333,7 @@ class Session(Prompting):
         ValueError
             If nothing was prompted, the stack is no volume, the axes are others, or objects are changed before the vote.
         """
-        return follow_by_consensus(self, axes, objects)
+        return follow_by_consensus(self, self._history, axes, objects)
 
     def follow_each(self, over: str, places: Iterable[int] | None = None, consensus: str | None = None) -> Iterator[PlaceResult]:
         """Carry objects through the stack, then through those at all other places of an axis: each volume of a time-lapse.
@@ -363,7 +362,7 @@ class Session(Prompting):
             If nothing was prompted, the session is not at a place on that axis, there is no such place, the axes that vote are
             others, or objects are changed in between.
         """
-        return follow_each(self, over, places, consensus)
+        return follow_each(self, self._history, self._places, over, places, consensus)
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
         if rules is None:
@@ -541,8 +540,6 @@ class Session(Prompting):
             self._writer.write(frame, shown_on(frame, self.objects.values()))
         for number in sorted(action.changed(self._places)):
             self._writer.write_place(self.stack.place_of_number(number), self._places.get(number))
-        if not action.is_empty:
-            self._changes += 1
 
     # --- results ---------------------------------------------------------------------------------------------------
 
