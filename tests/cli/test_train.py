@@ -63,7 +63,7 @@ def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[:2] == [
-        "1 stacks, 12 frames, 4 objects, 9 places where a clip can begin",
+        "1 stack, 12 frames, 4 objects, 9 places where a clip can begin",
         "held out: 25% of each stack; 4 objects on 4 frames of it are scored",
     ]
     assert re.fullmatch(r"0\.\d of 0\.\d million parameters learn", lines[2])

@@ -41,6 +41,12 @@ def test_every_tile_has_its_title_and_large_images_stay_small(tmp_path: Path) ->
     assert all((title == 255).any() for title in titles)  # letters on black
     assert not any(np.array_equal(title, titles[0]) for title in titles[1:])
 
+    write_contact_sheet(
+        tmp_path / "sheet.png", labels.swapaxes(1, 2)[:, :500], [labels.swapaxes(1, 2)[:, :500]] * 3, ["a", "b", "c"]
+    )
+    with Image.open(tmp_path / "sheet.png") as tall:
+        assert tall.size == (4 * (2 * 90 + 6) - 6, 2 * 500)
+
 
 def test_curves_fall_and_rise(tmp_path: Path) -> None:
     log = RunLog(tmp_path, {})

@@ -116,8 +116,8 @@ def _show_progress(tuning: FineTuning, is_first: bool) -> None:
 
 def _print_findings(found: Findings, path: Path) -> None:
     print(
-        f"{found.num_stacks} stacks, {found.num_frames} frames, {found.num_objects} objects, "
-        f"{found.num_clips} places where a clip can begin"
+        f"{_count(found.num_stacks, 'stack')}, {_count(found.num_frames, 'frame')}, {_count(found.num_objects, 'object')}, "
+        f"{_count(found.num_clips, 'place')} where a clip can begin"
     )
     print(f"held out: {found.held_out}")
     print(f"{found.num_trained / 1e6:.1f} of {found.num_parameters / 1e6:.1f} million parameters learn")
@@ -136,6 +136,10 @@ def _print_findings(found: Findings, path: Path) -> None:
     if found.memory_bytes is not None:
         print(f"{found.memory_bytes / 1e9:.1f} GB of memory (measured in them, with the optimiser's share added)")
     print(f"Ctrl-C stops; napari-sam2 train {path} goes on")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

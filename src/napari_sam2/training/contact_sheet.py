@@ -15,7 +15,7 @@ from napari_sam2.session.stack import Stack
 WIDTH_PX = 1600
 """About so wide is the sheet of a small image."""
 MAX_TILE_PX = 1100
-"""A larger image is thinned out: a sheet is to be looked at, not to fill the disk."""
+"""Longest side of a frame. A larger image is thinned out: a sheet is to be looked at, not to fill the disk."""
 
 
 def write_contact_sheet(
@@ -43,7 +43,7 @@ def write_contact_sheet(
     columns = [np.zeros_like(labels[0]), *labels]
     wide = Stack.open(np.concatenate([image[shown]] * len(columns), axis=2), "TYX")
     outlines = np.concatenate([column[shown] for column in columns], axis=2)
-    zoom = max(1, round(WIDTH_PX / wide.width))
+    zoom = max(1, min(round(WIDTH_PX / wide.width), MAX_TILE_PX // wide.height))
     rows = outlined_frames(wide, outlines, range(len(frames)), zoom)
     tiles = [tile for row in rows for tile in np.split(row, len(columns), axis=1)]
     captions = [caption for frame in frames for caption in (f"frame {frame}", *titles)]
