@@ -196,7 +196,7 @@ MICRO_RECIPE = Recipe(
         _FOLLOWING,
         replace(_FOLLOWING, name="longer", steps=1900, num_frames=13, learning_rate=2.5e-4),
         # Whoever is followed for long is still clicked on first: every second step an image, and the encoder learns at full rate.
-        replace(_FOLLOWING, name="together", steps=6300, encoder_rate=1.0, image_share=0.5),
+        replace(_FOLLOWING, name="together", steps=6800, encoder_rate=1.0, image_share=0.5),
     ),
     ema_decay=0.999,
 )
