@@ -209,3 +209,15 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space left"):
         write_ome_zarr(labels / "nuclei", Result(LABELS, "TZYX"))
     assert sorted(os.listdir(labels)) == ["cells", "zarr.json"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "axes"), [(LABELS, "TZYX"), (LABELS[:, 1], "TYX"), (LABELS[1], "ZYX"), (LABELS[:, 0] * 0, "TYX")]
+)
+def test_another_reader_finds_it_valid(labels: np.ndarray, axes: str, tmp_path: Path) -> None:
+    """ome-zarr-models checks attributes and arrays against each other."""
+    models = pytest.importorskip("ome_zarr_models")
+    path = tmp_path / "labels.zarr"
+    write_ome_zarr(path, Result(labels, axes, UNITS, names={7: "cell"}, colours={7: "#ff8000"}))
+    found = models.open_ome_zarr(zarr.open_group(path, mode="r"), version="0.5")
+    assert type(found).__name__ == "ImageLabel"
