@@ -64,7 +64,7 @@ def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = out.splitlines()
     assert lines[:2] == [
         "1 stack, 12 frames, 4 objects, 9 places where a clip can begin",
-        "held out: 25% of each stack; 4 objects on 4 frames of it are scored",
+        "held out: 25% of the stacks; 4 objects on 4 frames of it are scored",
     ]
     assert re.fullmatch(r"0\.\d of 0\.\d million parameters learn", lines[2])
     assert re.fullmatch(r"an epoch, as many clips as there are places: 6 steps, about \d+ s", lines[3])
@@ -181,7 +181,7 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     "no such lesson": (
         "",
         ["run", "--recipe", "micro", "--lessons", "sums"],
-        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, longer, together",
+        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, together, longer",
     ),
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),

@@ -44,7 +44,7 @@ def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> 
     tuning = FineTuning(run, num_workers=0)
     found = tuning.findings
     assert (found.num_stacks, found.num_frames, found.num_objects, found.num_clips, found.num_steps) == (1, 12, 4, 9, 12)
-    assert found.held_out == "25% of each stack; 4 objects on 4 frames of it are scored"
+    assert found.held_out == "25% of the stacks; 4 objects on 4 frames of it are scored"
     assert found.num_parameters == found.num_trained > 10_000
     assert found.steps_per_epoch == 6  # half of the steps take a clip, half two images
     assert found.step_seconds is not None
@@ -152,6 +152,7 @@ def test_frames_that_were_passed_over_are_left_out(run: RunFile, tmp_path: Path)
     sparse = dataclasses.replace(run, data=[DataEntry(folder / "image.tif", folder / "masks.tif")])
     found = FineTuning(sparse, num_workers=0).findings
     assert found.num_frames == 10  # of 13, three are held out
+    assert found.held_out.startswith("23% of the stacks; ")
     assert found.notes == (f"{folder / 'masks.tif'}: 3 frames between labelled ones have no label and are left out",)
 
 

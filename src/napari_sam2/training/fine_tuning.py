@@ -199,6 +199,8 @@ class FineTuning:
                 )
             self._learnt.append(learnt)
             named.append((entry.name, held))
+        held_px, learnt_px = (sum(stack.image.size for stack in part) for part in ([stack for _, stack in named], self._learnt))
+        self._held_share = held_px / (held_px + learnt_px)
         named += [(entry.name, self._read_entry(entry)) for entry in run.validation]
         self._held = [stack for _, stack in named if stack.labels.any()]
         self._scored = [scored for name, stack in named for scored in stacks_to_score(name, stack)]
@@ -227,7 +229,7 @@ class FineTuning:
 
     def _held_out_in_words(self, run: RunFile) -> str:
         objects, frames = sum(len(stack.dataset.anchors) for stack in self._scored), sum(len(stack) for stack in self._scored)
-        source = "the [[validation]] stacks" if run.validation else f"{run.validation_share:.0%} of each stack"
+        source = "the [[validation]] stacks" if run.validation else f"{self._held_share:.0%} of the stacks"
         return f"{source}; {objects} objects on {frames} frames of it are scored"
 
     def _plan(self) -> tuple[Cost, float | None]:
