@@ -194,9 +194,9 @@ MICRO_RECIPE = Recipe(
             objects_per_image=14,
         ),
         _FOLLOWING,
-        replace(_FOLLOWING, name="longer", steps=1900, num_frames=13, learning_rate=2.5e-4),
-        # Whoever is followed for long is still clicked on first: every second step an image, and the encoder learns at full rate.
-        replace(_FOLLOWING, name="together", steps=6800, encoder_rate=1.0, image_share=0.5),
+        # Whoever is followed is clicked on first: every second step an image, and the encoder learns at full rate.
+        replace(_FOLLOWING, name="together", steps=4300, encoder_rate=1.0, image_share=0.5),
+        replace(_FOLLOWING, name="longer", steps=2000, num_frames=13, learning_rate=2.8e-4),
     ),
     ema_decay=0.999,
 )
