@@ -72,6 +72,14 @@ def test_places_that_cannot_be_written(name: str, message: str, tmp_path: Path) 
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match=r"pipe\.json is not a file: give the name of one to write"), atomic_path(pipe):
+        pass
+    assert pipe.is_fifo()
+
+
 def test_checking_leaves_no_trace(tmp_path: Path) -> None:
     check_writable(tmp_path / "labels.tif")
     assert os.listdir(tmp_path) == []

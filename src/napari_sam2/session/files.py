@@ -69,9 +69,12 @@ def check_writable(path: Path) -> None:
     Raises
     ------
     ValueError
-        If there is no such folder, nothing can be written to it, or ``path`` is a folder itself.
+        If there is no such folder, nothing can be written to it, or ``path`` is a folder itself, or a device.
     """
     _check_place(path, path.is_dir())
+    if path.exists() and not path.is_file():
+        # What takes its place would put an end to /dev/null.
+        raise ValueError(f"{path} is not a file: give the name of one to write")
 
 
 def check_folder_writable(path: Path, is_ours: Callable[[Path], bool]) -> None:
