@@ -50,7 +50,7 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
         layers = [layer[margin:-margin] for layer in layers]
     if look in looks.WITH_GLOW and rng.random() < 0.6:
         width_px = rng.uniform(0, GENEROSITY) * scene.size_px
-        layers = [[expand_labels(labels, width_px) for labels in layer] for layer in layers]
+        layers[0] = [expand_labels(labels, width_px) for labels in layers[0]]
     if look is looks.filled and rng.random() < 0.25:
         frames = [-frame for frame in frames]
     exposed, labels = expose_scene(rng, frames, scene.size_px), np.array(layers, np.uint16)
