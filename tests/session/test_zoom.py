@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from napari_sam2.predictors.views import View
 from napari_sam2.session.session import Session
@@ -92,6 +93,29 @@ def test_a_click_elsewhere_looks_as_closely_as_at_the_nearest_anchor() -> None:
     session.add_points(1, 3, [(60, 60)])
     there = view_of(session, 0)
     assert view_of(session, 3) == View(60 - there.height // 2, 60 - there.width // 2, there.height, there.width)
+
+
+def test_where_the_object_is_elsewhere_what_is_shown_does_not_count() -> None:
+    nothing_shown, shown_there = open_session(), open_session()
+    for session in (nothing_shown, shown_there):
+        session.add_mask(1, 0, disk(100, 100, 6))
+    shown_there.objects[1].tracked[3] = shown_there.objects[1].conditioning[0]
+    for session in (nothing_shown, shown_there):
+        session.add_points(1, 3, [(60, 60)])
+    one, other = (session.objects[1].conditioning[3] for session in (nothing_shown, shown_there))
+    assert torch.equal(one.mask_logits, other.mask_logits)
+    assert one.view == other.view
+
+
+def test_clicks_hold_whatever_the_model_answers() -> None:
+    """This one has learnt nothing. The clicks are at least four cells of a mask apart."""
+    session = open_session(1)
+    session.add_points(1, 0, [(100, 130)])
+    clicks = {(100, 200): 1, (40, 130): 0, (100, 60): 1, (160, 130): 0, (160, 200): 1, (40, 60): 0, (160, 60): 1, (40, 200): 0}
+    for number, ((row, column), label) in enumerate(clicks.items(), 1):
+        mask = session.add_points(1, 0, [(row, column)], [label])
+        said = dict(list(clicks.items())[:number])
+        assert {place: int(mask[place]) for place in said} == said
 
 
 def test_each_tracked_frame_is_looked_at_where_the_object_was_on_the_one_before() -> None:

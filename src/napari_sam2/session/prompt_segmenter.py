@@ -22,7 +22,7 @@ from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
 from napari_sam2.session.looking import search, view_of_prompts
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.prompts import FramePrompts, mask_as_logits
-from napari_sam2.session.refinement import refined
+from napari_sam2.session.refinement import is_elsewhere, refined
 
 
 class PromptSegmenter:
@@ -64,12 +64,14 @@ class PromptSegmenter:
     def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
         """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
 
-        Seen through windows, clicks on an earlier mask change it only where they are, see
-        :func:`~napari_sam2.session.refinement.refined`. Seen in whole frames, as released models look unless they are told to zoom,
-        the answer counts as it is: it is the official predictor's.
+        Seen through windows, clicks on an earlier mask change it only where they are, unless they say that the object is elsewhere,
+        see :mod:`~napari_sam2.session.refinement`, and what they say holds whatever the model answers. Seen in whole frames, as
+        released models look unless they are told to zoom, the answer counts as it is: it is the official predictor's.
         """
         others = [anchor for anchor in item.memory.conditioning if anchor != frame]
         memory = item.memory_around(frame, self.reach)
+        if self.zoom is not None and previous is not None and is_elsewhere(previous, prompts, self._whole):
+            previous = None
 
         def answer(views: Sequence[View | None]) -> list[FrameRecord]:
             told = [self._prompt(prompts, view, previous) for view in views]
@@ -82,13 +84,9 @@ class PromptSegmenter:
             nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
             known = None if nearest is None else item.memory.conditioning[nearest]
             view = view_of_prompts(self.zoom, prompts, previous, known)
-            return search(self.zoom, prompts, answer) if view is None else self._refined(answer([view])[0], prompts, previous)
-
-    def _refined(self, answer: FrameRecord, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
-        if previous is None:
-            return answer
-        record = refined(answer, previous, prompts, self._whole)
-        return self._absent(answer) if record is None else record
+            found = search(self.zoom, prompts, answer) if view is None else answer([view])[0]
+            record = refined(found, previous or found, prompts, self._whole)
+            return self._absent(found) if record is None else record
 
     def _absent(self, answer: FrameRecord) -> FrameRecord:
         """Say of an object that it is not there, as the network does."""
