@@ -651,6 +651,42 @@ def test_a_correction_runs_again_between_neighbouring_anchors() -> None:
     assert session.plan() == []
 
 
+def said_absent(absent_on: int) -> Session:
+    """A session in which object 1 is shown on frames 0 and 9, and somebody said that on one between it is not."""
+    session = blob_session(JUMP_MOVIE)
+    click(session, 1, 0, JUMP)
+    put_right(session, 9)
+    list(session.propagate())
+    session.add_points(1, absent_on, [np.argwhere(session.mask(1, absent_on)).mean(0)], [0])
+    assert not session.objects[1].memory.conditioning[absent_on].is_present
+    return session
+
+
+@pytest.mark.parametrize("absent_on", [3, 6])
+def test_next_to_a_frame_where_it_is_absent_an_object_is_followed_from_where_it_is_seen(absent_on: int) -> None:
+    session = said_absent(absent_on)
+    ahead = [Step(frame, (1,), False) for frame in range(1, absent_on)]
+    behind = [Step(frame, (1,), True) for frame in range(8, absent_on, -1)]
+    assert [session.plan(direction) for direction in ("both", "forward", "backward")] == [[*ahead, *behind], ahead, behind]
+    list(session.propagate())
+    shown = session.labels == 1
+    assert not shown[absent_on].any()
+    # as if nobody had ever spoken of that frame, from the side on which the object is seen
+    for frames, start in ((range(absent_on), 0), (range(absent_on + 1, 10), 9)):
+        alone = blob_session(JUMP_MOVIE)
+        alone.add_object()
+        (click(alone, 1, 0, JUMP) if start == 0 else put_right(alone, 9))
+        list(alone.propagate())
+        np.testing.assert_array_equal(shown[list(frames)], alone.labels[list(frames)] == 1)
+
+
+def test_of_two_neighbours_the_one_that_shows_the_object_is_recalled_and_trusted() -> None:
+    session = said_absent(6)
+    list(session.propagate())
+    tracked = session.objects[1].memory.tracked
+    assert [tracked[frame].anchor_distance for frame in (4, 5, 7, 8)] == [4, 5, 2, 1]
+
+
 def test_prompted_frames_never_change() -> None:
     session = gone_astray()
     square = np.zeros(SHAPE, bool)

@@ -42,6 +42,11 @@ class FrameRecord:
     view: View | None = None
     anchor_distance: int = 0
 
+    @property
+    def is_present(self) -> bool:
+        """The object is on the frame."""
+        return self.object_score > 0
+
     def with_memory(self, memory: Tensor) -> FrameRecord:
         """Return the record with its memory."""
         return replace(self, memory=memory)
@@ -144,17 +149,18 @@ class MemoryGate:
         """
         back = 1 if reverse else -1
         behind = (frame + back * distance for distance in range(1, self.look_back + 1))
-        admitted = [t for t in behind if t in span and t in tracked and self.admits(_peek(tracked, t))]
+        admitted = [t for t in behind if t in span and t in tracked and self.admits(peek(tracked, t))]
         official = recall(frame, conditioning, set(admitted), num_frames, reverse)
         prompted = tuple(slot for slot in official.memories if slot.is_conditioning)
         recent = [RecalledFrame(t, False, slot) for slot, t in enumerate(admitted[: recall.num_maskmem - 1], 1)]
         return replace(official, memories=(*prompted, *reversed(recent)))
 
 
-def _peek(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
+def peek(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
     """Look a record up for its scores alone: where records lie on disk, it stays there."""
-    peek = getattr(records, "peek", None)
-    return records[frame] if peek is None else peek(frame)
+    look_up = getattr(records, "peek", None)
+    record: FrameRecord = records[frame] if look_up is None else look_up(frame)
+    return record
 
 
 class MemoryPolicy(Protocol):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall
-from napari_sam2.predictors.memory_bank import MemoryGate, ObjectMemory
+from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, ObjectMemory, peek
 
 
 def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | None, int | None]:
@@ -14,6 +14,12 @@ def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | No
     before = max((anchor for anchor in anchors if anchor < frame), default=None)
     after = min((anchor for anchor in anchors if anchor > frame), default=None)
     return before, after
+
+
+def anchors_to_recall(frame: int, conditioning: Mapping[int, FrameRecord]) -> list[int]:
+    """Of the anchors next to a frame, choose those that say where an object is: if it is to be seen on one alone, that one."""
+    neighbours = [anchor for anchor in neighbouring_anchors(frame, conditioning) if anchor is not None]
+    return [anchor for anchor in neighbours if peek(conditioning, anchor).is_present] or neighbours
 
 
 def span_between(before: int | None, after: int | None, num_frames: int) -> range:
@@ -25,7 +31,9 @@ def span_between(before: int | None, after: int | None, num_frames: int) -> rang
 class BetweenAnchorsPolicy:
     """Recalls as the official policy does, but only the neighbouring anchors and what was tracked between them.
 
-    What is on a frame then depends on nothing beyond its anchors: a correction leaves all other spans as they are, exactly.
+    What is on a frame then depends on nothing beyond its anchors: a correction leaves all other spans as they are, exactly. Of two
+    anchors, one on which the object is absent is not recalled: it does not tell how the object looks, so what was found from the
+    other one stays as it was.
 
     Attributes
     ----------
@@ -46,9 +54,8 @@ class BetweenAnchorsPolicy:
 
     def __call__(self, frame: int, memory: ObjectMemory, num_frames: int, reverse: bool) -> Recall:
         """Choose for ``frame``; see :class:`~napari_sam2.predictors.memory_bank.MemoryPolicy`."""
-        before, after = neighbouring_anchors(frame, memory.conditioning)
-        span = span_between(before, after, num_frames)
-        anchors = [anchor for anchor in (before, after) if anchor is not None]
+        span = span_between(*neighbouring_anchors(frame, memory.conditioning), num_frames)
+        anchors = anchors_to_recall(frame, memory.conditioning)
         if self.gate is not None:
             return self.gate.recall(self.recall, frame, anchors, memory.tracked, num_frames, reverse, span)
         near = range(max(span.start, frame - self.reach), min(span.stop, frame + self.reach + 1))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_sam2.session.anchors import neighbouring_anchors
 from napari_sam2.session.objects import SessionObject
 
 Direction = Literal["forward", "backward", "both"]
@@ -35,23 +36,34 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
     Returns
     -------
     list of Step
-        Frames after each object's first anchor towards the end, then those before it towards frame 0. With ``backward``,
-        frames before each object's last anchor.
+        Frames that are reached towards the end, then those that are reached towards frame 0: the ones before each object's first
+        anchor, and those between an anchor on which it is absent and one on which it is not. ``forward`` leaves the latter out;
+        with ``backward``, frames between two anchors alike are reached towards frame 0 as well, and those after the last one are
+        left out.
     """
     chosen = [item for item in objects if item.anchors]
-    first = {item.object_id: item.anchors[-1 if direction == "backward" else 0] for item in chosen}
 
     def due(frame: int, reverse: bool) -> tuple[int, ...]:
         return tuple(
             item.object_id
             for item in chosen
-            if (frame < first[item.object_id] if reverse else frame > first[item.object_id])
-            and frame not in item.memory.conditioning
+            if frame not in item.memory.conditioning
             and frame not in item.memory.tracked
             and item.info.may_be_on(frame)
+            and _leads(item, frame, reverse, not reverse or direction == "backward")
         )
 
     passes = [(frames, False)] if direction != "backward" else []
     passes += [(list(reversed(frames)), True)] if direction != "forward" else []
     steps = [Step(frame, due(frame, reverse), reverse) for ordered, reverse in passes for frame in ordered]
     return [step for step in steps if step.object_ids]
+
+
+def _leads(item: SessionObject, frame: int, reverse: bool, also_if_equal: bool) -> bool:
+    """Tell whether a frame is reached from the anchor that tracking comes from, rather than from the other one next to it."""
+    before, after = (
+        0 if anchor is None else 1 + item.conditioning.peek(anchor).is_present
+        for anchor in neighbouring_anchors(frame, item.conditioning)
+    )
+    here, there = (after, before) if reverse else (before, after)
+    return here > there or (here == there and also_if_equal)

@@ -25,7 +25,7 @@ from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
-from napari_sam2.session.anchors import BetweenAnchorsPolicy
+from napari_sam2.session.anchors import BetweenAnchorsPolicy, anchors_to_recall
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.checks import check_path, check_wholes, shown
@@ -235,8 +235,7 @@ class Session(Prompting):
         Returns
         -------
         list of Step
-            Frames after each object's first anchor towards the end, then those before it towards frame 0. With ``backward``,
-            frames before each object's last anchor.
+            See :func:`~napari_sam2.session.propagation.plan_steps`.
 
         Raises
         ------
@@ -384,7 +383,7 @@ class Session(Prompting):
                 self.objects[object_id].is_found_again(step.frame)
             for item, record in zip(items, records, strict=True):
                 item.is_found_again(step.frame)
-                distance = min(abs(step.frame - anchor) for anchor in item.conditioning)
+                distance = min(abs(step.frame - anchor) for anchor in anchors_to_recall(step.frame, item.conditioning))
                 item.tracked[step.frame] = replace(record, anchor_distance=distance)
         self._steps_done += 1
         if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
