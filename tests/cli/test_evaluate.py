@@ -102,10 +102,14 @@ def test_review(capsys: pytest.CaptureFixture[str]) -> None:
         "",
         "IoU after 0, 1, 2, ... rounds of review",
         "squares   1.000  1.000  1.000",
-        "jump      0.500  0.500  0.500",
+        "jump      0.500  0.500  1.000",
     ]
-    look = {"round": 1, "object_id": 1, "frame": 1, "is_inside": None, "before": 1.0, "after": 1.0}
-    assert found[1]["review"]["looks"][0] == look
+    assert found[1]["review"]["looks"] == [
+        {"round": 1, "object_id": 1, "frame": 1, "are_inside": [], "before": 1.0, "after": 1.0},
+        {"round": 2, "object_id": 1, "frame": 2, "are_inside": [False, True], "before": 0.0, "after": 1.0},
+    ]
+    lines, _ = evaluated(capsys, "jump", "--rounds", "2", "--max-clicks", "1")
+    assert lines[-1] == "jump      0.500  0.500  0.500"
 
 
 def test_too_few_clicks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +185,11 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "tracks of an image": (single_image, ["image", "--tracks"], r"--tracks scores stacks: image is a single image"),
     "review of an image": (single_image, ["image", "--rounds", "3"], r"--rounds reviews stacks: image is a single image"),
     "no rounds": (None, ["squares", "--rounds", "0"], r"--rounds must be at least 1, got 0"),
-    "clicks for nothing": (None, ["squares", "--max-clicks", "3"], r"--max-clicks is for --corrections: say offline or online"),
+    "clicks for nothing": (
+        None,
+        ["squares", "--max-clicks", "3"],
+        r"--max-clicks goes with --corrections or with --rounds, one of the two",
+    ),
     "no clicks": (None, ["squares", "--corrections", "online", "--max-clicks", "0"], r"--max-clicks must be at least 1, got 0"),
     "file nowhere": (None, ["squares", "--json", "gone/s.json"], r"there is no folder gone to write s\.json to"),
     "pictures in a file": (None, ["squares", "--pictures", "squares/image.tif"], r"squares/image\.tif: File exists"),

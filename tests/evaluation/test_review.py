@@ -29,8 +29,8 @@ def test_each_round_looks_once_at_each_object() -> None:
     frames, review = reviewed({OBJECT: [HERE, HERE, HERE, None, HERE], OTHER: [None, None, None, HERE, None]}, 5)
     # From a frame without it the double does not find it again.
     assert review.mean_ious == review.object_ious[OBJECT] == (0.8, 0.8, 0.8, 0.8, 1.0, 1.0)
-    looks = [(look.round, look.frame, look.is_inside, look.before, look.after) for look in review.looks]
-    assert looks == [(1, 1, None, 1, 1), (2, 2, None, 1, 1), (3, 3, False, 0, 1), (4, 4, True, 0, 1)]
+    looks = [(look.round, look.frame, look.are_inside, look.before, look.after) for look in review.looks]
+    assert looks == [(1, 1, (), 1, 1), (2, 2, (), 1, 1), (3, 3, (False,), 0, 1), (4, 4, (True,), 0, 1)]
     # After each round only what it can change.
     assert frames == [1, 2, 3, 4, *(2, 3, 4), *(3, 4), *(4,)]
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from napari_sam2.cli import score_table
 from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
-from napari_sam2.evaluation.corrections import MAX_CLICKS, PROTOCOLS, simulate_corrections
+from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, MAX_CLICKS, PROTOCOLS, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.review import simulate_review
@@ -48,12 +48,16 @@ def add_parser(commands: Any) -> None:
         choices=PROTOCOLS,
         help="also simulate a person who corrects, on the worst frame of all (offline) or on the next bad one (online)",
     )
-    parser.add_argument("--max-clicks", type=int, help=f"clicks on each object that is corrected (default: {MAX_CLICKS})")
     parser.add_argument(
         "--rounds",
         type=int,
         metavar="N",
         help="also simulate a person who reviews: N times, each object is put right where the session has the most doubt",
+    )
+    parser.add_argument(
+        "--max-clicks",
+        type=int,
+        help=f"clicks on each object that is corrected (default: {MAX_CLICKS}), or on each frame of a review ({CLICKS_PER_FRAME})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every object's scores (.json)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a picture of the worst objects of each data set")
@@ -85,8 +89,8 @@ def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
     """Refuse what would be refused after long work."""
     for dataset in datasets:
         promptable(dataset)
-    if args.max_clicks is not None and not args.corrections:
-        raise ValueError("--max-clicks is for --corrections: say offline or online")
+    if args.max_clicks is not None and bool(args.corrections) == bool(args.rounds):
+        raise ValueError("--max-clicks goes with --corrections or with --rounds, one of the two")
     if args.max_clicks is not None and args.max_clicks < 1:
         raise ValueError(f"--max-clicks must be at least 1, got {args.max_clicks}")
     if args.rounds is not None and args.rounds < 1:
@@ -126,7 +130,9 @@ def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredicto
         corrections = _last(steps, f"{dataset.name}, corrected")
         report["corrections"] = corrections.summary() | {"rows": [asdict(item) for item in corrections.objects]}
     if args.rounds:
-        review = _last(simulate_review(_open(args, dataset, model), dataset, args.kind, args.rounds), f"{dataset.name}, reviewed")
+        on_a_frame = args.max_clicks or CLICKS_PER_FRAME
+        review_steps = simulate_review(_open(args, dataset, model), dataset, args.kind, args.rounds, on_a_frame)
+        review = _last(review_steps, f"{dataset.name}, reviewed")
         report["review"] = asdict(review)
     return report
 

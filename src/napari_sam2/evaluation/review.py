@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from napari_sam2.evaluation.agreement import iou
+from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, PAUSE_BELOW
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.scores import Evaluation, score
@@ -26,8 +27,8 @@ class Look:
         Counted from 1.
     object_id, frame : int
         Which.
-    is_inside : bool or None
-        The click says that the object is there, or not; None where nothing was wrong and the mask was approved.
+    are_inside : tuple of bool
+        Of each click, whether it says that the object is there; none where nothing was wrong and the mask was approved.
     before, after : float
         IoU with the truth.
     """
@@ -35,7 +36,7 @@ class Look:
     round: int
     object_id: int
     frame: int
-    is_inside: bool | None
+    are_inside: tuple[bool, ...]
     before: float
     after: float
 
@@ -62,7 +63,9 @@ class Review:
     looks: tuple[Look, ...]
 
 
-def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rounds: int = 10) -> Iterator[Review | int]:
+def simulate_review(
+    session: Session, dataset: Dataset, kind: str = "point", rounds: int = 10, max_clicks: int = CLICKS_PER_FRAME
+) -> Iterator[Review | int]:
     """Prompt and propagate all objects; then, in each round, put each of them right where the session has the most doubt.
 
     Parameters
@@ -75,6 +78,8 @@ def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rou
         How each object is prompted.
     rounds : int
         How often.
+    max_clicks : int
+        On a frame. The person clicks again as long as the mask is plainly wrong, its IoU below 0.75.
 
     Yields
     ------
@@ -89,7 +94,7 @@ def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rou
     Notes
     -----
     The frame is the first that :meth:`Session.suspicious` lists of the object; the truth has no part in that choice. There the
-    person makes one click, on the centre of the largest error, or approves a mask without error. At the end of a round all that can
+    person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that can
     have changed is followed again: of each object what lies between the neighbouring anchors.
     """
     if rounds < 1:
@@ -103,7 +108,7 @@ def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rou
         else:
             yield step
     for number in range(1, rounds + 1):
-        looks += [look for entry in entries if (look := _look(session, dataset, entry.object_id, number)) is not None]
+        looks += [look for entry in entries if (look := _look(session, dataset, entry.object_id, number, max_clicks)) is not None]
         for result in session.propagate():
             yield result.frame
         reached.append(score(dataset, entries, session.labels))
@@ -112,15 +117,19 @@ def simulate_review(session: Session, dataset: Dataset, kind: str = "point", rou
     yield Review(dataset.name, tuple(evaluation.mean_iou for evaluation in reached), object_ious, tuple(looks))
 
 
-def _look(session: Session, dataset: Dataset, object_id: int, number: int) -> Look | None:
+def _look(session: Session, dataset: Dataset, object_id: int, number: int, max_clicks: int) -> Look | None:
     """Look at the most doubtful frame of an object, and click if need be; None where a person has decided on all frames."""
     worst = next(iter(session.suspicious([object_id])), None)
     if worst is None:
         return None
     truth, found = dataset.mask(object_id, worst.frame), session.mask(object_id, worst.frame)
-    click = correction_click(truth, found)
-    if click is None:
+    corrected, clicks = found, list[bool]()
+    while len(clicks) < (max_clicks if iou(truth, corrected) < PAUSE_BELOW else 1):
+        click = correction_click(truth, corrected)
+        if click is None:
+            break
+        corrected = session.add_points(object_id, worst.frame, [(click.row, click.col)], [int(click.is_inside)])
+        clicks.append(click.is_inside)
+    if not clicks:
         session.approve(object_id, worst.frame)
-        return Look(number, object_id, worst.frame, None, 1.0, 1.0)
-    corrected = session.add_points(object_id, worst.frame, [(click.row, click.col)], [int(click.is_inside)])
-    return Look(number, object_id, worst.frame, click.is_inside, iou(truth, found), iou(truth, corrected))
+    return Look(number, object_id, worst.frame, tuple(clicks), iou(truth, found), iou(truth, corrected))
