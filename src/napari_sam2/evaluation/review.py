@@ -94,8 +94,8 @@ def simulate_review(
     Notes
     -----
     The frame is the first that :meth:`Session.suspicious` lists of the object; the truth has no part in that choice. There the
-    person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that can
-    have changed is followed again: of each object what lies between the neighbouring anchors.
+    person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that
+    can have changed is followed again: of each object what lies between the neighbouring anchors.
     """
     if rounds < 1:
         raise ValueError(f"a review takes at least one round, got {rounds}")
