@@ -11,6 +11,7 @@ from tqdm import tqdm
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
+from napari_sam2.session.files import atomic_path
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
 from napari_sam2.training.loss_curves import write_loss_curves
 from napari_sam2.training.pacing import fit_to_time
@@ -37,7 +38,7 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "train",
-        help="teach a model your own cells, or train one from nothing",
+        help="teach a model your own cells, or train the embedded one",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -196,5 +197,7 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
         recipe = fit_to_time(MICRO, recipe, stacks, processes, args.workers, 60 * args.minutes)
     if processes.rank == 0:
         args.target.mkdir(parents=True, exist_ok=True)
-        kept.write_text(recipe.to_json())
+        # Whole at once: another process may look for it meanwhile.
+        with atomic_path(kept) as path:
+            path.write_text(recipe.to_json())
     return recipe
