@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sam2.training.scenes import Blob, Mitosis, Scene, make_scene
 
-MITOSIS = Mitosis(shrinkage=0.3, flattening=0.5, brightening=1.0, relaxation_frames=2.0)
+MITOSIS = Mitosis(shrinkage=0.3, flattening=0.5, brightening=1.0, relaxation_frames=2.0, parting=0.4, spin=0.2)
 
 
 def blob(**fields: object) -> Blob:
@@ -51,6 +51,33 @@ def test_a_mother_condenses_before_its_end() -> None:
 def test_an_object_that_does_not_divide_stays_as_it_is() -> None:
     for still in (blob(), blob(mitosis=None), blob(last_frame=4)):
         assert (still.radius_at(4), still.elongation_at(4), still.brightness_at(4)) == (10, 1, 0.5)
+
+
+def test_a_daughter_parts_quickly_and_comes_to_rest() -> None:
+    daughter, rng = blob(parting_velocity=np.array([4.0, 0.0]), parting_spin=0.2), np.random.default_rng(0)
+    rows, angles = [], []
+    for _ in range(3):
+        daughter.step(rng, jitter_px=0)
+        rows.append(daughter.centre[0])
+        angles.append(daughter.angle)
+    assert rows == [36, 38, 39]
+    np.testing.assert_allclose(angles, [0.2, 0.3, 0.35])
+
+
+def test_sisters_part_in_opposite_directions() -> None:
+    mother, rng = blob(angle=0.5), np.random.default_rng(0)
+    first, second = mother.divide(3, rng)
+    before = np.hypot(*(first.centre - second.centre))
+    for daughter in (first, second):
+        daughter.step(rng, jitter_px=0)
+    assert np.hypot(*(first.centre - second.centre)) - before > 2 * 0.4 * 10
+    np.testing.assert_allclose((first.centre + second.centre) / 2, mother.centre)
+    assert (mother.last_frame, first.first_frame, second.born_frame) == (2, 3, 3)
+
+
+def test_a_body_in_slices_fades_towards_its_ends() -> None:
+    body = blob(section=(5.0, 4.0), fading=0.8, mitosis=None)
+    np.testing.assert_allclose([body.brightness_at(z) for z in (1, 3, 5, 7, 9, 20)], [0.1, 0.4, 0.5, 0.4, 0.1, 0.1])
 
 
 def test_some_scenes_begin_just_after_a_division() -> None:

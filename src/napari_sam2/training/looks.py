@@ -280,7 +280,9 @@ def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radi
         noisy = rng.normal(light, np.sqrt(light / photons)).astype(np.float32)
         exposed.append(_resized(noisy + rng.normal(0, read_noise, light.shape).astype(np.float32), size, "bilinear"))
     stack = np.stack(exposed).astype(np.float32)
-    low, high = np.percentile(stack[:, ::3, ::3], [rng.uniform(0, 1), rng.uniform(98.5, 100)])
+    # Who wants to see the dim ones saturates the bright ones.
+    white_percentile = rng.uniform(98.5, 100) if rng.random() < 0.8 else rng.uniform(90, 98.5)
+    low, high = np.percentile(stack[:, ::3, ::3], [rng.uniform(0, 1), white_percentile])
     stack = (np.clip((stack - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))).astype(np.float32)
     stack = stack * np.float32(rng.uniform(0.6, 1.0)) if rng.random() < 0.3 else stack
     if rng.random() < 0.15:

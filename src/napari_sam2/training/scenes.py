@@ -27,11 +27,22 @@ class Mitosis:
     """Of daughters, as a share of their length, across the axis of the division."""
     brightening: float
     relaxation_frames: float
+    parting: float
+    """How far sisters move apart on the first frame, each in radii of their mother; from frame to frame it is half as far."""
+    spin: float
+    """Deviation of the angle by which a daughter turns on the first frame; as fast as the parting it comes to rest."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Mitosis:
         """Choose how all objects of a scene divide."""
-        return cls(rng.uniform(0, 0.4), rng.uniform(0, 0.8), rng.uniform(0, 2), float(np.exp(rng.uniform(0, np.log(8)))))
+        return cls(
+            shrinkage=rng.uniform(0, 0.4),
+            flattening=rng.uniform(0, 0.8),
+            brightening=rng.uniform(0, 2),
+            relaxation_frames=float(np.exp(rng.uniform(0, np.log(8)))),
+            parting=float(np.exp(rng.uniform(np.log(0.05), np.log(0.7)))),
+            spin=rng.uniform(0, 0.6),
+        )
 
 
 @dataclass
@@ -55,9 +66,14 @@ class Blob:
     last_frame: int = 10_000
     section: tuple[float, float] | None = None
     """Depth of the centre and half height in frames, for a body that is cut into slices."""
+    fading: float = 0.0
+    """Share of its brightness that such a body loses towards its ends."""
     mitosis: Mitosis | None = None
     born_frame: float = -np.inf
     divides: bool = False
+    parting_velocity: npt.NDArray[np.float64] | None = None
+    """Away from a sister, in pixels."""
+    parting_spin: float = 0.0
 
     def radius_at(self, frame: int) -> float:
         """Radius in pixels on a frame, 0 where the object is not."""
@@ -78,7 +94,11 @@ class Blob:
     def brightness_at(self, frame: int) -> float:
         """Brightness on a frame."""
         brightening = 0.0 if self.mitosis is None else self.mitosis.brightening
-        return self.brightness * (1 + brightening * self.condensation_at(frame))
+        brightness = self.brightness * (1 + brightening * self.condensation_at(frame))
+        if self.section is not None:
+            depth, half_height = self.section
+            brightness *= 1 - self.fading * min(1.0, ((frame - depth) / half_height) ** 2)
+        return brightness
 
     def condensation_at(self, frame: int) -> float:
         """How far the object is in its division, or still is: 1 at the moment itself, 0 long before and after."""
@@ -91,8 +111,35 @@ class Blob:
         """Move on by one frame."""
         self.centre = self.centre + self.velocity + rng.normal(0, jitter_px, 2)
         self.angle += self.spin
+        if self.parting_velocity is not None:
+            self.centre, self.angle = self.centre + self.parting_velocity, self.angle + self.parting_spin
+            self.parting_velocity, self.parting_spin = 0.5 * self.parting_velocity, 0.5 * self.parting_spin
         self.phases = self.phases + self.phase_rates
         self.radius_px *= 1 + self.growth
+
+    def divide(self, frame: int, rng: np.random.Generator) -> tuple[Blob, Blob]:
+        """End before ``frame``; return the two daughters that begin there, beside each other."""
+        self.last_frame, self.divides = frame - 1, True
+        axis = np.array([np.sin(self.angle), np.cos(self.angle)])
+        parting, spin = (0.1, 0.0) if self.mitosis is None else (self.mitosis.parting, self.mitosis.spin)
+
+        def daughter(side: int) -> Blob:
+            way = side * self.radius_px * axis
+            return replace(
+                self,
+                centre=self.centre + 0.7 * way,
+                velocity=self.velocity + 0.03 * way,
+                parting_velocity=parting * way,
+                parting_spin=float(rng.normal(0, spin)),
+                radius_px=0.75 * self.radius_px,
+                phases=rng.uniform(0, TAU, len(self.phases)),
+                first_frame=frame,
+                last_frame=10_000,
+                born_frame=frame,
+                divides=False,
+            )
+
+        return daughter(-1), daughter(1)
 
 
 @dataclass
@@ -141,37 +188,16 @@ def _make_blob(rng: np.random.Generator, size: int, radius_px: float, motion: fl
     )
 
 
-def _divide(mother: Blob, frame: int, rng: np.random.Generator) -> list[Blob]:
-    """End ``mother`` before ``frame`` and begin two daughters beside each other."""
-    mother.last_frame, mother.divides = frame - 1, True
-    axis = np.array([np.sin(mother.angle), np.cos(mother.angle)])
-    daughters = []
-    for side in (-1, 1):
-        offset = side * 0.7 * mother.radius_px * axis
-        daughters.append(
-            replace(
-                mother,
-                centre=mother.centre + offset,
-                velocity=mother.velocity + 0.15 * offset,
-                radius_px=0.75 * mother.radius_px,
-                phases=rng.uniform(0, TAU, len(mother.phases)),
-                first_frame=frame,
-                last_frame=10_000,
-                born_frame=frame,
-                divides=False,
-            )
-        )
-    return daughters
-
-
 def _divide_some(blobs: list[Blob], rng: np.random.Generator) -> None:
     """Let some objects have divided just before the first frame."""
     for mother in blobs[: int(rng.integers(1, 1 + max(1, len(blobs) // 3)))]:
-        daughters = _divide(mother, 0, rng)
+        daughters = mother.divide(0, rng)
         age = int(rng.integers(0, 3))
         for daughter in daughters:
             daughter.born_frame = -age
-            daughter.centre = daughter.centre + age * (daughter.velocity - mother.velocity)
+            for _ in range(age):
+                daughter.step(rng, jitter_px=0)
+                daughter.centre = daughter.centre - mother.velocity
         blobs += daughters
 
 
@@ -252,7 +278,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
     radius = float(size * np.exp(rng.uniform(np.log(smallest), np.log(0.28))))
     crowding = rng.uniform(0.08, 0.3 if large else 0.75)
     count = int(np.clip((1.4 if tissue else crowding) * size**2 / (np.pi * radius**2), 1, 90))
-    motion = 0.0 if sliced else float(rng.choice([0.0, 0.05, 0.12, 0.3]))
+    motion = 0.0 if sliced else float(rng.choice([0.0, 0.05, 0.12, 0.3, 0.5]))
     irregularity = float(rng.choice([0.03, 0.05, 0.1, 0.2, 0.35]))
     blobs = [_make_blob(rng, size, radius, motion, irregularity) for _ in range(count)]
     if not tissue and rng.random() < 0.15:
@@ -266,10 +292,12 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         _spread(blobs, radius, rounds=2)
     if sliced:
         tilt = float(rng.choice([0.0, 0.3, 0.7]))
+        fading = float(rng.choice([0.0, rng.uniform(0, 0.95)]))
         for blob in blobs:
             # Many ends lie within the clip: where a body ends, its mask must end.
             half_height = float(num_frames * np.exp(rng.uniform(np.log(0.15), np.log(1.3))))
             blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), half_height)
+            blob.fading = fading
             # Few bodies stand upright: from slice to slice their sections wander.
             blob.velocity = rng.normal(0, tilt * radius / max(half_height, 1.0), 2)
             blob.centre = blob.centre - blob.velocity * num_frames / 2
@@ -277,7 +305,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         mitosis = Mitosis.draw(rng)
         for blob in blobs:
             blob.mitosis = mitosis
-        if rng.random() < 0.6:
+        if rng.random() < 0.75:
             _divide_some(blobs, rng)
     overlap = not tissue and rng.random() < 0.25
     drift = rng.normal(0, 0.01 * size, 2) if rng.random() < 0.3 else np.zeros(2)
@@ -293,7 +321,7 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         if frame and not sliced and not tissue:
             for blob in [blob for blob in blobs if blob.last_frame >= frame and rng.random() < fate]:
                 if rng.random() < 0.4 and len(blobs) < 90 and not large:
-                    blobs += _divide(blob, frame, rng)
+                    blobs += blob.divide(frame, rng)
                 else:
                     blob.last_frame = frame - 1
         plane = _draw(blobs, frame, size, overlap, tissue, warp)
