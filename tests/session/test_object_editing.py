@@ -234,7 +234,9 @@ def test_a_daughter_merged_with_its_mother() -> None:
     session.merge_objects(2, first)
     assert session.parents == {second: 2}
     list(session.propagate())
-    np.testing.assert_array_equal(session.labels == 2, (TRUTH == 2) | (TRUTH == 3))
+    expected = (TRUTH == 2) | (TRUTH == 3)
+    expected[3] = False  # reached from frame 4, and to the double mother and daughter are not the same
+    np.testing.assert_array_equal(session.labels == 2, expected)
 
 
 def test_hundreds_of_objects_from_labels() -> None:

@@ -20,6 +20,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
 from napari_sam2.session.history import MAX_ACTIONS
+from napari_sam2.session.propagation import Direction
 from napari_sam2.session.session import Session, Step
 from tiny_models import tiny_predictor
 
@@ -633,19 +634,19 @@ def test_a_correction_runs_again_between_neighbouring_anchors() -> None:
     expected = astray(10)
     expected[6] = astray(6)[6]
     np.testing.assert_array_equal(session.labels, expected)
-    assert session.plan() == [Step(frame, (1,), False) for frame in (1, 2, 3, 4, 5, 7, 8, 9)]
-    assert [(result.frame, tuple(result.scores)) for result in session.propagate()] == [
-        (step, (1,)) for step in (1, 2, 3, 4, 5, 7, 8, 9)
-    ]
-    np.testing.assert_array_equal(session.labels, astray(6))
+    # each frame from the nearer anchor, of two as near from the earlier one
+    steps = [*(Step(frame, (1,), False) for frame in (1, 2, 3, 7, 8, 9)), *(Step(frame, (1,), True) for frame in (5, 4))]
+    assert session.plan() == steps
+    assert [(result.frame, tuple(result.scores)) for result in session.propagate()] == [(step.frame, (1,)) for step in steps]
+    np.testing.assert_array_equal(session.labels, astray(4))
 
     after_first = origins(session, 1)
-    put_right(session, 4)
-    assert session.plan() == [Step(frame, (1,), False) for frame in (1, 2, 3, 5)]
+    session.approve(1, 9)
+    assert session.plan() == [Step(7, (1,), False), Step(8, (1,), True)]
     list(session.propagate())
     np.testing.assert_array_equal(session.labels, astray(4))
-    assert session.objects[1].anchors == [0, 4, 6]
-    assert {t: origins(session, 1)[t] for t in (7, 8, 9)} == {t: after_first[t] for t in (7, 8, 9)}
+    assert session.objects[1].anchors == [0, 6, 9]
+    assert {t: origins(session, 1)[t] for t in range(1, 6)} == {t: after_first[t] for t in range(1, 6)}
     assert origins(session, 2) == others
     assert all(session.objects[2].memory.tracked[t] is record for t, record in other_records.items())
     assert session.plan() == []
@@ -718,12 +719,13 @@ def test_a_correction_while_propagating_counts_at_once() -> None:
     done = []
     for result in session.propagate():
         done.append((result.frame, tuple(result.scores)))
-        if len(done) == 6:
-            put_right(session, 4)
+        if len(done) == 7:
+            put_right(session, 6)
     assert done == [
-        *((frame, (1, 2)) for frame in range(1, 7)),
-        *((frame, (1,)) for frame in (1, 2, 3, 5, 6)),
-        *((frame, (1, 2)) for frame in (7, 8, 9)),
+        *((frame, (1, 2)) for frame in range(1, 8)),
+        *((frame, (1,)) for frame in (1, 2, 3, 7)),
+        *((frame, (1, 2)) for frame in (8, 9)),
+        *((frame, (1,)) for frame in (5, 4)),
     ]
     np.testing.assert_array_equal(session.labels, astray(4))
 
@@ -751,15 +753,32 @@ def test_clear_the_only_prompt() -> None:
 
 def test_clear_one_of_several_prompts() -> None:
     session = gone_astray()
-    put_right(session, 4)
-    put_right(session, 7)
+    put_right(session, 6)
+    put_right(session, 8)
     list(session.propagate())
-    session.clear_prompts(1, 4)
+    session.clear_prompts(1, 6)
     # shown until it is tracked again, then as if it had never been said
     np.testing.assert_array_equal(session.labels, astray(4))
-    assert session.plan() == [Step(frame, (1,), False) for frame in range(1, 7)]
+    ahead, behind = (
+        [Step(frame, (1,), reverse) for frame in frames] for frames, reverse in (((1, 2, 3, 4), False), ((7, 6, 5), True))
+    )
+    assert session.plan() == [*ahead, *behind]
     list(session.propagate())
-    np.testing.assert_array_equal(session.labels, astray(7))
+    np.testing.assert_array_equal(session.labels, astray(5))
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_in_one_direction_all_frames_between_two_anchors_are_reached_from_one(direction: Direction) -> None:
+    session = gone_astray()
+    put_right(session, 6)
+    (ahead, behind) = (1, 2, 3, 4, 5, 7, 8, 9), (5, 4, 3, 2, 1)
+    frames, reverse = (ahead, False) if direction == "forward" else (behind, True)
+    assert session.plan(direction) == [Step(frame, (1,), reverse) for frame in frames]
+    list(session.propagate(direction))
+    expected = astray(6) if direction == "forward" else astray(4)
+    if direction == "backward":
+        expected[1:4][expected[1:4] == 1] = 0  # where the object was before it jumped, nothing is found from where it is then
+    np.testing.assert_array_equal(session.labels[:7], expected[:7])
 
 
 def test_clear_the_first_of_two_prompts_turns_the_direction() -> None:

@@ -36,10 +36,9 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
     Returns
     -------
     list of Step
-        Frames that are reached towards the end, then those that are reached towards frame 0: the ones before each object's first
-        anchor, and those between an anchor on which it is absent and one on which it is not. ``forward`` leaves the latter out;
-        with ``backward``, frames between two anchors alike are reached towards frame 0 as well, and those after the last one are
-        left out.
+        Frames that are reached towards the end, then those that are reached towards frame 0. A frame between two anchors is reached
+        from the nearer one, of two as near from the one before it; but where the object is seen on one of them alone, from that
+        one. ``forward`` and ``backward`` do what is reached that way, and all frames between two anchors alike.
     """
     chosen = [item for item in objects if item.anchors]
 
@@ -50,7 +49,7 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
             if frame not in item.memory.conditioning
             and frame not in item.memory.tracked
             and item.info.may_be_on(frame)
-            and _leads(item, frame, reverse, not reverse or direction == "backward")
+            and _leads(item, frame, reverse, direction)
         )
 
     passes = [(frames, False)] if direction != "backward" else []
@@ -59,11 +58,12 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
     return [step for step in steps if step.object_ids]
 
 
-def _leads(item: SessionObject, frame: int, reverse: bool, also_if_equal: bool) -> bool:
+def _leads(item: SessionObject, frame: int, reverse: bool, direction: Direction) -> bool:
     """Tell whether a frame is reached from the anchor that tracking comes from, rather than from the other one next to it."""
-    before, after = (
-        0 if anchor is None else 1 + item.conditioning.peek(anchor).is_present
-        for anchor in neighbouring_anchors(frame, item.conditioning)
-    )
-    here, there = (after, before) if reverse else (before, after)
-    return here > there or (here == there and also_if_equal)
+    before, after = neighbouring_anchors(frame, item.conditioning)
+    if before is None or after is None:
+        return reverse == (before is None)
+    shows_before, shows_after = (item.conditioning.peek(anchor).is_present for anchor in (before, after))
+    if shows_before != shows_after:
+        return reverse == shows_after
+    return direction != "both" or reverse == (after - frame < frame - before)
