@@ -135,9 +135,26 @@ def test_on_the_border_it_takes_that_place_alone() -> None:
     shown, border = record(mask(BODY)), clicks(((4, 7), OUTSIDE))
     unsure = refined(record(mask(), 2.0, score=-0.3), shown, border, WHOLE)
     assert unsure is not None
-    np.testing.assert_array_equal(unsure.mask_logits > 0, mask(BODY) & ~mask((3, 6, 6, 9)))
+    np.testing.assert_array_equal(unsure.mask_logits > 0, mask(BODY) & ~mask((4, 7, 5, 8)))
     assert (unsure.pointer.item(), unsure.object_score) == (1.0, 5.0)
     assert refined(record(mask(), 2.0, score=-9.0), shown, border, WHOLE) is None
+
+
+@pytest.mark.parametrize(
+    ("click", "expected"),
+    [
+        pytest.param((4, 7), [BODY, (4, 5, 5, 10)], id="one cell deep: less than three cells away"),
+        pytest.param((5, 7), [BODY, (4, 4, 5, 12)], id="two cells deep: less than six"),
+    ],
+)
+def test_a_click_near_the_border_is_about_the_border_there(click: tuple[int, int], expected: list[Box]) -> None:
+    """The network would narrow the mask all round."""
+    body, *taken = expected
+    answer = record(mask((6, 6, 10, 10)), 2.0)
+    found = refined(answer, record(mask(body)), clicks((click, OUTSIDE)), WHOLE)
+    assert found is not None
+    changed = mask(body) & ~(found.mask_logits > 0).numpy()
+    np.testing.assert_array_equal(changed[4], mask(*taken)[4])
 
 
 def test_boxes_and_masks_count_as_a_whole() -> None:

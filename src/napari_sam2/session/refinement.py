@@ -28,8 +28,13 @@ SURELY_ABSENT = -2.0
 """Object score, a logit, below which the network is believed that the object is gone, wherever it was clicked: 12 %."""
 HEART = 0.5
 """A click is on the heart of a part of a mask if it lies at least so deep, as a share of the depth of its deepest place."""
-MIN_RADIUS = 1.5
-"""What a click takes away or adds where the network does not obey, in cells of a mask, is at least so wide."""
+REACH = 3.0
+"""What a click outside takes away of what the network would is no farther from it, in depths of the click: it is in the middle."""
+MIN_REACH = 2.0
+"""But for what is nearer than so many cells of a mask."""
+RADII = (0.5, 1.1, 1.5)
+"""What a click takes away where the network does not obey, in cells, is the least of these that will do: a cell, with its four
+neighbours, with all. What it adds is at least as wide as the last."""
 EIGHT = np.ones((3, 3))
 
 Mask = npt.NDArray[np.bool_]
@@ -40,9 +45,10 @@ Cell = tuple[int, int]
 def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whole: View) -> FrameRecord | None:
     """Take of an answer to clicks what they were about.
 
-    Of what the answer would change, connected pieces with a click in or next to them are taken; everything else stays as shown. If
-    a click inside is answered by a mask apart from the one shown, the object is elsewhere, and all of the answer is taken. Then the
-    mask is made to obey: see :func:`_without` and :func:`_with`.
+    Of what the answer would change, connected pieces with a click in or next to them are taken; everything else stays as shown. A
+    click outside takes them as far as :data:`REACH`: near the border of a mask it is about the border there. If a click inside is
+    answered by a mask apart from the one shown, the object is elsewhere, and all of the answer is taken. Then the mask is made to
+    obey: see :func:`_without` and :func:`_with`.
 
     Parameters
     ----------
@@ -73,7 +79,10 @@ def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whol
         after = before
     if _is_apart(before, after, inside):
         before, shown_logits = after, answer.mask_logits
-    is_taken = _pieces(before ^ after, [cell for _, cell, _ in clicks])
+    is_taken = _pieces(before ^ after, inside)
+    for cell in outside:
+        is_near = _distance(before.shape, cell) < _reach(before, cell)
+        is_taken |= _pieces(before ^ after, [cell]) & (is_near | (not after.any()))
     logits = torch.where(torch.from_numpy(is_taken).to(shown_logits.device), answer.mask_logits, shown_logits)
     # Those inside last: with one of them the object is there.
     for point, cell, is_inside in sorted(clicks, key=lambda click: click[2]):
@@ -82,7 +91,11 @@ def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whol
         if is_inside and not is_obeyed:
             logits = _changed(logits, _with(mask, cell, outside))
         elif not is_inside and not (is_obeyed and _is_gone(mask, before, cell)):
-            logits = _changed(logits, _without(mask, before, cell, inside))
+            for radius in RADII:
+                shrunk = _changed(logits, _without(mask, before, cell, inside, radius))
+                if not _shows(shrunk, view, point):
+                    break
+            logits = shrunk
     if not bool((logits > 0).any()):
         return None
     return replace(seen, mask_logits=logits, object_score=abs(seen.object_score), memory=None, view=answer.view, anchor_distance=0)
@@ -151,7 +164,12 @@ def _is_gone(mask: Mask, before: Mask, cell: Cell) -> bool:
     return not mask[_distance(mask.shape, cell) < HEART * _depth(before)[cell]].any()
 
 
-def _without(mask: Mask, before: Mask, cell: Cell, inside: list[Cell]) -> Mask:
+def _reach(before: Mask, cell: Cell) -> float:
+    depth = _depth(before if before[cell] else ~before)[cell]
+    return max(MIN_REACH, REACH * float(depth))
+
+
+def _without(mask: Mask, before: Mask, cell: Cell, inside: list[Cell], min_radius: float) -> Mask:
     """Take away what a click is on.
 
     On the heart of a lobe of what was shown that is the lobe, unless a click inside is in it, and hardly anything may be left then;
@@ -162,20 +180,20 @@ def _without(mask: Mask, before: Mask, cell: Cell, inside: list[Cell]) -> Mask:
     nearest = ndi.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     lobe = before & (cores[tuple(nearest)] == cores[cell])
     if depth[cell] == 0 or depth[cell] < HEART * depth[lobe].max() or any(lobe[other] for other in inside):
-        return mask & ~_disc(mask.shape, cell, depth[cell], inside)
-    rest = mask & ~lobe & ~_disc(mask.shape, cell, MIN_RADIUS, inside)
+        return mask & ~_disc(mask.shape, cell, depth[cell], inside, min_radius)
+    rest = mask & ~lobe & ~_disc(mask.shape, cell, min_radius, inside, min_radius)
     return rest if inside or rest.sum() >= HEART**2 * lobe.sum() else np.zeros_like(mask)
 
 
 def _with(mask: Mask, cell: Cell, outside: list[Cell]) -> Mask:
     """Add what a click is next to: the disc around it that touches the mask, no wider than the mask."""
-    return mask | _disc(mask.shape, cell, min(_depth(~mask)[cell], _depth(mask).max()), outside)
+    return mask | _disc(mask.shape, cell, min(_depth(~mask)[cell], _depth(mask).max()), outside, RADII[-1])
 
 
-def _disc(shape: tuple[int, ...], cell: Cell, radius: float, opposite: list[Cell]) -> Mask:
-    """Fill the disc around a click; to those that say the opposite it goes half of the way."""
+def _disc(shape: tuple[int, ...], cell: Cell, radius: float, opposite: list[Cell], min_radius: float) -> Mask:
+    """Fill the disc around a click; to those that say the opposite it goes half of the way, beyond ``min_radius``."""
     away = _distance(shape, cell)
-    filled: Mask = away < max(min([radius, *(away[other] / 2 for other in opposite)]), MIN_RADIUS)
+    filled: Mask = away < max(min([radius, *(away[other] / 2 for other in opposite)]), min_radius)
     return filled
 
 
