@@ -1,0 +1,102 @@
+"""What README and docs say is true of the code: links lead somewhere, commands are understood, examples run."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+import napari_sam2
+from blob_tracker import BlobTracker, tiny_model
+from evaluation_stacks import write_dataset
+from napari_sam2.cli.main import build_parser
+from napari_sam2.session import session as session_module
+from napari_sam2.session import session_file as session_file_module
+from napari_sam2.training.run_file import read_run_file
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
+T, Z, H, W = 4, 14, 100, 80
+NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes"}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands() -> list[str]:
+    lines = [line for text in TEXTS.values() for block in blocks(text, "") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("napari-sam2 ")]
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
+        if "://" not in link:
+            name, _, anchor = link.partition("#")
+            target = (ROOT / page).parent / name if name else ROOT / page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target.read_text()), link
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    assert {page for page in TEXTS if page != "README.md"} <= set(re.findall(r"\]\(([^)#]+)", TEXTS["README.md"]))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_are_understood(command: str) -> None:
+    assert callable(build_parser().parse_args(shlex.split(command, comments=True)[1:]).run)
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks(text, "python")])
+def test_what_examples_import_is_there(page: str) -> None:
+    for block in blocks(TEXTS[page], "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module or "")
+                assert all(hasattr(module, name.name) for name in node.names), ast.unparse(node)
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks(text, "python") and page not in NOT_RUN])
+def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    for module in (session_module, session_file_module):
+        monkeypatch.setattr(module, "load_model", lambda *_args: tiny_model())
+    plane = np.zeros((H, W), np.uint16)
+    plane[85:96, 55:66] = 1
+    movie = np.where(np.stack([plane] * 40), 200, 10).astype(np.uint8)
+    tifffile.imwrite("movie.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
+    write_dataset(Path("my_stack"), np.stack([plane] * 6))
+    zarr.create_array("volumes.zarr", data=movie[:T])
+    image = np.broadcast_to(movie[0], (T, Z, H, W))
+    # What a reader has at hand where an example begins in the middle.
+    names = {"sam2": napari_sam2, "image": image, "volume": image[0].transpose(), "session": session_on_movie()}
+    for block in blocks(TEXTS[page], "python"):
+        exec(block, names)
+
+
+def session_on_movie() -> napari_sam2.Session:
+    session = napari_sam2.Session("movie.tif")
+    session.add_points(session.add_object(), 0, [(90, 60)])
+    return session
+
+
+def test_run_files_are_understood(tmp_path: Path) -> None:
+    examples = [path.read_text() for path in (ROOT / "docs/examples").glob("*.toml")]
+    for text in (*blocks(TEXTS["docs/fine-tuning.md"], "toml"), *examples):
+        (tmp_path / "cells.toml").write_text(text)
+        assert read_run_file(tmp_path / "cells.toml").data
