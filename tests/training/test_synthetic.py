@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.training import looks, synthetic
-from napari_sam2.training.clips import Clip
+from napari_sam2.training.clips import Clip, should_be_turned
 from napari_sam2.training.looks import PHOTOGRAPHS, Style, draw_photograph, natural
 from napari_sam2.training.scenes import make_scene
 from napari_sam2.training.synthetic import synthetic_clip
@@ -109,3 +109,21 @@ def test_natural_scenes_are_drawn_or_photographed() -> None:
         assert natural(scene.planes[0], style).shape == (64, 64)
         kinds.add(style.photographs is None)
     assert kinds == {True, False}
+
+
+def test_clips_begin_where_most_is_to_be_seen_mostly() -> None:
+    rng, grows = np.random.default_rng(0), np.zeros((3, 4, 4), np.uint16)
+    grows[1, 0, 0] = grows[2, :2, 0] = 1
+    shares = [np.mean([should_be_turned(labels, rng) for _ in range(1000)]) for labels in (grows, grows[::-1])]
+    assert shares == pytest.approx([0.85, 0.15], abs=0.03)
+
+
+def test_only_what_is_cut_into_slices_is_turned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A division that runs backward is none."""
+    monkeypatch.setattr(synthetic, "should_be_turned", lambda labels, rng: True)
+    turned = [synthetic_clip(np.random.default_rng(seed), 3, 32) for seed in range(40)]
+    monkeypatch.setattr(synthetic, "should_be_turned", lambda labels, rng: False)
+    same = [
+        np.array_equal(clip.labels, synthetic_clip(np.random.default_rng(seed), 3, 32).labels) for seed, clip in enumerate(turned)
+    ]
+    assert 15 < sum(same) < 40

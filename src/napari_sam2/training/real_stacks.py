@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_sam2.session.intensity import CT_WINDOWS_HU
-from napari_sam2.training.clips import Clip
+from napari_sam2.training.clips import Clip, should_be_turned
 
 CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}
 """How often CT is shown in which window."""
@@ -92,11 +92,11 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
         picked = np.arange(first, first + span, stride)
     else:
         picked = np.full(num_frames, rng.integers(T))
-    picked = picked[::-1] if rng.random() < 0.5 else picked
-
     side, y, x = _choose_window(stack.labels[picked[0]], rng)
     image = stack.image[picked, y : y + side, x : x + side].astype(np.float32)
     labels = stack.labels[picked, y : y + side, x : x + side]
+    if should_be_turned(labels, rng):
+        image, labels = image[::-1], labels[::-1]
     quarter_turns, flip = int(rng.integers(4)), rng.random() < 0.5
     image, labels = np.rot90(image, quarter_turns, (1, 2)), np.rot90(labels, quarter_turns, (1, 2))
     if flip:

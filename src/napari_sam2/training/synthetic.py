@@ -9,7 +9,7 @@ import numpy as np
 from skimage.segmentation import expand_labels
 
 from napari_sam2.training import looks
-from napari_sam2.training.clips import Clip
+from napari_sam2.training.clips import Clip, should_be_turned
 from napari_sam2.training.looks import FREE_LOOKS, SLICED_LOOKS, TISSUE_LOOKS, Style, add_nuclei, blur_along_z, expose_scene, tint
 from napari_sam2.training.scenes import make_scene
 
@@ -48,6 +48,8 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if margin:
         frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.5), np.log(4.5)))))[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
+    if sliced and should_be_turned(np.stack(layers[0]), rng):
+        frames, layers = frames[::-1], [layer[::-1] for layer in layers]
     if look in looks.WITH_GLOW and rng.random() < 0.6:
         width_px = rng.uniform(0, GENEROSITY) * scene.size_px
         layers[0] = [expand_labels(labels, width_px) for labels in layers[0]]
