@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import zarr
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.session import label_writer
 from napari_sam2.session import session as session_module
+from napari_sam2.session.calibration import PIXELS
+from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.packed_labels import pack_plane, unpack_plane
 from napari_sam2.session.session import Session
 
@@ -150,10 +153,53 @@ def test_it_is_one_action_that_is_taken_back_and_done_again() -> None:
     np.testing.assert_array_equal(session.labels, TRUTH)
     session.hide_object(2)
     list(session.follow_each("T", [2]))
-    np.testing.assert_array_equal(session.labels[1:3], np.where(TRUTH[1:3] == 2, 0, TRUTH[1:3]))
-    np.testing.assert_array_equal(session.labels[0], TRUTH[0])
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 0, TRUTH))
+    session.hide_object(2, False)
+    np.testing.assert_array_equal(session.labels[2], np.where(TRUTH[2] == 2, 0, TRUTH[2]))
+    for _ in range(2):
+        session.undo()
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 0, TRUTH))
     session.undo()
-    np.testing.assert_array_equal(session.labels[2], TRUTH[2])
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+EDITS: dict[str, tuple[Callable[[Session], Any], Callable[[np.ndarray], np.ndarray]]] = {
+    "hide": (lambda session: session.hide_object(1), lambda labels: np.where(labels == 1, 0, labels)),
+    "remove": (lambda session: session.remove_object(1), lambda labels: np.where(labels == 1, 0, labels)),
+    "merge": (lambda session: session.merge_objects(2, 1), lambda labels: np.where(labels == 1, 2, labels)),
+    "split": (lambda session: session.split_object(1, 2), lambda labels: np.where((labels == 1) & LATER, 3, labels)),
+    "divide": (lambda session: session.divide_object(1, 2), lambda labels: np.where((labels == 1) & LATER, 0, labels)),
+}
+LATER = np.arange(Z)[:, None, None] >= 2
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_of_an_object_reaches_all_places(name: str, tmp_path: Path) -> None:
+    edit, expected = EDITS[name]
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    session.save(tmp_path / "volumes.json")
+    list(session.follow_each("T"))
+    edit(session)
+    np.testing.assert_array_equal(session.labels, expected(TRUTH))
+    session.undo()
+    np.testing.assert_array_equal(session.labels, TRUTH)
+    session.redo()
+    np.testing.assert_array_equal(session.labels, expected(TRUTH))
+    session.close()
+    opened = Session.open(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    opened.close()
+    exported = SavedSession.read(tmp_path / "volumes.json").result(PIXELS)
+    replayed = Session.replay(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    for labels in (opened.labels, exported.labels, replayed.labels):
+        np.testing.assert_array_equal(labels, expected(TRUTH))
+
+
+def test_an_object_is_not_at_places_of_one_that_had_its_number() -> None:
+    session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
+    list(session.follow_each("T"))
+    session.remove_object(2)
+    assert session.add_object() == 2
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 0, TRUTH))
 
 
 @pytest.mark.parametrize("is_saved_as_it_goes", [True, False])

@@ -74,11 +74,12 @@ class LabelWriter:
         """Write a frame; see :meth:`plane`."""
         self._planes[frame] = self.plane(shown)
 
-    def write_place(self, at: Mapping[str, int], packed: Sequence[bytes] | None) -> None:
-        """Write all planes of another place; None where nothing is known of it."""
+    def write_place(self, at: Mapping[str, int], packed: Sequence[bytes] | None, hidden: Sequence[int] = ()) -> None:
+        """Write all planes of another place, without hidden objects; None where nothing is known of it."""
         planes = self._stack.view(self._stack.along, at).planes(self.labels)
         for frame in range(len(planes)):
-            planes[frame] = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
+            plane = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
+            planes[frame] = np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane
 
     def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
         """Label a frame, (H, W), with what is shown of it by object id.

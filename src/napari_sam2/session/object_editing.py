@@ -12,6 +12,7 @@ from napari_sam2.session import editing
 from napari_sam2.session.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session.history import Action, History, NotedMapping, action
 from napari_sam2.session.objects import Keep, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.packed_labels import replace_label
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 
 MAX_OBJECT_ID = np.iinfo(np.uint16).max
@@ -46,6 +47,8 @@ class ObjectEditing:
         self._history = History(finish, write_down)
         self._infos: NotedMapping[ObjectInfo] = NotedMapping(self._history)
         self.objects: NotedMapping[SessionObject] = NotedMapping(self._history)
+        # Packed label planes of other places, by their number.
+        self._places: NotedMapping[tuple[bytes, ...]] = NotedMapping(self._history)
 
     @property
     def parents(self) -> dict[int, int]:
@@ -151,6 +154,7 @@ class ObjectEditing:
         ends = kept.info.end_frame, other.info.end_frame
         mothers = [mother for mother in (kept.info.mother, other.info.mother) if mother not in (None, object_id, other_id)]
         editing.join(kept, other, self._segmenter)
+        self._replace_elsewhere(other.object_id, kept.object_id)
         self._change_info(
             object_id,
             first_frame=min(kept.info.first_frame, other.info.first_frame),
@@ -192,6 +196,7 @@ class ObjectEditing:
         later_id = self.add_object(f"{item.name}, from frame {frame}" if name is None else name)
         self._change_info(later_id, colour=item.info.colour, first_frame=frame, end_frame=item.info.end_frame)
         editing.cut(item, frame, self._num_frames, self.objects[later_id])
+        self._replace_elsewhere(item.object_id, later_id, frame)
         self._change_info(object_id, end_frame=frame)
         for daughter, mother in self.parents.items():
             if mother == object_id:
@@ -227,6 +232,7 @@ class ObjectEditing:
         if daughters < 1:
             raise ValueError(f"an object divides into one or more, got {daughters}")
         editing.cut(item, frame, self._num_frames)
+        self._replace_elsewhere(item.object_id, 0, frame)
         self._change_info(object_id, end_frame=frame)
         ids = [self.add_object(f"{item.name}.{number}") for number in range(1, daughters + 1)]
         for daughter in ids:
@@ -263,8 +269,16 @@ class ObjectEditing:
         for daughter, mother in self.parents.items():
             if mother == item.object_id:
                 self._change_info(daughter, mother=None)
+        self._replace_elsewhere(item.object_id, 0)
         del self.objects[item.object_id]
         del self._infos[item.object_id]
+
+    def _replace_elsewhere(self, object_id: int, by: int, first_frame: int = 0) -> None:
+        """Give the label of an object at other places to another one, 0 for none, from a frame on."""
+        for number, planes in self._places.items():
+            later = tuple(replace_label(plane, object_id, by) for plane in planes[first_frame:])
+            if later != planes[first_frame:]:
+                self._places[number] = planes[:first_frame] + later
 
     def _check_frame(self, frame: int) -> int:
         frame = check_whole("frame", frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
@@ -144,6 +144,11 @@ class SessionObject:
         near = [t for t in range(frame - reach, frame + reach + 1) if t in self.outdated]
         remembered = {t: record for t in near if (record := self.outdated[t]).memory is not None}
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
+
+
+def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:
+    """Return the ids of objects that are not in the labels, in order."""
+    return sorted(object_id for object_id, info in infos.items() if info.is_hidden)
 
 
 def shown_on(frame: int, objects: Iterable[SessionObject]) -> dict[int, FrameRecord]:

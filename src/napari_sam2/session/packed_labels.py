@@ -13,6 +13,15 @@ def pack_plane(plane: npt.NDArray[np.uint16]) -> bytes:
     return zlib.compress(np.ascontiguousarray(plane, "<u2").tobytes(), 1) if plane.any() else b""
 
 
+def replace_label(packed: bytes, label: int, by: int) -> bytes:
+    """Return a packed plane in which a label has another value, 0 to take it away; itself where the label is not on it."""
+    if not packed:
+        return packed
+    values = np.frombuffer(zlib.decompress(packed), "<u2")
+    is_label = values == label
+    return pack_plane(np.where(is_label, np.uint16(by), values)) if is_label.any() else packed
+
+
 def unpack_plane(packed: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint16]:
     """Return a label plane, (H, W).
 

@@ -30,12 +30,12 @@ from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.checks import check_path, check_wholes, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
-from napari_sam2.session.history import Action, NotedMapping
+from napari_sam2.session.history import Action
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
-from napari_sam2.session.objects import SessionObject, shown_on
+from napari_sam2.session.objects import SessionObject, hidden_ids, shown_on
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
@@ -177,8 +177,6 @@ class Session(Prompting):
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
-        # Packed label planes of other places, by their number.
-        self._places: NotedMapping[tuple[bytes, ...]] = NotedMapping(self._history)
         self._steps_done = 0
         self._model_name = _name_of(model)
         self._source = ImageSource.of(image, axes, channel, along, at)
@@ -532,13 +530,16 @@ class Session(Prompting):
                 frames |= action.changed(mapping)
             if item.object_id in come_or_gone:
                 frames |= item.shown_frames()
+        places = action.changed(self._places)
         for object_id, info in action.before(self._infos).items():
             if object_id in self.objects and self._infos[object_id].is_hidden != info.is_hidden:
                 frames |= self.objects[object_id].shown_frames()
+                places |= set(self._places)
         for frame in sorted(frames):
             self._writer.write(frame, shown_on(frame, self.objects.values()))
-        for number in sorted(action.changed(self._places)):
-            self._writer.write_place(self.stack.place_of_number(number), self._places.get(number))
+        hidden = hidden_ids(self._infos)
+        for number in sorted(places):
+            self._writer.write_place(self.stack.place_of_number(number), self._places.get(number), hidden)
 
     # --- results ---------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
 from napari_sam2.session.files import check_writable
 from napari_sam2.session.history import Action
-from napari_sam2.session.objects import SessionObject, shown_on
+from napari_sam2.session.objects import SessionObject, hidden_ids, shown_on
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
 from napari_sam2.session.stack import Stack
@@ -361,5 +361,5 @@ def _restore(session: Session, document: Document, results: ResultsFile) -> None
         session._writer.write(frame, shown_on(frame, session.objects.values()))
     for number, planes in results.read_label_planes().items():
         session._places[number] = planes
-        session._writer.write_place(session.stack.place_of_number(number), planes)
+        session._writer.write_place(session.stack.place_of_number(number), planes, hidden_ids(session._infos))
     session._history.calls_before = list(document.calls)

@@ -14,6 +14,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.calibration import Calibration
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.label_writer import LabelWriter
+from napari_sam2.session.objects import hidden_ids
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session import ObjectScore
 from napari_sam2.session.session_document import Document
@@ -103,7 +104,7 @@ class SavedSession:
                 for object_id, record in shown.items():
                     scores[object_id][frame] = ObjectScore(record.object_score, record.predicted_iou)
             for number, planes in results.read_label_planes().items():
-                writer.write_place(self.stack.place_of_number(number), planes)
+                writer.write_place(self.stack.place_of_number(number), planes, hidden_ids(infos))
         finally:
             results.close()
         return Result(
