@@ -159,6 +159,19 @@ def test_the_script_finds_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "memory_gate=MemoryGate(" in script
 
 
+def test_bounds_without_end_are_in_the_script_and_in_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = opened()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    list(session.propagate(stop=StopRules(area_px=(1, np.inf))))
+    session.save(path)
+    session.close()
+    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(session.to_script(), "script", "exec"), names)
+    for again in (names["run"](MOVIE), Session.replay(path, MOVIE, tiny_model())):
+        assert known(again) == known(session)
+
+
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("click"), st.integers(1, 3), st.integers(0, T - 1)),
@@ -489,6 +502,18 @@ def test_an_image_file_that_was_moved(path: Path, tmp_path: Path) -> None:
     Session.open(path, moved, tiny_model()).close()
     moved.rename(tmp_path / "movie.tif")
     Session.open(path, model=tiny_model()).close()
+
+
+def test_the_image_is_not_replaced_by_the_session(tmp_path: Path) -> None:
+    image = tmp_path / "movie.tif"
+    tifffile.imwrite(image, MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
+    (tmp_path / "link.tif").symlink_to(image)
+    for name in ("movie.tif", "link.tif"):
+        session = opened(tmp_path / name)
+        with pytest.raises(ValueError, match=r"movie\.tif is the image: give another name for the session file"):
+            session.save(image)
+    np.testing.assert_array_equal(tifffile.imread(image), MOVIE)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link.tif", "movie.tif"]
 
 
 def test_another_model(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from napari_sam2.session.calls import STEP_BY_STEP, Call
@@ -71,5 +72,10 @@ def _written(value: Any) -> str:
     """Write an argument: packed arrays are unpacked by the script."""
     if isinstance(value, dict) and set(value) == {"stop_rules"}:
         rules = {name: one for name, one in value["stop_rules"].items() if one not in (None, False)}
-        return f"StopRules({', '.join(f'{name}={one!r}' for name, one in rules.items())})"
-    return f"decode({value!r})" if isinstance(value, dict) else repr(value)
+        return f"StopRules({', '.join(f'{name}={_written(one)}' for name, one in rules.items())})"
+    if isinstance(value, dict):
+        return f"decode({value!r})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    # There is no literal for a bound that is none.
+    return f"float({str(value)!r})" if isinstance(value, float) and not math.isfinite(value) else repr(value)

@@ -421,9 +421,11 @@ class Session(Prompting):
         Raises
         ------
         ValueError
-            If it cannot be written, or is open in another session.
+            If it cannot be written, is open in another session, or is the image.
         """
         path = check_path("path", path).absolute()
+        if self.image_path is not None and path.resolve() == self.image_path.resolve():
+            raise ValueError(f"{path} is the image: give another name for the session file")
         if self._file is not None and self._file.path == path:
             self._file.write_all(self)
             return
