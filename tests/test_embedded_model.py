@@ -9,9 +9,9 @@ import pytest
 
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.evaluation.dataset import Dataset
-from napari_sam2.evaluation.evaluate import evaluate
+from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.scores import Evaluation
-from napari_sam2.predictors.build import load_model
+from napari_sam2.session.session import Session
 
 DATA = Path(__file__).parent / "data"
 
@@ -22,6 +22,7 @@ def test_objects_are_followed(name: str, least_mean_iou: float, tmp_path: Path) 
     folder = shutil.copytree(DATA / name, tmp_path / name)
     if not (folder / "image.tif").exists():
         shutil.copy(FLUO_MITOCHECK.image, folder / "image.tif")
-    *_, result = evaluate(Dataset.read(folder), load_model("micro", "cpu"))
+    dataset = Dataset.read(folder)
+    *_, result = prompt_and_score(Session(dataset.image, model="micro", device="cpu"), dataset)
     assert isinstance(result, Evaluation)
     assert result.summary()["mean_iou"] >= least_mean_iou

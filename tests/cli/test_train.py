@@ -186,7 +186,7 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),
     "no such device": ("", ["cells.toml", "--device", "abacus"], r"device 'abacus' is not available here; .*"),
-    "no such workers": ("", ["cells.toml", "--workers", "-1"], r"workers must be 0 or more, got -1"),
+    "no such workers": ("", ["cells.toml", "--workers", "-1"], r"--workers must be 0 or more, got -1"),
     "no devices": ("", ["cells.toml", "--devices", "0"], r"at least one device on one machine is needed, got 0 on 1"),
 }
 

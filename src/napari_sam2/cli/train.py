@@ -49,25 +49,25 @@ def add_parser(commands: Any) -> None:
     where.add_argument("--workers", type=int, default=1, help="processes that draw clips (default: 1)")
     where.add_argument("--devices", type=int, default=1, help="GPUs of each machine, or processes on a CPU (default: 1)")
     where.add_argument("--nodes", type=int, default=1, help="machines, each with the same command under torchrun (default: 1)")
-    nothing = parser.add_argument_group("training by a recipe")
-    nothing.add_argument("--recipe", choices=("micro",), help="what to train")
-    nothing.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with (default: none)")
-    nothing.add_argument("--lessons", nargs="+", metavar="NAME", help="take only these of the recipe (default: all)")
-    nothing.add_argument(
+    recipe = parser.add_argument_group("training by a recipe")
+    recipe.add_argument("--recipe", choices=("micro",), help="what to train")
+    recipe.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with (default: none)")
+    recipe.add_argument("--lessons", nargs="+", metavar="NAME", help="take only these of the recipe (default: all)")
+    recipe.add_argument(
         "--data",
         type=Path,
         nargs="*",
         help="folders with image.tif and masks.tif, or folders of such; named twice, drawn twice as often",
     )
-    nothing.add_argument("--minutes", type=float, help="how long it may take: steps are fitted to it (default: all steps)")
-    nothing.add_argument("--batch-factor", type=int, help="batches so many times as large, for a GPU (default: 1)")
+    recipe.add_argument("--minutes", type=float, help="how long it may take: steps are fitted to it (default: all steps)")
+    recipe.add_argument("--batch-factor", type=int, help="batches so many times as large, for a GPU (default: 1)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     if args.workers < 0:
-        raise ValueError(f"workers must be 0 or more, got {args.workers}")
+        raise ValueError(f"--workers must be 0 or more, got {args.workers}")
     for option in ("minutes", "batch_factor"):
         if getattr(args, option) is not None and getattr(args, option) <= 0:
             raise ValueError(f"--{option.replace('_', '-')} must be above 0, got {getattr(args, option)}")

@@ -7,17 +7,8 @@ from collections.abc import Iterator
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.scores import Evaluation, score
 from napari_sam2.evaluation.simulated_prompts import simulated_prompts
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.prompts_file import add_prompts
 from napari_sam2.session.session import Session
-
-
-def evaluate(
-    dataset: Dataset, model: SAM2VideoPredictor, kind: str = "point", channel: int | None = None, precision: str = "float32"
-) -> Iterator[Evaluation | int]:
-    """Prompt and propagate all objects of a data set, in a session of its own; see :func:`prompt_and_score`."""
-    session = Session(dataset.image, model=model, channel=channel, precision=precision)
-    yield from prompt_and_score(session, dataset, kind)
 
 
 def prompt_and_score(session: Session, dataset: Dataset, kind: str = "point") -> Iterator[Evaluation | int]:

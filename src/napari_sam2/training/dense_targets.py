@@ -15,6 +15,8 @@ from napari_sam2.training.losses import dice_loss
 
 NUM_TARGETS = 4
 """Foreground, border, and the offset (row, column) to the object's centre in units of its radius."""
+NUM_LEVELS = 3
+"""Of the image encoder's features."""
 
 
 def dense_targets(labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
@@ -37,9 +39,9 @@ def dense_targets(labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
 class DenseHead(nn.Module):
     """Predicts the targets from every level of the encoder; thrown away after the lesson."""
 
-    def __init__(self, d_model: int, num_levels: int = 3) -> None:
+    def __init__(self, d_model: int) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(nn.Conv2d(d_model, NUM_TARGETS, kernel_size=1) for _ in range(num_levels))
+        self.heads = nn.ModuleList(nn.Conv2d(d_model, NUM_TARGETS, kernel_size=1) for _ in range(NUM_LEVELS))
 
     def forward(self, features: list[Tensor], targets: Tensor) -> Tensor:
         """Compute the loss of levels (V, C, H, W) against targets (V, 4, S, S)."""

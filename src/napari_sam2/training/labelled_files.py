@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.session.session import MAX_OBJECT_ID
 from napari_sam2.session.stack import Stack
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.run_file import DataEntry
-
-MAX_LABELS = np.iinfo(np.uint16).max
 
 
 def read_labelled_stack(entry: DataEntry) -> LabelledStack:
@@ -106,9 +105,9 @@ def _as_uint16(stack: Stack, path: Path) -> npt.NDArray[np.uint16]:
         raise ValueError(f"{path} holds the label {low}: labels must be 0 for the background and above for each object")
     if high == 0:
         raise ValueError(f"{path} has no object: all labels are 0")
-    if high > MAX_LABELS:
+    if high > MAX_OBJECT_ID:
         values, labels = np.unique(np.concatenate([[0], labels.ravel()]), return_inverse=True)
-        if len(values) - 1 > MAX_LABELS:
-            raise ValueError(f"{path} holds {len(values) - 1} objects: at most {MAX_LABELS} can be told apart")
+        if len(values) - 1 > MAX_OBJECT_ID:
+            raise ValueError(f"{path} holds {len(values) - 1} objects: at most {MAX_OBJECT_ID} can be told apart")
         labels = labels[1:].reshape(stack.frames.shape)
     return labels.astype(np.uint16)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 RANK = 8
+"""R."""
 
 _ORIGINAL = ".parametrizations.weight.original"
 _UP, _DOWN = ".parametrizations.weight.0.up", ".parametrizations.weight.0.down"
@@ -24,15 +25,13 @@ class LowRankChange(nn.Module):
     ----------
     weight : Tensor
         (M, ...), of a linear or a convolutional layer.
-    rank : int
-        R.
     """
 
-    def __init__(self, weight: Tensor, rank: int) -> None:
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
         rows, columns = weight.shape[0], weight[0].numel()
-        self.down = nn.Parameter(torch.randn(rank, columns, device=weight.device) / columns**0.5)
-        self.up = nn.Parameter(torch.zeros(rows, rank, device=weight.device))
+        self.down = nn.Parameter(torch.randn(RANK, columns, device=weight.device) / columns**0.5)
+        self.up = nn.Parameter(torch.zeros(rows, RANK, device=weight.device))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the changed weight."""
@@ -43,20 +42,13 @@ def _changed(weight: Tensor, up: Tensor, down: Tensor) -> Tensor:
     return weight + (up @ down).view_as(weight)
 
 
-def add_low_rank_changes(model: nn.Module, rank: int = RANK) -> int:
+def add_low_rank_changes(model: nn.Module) -> None:
     """Freeze a model and let its linear and convolutional layers learn changes of low rank.
 
     Parameters
     ----------
     model : nn.Module
-        Changed in place.
-    rank : int
-        R; layers that have not more rows or columns than that stay as they are.
-
-    Returns
-    -------
-    int
-        Number of layers that learn.
+        Changed in place. Layers that have not more rows or columns than :data:`RANK` stay as they are.
     """
     for parameter in model.parameters():
         parameter.requires_grad = False
@@ -64,11 +56,10 @@ def add_low_rank_changes(model: nn.Module, rank: int = RANK) -> int:
         layer
         for layer in model.modules()
         if (isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1))
-        and min(layer.weight.shape[0], layer.weight[0].numel()) > rank
+        and min(layer.weight.shape[0], layer.weight[0].numel()) > RANK
     ]
     for layer in layers:
-        parametrize.register_parametrization(layer, "weight", LowRankChange(layer.weight, rank))
-    return len(layers)
+        parametrize.register_parametrization(layer, "weight", LowRankChange(layer.weight))
 
 
 def merge_low_rank_changes(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,10 @@ from napari_sam2.training.recipe import Stage
 TRAINED_PARTS = ("everything", "decoder and memory", "decoder", "LoRA")
 """What can be trained."""
 
+WARMUP_STEPS = 50
+LAST_RATE = 0.05
+"""Of the peak learning rate, what is left in the end."""
+
 _TRUNK = "image_encoder.trunk."
 
 
@@ -87,7 +91,7 @@ def _rate(model: SAM2Base, name: str, stage: Stage) -> float:
     return stage.encoder_rate * max(stage.layer_decay**layers_above, stage.layer_decay_min)
 
 
-def schedule(step: int, steps: int, warmup: int = 50, floor: float = 0.05) -> float:
-    """Share of the peak learning rate: a linear warm-up, at most a tenth of all steps, then a cosine down to ``floor``."""
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate: a linear warm-up, at most a tenth of all steps, then a cosine down to :data:`LAST_RATE`."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return min(1.0, (step + 1) / max(1, min(warmup, steps // 10))) * (floor + (1 - floor) * cosine)
+    return min(1.0, (step + 1) / max(1, min(WARMUP_STEPS, steps // 10))) * (LAST_RATE + (1 - LAST_RATE) * cosine)

@@ -28,6 +28,11 @@ def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> 
     labels : Tensor
         (O, 1), int32: 1 where the object was missed, 0 where too much was taken.
 
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+
     Notes
     -----
     Official ``sam2_utils.py`` L180-323.

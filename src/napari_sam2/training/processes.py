@@ -150,6 +150,16 @@ def start_processes(device: str = "auto", num_devices: int = 1, num_nodes: int =
         As for :class:`SeveralProcesses`; one in all needs no Lightning Fabric.
     precision : {"float32", "bfloat16"}, optional
         bfloat16 on CUDA, else float32, by default.
+
+    Returns
+    -------
+    Processes
+        What this one knows of all.
+
+    Raises
+    ------
+    ImportError, ValueError
+        See :class:`SeveralProcesses`; or if there is not even one device on one machine, or no such precision.
     """
     if num_devices < 1 or num_nodes < 1:
         raise ValueError(f"at least one device on one machine is needed, got {num_devices} on {num_nodes}")

@@ -505,7 +505,6 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "best_score": self.best_score,
-            "image_size": self.model.image_size,
             "model": self.model.state_dict(),
             "averaged": self.averaged,
             "head": self.head.state_dict(),
