@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
+from napari_sam2.session import session_file
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session import Session, StopRules
 from napari_sam2.session.session_document import VERSION
@@ -514,6 +515,23 @@ def test_the_image_is_not_replaced_by_the_session(tmp_path: Path) -> None:
             session.save(image)
     np.testing.assert_array_equal(tifffile.imread(image), MOVIE)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.tif", "movie.tif"]
+
+
+def test_a_session_elsewhere_knows_the_files_of_image_and_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = path.with_name("volume.tif")
+    tifffile.imwrite(image, MOVIE, metadata={"axes": "ZYX"}, photometric="minisblack")
+    checkpoint = path.with_name("tuned.safetensors")
+    checkpoint.touch()
+    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(session_file, "load_model", lambda name, device: {str(checkpoint): tiny_model()}[name])
+    session = Session(image, model=checkpoint).elsewhere("X")
+    session.add_points(session.add_object(), 4, [(0, 5)])
+    session.save(path)
+    session.close()
+    again = Session.open(path)
+    assert (again.stack.along, again.image_path) == ("X", image)
+    assert known(again) == known(session)
+    again.close()
 
 
 def test_another_model(path: Path) -> None:

@@ -207,7 +207,7 @@ class Session(Prompting):
         Session
             With the same model and intensities, and no objects yet.
         """
-        return Session(
+        session = Session(
             self.stack.view(along, at),
             model=self.model,
             precision=self.precision,
@@ -216,6 +216,10 @@ class Session(Prompting):
             memory_gate=self.memory_gate,
             labels=self.labels if labels is None else labels,
         )
+        # A file of it names the same files of image and model.
+        session._source = replace(session._source, path=self._source.path)
+        session._model_name = self._model_name
+        return session
 
     def _seen(self, frame: int) -> npt.NDArray[np.uint8]:
         plane = np.asarray(self._frames.array[frame])
