@@ -1,6 +1,6 @@
 """What does keeping doubtful frames out of the memory do to the masks?
 
-    python benchmarks/memory_gate.py FOLDER [FOLDER ...] [--model micro] [--prompt point] [--min-iou 0.0 0.3 0.5 0.7]
+    python benchmarks/memory_gate.py FOLDER [FOLDER ...] [--model micro] [--kind point] [--min-iou 0.0 0.3 0.5 0.7]
 
 Folders are data sets as ``napari-sam2 evaluate`` takes them. Each object is prompted once and propagated: with every frame
 remembered, as in the official implementation, and with gates that let in only frames on which the object is present and its
@@ -20,6 +20,7 @@ from napari_sam2 import Session, load_model
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.scores import Evaluation
+from napari_sam2.evaluation.simulated_prompts import KINDS
 from napari_sam2.predictors.memory_bank import MemoryGate
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--model", default="micro")
-    parser.add_argument("--prompt", choices=("point", "box", "mask"), default="point")
+    parser.add_argument("--kind", choices=KINDS, default="point")
     parser.add_argument("--min-iou", type=float, nargs="+", default=[0.0, 0.3, 0.5, 0.7])
     args = parser.parse_args()
 
@@ -52,7 +53,7 @@ def main() -> None:
         for gate in gates:
             started = time.perf_counter()
             session = Session(dataset.image, model=model, memory_gate=gate)
-            evaluation = [step for step in prompt_and_score(session, dataset, args.prompt) if isinstance(step, Evaluation)][-1]
+            evaluation = [step for step in prompt_and_score(session, dataset, args.kind) if isinstance(step, Evaluation)][-1]
             summary = evaluation.summary()
             print(
                 f"{folder.name:28} {'official' if gate is None else f'> {gate.min_predicted_iou:g}':>8} "

@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import zarr
 
-from napari_sam2.session.session import Session
+from napari_sam2 import Session
 from napari_sam2.session.stack import Stack
 
 
@@ -33,21 +32,20 @@ def read_in_order(path: Path, along: str) -> float:
 def steps_of_the_model(path: Path, num_steps: int) -> float:
     """Follow one object; seconds for each step, reading included."""
     session = Session(path, "ZYX")
-    session.add_object()
-    centre = session.stack.height // 2, session.stack.width // 2
-    session.add_points(1, 0, [centre])
+    session.add_points(session.add_object(), 0, [(session.stack.height // 2, session.stack.width // 2)])
     started = time.perf_counter()
     for _ in session.propagate("forward", frames=range(1, num_steps + 1)):
         pass
     return (time.perf_counter() - started) / num_steps
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the times."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--side", type=int, default=1024)
-    args = parser.parse_args(argv)
+    args = parser.parse_args()
+
     shape = args.frames, args.side, args.side
     volume = np.random.default_rng(0).poisson(200, shape).astype(np.uint16)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,43 @@
+"""What is logged is read by TensorBoard, and a full disk is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from napari_sam2.training.run_log import RunLog
+
+FULL = Path("/dev/full")
+
+
+def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, {})
+    log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
+    log.validation("s", 1, 1, 0.5)
+    log.step("s", 2, 2, 0.1, {"core_loss": 7.0})  # lost: the last checkpoint was before it
+    log.close()
+    log = RunLog(tmp_path, {"s": 1})
+    log.step("s", 2, 2, 0.1, {"core_loss": 1.0})
+    log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("train/core_loss")] == [(1, 2.0), (2, 1.0)]
+    assert [(event.step, event.value) for event in events.Scalars("validation/mean_iou")] == [(1, 0.5)]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("name", ["log.csv", "tensorboard"])
+def test_a_full_disk_is_said_in_one_sentence(name: str, tmp_path: Path) -> None:
+    log = RunLog(tmp_path, {})
+    if name == "log.csv":
+        (tmp_path / name).symlink_to(FULL)
+    else:
+        assert log._events is not None
+        log._events._records.close()
+        log._events._records = RecordWriter(FULL.open("ab", buffering=0))
+    with pytest.raises(OSError, match=rf"^nothing can be written to {tmp_path}, is the disk full\? Make room; the same command"):
+        log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
+    log.close()
