@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.cli.arguments import add_calibration_arguments, add_methods_argument
+from napari_sam2.cli.outputs import check_outputs
 from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
-from napari_sam2.session.export.formats import FORMATS, check_output, write_result
+from napari_sam2.session.export.formats import FORMATS, write_result
 from napari_sam2.session.export.result import MAX_LABEL, Result, known_axes, open_image, read_labels
 from napari_sam2.session.export.saved_session import SavedSession
-from napari_sam2.session.files import check_writable
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session_file import results_path
 
@@ -82,26 +82,6 @@ def _write(outputs: list[Path], result: Result) -> None:
     for path in outputs:
         write_result(path, result)
         print(path)
-
-
-def check_outputs(
-    outputs: list[Path], inputs: list[Path | None], has_time: bool, has_image: bool, methods: Path | None = None
-) -> None:
-    """Refuse before long work what cannot be written, and what would replace what it is made from.
-
-    Raises
-    ------
-    ImportError, ValueError
-        See :func:`~napari_sam2.session.export.formats.check_output`.
-    """
-    read = {path.resolve() for path in inputs if path is not None}
-    for path in (*outputs, *([] if methods is None else [methods])):
-        if path.resolve() in read:
-            raise ValueError(f"{path} is what is read: give another name for what is written")
-    for path in outputs:
-        check_output(path, has_time, has_image)
-    if methods is not None:
-        check_writable(methods)
 
 
 def read_parents(path: Path) -> dict[int, int]:

@@ -18,12 +18,11 @@ from napari_sam2.cli.arguments import (
     add_model_arguments,
     add_output_argument,
 )
-from napari_sam2.cli.export import check_outputs
 from napari_sam2.cli.interruption import stop_on_interrupt
+from napari_sam2.cli.outputs import check_outputs, write_results
 from napari_sam2.session.calibration import Calibration, calibration_of, read_calibration
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
-from napari_sam2.session.export.formats import write_result
-from napari_sam2.session.export.result import Result, known_axes, open_image
+from napari_sam2.session.export.result import known_axes, open_image
 from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
@@ -145,14 +144,6 @@ def _say_how_flat(calibration: Calibration) -> None:
             "Z alone",
             calibration.z / calibration.y,
         )
-
-
-def write_results(session: Session, outputs: list[Path], calibration: Calibration, image: Path | None, where: str = "") -> None:
-    """Write what a session has found, and say so."""
-    result = Result.of(session, calibration=calibration, image_path=image)
-    for path in outputs:
-        write_result(path, result)
-    print(f"{len(session.objects)} objects on {len(session.stack)} frames{where}: {', '.join(map(str, outputs))}")
 
 
 def follow(session: Session, direction: str = "both") -> None:
