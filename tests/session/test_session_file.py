@@ -29,6 +29,8 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file
+from napari_sam2.session.calibration import PIXELS
+from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session import Session, StopRules
 from napari_sam2.session.session_document import VERSION
@@ -557,6 +559,8 @@ def test_missing_or_foreign_files(path: Path) -> None:
     )
     results_path(path).write_bytes(b"something else, and longer than a header" * 40)
     refused("is not a file of results, or is damaged", path, MOVIE, tiny_model())
+    results_path(path).write_bytes(path.with_name("kept").read_bytes().replace(b"TABLE label_planes", b"TABLE (abel\xffplanes"))
+    refused("is not a file of results, or is damaged", path, MOVIE, tiny_model())
     path.with_name("kept").rename(results_path(path))
     for text, message in (("{", "is not JSON"), ("[]", "is not a session file"), ('{"schema": "x"}', "is not a session file")):
         path.write_text(text)
@@ -585,6 +589,34 @@ def test_a_file_with_a_fault_says_where(path: Path, change: Any, message: str) -
     change(content)
     path.write_text(json.dumps(content))
     refused(re.escape(message), path, MOVIE, tiny_model())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "UPDATE state SET value = 'x'",
+        "UPDATE objects SET value = '{'",
+        "UPDATE calls SET value = CAST(x'22ff22' AS TEXT)",
+        "UPDATE records SET about = '{}'",
+        "UPDATE records SET about = replace(about, 'float32', 'float33')",
+        "UPDATE records SET data = x'00'",
+        "UPDATE records SET data = zeroblob(16) || data",
+        "UPDATE places SET frame = frame + 88",
+        "UPDATE places SET object = 88",
+    ],
+)
+def test_damaged_results_are_named(fault: str, path: Path) -> None:
+    saved(path)
+    database = sqlite3.connect(results_path(path))
+    database.execute(fault)
+    database.commit()
+    database.close()
+    message = r"movie\.sam2\.results is damaged: .*; without it, napari-sam2 replay finds the results again"
+    refused(message, path, MOVIE, tiny_model())
+    with pytest.raises(ValueError, match=message):
+        SavedSession.read(path).result(PIXELS)
+    results_path(path).unlink()
+    np.testing.assert_array_equal(Session.replay(path, MOVIE, tiny_model()).labels, np.where(TRUTH == 1, 1, 0))
 
 
 @pytest.mark.parametrize(

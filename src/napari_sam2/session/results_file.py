@@ -78,7 +78,7 @@ class ResultsFile:
             if "locked" in str(error):
                 raise ValueError(f"{path} is open in another session: close it there first") from error
             raise ValueError(f"{path} cannot be used for results: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes what it finds
             self._database.close()
             raise ValueError(f"{path} is not a file of results, or is damaged: {error}") from error
 
@@ -171,6 +171,21 @@ class ResultsFile:
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Name the file where what is read inside cannot be understood, or does not fit.
+
+        Raises
+        ------
+        ValueError
+            If so.
+        """
+        try:
+            yield
+        # imagecodecs refuses some of what it cannot decode with a SystemError.
+        except (sqlite3.DatabaseError, LookupError, AttributeError, TypeError, ValueError, RuntimeError, SystemError) as error:
+            raise ValueError(f"{self.path} is damaged: {error}; without it, napari-sam2 replay finds the results again") from error
+
     def read_state(self, key: str) -> Any:
         """Read a single value; None where there is none."""
         found = self._database.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
@@ -192,20 +207,11 @@ class ResultsFile:
         return found
 
     def read_records(self, device: torch.device) -> Iterator[tuple[Place, int, FrameRecord]]:
-        """Read all records, frame by frame: where they lie, their id in the file, and what they hold.
-
-        Raises
-        ------
-        ValueError
-            If the file is damaged.
-        """
+        """Read all records, frame by frame: where they lie, their id in the file, and what they hold."""
         columns = "object, kind, frame, record, about, data"
         query = f"SELECT {columns} FROM places JOIN records ON places.record = records.id ORDER BY frame"  # noqa: S608
-        try:
-            for object_id, kind, frame, record_id, about, data in self._database.execute(query):
-                yield (object_id, kind, frame), record_id, _unpacked(about, data, device)
-        except (sqlite3.DatabaseError, LookupError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{self.path} is damaged: {error}") from error
+        for object_id, kind, frame, record_id, about, data in self._database.execute(query):
+            yield (object_id, kind, frame), record_id, _unpacked(about, data, device)
 
     def know(self, kept: KeptRecord, record_id: int) -> None:
         """Take a record for one that is in the file."""

@@ -190,14 +190,14 @@ def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> 
     ValueError
         If the results were written earlier, or are damaged.
     """
-    revision = results.read_state("revision")
+    with results.reading():
+        revision, told, done = results.read_state("revision"), results.read_objects(), results.read_calls()
     if revision is None or revision < document.revision:
         raise ValueError(f"{results.path} is older than {path.name}: find the results again with napari-sam2 replay {path.name}")
     objects = {
-        object_id: structure(SavedObject, value, f"{results.path.name}, object {object_id}")
-        for object_id, value in results.read_objects().items()
+        object_id: structure(SavedObject, value, f"{results.path.name}, object {object_id}") for object_id, value in told.items()
     }
-    calls = [structure(Call, value, f"{results.path.name}, action {place}") for place, value in enumerate(results.read_calls())]
+    calls = [structure(Call, value, f"{results.path.name}, action {place}") for place, value in enumerate(done)]
     return replace(document, objects=objects, calls=calls, revision=revision)
 
 
@@ -216,7 +216,8 @@ def open_session(
         document = brought_up_to_date(document, path, results)
         session = _begin(session_class, path, document, image, model, device, labels)
         _check_model(session, document, path)
-        _restore(session, document, results)
+        with results.reading():
+            _restore(session, document, results)
         session._file = SessionFile(path, results, document)
     except BaseException:
         results.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Iterator
@@ -98,15 +99,13 @@ class SavedSession:
         writer = LabelWriter(self.stack)
         scores: dict[int, dict[int, ObjectScore]] = {object_id: {} for object_id in infos}
         results = open_results(self.path)
-        try:
+        with contextlib.closing(results), results.reading():
             for frame, shown in _shown(results):
                 writer.write(frame, {object_id: record for object_id, record in shown.items() if not infos[object_id].is_hidden})
                 for object_id, record in shown.items():
                     scores[object_id][frame] = ObjectScore(record.object_score, record.predicted_iou)
             for number, planes in results.read_label_planes().items():
                 writer.write_place(self.stack.place_of_number(number), planes, hidden_ids(infos))
-        finally:
-            results.close()
         return Result(
             writer.labels,
             self.stack.axes,
