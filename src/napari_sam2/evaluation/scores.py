@@ -52,7 +52,14 @@ class Evaluation:
         return float(np.mean([item.mean for item in self.objects]))
 
     def summary(self) -> dict[str, str | int | float]:
-        """Return means over objects, and the share of objects whose mean IoU is above 0.75."""
+        """Return means over objects.
+
+        Returns
+        -------
+        dict
+            ``dataset``, its name; ``objects``, how many; ``prompted_iou``, ``mean_iou``, ``boundary_f`` and ``j_and_f``, means of
+            their scores, rounded to four places; ``hits_0.75``, the share of objects whose mean IoU is above 0.75.
+        """
         return {
             "dataset": self.dataset,
             "objects": len(self.objects),
@@ -69,7 +76,22 @@ def _mean(values: list[float]) -> float:
 
 
 def score(dataset: Dataset, entries: list[PromptEntry], labels: npt.NDArray[np.integer]) -> Evaluation:
-    """Score labels (T, H, W) or (H, W) for each prompted object; a frame where truth and labels both lack it counts 1."""
+    """Score labels for each prompted object.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The truth.
+    entries : list of PromptEntry
+        Which objects, and on which frame each was prompted.
+    labels : ndarray
+        (T, H, W) or (H, W): what was found, under the ids of the truth.
+
+    Returns
+    -------
+    Evaluation
+        In the order of ``entries``. A frame where truth and labels both lack the object counts 1.
+    """
     found = labels if labels.ndim == 3 else labels[None]
     rows = []
     for entry in entries:

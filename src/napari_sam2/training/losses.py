@@ -18,7 +18,22 @@ def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2) -> Tensor:
-    """Focal loss (Lin et al. 2017) at each element; ``alpha`` below 0 weighs both classes alike."""
+    """Focal loss (Lin et al. 2017) at each element.
+
+    Parameters
+    ----------
+    logits, targets : Tensor
+        Of one shape; targets 0 .. 1.
+    alpha : float
+        Weight of the foreground, 1 - alpha that of the background; below 0, neither is weighted.
+    gamma : float
+        How little counts what is nearly right.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape.
+    """
     probability = logits.sigmoid()
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     p_t = probability * targets + (1 - probability) * (1 - targets)
@@ -29,7 +44,22 @@ def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gam
 
 
 def iou_loss(logits: Tensor, targets: Tensor, pred_ious: Tensor, use_l1_loss: bool = False) -> Tensor:
-    """Distance of predicted IoUs, (O, K), from the true ones of (O, K, H, W) logits; (O, K)."""
+    """Distance of predicted IoUs from the true ones.
+
+    Parameters
+    ----------
+    logits, targets : Tensor
+        (O, K, H, W): of masks, and what they should be, 0 .. 1.
+    pred_ious : Tensor
+        (O, K), 0 .. 1.
+    use_l1_loss : bool
+        Absolute instead of squared differences.
+
+    Returns
+    -------
+    Tensor
+        (O, K).
+    """
     pred, truth = (logits > 0).flatten(-2), (targets > 0.5).flatten(-2)
     intersection = (pred & truth).sum(-1).float()
     actual = intersection / (pred | truth).sum(-1).float().clamp(min=1)

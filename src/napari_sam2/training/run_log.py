@@ -38,13 +38,25 @@ class RunLog:
                 _cut(folder / name, stages_done)
 
     def step(self, stage: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
-        """Write down a step: its number in the stage and in the run, how long it took, and its losses."""
+        """Write down a step.
+
+        Parameters
+        ----------
+        stage : str
+            Its stage.
+        step, total_steps : int
+            Its number in the stage and in the run, from 1.
+        seconds : float
+            How long it took.
+        losses : mapping of str to float
+            Of :data:`LOSSES` those it has.
+        """
         values = {name: round(losses[name], 5) if name in losses else "" for name in LOSSES}
         row = {"stage": stage, "step": step, "seconds": round(seconds, 4), **values}
         self._write("log.csv", row, total_steps, {f"train/{name}": value for name, value in losses.items()})
 
     def validation(self, stage: str, step: int, total_steps: int, score: float) -> None:
-        """Write down a validation."""
+        """Write down a validation after a step, numbered as for :meth:`step`; ``score`` is a mean IoU, 0 .. 1."""
         row = {"stage": stage, "step": step, "mean_iou": round(score, 5)}
         self._write("validation.csv", row, total_steps, {"validation/mean_iou": score})
 
@@ -62,7 +74,13 @@ class RunLog:
 
 @contextlib.contextmanager
 def full_disk_is_said(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a full disk, which names no file, into a sentence."""
+    """Turn what the system says of a full disk, which names no file, into a sentence.
+
+    Raises
+    ------
+    OSError
+        In place of any other.
+    """
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
 """Runs a recipe: every step is drawn and seeded by its number, so that a run that was interrupted goes on as if it had not been.
 
-V clips of a batch · S side of the image.
+V clips of a batch · S side of the image · O objects · K masks per prompt · h, w size of predicted masks.
 """
 
 from __future__ import annotations
@@ -150,7 +150,21 @@ class Lesson(nn.Module):
 
 @dataclass(frozen=True)
 class Progress:
-    """One finished step: stage, step within it, loss and its parts, seconds it took, and the score if it was validated after it."""
+    """One finished step.
+
+    Attributes
+    ----------
+    stage : Stage
+        Its stage.
+    step : int
+        Its number in the stage, from 1.
+    losses : dict of str to float
+        ``core_loss`` and its parts, see :data:`~napari_sam2.training.run_log.LOSSES`.
+    seconds : float
+        How long it took, without waiting for its clips.
+    validation : float or None
+        The score of the averaged weights, if they were validated after it.
+    """
 
     stage: Stage
     step: int
@@ -563,7 +577,22 @@ class Trainer:
 
 
 def best_guess_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """IoU of the mask the model believes in with the true one, for each object; 1 where both are empty."""
+    """IoU of the mask the model believes in with the true one.
+
+    Parameters
+    ----------
+    multimasks : Tensor
+        (O, K, h, w), logits.
+    ious : Tensor
+        (O, K): what the model believes.
+    truth : Tensor
+        (O, S, S), bool; brought to h, w, where a pixel is in the mask if the object covers more than half of it.
+
+    Returns
+    -------
+    Tensor
+        (O,); 1 where both are empty.
+    """
     chosen = multimasks[torch.arange(len(ious), device=ious.device), ious.argmax(1)] > 0
     small = nn.functional.interpolate(truth[:, None].float(), chosen.shape[-2:], mode="area")[:, 0] > 0.5
     union = (chosen | small).flatten(1).sum(1)
