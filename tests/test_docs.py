@@ -14,11 +14,12 @@ import tifffile
 import zarr
 
 import napari_sam2
-from blob_tracker import BlobTracker, tiny_model
+from blob_tracker import BlobTracker, blob_session, tiny_model
 from evaluation_stacks import write_dataset
-from napari_sam2.cli.main import build_parser
+from napari_sam2.cli.main import COMMANDS, build_parser
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file as session_file_module
+from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
 from napari_sam2.training.run_file import read_run_file
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,8 @@ NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes"}
 
 
 def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for found, block in fenced if found == language]
 
 
 def anchors(text: str) -> set[str]:
@@ -61,6 +63,12 @@ def test_commands_are_understood(command: str) -> None:
     assert callable(build_parser().parse_args(shlex.split(command, comments=True)[1:]).run)
 
 
+def test_the_readme_names_every_command() -> None:
+    lines = [line for block in blocks(TEXTS["README.md"], "") for line in block.splitlines()]
+    named = {line.split()[1] for line in lines if line.startswith("napari-sam2 ")}
+    assert {command.__name__.rpartition(".")[2] for command in COMMANDS} <= named
+
+
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks(text, "python")])
 def test_what_examples_import_is_there(page: str) -> None:
     for block in blocks(TEXTS[page], "python"):
@@ -87,6 +95,16 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names = {"sam2": napari_sam2, "image": image, "volume": image[0].transpose(), "session": session_on_movie()}
     for block in blocks(TEXTS[page], "python"):
         exec(block, names)
+
+
+def test_a_prompts_file_can_say_what_the_readme_says(tmp_path: Path) -> None:
+    (prompts,) = blocks(TEXTS["README.md"], "json")
+    (tmp_path / "prompts.json").write_text(prompts)
+    tifffile.imwrite(tmp_path / "masks.tif", np.full((100, 100), 3, np.uint8))
+    session = blob_session(np.zeros((8, 100, 100), np.uint8), "TYX")
+    add_prompts(session, read_prompts(tmp_path / "prompts.json"))
+    assert list(session.objects) == [1, 2, 3, 4, 5]
+    assert all(f'"{key}"' in prompts for key in KEYS)
 
 
 def session_on_movie() -> napari_sam2.Session:
