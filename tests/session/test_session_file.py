@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+import xarray as xr
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -483,6 +484,18 @@ def test_an_image_of_which_a_part_cannot_be_read(path: Path, is_broken_when_save
     again.close()
     zarr.create_array(movie, data=255 - MOVIE, chunks=(1, *SHAPE), overwrite=True)
     refused("the same size with other pixels", path, None, tiny_model())
+
+
+def test_an_image_that_told_its_axes_may_come_back_as_an_array(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = xr.DataArray(np.ascontiguousarray(MOVIE.T), dims=("x", "y", "time"))
+    saved(path, image)
+    session = Session.open(path, image.values, tiny_model())
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 1, 1, 0).T)
+    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(session.to_script(), "script", "exec"), names)
+    np.testing.assert_array_equal(names["run"](image.values).labels, session.labels)
+    session.close()
 
 
 def test_an_image_file_that_was_moved(path: Path, tmp_path: Path) -> None:

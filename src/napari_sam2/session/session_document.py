@@ -255,6 +255,10 @@ class Document:
             session._history.calls,
         )
 
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session, but for image and model; axes too where the image told them: another array of it may not."""
+        return self.source.arguments() | {"axes": self.image.axes} | self.settings.arguments()
+
     def blank_stack(self) -> Stack:
         """Return a stack like that of the session, with no pixels: where the image is not there, its axes and places still are."""
         blank = np.broadcast_to(np.zeros((), self.image.dtype), self.image.shape)

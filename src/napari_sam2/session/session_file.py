@@ -293,8 +293,7 @@ def _begin(
         raise type(error)(
             f"{path.name} was saved with the model {document.model.name}: {error}; give model=, where it is"
         ) from error
-    arguments = document.source.arguments() | document.settings.arguments()
-    session = session_class(image, model=loaded, labels=labels, **arguments)
+    session = session_class(image, model=loaded, labels=labels, **document.arguments())
     check_image(session.stack, document, path)
     session._model_name = document.model.name if model is None else session._model_name
     session._source = replace(session._source, path=session._source.path or document.source.path)
