@@ -162,7 +162,7 @@ def test_division() -> None:
         ((2, 0), "object 2 cannot be cut at frame 0: it lasts from frame 0 to the last frame"),
         ((2, 8), "frame 8 does not exist"),
         ((2, 4, 0), "an object divides into one or more, got 0"),
-        ((5, 4), "there is nothing of object 5 before frame 4 on"),
+        ((5, 4), "there is nothing of object 5 before frame 4$"),
     ],
 )
 def test_bad_division(arguments: tuple[int, ...], message: str) -> None:

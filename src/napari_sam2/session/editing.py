@@ -61,7 +61,7 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
     parts = {"before": [t for t in shown if t < frame], "from": [t for t in shown if t >= frame]}
     for where, frames in parts.items():
         if (where == "before" or later is not None) and not any(_is_present(item, t) for t in frames):
-            raise ValueError(f"there is nothing of object {item.object_id} {where} frame {frame} on")
+            raise ValueError(f"there is nothing of object {item.object_id} {where} frame {frame}{' on' if where == 'from' else ''}")
     loses_anchor = any(anchor >= frame for anchor in item.memory.conditioning)
     for t in parts["from"]:
         if later is not None:
