@@ -162,13 +162,21 @@ def test_division() -> None:
         ((2, 0), "object 2 cannot be cut at frame 0: it lasts from frame 0 to the last frame"),
         ((2, 8), "frame 8 does not exist"),
         ((2, 4, 0), "an object divides into one or more, got 0"),
-        ((5, 4), "there is nothing of object 5 before frame 4$"),
+        ((5, 4), "there is nothing of object 5 before frame 4"),
     ],
 )
 def test_bad_division(arguments: tuple[int, ...], message: str) -> None:
     session = opened((2, 0))
     session.add_object(object_id=5)
     refused(session, message, "divide_object", *arguments)
+
+
+def test_a_side_of_a_cut_on_which_there_is_nothing() -> None:
+    session = blob_session(MOVIE)
+    session.add_points(session.add_object(), 3, inside(1, 3))
+    for frame, where in ((3, "before frame 3"), (4, "from frame 4 on")):
+        with pytest.raises(ValueError, match=rf"^there is nothing of object 1 {where}$"):
+            session.split_object(1, frame)
 
 
 def test_a_mother_whose_prompt_came_later_keeps_what_is_shown_before() -> None:
