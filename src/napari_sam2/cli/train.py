@@ -161,13 +161,9 @@ def _print_scores(scores: list[StackScores]) -> None:
 
 
 def _train_by_recipe(args: argparse.Namespace) -> None:
-    folders = args.data or []
-    missing = [folder for folder in folders if not folder.is_dir()]
-    if missing:
-        raise FileNotFoundError(f"there is no folder {missing[0]}")
     if args.start is not None and not args.start.is_file():
         raise FileNotFoundError(f"there is no checkpoint {args.start}")
-    stacks, processes = read_stacks(folders), _start(args)
+    stacks, processes = read_stacks(args.data or []), _start(args)
     recipe = _recipe(args, stacks, processes)
     trainer = Trainer(MICRO, recipe, args.target, stacks, processes, num_workers=args.workers, initial=args.start)
     if trainer.is_first_process:

@@ -87,13 +87,13 @@ class TiffPages:
         page = self._pages[number]
         if page is None:
             raise ValueError(f"{self._path} cannot be read as TIFF: there is no page {number}")
-        with _tiff_errors(self._path):
+        with tiff_errors(self._path):
             pixels: npt.NDArray[Any] = page.asarray()
             return pixels
 
 
 def _read_tiff(path: Path) -> tuple[Any, str]:
-    with _tiff_errors(path), contextlib.ExitStack() as until_read:
+    with tiff_errors(path), contextlib.ExitStack() as until_read:
         tiff = until_read.enter_context(tifffile.TiffFile(path))
         if not tiff.series:
             raise ValueError("there is no image in it")
@@ -118,8 +118,14 @@ def _told_apart(axes: str) -> str:
 
 
 @contextlib.contextmanager
-def _tiff_errors(path: Path) -> Iterator[None]:
-    """Name the file in what goes wrong."""
+def tiff_errors(path: Path) -> Iterator[None]:
+    """Name the file in what goes wrong.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read, or ends too early.
+    """
     try:
         with _damage_raised():
             yield

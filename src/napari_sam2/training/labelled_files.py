@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_sam2.session.session import MAX_OBJECT_ID
 from napari_sam2.session.stack import Stack
-from napari_sam2.training.real_stacks import LabelledStack
+from napari_sam2.training.real_stacks import LabelledStack, as_labels, finite
 from napari_sam2.training.run_file import DataEntry
 
 
@@ -44,9 +41,10 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
     labels = _open(entry.labels)
     if image.is_rgb:
         raise ValueError(f"{entry.image} is in colour: choose a channel to learn from (channel = 0)")
-    if labels.is_rgb or np.dtype(labels.frames.dtype).kind not in "uib":
-        kind = "colours" if labels.is_rgb else str(labels.frames.dtype)
-        raise ValueError(f"{entry.labels} holds {kind}: labels must be whole numbers, 0 for the background and one for each object")
+    if labels.is_rgb:
+        raise ValueError(
+            f"{entry.labels} holds colours: labels must be whole numbers, 0 for the background and one for each object"
+        )
     if labels.frames.shape != image.frames.shape:
         raise ValueError(f"{entry.labels} has shape {_shape(labels)}, but {entry.image} has {_shape(image)}")
     if len(image) > 1 and image.along not in "TZ" and "N" not in (axes or ""):
@@ -54,9 +52,8 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
             f"{entry.image} does not say whether its {len(image)} frames follow each other: "
             'write axes = "TYX" for a time-lapse, "ZYX" for a volume, "NYX" for separate images'
         )
-    return LabelledStack(
-        _finite(np.asarray(image.frames[:])), _as_uint16(labels, entry.labels), is_sequence=len(image) > 1 and image.along in "TZ"
-    )
+    pixels, values = (np.asarray(stack.frames[:]) for stack in (image, labels))
+    return LabelledStack(finite(pixels), as_labels(values, entry.labels), is_sequence=len(image) > 1 and image.along in "TZ")
 
 
 def without_unlabelled_frames(stack: LabelledStack) -> LabelledStack:
@@ -88,26 +85,3 @@ def _open(path: Path, axes: str | None = None, channel: int | None = None) -> St
 
 def _shape(stack: Stack) -> str:
     return " x ".join(str(side) for side in stack.labels_shape)
-
-
-def _finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Put the smallest number in the place of what is none."""
-    if image.dtype.kind != "f" or np.isfinite(image).all():
-        return image
-    good = np.isfinite(image)
-    return np.where(good, image, image[good].min() if good.any() else 0)
-
-
-def _as_uint16(stack: Stack, path: Path) -> npt.NDArray[np.uint16]:
-    labels = np.asarray(stack.frames[:])
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0:
-        raise ValueError(f"{path} holds the label {low}: labels must be 0 for the background and above for each object")
-    if high == 0:
-        raise ValueError(f"{path} has no object: all labels are 0")
-    if high > MAX_OBJECT_ID:
-        values, labels = np.unique(np.concatenate([[0], labels.ravel()]), return_inverse=True)
-        if len(values) - 1 > MAX_OBJECT_ID:
-            raise ValueError(f"{path} holds {len(values) - 1} objects: at most {MAX_OBJECT_ID} can be told apart")
-        labels = labels[1:].reshape(stack.frames.shape)
-    return labels.astype(np.uint16)

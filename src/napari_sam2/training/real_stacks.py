@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ import tifffile
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.session.image_files import tiff_errors
 from napari_sam2.session.intensity import CT_WINDOWS_HU
+from napari_sam2.session.session import MAX_OBJECT_ID
 from napari_sam2.training.clips import Clip, should_be_turned
 
 CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}
@@ -50,20 +53,67 @@ class LabelledStack:
 
         Raises
         ------
+        FileNotFoundError
+            If one is not there.
         ValueError
-            If the two do not fit, or are not (T, H, W) or (H, W).
+            If one cannot be read, the two do not fit, are not (T, H, W) or (H, W), or labels are none; see :func:`as_labels`.
         """
-        with tifffile.TiffFile(folder / "image.tif") as tiff:
-            series = tiff.series[0]
-            image, axes = series.asarray(), series.axes
-        labels = tifffile.imread(folder / "masks.tif")
+        image, axes = _read_tiff(folder / "image.tif")
+        labels, _ = _read_tiff(folder / "masks.tif")
         if image.ndim == 2:
             image, labels, axes = image[None], labels[None], "Q" + axes
         if image.ndim != 3 or labels.shape != image.shape:
             raise ValueError(
                 f"{folder}: image of shape {image.shape} and labels of shape {labels.shape} are not one stack of planes"
             )
-        return cls(image, labels.astype(np.uint16), is_sequence=axes[0] in "TZ")
+        return cls(finite(image), as_labels(labels, folder / "masks.tif"), is_sequence=axes[0] in "TZ")
+
+
+def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], str]:
+    """Read pixels and axes."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    with tiff_errors(path), tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        return series.asarray(), series.axes
+
+
+def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Put the smallest number of an image in the place of what is none."""
+    if image.dtype.kind != "f" or np.isfinite(image).all():
+        return image
+    good = np.isfinite(image)
+    return np.where(good, image, image[good].min() if good.any() else 0)
+
+
+def as_labels(values: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint16]:
+    """Take what a file holds as labels; values that are too large are numbered anew, in their order.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any shape and type.
+    path : Path
+        The file, for messages.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole numbers, one is below 0, there is no object, or there are more than :data:`MAX_OBJECT_ID`.
+    """
+    if values.dtype.kind not in "uib":
+        raise ValueError(f"{path} holds {values.dtype}: labels must be whole numbers, 0 for the background and one for each object")
+    low, high = int(values.min()), int(values.max())
+    if low < 0:
+        raise ValueError(f"{path} holds the label {low}: labels must be 0 for the background and above for each object")
+    if high == 0:
+        raise ValueError(f"{path} has no object: all labels are 0")
+    if high > MAX_OBJECT_ID:
+        found, numbers = np.unique(np.concatenate([[0], values.ravel()]), return_inverse=True)
+        if len(found) - 1 > MAX_OBJECT_ID:
+            raise ValueError(f"{path} holds {len(found) - 1} objects: at most {MAX_OBJECT_ID} can be told apart")
+        values = numbers[1:].reshape(values.shape)
+    return values.astype(np.uint16)
 
 
 def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames: int, size: int) -> Clip:
@@ -140,6 +190,21 @@ def expose(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDAr
 
 
 def read_stacks(folders: Sequence[Path]) -> list[LabelledStack]:
-    """Read every folder that holds ``image.tif`` and ``masks.tif``, itself or one level below."""
-    found = [sub for folder in folders for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
+    """Read every folder that holds ``image.tif`` and ``masks.tif``, itself or one level below.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder or an image is not there.
+    ValueError
+        If a folder holds no labelled stack, or one that cannot be learnt from; see :meth:`LabelledStack.read`.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"there is no folder {folder}")
+        stacks = [sub for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
+        if not stacks:
+            raise ValueError(f"{folder} holds no labelled stack: there is no masks.tif in it, nor in a folder in it")
+        found += stacks
     return [LabelledStack.read(folder) for folder in found]

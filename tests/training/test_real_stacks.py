@@ -1,0 +1,81 @@
+"""Labelled stacks from folders, and one sentence for those that cannot be learnt from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_sam2.training.real_stacks import read_stacks
+from training.drifting_discs import write_stack
+
+IMAGE = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30)
+LABELS = np.zeros((3, 20, 30), np.uint16)
+LABELS[:, 2:8, 3:9], LABELS[1:, 10:18, 15:25] = 3, 7
+
+
+@pytest.mark.parametrize(("axes", "is_sequence"), [("TYX", True), ("ZYX", True), ("QYX", False)])
+def test_a_stack_or_a_collection_of_images(axes: str, is_sequence: bool, tmp_path: Path) -> None:
+    (stack,) = read_stacks([write_stack(tmp_path / "one", IMAGE, LABELS, axes)])
+    assert stack.is_sequence == is_sequence
+    assert stack.labels.dtype == np.uint16
+    np.testing.assert_array_equal(stack.image, IMAGE)
+    np.testing.assert_array_equal(stack.labels, LABELS)
+
+
+def test_folders_of_stacks_and_a_folder_named_twice(tmp_path: Path) -> None:
+    for name, frame in (("b", 1), ("a", 0)):
+        write_stack(tmp_path / "all" / name, IMAGE[frame], LABELS[frame], "YX")
+    (tmp_path / "all" / "notes.txt").touch()
+    (tmp_path / "all" / "unlabelled").mkdir()
+    stacks = read_stacks([tmp_path / "all", tmp_path / "all" / "b"])
+    assert [int(stack.image[0, 0, 0]) for stack in stacks] == [0, 600, 600]
+    assert [stack.image.shape for stack in stacks] == [(1, 20, 30)] * 3
+
+
+def test_large_labels_are_numbered_anew_and_what_is_no_number_is_replaced(tmp_path: Path) -> None:
+    image = IMAGE.astype(np.float32)
+    image[0, 0, :2] = np.nan, np.inf
+    (stack,) = read_stacks([write_stack(tmp_path / "one", image, np.where(LABELS == 7, 70_000, LABELS.astype(np.int32)))])
+    np.testing.assert_array_equal(stack.labels, np.select([LABELS == 7, LABELS == 3], [2, 1], 0))
+    assert stack.image[0, 0, :3].tolist() == [2, 2, 2]
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "float labels": ({"labels": LABELS * np.float32(10_000.1)}, r"masks\.tif holds float32: labels must be whole numbers"),
+    "negative": ({"labels": LABELS.astype(np.int16) - 1}, r"masks\.tif holds the label -1: labels must be 0 for the background"),
+    "no object": ({"labels": LABELS * 0}, r"masks\.tif has no object: all labels are 0"),
+    "another shape": ({"labels": LABELS[:2]}, r"one: image of shape \(3, 20, 30\) and labels of shape \(2, 20, 30\) are not one"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_learnt_from_is_said(name: str, tmp_path: Path) -> None:
+    arrays, message = BAD[name]
+    write_stack(tmp_path / "one", **{"image": IMAGE, "labels": LABELS} | arrays)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_stacks([tmp_path])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_stacks_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone"):
+        read_stacks([tmp_path / "gone"])
+    folder = write_stack(tmp_path / "one", IMAGE, LABELS)
+    (folder / "image.tif").unlink()
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*image\.tif"):
+        read_stacks([tmp_path])
+    (folder / "masks.tif").unlink()
+    with pytest.raises(ValueError, match=f"{tmp_path} holds no labelled stack: there is no masks.tif in it, nor in a folder"):
+        read_stacks([tmp_path])
+
+
+@pytest.mark.parametrize("content", [b"", b"II*\0 not an image"])
+def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
+    folder = write_stack(tmp_path / "one", IMAGE, LABELS)
+    (folder / "image.tif").write_bytes(content)
+    with pytest.raises(ValueError, match=r"image\.tif cannot be read as TIFF: ") as caught:
+        read_stacks([tmp_path])
+    assert "\n" not in str(caught.value)
