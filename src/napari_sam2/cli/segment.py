@@ -64,7 +64,12 @@ def add_parser(commands: Any) -> None:
     )
     add_calibration_arguments(parser)
     add_intensity_arguments(parser)
-    parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="where to follow objects to")
+    parser.add_argument(
+        "--direction",
+        choices=("both", "forward", "backward"),
+        default="both",
+        help="forward leaves out what is before, backward what is after the prompted frames of an object",
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -31,14 +31,14 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
     frames : sequence of int
         Which frames, in order.
     direction : {"both", "forward", "backward"}
-        Where to.
+        ``forward`` leaves out the frames before an object's first anchor, ``backward`` those after its last one.
 
     Returns
     -------
     list of Step
         Frames that are reached towards the end, then those that are reached towards frame 0. A frame between two anchors is reached
         from the nearer one, of two as near from the one before it; but where the object is seen on one of them alone, from that
-        one. ``forward`` and ``backward`` do what is reached that way, and all frames between two anchors alike.
+        one. So what is there afterwards does not depend on the directions in which it was asked for.
     """
     chosen = [item for item in objects if item.anchors]
 
@@ -52,8 +52,7 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
             and _leads(item, frame, reverse, direction)
         )
 
-    passes = [(frames, False)] if direction != "backward" else []
-    passes += [(list(reversed(frames)), True)] if direction != "forward" else []
+    passes = ((frames, False), (list(reversed(frames)), True))
     steps = [Step(frame, due(frame, reverse), reverse) for ordered, reverse in passes for frame in ordered]
     return [step for step in steps if step.object_ids]
 
@@ -61,9 +60,9 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
 def _leads(item: SessionObject, frame: int, reverse: bool, direction: Direction) -> bool:
     """Tell whether a frame is reached from the anchor that tracking comes from, rather than from the other one next to it."""
     before, after = neighbouring_anchors(frame, item.conditioning)
-    if before is None or after is None:
-        return reverse == (before is None)
+    if before is None:
+        return reverse and direction != "forward"
+    if after is None:
+        return not reverse and direction != "backward"
     shows_before, shows_after = (item.conditioning.peek(anchor).is_present for anchor in (before, after))
-    if shows_before != shows_after:
-        return reverse == shows_after
-    return direction != "both" or reverse == (after - frame < frame - before)
+    return reverse == (shows_after if shows_before != shows_after else after - frame < frame - before)

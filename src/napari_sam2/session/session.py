@@ -267,7 +267,7 @@ class Session(Prompting):
         Parameters
         ----------
         direction : {"both", "forward", "backward"}
-            Where to.
+            Both ways, or without the frames before an object's first anchor, or without those after its last one.
         objects : iterable of int, optional
             Which objects; all by default.
         frames : sequence of int, optional
