@@ -16,12 +16,15 @@ from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training import fine_tuning
 from napari_sam2.training.fine_tuning import FineTuning, default_learning_rate, fine_tuning_recipe
+from napari_sam2.training.processes import OneProcess
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
 from napari_sam2.training.run_log import read_table
 from napari_sam2.training.trainer import Cost, Trainer
 from napari_sam2.weights.load import read_checkpoint, save_checkpoint
 from tiny_models import TINY, TINY_HIERA
 from training.drifting_discs import drifting_discs, write_stack
+
+CPU = OneProcess("cpu")
 
 
 @pytest.fixture
@@ -40,8 +43,13 @@ def run(tmp_path: Path, start: Path) -> RunFile:
     return RunFile(tmp_path / "cells", data, start=str(start), steps=12, validation_share=0.25)
 
 
+def test_a_gpu_is_taken_where_there_is_one(run: RunFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_tuning, "start_processes", lambda: CPU)
+    assert FineTuning(run, num_workers=0).processes is CPU
+
+
 def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> None:
-    tuning = FineTuning(run, num_workers=0)
+    tuning = FineTuning(run, CPU, 0)
     found = tuning.findings
     assert (found.num_stacks, found.num_frames, found.num_objects, found.num_clips, found.num_steps) == (1, 12, 4, 9, 12)
     assert found.held_out == "25% of the stacks; 4 objects on 4 frames of it are scored"
@@ -76,13 +84,13 @@ def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> 
 def test_an_interrupted_run_takes_the_same_course(what: str, run: RunFile) -> None:
     whole = dataclasses.replace(run, out=run.out.with_name("whole"), what=what, steps=None, minutes=5)
     pieces = dataclasses.replace(whole, out=run.out)
-    tuning = FineTuning(dataclasses.replace(whole, steps=10), num_workers=0)
+    tuning = FineTuning(dataclasses.replace(whole, steps=10), CPU, 0)
     list(tuning.train())
     shutil.copytree(whole.out, pieces.out)
     for name in ("checkpoint.pt", "whole.safetensors", "log.csv", "validation.csv"):
         (pieces.out / name).unlink()
     for sitting in range(4):
-        resumed = FineTuning(pieces, num_workers=0)  # the steps planned in the first sitting stand
+        resumed = FineTuning(pieces, CPU, 0)  # the steps planned in the first sitting stand
         assert resumed.findings.num_steps == 10
         assert resumed.findings.steps_done == 3 * sitting
         assert resumed.findings.step_seconds is None
@@ -91,7 +99,7 @@ def test_an_interrupted_run_takes_the_same_course(what: str, run: RunFile) -> No
                 resumed.stop()
                 break
     assert resumed.is_trained
-    assert list(FineTuning(pieces, num_workers=0).train()) == []
+    assert list(FineTuning(pieces, CPU, 0).train()) == []
     expected, found = (read_checkpoint(each.checkpoint).state_dict for each in (tuning, resumed))
     assert set(expected) == set(build_model(TINY).state_dict())
     for key, value in expected.items():
@@ -101,18 +109,18 @@ def test_an_interrupted_run_takes_the_same_course(what: str, run: RunFile) -> No
 def test_minutes_make_steps_and_end_the_run(run: RunFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainer, "measure", lambda self: Cost(2.0, 5.0))
     timed = dataclasses.replace(run, steps=None, minutes=3)
-    tuning = FineTuning(timed, num_workers=0)
+    tuning = FineTuning(timed, CPU, 0)
     assert tuning.findings.num_steps == (0.9 * 180 - 9 * 5) // 2
     assert read_run_file(run.out / "run.toml").steps == tuning.findings.num_steps
     tuning.trainer.seconds = 179.99
     assert len(list(tuning.train())) == 1
     assert tuning.is_trained
-    assert FineTuning(timed, num_workers=0).is_trained
+    assert FineTuning(timed, CPU, 0).is_trained
 
 
 def test_the_start_is_kept_where_nothing_gets_better(run: RunFile, start: Path) -> None:
     """What is chosen by validation is never worse on it than what the run began with."""
-    tuning = FineTuning(dataclasses.replace(run, learning_rate=0.9), num_workers=0)
+    tuning = FineTuning(dataclasses.replace(run, learning_rate=0.9), CPU, 0)
     list(tuning.train())
     table = read_table(run.out / "validation.csv")
     chosen, began = read_checkpoint(tuning.checkpoint).state_dict, read_checkpoint(start).state_dict
@@ -131,9 +139,9 @@ def test_single_images_are_enough_for_clicks(run: RunFile, tmp_path: Path) -> No
         steps=2,
     )
     with pytest.raises(ValueError, match='what = "decoder and memory" needs frames that follow each other'):
-        FineTuning(dataclasses.replace(single, what="decoder and memory"), num_workers=0)
+        FineTuning(dataclasses.replace(single, what="decoder and memory"), CPU, 0)
     assert not run.out.exists()
-    tuning = FineTuning(single, num_workers=0)
+    tuning = FineTuning(single, CPU, 0)
     assert tuning.findings.notes == ("only single images: clicks will be learnt, but not how to follow objects through frames",)
     assert tuning.findings.held_out == "the [[validation]] stacks; 4 objects on 1 frames of it are scored"
     before = read_checkpoint(single.start).state_dict
@@ -150,7 +158,7 @@ def test_frames_that_were_passed_over_are_left_out(run: RunFile, tmp_path: Path)
     labels[[2, 5, 6]] = 0
     folder = write_stack(tmp_path / "sparse", image, labels)
     sparse = dataclasses.replace(run, data=[DataEntry(folder / "image.tif", folder / "masks.tif")])
-    found = FineTuning(sparse, num_workers=0).findings
+    found = FineTuning(sparse, CPU, 0).findings
     assert found.num_frames == 10  # of 13, three are held out
     assert found.held_out.startswith("23% of the stacks; ")
     assert found.notes == (f"{folder / 'masks.tif'}: 3 frames between labelled ones have no label and are left out",)
@@ -193,7 +201,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     if callable(changes.get("data")):
         changes = {"data": changes["data"](tmp_path / "odd")}
     with pytest.raises(error, match=message) as caught:
-        FineTuning(dataclasses.replace(run, **changes), num_workers=0)
+        FineTuning(dataclasses.replace(run, **changes), CPU, 0)
     assert "\n" not in str(caught.value)
     assert not run.out.exists()
 
@@ -201,7 +209,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
 def test_another_architecture_is_refused(run: RunFile, tmp_path: Path) -> None:
     torch.save({"model": {"weight": torch.zeros(3)}}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match=r"other\.pt"):
-        FineTuning(dataclasses.replace(run, start=str(tmp_path / "other.pt")), num_workers=0)
+        FineTuning(dataclasses.replace(run, start=str(tmp_path / "other.pt")), CPU, 0)
 
 
 def test_where_nothing_can_be_written_is_said_first(run: RunFile, tmp_path: Path) -> None:
@@ -214,14 +222,14 @@ def test_where_nothing_can_be_written_is_said_first(run: RunFile, tmp_path: Path
         (Path("/proc/cells"), r"run\.toml cannot be written to the folder /proc"),
     ):
         with pytest.raises(ValueError, match=message):
-            FineTuning(dataclasses.replace(run, out=out), num_workers=0)
+            FineTuning(dataclasses.replace(run, out=out), CPU, 0)
 
 
 def test_a_full_disk_is_said_first(run: RunFile, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 10**6, 10**6))
     with pytest.raises(ValueError, match=r"cells needs \d+ MB of disk for its checkpoints, and 1 MB are free"):
-        FineTuning(run, num_workers=0)
+        FineTuning(run, CPU, 0)
     assert not run.out.exists()
 
 
@@ -229,14 +237,14 @@ def test_a_full_disk_is_said_first(run: RunFile, monkeypatch: pytest.MonkeyPatch
     ("change", "said"), [({"seed": 1}, "its seed is 0 and not 1"), ({"steps": 13}, "its steps is 12 and not 13")]
 )
 def test_a_folder_holds_one_run(change: dict[str, Any], said: str, run: RunFile) -> None:
-    FineTuning(run, num_workers=0)
+    FineTuning(run, CPU, 0)
     with pytest.raises(ValueError, match=f"cells holds another run, {said}: give another out"):
-        FineTuning(dataclasses.replace(run, **change), num_workers=0)
+        FineTuning(dataclasses.replace(run, **change), CPU, 0)
 
 
 def test_there_is_nothing_to_score_before_training(run: RunFile) -> None:
     with pytest.raises(RuntimeError, match="train first"):
-        list(FineTuning(run, num_workers=0).finish())
+        list(FineTuning(run, CPU, 0).finish())
 
 
 def test_the_recipe_fits_the_model_and_the_run() -> None:

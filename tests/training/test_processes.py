@@ -41,7 +41,7 @@ def test_two_processes_learn_together(tmp_path: Path) -> None:
     for name, value in first["model"].items():
         assert torch.equal(value, second["model"][name]), name
 
-    trainer = Trainer(CONFIG, RECIPE, tmp_path / "alone", [], num_workers=0)
+    trainer = Trainer(CONFIG, RECIPE, tmp_path / "alone", [], OneProcess("cpu"), 0)
     batches = [StageDataset(MASKS, 0, RECIPE.seed, [], rank)[0] for rank in (0, 1)]
     assert not torch.equal(batches[0].frames, batches[1].frames)
     trainer._backward(merged(batches), 0)

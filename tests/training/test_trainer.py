@@ -10,8 +10,10 @@ import torch
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training import processes
 from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.low_rank import merge_low_rank_changes
+from napari_sam2.training.processes import OneProcess
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import MICRO_RECIPE, Recipe, Stage
 from napari_sam2.training.run_log import read_table
@@ -20,6 +22,8 @@ from napari_sam2.training.synthetic import synthetic_clip
 from napari_sam2.training.trainer import StageDataset, Trainer, Validation
 from napari_sam2.weights.load import load_weights, read_checkpoint, save_checkpoint
 from tiny_models import TINY
+
+CPU = OneProcess("cpu")
 
 SMALL = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
 RECIPE = Recipe(
@@ -34,10 +38,10 @@ RECIPE = Recipe(
 def train(folder: Path, *pieces: int) -> Trainer:
     """Train in pieces: each a trainer of its own that is dropped after so many steps, as if the power had gone."""
     for steps in pieces:
-        trainer = Trainer(TINY, RECIPE, folder, [], num_workers=0)
+        trainer = Trainer(TINY, RECIPE, folder, [], CPU, 0)
         for _, _ in zip(range(steps), trainer.run(), strict=False):
             pass
-    return Trainer(TINY, RECIPE, folder, [], num_workers=0)
+    return Trainer(TINY, RECIPE, folder, [], CPU, 0)
 
 
 def test_an_interrupted_run_takes_the_same_course(tmp_path: Path) -> None:
@@ -47,6 +51,12 @@ def test_an_interrupted_run_takes_the_same_course(tmp_path: Path) -> None:
     for key, value in whole.model.state_dict().items():
         assert torch.equal(value, pieces.model.state_dict()[key]), key
         assert torch.equal(whole.averaged[key], pieces.averaged[key]), key
+
+
+def test_a_gpu_is_taken_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "resolve_device", lambda device: torch.device("meta" if device == "auto" else device))
+    trainer = Trainer(TINY, RECIPE, tmp_path, [], num_workers=0)
+    assert {parameter.device.type for parameter in trainer.model.parameters()} == {"meta"}
 
 
 def test_the_log_has_a_line_for_every_step(tmp_path: Path) -> None:
@@ -66,7 +76,7 @@ def test_what_was_trained_is_a_model(tmp_path: Path) -> None:
 
 
 def test_time_is_kept(tmp_path: Path) -> None:
-    trainer = Trainer(TINY, RECIPE, tmp_path, [], num_workers=0)
+    trainer = Trainer(TINY, RECIPE, tmp_path, [], CPU, 0)
     assert len(list(trainer.run(max_seconds=0))) == 1
     assert trainer.checkpoint_path.exists()
 
@@ -117,7 +127,7 @@ def start(tmp_path: Path) -> Path:
 
 
 def trainer_from(start: Path, folder: Path, trained: str = "everything", recipe: Recipe = ONE, **options: object) -> Trainer:
-    return Trainer(TINY, recipe, folder, [], num_workers=0, initial=start, trained=trained, **options)
+    return Trainer(TINY, recipe, folder, [], CPU, 0, initial=start, trained=trained, **options)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +172,7 @@ def test_other_parts_are_refused(start: Path, tmp_path: Path) -> None:
 def test_another_architecture_is_refused(start: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(TINY, name="wide", d_model=64)
     with pytest.raises(ValueError, match=r"start\.safetensors is tiny, not wide"):
-        Trainer(config, ONE, tmp_path / "run", [], num_workers=0, initial=start)
+        Trainer(config, ONE, tmp_path / "run", [], CPU, 0, initial=start)
 
 
 @pytest.mark.parametrize("trained", ["everything", "LoRA"])

@@ -26,7 +26,7 @@ from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
 from napari_sam2.training.loss_curves import write_loss_curves
-from napari_sam2.training.processes import OneProcess, Processes
+from napari_sam2.training.processes import Processes, start_processes
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
@@ -107,7 +107,7 @@ class FineTuning:
     run : RunFile
         What to do.
     processes : Processes, optional
-        Where, and with whom; this process on the CPU by default.
+        Where, and with whom; this process by default, on a GPU if there is one.
     num_workers : int
         Processes that draw clips.
 
@@ -130,7 +130,7 @@ class FineTuning:
     """
 
     def __init__(self, run: RunFile, processes: Processes | None = None, num_workers: int = 1) -> None:
-        self.processes = processes or OneProcess()
+        self.processes = processes or start_processes()
         self.num_workers = num_workers
         self.run = _continued(run)
         config, self._start = find_weights(run.start)

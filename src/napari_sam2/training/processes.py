@@ -47,7 +47,7 @@ class OneProcess:
     rank = 0
     world_size = 1
 
-    def __init__(self, device: str | torch.device = "cpu", precision: str = "float32") -> None:
+    def __init__(self, device: str | torch.device, precision: str = "float32") -> None:
         self.device = resolve_device(device)
         self.precision = checked_precision(precision)
 

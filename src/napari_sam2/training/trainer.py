@@ -30,7 +30,7 @@ from napari_sam2.training.dense_targets import DenseHead, stack_dense_targets
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
 from napari_sam2.training.low_rank import merge_low_rank_changes
 from napari_sam2.training.optimization import freeze_all_but, parameter_groups, schedule
-from napari_sam2.training.processes import OneProcess, Processes
+from napari_sam2.training.processes import Processes, start_processes
 from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import RunLog
@@ -210,7 +210,7 @@ class Trainer:
     stacks : list of LabelledStack
         Real stacks to learn from beside the synthetic clips.
     processes : Processes, optional
-        Where to train, in which precision, and with which other processes; this one on the CPU by default.
+        Where to train, in which precision, and with which other processes; this one by default, on a GPU if there is one.
     num_workers : int
         Processes that draw clips.
     initial : Path, optional
@@ -245,7 +245,7 @@ class Trainer:
         self.recipe = recipe
         self.folder = folder
         self.stacks = stacks
-        self.processes = processes or OneProcess()
+        self.processes = processes or start_processes()
         self.num_workers = num_workers
         self.trained = trained
         self.validation = validation
