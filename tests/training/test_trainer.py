@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -239,18 +240,29 @@ def test_the_best_by_validation_is_kept(start: Path, tmp_path: Path) -> None:
     assert not torch.equal(seen[0], seen[1])
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(start: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_full_disk_leaves_the_checkpoint_before(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_from(start, tmp_path / "run")
     list(zip(range(2), trainer.run(), strict=False))
     before = trainer.checkpoint_path.read_bytes()
 
-    def write(state: Any, path: Path) -> None:
-        path.write_bytes(b"half")
+    def write(state: Any, file: BinaryIO) -> None:
+        file.write(b"half")
         raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
 
     monkeypatch.setattr(torch, "save", write)
     with pytest.raises(OSError, match=r"checkpoint\.pt cannot be written, is the disk full\?"):
         list(trainer_from(start, tmp_path / "run").run())
+    assert trainer.checkpoint_path.read_bytes() == before
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+    def fail(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_size == len(before)  # all of it is asked for
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"checkpoint\.pt cannot be written"):
+        trainer.save()  # what has not reached the disk does not take the place of what has
     assert trainer.checkpoint_path.read_bytes() == before
     assert not list((tmp_path / "run").glob("*.partial"))
 

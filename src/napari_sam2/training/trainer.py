@@ -504,7 +504,7 @@ class Trainer:
     # --- files -----------------------------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write the run, atomically.
+        """Write the run: whatever happens meanwhile, the checkpoint is the one before or the new one, and whole.
 
         Raises
         ------
@@ -526,7 +526,10 @@ class Trainer:
         }
         partial = self.checkpoint_path.with_suffix(".partial")
         try:
-            torch.save(state, partial)
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())  # else a file system may note the new name before the content, and then the power goes
             os.replace(partial, self.checkpoint_path)
         except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
             raise OSError(
