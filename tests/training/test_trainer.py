@@ -60,6 +60,15 @@ def test_a_gpu_is_taken_where_there_is_one(tmp_path: Path, monkeypatch: pytest.M
     assert {parameter.device.type for parameter in trainer.model.parameters()} == {"meta"}
 
 
+def test_gradients_of_all_that_learns_are_clipped(tmp_path: Path) -> None:
+    trainer = Trainer(TINY, dataclasses.replace(RECIPE, clip_gradient_norm=1e-3), tmp_path, [], CPU, 0)
+    next(trainer.run())
+    learning = [parameter for group in trainer.optimizer.param_groups for parameter in group["params"]]
+    assert {id(parameter) for parameter in trainer.head.parameters()} < {id(parameter) for parameter in learning}
+    gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+    assert float(torch.cat([gradient.ravel() for gradient in gradients]).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
 def test_the_log_has_a_line_for_every_step(tmp_path: Path) -> None:
     train(tmp_path, 100)
     lines = (tmp_path / "log.csv").read_text().splitlines()

@@ -405,7 +405,7 @@ class Trainer:
 
     def _train_step(self, stage: Stage, batch: Batch) -> dict[str, float]:
         losses = self._backward(batch, self.step)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_gradient_norm)
+        norm = nn.utils.clip_grad_norm_(self.lesson.parameters(), self.recipe.clip_gradient_norm)
         rate = stage.learning_rate * schedule(self.step, stage.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
