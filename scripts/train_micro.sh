@@ -31,7 +31,7 @@ elif [ "$(nproc)" -gt 1 ] && has 'import lightning_fabric'; then
 else
   where=()
 fi
-sam2() { python3 -m napari_sam2.cli.main "$@"; }
+sam2() { python3 -m napari_sam2 "$@"; }
 
 sam2 train --recipe micro "$run" ${where[@]+"${where[@]}"} ${options[@]+"${options[@]}"}
 if [ ${#score[@]} -gt 0 ]; then

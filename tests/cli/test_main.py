@@ -455,7 +455,7 @@ def test_stopped_while_writing(
 
 def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "error", "-m", "napari_sam2.cli.main", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "napari_sam2", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 

@@ -85,7 +85,7 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
     """Interrupted by a signal, a run has a checkpoint of that very step, and goes on to where it would have been."""
     write_run(60)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "napari_sam2.cli.main", *train("cells.toml", "--workers", "1")]
+    command = [sys.executable, "-m", "napari_sam2", *train("cells.toml", "--workers", "1")]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     until = time.monotonic() + 300
     while len(read_table(folder / "cells/log.csv")) < 3 and time.monotonic() < until:

@@ -55,7 +55,3 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         text = f"{error.filename}: {error.strerror}"
     return " ".join(text.split())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
