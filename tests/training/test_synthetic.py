@@ -11,7 +11,7 @@ import pytest
 
 from napari_sam2.training import looks, synthetic
 from napari_sam2.training.clips import Clip, should_be_turned
-from napari_sam2.training.looks import PHOTOGRAPHS, Style, draw_photograph, natural
+from napari_sam2.training.looks import PHOTOGRAPHS, Style, blur_along_z, draw_photograph, natural
 from napari_sam2.training.scenes import make_scene
 from napari_sam2.training.synthetic import synthetic_clip
 
@@ -42,7 +42,7 @@ def test_some_annotators_are_generous_where_things_glow(monkeypatch: pytest.Monk
 
 def test_a_body_is_seen_in_slices_above_and_below_it_but_not_on_a_single_image(monkeypatch: pytest.MonkeyPatch) -> None:
     blurred = []
-    monkeypatch.setattr(synthetic, "blur_along_z", lambda frames, sigma: blurred.append((len(frames), sigma)) or frames)
+    monkeypatch.setattr(synthetic, "blur_along_z", lambda frames, sigma, spread_px: blurred.append((len(frames), sigma)) or frames)
     for num_frames in (1, 3):
         for seed in range(20):
             clip = synthetic_clip(np.random.default_rng(seed), num_frames, 64)
@@ -109,6 +109,17 @@ def test_natural_scenes_are_drawn_or_photographed() -> None:
         assert natural(scene.planes[0], style).shape == (64, 64)
         kinds.add(style.photographs is None)
     assert kinds == {True, False}
+
+
+def test_what_is_out_of_focus_is_dim_and_wide() -> None:
+    frames = [np.zeros((64, 64), np.float32) for _ in range(17)]
+    frames[8][30:34, 30:34] = 1
+    blurred = blur_along_z(frames, 1.5, spread_px=2.0)
+    widths = [np.sqrt((np.arange(64) - 31.5) ** 2 @ frame.sum(0) / frame.sum()) for frame in (blurred[8], blurred[9], blurred[11])]
+    assert widths[0] < widths[1] < widths[2]
+    assert widths[0] == pytest.approx(np.sqrt(5 / 4), abs=1e-3), "what is in focus is not blurred sideways"
+    assert widths[2] > 4
+    assert [frame.sum() for frame in blurred] == pytest.approx([frame.sum() for frame in blur_along_z(frames, 1.5)], abs=0.02)
 
 
 def test_clips_begin_where_most_is_to_be_seen_mostly() -> None:

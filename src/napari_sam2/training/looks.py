@@ -5,6 +5,7 @@ T frames · S side in pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -249,9 +250,39 @@ def add_nuclei(rng: np.random.Generator, scene: Scene, frames: list[FloatArray])
     return labels
 
 
-def blur_along_z(frames: list[FloatArray], sigma_frames: float) -> list[FloatArray]:
-    """Blur slices along the optical axis, as every microscope does: a body fades before and after it is cut."""
-    return list(ndi.gaussian_filter1d(np.stack(frames), sigma_frames, axis=0, mode="nearest"))
+def blur_along_z(frames: list[FloatArray], sigma_frames: float, spread_px: float = 0.0) -> list[FloatArray]:
+    """Blur slices along the optical axis, as every microscope does: a body fades before and after it is cut.
+
+    Parameters
+    ----------
+    frames : list of ndarray
+        (S, S) each.
+    sigma_frames : float
+        Of the blur, in slices.
+    spread_px : float
+        What is out of focus is blurred sideways too, by a deviation of so much for each slice that it is away.
+
+    Returns
+    -------
+    list of ndarray
+        As many.
+    """
+    stack = np.stack(frames)
+    if spread_px == 0:
+        return list(ndi.gaussian_filter1d(stack, sigma_frames, axis=0, mode="nearest"))
+    reach = math.ceil(3 * sigma_frames)
+    away = np.abs(np.arange(-reach, reach + 1))
+    weights = np.exp(-0.5 * (away / sigma_frames) ** 2)
+    weights /= weights.sum()
+    blurred = np.zeros_like(stack)
+    # Slices that are about as far away are blurred as one.
+    for nearest, farthest in ((0, 1), (1, 3), (3, 6), (6, 99)):
+        share = np.where((away >= nearest) & (away < farthest), weights, 0)
+        if share.any():
+            sigma_px = spread_px * float((share * away).sum() / share.sum())
+            sideways = ndi.gaussian_filter(stack, (0, sigma_px, sigma_px))
+            blurred += ndi.convolve1d(sideways, share, axis=0, mode="nearest")
+    return list(blurred)
 
 
 def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radius_px: float) -> npt.NDArray[np.uint8]:

@@ -195,8 +195,8 @@ MICRO_RECIPE = Recipe(
         ),
         _FOLLOWING,
         # Whoever is followed is clicked on first: every second step an image, and the encoder learns at full rate.
-        replace(_FOLLOWING, name="together", steps=4300, encoder_rate=1.0, image_share=0.5),
-        replace(_FOLLOWING, name="longer", steps=1800, num_frames=13, learning_rate=2.8e-4),
+        replace(_FOLLOWING, name="together", steps=4400, encoder_rate=1.0, image_share=0.5),
+        replace(_FOLLOWING, name="longer", steps=2400, num_frames=13, learning_rate=2.8e-4, image_share=0.5),
     ),
     ema_decay=0.999,
 )

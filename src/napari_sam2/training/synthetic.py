@@ -15,6 +15,8 @@ from napari_sam2.training.scenes import make_scene
 
 AXIAL_MARGIN = 6
 """Slices drawn before the first and after the last, for the blur along z."""
+SPREAD = 0.1
+"""By how much of an object's radius at most a slice that is out of focus is blurred, for each slice that it is away."""
 GENEROSITY = 0.15
 """By how much of an object's radius at most its label goes beyond the half-maximum edge: many annotators draw around the glow."""
 
@@ -46,7 +48,8 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
         layers.append(add_nuclei(rng, scene, frames))
     if margin:
-        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.5), np.log(4.5)))))[margin:-margin]
+        spread_px = float(rng.choice([0.0, rng.uniform(0, SPREAD)])) * scene.size_px
+        frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.5), np.log(4.5)))), spread_px)[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
     if sliced and should_be_turned(np.stack(layers[0]), rng):
         frames, layers = frames[::-1], [layer[::-1] for layer in layers]
