@@ -51,7 +51,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_prompts(name: str, prompts: Any, **others: Any) -> None:
-    Path(name).write_text(json.dumps({"axes": "TYX", "prompts": prompts, **others}))
+    Path(name).write_text(json.dumps({"prompts": prompts, **others}))
 
 
 def segment(*arguments: str, image: str = "movie.tif", prompts: str = "prompts.json", output: str = "out/labels.tif") -> list[str]:
@@ -262,6 +262,11 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "missing image": (None, segment(image="gone.tif"), r"there is no file gone\.tif"),
     "missing prompts": (None, segment(prompts="gone.json"), r"there is no prompts file gone\.json"),
     "prompts are a folder": (None, segment(prompts="out"), r"out: Is a directory"),
+    "prompts for another image": (
+        lambda: write_prompts("bad.json", CLICKS, axes="ZYX"),
+        segment(prompts="bad.json"),
+        r"bad\.json is for an image with axes ZYX, and this one has TYX, with frames along T: leave axes out of the file if .*",
+    ),
     "cut short": (damaged_tiff, segment(image="bad.tif"), r"bad\.tif cannot be read as TIFF: .*"),
     "not a TIFF": (None, segment(image="prompts.json"), r"prompts\.json cannot be read as TIFF: not a TIFF file.*"),
     "a folder": (None, segment(image="out"), r"out cannot be read as zarr: .*"),

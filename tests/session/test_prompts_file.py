@@ -13,6 +13,7 @@ import tifffile
 
 from blob_tracker import blob_session, squares
 from napari_sam2.session.prompts_file import PromptEntry, add_prompts, read_prompts
+from napari_sam2.session.stack import Stack
 
 TRUTH = squares(3, (32, 32), {1: [(2, 2, 5)] * 3, 2: [(12, 4, 6)] * 3, 3: [None, (20, 20, 4), (20, 21, 4)]})
 MOVIE = np.where(TRUTH > 0, 255, 0).astype(np.uint8)
@@ -120,7 +121,7 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
     "frame is null": (CLICK | {"frame": None}, NUMBERS_NEEDED),
     "a typing error": (
         CLICK | {"lables": [1]},
-        "prompt 2: unknown key 'lables'; known are box, frame, labels, mask, mask_label, object, points",
+        "prompt 2: there is no key 'lables'; did you mean 'labels'?",
     ),
     "says nothing": ({"object": 1, "frame": 0}, "prompt 2: points, a scribble, a box, a mask or a polygon is needed"),
     "points are null": (
@@ -173,12 +174,59 @@ def test_bad_entry(name: str, tmp_path: Path) -> None:
         (b"{}", r"prompts\.json is not a prompts file: expected "),
         (b'{"prompts": {"object": 1}}', r"prompts\.json is not a prompts file: expected "),
         (b'{"prompts": []}', r"prompts\.json has no prompts$"),
+        (b'{"axis": "TYX", "prompts": []}', r"prompts\.json: there is no key 'axis'; did you mean 'axes'\?$"),
+        (b'{"made by": "me", "prompts": []}', r"prompts\.json: there is no key 'made by'; there are axes, prompts$"),
     ],
 )
 def test_bad_file(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "prompts.json").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_prompts(tmp_path / "prompts.json")
+
+
+STACKS = {
+    "movie": Stack.open(MOVIE, "TYX"),
+    "movie of unknown kind": Stack.open(MOVIE, "QYX"),
+    "volume": Stack.open(MOVIE, "ZYX"),
+    "volume from the side": Stack.open(MOVIE, "ZYX", along="X"),
+    "volumes": Stack.open(np.stack([MOVIE] * 2), "TZYX", at={"Z": 1}),
+    "volume of volumes": Stack.open(np.stack([MOVIE] * 2), "TZYX", along="Z", at={"T": 1}),
+    "colours": Stack.open(np.stack([MOVIE] * 3, axis=-1), "TYXS"),
+    "image": Stack.open(MOVIE[0], "YX"),
+    "channels": Stack.open(MOVIE, "CYX"),
+}
+
+
+@pytest.mark.parametrize(
+    ("axes", "fitting"),
+    [
+        (None, set(STACKS)),
+        ("TYX", {"movie", "movie of unknown kind", "volumes", "colours", "image", "channels"}),
+        ("tyx", {"movie", "movie of unknown kind", "volumes", "colours", "image", "channels"}),
+        ("TYXS", {"movie", "movie of unknown kind", "volumes", "colours", "image", "channels"}),
+        ("ZYX", {"movie of unknown kind", "volume", "volume from the side", "volume of volumes", "image", "channels"}),
+        ("TZYX", {"movie of unknown kind", "volumes", "volume of volumes", "image", "channels"}),
+        ("YX", {"movie of unknown kind", "image", "channels"}),
+        ("CYX", {"movie of unknown kind", "image", "channels"}),
+        ("QYX", set(STACKS) - {"volume from the side"}),
+        ("TZ", set()),
+    ],
+)
+def test_axes_are_those_of_the_image(axes: str | None, fitting: set[str], tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_text(json.dumps({"axes": axes, "prompts": [CLICK]}))
+    for name, stack in STACKS.items():
+        if name in fitting:
+            assert len(read_prompts(tmp_path / "prompts.json", stack)) == 1
+        else:
+            said = f"prompts.json is for an image with axes {axes}, and this one has {stack.layout.axes}, with frames along "
+            with pytest.raises(ValueError, match=said):
+                read_prompts(tmp_path / "prompts.json", stack)
+
+
+def test_axes_are_letters(tmp_path: Path) -> None:
+    (tmp_path / "prompts.json").write_text(json.dumps({"axes": ["T", "Y", "X"], "prompts": [CLICK]}))
+    with pytest.raises(ValueError, match=r"prompts\.json: axes is a text, got \['T', 'Y', 'X'\]"):
+        read_prompts(tmp_path / "prompts.json", STACKS["movie"])
 
 
 def test_missing_files(tmp_path: Path) -> None:

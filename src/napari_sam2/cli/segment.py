@@ -76,8 +76,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    entries = read_prompts(args.prompts)
     stack = _open_stack(args)
+    entries = read_prompts(args.prompts, stack)
     check_outputs(args.output, [args.image, args.prompts], "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
     if args.consensus is not None:

@@ -9,8 +9,9 @@ The format::
       {"object": 4, "frame": 0, "polygon": [[row, col], ...], "scribble": [[row, col], ...]}
     ]}
 
-A mask is a label image beside the file: one plane, or a stack of which the prompted frame is taken. A polygon counts as a mask, and
-a scribble as points inside along a stroke; see :meth:`~napari_sam2.session.session.Session.add_scribble`.
+``axes`` are those of the image, and may be left out. A mask is a label image beside the file: one plane, or a stack of which the
+prompted frame is taken. A polygon counts as a mask, and a scribble as points inside along a stroke; see
+:meth:`~napari_sam2.session.session.Session.add_scribble`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.session.checks import check_keys, check_text
 from napari_sam2.session.session import Session
 from napari_sam2.session.stack import Stack
 
-KEYS = {"object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble"}
+KEYS = ("object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble")
+_COLOUR_AXES = "CS"
 OUTLINES = ("box", "mask", "polygon")
 """Of these an entry has one at most."""
 
@@ -63,15 +66,22 @@ class PromptEntry:
     scribble_rc: list[list[float]] | None = None
 
 
-def read_prompts(path: Path) -> list[PromptEntry]:
+def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
     """Read a prompts file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    stack : Stack, optional
+        What the prompts are for; that the axes of the file are its own is not checked without it.
 
     Raises
     ------
     FileNotFoundError
         If it, or a mask it names, is not there.
     ValueError
-        If it is not JSON, has another form, or has no prompt; the entry is named.
+        If it is not JSON, has another form, an unknown key, axes of another image, or no prompt; the entry is named.
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no prompts file {path}")
@@ -82,17 +92,31 @@ def read_prompts(path: Path) -> list[PromptEntry]:
     entries = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise ValueError(f'{path} is not a prompts file: expected {{"axes": ..., "prompts": [...]}}')
+    check_keys(content, ("axes", "prompts"), f"{path}: ")
+    if stack is not None and content.get("axes") is not None:
+        _check_axes(check_text(f"{path}: axes", content["axes"]), stack, path)
     if not entries:
         raise ValueError(f"{path} has no prompts")
     return [_read_entry(entry, f"{path}, prompt {number}", path.parent) for number, entry in enumerate(entries, start=1)]
 
 
+def _check_axes(axes: str, stack: Stack, path: Path) -> None:
+    layout, told = stack.layout, set(axes.upper())
+    fits = {layout.rows, layout.columns} <= told
+    # Of a single image, or where one of the two does not say along what frames follow each other, no more can be told.
+    if layout.along and {layout.along, *told} <= {*"TZYX", *_COLOUR_AXES}:
+        fits = {layout.along, layout.rows, layout.columns} <= told <= {*layout.axes, *_COLOUR_AXES}
+    if not fits:
+        raise ValueError(
+            f"{path} is for an image with axes {axes}, and this one has {layout.axes}, with frames along {layout.along or 'none'}: "
+            "leave axes out of the file if its frames, rows and columns are those of this image"
+        )
+
+
 def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
     if not isinstance(entry, dict) or not _is_whole(entry.get("object")) or not _is_whole(entry.get("frame", 0)):
         raise ValueError(f"{where}: an object and a frame number are needed, both whole numbers")
-    unknown = set(entry) - KEYS
-    if unknown:
-        raise ValueError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(KEYS))}")
+    check_keys(entry, KEYS, f"{where}: ")
     entry = {key: value for key, value in entry.items() if value is not None}
     if not {"points", "scribble", *OUTLINES} & set(entry):
         raise ValueError(f"{where}: points, a scribble, a box, a mask or a polygon is needed")

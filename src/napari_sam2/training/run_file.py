@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import math
 import tomllib
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.session.checks import check_keys
 from napari_sam2.session.files import atomic_path
 from napari_sam2.training.optimization import TRAINED_PARTS
 
@@ -167,7 +167,7 @@ def read_run_file(path: Path) -> RunFile:
 
 
 def _run(content: dict[str, Any], path: Path) -> RunFile:
-    _check_keys(content, [field.name for field in dataclasses.fields(RunFile)], "")
+    check_keys(content, [field.name for field in dataclasses.fields(RunFile)])
     base = path.absolute().parent
     tables: dict[str, Any] = {name: _entries(content.pop(name, []), name, base) for name in ("data", "validation")}
     for key in ("out", "start"):
@@ -186,7 +186,7 @@ def _entries(tables: Any, name: str, base: Path) -> tuple[DataEntry, ...]:
 
 
 def _entry(table: dict[str, Any], where: str, base: Path) -> DataEntry:
-    _check_keys(table, ["folder", *(field.name for field in dataclasses.fields(DataEntry))], f"{where}: ")
+    check_keys(table, ["folder", *(field.name for field in dataclasses.fields(DataEntry))], f"{where}: ")
     if ("folder" in table) == ("image" in table or "labels" in table):
         raise ValueError(f"{where}: give either folder, or image and labels")
     paths: dict[str, Any] = {}
@@ -204,14 +204,6 @@ def _entry(table: dict[str, Any], where: str, base: Path) -> DataEntry:
         return DataEntry(**paths, **table)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _check_keys(content: dict[str, Any], known: list[str], where: str) -> None:
-    for key in content:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"{where}there is no key {key!r}; {hint}")
 
 
 def _check(is_good: bool, key: str, expected: str, value: Any) -> None:
