@@ -147,18 +147,26 @@ def test_what_is_written_is_valid_for_the_challenge(drawn: Any) -> None:
 
 
 @pytest.mark.parametrize("result", [TIME, VOLUMES], ids=["images", "volumes"])
-@pytest.mark.parametrize(("folder", "text", "mask"), [("01_RES", "res_track.txt", "mask"), ("TRA", "man_track.txt", "man_track")])
-def test_ctc(folder: str, text: str, mask: str, result: Result, tmp_path: Path) -> None:
+def test_ctc(result: Result, tmp_path: Path) -> None:
+    folder = tmp_path / "01_RES"
     for _ in range(2):  # an earlier result is replaced
-        write_ctc(tmp_path / folder, result)
-    assert (tmp_path / folder / text).read_text() == "1 5 5 8\n3 1 1 0\n7 0 2 0\n8 3 3 7\n900 3 5 7\n"
-    assert sorted(os.listdir(tmp_path / folder)) == sorted([text, *(f"{mask}{t:03d}.tif" for t in range(6))])
+        write_ctc(folder, result)
+    assert (folder / "res_track.txt").read_text() == "1 5 5 8\n3 1 1 0\n7 0 2 0\n8 3 3 7\n900 3 5 7\n"
+    assert sorted(os.listdir(folder)) == [*(f"mask{t:03d}.tif" for t in range(6)), "res_track.txt"]
     for t in range(6):
-        picture = tifffile.imread(tmp_path / folder / f"{mask}{t:03d}.tif")
+        picture = tifffile.imread(folder / f"mask{t:03d}.tif")
         assert picture.dtype == np.uint16
         given = result.labels[t]
         np.testing.assert_array_equal(picture, np.where(given == 8, 1, given) if t == 5 else given)
-    assert os.listdir(tmp_path) == [folder]
+    assert os.listdir(tmp_path) == ["01_RES"]
+
+
+@pytest.mark.parametrize("other", ["notes.txt", "man_track000.tif"])
+def test_a_folder_with_anything_else_in_it_is_not_replaced(other: str, tmp_path: Path) -> None:
+    write_ctc(tmp_path / "01_RES", EMPTY)
+    (tmp_path / "01_RES" / other).touch()
+    with pytest.raises(ValueError, match="01_RES is there already and is not an earlier result"):
+        write_ctc(tmp_path / "01_RES", TIME)
 
 
 def test_ctc_without_objects(tmp_path: Path) -> None:

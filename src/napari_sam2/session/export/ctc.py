@@ -22,8 +22,7 @@ from napari_sam2.session.export.result import MAX_LABEL, Result
 from napari_sam2.session.export.tracks import find_tracks
 from napari_sam2.session.files import atomic_folder
 
-RESULT, TRUTH = ("res_track.txt", "mask"), ("man_track.txt", "man_track")
-"""Name of the text file, and of the pictures before their number."""
+TRACKS_NAME = "res_track.txt"
 
 
 @dataclass(frozen=True)
@@ -82,9 +81,8 @@ def _spans(seen: Sequence[int], cuts: set[int]) -> list[tuple[int, int]]:
 
 def is_ctc(folder: Path) -> bool:
     """A folder holds tracks as the challenge has them, and nothing else."""
-    return any(
-        (folder / text).is_file() and all(path.name == text or path.match(f"{mask}*.tif") for path in folder.iterdir())
-        for text, mask in (RESULT, TRUTH)
+    return (folder / TRACKS_NAME).is_file() and all(
+        path.name == TRACKS_NAME or path.match("mask*.tif") for path in folder.iterdir()
     )
 
 
@@ -94,7 +92,7 @@ def write_ctc(folder: Path, result: Result) -> None:
     Parameters
     ----------
     folder : Path
-        Such as ``01_RES``; in a folder ``TRA`` the files are named as those of a true segmentation, ``man_track.txt``.
+        Such as ``01_RES``.
     result : Result
         Labels with a time axis.
 
@@ -107,14 +105,13 @@ def write_ctc(folder: Path, result: Result) -> None:
     pieces = ctc_tracks(tracks.frames(), tracks.parents)
     if any(piece.label > MAX_LABEL for piece in pieces):
         raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps cut objects into several: too many for 16 bit")
-    text, mask = TRUTH if folder.name == "TRA" else RESULT
     digits = max(3, len(str(result.size("T") - 1)))
     with atomic_folder(folder, is_ctc) as partial:
         lines = [f"{piece.label} {piece.first} {piece.last} {piece.parent}\n" for piece in pieces]
-        (partial / text).write_text("".join(lines), encoding="ascii")
+        (partial / TRACKS_NAME).write_text("".join(lines), encoding="ascii")
         for time in range(result.size("T")):
             tifffile.imwrite(
-                partial / f"{mask}{time:0{digits}d}.tif",
+                partial / f"mask{time:0{digits}d}.tif",
                 _renamed(result, time, pieces),
                 shape=result.shape[1:],
                 dtype=np.uint16,
