@@ -108,7 +108,7 @@ def test_after_the_next_anchor_it_is_followed_again() -> None:
     session = opened(2)
     session.add_points(2, 8, [INSIDE[2]])
     list(session.propagate(stop=StopRules(gone_for=1)))
-    assert tracked(session, 2) == [1, 2, 3, 9]
+    assert tracked(session, 2) == [1, 2, 3, 6, 7, 9], "to frame 3 from the first anchor, to frame 6 from the second"
     np.testing.assert_array_equal(session.labels[9], np.where(TRUTH[9] == 2, 2, 0))
 
 
