@@ -1,0 +1,58 @@
+"""Objects that lie over each other in the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from napari_sam2.predictors.views import View
+from napari_sam2.session.label_writer import settle_twins
+
+WHOLE = View(0, 0, 8, 8)
+
+
+def chequered(side: int, even: float, odd: float) -> torch.Tensor:
+    """Logits of a square of a side, (8, 8)."""
+    logits = torch.full((8, 8), -5.0)
+    logits[:side, :side] = torch.where((torch.arange(side)[:, None] + torch.arange(side)) % 2 == 0, even, odd)
+    return logits
+
+
+def test_what_was_found_twice_belongs_to_one_as_a_whole() -> None:
+    often, seldom = chequered(6, 3.0, 2.0), chequered(5, 2.0, 2.6)
+    for order in (1, -1):
+        masks = [often.clone(), seldom.clone()][::order]
+        settle_twins(masks, [WHOLE, WHOLE], [1.0, 1.0])
+        larger, smaller = masks[::order]
+        assert torch.equal(larger, often)
+        assert not (smaller > 0).any()
+
+
+def test_it_belongs_to_the_one_that_is_trusted() -> None:
+    masks = [chequered(6, 3.0, 2.0), chequered(5, 2.0, 2.6)]
+    settle_twins(masks, [WHOLE, WHOLE], [0.5, 1.0])
+    np.testing.assert_array_equal((masks[0] > 0).sum(), 36 - 25)
+    assert (masks[1] > 0).sum() == 25
+
+
+def test_in_views_of_their_own() -> None:
+    one, other = chequered(5, 2.0, 2.0), chequered(5, 3.0, 3.0)[:5, :5].clone()
+    masks = [one, other]
+    settle_twins(masks, [WHOLE, View(0, 1, 5, 5)], [1.0, 1.0])  # 20 of 30 pixels
+    kept = (masks[0] > 0).numpy()
+    assert kept[:5, 0].all()
+    assert kept.sum() == 5
+    assert (masks[1] > 0).all()
+
+
+def test_of_equal_ones_the_first() -> None:
+    masks = [chequered(4, 2.0, 2.0), chequered(4, 2.0, 2.0)]
+    settle_twins(masks, [WHOLE, WHOLE], [1.0, 1.0])
+    assert [(mask > 0).sum().item() for mask in masks] == [16, 0]
+
+
+def test_what_lies_in_or_beside_another_stays() -> None:
+    cell, nucleus, empty = chequered(6, 3.0, 1.0), chequered(4, 2.0, 2.0), torch.full((8, 8), -1.0)  # 16 of 36 pixels
+    masks = [cell.clone(), nucleus.clone(), empty.clone()]
+    settle_twins(masks, [WHOLE] * 3, [1.0] * 3)
+    assert all(torch.equal(mask, before) for mask, before in zip(masks, (cell, nucleus, empty), strict=True))
