@@ -22,8 +22,8 @@ from napari_sam2.session.stack import Stack
 FRAMES_TO_HALF_TRUST = 16
 ANCHOR_TRUST = 1e3
 """More than logits differ by."""
-TWIN_IOU = 0.5
-"""Two masks that agree by more than this IoU are one thing that was found twice."""
+TWIN_IOU = 0.7
+"""Two tracked masks that agree by more than this IoU are one thing that was found twice."""
 MAX_BYTES_IN_MEMORY = 2**30
 
 
@@ -100,7 +100,9 @@ class LabelWriter:
                 resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0].clone()
                 for record, view in zip(records, views, strict=True)
             ]
-            settle_twins(masks, views, trusts)
+            # Where people said something they meant two things, even if the masks do not show it.
+            tracked = [i for i, record in enumerate(records) if record.anchor_distance]
+            settle_twins([masks[i] for i in tracked], [views[i] for i in tracked], [trusts[i] for i in tracked])
             return label_image(masks, [view.window for view in views], object_ids, self._frame_shape, trusts)
 
 
