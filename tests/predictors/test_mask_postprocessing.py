@@ -3,11 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_sam2.predictors.mask_postprocessing import (
+    enlarge_found,
     fill_holes_in_mask_scores,
     label_image,
     remove_holes_and_sprinkles,
@@ -99,3 +100,30 @@ def test_resizing_to_the_same_size_changes_nothing() -> None:
     mask = torch.randn(1, 1, 4, 6)
     assert resize_logits(mask, (4, 6)) is mask
     assert resize_logits(mask, (9, 7)).shape == (1, 1, 9, 7)
+
+
+@settings(deadline=None)
+@given(
+    mask=hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.floats(-8, 2, width=32)),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
+def test_what_was_found_is_enlarged_as_the_whole_would_be(mask: np.ndarray, size: tuple[int, int]) -> None:
+    whole = resize_logits(torch.from_numpy(mask)[None, None], size)[0, 0]
+    found = enlarge_found(torch.from_numpy(mask), size)
+    if found is None:
+        assert not (whole > 1e-5).any()
+        return
+    part, row, column = found
+    window = np.s_[row : row + part.shape[0], column : column + part.shape[1]]
+    torch.testing.assert_close(part, whole[window], rtol=1e-5, atol=1e-5)
+    whole = whole.clone()
+    whole[window] = -1
+    assert not (whole > 1e-5).any()
+
+
+def test_what_was_found_is_a_copy() -> None:
+    mask = torch.tensor([[-1.0, 2.0], [-1.0, -1.0]])
+    part, row, column = enlarge_found(mask, (2, 2)) or pytest.fail("nothing found")
+    assert (row, column, part.tolist()) == (0, 0, [[-1.0, 2.0]])
+    part[:] = 0
+    assert mask[0, 1] == 2

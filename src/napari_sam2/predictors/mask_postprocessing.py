@@ -94,6 +94,44 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
 
 
+def _between_cells(length: int, found: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Along an axis, list the pixels next to cells in which something was found, the two cells of each, and the second's weight."""
+    num_cells = len(found)
+    positions = ((torch.arange(length, device=found.device) + 0.5) * (num_cells / length) - 0.5).clamp(min=0)
+    before = positions.long()
+    after = (before + 1).clamp(max=num_cells - 1)
+    cells = torch.nonzero(found)[:, 0]
+    pixels = torch.nonzero((after >= cells[0]) & (before <= cells[-1]))[:, 0]
+    return pixels, before[pixels], after[pixels], (positions - before)[pixels]
+
+
+def enlarge_found(mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, int, int] | None:
+    """Resize logits as :func:`resize_logits` does, but only what is around something above 0.
+
+    Parameters
+    ----------
+    mask : Tensor
+        (h, w), logits.
+    size : tuple of int
+        (H, W).
+
+    Returns
+    -------
+    tuple or None
+        A copy of the resized logits around what was found, and the row and column of (H, W) where it begins; None if nothing is.
+    """
+    inside = mask > 0
+    if not inside.any():
+        return None
+    rows, above, below, weights_y = _between_cells(size[0], inside.any(1))
+    columns, left, right, weights_x = _between_cells(size[1], inside.any(0))
+    if len(rows) == 0 or len(columns) == 0:
+        return None
+    logits = mask.float()
+    bands = torch.lerp(logits[above], logits[below], weights_y[:, None])
+    return torch.lerp(bands[:, left], bands[:, right], weights_x), int(rows[0]), int(columns[0])
+
+
 def mask_to_box(masks: Tensor) -> Tensor:
     """Return the box of each mask, (M, h, w) to (M, 4) as x0, y0, x1, y1, last pixel included; zeros for an empty one."""
     boxes = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_sam2.predictors.views import View
-from napari_sam2.session.label_writer import settle_twins
+from napari_sam2.session.overlaps import settle_twins
 
 WHOLE = View(0, 0, 8, 8)
 
