@@ -265,10 +265,10 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
     assert State.of(session) == ended
 
 
-def with_two_anchors() -> Session:
+def with_two_anchors(first: int = 0, last: int = T - 1) -> Session:
     session = blob_session(MOVIE)
     session.add_object()
-    for frame in (0, 6):
+    for frame in (first, last):
         session.add_points(1, frame, [CORNERS[frame, 0]])
     return session
 
@@ -284,18 +284,11 @@ def test_between_two_anchors_all_directions_find_the_same() -> None:
 
 
 def test_stopped_on_the_way_forward_and_followed_both_ways_is_the_same() -> None:
-    session = blob_session(MOVIE)
-    session.add_object()
-    for frame in (1, 4):
-        session.add_points(1, frame, [CORNERS[frame, 0]])
+    session, fresh = with_two_anchors(1, 4), with_two_anchors(1, 4)
     for _ in zip(range(3), session.propagate("forward"), strict=False):
         pass
-    list(session.propagate())
-    fresh = blob_session(MOVIE)
-    fresh.add_object()
-    for frame in (1, 4):
-        fresh.add_points(1, frame, [CORNERS[frame, 0]])
-    list(fresh.propagate())
+    for one in (session, fresh):
+        list(one.propagate())
     assert shown(session) == shown(fresh)
 
 
