@@ -52,7 +52,7 @@ class ObjectEditing:
 
     @property
     def parents(self) -> dict[int, int]:
-        """The mother of each object that came from a division, by object id."""
+        """The mother of each object that came from a division, by object id, in order; those without one are left out."""
         return {object_id: info.mother for object_id, info in sorted(self._infos.items()) if info.mother is not None}
 
     # --- one object ------------------------------------------------------------------------------------------------
@@ -101,32 +101,73 @@ class ObjectEditing:
 
     @action
     def rename_object(self, object_id: int, name: str) -> None:
-        """Call an object by another name."""
+        """Call an object by another name, locked or not.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or the name is no text or empty.
+        """
         self._change_info(object_id, name=check_name(name))
 
     @action
     def set_colour(self, object_id: int, colour: str | None) -> None:
-        """Give an object a colour, ``#rrggbb``, or None to leave it to whoever draws it."""
+        """Give an object a colour, locked or not.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        colour : str or None
+            ``#rrggbb``; None leaves it to whoever draws it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or the colour is none.
+        """
         self._change_info(object_id, colour=check_colour(colour))
 
     @action
     def lock_object(self, object_id: int, is_locked: bool = True) -> None:
-        """Lock an object: nothing changes its masks until it is unlocked. It refuses prompts; propagation passes it by."""
+        """Lock an object: nothing changes its masks until it is unlocked, by ``is_locked=False``.
+
+        It refuses prompts and edits, propagation passes it by; name and colour can be changed, and it can be hidden.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or ``is_locked`` is neither True nor False.
+        """
         self._change_info(object_id, is_locked=check_flag("is_locked", is_locked))
 
     @action
     def hide_object(self, object_id: int, is_hidden: bool = True) -> None:
-        """Leave an object out of the labels, or put it back. It is followed all the same."""
+        """Leave an object out of the labels, or put it back, by ``is_hidden=False``. It is followed all the same.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or ``is_hidden`` is neither True nor False.
+        """
         self._change_info(object_id, is_hidden=check_flag("is_hidden", is_hidden))
 
     @action
     def remove_object(self, object_id: int) -> None:
-        """Remove an object and its labels."""
+        """Remove an object and its labels; its daughters stay, and have no mother then.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object, or it is locked.
+        """
         self._forget(self._unlocked(object_id))
 
     @action
     def approve(self, object_id: int, frame: int) -> None:
         """Say that what is shown of an object on a frame is right: nothing changes it, and frames around go by it.
+
+        That it is absent can be approved too. On a frame on which something was said about it, this changes nothing.
 
         Raises
         ------
@@ -141,7 +182,15 @@ class ObjectEditing:
     def merge_objects(self, object_id: int, other_id: int) -> None:
         """Make two objects one, the first: it has the prompts of both and, on frames where both are shown, the masks together.
 
-        Between prompts, what is shown is found again by the next propagation.
+        Between prompts, what is shown is found again by the next propagation. It keeps its name and colour, may be on the frames
+        of both, and becomes the mother of the other's daughters.
+
+        Parameters
+        ----------
+        object_id : int
+            The object that is kept.
+        other_id : int
+            The object that becomes part of it, and is removed.
 
         Raises
         ------
@@ -179,17 +228,18 @@ class ObjectEditing:
         frame : int
             Where the new one begins.
         name : str, optional
-            What to call it.
+            What to call the new one; by default the name of the object and the frame.
 
         Returns
         -------
         int
-            The id of the new object.
+            The id of the new object, which has the colour of the other one, and its daughters.
 
         Raises
         ------
         ValueError
-            If there is no such object or frame, it is locked, or there is nothing of it on one side of the cut.
+            If there is no such object or frame, it is locked, the frame is its first one or beyond its end, or there is nothing of
+            it on one side of the cut.
         """
         item = self._unlocked(object_id)
         frame = self._check_cut(item, frame)
@@ -214,17 +264,18 @@ class ObjectEditing:
         frame : int
             First frame of the daughters.
         daughters : int
-            How many.
+            How many, 1 or more.
 
         Returns
         -------
         list of int
-            The ids of the daughters; :attr:`parents` keeps the link.
+            The ids of the daughters, which are called as the mother, with .1, .2, ...; :attr:`parents` keeps the link.
 
         Raises
         ------
         ValueError
-            If there is no such object or frame, it is locked, there is nothing of it before the frame, or there is no daughter.
+            If there is no such object or frame, it is locked, the frame is its first one or beyond its end, there is nothing of it
+            before the frame, or there is no daughter.
         """
         item = self._unlocked(object_id)
         frame = self._check_cut(item, frame)

@@ -43,7 +43,7 @@ class Prompting(ObjectEditing):
         frame : int
             The frame, 0 for a single image.
         points : array-like
-            (P, 2), row and column in data pixels; pixel centres lie on integers.
+            (P, 2), row and column in data pixels; pixel centres lie on integers. They are added to those that are there.
         labels : array-like, optional
             (P,), 1 inside (default), 0 outside.
 
@@ -55,8 +55,10 @@ class Prompting(ObjectEditing):
         Raises
         ------
         ValueError
-            If there is no such object or frame, the object is locked or has ended, a point is outside the image, or nothing says
-            yet where the object is.
+            If there is no such object or frame, the object is locked, begins after the frame or ends before it, points or labels
+            are not what they should be, a point is outside the image, or nothing says yet where the object is, only where not.
+        OSError
+            If the frame cannot be read.
         """
         points_rc, point_labels = check_points(points, labels, self._frame_shape)
         return self._say(object_id, frame, self._prompts(object_id, frame).with_points(points_rc, point_labels))
@@ -65,7 +67,7 @@ class Prompting(ObjectEditing):
     def set_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
         """Put points in the place of all points on a frame: the mask is found again, as if the others had never been given.
 
-        See :meth:`add_points`.
+        A box or a mask on the frame stays. Parameters, result and errors are those of :meth:`add_points`.
         """
         points_rc, point_labels = check_points(points, labels, self._frame_shape)
         prompts = replace(self._prompts(object_id, frame), points_rc=points_rc, labels=point_labels, is_approved=False)
@@ -77,7 +79,7 @@ class Prompting(ObjectEditing):
     ) -> npt.NDArray[np.bool_]:
         """Move one point, or turn it from inside to outside; the mask is found again, as if it had been given like that.
 
-        See :meth:`add_points`; besides:
+        Result and errors are those of :meth:`add_points`; besides:
 
         Parameters
         ----------
@@ -101,14 +103,21 @@ class Prompting(ObjectEditing):
 
     @action
     def remove_point(self, object_id: int, frame: int, index: int) -> None:
-        """Take back one point, counted from 0 in the order in which they were given; the mask is found again without it.
+        """Take back one point; the mask is found again without it.
 
-        With the last thing that was said on a frame, see :meth:`clear_prompts`.
+        If nothing else was said on the frame, this is :meth:`clear_prompts`.
+
+        Parameters
+        ----------
+        object_id, frame : int
+            The object and the frame.
+        index : int
+            Which of the points there, counted from 0 in the order in which they were given.
 
         Raises
         ------
         ValueError
-            If there is no such object or frame, or no such point, or the object is locked.
+            If there is no such object, frame or point, the object is locked, or what is left does not say where it is.
         """
         prompts = self._prompts(object_id, frame)
         self._say_less(object_id, frame, prompts.without_point(_check_index(prompts, index)))
@@ -118,14 +127,16 @@ class Prompting(ObjectEditing):
         """Draw a stroke over an object, or over what is not the object: points along it count as clicks.
 
         The stroke is cut into pieces of equal length, at least 4 pixels each and at most 8 of them, and the middle of each piece
-        is a point; a stroke shorter than 8 pixels is one point, its middle. See :meth:`add_points`; besides:
+        is a point; a stroke shorter than 8 pixels is one point, its middle. Result and errors are those of :meth:`add_points`.
 
         Parameters
         ----------
+        object_id, frame : int
+            The object and the frame.
         stroke : array-like
-            (N, 2), row and column of the places the pen went through, in order.
+            (N, 2), row and column in data pixels of the places the pen went through, in order; all inside the image.
         label : int
-            1 inside, 0 outside.
+            1 inside, 0 outside, of the whole stroke.
         """
         points_rc = scribble_points(stroke, self._frame_shape)
         return self.add_points(object_id, frame, points_rc, [label] * len(points_rc))
@@ -134,16 +145,40 @@ class Prompting(ObjectEditing):
 
     @action
     def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
-        """Draw a box around an object: row0, col0, row1, col1, outer pixel edges. It replaces an earlier box or mask.
+        """Draw a box around an object. It replaces an earlier box or mask on that frame; points stay.
 
-        See :meth:`add_points`.
+        Result and errors are those of :meth:`add_points`; besides:
+
+        Parameters
+        ----------
+        box : array-like
+            (4,), row0, col0, row1, col1 in data pixels, outer edges: around the one pixel (0, 0) it is 0, 0, 1, 1.
+
+        Raises
+        ------
+        ValueError
+            If it is not four numbers in order, or a part of it is outside the image.
         """
         prompts = self._prompts(object_id, frame)
         return self._say(object_id, frame, FramePrompts(prompts.points_rc, prompts.labels, check_box(box, self._frame_shape)))
 
     @action
     def add_mask(self, object_id: int, frame: int, mask: Any) -> npt.NDArray[np.bool_]:
-        """Say that a mask (H, W) is the object. It replaces everything said on that frame before. See :meth:`add_points`."""
+        """Say that a mask is the object. It replaces everything said on that frame before.
+
+        What is then shown has the resolution of the model's masks, and may differ from it at the border. Result and errors are
+        those of :meth:`add_points`; besides:
+
+        Parameters
+        ----------
+        mask : array-like
+            (H, W), booleans or numbers; what is not 0 is the object.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another, it holds no numbers, or all of them are 0.
+        """
         self._prompts(object_id, frame)
         packed = PackedMask.pack(check_mask(mask, self._frame_shape))
         return self._say(object_id, frame, FramePrompts(packed_mask=packed))
@@ -152,25 +187,31 @@ class Prompting(ObjectEditing):
     def add_polygon(self, object_id: int, frame: int, vertices: Any) -> npt.NDArray[np.bool_]:
         """Draw the outline of an object, a polygon or a lasso: it counts as a mask.
 
-        See :meth:`add_mask`; besides:
+        Result and errors are those of :meth:`add_mask`; besides:
 
         Parameters
         ----------
         vertices : array-like
-            (V, 2), row and column, pixel centres at integers; the last is joined to the first. Pixels whose centre lies inside
-            belong to the object.
+            (V, 2), row and column in data pixels, pixel centres at integers; the last is joined to the first. Pixels whose centre
+            lies inside belong to the object.
 
         Raises
         ------
         ValueError
-            If there are fewer than three vertices, or they hold the centre of no pixel.
+            If there are fewer than three vertices, one is outside the image, or they hold the centre of no pixel.
         """
         self._prompts(object_id, frame)
         return self.add_mask(object_id, frame, polygon_mask(vertices, self._frame_shape))
 
     @action
     def remove_box(self, object_id: int, frame: int) -> None:
-        """Take back the box, see :meth:`remove_point`; an error if there is none."""
+        """Take back the box; the mask is found again without it. See :meth:`remove_point`.
+
+        Raises
+        ------
+        ValueError
+            As there, or if there is no box.
+        """
         prompts = self._prompts(object_id, frame)
         if prompts.box_rc is None:
             raise ValueError(f"object {object_id} has no box on frame {frame}")
@@ -178,7 +219,13 @@ class Prompting(ObjectEditing):
 
     @action
     def remove_mask(self, object_id: int, frame: int) -> None:
-        """Take back the mask, or the polygon, see :meth:`remove_point`; an error if there is none."""
+        """Take back the mask, or the polygon; the object is found again without it. See :meth:`remove_point`.
+
+        Raises
+        ------
+        ValueError
+            As there, or if there is no mask.
+        """
         prompts = self._prompts(object_id, frame)
         if prompts.packed_mask is None:
             raise ValueError(f"object {object_id} has no mask on frame {frame}")
@@ -201,12 +248,12 @@ class Prompting(ObjectEditing):
         Returns
         -------
         dict of int to int
-            The id of each new object by its label value: the same number where no object has it yet.
+            The id of each new object by its label value: the same number where no object has it yet and it fits in 16 bit.
 
         Raises
         ------
         ValueError
-            If there is no such frame or label, the shape is another, or the values are no whole numbers.
+            If there is no such frame or label, or none at all, the shape is another, or the values are no whole numbers.
         """
         frame = self._check_frame(frame)
         labels = labels if hasattr(labels, "shape") else as_array(labels)
@@ -234,7 +281,7 @@ class Prompting(ObjectEditing):
         frame : int
             The frame.
         area_px : tuple of float, optional
-            Least and largest area of an object, in place of half of the frame.
+            Least and largest area of an object in pixels of the data, both included, in place of 1 and half of the frame.
         **options
             ``points_per_side``, ``pred_iou_thresh``, ``crop_n_layers``, and whatever else
             :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes. For models with
@@ -243,12 +290,14 @@ class Prompting(ObjectEditing):
         Returns
         -------
         list of int
-            The ids of the new objects.
+            The ids of the new objects, the surest first; empty where there is nothing new.
 
         Raises
         ------
         ValueError
             If there is no such frame, or an option is not as it should be.
+        OSError
+            If the frame cannot be read.
         """
         frame = self._check_frame(frame)
         known = [self._segmenter.mask(record) for item in self._ordered() if (record := item.shown(frame)) is not None]
@@ -278,7 +327,16 @@ class Prompting(ObjectEditing):
 
     @action
     def clear_prompts(self, object_id: int, frame: int) -> None:
-        """Take back everything said about an object on a frame; what is shown there is found again by the next propagation."""
+        """Take back everything said about an object on a frame, and that it was approved there.
+
+        What was found stays shown until the next propagation finds it again. If this was the only frame on which something was said
+        about the object, nothing is shown of it any more.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, the object is locked, or nothing was said about it there.
+        """
         item, frame = self._unlocked(object_id), self._check_frame(frame)
         if item.prompts.pop(frame, None) is None:
             raise ValueError(f"nothing was said about object {object_id} on frame {frame}")

@@ -25,9 +25,9 @@ class FramePrompts:
     Attributes
     ----------
     points_rc : tuple of tuple of float
-        Pixel centres lie on integers.
+        (P, 2), row and column in the order in which they were given; pixel centres lie on integers.
     labels : tuple of int
-        1 inside, 0 outside, one for each point.
+        (P,), 1 inside, 0 outside.
     box_rc : tuple of float or None
         Outer edges row0, col0, row1, col1: a box around the one pixel (0, 0) is 0, 0, 1, 1.
     packed_mask : PackedMask or None
@@ -44,7 +44,7 @@ class FramePrompts:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_] | None:
-        """The mask that was given, (H, W)."""
+        """The mask that was given, (H, W), bool."""
         return None if self.packed_mask is None else self.packed_mask.unpack()
 
     @property
@@ -58,17 +58,17 @@ class FramePrompts:
         return self.box_rc is not None or self.packed_mask is not None or 1 in self.labels
 
     def with_points(self, points_rc: tuple[tuple[float, float], ...], labels: tuple[int, ...]) -> FramePrompts:
-        """Add points."""
+        """Return these with more points; then it is no longer an approval."""
         return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels, is_approved=False)
 
     def with_point(self, index: int, point_rc: tuple[float, float], label: int) -> FramePrompts:
-        """Put a point in the place of another."""
+        """Return these with a point in the place of another, counted from 0."""
         points, labels = list(self.points_rc), list(self.labels)
         points[index], labels[index] = point_rc, label
         return replace(self, points_rc=tuple(points), labels=tuple(labels))
 
     def without_point(self, index: int) -> FramePrompts:
-        """Leave a point out."""
+        """Return these without one point, counted from 0."""
         points, labels = list(self.points_rc), list(self.labels)
         del points[index], labels[index]
         return replace(self, points_rc=tuple(points), labels=tuple(labels))

@@ -71,10 +71,10 @@ class FrameQuality:
     area_px : float
         Area in pixels of the data.
     centroid_rc : tuple of float or None
-        Row and column; None where it is absent.
+        Row and column in pixels of the data, pixel centres at integers; None where it is absent.
     jump : float
-        How far it jumps against the frames before and after, the larger of the two: the logarithm of the ratio of areas, plus the
-        distance of the centroids in diameters of the object; 1 where it comes or goes.
+        How far it jumps against the frames before and after, the larger of the two, 0 or more: the logarithm of the ratio of areas,
+        plus the distance of the centroids in diameters of the object; 1 where it comes or goes, 0 where neither frame is known.
     is_anchor : bool
         A person decided on it.
     """
@@ -102,7 +102,7 @@ class FrameQuality:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """An object on a frame, and how much doubt there is about it; see :attr:`FrameQuality.doubt`."""
+    """An object on a frame, and how much doubt there is about it, 0 .. 3; see :attr:`FrameQuality.doubt`."""
 
     object_id: int
     frame: int

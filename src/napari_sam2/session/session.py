@@ -71,7 +71,15 @@ class ObjectScore:
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One frame done: the objects that were found on it, with their scores by object id."""
+    """One frame done.
+
+    Attributes
+    ----------
+    frame : int
+        Which, counted from 0.
+    scores : dict of int to ObjectScore
+        By id, of the objects that were followed to it; also of those that are absent, whose object score is not above 0.
+    """
 
     frame: int
     scores: dict[int, ObjectScore]
@@ -119,6 +127,12 @@ class Session(Prompting):
 
     Attributes
     ----------
+    stack : Stack
+        The image as frames.
+    model : SAM2VideoPredictor
+        The network.
+    objects : mapping of int to SessionObject
+        By id; for looking only: methods of the session change them.
     intensity_ranges : tuple of tuple of float, or None
         The one mapping for the whole stack: what becomes black and white, of all or of red, green and blue. None for 8-bit colours,
         which are taken as they are.
@@ -126,9 +140,11 @@ class Session(Prompting):
     Raises
     ------
     ValueError
-        If image, axes, labels or model are not what they should be.
+        If an argument is not what it should be, or does not fit the image.
     FileNotFoundError
-        If there is no such file.
+        If there is no such file, or the weights of the model are not there.
+    OSError
+        If a frame cannot be read.
     """
 
     def __init__(
@@ -184,7 +200,7 @@ class Session(Prompting):
 
     @property
     def labels(self) -> Any:
-        """The result: uint16, of the stack's shape without colour; 0 is background."""
+        """The result: object ids, 0 for background; uint16, with axes and shape of the image without colour, as it was given."""
         return self._writer.labels
 
     @property
@@ -205,7 +221,12 @@ class Session(Prompting):
         Returns
         -------
         Session
-            With the same model and intensities, and no objects yet.
+            With the same model, settings and intensities, and no objects yet.
+
+        Raises
+        ------
+        ValueError
+            If there is no such axis or place, or labels would have other axes.
         """
         session = Session(
             self.stack.view(along, at),
@@ -232,12 +253,13 @@ class Session(Prompting):
     def plan(
         self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
     ) -> list[Step]:
-        """List what :meth:`propagate` would do, with the same arguments.
+        """List what :meth:`propagate` would do, with the same arguments and without stop rules.
 
         Returns
         -------
         list of Step
-            See :func:`~napari_sam2.session.propagation.plan_steps`.
+            One for each frame that can have changed, in the order in which they are done, see
+            :func:`~napari_sam2.session.propagation.plan_steps`; empty where nothing was prompted or all is up to date.
 
         Raises
         ------
@@ -269,7 +291,7 @@ class Session(Prompting):
         direction : {"both", "forward", "backward"}
             Both ways, or without the frames before an object's first anchor, or without those after its last one.
         objects : iterable of int, optional
-            Which objects; all by default.
+            Which objects; all by default. Those that are locked are passed by.
         frames : sequence of int, optional
             Which frames; all by default.
         stop : StopRules, optional
@@ -284,6 +306,8 @@ class Session(Prompting):
         ------
         ValueError
             If no object was prompted, or there is no such direction, object or frame.
+        OSError
+            If a frame cannot be read. What was yielded is kept.
         """
         if not any(item.anchors for item in self.objects.values()):
             raise ValueError("there is nothing to propagate: add points, a box or a mask first")
@@ -332,7 +356,8 @@ class Session(Prompting):
         Raises
         ------
         ValueError
-            If nothing was prompted, the stack is no volume, the axes are others, or objects are changed before the vote.
+            If nothing was prompted, the stack is no volume, the axes are others, there is no such object, or objects are changed
+            before the vote.
         """
         return follow_by_consensus(self, self._history, axes, objects)
 
@@ -403,9 +428,28 @@ class Session(Prompting):
         device: str | None = None,
         labels: Any = None,
     ) -> Session:
-        """Begin a session anew and do in it everything that a file says; see :meth:`open`. The model may be another one.
+        """Begin a session anew and do in it everything that a file says. What was found need not be there.
 
-        Its results need not be there, and the session is saved to no file.
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        image, device, labels : optional
+            See :meth:`open`.
+        model : str, Path or SAM2VideoPredictor, optional
+            Any model; by default the one the session was saved with.
+
+        Returns
+        -------
+        Session
+            It is saved to no file; what was done can be taken back, the latest 200 actions of it.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file, the image or the model are not there.
+        ValueError
+            If the file is damaged or open in another session, the image is another, or something cannot be done with this model.
         """
         session, results = replay(cls, check_path("path", path), image, model, device, labels)
         for _ in results:
@@ -420,12 +464,18 @@ class Session(Prompting):
         Parameters
         ----------
         path : str or Path
-            A JSON file. What was found lies beside it, in a file that ends in ``.results``.
+            A JSON file. What was found lies beside it, in a file that ends in ``.results``. Earlier ones are replaced.
 
         Raises
         ------
         ValueError
             If it cannot be written, is open in another session, or is the image.
+        OSError
+            If the disk is full.
+
+        Notes
+        -----
+        What is done later raises the same if it cannot be written; it stays done, and is written with what is done next.
         """
         path = check_path("path", path).absolute()
         if self.image_path is not None and path.resolve() == self.image_path.resolve():
@@ -439,7 +489,15 @@ class Session(Prompting):
             before.leave(self)
 
     def close(self) -> None:
-        """Let go of the file the session is saved to. It is up to date."""
+        """Let go of the file the session is saved to, if it is; what is done later is not saved.
+
+        Raises
+        ------
+        ValueError
+            If something is yet to be written, and cannot be.
+        OSError
+            If the disk is full.
+        """
         if self._file is not None:
             self._file.close(self)
             self._file = None
@@ -467,7 +525,7 @@ class Session(Prompting):
         device : str, optional
             "auto" by default.
         labels : array-like, optional
-            Receives the result.
+            Receives the result, see :class:`Session`.
 
         Returns
         -------
@@ -478,12 +536,19 @@ class Session(Prompting):
         FileNotFoundError
             If the file, its results, the image or the model are not there.
         ValueError
-            If the file is damaged or open in another session, or image or model are others than those it was saved with.
+            If the file is damaged or open in another session, image or model are others than those it was saved with, or the image
+            was an array and is not given.
         """
         return open_session(cls, check_path("path", path).absolute(), image, model, device, labels)
 
     def to_script(self) -> str:
-        """Write everything that was done as a Python script that finds the same labels."""
+        """Write everything that was done as a Python script that finds the same labels.
+
+        Returns
+        -------
+        str
+            See :func:`~napari_sam2.session.script.script`.
+        """
         return script(self.document())
 
     def document(self) -> Document:
@@ -550,21 +615,50 @@ class Session(Prompting):
     # --- results ---------------------------------------------------------------------------------------------------
 
     def label_plane(self, frame: int) -> npt.NDArray[np.uint16]:
-        """Return the labels of a frame, (H, W)."""
+        """Return the labels of a frame, (H, W), uint16; hidden objects are left out.
+
+        Raises
+        ------
+        ValueError
+            If there is no such frame.
+        """
         return self._writer.plane(shown_on(self._check_frame(frame), self.objects.values()))
 
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
-        """Return an object's own mask on a frame, (H, W), whether or not another object lies over it."""
+        """Return an object's own mask on a frame, whether or not it is hidden or another object lies over it.
+
+        Returns
+        -------
+        ndarray
+            (H, W), bool; empty where it is absent, or nothing is known of it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame.
+        """
         return self._segmenter.mask(self._object(object_id).shown(self._check_frame(frame)))
 
     def scores(self, object_id: int) -> dict[int, ObjectScore]:
-        """Return an object's scores by frame."""
+        """Return an object's scores by frame, in order, as far as something is shown of it, absence included.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object.
+        """
         item = self._object(object_id)
         shown = {frame: item.shown(frame) for frame in sorted(item.shown_frames())}
         return {frame: _score(record) for frame, record in shown.items() if record is not None}
 
     def quality(self, object_id: int) -> dict[int, FrameQuality]:
-        """Return scores, area, centroid and jump of an object by frame, as far as something is shown of it."""
+        """Return scores, area, centroid and jump of an object by frame, in order, as far as something is shown of it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object.
+        """
         return qualities(self._object(object_id), self._frame_shape)
 
     def suspicious(self, objects: Iterable[int] | None = None) -> list[Suspicion]:
@@ -594,7 +688,27 @@ class Session(Prompting):
         return sorted(found, key=lambda one: (-one.doubt, one.frame, one.object_id))
 
     def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
-        """Return what the model sees of a frame, (S, S, 3), uint8: all of it, or the window in which it saw an object there."""
+        """Return what the model sees of a frame, resized to its input.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        object_id : int, optional
+            Show the window in which this object was seen there. By default, and where none was used, all of the frame.
+
+        Returns
+        -------
+        ndarray
+            (S, S, 3), uint8, red, green and blue.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame.
+        OSError
+            If the frame cannot be read.
+        """
         frame = self._check_frame(frame)
         record = None if object_id is None else self._object(object_id).shown(frame)
         view = whole_view(self._frame_shape) if record is None or record.view is None else record.view

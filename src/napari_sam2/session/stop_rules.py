@@ -23,16 +23,16 @@ class StopRules:
     Attributes
     ----------
     gone_for : int, optional
-        The object is absent from so many frames in a row.
+        The object is absent from so many tracked frames in a row, 1 or more.
     area_px : tuple of float, optional
-        Its area is below the first or above the second; where it is absent, this does not hold.
+        Its area in pixels of the data is below the first or above the second; where it is absent, this does not hold.
     at_border : bool
         It touches the border of the frame.
 
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, the two areas are not in order, or ``at_border`` is neither True nor False.
     """
 
     gone_for: int | None = None
@@ -47,7 +47,24 @@ class StopRules:
         check_flag("at_border", self.at_border)
 
     def end(self, item: SessionObject, frame: int, reverse: bool, frame_shape: tuple[int, int]) -> bool:
-        """Tell whether an object is not to be followed to a frame, by what is on those that tracking comes from."""
+        """Tell whether an object is not to be followed to a frame, by what is on those that tracking comes from.
+
+        Parameters
+        ----------
+        item : SessionObject
+            The object.
+        frame : int
+            The frame that would be next.
+        reverse : bool
+            Tracking comes from the frame after it.
+        frame_shape : tuple of int
+            Height and width of a frame.
+
+        Returns
+        -------
+        bool
+            Never if the frame before, in the direction of tracking, was prompted, or not tracked.
+        """
         back = 1 if reverse else -1
         before = frame + back
         if before in item.memory.conditioning or before not in item.memory.tracked:

@@ -27,7 +27,19 @@ TRACKS_NAME = "res_track.txt"
 
 @dataclass(frozen=True)
 class CtcTrack:
-    """One line of the text file: a piece of an object without a gap."""
+    """One line of the text file: a piece of an object without a gap.
+
+    Attributes
+    ----------
+    label : int
+        Of the track, its value in the label images.
+    first, last : int
+        Its first and its last frame, counted from 0.
+    parent : int
+        Label of the track it comes from; 0 for none.
+    object_id : int
+        The object it is a piece of.
+    """
 
     label: int
     first: int
@@ -94,12 +106,13 @@ def write_ctc(folder: Path, result: Result) -> None:
     folder : Path
         Such as ``01_RES``.
     result : Result
-        Labels with a time axis.
+        Labels with a time axis, one plane or a volume each time.
 
     Raises
     ------
     ValueError
-        If there is no time, mothers come after daughters, there are too many tracks, or it cannot be written there.
+        If there is no time, mothers come after daughters, a label is not between 0 and 65535, there are more tracks than that, or
+        it cannot be written there.
     """
     tracks = find_tracks(result)
     pieces = ctc_tracks(tracks.frames(), tracks.parents)

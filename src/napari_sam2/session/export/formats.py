@@ -125,7 +125,7 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write a result in the format that the end of the name tells.
+    """Write a result in the format that the end of the name tells, see :data:`FORMATS`; an earlier result there is replaced.
 
     Raises
     ------

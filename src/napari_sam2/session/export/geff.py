@@ -35,7 +35,7 @@ def write_geff(path: Path, result: Result) -> None:
     ImportError
         If geff is not installed.
     ValueError
-        If there is no time, mothers come after daughters, or it cannot be written there.
+        If there is no time, mothers come after daughters, a label is not between 0 and 65535, or it cannot be written there.
     """
     try:
         from geff.core_io import write_arrays

@@ -27,6 +27,11 @@ PALETTE_SAMPLE_PX = 16_000_000
 def outlined_movie(result: Result) -> OutlinedFrames:
     """Return the frames of a movie, drawn when they are asked for.
 
+    Returns
+    -------
+    OutlinedFrames
+        (zoom * H, zoom * W, 3), uint8, for each frame of the image; small ones are enlarged up to 4 times, to at most 720 pixels.
+
     Raises
     ------
     ValueError
@@ -58,7 +63,21 @@ def write_gif(
 ) -> None:
     """Write pictures as an endless GIF; they are read one at a time.
 
-    Of its 255 colours, those in ``exact`` are as they are, up to 128 of them; the rest are chosen to fit the pictures.
+    Parameters
+    ----------
+    path : Path
+        ``.gif``.
+    pictures : sequence of ndarray
+        (H, W, 3), uint8, all of one size; one at least.
+    frames_per_second : float
+        Each lasts a whole number of hundredths of a second, as the format has it.
+    exact : sequence of Colour
+        Of its 255 colours these are as they are, up to 128 of them; the rest are chosen to fit the pictures.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written there.
     """
     # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
     step = -(-len(pictures) * pictures[0].shape[0] * pictures[0].shape[1] // PALETTE_SAMPLE_PX)
@@ -76,10 +95,21 @@ def write_gif(
 def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float = FRAMES_PER_SECOND) -> None:
     """Write pictures as MP4 (H.264); they are read one at a time. Odd sides, which that cannot have, are one pixel longer.
 
+    Parameters
+    ----------
+    path : Path
+        ``.mp4``.
+    pictures : sequence of ndarray
+        (H, W, 3), uint8, all of one size; one at least.
+    frames_per_second : float
+        Above 0.
+
     Raises
     ------
     ImportError
         If PyAV is not installed.
+    ValueError
+        If it cannot be written there.
     OSError
         If the disk is full.
     """

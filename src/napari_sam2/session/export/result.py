@@ -84,9 +84,16 @@ class Result:
 
     @classmethod
     def of(cls, session: Session, **others: Any) -> Result:
-        """Take what a session shows; ``others`` are attributes as above: calibration, image_path.
+        """Take what a session shows.
 
         Objects that are hidden are not in its labels, and in nothing that is made of them; their daughters have no mother then.
+
+        Parameters
+        ----------
+        session : Session
+            Its labels are not copied.
+        **others
+            Attributes as above that a session does not know: ``calibration``, ``image_path``.
         """
         infos = {object_id: item.info for object_id, item in session.objects.items()}
         return cls(
@@ -135,7 +142,19 @@ class Result:
         return "Z" in self.axes
 
     def cut(self, at: Mapping[str, int], rows: str = "Y", columns: str = "X") -> npt.NDArray[np.uint16]:
-        """Read one plane, at these places on the other axes.
+        """Read one plane of the labels.
+
+        Parameters
+        ----------
+        at : mapping of str to int
+            Places on the other axes; 0 where none is said. Axes that the labels do not have do not count.
+        rows, columns : str
+            Axes of the plane.
+
+        Returns
+        -------
+        ndarray
+            (length of ``rows``, length of ``columns``), uint16.
 
         Raises
         ------
@@ -149,7 +168,7 @@ class Result:
         return plane.astype(np.uint16, copy=False)
 
     def planes(self) -> Iterator[npt.NDArray[np.uint16]]:
-        """Read all planes (H, W), in the order of ``axes``."""
+        """Read all planes (H, W), uint16, time by time and in each from the first Z to the last; errors as of :meth:`cut`."""
         return (self.cut({"T": time, "Z": z}) for time in range(self.size("T")) for z in range(self.size("Z")))
 
     @property
@@ -176,7 +195,7 @@ class Result:
         Parameters
         ----------
         first : mapping of int to int
-            The first frame on which each object is seen.
+            The first frame on which each object is seen, by id.
 
         Raises
         ------

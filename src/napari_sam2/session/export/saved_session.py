@@ -90,8 +90,15 @@ class SavedSession:
     def result(self, calibration: Calibration) -> Result:
         """Read what was found, frame by frame, for export; what is shown is what the session showed.
 
+        Parameters
+        ----------
+        calibration : Calibration
+            Pixel size and time from frame to frame, which a session does not know.
+
         Raises
         ------
+        FileNotFoundError
+            If the results are not there any more.
         ValueError
             If the results are damaged, or open in a session.
         """

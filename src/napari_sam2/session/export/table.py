@@ -105,7 +105,13 @@ def _score(result: Result, row: Measurement, name: str) -> float:
 
 
 def write_csv(path: Path, table: Table) -> None:
-    """Write a table as CSV, with seven significant digits; what is not known is empty."""
+    """Write a table as CSV, with seven significant digits; what is not known is empty.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be written there.
+    """
     with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table)
@@ -125,6 +131,8 @@ def write_parquet(path: Path, table: Table) -> None:
     ------
     ImportError
         If pyarrow is not installed.
+    ValueError
+        If it cannot be written there.
     """
     try:
         import pyarrow

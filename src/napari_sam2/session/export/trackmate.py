@@ -60,7 +60,7 @@ def write_trackmate(path: Path, result: Result) -> None:
     Raises
     ------
     ValueError
-        If there is no time, mothers come after daughters, or it cannot be written there.
+        If there is no time, mothers come after daughters, a label is not between 0 and 65535, or it cannot be written there.
     """
     tracks = find_tracks(result)
     root = ET.Element("TrackMate", version=VERSION)

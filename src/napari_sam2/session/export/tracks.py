@@ -38,7 +38,7 @@ class Tracks:
         return seen
 
     def links(self) -> list[tuple[int, int]]:
-        """Pairs of rows that follow each other.
+        """Pairs of rows that follow each other, by their places in ``rows``, in order.
 
         An object and itself where it is seen next, across a gap too; a mother, where she was last seen before the division, and the
         first of her daughter.
@@ -59,7 +59,7 @@ def find_tracks(result: Result) -> Tracks:
     Raises
     ------
     ValueError
-        If there is no time, or a mother is first seen after her daughter.
+        If there is no time, a mother is not seen before her daughter, or a label is not between 0 and 65535.
     """
     if not result.has_time:
         raise ValueError(f"tracks go through time: labels with the axes {result.axes} have none")
@@ -91,7 +91,13 @@ def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, li
 
 
 def write_napari_tracks(path: Path, result: Result) -> None:
-    """Write the same as CSV: ``track_id``, ``t``, (``z``,) ``y``, ``x`` in pixels, and ``parent_id``, 0 for none."""
+    """Write the same as CSV: ``track_id``, ``t``, (``z``,) ``y``, ``x`` in pixels, and ``parent_id``, 0 for none.
+
+    Raises
+    ------
+    ValueError
+        As :func:`find_tracks`, or if it cannot be written there.
+    """
     data, graph = napari_tracks(result)
     with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
