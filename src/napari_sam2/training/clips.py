@@ -76,7 +76,7 @@ class ClipBatch:
 
 
 SEEN_BEST_SHARE = 0.7
-"""Of the clips through bodies, so many at least are turned so that they begin where most is to be seen: there people click."""
+"""So large a share of slices, real time-lapses too, is turned to begin where more is to be seen: there people click."""
 
 
 def should_be_turned(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> bool:
