@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -365,6 +367,57 @@ def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, p
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
 
 
+class LateRunner:
+    """Delivers what a task reports, and its end, when the test says so, as a thread may."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def run(self, task, on_item, on_end):
+        self.waiting = [partial(on_end, None)]
+        task(lambda item: self.waiting.insert(-1, partial(on_item, item)) or True)
+
+    def deliver(self):
+        while self.waiting:
+            self.waiting.pop(0)()
+
+    def stop(self):
+        pass
+
+
+def test_reports_about_an_image_that_was_removed(viewer, opener):
+    runner = LateRunner()
+    viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
+    controller = Controller(viewer, runner, opener)
+    controller.choose_image(viewer.layers["movie"])
+    runner.deliver()
+    click(controller, SQUARE)
+    runner.deliver()
+    controller.propagate()
+    for name in ("movie – objects", "movie – clicks", "movie"):
+        viewer.layers.remove(name)
+    runner.deliver()
+    assert controller.is_idle
+    assert controller.image == viewer.layers["flat"]
+
+
+def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notices, blobs, monkeypatch):
+    click(controller, SQUARE)
+    session = controller.workplace.worker.open(controller.workplace.order("micro"))
+    add_points = session.add_points
+
+    def add_if_readable(object_id, frame, *said):
+        if frame == 1:
+            raise OSError("the disk is gone")
+        return add_points(object_id, frame, *said)
+
+    monkeypatch.setattr(session, "add_points", add_if_readable)
+    click(controller, (1, 10, 10))
+    assert [severity for severity, _ in notices()] == ["error"]
+    click(controller, (2, 10, 10))
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 2]))
+
+
 # --- models --------------------------------------------------------------------------------------------------------
 
 
@@ -463,8 +516,39 @@ def test_an_image_with_other_data(viewer, controller, blobs, opener):
     assert len(opener.opened) == 2, "of the same shape: everything is found again"
     assert opener.opened[1].objects[1].prompts.keys() == {0, 1}
     viewer.layers["movie"].data = blobs[:2]
+    assert controller.describe().startswith("T 2")
+    np.testing.assert_array_equal(labels(controller), expected(blobs[:2], object_1=[0]))
+
+
+def test_an_image_that_is_no_stack_any_more(viewer, controller, blobs, opener):
     click(controller, SQUARE)
-    assert labels(controller).shape == (2, 40, 50)
+    viewer.layers["movie"].data = np.stack([blobs, blobs])
+    viewer.layers["movie – clicks"].add((1, 10, 10))
+    assert "2 × 3: choose an image with one" in controller.describe()
+    assert len(opener.opened) == 1, "points say nothing about it"
+
+
+@pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20]], ids=["dtype", "shape"])
+def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, controller, blobs, change):
+    click(controller, SQUARE)
+    converted = viewer.layers["movie – objects"]
+    converted.data = change(converted.data)  # napari's menu "Convert data type" does it
+    before = converted.data.copy()
+    click(controller, (1, 10, 10))
+    np.testing.assert_array_equal(converted.data, before)
+    assert controller.workplace.result != converted
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
+
+
+def test_what_was_said_elsewhere_is_kept(controller, opener):
+    click(controller, SQUARE)
+    (session,) = opener.opened
+    session.add_object(object_id=5)
+    session.add_points(5, 0, [MOVING[1:]])
+    click(controller, (1, 10, 10))
+    controller.take_back()
+    assert list(session.objects[5].prompts) == [0]
+    assert list(session.objects[1].prompts) == [0]
 
 
 def test_brush_strokes_are_not_lost_without_a_word(controller, notices):

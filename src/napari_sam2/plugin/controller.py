@@ -107,7 +107,9 @@ class Controller:
         self._image, self._reason = unwrapped(image), ""
         if self._image is not None and self.workplace is None:
             try:
-                workplace = Workplace(self._viewer, self._image, self._open_session, self._prompts_changed, self._warn)
+                workplace = Workplace(
+                    self._viewer, self._image, self._open_session, self._prompts_changed, self._outgrown, self._warn
+                )
             except ValueError as error:
                 self._reason = str(error)
             else:
@@ -115,11 +117,10 @@ class Controller:
                 self._find_again(workplace)
         self.changed.emit()
 
-    def _keep_up_with_image(self) -> None:
+    def _outgrown(self, workplace: Workplace) -> None:
         """Begin anew on an image that was given data of another shape."""
-        workplace = self.workplace
-        if workplace is not None and workplace.is_outgrown:
-            self._drop(workplace)
+        self._drop(workplace)
+        if workplace.image == self._image:
             self.choose_image(self._image)
 
     def _drop(self, workplace: Workplace) -> None:
@@ -236,7 +237,6 @@ class Controller:
         is_inside : bool, optional
             Whether the object is there; what was chosen by default.
         """
-        self._keep_up_with_image()
         if self.workplace is None:
             self._warn(self._reason or "There is no image to click on: open one first.")
             return
@@ -255,7 +255,6 @@ class Controller:
 
     def propagate(self, direction: Direction | None = None) -> None:
         """Carry all objects through the stack, in the direction that was chosen by default."""
-        self._keep_up_with_image()
         workplace = self.workplace
         if workplace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
@@ -343,7 +342,8 @@ class Controller:
         elif isinstance(item, Downloaded):
             self.progressed.emit(item.done_mb, item.total_mb)
             self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
-        elif isinstance(item, FrameDone):
+        elif isinstance(item, FrameDone) and job.workplace in self._workplaces.values():
+            # of an image that was removed, reports may still be on their way
             self._frame_done(job.workplace, item)
 
     def _frame_done(self, workplace: Workplace, item: FrameDone) -> None:

@@ -110,6 +110,7 @@ class WorkerSession:
         self._open_session = open_session
         self._opened_on: SessionOrder | None = None
         self._session: Session | None = None
+        self._told: set[Place] = set()
         self._refused: dict[Place, tuple[Click, ...]] = {}
 
     def open(self, order: SessionOrder) -> Session:
@@ -117,14 +118,16 @@ class WorkerSession:
         if self._session is None or not order.is_same(self._opened_on):
             self._session = None
             self._session, self._opened_on = self._open_session(order), order
+            self._told.clear()
             self._refused.clear()
         return self._session
 
     def tell(self, order: SessionOrder, wanted: Prompts, report: Report) -> None:
-        """Make the session know exactly what is wanted, whatever it knew before."""
+        """Make the session know what is wanted, and no more of what it was told before."""
         session = self.open(order)
-        known = [Place(item.object_id, frame) for item in session.objects.values() for frame in item.prompts]
-        gone = [place for place in known if place not in wanted]
+        failed: Exception | None = None
+        # what was said elsewhere, such as at the console, is not taken back
+        gone = sorted(self._told - wanted.keys())
         for place in [*gone, *wanted]:
             clicks = wanted.get(place, ())
             if self._refused.get(place) == clicks:
@@ -135,17 +138,24 @@ class WorkerSession:
             except ValueError as error:
                 self._refused[place] = clicks
                 report(Refused(str(error)))
+            except Exception as error:  # a frame that cannot be read keeps no other click from being answered
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _say(self, session: Session, place: Place, clicks: tuple[Click, ...], report: Report) -> None:
         known = _clicks_known(session, place)
+        if not clicks:
+            if known:
+                session.clear_prompts(*place)
+                report(FrameDone(None))
+            self._told.discard(place)
+            return
+        self._told.add(place)
         if known == clicks:
             return
         if place.object_id not in session.objects:
             session.add_object(object_id=place.object_id)
-        if not clicks:
-            session.clear_prompts(*place)
-            report(FrameDone(None))
-            return
         is_longer = known == clicks[: len(known)]
         say, new = (session.add_points, clicks[len(known) :]) if is_longer else (session.set_points, clicks)
         mask = say(*place, [click[:2] for click in new], [int(click.is_inside) for click in new])

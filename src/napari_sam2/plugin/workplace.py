@@ -39,6 +39,8 @@ class Workplace:
         How a session is opened.
     on_prompts : callable
         Called with the workplace whenever something else is said.
+    on_outgrown : callable
+        Called with the workplace when the image was given data that do not fit: work on them begins anew.
     warn : callable
         Tells the person a sentence.
 
@@ -54,6 +56,7 @@ class Workplace:
         image: Any,
         open_session: OpenSession,
         on_prompts: Callable[[Workplace], None],
+        on_outgrown: Callable[[Workplace], None],
         warn: Callable[[str], None],
     ) -> None:
         self.image = image
@@ -66,12 +69,14 @@ class Workplace:
         self._redraw: Redraw | None = None
         self._viewer = viewer
         self._on_prompts = on_prompts
+        self._on_outgrown = on_outgrown
         self._warn = warn
         self._views: dict[str, tuple[Any, Any]] = {}
         self._prompts: Prompts = {}
         self._num_outside = 0
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
+        image.events.data.connect(self._image_data_changed)
         self._adopt()
 
     # --- layers ----------------------------------------------------------------------------------------------------
@@ -90,6 +95,8 @@ class Workplace:
     def show_layers(self) -> None:
         """Add the layers that are missing, without taking the selection away from what it is on."""
         selected = self._viewer.layers.selection.active
+        if self.result is not None and not is_result_of(self.result, self.image, self.stack):
+            self._let_go_of_result()  # somebody gave it data of another kind or shape
         if self.result is None:
             self._use_result(new_result_layer(self.image, self.stack))
             self._viewer.add_layer(self.result)
@@ -116,16 +123,20 @@ class Workplace:
         if self.clicks is not None and layer == self.clicks:
             self._disconnect_clicks()
             self.clicks, self._prompts = None, {}
-            # what was found stays as it is, and is nobody's any more
-            if self.result is not None:
-                self.result.metadata.pop(IMAGE_KEY, None)
-            self.result = self._redraw = None
+            self._let_go_of_result()
             self.current_object = 1
             return True
         if self.result is not None and layer == self.result:
-            self.result = self._redraw = None
+            self._let_go_of_result()
             return True
         return False
+
+    def _let_go_of_result(self) -> None:
+        """What was found stays as it is, and is nobody's any more."""
+        if self.result is not None:
+            self.result.events.paint.disconnect(self._painted)
+            self.result.metadata.pop(IMAGE_KEY, None)
+        self.result = self._redraw = None
 
     def _painted(self) -> None:
         """Say once that strokes of the brush do not count."""
@@ -135,11 +146,9 @@ class Workplace:
             "Brush strokes are lost where a frame is found again: correct by clicks, or paint on a copy of the layer at the end."
         )
 
-    @property
-    def is_outgrown(self) -> bool:
-        """The image has other data now, which do not fit."""
-        data = full_resolution(self.image)
-        return tuple(data.shape[: self.image.ndim]) != self.stack.shape
+    def _image_data_changed(self) -> None:
+        if tuple(full_resolution(self.image).shape[: self.image.ndim]) != self.stack.shape:
+            self._on_outgrown(self)
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
@@ -159,6 +168,7 @@ class Workplace:
             self.result.events.paint.disconnect(self._painted)
         for name in SPATIAL:
             getattr(self.image.events, name).disconnect(self._follow_image)
+        self.image.events.data.disconnect(self._image_data_changed)
 
     # --- clicks ----------------------------------------------------------------------------------------------------
 
