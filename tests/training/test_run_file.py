@@ -47,6 +47,24 @@ def test_a_checkpoint_beside_the_file_is_found(tmp_path: Path) -> None:
     assert run.start == str(tmp_path / "mine.safetensors")
 
 
+def test_a_name_is_a_name_though_a_folder_is_called_that(tmp_path: Path) -> None:
+    """Else a run of ``micro.toml`` could not go on: its folder is ``micro``."""
+    for name in ("micro", "mine"):
+        (tmp_path / name).mkdir()
+    assert read_run_file(written(tmp_path, GOOD)).start == "micro"
+    assert read_run_file(written(tmp_path, GOOD.replace('"micro"', '"mine"'))).start == str(tmp_path / "mine")
+
+
+def test_relative_paths_from_python_mean_the_same_in_the_folder_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").touch()
+    entry = DataEntry("movie.tif", "labels.tif")
+    run = RunFile("runs/cells", [entry], [entry], start="mine.safetensors", steps=1)
+    run.out.mkdir(parents=True)
+    run.write(run.out / "run.toml")
+    assert read_run_file(run.out / "run.toml") == run
+
+
 @pytest.mark.parametrize("more", ["", 'seed = 3\nwhat = "LoRA"\nlearning_rate = 1e-5\nsteps = 7\nout = "ü \\"x\\""'])
 def test_what_is_written_is_read(more: str, tmp_path: Path) -> None:
     run = read_run_file(written(tmp_path, more + GOOD + '\n[[validation]]\nfolder = "v"\n'))
@@ -64,7 +82,11 @@ BAD: dict[str, tuple[str, str]] = {
     "text for a number": ('minutes = "twenty"\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got 'twenty'"),
     "endless": ('minutes = inf\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got inf"),
     "half a step": ('steps = 1.5\n[[data]]\nfolder = "a"', r"steps must be a whole number, from 1, got 1\.5"),
-    "true is no number": ('seed = true\nsteps = 1\n[[data]]\nfolder = "a"', r"seed must be a whole number, from 0, got True"),
+    "true is no number": ('seed = true\nsteps = 1\n[[data]]\nfolder = "a"', r"seed must be a whole number, from 0, .*, got True"),
+    "more than a seed holds": (
+        f'seed = {2**63}\nsteps = 1\n[[data]]\nfolder = "a"',
+        r"seed must be a whole number, from 0, below 2\*\*63, got 9223372036854775808",
+    ),
     "no such part": (
         'what = "encoder"\nsteps = 1\n[[data]]\nfolder = "a"',
         r"""what must be one of "everything", "decoder and memory", "decoder", "LoRA", got 'encoder'""",

@@ -13,6 +13,7 @@ from typing import Any
 from napari_sam2.session.checks import check_keys
 from napari_sam2.session.files import atomic_path
 from napari_sam2.training.optimization import TRAINED_PARTS
+from napari_sam2.weights.registry import resolve_model_name
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class DataEntry:
     Attributes
     ----------
     image, labels : Path
-        TIFF or OME-Zarr, of one shape.
+        TIFF or OME-Zarr, of one shape; kept as absolute paths, as all paths of a run.
     axes : str or None
         Of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for images that have nothing to do with each other, each with ``C`` where
         the channels are; what the file says by default.
@@ -36,8 +37,8 @@ class DataEntry:
     channel: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "image", Path(self.image))
-        object.__setattr__(self, "labels", Path(self.labels))
+        object.__setattr__(self, "image", Path(self.image).absolute())
+        object.__setattr__(self, "labels", Path(self.labels).absolute())
         _check(self.axes is None or isinstance(self.axes, str), "axes", 'letters such as "TYX"', self.axes)
         _check(self.channel is None or _is_whole(self.channel, 0), "channel", "a whole number, from 0", self.channel)
 
@@ -102,13 +103,13 @@ class RunFile:
             is_good = isinstance(entries, list | tuple) and all(isinstance(entry, DataEntry) for entry in entries)
             _check(is_good, table, "a list of DataEntry", entries)
             object.__setattr__(self, table, tuple(entries))
-        object.__setattr__(self, "out", Path(self.out))
-        object.__setattr__(self, "start", str(self.start))
+        object.__setattr__(self, "out", Path(self.out).absolute())
+        object.__setattr__(self, "start", _name_or_path(str(self.start), Path.cwd()))
         parts = ", ".join(f'"{part}"' for part in TRAINED_PARTS)
         _check(self.what in TRAINED_PARTS, "what", f"one of {parts}", self.what)
         _check(self.minutes is None or _is_above_0(self.minutes), "minutes", "a number above 0", self.minutes)
         _check(self.steps is None or _is_whole(self.steps, 1), "steps", "a whole number, from 1", self.steps)
-        _check(_is_whole(self.seed, 0), "seed", "a whole number, from 0", self.seed)
+        _check(_is_whole(self.seed, 0) and self.seed < 2**63, "seed", "a whole number, from 0, below 2**63", self.seed)
         rate = self.learning_rate
         _check(rate is None or (_is_above_0(rate) and rate < 1), "learning_rate", "a number between 0 and 1", rate)
         _check(_is_whole(self.frames_per_clip, 1), "frames_per_clip", "a whole number, from 1", self.frames_per_clip)
@@ -173,10 +174,22 @@ def _run(content: dict[str, Any], path: Path) -> RunFile:
     for key in ("out", "start"):
         _check(isinstance(content.get(key, ""), str), key, "a text", content.get(key))
     out = base / Path(content.pop("out", path.absolute().with_suffix("").name)).expanduser()
-    start = content.pop("start", "micro")
-    if (base / start).exists():
-        start = str(base / start)
+    start = _name_or_path(content.pop("start", "micro"), base)
     return RunFile(out=out, start=start, **tables, **content)
+
+
+def _name_or_path(start: str, base: Path) -> str:
+    """Return the path of what lies at ``start``; but a model's name stays one, though a folder, such as ``out``, is called that."""
+    path = base / start
+    return str(path) if path.is_file() or (path.is_dir() and not _is_model_name(start)) else start
+
+
+def _is_model_name(text: str) -> bool:
+    try:
+        resolve_model_name(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _entries(tables: Any, name: str, base: Path) -> tuple[DataEntry, ...]:
