@@ -13,8 +13,8 @@ from napari_sam2.cli.outputs import check_outputs, write_results
 from napari_sam2.session.calibration import PIXELS, read_calibration
 from napari_sam2.session.export.result import known_axes
 from napari_sam2.session.methods import write_methods
-from napari_sam2.session.session import Session
-from napari_sam2.session.session_file import replay, results_path
+from napari_sam2.session.session import replay
+from napari_sam2.session.session_file import results_path
 
 
 def add_parser(commands: Any) -> None:
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    session, results = replay(Session, args.session, args.image, args.model, args.device)
+    session, results = replay(args.session, args.image, args.model, args.device)
     image = args.image or session.image_path
     inputs = [args.session, results_path(args.session), image]
     check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)

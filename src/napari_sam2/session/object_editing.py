@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_sam2.session import editing
 from napari_sam2.session.checks import check_flag, check_whole, check_wholes
-from napari_sam2.session.history import Action, History, NotedMapping, action
-from napari_sam2.session.objects import Keep, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.history import Action, History, action
+from napari_sam2.session.objects import Keep, Knowledge, ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.packed_labels import replace_label
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 
@@ -42,18 +42,15 @@ class ObjectEditing:
         segmenter: PromptSegmenter,
     ) -> None:
         self._num_frames = num_frames
-        self._keep = keep
         self._segmenter = segmenter
         self._history = History(finish, write_down)
-        self._infos: NotedMapping[ObjectInfo] = NotedMapping(self._history)
-        self.objects: NotedMapping[SessionObject] = NotedMapping(self._history)
-        # Packed label planes of other places, by their number.
-        self._places: NotedMapping[tuple[bytes, ...]] = NotedMapping(self._history)
+        self._known = Knowledge(self._history, keep)
+        self.objects = self._known.objects
 
     @property
     def parents(self) -> dict[int, int]:
         """The mother of each object that came from a division, by object id, in order; those without one are left out."""
-        return {object_id: info.mother for object_id, info in sorted(self._infos.items()) if info.mother is not None}
+        return {object_id: info.mother for object_id, info in sorted(self._known.infos.items()) if info.mother is not None}
 
     # --- one object ------------------------------------------------------------------------------------------------
 
@@ -85,8 +82,8 @@ class ObjectEditing:
             raise ValueError(f"there is already an object {object_id}")
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
-        self._infos[object_id] = ObjectInfo(check_name(f"object {object_id}" if name is None else name), check_colour(colour))
-        self.objects[object_id] = SessionObject(object_id, self._infos, self._history, self._keep)
+        name = check_name(f"object {object_id}" if name is None else name)
+        self._known.add(object_id, ObjectInfo(name, check_colour(colour)))
         return object_id
 
     def _free_id(self) -> int:
@@ -314,7 +311,7 @@ class ObjectEditing:
         info = replace(item.info, **changes)
         if info != item.info:
             # Not by the id that was given: one of NumPy is no key for a file.
-            self._infos[item.object_id] = info
+            self._known.infos[item.object_id] = info
 
     def _forget(self, item: SessionObject) -> None:
         for daughter, mother in self.parents.items():
@@ -322,14 +319,14 @@ class ObjectEditing:
                 self._change_info(daughter, mother=None)
         self._replace_elsewhere(item.object_id, 0)
         del self.objects[item.object_id]
-        del self._infos[item.object_id]
+        del self._known.infos[item.object_id]
 
     def _replace_elsewhere(self, object_id: int, by: int, first_frame: int = 0) -> None:
         """Give the label of an object at other places to another one, 0 for none, from a frame on."""
-        for number, planes in self._places.items():
+        for number, planes in self._known.places.items():
             later = tuple(replace_label(plane, object_id, by) for plane in planes[first_frame:])
             if later != planes[first_frame:]:
-                self._places[number] = planes[:first_frame] + later
+                self._known.places[number] = planes[:first_frame] + later
 
     def _check_frame(self, frame: int) -> int:
         frame = check_whole("frame", frame)

@@ -146,6 +146,40 @@ class SessionObject:
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
 
 
+class Knowledge:
+    """All that a session knows, and that its file holds: in mappings that tell the history before they change.
+
+    Parameters
+    ----------
+    history : History
+        Notes all changes.
+    keep : callable
+        Keeps a record.
+
+    Attributes
+    ----------
+    history : History
+        Also tells what was done.
+    infos, objects : mapping
+        :class:`ObjectInfo` and :class:`SessionObject` by object id.
+    places : mapping
+        Packed label planes of other places, by their number.
+    """
+
+    def __init__(self, history: History, keep: Keep) -> None:
+        self.history = history
+        self._keep = keep
+        self.infos: NotedMapping[ObjectInfo] = NotedMapping(history)
+        self.objects: NotedMapping[SessionObject] = NotedMapping(history)
+        self.places: NotedMapping[tuple[bytes, ...]] = NotedMapping(history)
+
+    def add(self, object_id: int, info: ObjectInfo) -> SessionObject:
+        """Add an object of which nothing else is known yet, in the place of one with the same id."""
+        self.infos[object_id] = info
+        self.objects[object_id] = item = SessionObject(object_id, self.infos, self.history, self._keep)
+        return item
+
+
 def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:
     """Return the ids of objects that are not in the labels, in order."""
     return sorted(object_id for object_id, info in infos.items() if info.is_hidden)

@@ -41,8 +41,18 @@ from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
 from napari_sam2.session.quality import FrameQuality, Suspicion, qualities
 from napari_sam2.session.script import script
-from napari_sam2.session.session_document import Document, ImageSource, ModelIdentity
-from napari_sam2.session.session_file import SessionFile, open_session, replay
+from napari_sam2.session.session_document import Document, ImageIdentity, ImageSource, ModelIdentity, Settings
+from napari_sam2.session.session_file import (
+    SessionFile,
+    brought_up_to_date,
+    check_image,
+    check_weights,
+    find_image,
+    find_model,
+    open_results,
+    read_latest,
+    restore,
+)
 from napari_sam2.session.stack import Stack
 from napari_sam2.session.stop_rules import StoppedObjects, StopRules
 
@@ -388,7 +398,7 @@ class Session(Prompting):
             If nothing was prompted, the session is not at a place on that axis, there is no such place, the axes that vote are
             others, or objects are changed in between.
         """
-        return follow_each(self, self._history, self._places, over, places, consensus)
+        return follow_each(self, self._history, self._known.places, over, places, consensus)
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
         if rules is None:
@@ -451,7 +461,7 @@ class Session(Prompting):
         ValueError
             If the file is damaged or open in another session, the image is another, or something cannot be done with this model.
         """
-        session, results = replay(cls, check_path("path", path), image, model, device, labels)
+        session, results = replay(check_path("path", path), image, model, device, labels)
         for _ in results:
             pass
         return session
@@ -481,12 +491,12 @@ class Session(Prompting):
         if self.image_path is not None and path.resolve() == self.image_path.resolve():
             raise ValueError(f"{path} is the image: give another name for the session file")
         if self._file is not None and self._file.path == path:
-            self._file.write_all(self)
+            self._file.write_all()
             return
         # Only when the new file is there the old one is let go.
-        before, self._file = self._file, SessionFile.create(path, self)
+        before, self._file = self._file, SessionFile.create(path, self.document(), self._known)
         if before is not None:
-            before.leave(self)
+            before.leave()
 
     def close(self) -> None:
         """Let go of the file the session is saved to, if it is; what is done later is not saved.
@@ -499,7 +509,7 @@ class Session(Prompting):
             If the disk is full.
         """
         if self._file is not None:
-            self._file.close(self)
+            self._file.close()
             self._file = None
 
     @classmethod
@@ -539,7 +549,40 @@ class Session(Prompting):
             If the file is damaged or open in another session, image or model are others than those it was saved with, or the image
             was an array and is not given.
         """
-        return open_session(cls, check_path("path", path).absolute(), image, model, device, labels)
+        path = check_path("path", path).absolute()
+        document, results = Document.read(path), open_results(path)
+        try:
+            document = brought_up_to_date(document, path, results)
+            session = cls._begin(path, document, image, model, device, labels)
+            check_weights(session.model, document, path)
+            with results.reading():
+                restore(session._known, document, results, session.model.device)
+                frames = (item.shown_frames() for item in session.objects.values())
+                session._draw(set[int]().union(*frames), session._known.places)
+            session._file = SessionFile(path, results, document, session._known)
+        except BaseException:
+            results.close()
+            raise
+        return session
+
+    @classmethod
+    def _begin(
+        cls,
+        path: Path,
+        document: Document,
+        image: Any,
+        model: str | Path | SAM2VideoPredictor | None,
+        device: str | None,
+        labels: Any,
+    ) -> Session:
+        """Open a session without objects on the image that a file names."""
+        if image is None:
+            image = find_image(path, document)
+        session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments())
+        check_image(session.stack, document, path)
+        session._model_name = document.model.name if model is None else session._model_name
+        session._source = replace(session._source, path=session._source.path or document.source.path)
+        return session
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels.
@@ -553,11 +596,18 @@ class Session(Prompting):
 
     def document(self) -> Document:
         """Write down what the file of the session says: image, model, settings, objects and everything that was done."""
-        return Document.of(self, self._source, ModelIdentity.of(self.model, self._model_name))
+        settings = Settings(
+            self.precision,
+            None if self.intensity_ranges is None else list(self.intensity_ranges),
+            None if self._zoom is None else self._zoom.object_sizes,
+            self.memory_gate,
+        )
+        image, model = ImageIdentity.of(self.stack), ModelIdentity.of(self.model, self._model_name)
+        return Document.of(self._known, self._source, image, model, settings)
 
     def _write_down(self, action: Action) -> None:
         if self._file is not None:
-            self._file.write(self, action)
+            self._file.write(action)
 
     # --- taking back -----------------------------------------------------------------------------------------------
 
@@ -601,16 +651,20 @@ class Session(Prompting):
                 frames |= action.changed(mapping)
             if item.object_id in come_or_gone:
                 frames |= item.shown_frames()
-        places = action.changed(self._places)
-        for object_id, info in action.before(self._infos).items():
-            if object_id in self.objects and self._infos[object_id].is_hidden != info.is_hidden:
+        places = action.changed(self._known.places)
+        for object_id, info in action.before(self._known.infos).items():
+            if object_id in self.objects and self._known.infos[object_id].is_hidden != info.is_hidden:
                 frames |= self.objects[object_id].shown_frames()
-                places |= set(self._places)
+                places |= set(self._known.places)
+        self._draw(frames, places)
+
+    def _draw(self, frames: Iterable[int], places: Iterable[int]) -> None:
+        """Write the labels of frames, and those of other places."""
         for frame in sorted(frames):
             self._writer.write(frame, shown_on(frame, self.objects.values()))
-        hidden = hidden_ids(self._infos)
+        hidden = hidden_ids(self._known.infos)
         for number in sorted(places):
-            self._writer.write_place(self.stack.place_of_number(number), self._places.get(number), hidden)
+            self._writer.write_place(self.stack.place_of_number(number), self._known.places.get(number), hidden)
 
     # --- results ---------------------------------------------------------------------------------------------------
 
@@ -716,6 +770,37 @@ class Session(Prompting):
         seen = (self._frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
         preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
         return preview
+
+
+def replay(
+    path: Path,
+    image: Any = None,
+    model: str | Path | SAM2VideoPredictor | None = None,
+    device: str | None = None,
+    labels: Any = None,
+) -> tuple[Session, Iterator[tuple[int, Any]]]:
+    """Begin a session anew, and do in it what a file says, step by step.
+
+    Parameters
+    ----------
+    path, image, model, device, labels
+        As for :meth:`Session.replay`.
+
+    Returns
+    -------
+    session : Session
+        Nothing is done yet.
+    results : iterator
+        Does it, and yields the place of the action among all, and what that yields of each frame.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :meth:`Session.replay`; of what cannot be done, when it is its turn.
+    """
+    document = read_latest(path)
+    session = Session._begin(path, document, image, model, device, labels)
+    return session, ((place, result) for place, call in enumerate(document.calls) for result in call.make(session))
 
 
 def _name_of(model: str | Path | SAM2VideoPredictor) -> str:

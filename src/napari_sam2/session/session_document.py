@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +18,10 @@ from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
 from napari_sam2.session.files import atomic_path
-from napari_sam2.session.objects import ObjectInfo, SessionObject
+from napari_sam2.session.objects import Knowledge, ObjectInfo, SessionObject
 from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.stack import Stack
 from napari_sam2.session.structure import structure
-
-if TYPE_CHECKING:
-    from napari_sam2.session.session import Session
 
 SCHEMA, VERSION = "napari-sam2 session", 2
 """The version counts up with every change of what a file may hold, docs/session.md says it; a file of another one is not read."""
@@ -235,25 +232,19 @@ class Document:
     calls: list[Call]
 
     @classmethod
-    def of(cls, session: Session, source: ImageSource, model: ModelIdentity, image: ImageIdentity | None = None) -> Document:
-        """Write down a session; what was found out before about its image need not be found out again."""
-        ranges = session.intensity_ranges
-        zoom = None if session._zoom is None else session._zoom.object_sizes
-        return cls(
-            SCHEMA,
-            VERSION,
-            __version__,
-            str(torch.__version__),
-            0,
-            source,
-            image or ImageIdentity.of(session.stack),
-            model,
-            Settings(
-                session.precision, None if ranges is None else [(low, high) for low, high in ranges], zoom, session.memory_gate
-            ),
-            {object_id: SavedObject.of(item) for object_id, item in sorted(session.objects.items())},
-            session._history.calls,
-        )
+    def of(
+        cls,
+        known: Knowledge,
+        source: ImageSource,
+        image: ImageIdentity,
+        model: ModelIdentity,
+        settings: Settings,
+        revision: int = 0,
+    ) -> Document:
+        """Write down what a session knows, and what it was opened on."""
+        objects = {object_id: SavedObject.of(item) for object_id, item in sorted(known.objects.items())}
+        software = __version__, str(torch.__version__)
+        return cls(SCHEMA, VERSION, *software, revision, source, image, model, settings, objects, known.history.calls)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for image and model; axes too where the image told them: another array of it may not."""

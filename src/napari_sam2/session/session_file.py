@@ -6,12 +6,15 @@ results hold what was done too: they are written in the middle of a propagation,
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
+
+import torch
 
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.record_store import KeptRecord
@@ -19,18 +22,13 @@ from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
 from napari_sam2.session.files import check_writable
 from napari_sam2.session.history import Action
-from napari_sam2.session.objects import SessionObject, hidden_ids, shown_on
+from napari_sam2.session.objects import Knowledge, SessionObject
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
 from napari_sam2.session.stack import Stack
 from napari_sam2.session.structure import structure
 
-if TYPE_CHECKING:
-    from napari_sam2.session.session import Session
-
 logger = logging.getLogger(__name__)
-
-AnySession = TypeVar("AnySession", bound="Session")
 
 
 def results_path(path: Path) -> Path:
@@ -49,95 +47,97 @@ class SessionFile:
         The results beside it.
     document : Document
         What the file says so far.
+    known : Knowledge
+        What the session knows.
     """
 
-    def __init__(self, path: Path, results: ResultsFile, document: Document) -> None:
+    def __init__(self, path: Path, results: ResultsFile, document: Document, known: Knowledge) -> None:
         self.path = path
         self._results = results
         self._document = document
+        self._known = known
         self._revision = document.revision
         self._num_calls = len(document.calls)
         self._is_behind = False
 
     @classmethod
-    def create(cls, path: Path, session: Session) -> SessionFile:
+    def create(cls, path: Path, document: Document, known: Knowledge) -> SessionFile:
         """Save a session to a new file, or in the place of another."""
         check_writable(path)
         results = ResultsFile(results_path(path))
-        file = cls(path, results, session.document())
+        file = cls(path, results, document, known)
         try:
-            file.write_all(session)
+            file.write_all()
         except BaseException:
             results.close()
             raise
         return file
 
-    def write_all(self, session: Session) -> None:
+    def write_all(self) -> None:
         """Write everything anew."""
-        objects = {object_id: dataclasses.asdict(SavedObject.of(item)) for object_id, item in session.objects.items()}
-        calls = session._history.calls
+        objects = {object_id: dataclasses.asdict(SavedObject.of(item)) for object_id, item in self._known.objects.items()}
+        calls = self._known.history.calls
         self._revision += 1
         with self._results.transaction():
             self._results.write_objects(dict.fromkeys(self._results.read_objects()) | objects)
             self._results.write_calls(0, [dataclasses.asdict(call) for call in calls])
-            self._results.write_all_records(_all_records(session))
-            for number in {*self._results.read_label_planes(), *session._places}:
-                self._results.write_label_planes(number, session._places.get(number))
+            self._results.write_all_records(_all_records(self._known))
+            for number in {*self._results.read_label_planes(), *self._known.places}:
+                self._results.write_label_planes(number, self._known.places.get(number))
             self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
-        self._write_document(session)
+        self._write_document()
 
-    def write(self, session: Session, action: Action) -> None:
+    def write(self, action: Action) -> None:
         """Write what an action changed."""
         if self._is_behind:
-            self.write_all(session)
+            self.write_all()
             return
         # Whatever fails from here on leaves the files behind the session.
         self._is_behind = True
         self._revision += 1
-        calls = session._history.calls
+        calls = self._known.history.calls
         start = max(0, min(self._num_calls, len(calls)) - 1)
         with self._results.transaction():
-            self._results.write_objects(_changed_objects(session, action))
+            self._results.write_objects(_changed_objects(self._known, action))
             self._results.write_calls(start, [dataclasses.asdict(call) for call in calls[start:]])
-            for place, kept in _changed_records(session, action):
+            for place, kept in _changed_records(self._known, action):
                 self._results.write_record(place, kept)
-            for number in action.changed(session._places):
-                self._results.write_label_planes(number, session._places.get(number))
-            for object_id in action.changed(session.objects) - set(session.objects):
+            for number in action.changed(self._known.places):
+                self._results.write_label_planes(number, self._known.places.get(number))
+            for object_id in action.changed(self._known.objects) - set(self._known.objects):
                 self._results.forget_object(object_id)
             self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
         is_running = bool(calls) and calls[-1].method == "propagate" and calls[-1].arguments["steps"] is not None
         if not is_running:
-            self._write_document(session)
+            self._write_document()
 
-    def close(self, session: Session) -> None:
+    def close(self) -> None:
         """Let go of the file."""
         if self._is_behind:
-            self.write_all(session)
+            self.write_all()
         else:
-            self._write_document(session)
+            self._write_document()
         self._results.close()
 
-    def leave(self, session: Session) -> None:
+    def leave(self) -> None:
         """Let go of the file for another one, which may well have been chosen because this one cannot be written any more."""
         try:
-            self.close(session)
+            self.close()
         except (ValueError, OSError) as error:
             logger.warning("%s stays as it was saved last: %s", self.path, error)
             self._results.close()
 
-    def _write_document(self, session: Session) -> None:
+    def _write_document(self) -> None:
         told = self._document
-        now = Document.of(session, told.source, told.model, told.image)
-        replace(now, revision=self._revision).write(self.path)
+        Document.of(self._known, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
 
 
-def _changed_objects(session: Session, action: Action) -> dict[int, Any]:
-    changed = action.changed(session.objects) | action.changed(session._infos)
-    changed |= {object_id for object_id, item in session.objects.items() if action.changed(item.prompts)}
-    objects = session.objects
+def _changed_objects(known: Knowledge, action: Action) -> dict[int, Any]:
+    changed = action.changed(known.objects) | action.changed(known.infos)
+    changed |= {object_id for object_id, item in known.objects.items() if action.changed(item.prompts)}
+    objects = known.objects
     return {i: dataclasses.asdict(SavedObject.of(objects[i])) if i in objects else None for i in sorted(changed)}
 
 
@@ -151,16 +151,16 @@ def _records(item: SessionObject) -> dict[str, Any]:
     }
 
 
-def _all_records(session: Session) -> Iterator[tuple[Place, KeptRecord]]:
-    for object_id, item in session.objects.items():
+def _all_records(known: Knowledge) -> Iterator[tuple[Place, KeptRecord]]:
+    for object_id, item in known.objects.items():
         for kind, mapping in _records(item).items():
             for frame in mapping:
                 yield (object_id, kind, frame), mapping.kept(frame)
 
 
-def _changed_records(session: Session, action: Action) -> Iterator[tuple[Place, KeptRecord | None]]:
-    come = action.changed(session.objects)
-    for object_id, item in session.objects.items():
+def _changed_records(known: Knowledge, action: Action) -> Iterator[tuple[Place, KeptRecord | None]]:
+    come = action.changed(known.objects)
+    for object_id, item in known.objects.items():
         for kind, mapping in _records(item).items():
             for frame in sorted(set(mapping) if object_id in come else action.changed(mapping)):
                 yield (object_id, kind, frame), mapping.kept(frame)
@@ -201,103 +201,21 @@ def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> 
     return replace(document, objects=objects, calls=calls, revision=revision)
 
 
-def open_session(
-    session_class: type[AnySession],
-    path: Path,
-    image: Any,
-    model: str | Path | SAM2VideoPredictor | None,
-    device: str | None,
-    labels: Any,
-) -> AnySession:
-    """Open a saved session; see :meth:`Session.open`."""
-    document = Document.read(path)
-    results = open_results(path)
-    try:
-        document = brought_up_to_date(document, path, results)
-        session = _begin(session_class, path, document, image, model, device, labels)
-        _check_model(session, document, path)
-        with results.reading():
-            _restore(session, document, results)
-        session._file = SessionFile(path, results, document)
-    except BaseException:
-        results.close()
-        raise
-    return session
-
-
-def replay(
-    session_class: type[AnySession],
-    path: Path,
-    image: Any = None,
-    model: str | Path | SAM2VideoPredictor | None = None,
-    device: str | None = None,
-    labels: Any = None,
-) -> tuple[AnySession, Iterator[tuple[int, Any]]]:
-    """Begin a session anew, and do in it what a file says.
-
-    Parameters
-    ----------
-    session_class : type
-        :class:`~napari_sam2.session.session.Session`.
-    path : Path
-        The session file.
-    image, model, device, labels : optional
-        As for :meth:`Session.open`; the model may be another one.
-
-    Returns
-    -------
-    session : Session
-        Nothing is done yet.
-    results : iterator
-        Does it, and yields the place of the action among all, and what that yields of each frame.
+def read_latest(path: Path) -> Document:
+    """Read what a session file says, brought up to date where its results are there.
 
     Raises
     ------
     FileNotFoundError
-        If the file, the image or the model are not there.
+        If the file is not there.
     ValueError
-        If the file is damaged, or the image is another.
+        If it is damaged, or its results are, or are open in another session.
     """
     document = Document.read(path)
-    if results_path(path).exists():
-        results = ResultsFile(results_path(path))
-        try:
-            document = brought_up_to_date(document, path, results)
-        finally:
-            results.close()
-    session = _begin(session_class, path, document, image, model, device, labels)
-
-    def do() -> Iterator[tuple[int, Any]]:
-        for place, call in enumerate(document.calls):
-            for result in call.make(session):
-                yield place, result
-
-    return session, do()
-
-
-def _begin(
-    session_class: type[AnySession],
-    path: Path,
-    document: Document,
-    image: Any,
-    model: str | Path | SAM2VideoPredictor | None,
-    device: str | None,
-    labels: Any,
-) -> AnySession:
-    """Open a session without objects on the image that a file names."""
-    if image is None:
-        image = find_image(path, document)
-    try:
-        loaded = model if isinstance(model, SAM2VideoPredictor) else load_model(model or document.model.name, device)
-    except (FileNotFoundError, ValueError) as error:
-        raise type(error)(
-            f"{path.name} was saved with the model {document.model.name}: {error}; give model=, where it is"
-        ) from error
-    session = session_class(image, model=loaded, labels=labels, **document.arguments())
-    check_image(session.stack, document, path)
-    session._model_name = document.model.name if model is None else session._model_name
-    session._source = replace(session._source, path=session._source.path or document.source.path)
-    return session
+    if not results_path(path).exists():
+        return document
+    with contextlib.closing(ResultsFile(results_path(path))) as results:
+        return brought_up_to_date(document, path, results)
 
 
 def check_image(stack: Stack, document: Document, path: Path) -> None:
@@ -336,30 +254,50 @@ def find_image(path: Path, document: Document) -> Path:
     return named if named.exists() else beside
 
 
-def _check_model(session: Session, document: Document, path: Path) -> None:
-    if weights_sha256(session.model) != document.model.sha256:
+def find_model(
+    path: Path, document: Document, model: str | Path | SAM2VideoPredictor | None, device: str | None
+) -> SAM2VideoPredictor:
+    """Load a model in the place of the one that a session file names, or that one.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`~napari_sam2.predictors.build.load_model`.
+    """
+    if isinstance(model, SAM2VideoPredictor):
+        return model
+    try:
+        return load_model(model or document.model.name, device)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(
+            f"{path.name} was saved with the model {document.model.name}: {error}; give model=, where it is"
+        ) from error
+
+
+def check_weights(model: SAM2VideoPredictor, document: Document, path: Path) -> None:
+    """Check that a model is the one that a session was saved with.
+
+    Raises
+    ------
+    ValueError
+        If it has other weights.
+    """
+    if weights_sha256(model) != document.model.sha256:
         raise ValueError(
             f"{path.name} was saved with other weights of {document.model.name}: what was found does not go on with these; "
             f"find everything again with napari-sam2 replay {path.name}"
         )
 
 
-def _restore(session: Session, document: Document, results: ResultsFile) -> None:
-    """Put everything in its place; nothing of it can be taken back."""
+def restore(known: Knowledge, document: Document, results: ResultsFile, device: torch.device) -> None:
+    """Put everything in its place, in a session that knows nothing yet; nothing of it can be taken back."""
     for object_id, saved in document.objects.items():
-        session._infos[object_id] = saved.info
-        session.objects[object_id] = item = SessionObject(object_id, session._infos, session._history, session._keep)
+        item = known.add(object_id, saved.info)
         for frame, prompts in saved.prompts.items():
             item.prompts[frame] = prompts.prompts()
-    frames = []
-    for (object_id, kind, frame), record_id, record in results.read_records(session.model.device):
-        mapping = _records(session.objects[object_id])[kind]
+    for (object_id, kind, frame), record_id, record in results.read_records(device):
+        mapping = _records(known.objects[object_id])[kind]
         mapping[frame] = record
         results.know(mapping.kept(frame), record_id)
-        frames.append(frame)
-    for frame in sorted(set(frames)):
-        session._writer.write(frame, shown_on(frame, session.objects.values()))
-    for number, planes in results.read_label_planes().items():
-        session._places[number] = planes
-        session._writer.write_place(session.stack.place_of_number(number), planes, hidden_ids(session._infos))
-    session._history.calls_before = list(document.calls)
+    known.places.update(results.read_label_planes())
+    known.history.calls_before = list(document.calls)
