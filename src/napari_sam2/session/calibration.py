@@ -50,6 +50,11 @@ class Calibration:
         Name of a unit as in OME-Zarr, such as ``micrometer``, or ``pixel``.
     time_unit : str
         Such as ``second``, or ``frame``.
+
+    Raises
+    ------
+    ValueError
+        If a number is not above 0.
     """
 
     y: float = 1.0

@@ -193,6 +193,8 @@ class ObjectEditing:
         ------
         ValueError
             If there is no such object, one is locked, or they are the same.
+        OSError
+            If a frame on which both are shown cannot be read.
         """
         kept, other = self._unlocked(object_id), self._unlocked(other_id, "other_id")
         if kept is other:

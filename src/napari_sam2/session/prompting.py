@@ -118,6 +118,8 @@ class Prompting(ObjectEditing):
         ------
         ValueError
             If there is no such object, frame or point, the object is locked, or what is left does not say where it is.
+        OSError
+            If the frame cannot be read.
         """
         prompts = self._prompts(object_id, frame)
         self._say_less(object_id, frame, prompts.without_point(_check_index(prompts, index)))
@@ -205,12 +207,12 @@ class Prompting(ObjectEditing):
 
     @action
     def remove_box(self, object_id: int, frame: int) -> None:
-        """Take back the box; the mask is found again without it. See :meth:`remove_point`.
+        """Take back the box; the mask is found again without it.
 
         Raises
         ------
-        ValueError
-            As there, or if there is no box.
+        ValueError, OSError
+            As :meth:`remove_point`, or if there is no box.
         """
         prompts = self._prompts(object_id, frame)
         if prompts.box_rc is None:
@@ -219,12 +221,12 @@ class Prompting(ObjectEditing):
 
     @action
     def remove_mask(self, object_id: int, frame: int) -> None:
-        """Take back the mask, or the polygon; the object is found again without it. See :meth:`remove_point`.
+        """Take back the mask, or the polygon; the object is found again without it.
 
         Raises
         ------
-        ValueError
-            As there, or if there is no mask.
+        ValueError, OSError
+            As :meth:`remove_point`, or if there is no mask.
         """
         prompts = self._prompts(object_id, frame)
         if prompts.packed_mask is None:
@@ -254,6 +256,8 @@ class Prompting(ObjectEditing):
         ------
         ValueError
             If there is no such frame or label, or none at all, the shape is another, or the values are no whole numbers.
+        OSError
+            If the frame cannot be read.
         """
         frame = self._check_frame(frame)
         labels = labels if hasattr(labels, "shape") else as_array(labels)

@@ -154,7 +154,7 @@ class Session(Prompting):
     FileNotFoundError
         If there is no such file, or the weights of the model are not there.
     OSError
-        If a frame cannot be read.
+        If none of a sample of frames can be read.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class Session(Prompting):
         Raises
         ------
         ValueError
-            If there is no such axis or place, or labels would have other axes.
+            If there is no such axis or place, or labels have not the shape of :attr:`labels`.
         """
         session = Session(
             self.stack.view(along, at),
@@ -368,6 +368,8 @@ class Session(Prompting):
         ValueError
             If nothing was prompted, the stack is no volume, the axes are others, there is no such object, or objects are changed
             before the vote.
+        OSError
+            If a frame cannot be read.
         """
         return follow_by_consensus(self, self._history, axes, objects)
 
@@ -397,6 +399,8 @@ class Session(Prompting):
         ValueError
             If nothing was prompted, the session is not at a place on that axis, there is no such place, the axes that vote are
             others, or objects are changed in between.
+        OSError
+            If a frame cannot be read.
         """
         return follow_each(self, self._history, self._known.places, over, places, consensus)
 
