@@ -9,6 +9,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from scipy import ndimage
 
+from napari_sam2.session.objects import ObjectInfo
 from napari_sam2.session.prompts import FramePrompts, check_points
 
 
@@ -38,6 +39,7 @@ def notices():
 @dataclass
 class BlobObject:
     object_id: int
+    info: ObjectInfo = field(default_factory=lambda: ObjectInfo("cell"))
     prompts: dict = field(default_factory=dict)
     masks: dict = field(default_factory=dict)
 
@@ -63,6 +65,9 @@ class BlobSession:
         assert object_id not in self.objects
         self.objects[object_id] = BlobObject(object_id)
         return object_id
+
+    def set_colour(self, object_id, colour):
+        self.objects[object_id].info = ObjectInfo("cell", colour)
 
     def add_points(self, object_id, frame, points, labels=None):
         points, labels = check_points(points, labels, self.image.shape[1:])

@@ -183,6 +183,24 @@ def test_axes_of_length_one(opener, blobs):
     assert len(opener.opened) == 1
 
 
+def test_objects_have_the_colours_of_the_session(controller, opener):
+    click(controller, SQUARE)
+    controller.next_object()
+    click(controller, MOVING)
+    result, (session,) = controller.workplace.result, opener.opened
+    of_napari = [result.get_color(object_id) for object_id in (1, 2, 3)]
+
+    session.set_colour(1, "#ff8000")
+    controller.propagate()
+    controller.next_object()
+    shown = [result.get_color(object_id) for object_id in (1, 2, 3)]
+    np.testing.assert_allclose(shown, [(1, 128 / 255, 0, 1), *of_napari[1:]], atol=1e-6)
+    np.testing.assert_allclose(controller.workplace.label_color(), of_napari[2], atol=1e-6)
+    session.set_colour(1, None)
+    controller.take_back()
+    np.testing.assert_array_equal([result.get_color(object_id) for object_id in (1, 2, 3)], of_napari)
+
+
 # --- propagation ---------------------------------------------------------------------------------------------------
 
 

@@ -122,6 +122,11 @@ class WorkerSession:
             self._refused.clear()
         return self._session
 
+    @property
+    def colours(self) -> dict[int, str | None]:
+        """The colour of each object, ``#rrggbb``, or None where none was chosen. To be read while the worker rests."""
+        return {} if self._session is None else {item.object_id: item.info.colour for item in self._session.objects.values()}
+
     def tell(self, order: SessionOrder, wanted: Prompts, report: Report) -> None:
         """Make the session know what is wanted, and no more of what it was told before."""
         session = self.open(order)

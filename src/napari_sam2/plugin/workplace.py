@@ -22,7 +22,7 @@ from napari_sam2.plugin.prompt_layers import (
     restyle,
     set_next,
 )
-from napari_sam2.plugin.result_layer import Redraw, is_result_of, new_result_layer
+from napari_sam2.plugin.result_layer import ObjectColours, Redraw, is_result_of, new_result_layer
 from napari_sam2.plugin.worker_session import OpenSession, SessionOrder, WorkerSession
 
 
@@ -67,6 +67,8 @@ class Workplace:
         self.clicks: Points | None = None
         self.result: Labels | None = None
         self._redraw: Redraw | None = None
+        self._drawn_colours: ObjectColours | None = None
+        self._colours: dict[int, str | None] = {}
         self._viewer = viewer
         self._on_prompts = on_prompts
         self._on_outgrown = on_outgrown
@@ -112,7 +114,7 @@ class Workplace:
         layer.events.features.connect(self._points_changed)
 
     def _use_result(self, layer: Labels) -> None:
-        self.result, self._redraw = layer, Redraw(layer)
+        self.result, self._redraw, self._drawn_colours = layer, Redraw(layer), ObjectColours(layer)
         layer.events.paint.connect(self._painted)
 
     def layer_removed(self, layer: Any) -> bool:
@@ -136,7 +138,7 @@ class Workplace:
         if self.result is not None:
             self.result.events.paint.disconnect(self._painted)
             self.result.metadata.pop(IMAGE_KEY, None)
-        self.result = self._redraw = None
+        self.result = self._redraw = self._drawn_colours = None
 
     def _painted(self) -> None:
         """Say once that strokes of the brush do not count."""
@@ -185,6 +187,7 @@ class Workplace:
             set_next(self.clicks, self.current_object, self.is_inside)
         if self.result is not None:
             self.result.selected_label = self.current_object
+        self._show_colours()
 
     def take_back(self) -> bool:
         """Take back the latest click; tell whether there was one."""
@@ -232,8 +235,14 @@ class Workplace:
         if self._redraw is not None and is_shown:
             self._redraw.written(is_3d)
 
+    def _show_colours(self) -> None:
+        if self._drawn_colours is not None:
+            self._drawn_colours.show({self.current_object: None, **self._colours})
+
     def finish_drawing(self) -> None:
-        """Draw the last of it."""
+        """Draw the last of it, while the worker rests."""
+        self._colours = self.worker.colours
+        self._show_colours()
         if self._redraw is not None:
             self._redraw.finish(thumbnail=True)
 
