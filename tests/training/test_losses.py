@@ -84,6 +84,18 @@ def test_an_object_thinner_than_a_coarse_pixel_is_there() -> None:
     assert float(found["loss_dice"]) > 0.1
 
 
+def test_without_an_object_score_an_empty_mask_is_learnt() -> None:
+    absent = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+    step = StepPrediction(torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1), 0.7), torch.full((1, 1), -50.0))
+    weights = {name: weight for name, weight in WEIGHTS.items() if name != "loss_class"}
+    found = MultiStepMultiMasksAndIous(weights, iou_use_l1_loss=True)([[step]], absent)
+    assert float(found["loss_mask"]) == pytest.approx(focal_of(2, 0, 0.25, 2), rel=1e-5)
+    assert float(found["loss_dice"]) == pytest.approx(dice_of(np.full((4, 4), 2.0), np.zeros((4, 4))), rel=1e-5)
+    assert float(found["loss_iou"]) == pytest.approx(0.7)
+    scored = MultiStepMultiMasksAndIous(weights, pred_obj_scores=True)([[step]], absent)
+    assert float(scored["core_loss"]) == 0
+
+
 def test_frames_and_clicks_are_summed() -> None:
     generator = torch.Generator().manual_seed(0)
     steps = [StepPrediction(*(torch.randn(s, generator=generator) for s in ((2, 1, 4, 4), (2, 1), (2, 1)))) for _ in range(3)]

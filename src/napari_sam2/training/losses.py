@@ -86,13 +86,13 @@ class MultiStepMultiMasksAndIous(nn.Module):
     Parameters
     ----------
     weight_dict : mapping
-        Weights of ``loss_mask``, ``loss_dice``, ``loss_iou`` and ``loss_class``.
+        Weights of ``loss_mask``, ``loss_dice``, ``loss_iou`` and, 0 by default, ``loss_class``.
     focal_alpha, focal_gamma : float
         Of the mask's focal loss.
     supervise_all_iou, iou_use_l1_loss : bool
         Which IoUs are supervised, and how.
     pred_obj_scores : bool
-        Supervise the object score.
+        Supervise the object score, and masks of objects that are there only; otherwise an empty mask is learnt where one is not.
     focal_gamma_obj_score, focal_alpha_obj_score : float
         Of the object score's focal loss; 0 and -1 make it cross-entropy.
 
@@ -113,7 +113,7 @@ class MultiStepMultiMasksAndIous(nn.Module):
         focal_alpha_obj_score: float = -1,
     ) -> None:
         super().__init__()
-        self.weight_dict = dict(weight_dict)
+        self.weight_dict = {"loss_class": 0.0, **weight_dict}
         self.focal_alpha = focal_alpha
         self.focal_gamma = focal_gamma
         self.supervise_all_iou = supervise_all_iou
@@ -166,10 +166,12 @@ class MultiStepMultiMasksAndIous(nn.Module):
             best = (focal * self.weight_dict["loss_mask"] + dice * self.weight_dict["loss_dice"]).argmin(1, keepdim=True)
             focal, dice = focal.gather(1, best), dice.gather(1, best)
             iou = iou.mean(1, keepdim=True) if self.supervise_all_iou else iou.gather(1, best)
+        # Where no score says that an object is gone, an empty mask has to: it is learnt too.
+        learnt = present if self.pred_obj_scores else torch.ones_like(present)
         losses = {
-            "loss_mask": (focal * present).sum(),
-            "loss_dice": (dice * present).sum(),
-            "loss_iou": (iou * present).sum(),
+            "loss_mask": (focal * learnt).sum(),
+            "loss_dice": (dice * learnt).sum(),
+            "loss_iou": (iou * learnt).sum(),
         }
         if self.pred_obj_scores:
             score = sigmoid_focal_loss(step.object_score_logits, present, self.focal_alpha_obj_score, self.focal_gamma_obj_score)
