@@ -228,6 +228,12 @@ class History:
         """Nothing was done or taken back since."""
         return bool(self._done) and self._done[-1] is action
 
+    def complete(self, action: Action, call: Call) -> None:
+        """Write down that an action that was continued step by step has come to its end, unless something was done since."""
+        if self.is_latest(action):
+            action.call = call
+            self._keep(Action())
+
     @contextlib.contextmanager
     def action(self, call: Callable[[], Call] | None = None, continued: Action | None = None) -> Iterator[Action]:
         """Do all of what is inside, or, if that fails, nothing. An action inside an action is part of it.

@@ -6,9 +6,8 @@ H, W height and width of a frame · S side of the model's input.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,19 +16,19 @@ import numpy.typing as npt
 import torch
 
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.device import checked_precision, inference, return_free_memory
+from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, IntensityRange, map_intensity
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
+from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
-from napari_sam2.session.anchors import BetweenAnchorsPolicy, anchors_to_recall
+from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.axes import SPACE
-from napari_sam2.session.calls import Call, encode
-from napari_sam2.session.checks import check_path, check_wholes, shown
+from napari_sam2.session.checks import check_path, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
+from napari_sam2.session.following import Following, FrameResult, ObjectScore
 from napari_sam2.session.history import Action
 from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
@@ -37,8 +36,7 @@ from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
 from napari_sam2.session.objects import SessionObject, hidden_ids, shown_on
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
-from napari_sam2.session.prompting import Prompting
-from napari_sam2.session.propagation import Direction, Step, plan_steps
+from napari_sam2.session.propagation import Direction, Step
 from napari_sam2.session.quality import FrameQuality, Suspicion, qualities
 from napari_sam2.session.script import script
 from napari_sam2.session.session_document import Document, ImageIdentity, ImageSource, ModelIdentity, Settings
@@ -54,48 +52,14 @@ from napari_sam2.session.session_file import (
     restore,
 )
 from napari_sam2.session.stack import Stack
-from napari_sam2.session.stop_rules import StoppedObjects, StopRules
+from napari_sam2.session.stop_rules import StopRules
 
 __all__ = ["MAX_OBJECT_ID", "Direction", "FrameResult", "ObjectScore", "Session", "SessionObject", "Step", "StopRules"]
 
 logger = logging.getLogger(__name__)
 
-STEPS_BETWEEN_TRIMS = 32
 
-
-@dataclass(frozen=True)
-class ObjectScore:
-    """What the model thinks of its own work.
-
-    Attributes
-    ----------
-    object_score : float
-        Logit, above 0 where the object is on the frame.
-    predicted_iou : float
-        How good it believes the mask to be, 0 .. 1.
-    """
-
-    object_score: float
-    predicted_iou: float
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """One frame done.
-
-    Attributes
-    ----------
-    frame : int
-        Which, counted from 0.
-    scores : dict of int to ObjectScore
-        By id, of the objects that were followed to it; also of those that are absent, whose object score is not above 0.
-    """
-
-    frame: int
-    scores: dict[int, ObjectScore]
-
-
-class Session(Prompting):
+class Session(Following):
     """Follow objects through a stack.
 
     Parameters
@@ -203,7 +167,6 @@ class Session(Prompting):
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
-        self._steps_done = 0
         self._model_name = _name_of(model)
         self._source = ImageSource.of(image, axes, channel, along, at)
         self._file: SessionFile | None = None
@@ -259,90 +222,6 @@ class Session(Prompting):
         return (255 * map_intensity(plane, self._frames.low, self._frames.high)).round().astype(np.uint8)
 
     # --- propagation -----------------------------------------------------------------------------------------------
-
-    def plan(
-        self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
-    ) -> list[Step]:
-        """List what :meth:`propagate` would do, with the same arguments and without stop rules.
-
-        Returns
-        -------
-        list of Step
-            One for each frame that can have changed, in the order in which they are done, see
-            :func:`~napari_sam2.session.propagation.plan_steps`; empty where nothing was prompted or all is up to date.
-
-        Raises
-        ------
-        ValueError
-            If there is no such direction, object or frame.
-        """
-        if not isinstance(direction, str) or direction not in ("forward", "backward", "both"):
-            raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {shown(direction)}")
-        chosen = [item for item in self._ordered(objects) if not item.info.is_locked]
-        allowed: Sequence[int] = range(len(self.stack))
-        if frames is not None:
-            allowed = sorted({self._check_frame(frame) for frame in check_wholes("frames", frames)})
-        return plan_steps(chosen, allowed, direction)
-
-    def propagate(
-        self,
-        direction: Direction = "both",
-        objects: Iterable[int] | None = None,
-        frames: Sequence[int] | None = None,
-        stop: StopRules | None = None,
-    ) -> Iterator[FrameResult]:
-        """Carry objects through the stack, each from where something was said about it.
-
-        Stop asking to stop: what was yielded is kept, and the next call goes on from there. What is said between two frames counts
-        at once.
-
-        Parameters
-        ----------
-        direction : {"both", "forward", "backward"}
-            Both ways, or without the frames before an object's first anchor, or without those after its last one.
-        objects : iterable of int, optional
-            Which objects; all by default. Those that are locked are passed by.
-        frames : sequence of int, optional
-            Which frames; all by default.
-        stop : StopRules, optional
-            Where objects are not followed any further; to the end of the stack by default.
-
-        Yields
-        ------
-        FrameResult
-            One frame after another; only frames that can have changed.
-
-        Raises
-        ------
-        ValueError
-            If no object was prompted, or there is no such direction, object or frame.
-        OSError
-            If a frame cannot be read. What was yielded is kept.
-        """
-        if not any(item.anchors for item in self.objects.values()):
-            raise ValueError("there is nothing to propagate: add points, a box or a mask first")
-        wanted = None if objects is None else check_wholes("objects", objects)
-        frames = None if frames is None else check_wholes("frames", frames)
-        steps, stopped, action, num_done = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action(), 0
-
-        def call(num_steps: int | None) -> Call:
-            arguments = {"direction": direction, "objects": wanted, "frames": frames, "stop": stop, "steps": num_steps}
-            return Call("propagate", {name: encode(value) for name, value in arguments.items()})
-
-        while steps:
-            step = steps.popleft()
-            ended = [i for i in step.object_ids if stopped is not None and stopped.update(self.objects[i], step)]
-            num_done = num_done * self._history.is_latest(action) + (len(ended) < len(step.object_ids))
-            result, action = self._take(step, ended, action, call(num_done))
-            changes = self._history.num_changes
-            if result.scores:
-                yield result
-            if changes != self._history.num_changes:
-                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
-                steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
-        if self._history.is_latest(action):
-            action.call = call(None)
-            self._write_down(Action())
 
     def consensus(self, axes: str = SPACE, objects: Iterable[int] | None = None) -> Iterator[AxisResult]:
         """Carry objects through a volume along several axes from the same prompts, and show what these agree on.
@@ -403,34 +282,6 @@ class Session(Prompting):
             If a frame cannot be read.
         """
         return follow_each(self, self._history, self._known.places, over, places, consensus)
-
-    def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
-        if rules is None:
-            return None
-        if not isinstance(rules, StopRules):
-            raise ValueError(f"stop takes StopRules, got {shown(rules)}")
-        return StoppedObjects(rules, self._frame_shape)
-
-    def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
-        """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
-        items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
-        # Within reach of the frame, both anchors, and the one that is made.
-        self._budget.num_needed = len(items) * (self._segmenter.reach + 3)
-        with inference(self.model.device, self.precision):
-            self._segmenter.remember(items)
-            records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
-        with self._history.action(lambda: call, continued=action) as action:
-            for object_id in ended:
-                self.objects[object_id].is_found_again(step.frame)
-            for item, record in zip(items, records, strict=True):
-                item.is_found_again(step.frame)
-                distance = min(abs(step.frame - anchor) for anchor in anchors_to_recall(step.frame, item.conditioning))
-                item.tracked[step.frame] = replace(record, anchor_distance=distance)
-        self._steps_done += 1
-        if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
-            return_free_memory()
-        scores = {item.object_id: _score(record) for item, record in zip(items, records, strict=True)}
-        return FrameResult(step.frame, scores), action
 
     @classmethod
     def replay(
@@ -707,7 +558,7 @@ class Session(Prompting):
         """
         item = self._object(object_id)
         shown = {frame: item.shown(frame) for frame in sorted(item.shown_frames())}
-        return {frame: _score(record) for frame, record in shown.items() if record is not None}
+        return {frame: ObjectScore.of(record) for frame, record in shown.items() if record is not None}
 
     def quality(self, object_id: int) -> dict[int, FrameQuality]:
         """Return scores, area, centroid and jump of an object by frame, in order, as far as something is shown of it.
@@ -821,7 +672,3 @@ def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None
             f"zoom is the side of a window in object sizes, above 1, or None for whole frames, got {shown(object_sizes)}"
         )
     return Zoom(frame_shape, float(object_sizes))
-
-
-def _score(record: FrameRecord) -> ObjectScore:
-    return ObjectScore(record.object_score, record.predicted_iou)

@@ -15,7 +15,8 @@ from napari_sam2.session.calibration import PIXELS, Calibration
 from napari_sam2.session.stack import Stack
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import ObjectScore, Session
+    from napari_sam2.session.following import ObjectScore
+    from napari_sam2.session.session import Session
 
 MAX_LABEL = int(np.iinfo(np.uint16).max)
 

@@ -14,10 +14,10 @@ import torch
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.calibration import Calibration
 from napari_sam2.session.export.result import Result
+from napari_sam2.session.following import ObjectScore
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.objects import hidden_ids
 from napari_sam2.session.results_file import ResultsFile
-from napari_sam2.session.session import ObjectScore
 from napari_sam2.session.session_document import Document
 from napari_sam2.session.session_file import brought_up_to_date, check_image, find_image, open_results
 from napari_sam2.session.stack import Stack

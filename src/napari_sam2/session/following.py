@@ -1,0 +1,179 @@
+"""Objects are carried through the stack, frame by frame, each from where something was said about it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from napari_sam2.predictors.device import inference, return_free_memory
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.record_store import RecordBudget
+from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.anchors import anchors_to_recall
+from napari_sam2.session.calls import Call, encode
+from napari_sam2.session.checks import check_wholes, shown
+from napari_sam2.session.history import Action
+from napari_sam2.session.prompting import Prompting
+from napari_sam2.session.propagation import Direction, Step, plan_steps
+from napari_sam2.session.stop_rules import StoppedObjects, StopRules
+
+STEPS_BETWEEN_TRIMS = 32
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """What the model thinks of its own work.
+
+    Attributes
+    ----------
+    object_score : float
+        Logit, above 0 where the object is on the frame.
+    predicted_iou : float
+        How good it believes the mask to be, 0 .. 1.
+    """
+
+    object_score: float
+    predicted_iou: float
+
+    @classmethod
+    def of(cls, record: FrameRecord) -> ObjectScore:
+        """Take the scores of a record."""
+        return cls(record.object_score, record.predicted_iou)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame done.
+
+    Attributes
+    ----------
+    frame : int
+        Which, counted from 0.
+    scores : dict of int to ObjectScore
+        By id, of the objects that were followed to it; also of those that are absent, whose object score is not above 0.
+    """
+
+    frame: int
+    scores: dict[int, ObjectScore]
+
+
+class Following(Prompting):
+    """The part of a session that carries objects from frame to frame."""
+
+    model: SAM2VideoPredictor
+    precision: str
+    _tracker: Tracker
+    _budget: RecordBudget
+    _steps_done = 0
+
+    def plan(
+        self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
+    ) -> list[Step]:
+        """List what :meth:`propagate` would do, with the same arguments and without stop rules.
+
+        Returns
+        -------
+        list of Step
+            One for each frame that can have changed, in the order in which they are done, see
+            :func:`~napari_sam2.session.propagation.plan_steps`; empty where nothing was prompted or all is up to date.
+
+        Raises
+        ------
+        ValueError
+            If there is no such direction, object or frame.
+        """
+        if not isinstance(direction, str) or direction not in ("forward", "backward", "both"):
+            raise ValueError(f"direction must be 'forward', 'backward' or 'both', got {shown(direction)}")
+        chosen = [item for item in self._ordered(objects) if not item.info.is_locked]
+        allowed: Sequence[int] = range(len(self.stack))
+        if frames is not None:
+            allowed = sorted({self._check_frame(frame) for frame in check_wholes("frames", frames)})
+        return plan_steps(chosen, allowed, direction)
+
+    def propagate(
+        self,
+        direction: Direction = "both",
+        objects: Iterable[int] | None = None,
+        frames: Sequence[int] | None = None,
+        stop: StopRules | None = None,
+    ) -> Iterator[FrameResult]:
+        """Carry objects through the stack, each from where something was said about it.
+
+        Stop asking to stop: what was yielded is kept, and the next call goes on from there. What is said between two frames counts
+        at once.
+
+        Parameters
+        ----------
+        direction : {"both", "forward", "backward"}
+            Both ways, or without the frames before an object's first anchor, or without those after its last one.
+        objects : iterable of int, optional
+            Which objects; all by default. Those that are locked are passed by.
+        frames : sequence of int, optional
+            Which frames; all by default.
+        stop : StopRules, optional
+            Where objects are not followed any further; to the end of the stack by default.
+
+        Yields
+        ------
+        FrameResult
+            One frame after another; only frames that can have changed.
+
+        Raises
+        ------
+        ValueError
+            If no object was prompted, or there is no such direction, object or frame.
+        OSError
+            If a frame cannot be read. What was yielded is kept.
+        """
+        if not any(item.anchors for item in self.objects.values()):
+            raise ValueError("there is nothing to propagate: add points, a box or a mask first")
+        wanted = None if objects is None else check_wholes("objects", objects)
+        frames = None if frames is None else check_wholes("frames", frames)
+        steps, stopped, action, num_done = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action(), 0
+
+        def call(num_steps: int | None) -> Call:
+            arguments = {"direction": direction, "objects": wanted, "frames": frames, "stop": stop, "steps": num_steps}
+            return Call("propagate", {name: encode(value) for name, value in arguments.items()})
+
+        while steps:
+            step = steps.popleft()
+            ended = [i for i in step.object_ids if stopped is not None and stopped.update(self.objects[i], step)]
+            num_done = num_done * self._history.is_latest(action) + (len(ended) < len(step.object_ids))
+            result, action = self._take(step, ended, action, call(num_done))
+            changes = self._history.num_changes
+            if result.scores:
+                yield result
+            if changes != self._history.num_changes:
+                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
+                steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
+        self._history.complete(action, call(None))
+
+    def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
+        if rules is None:
+            return None
+        if not isinstance(rules, StopRules):
+            raise ValueError(f"stop takes StopRules, got {shown(rules)}")
+        return StoppedObjects(rules, self._frame_shape)
+
+    def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
+        """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
+        items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
+        # Within reach of the frame, both anchors, and the one that is made.
+        self._budget.num_needed = len(items) * (self._segmenter.reach + 3)
+        with inference(self.model.device, self.precision):
+            self._segmenter.remember(items)
+            records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
+        with self._history.action(lambda: call, continued=action) as action:
+            for object_id in ended:
+                self.objects[object_id].is_found_again(step.frame)
+            for item, record in zip(items, records, strict=True):
+                item.is_found_again(step.frame)
+                distance = min(abs(step.frame - anchor) for anchor in anchors_to_recall(step.frame, item.conditioning))
+                item.tracked[step.frame] = replace(record, anchor_distance=distance)
+        self._steps_done += 1
+        if self._steps_done % STEPS_BETWEEN_TRIMS == 0:
+            return_free_memory()
+        scores = {item.object_id: ObjectScore.of(record) for item, record in zip(items, records, strict=True)}
+        return FrameResult(step.frame, scores), action
