@@ -185,9 +185,11 @@ def test_another_architecture_is_refused(start: Path, tmp_path: Path) -> None:
         Trainer(config, ONE, tmp_path / "run", [], CPU, 0, initial=start)
 
 
-@pytest.mark.parametrize("trained", ["everything", "LoRA"])
-def test_a_killed_run_goes_on_where_its_last_checkpoint_was(trained: str, start: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    """Killed between a checkpoint and the next, the steps after it are made again; weights, validations and logs are the same."""
+@pytest.mark.parametrize(("trained", "saved_steps"), [("everything", 1), ("LoRA", 1), ("everything", 0)])
+def test_a_killed_run_goes_on_where_its_last_checkpoint_was(
+    trained: str, saved_steps: int, start: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Killed between a checkpoint, if there is one, and the next, the steps after it are made again; all comes out the same."""
 
     def run(folder: Path, steps: int) -> Trainer:
         score = Validation(lambda model: float(model.sam_mask_decoder.iou_token.weight[0, 0]), every_steps=2)
@@ -197,11 +199,12 @@ def test_a_killed_run_goes_on_where_its_last_checkpoint_was(trained: str, start:
         return trainer
 
     whole = run(tmp_path / "whole", 100)
-    run(tmp_path / "killed", 1)
+    if saved_steps:
+        run(tmp_path / "killed", saved_steps)
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "save", lambda self: None)
         run(tmp_path / "killed", 2)
-    assert len(read_table(tmp_path / "killed" / "log.csv")) == 3
+    assert len(read_table(tmp_path / "killed" / "log.csv")) == saved_steps + 2
     again = run(tmp_path / "killed", 100)
     assert again.best_score == whole.best_score
     for key, value in whole.averaged.items():

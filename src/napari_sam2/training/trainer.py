@@ -342,7 +342,9 @@ class Trainer:
             If a file cannot be written; the last checkpoint stays.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = RunLog(self.folder, self._stages_done()) if self.is_first_process else None
+        # Without a checkpoint the run begins anew, its first validation too.
+        logged = self._stages_done() if self.checkpoint_path.exists() else {}
+        log = RunLog(self.folder, logged) if self.is_first_process else None
         mark = saved = time.monotonic()
         seconds_before = self.seconds
         try:
