@@ -82,6 +82,10 @@ def test_frames_are_prompted_as_asked(arguments: dict, expected: dict) -> None:
     [
         ({"pt_sampling_for_eval": "middle"}, "pt_sampling_for_eval must be 'center' or 'uniform', got 'middle'"),
         ({"num_init_cond_frames_for_eval": 0}, "at least one frame has to be prompted, got 0 initial conditioning frames"),
+        (
+            {"prob_to_use_pt_input_for_train": 0.5, "num_init_cond_frames_for_train": 3, "num_frames_to_correct_for_train": 2},
+            "frames prompted by points are all corrected: 2 to correct are fewer than 3",
+        ),
     ],
 )
 def test_what_cannot_be_is_said(arguments: dict, message: str) -> None:

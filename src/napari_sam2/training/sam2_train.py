@@ -51,9 +51,9 @@ class SAM2Train(SAM2Base):
     prob_to_use_box_input_for_train, prob_to_use_box_input_for_eval : float
         Of those, prompt by a box.
     num_frames_to_correct_for_train, num_frames_to_correct_for_eval : int
-        Frames that get correction clicks.
+        Frames that get correction clicks where prompts are points or boxes; those prompted at the start are among them.
     rand_frames_to_correct_for_train, rand_frames_to_correct_for_eval : bool
-        Draw that number between 1 and the given one.
+        Draw that number between that of the frames prompted at the start and the given one.
     num_init_cond_frames_for_train, num_init_cond_frames_for_eval : int
         Frames that are prompted at the start.
     rand_init_cond_frames_for_train, rand_init_cond_frames_for_eval : bool
@@ -86,7 +86,7 @@ class SAM2Train(SAM2Base):
     Raises
     ------
     ValueError
-        If clicks are to fall in another way, or no frame is prompted.
+        If clicks are to fall in another way, no frame is prompted, or fewer are to be corrected than are prompted by points.
 
     Notes
     -----
@@ -136,6 +136,10 @@ class SAM2Train(SAM2Base):
         self.rand_frames_to_correct = {True: rand_frames_to_correct_for_train, False: rand_frames_to_correct_for_eval}
         self.num_init_cond_frames = {True: num_init_cond_frames_for_train, False: num_init_cond_frames_for_eval}
         self.rand_init_cond_frames = {True: rand_init_cond_frames_for_train, False: rand_init_cond_frames_for_eval}
+        for mode, prob_of_points in self.prob_to_use_pt_input.items():
+            corrected, prompted = self.num_frames_to_correct[mode], self.num_init_cond_frames[mode]
+            if prob_of_points > 0 and corrected < prompted:
+                raise ValueError(f"frames prompted by points are all corrected: {corrected} to correct are fewer than {prompted}")
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
         self.num_correction_pt_per_frame = num_correction_pt_per_frame
         self.pt_sampling_for_eval = pt_sampling_for_eval
