@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from napari_sam2.training.run_log import RunLog
+from napari_sam2.training.run_log import RunLog, read_table
 
 FULL = Path("/dev/full")
 
@@ -26,6 +26,23 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/core_loss")] == [(1, 2.0), (2, 1.0)]
     assert [(event.step, event.value) for event in events.Scalars("validation/mean_iou")] == [(1, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("left", "steps"), [("stage,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
+)
+def test_half_a_row_is_taken_out(left: str, steps: list[int], tmp_path: Path) -> None:
+    """A full disk may keep the first half of the row of step 12, which reads as step 1."""
+    log = RunLog(tmp_path, {})
+    log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
+    log.close()
+    table = tmp_path / "log.csv"
+    header = table.read_text().splitlines()[0] + "\r\n"
+    table.write_bytes(("" if left.startswith("stage") else header).encode() + left.encode())
+    log = RunLog(tmp_path, {"s": 11})
+    log.step("s", 12, 12, 0.1, {"core_loss": 1.0})
+    log.close()
+    assert [int(row["step"]) for row in read_table(table)] == steps
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a disk that is always full")

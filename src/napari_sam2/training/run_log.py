@@ -108,9 +108,13 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def _cut(path: Path, stages_done: Mapping[str, int]) -> None:
-    """Take out the rows of steps that will be made again."""
+    """Take out the rows of steps that will be made again, and what a full disk left of one."""
     rows = read_table(path)
-    kept = [row for row in rows if int(row["step"] or 0) <= stages_done.get(row["stage"], -1)]
+    if not rows:
+        path.unlink(missing_ok=True)
+        return
+    whole = rows if path.read_bytes().endswith(b"\n") else rows[:-1]
+    kept = [row for row in whole if int(row["step"]) <= stages_done.get(row["stage"], -1)]
     if len(kept) == len(rows):
         return
     partial = path.with_suffix(".partial")
