@@ -20,7 +20,7 @@ from napari_sam2.model.assembly import build_model
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training import trainer as trainer_module
-from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.recipe import Lesson, Recipe
 from napari_sam2.training.run_log import read_table
 from napari_sam2.training.trainer import Trainer
 from napari_sam2.weights.load import save_checkpoint
@@ -119,7 +119,7 @@ def test_a_second_ctrl_c_is_the_usual_one() -> None:
 
 def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clips", "prompts", steps=2, num_frames=2, **small)))
+    recipe = Recipe((Lesson("pixels", "dense", steps=2, **small), Lesson("clips", "prompts", steps=2, num_frames=2, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
     command = train("--recipe", "micro", "nothing", "--data", "discs")
@@ -141,20 +141,20 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_from_nothing_in_the_time_there_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Stage("pixels", "dense", steps=10**6, **small), Stage("clicks", "prompts", steps=10**6, **small)))
+    recipe = Recipe((Lesson("pixels", "dense", steps=10**6, **small), Lesson("clicks", "prompts", steps=10**6, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
     started = time.monotonic()
     assert main(train("--recipe", "micro", "nothing", "--minutes", "0.05")) == 0
     assert time.monotonic() - started < 60
-    steps = [stage.steps for stage in Recipe.from_json(Path("nothing/recipe.json").read_text()).stages]
+    steps = [lesson.steps for lesson in Recipe.from_json(Path("nothing/recipe.json").read_text()).lessons]
     assert steps[0] == steps[1] < 10**4
     assert len(read_table(Path("nothing/log.csv"))) == sum(steps)
 
 
 def test_one_lesson_from_what_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clicks", "prompts", steps=1, **small)))
+    recipe = Recipe((Lesson("pixels", "dense", steps=2, **small), Lesson("clicks", "prompts", steps=1, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
     monkeypatch.setattr(Trainer, "_train_step", lambda *_: {"core_loss": 0.0})  # what was begun with is what comes out
@@ -162,7 +162,7 @@ def test_one_lesson_from_what_is_known(folder: Path, monkeypatch: pytest.MonkeyP
     start: SAM2Base = build_model(TINY)
     save_checkpoint(Path("known.safetensors"), start.state_dict(), TINY)
     assert main(train("--recipe", "micro", "run", "--start", "known.safetensors", "--lessons", "clicks")) == 0
-    assert [row["stage"] for row in read_table(Path("run/log.csv"))] == ["clicks"]
+    assert [row["lesson"] for row in read_table(Path("run/log.csv"))] == ["clicks"]
     learnt = load_model("run/tiny.safetensors", "cpu").state_dict()
     for name, weight in start.state_dict().items():
         torch.testing.assert_close(learnt[name], weight, rtol=1e-3, atol=1e-3)  # kept in half precision

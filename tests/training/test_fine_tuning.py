@@ -251,7 +251,7 @@ def test_the_recipe_fits_the_model_and_the_run() -> None:
     rates = [default_learning_rate(config, what) for config in (TINY, TINY_HIERA) for what in ("everything", "decoder", "LoRA")]
     assert rates == pytest.approx([3e-4, 6e-4, 15e-4, 1e-5, 2e-5, 5e-5])
     clips, images = (fine_tuning_recipe(TINY, 1000, n, 1e-4, 5) for n in (4, 1))
-    assert (clips.stages[0].num_frames, clips.stages[0].image_share) == (4, 0.5)
-    assert (images.stages[0].num_frames, images.stages[0].image_share, images.stages[0].clips_per_step) == (1, 0, 2)
+    assert (clips.lessons[0].num_frames, clips.lessons[0].image_share) == (4, 0.5)
+    assert (images.lessons[0].num_frames, images.lessons[0].image_share, images.lessons[0].clips_per_step) == (1, 0, 2)
     assert (clips.seed, clips.ema_decay) == (5, pytest.approx(0.98))
     assert fine_tuning.USED_SHARE < 1

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from napari_sam2.training.batches import LessonBatches
 from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.processes import OneProcess, start_processes
-from napari_sam2.training.trainer import StageDataset, Trainer
+from napari_sam2.training.trainer import Trainer
 from training.two_processes import CONFIG, MASKS, RECIPE
 
 
@@ -42,7 +43,7 @@ def test_two_processes_learn_together(tmp_path: Path) -> None:
         assert torch.equal(value, second["model"][name]), name
 
     trainer = Trainer(CONFIG, RECIPE, tmp_path / "alone", [], OneProcess("cpu"), 0)
-    batches = [StageDataset(MASKS, 0, RECIPE.seed, [], rank)[0] for rank in (0, 1)]
+    batches = [LessonBatches(MASKS, 0, RECIPE.seed, [], rank)[0] for rank in (0, 1)]
     assert not torch.equal(batches[0].frames, batches[1].frames)
     trainer._backward(merged(batches), 0)
     found = torch.load(tmp_path / "gradients0.pt")

@@ -29,7 +29,7 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "steps"), [("stage,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
+    ("left", "steps"), [("lesson,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
 )
 def test_half_a_row_is_taken_out(left: str, steps: list[int], tmp_path: Path) -> None:
     """A full disk may keep the first half of the row of step 12, which reads as step 1."""
@@ -38,7 +38,7 @@ def test_half_a_row_is_taken_out(left: str, steps: list[int], tmp_path: Path) ->
     log.close()
     table = tmp_path / "log.csv"
     header = table.read_text().splitlines()[0] + "\r\n"
-    table.write_bytes(("" if left.startswith("stage") else header).encode() + left.encode())
+    table.write_bytes(("" if left.startswith("lesson") else header).encode() + left.encode())
     log = RunLog(tmp_path, {"s": 11})
     log.step("s", 12, 12, 0.1, {"core_loss": 1.0})
     log.close()

@@ -12,15 +12,16 @@ import torch
 from napari_sam2.model.assembly import build_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training import processes
+from napari_sam2.training.batches import LessonBatches
 from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.low_rank import merge_low_rank_changes
 from napari_sam2.training.processes import OneProcess
 from napari_sam2.training.real_stacks import LabelledStack
-from napari_sam2.training.recipe import MICRO_RECIPE, Recipe, Stage
+from napari_sam2.training.recipe import MICRO_RECIPE, Lesson, Recipe
 from napari_sam2.training.run_log import read_table
 from napari_sam2.training.sam2_train import SAM2Train
 from napari_sam2.training.synthetic import synthetic_clip
-from napari_sam2.training.trainer import StageDataset, Trainer, Validation
+from napari_sam2.training.trainer import Trainer, Validation
 from napari_sam2.weights.load import load_weights, read_checkpoint, save_checkpoint
 from tiny_models import TINY
 
@@ -28,10 +29,10 @@ CPU = OneProcess("cpu")
 
 SMALL = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
 RECIPE = Recipe(
-    stages=(
-        Stage("pixels", "dense", steps=3, **SMALL),
-        Stage("clicks", "prompts", steps=3, **SMALL),
-        Stage("clips", "prompts", steps=3, num_frames=3, mask_share=0.5, frames_to_correct=2, **SMALL | {"image_size": 96}),
+    lessons=(
+        Lesson("pixels", "dense", steps=3, **SMALL),
+        Lesson("clicks", "prompts", steps=3, **SMALL),
+        Lesson("clips", "prompts", steps=3, num_frames=3, mask_share=0.5, frames_to_correct=2, **SMALL | {"image_size": 96}),
     )
 )
 
@@ -91,10 +92,10 @@ def test_time_is_kept(tmp_path: Path) -> None:
     assert trainer.checkpoint_path.exists()
 
 
-@pytest.mark.parametrize("stage", MICRO_RECIPE.stages, ids=lambda stage: stage.name)
-def test_a_batch_depends_on_its_number_alone(stage: Stage) -> None:
-    small = dataclasses.replace(stage, image_size=128, clips_per_step=2)
-    first, again, other = (StageDataset(small, 0, 0, [])[i] for i in (5, 5, 6))
+@pytest.mark.parametrize("lesson", MICRO_RECIPE.lessons, ids=lambda lesson: lesson.name)
+def test_a_batch_depends_on_its_number_alone(lesson: Lesson) -> None:
+    small = dataclasses.replace(lesson, image_size=128, clips_per_step=2)
+    first, again, other = (LessonBatches(small, 0, 0, [])[i] for i in (5, 5, 6))
 
     def frames(batch: object) -> torch.Tensor:
         return batch[0] if isinstance(batch, tuple) else batch.frames
@@ -104,9 +105,9 @@ def test_a_batch_depends_on_its_number_alone(stage: Stage) -> None:
 
 
 def test_clips_to_follow_have_any_length() -> None:
-    stage = Stage("following", "prompts", steps=40, num_frames=6, frames_to_learn=2, moving_window_share=0.5, **SMALL)
-    dataset = StageDataset(stage, 0, 0, [])
-    lengths = {batch.num_frames for batch in map(dataset.__getitem__, range(stage.steps)) if isinstance(batch, ClipBatch)}
+    lesson = Lesson("following", "prompts", steps=40, num_frames=6, frames_to_learn=2, moving_window_share=0.5, **SMALL)
+    dataset = LessonBatches(lesson, 0, 0, [])
+    lengths = {batch.num_frames for batch in map(dataset.__getitem__, range(lesson.steps)) if isinstance(batch, ClipBatch)}
     assert lengths == {3, 4, 5, 6}
 
 
@@ -125,7 +126,7 @@ def test_clips_are_what_they_say(seed: int) -> None:
 # --- starting from weights, and what of them learns ----------------------------------------------------------------
 
 
-ONE = Recipe(stages=(Stage("clips", "prompts", steps=4, num_frames=3, frames_to_correct=2, **SMALL),), ema_decay=0.5)
+ONE = Recipe(lessons=(Lesson("clips", "prompts", steps=4, num_frames=3, frames_to_correct=2, **SMALL),), ema_decay=0.5)
 
 
 @pytest.fixture
@@ -292,6 +293,6 @@ def test_stacks_without_a_large_object_are_said(tmp_path: Path) -> None:
     labels = np.zeros((4, 64, 64), np.uint16)
     labels[:, 5, 5] = 1
     stack = LabelledStack(np.zeros((4, 64, 64), np.uint8), labels, is_sequence=True)
-    stage = dataclasses.replace(ONE.stages[0], real_share=1.0)
+    lesson = dataclasses.replace(ONE.lessons[0], real_share=1.0)
     with pytest.raises(ValueError, match="there was no object large enough to learn"):
-        StageDataset(stage, 0, 0, [stack])[0]
+        LessonBatches(lesson, 0, 0, [stack])[0]

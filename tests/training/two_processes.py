@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from napari_sam2.training.processes import start_processes
-from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.recipe import Lesson, Recipe
 from napari_sam2.training.trainer import Trainer
 from tiny_models import TINY
 
@@ -17,9 +17,9 @@ CONFIG = dataclasses.replace(TINY, memory_attention_dropout=0.0)
 
 SMALL = {"image_size": 64, "clips_per_step": 1}
 # Prompted by masks there are no clicks, which would fall elsewhere in another process.
-MASKS = Stage("clips", "prompts", steps=2, num_frames=2, objects_per_clip=3, mask_share=1.0, **SMALL)
+MASKS = Lesson("clips", "prompts", steps=2, num_frames=2, objects_per_clip=3, mask_share=1.0, **SMALL)
 RECIPE = Recipe(
-    (MASKS, Stage("pixels", "dense", steps=1, **SMALL), Stage("clicks", "prompts", steps=2, image_share=0.5, **SMALL)),
+    (MASKS, Lesson("pixels", "dense", steps=1, **SMALL), Lesson("clicks", "prompts", steps=2, image_share=0.5, **SMALL)),
     clip_gradient_norm=1e9,
 )
 

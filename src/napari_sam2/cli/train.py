@@ -172,7 +172,7 @@ def _train_by_recipe(args: argparse.Namespace) -> None:
     with stop_on_interrupt(trainer.stop), bar:
         for progress in trainer.run():
             bar.update()
-            bar.set_postfix_str(f"{progress.stage.name}, loss {progress.losses['core_loss']:.3f}")
+            bar.set_postfix_str(f"{progress.lesson.name}, loss {progress.losses['core_loss']:.3f}")
     if not trainer.is_first_process:
         return
     write_loss_curves(args.target, args.target / "curves.png")

@@ -28,7 +28,7 @@ from napari_sam2.training.labelled_files import count_objects, read_labelled_sta
 from napari_sam2.training.loss_curves import write_loss_curves
 from napari_sam2.training.processes import Processes, start_processes
 from napari_sam2.training.real_stacks import LabelledStack
-from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.recipe import Lesson, Recipe
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
 from napari_sam2.training.run_log import full_disk_is_said
 from napari_sam2.training.trainer import Cost, Progress, Trainer, Validation
@@ -141,7 +141,7 @@ class FineTuning:
         self._validation_clips = HeldOutClips(self._held, self._num_frames, config.image_size, run.seed)
         cost, memory = (None, None) if self._is_begun else self._plan()
         self.trainer = self._make_trainer(self._recipe(self.run.steps or 1))
-        stage = self.trainer.recipe.stages[0]
+        lesson = self.trainer.recipe.lessons[0]
         num_clips = sum(_num_clips(stack, self._num_frames) for stack in self._learnt)
         learning = [parameter.numel() for parameter in self.trainer.model.parameters() if parameter.requires_grad]
         self.findings = Findings(
@@ -152,11 +152,11 @@ class FineTuning:
             held_out=self._held_out_in_words(run),
             num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
             num_trained=sum(learning),
-            num_steps=stage.steps,
+            num_steps=lesson.steps,
             steps_done=self.trainer.steps_done,
-            steps_per_epoch=math.ceil(num_clips / _clips_per_step(stage)),
+            steps_per_epoch=math.ceil(num_clips / _clips_per_step(lesson)),
             step_seconds=None if cost is None else cost.step_seconds,
-            validations_seconds=None if cost is None else _num_validations(stage.steps) * cost.validation_seconds,
+            validations_seconds=None if cost is None else _num_validations(lesson.steps) * cost.validation_seconds,
             memory_bytes=None if memory is None else memory + 8.0 * sum(learning),  # AdamW has two numbers for each
             notes=notes,
         )
@@ -255,7 +255,7 @@ class FineTuning:
         return cost, memory
 
     def _make_trainer(self, recipe: Recipe) -> Trainer:
-        steps = recipe.stages[0].steps
+        steps = recipe.lessons[0].steps
         return Trainer(
             self.config,
             recipe,
@@ -351,7 +351,7 @@ def default_learning_rate(config: ModelConfig, what: str) -> float:
 
 
 def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learning_rate: float, seed: int) -> Recipe:
-    """Compose one stage of clips mixed with single images, all cut from the person's stacks.
+    """Compose one lesson of clips mixed with single images, all cut from the person's stacks.
 
     Parameters
     ----------
@@ -368,7 +368,7 @@ def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learnin
         if num_frames > 1
         else {"clips_per_step": images["images_per_step"], "objects_per_clip": images["objects_per_image"]}
     )
-    stage = Stage(
+    lesson = Lesson(
         "fine-tuning",
         "prompts",
         steps,
@@ -385,7 +385,7 @@ def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learnin
         **images,
     )
     # The average looks back over a twentieth of the run: over less it is noisy, over more it remembers where it started.
-    return Recipe((stage,), seed=seed, ema_decay=1 - 1 / min(max(steps / 20, 5), 500))
+    return Recipe((lesson,), seed=seed, ema_decay=1 - 1 / min(max(steps / 20, 5), 500))
 
 
 # --- small things --------------------------------------------------------------------------------------------------
@@ -422,9 +422,9 @@ def _num_clips(stack: LabelledStack, num_frames: int) -> int:
     return len(stack.image) - num_frames + 1 if stack.has_clips_of(num_frames) else len(stack.image)
 
 
-def _clips_per_step(stage: Stage) -> float:
+def _clips_per_step(lesson: Lesson) -> float:
     """Clips and images of a step, on average."""
-    return (1 - stage.image_share) * stage.clips_per_step + stage.image_share * stage.images_per_step
+    return (1 - lesson.image_share) * lesson.clips_per_step + lesson.image_share * lesson.images_per_step
 
 
 def _validation_interval(steps: int) -> int:

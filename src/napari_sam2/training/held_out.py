@@ -20,10 +20,10 @@ from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.evaluation.simulated_prompts import simulated_prompts
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
+from napari_sam2.training.batch_losses import best_guess_ious
 from napari_sam2.training.clips import ClipBatch, collate
 from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
 from napari_sam2.training.sam2_train import SAM2Train
-from napari_sam2.training.trainer import best_guess_ious
 
 MIN_HELD_FRAMES = 3
 """Where fewer frames than that would be held out, a strip of all frames is instead, if there is a whole object in it."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.training.low_rank import add_low_rank_changes
-from napari_sam2.training.recipe import Stage
+from napari_sam2.training.recipe import Lesson
 
 TRAINED_PARTS = ("everything", "decoder and memory", "decoder", "LoRA")
 """What can be trained."""
@@ -48,7 +48,7 @@ def freeze_all_but(model: SAM2Base, trained: str) -> None:
             parameter.requires_grad = not name.startswith("image_encoder.")
 
 
-def parameter_groups(model: SAM2Base, others: nn.Module, stage: Stage, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(model: SAM2Base, others: nn.Module, lesson: Lesson, weight_decay: float) -> list[dict[str, Any]]:
     """Sort what learns by how fast it does and whether it decays.
 
     Parameters
@@ -57,7 +57,7 @@ def parameter_groups(model: SAM2Base, others: nn.Module, stage: Stage, weight_de
         The model.
     others : nn.Module
         What learns beside it.
-    stage : Stage
+    lesson : Lesson
         Says the image encoder's rate and how the rates of its trunk fall towards the input.
     weight_decay : float
         Of weights; biases, norms and embeddings do not decay.
@@ -65,30 +65,30 @@ def parameter_groups(model: SAM2Base, others: nn.Module, stage: Stage, weight_de
     Returns
     -------
     list of dict
-        Groups as for :class:`torch.optim.AdamW`, with a key ``rate``: the learning rate relative to the stage's.
+        Groups as for :class:`torch.optim.AdamW`, with a key ``rate``: the learning rate relative to the lesson's.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for owner in (model, others):
         for name, parameter in owner.named_parameters():
             if parameter.requires_grad:
                 decays = parameter.ndim > 1 and "embed" not in name and "token" not in name
-                groups.setdefault((_rate(model, name, stage), decays), []).append(parameter)
+                groups.setdefault((_rate(model, name, lesson), decays), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": weight_decay if decays else 0.0, "rate": rate}
         for (rate, decays), parameters in groups.items()
     ]
 
 
-def _rate(model: SAM2Base, name: str, stage: Stage) -> float:
-    """Learning rate of a parameter relative to the stage's (official ``training/optimizer.py`` L382-451)."""
+def _rate(model: SAM2Base, name: str, lesson: Lesson) -> float:
+    """Learning rate of a parameter relative to the lesson's (official ``training/optimizer.py`` L382-451)."""
     if not name.startswith("image_encoder."):
         return 1.0
     # parity: position embeddings are not slowed down, official configs/sam2.1_training/*.yaml, layer_decay_param_modifier
     if not name.startswith(_TRUNK) or "pos_embed" in name:
-        return stage.encoder_rate
+        return lesson.encoder_rate
     trunk: Any = model.image_encoder.trunk
     layers_above = trunk.get_num_layers() + 1 - trunk.get_layer_id(name.removeprefix(_TRUNK))
-    return stage.encoder_rate * max(stage.layer_decay**layers_above, stage.layer_decay_min)
+    return lesson.encoder_rate * max(lesson.layer_decay**layers_above, lesson.layer_decay_min)
 
 
 def schedule(step: int, steps: int) -> float:

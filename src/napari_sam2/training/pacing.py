@@ -12,7 +12,7 @@ from napari_sam2.training.recipe import Recipe
 from napari_sam2.training.trainer import Trainer
 
 RESERVE = 0.93
-"""Share of the time that is planned: checkpoints and the start of each stage take the rest."""
+"""Share of the time that is planned: checkpoints and the start of each lesson take the rest."""
 
 
 def fit_to_time(
@@ -38,11 +38,11 @@ def fit_to_time(
     Returns
     -------
     Recipe
-        The time of a step of each stage is measured in a few, in which nothing is learnt.
+        The time of a step of each lesson is measured in a few, in which nothing is learnt.
     """
     step_seconds = []
-    for stage in recipe.stages:
+    for lesson in recipe.lessons:
         # Nothing is written before a run begins: the folder is never made.
-        probe = Trainer(config, replace(recipe, stages=(stage,)), Path("probe"), stacks, processes, num_workers)
+        probe = Trainer(config, replace(recipe, lessons=(lesson,)), Path("probe"), stacks, processes, num_workers)
         step_seconds.append(probe.measure(num_steps=6).step_seconds)
     return recipe.lasting(RESERVE * seconds, step_seconds)

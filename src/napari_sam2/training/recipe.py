@@ -1,4 +1,4 @@
-"""How a model is trained: stages from whole images to single clicks to clips, as data.
+"""How a model is trained: lessons from whole images to single clicks to clips, as data.
 
 The embedded model learns from nothing on two CPU cores, where prompts on clips alone never get off the ground. So the encoder
 first learns what every pixel belongs to, then clicks and boxes on single images, dozens per encoded image; memory and clips last.
@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field, replace
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One lesson.
+class Lesson:
+    """What is learnt for a number of steps, and from what.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Stages in order, and what they share."""
+    """Lessons in order, and what they share."""
 
-    stages: tuple[Stage, ...]
+    lessons: tuple[Lesson, ...]
     seed: int = 0
     weight_decay: float = 0.05
     clip_gradient_norm: float = 1.0
@@ -97,11 +97,11 @@ class Recipe:
         ValueError
             If there is no such lesson.
         """
-        known = [stage.name for stage in self.stages]
+        known = [lesson.name for lesson in self.lessons]
         for name in names:
             if name not in known:
                 raise ValueError(f"there is no lesson {name!r}: choose among {', '.join(known)}")
-        return replace(self, stages=tuple(stage for stage in self.stages if stage.name in names))
+        return replace(self, lessons=tuple(lesson for lesson in self.lessons if lesson.name in names))
 
     def with_batches(self, factor: int, num_processes: int = 1) -> Recipe:
         """Return the recipe with batches ``factor`` times as large, for so many processes that each take one.
@@ -110,22 +110,22 @@ class Recipe:
         """
         return replace(
             self,
-            stages=tuple(
+            lessons=tuple(
                 replace(
-                    stage,
-                    clips_per_step=factor * stage.clips_per_step,
-                    images_per_step=factor * stage.images_per_step,
-                    learning_rate=math.sqrt(factor * num_processes) * stage.learning_rate,
+                    lesson,
+                    clips_per_step=factor * lesson.clips_per_step,
+                    images_per_step=factor * lesson.images_per_step,
+                    learning_rate=math.sqrt(factor * num_processes) * lesson.learning_rate,
                 )
-                for stage in self.stages
+                for lesson in self.lessons
             ),
         )
 
     def lasting(self, seconds: float, step_seconds: Sequence[float]) -> Recipe:
-        """Return the recipe with as many steps, in the same proportions, as fit; ``step_seconds`` is one of each stage."""
-        full = sum(stage.steps * each for stage, each in zip(self.stages, step_seconds, strict=True))
+        """Return the recipe with as many steps, in the same proportions, as fit; ``step_seconds`` is one of each lesson."""
+        full = sum(lesson.steps * each for lesson, each in zip(self.lessons, step_seconds, strict=True))
         return replace(
-            self, stages=tuple(replace(stage, steps=max(1, round(stage.steps * seconds / full))) for stage in self.stages)
+            self, lessons=tuple(replace(lesson, steps=max(1, round(lesson.steps * seconds / full))) for lesson in self.lessons)
         )
 
     def to_json(self) -> str:
@@ -136,11 +136,11 @@ class Recipe:
     def from_json(cls, text: str) -> Recipe:
         """Read what :meth:`to_json` wrote."""
         fields = json.loads(text)
-        return cls(stages=tuple(Stage(**stage) for stage in fields.pop("stages")), **fields)
+        return cls(lessons=tuple(Lesson(**lesson) for lesson in fields.pop("lessons")), **fields)
 
 
 # Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.
-_FOLLOWING = Stage(
+_FOLLOWING = Lesson(
     "following",
     "prompts",
     steps=4800,
@@ -162,9 +162,9 @@ _FOLLOWING = Stage(
 )
 
 MICRO_RECIPE = Recipe(
-    stages=(
-        Stage("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
-        Stage(
+    lessons=(
+        Lesson("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
+        Lesson(
             "clicks",
             "prompts",
             steps=6000,
@@ -175,7 +175,7 @@ MICRO_RECIPE = Recipe(
             box_share=0.3,
         ),
         # Images stay in every lesson with clips: without them the model forgets how to answer a click.
-        Stage(
+        Lesson(
             "mixed",
             "prompts",
             steps=4300,

@@ -21,8 +21,8 @@ class RunLog:
     ----------
     folder : Path
         The folder of the run.
-    stages_done : mapping of str to int
-        Steps that are done of each stage; what was logged after them, before the power went, is taken out.
+    lessons_done : mapping of str to int
+        Steps that are done of each lesson; what was logged after them, before the power went, is taken out.
 
     Raises
     ------
@@ -30,34 +30,34 @@ class RunLog:
         If something cannot be written, here and later.
     """
 
-    def __init__(self, folder: Path, stages_done: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, lessons_done: Mapping[str, int]) -> None:
         self.folder = folder
         with full_disk_is_said(folder):
-            self._events = _event_file(folder / "tensorboard", sum(stages_done.values()))
+            self._events = _event_file(folder / "tensorboard", sum(lessons_done.values()))
             for name in ("log.csv", "validation.csv"):
-                _cut(folder / name, stages_done)
+                _cut(folder / name, lessons_done)
 
-    def step(self, stage: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
+    def step(self, lesson: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
         """Write down a step.
 
         Parameters
         ----------
-        stage : str
-            Its stage.
+        lesson : str
+            Its lesson.
         step, total_steps : int
-            Its number in the stage and in the run, from 1.
+            Its number in the lesson and in the run, from 1.
         seconds : float
             How long it took.
         losses : mapping of str to float
             Of :data:`LOSSES` those it has.
         """
         values = {name: round(losses[name], 5) if name in losses else "" for name in LOSSES}
-        row = {"stage": stage, "step": step, "seconds": round(seconds, 4), **values}
+        row = {"lesson": lesson, "step": step, "seconds": round(seconds, 4), **values}
         self._write("log.csv", row, total_steps, {f"train/{name}": value for name, value in losses.items()})
 
-    def validation(self, stage: str, step: int, total_steps: int, score: float) -> None:
+    def validation(self, lesson: str, step: int, total_steps: int, score: float) -> None:
         """Write down a validation after a step, numbered as for :meth:`step`; ``score`` is a mean IoU, 0 .. 1."""
-        row = {"stage": stage, "step": step, "mean_iou": round(score, 5)}
+        row = {"lesson": lesson, "step": step, "mean_iou": round(score, 5)}
         self._write("validation.csv", row, total_steps, {"validation/mean_iou": score})
 
     def close(self) -> None:
@@ -107,14 +107,14 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _cut(path: Path, stages_done: Mapping[str, int]) -> None:
+def _cut(path: Path, lessons_done: Mapping[str, int]) -> None:
     """Take out the rows of steps that will be made again, and what a full disk left of one."""
     rows = read_table(path)
     if not rows:
         path.unlink(missing_ok=True)
         return
     whole = rows if path.read_bytes().endswith(b"\n") else rows[:-1]
-    kept = [row for row in whole if int(row["step"]) <= stages_done.get(row["stage"], -1)]
+    kept = [row for row in whole if int(row["step"]) <= lessons_done.get(row["lesson"], -1)]
     if len(kept) == len(rows):
         return
     partial = path.with_suffix(".partial")

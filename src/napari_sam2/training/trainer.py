@@ -1,7 +1,4 @@
-"""Runs a recipe: every step is drawn and seeded by its number, so that a run that was interrupted goes on as if it had not been.
-
-V clips of a batch · S side of the image · O objects · K masks per prompt · h, w size of predicted masks.
-"""
+"""Runs a recipe: every step is drawn and seeded by its number, so that a run that was interrupted goes on as if it had not been."""
 
 from __future__ import annotations
 
@@ -19,133 +16,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch import nn
+from torch.utils.data import DataLoader
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
+from napari_sam2.training.batch_losses import BatchLosses
+from napari_sam2.training.batches import Batch, LessonBatches
 from napari_sam2.training.calibration import calibrate_object_score
-from napari_sam2.training.clips import Clip, ClipBatch, collate, normalise_frames
-from napari_sam2.training.dense_targets import DenseHead, stack_dense_targets
+from napari_sam2.training.clips import ClipBatch
+from napari_sam2.training.dense_targets import DenseHead
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
 from napari_sam2.training.low_rank import merge_low_rank_changes
 from napari_sam2.training.optimization import freeze_all_but, parameter_groups, schedule
 from napari_sam2.training.processes import Processes, start_processes
-from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
-from napari_sam2.training.recipe import Recipe, Stage
+from napari_sam2.training.real_stacks import LabelledStack
+from napari_sam2.training.recipe import Lesson, Recipe
 from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.sam2_train import SAM2Train
-from napari_sam2.training.synthetic import synthetic_clip
-from napari_sam2.training.windows import through_moving_window
 from napari_sam2.weights.load import load_weights, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
-Batch = ClipBatch | tuple[Tensor, Tensor]
-
 CALIBRATION_CLIPS = 60
-
-MOST_DRAWS = 200
-"""So often clips are drawn for a step before it is said that there is nothing to learn in them."""
-
-
-class StageDataset(Dataset[Batch]):
-    """The batches of a stage, by step number.
-
-    Parameters
-    ----------
-    stage : Stage
-        How they are drawn.
-    stage_index, seed : int
-        Decide, with the number of the step, what is drawn.
-    stacks : list of LabelledStack
-        Where from, beside synthetic clips.
-    rank : int
-        The process they are for: all take clips of one kind at a step, each its own.
-    """
-
-    def __init__(self, stage: Stage, stage_index: int, seed: int, stacks: list[LabelledStack], rank: int = 0) -> None:
-        self.stage = stage
-        self.stage_index = stage_index
-        self.seed = seed
-        self.stacks = stacks
-        self.rank = rank
-
-    def __len__(self) -> int:
-        return self.stage.steps
-
-    def __getitem__(self, step: int) -> Batch:
-        """Draw the batch of a step: a ClipBatch, or frames (V, 3, S, S) and dense targets (V, 4, S, S)."""
-        stage = self.stage
-        num_frames, num_clips, max_objects = stage.num_frames, stage.clips_per_step, stage.objects_per_clip
-        shared_rng = np.random.default_rng([self.seed, self.stage_index, step])
-        if stage.image_share and shared_rng.random() < stage.image_share:
-            num_frames, num_clips, max_objects = 1, stage.images_per_step, stage.objects_per_image
-        elif stage.frames_to_learn:
-            num_frames = int(shared_rng.integers(1 + stage.frames_to_learn, num_frames, endpoint=True))
-        rng = np.random.default_rng([self.seed, self.stage_index, step, 1 + self.rank])
-        for _ in range(MOST_DRAWS):
-            clips = [self._clip(rng, num_frames) for _ in range(num_clips)]
-            if stage.kind == "dense":
-                return (
-                    torch.cat([normalise_frames(clip.frames) for clip in clips]),
-                    stack_dense_targets([clip.labels[0, 0] for clip in clips]),
-                )
-            batch = collate(clips, max_objects, rng)
-            if batch is not None:
-                return batch
-        raise ValueError(
-            f"in {MOST_DRAWS * num_clips} clips cut from the labelled stacks there was no object large enough to learn"
-        )
-
-    def _clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
-        clip = self._still_clip(rng, num_frames)
-        moves = num_frames > 1 and rng.random() < self.stage.moving_window_share
-        return through_moving_window(clip, rng) if moves else clip
-
-    def _still_clip(self, rng: np.random.Generator, num_frames: int) -> Clip:
-        size = self.stage.image_size
-        if self.stacks and rng.random() < self.stage.real_share:
-            # A frame that is repeated would teach the memory that nothing moves.
-            long_enough = [stack for stack in self.stacks if num_frames == 1 or stack.has_clips_of(num_frames)]
-            stacks = long_enough or self.stacks
-            return sample_real_clip(stacks[rng.integers(len(stacks))], rng, num_frames, size)
-        return synthetic_clip(rng, num_frames, size)
-
-
-class Lesson(nn.Module):
-    """Model, dense head and loss as one module from a batch to its losses, so that gradients can be averaged over processes.
-
-    Parameters
-    ----------
-    model : SAM2Train
-        The model.
-    head : DenseHead
-        For batches of dense targets.
-    loss : MultiStepMultiMasksAndIous
-        For batches of prompts.
-    """
-
-    def __init__(self, model: SAM2Train, head: DenseHead, loss: MultiStepMultiMasksAndIous) -> None:
-        super().__init__()
-        self.model = model
-        self.head = head
-        self.loss = loss
-
-    def forward(self, batch: Batch, num_objects: float) -> dict[str, Tensor]:
-        """Compute the losses of a batch on the model's device; ``num_objects`` is how many a process has on average."""
-        if isinstance(batch, tuple):
-            frames, targets = batch
-            features = self.model.image_encoder(frames.contiguous(memory_format=torch.channels_last))["backbone_fpn"]
-            return {"core_loss": self.head(features, targets)}
-        frames = self.model(batch)
-        losses: dict[str, Tensor] = self.loss(frames, batch.masks, num_objects)
-        with torch.no_grad():
-            # What a person would see after the first prompt and at the end of the clip.
-            first, last = frames[0][0], frames[-1][-1]
-            losses["first_iou"] = best_guess_ious(first.multimasks, first.ious, batch.masks[0]).mean()
-            losses["last_iou"] = best_guess_ious(last.multimasks, last.ious, batch.masks[-1]).mean()
-        return losses
 
 
 @dataclass(frozen=True)
@@ -154,10 +47,10 @@ class Progress:
 
     Attributes
     ----------
-    stage : Stage
-        Its stage.
+    lesson : Lesson
+        Its lesson.
     step : int
-        Its number in the stage, from 1.
+        Its number in the lesson, from 1.
     losses : dict of str to float
         ``core_loss`` and its parts, see :data:`~napari_sam2.training.run_log.LOSSES`.
     seconds : float
@@ -166,7 +59,7 @@ class Progress:
         The score of the averaged weights, if they were validated after it.
     """
 
-    stage: Stage
+    lesson: Lesson
     step: int
     losses: dict[str, float]
     seconds: float
@@ -250,14 +143,14 @@ class Trainer:
         self.trained = trained
         self.validation = validation
         self.checkpoint_seconds = checkpoint_seconds
-        self.stage_index, self.step = 0, 0
+        self.lesson_index, self.step = 0, 0
         self.seconds = 0.0
         """Spent on training, waiting for clips and validation, in all sittings."""
         self.best_score = -math.inf
         self._is_asked_to_stop = False
         torch.manual_seed(recipe.seed)
-        self._build(recipe.stages[0].image_size, initial)
-        self._start_stage()
+        self._build(recipe.lessons[0].image_size, initial)
+        self._start_lesson()
         if self.checkpoint_path.exists():
             self._resume()
 
@@ -304,21 +197,21 @@ class Trainer:
         self.head = DenseHead(self.config.d_model).to(self.device)
         self.averaged = copy.deepcopy(self.model.state_dict())
 
-    def _start_stage(self) -> None:
-        """Fit model and optimiser to the current stage; weights stay."""
-        stage = self.recipe.stages[self.stage_index]
-        if self.model.image_size != stage.image_size:
+    def _start_lesson(self) -> None:
+        """Fit model and optimiser to the current lesson; weights stay."""
+        lesson = self.recipe.lessons[self.lesson_index]
+        if self.model.image_size != lesson.image_size:
             weights, averaged, head = self.model.state_dict(), self.averaged, self.head.state_dict()
-            self._build(stage.image_size)
+            self._build(lesson.image_size)
             self.model.load_state_dict(weights)
             self.averaged = averaged
             self.head.load_state_dict(head)
         model = self.model
-        model.prob_to_use_pt_input[True] = 1 - stage.mask_share
-        model.prob_to_use_box_input[True] = stage.box_share
-        model.num_frames_to_correct[True] = stage.frames_to_correct
-        model.num_correction_pt_per_frame = stage.corrections
-        model.num_frames_to_learn = stage.frames_to_learn
+        model.prob_to_use_pt_input[True] = 1 - lesson.mask_share
+        model.prob_to_use_box_input[True] = lesson.box_share
+        model.num_frames_to_correct[True] = lesson.frames_to_correct
+        model.num_correction_pt_per_frame = lesson.corrections
+        model.num_frames_to_learn = lesson.frames_to_learn
         loss = MultiStepMultiMasksAndIous(
             self.recipe.loss_weights,
             # By the official 0.25 a missed pixel counts a third of one too many: a small model draws outlines inside the true ones.
@@ -327,9 +220,9 @@ class Trainer:
             iou_use_l1_loss=True,
             pred_obj_scores=True,
         )
-        self.lesson = self.processes.wrap(Lesson(model, self.head, loss))
-        groups = parameter_groups(model, self.head, stage, self.recipe.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=(0.9, 0.98))
+        self.batch_losses = self.processes.wrap(BatchLosses(model, self.head, loss))
+        groups = parameter_groups(model, self.head, lesson, self.recipe.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=lesson.learning_rate, betas=(0.9, 0.98))
 
     # --- one run ---------------------------------------------------------------------------------------------------
 
@@ -343,17 +236,17 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         # Without a checkpoint the run begins anew, its first validation too.
-        logged = self._stages_done() if self.checkpoint_path.exists() else {}
+        logged = self._lessons_done() if self.checkpoint_path.exists() else {}
         log = RunLog(self.folder, logged) if self.is_first_process else None
         mark = saved = time.monotonic()
         seconds_before = self.seconds
         try:
             if self.validation is not None and self.best_score == -math.inf and self.steps_left:
                 self._validate(log)
-            while self.stage_index < len(self.recipe.stages):
-                stage = self.recipe.stages[self.stage_index]
-                for batch in self._batches(stage):
-                    progress = self._take_step(stage, batch, log)
+            while self.lesson_index < len(self.recipe.lessons):
+                lesson = self.recipe.lessons[self.lesson_index]
+                for batch in self._batches(lesson):
+                    progress = self._take_step(lesson, batch, log)
                     self.seconds += time.monotonic() - mark
                     is_over = self._is_asked_to_stop or self.seconds - seconds_before > max_seconds
                     # All processes stop after the same step, or those left would wait for the others' gradients for ever.
@@ -365,9 +258,9 @@ class Trainer:
                     if is_over:
                         return
                     mark = time.monotonic()
-                self.stage_index, self.step = self.stage_index + 1, 0
-                if self.stage_index < len(self.recipe.stages):
-                    self._start_stage()
+                self.lesson_index, self.step = self.lesson_index + 1, 0
+                if self.lesson_index < len(self.recipe.lessons):
+                    self._start_lesson()
             self.save()
         except GeneratorExit:  # nobody asks for more; between two steps everything is in order
             self.save()
@@ -380,24 +273,24 @@ class Trainer:
         """Let :meth:`run` end after the step in work."""
         self._is_asked_to_stop = True
 
-    def _take_step(self, stage: Stage, batch: Batch, log: RunLog | None) -> Progress:
+    def _take_step(self, lesson: Lesson, batch: Batch, log: RunLog | None) -> Progress:
         started = time.monotonic()
-        losses = self._train_step(stage, batch)
+        losses = self._train_step(lesson, batch)
         self.step += 1
         seconds = time.monotonic() - started
         if log is not None:
-            log.step(stage.name, self.step, self.steps_done, seconds, losses)
+            log.step(lesson.name, self.step, self.steps_done, seconds, losses)
         score = None
-        if self.validation is not None and (self.step % self.validation.every_steps == 0 or self.step == stage.steps):
+        if self.validation is not None and (self.step % self.validation.every_steps == 0 or self.step == lesson.steps):
             score = self._validate(log)
-        return Progress(stage, self.step, losses, seconds, score)
+        return Progress(lesson, self.step, losses, seconds, score)
 
-    def _batches(self, stage: Stage) -> DataLoader[Batch]:
-        dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks, self.processes.rank)
+    def _batches(self, lesson: Lesson) -> DataLoader[Batch]:
+        dataset = LessonBatches(lesson, self.lesson_index, self.recipe.seed, self.stacks, self.processes.rank)
         workers = self.num_workers
         return DataLoader(
             dataset,
-            sampler=range(self.step, stage.steps),
+            sampler=range(self.step, lesson.steps),
             batch_size=None,
             num_workers=workers,
             prefetch_factor=4 if workers else None,
@@ -405,10 +298,10 @@ class Trainer:
             worker_init_fn=_quiet_worker,
         )
 
-    def _train_step(self, stage: Stage, batch: Batch) -> dict[str, float]:
+    def _train_step(self, lesson: Lesson, batch: Batch) -> dict[str, float]:
         losses = self._backward(batch, self.step)
-        norm = nn.utils.clip_grad_norm_(self.lesson.parameters(), self.recipe.clip_gradient_norm)
-        rate = stage.learning_rate * schedule(self.step, stage.steps)
+        norm = nn.utils.clip_grad_norm_(self.batch_losses.parameters(), self.recipe.clip_gradient_norm)
+        rate = lesson.learning_rate * schedule(self.step, lesson.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         if torch.isfinite(norm):
@@ -419,21 +312,21 @@ class Trainer:
     def _backward(self, batch: Batch, step: int) -> dict[str, float]:
         """Compute losses and gradients of a step."""
         self.model.train()
-        place = (self.recipe.seed, self.stage_index, step)
+        place = (self.recipe.seed, self.lesson_index, step)
         torch.manual_seed(hash((*place, self.processes.rank)))
         # The same for all processes, so that each has as many clicks to work on as the others.
         self.model.rng = np.random.default_rng([*place, 0, 1])
         num_objects = 0 if isinstance(batch, tuple) else len(batch.clip_of_object)
         on_device = (batch[0].to(self.device), batch[1].to(self.device)) if isinstance(batch, tuple) else batch.to(self.device)
-        losses = self.lesson(on_device, self.processes.mean(num_objects))
+        losses = self.batch_losses(on_device, self.processes.mean(num_objects))
         self.optimizer.zero_grad(set_to_none=True)
         self.processes.backward(losses["core_loss"])
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def measure(self, num_steps: int = 3) -> Cost:
         """Take the time of a few steps, but for the first, which is slow, and of a validation; nothing is learnt."""
-        stage = self.recipe.stages[self.stage_index]
-        dataset = StageDataset(stage, self.stage_index, self.recipe.seed, self.stacks, self.processes.rank)
+        lesson = self.recipe.lessons[self.lesson_index]
+        dataset = LessonBatches(lesson, self.lesson_index, self.recipe.seed, self.stacks, self.processes.rank)
         drawing, learning = [], []
         for step in range(num_steps + 1):
             started = time.monotonic()
@@ -458,22 +351,22 @@ class Trainer:
         for name, value in self.model.state_dict().items():
             self.averaged[name].lerp_(value, 1 - decay)
 
-    def _stages_done(self) -> dict[str, int]:
-        """Steps that are done of each stage that was begun."""
-        done = {stage.name: stage.steps for stage in self.recipe.stages[: self.stage_index]}
-        if self.stage_index < len(self.recipe.stages):
-            done[self.recipe.stages[self.stage_index].name] = self.step
+    def _lessons_done(self) -> dict[str, int]:
+        """Steps that are done of each lesson that was begun."""
+        done = {lesson.name: lesson.steps for lesson in self.recipe.lessons[: self.lesson_index]}
+        if self.lesson_index < len(self.recipe.lessons):
+            done[self.recipe.lessons[self.lesson_index].name] = self.step
         return done
 
     @property
     def steps_done(self) -> int:
         """Steps since the recipe began."""
-        return sum(self._stages_done().values())
+        return sum(self._lessons_done().values())
 
     @property
     def steps_left(self) -> int:
         """Steps until the recipe ends."""
-        return sum(stage.steps for stage in self.recipe.stages) - self.steps_done
+        return sum(lesson.steps for lesson in self.recipe.lessons) - self.steps_done
 
     # --- validation ------------------------------------------------------------------------------------------------
 
@@ -486,7 +379,7 @@ class Trainer:
             if self.is_first_process:
                 save_checkpoint(self.best_path, merge_low_rank_changes(self.averaged), self.config)
         if log is not None:
-            log.validation(self.recipe.stages[self.stage_index].name, self.step, self.steps_done, score)
+            log.validation(self.recipe.lessons[self.lesson_index].name, self.step, self.steps_done, score)
         return score
 
     def _score(self) -> float:
@@ -517,7 +410,7 @@ class Trainer:
             return
         state = {
             "model_and_parts": self._model_and_parts,
-            "stage_index": self.stage_index,
+            "lesson_index": self.lesson_index,
             "step": self.step,
             "seconds": self.seconds,
             "best_score": self.best_score,
@@ -546,14 +439,14 @@ class Trainer:
 
         Where the recipe ends with clips, the object score is calibrated by further ones.
         """
-        path, stage = self.folder / f"{self.config.name}.safetensors", self.recipe.stages[-1]
+        path, lesson = self.folder / f"{self.config.name}.safetensors", self.recipe.lessons[-1]
         weights = merge_low_rank_changes(self.averaged)
-        if stage.num_frames > 1:
-            model = build_model(self.config, SAM2Train, image_size=stage.image_size, prob_to_use_pt_input_for_eval=1.0)
+        if lesson.num_frames > 1:
+            model = build_model(self.config, SAM2Train, image_size=lesson.image_size, prob_to_use_pt_input_for_eval=1.0)
             model.load_state_dict(weights)
             model.to(self.device)
-            # No stage has this index: these clips are new.
-            further = StageDataset(replace(stage, image_share=0), len(self.recipe.stages), self.recipe.seed, self.stacks)
+            # No lesson has this index: these clips are new.
+            further = LessonBatches(replace(lesson, image_share=0), len(self.recipe.lessons), self.recipe.seed, self.stacks)
             drawn = (further[i] for i in range(CALIBRATION_CLIPS))
             calibrate_object_score(model, (batch.to(self.device) for batch in drawn if isinstance(batch, ClipBatch)))
             weights = model.state_dict()
@@ -569,39 +462,16 @@ class Trainer:
             ) from error
         if state.get("model_and_parts") != self._model_and_parts:
             raise ValueError(f"{self.folder} holds a run of another model, or of other parts of it: give another folder")
-        self.stage_index, self.step = state["stage_index"], state["step"]
+        self.lesson_index, self.step = state["lesson_index"], state["step"]
         self.seconds, self.best_score = state["seconds"], state["best_score"]
-        if self.stage_index < len(self.recipe.stages):
-            self._start_stage()
+        if self.lesson_index < len(self.recipe.lessons):
+            self._start_lesson()
         self.model.load_state_dict(state["model"])
         self.averaged = state["averaged"]
         self.head.load_state_dict(state["head"])
-        if self.stage_index < len(self.recipe.stages):
+        if self.lesson_index < len(self.recipe.lessons):
             self.optimizer.load_state_dict(state["optimizer"])
-        logger.info("continuing %s at stage %d, step %d", self.folder, self.stage_index, self.step)
-
-
-def best_guess_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """IoU of the mask the model believes in with the true one.
-
-    Parameters
-    ----------
-    multimasks : Tensor
-        (O, K, h, w), logits.
-    ious : Tensor
-        (O, K): what the model believes.
-    truth : Tensor
-        (O, S, S), bool; brought to h, w, where a pixel is in the mask if the object covers more than half of it.
-
-    Returns
-    -------
-    Tensor
-        (O,); 1 where both are empty.
-    """
-    chosen = multimasks[torch.arange(len(ious), device=ious.device), ious.argmax(1)] > 0
-    small = nn.functional.interpolate(truth[:, None].float(), chosen.shape[-2:], mode="area")[:, 0] > 0.5
-    union = (chosen | small).flatten(1).sum(1)
-    return torch.where(union > 0, (chosen & small).flatten(1).sum(1) / union.clamp(min=1), 1.0)
+        logger.info("continuing %s at lesson %d, step %d", self.folder, self.lesson_index, self.step)
 
 
 def _quiet_worker(_worker: int) -> None:
