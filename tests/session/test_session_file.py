@@ -520,13 +520,34 @@ def test_an_image_file_that_was_moved(path: Path, tmp_path: Path) -> None:
     Session.open(path, model=tiny_model()).close()
 
 
+@pytest.mark.parametrize("other", ["", "{}", "[1]", '{"schema": "prompts"}', "x,y\n1,2\n"])
+def test_only_a_session_is_replaced_by_a_session(path: Path, other: str) -> None:
+    path.write_text(other)
+    session = opened(MOVIE)
+    with pytest.raises(ValueError, match="is there already and is no session file: give another name, or move it away"):
+        session.save(path)
+    assert path.read_text() == other
+    assert not results_path(path).exists()
+
+
+def test_a_damaged_session_may_be_replaced(path: Path) -> None:
+    for _ in range(2):
+        session = opened(MOVIE)
+        session.save(path)
+        session.close()
+        whole = path.read_text()
+        path.write_text(whole[:100])
+    path.write_text(whole)
+    Session.open(path, MOVIE, tiny_model()).close()
+
+
 def test_the_image_is_not_replaced_by_the_session(tmp_path: Path) -> None:
     image = tmp_path / "movie.tif"
     tifffile.imwrite(image, MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
     (tmp_path / "link.tif").symlink_to(image)
     for name in ("movie.tif", "link.tif"):
         session = opened(tmp_path / name)
-        with pytest.raises(ValueError, match=r"movie\.tif is the image: give another name for the session file"):
+        with pytest.raises(ValueError, match=r"movie\.tif is there already and is no session file"):
             session.save(image)
     np.testing.assert_array_equal(tifffile.imread(image), MOVIE)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.tif", "movie.tif"]

@@ -329,12 +329,12 @@ class Session(Following):
         Parameters
         ----------
         path : str or Path
-            A JSON file. What was found lies beside it, in a file that ends in ``.results``. Earlier ones are replaced.
+            A JSON file. What was found lies beside it, in a file that ends in ``.results``. An earlier session is replaced.
 
         Raises
         ------
         ValueError
-            If it cannot be written, is open in another session, or is the image.
+            If it cannot be written, is open in another session, or is there and is something else, such as the image.
         OSError
             If the disk is full.
 
@@ -343,8 +343,6 @@ class Session(Following):
         What is done later raises the same if it cannot be written; it stays done, and is written with what is done next.
         """
         path = check_path("path", path).absolute()
-        if self.image_path is not None and path.resolve() == self.image_path.resolve():
-            raise ValueError(f"{path} is the image: give another name for the session file")
         if self._file is not None and self._file.path == path:
             self._file.write_all()
             return

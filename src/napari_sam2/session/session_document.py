@@ -260,6 +260,15 @@ class Document:
         with atomic_path(path) as partial:
             partial.write_text(json.dumps(dataclasses.asdict(self), indent=1, default=encode) + "\n", encoding="utf-8")
 
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Tell whether a file is one of a session, of whatever version."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        return isinstance(content, dict) and content.get("schema") == SCHEMA
+
     @classmethod
     def read(cls, path: Path) -> Document:
         """Read a file.

@@ -62,8 +62,10 @@ class SessionFile:
 
     @classmethod
     def create(cls, path: Path, document: Document, known: Knowledge) -> SessionFile:
-        """Save a session to a new file, or in the place of another."""
+        """Save a session to a new file, or in the place of another; of one that is damaged there are the results beside it."""
         check_writable(path)
+        if path.exists() and not results_path(path).exists() and not Document.is_at(path):
+            raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
         results = ResultsFile(results_path(path))
         file = cls(path, results, document, known)
         try:
