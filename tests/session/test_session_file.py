@@ -516,8 +516,12 @@ def test_an_image_file_that_was_moved(path: Path, tmp_path: Path) -> None:
         error=FileNotFoundError,
     )
     Session.open(path, moved, tiny_model()).close()
+    Session.open(path, model=tiny_model()).close()  # from now on it is known where it is
     moved.rename(tmp_path / "movie.tif")
-    Session.open(path, model=tiny_model()).close()
+    refused("the image .*elsewhere.tif .*is not there", path, None, tiny_model(), error=FileNotFoundError)
+    path.write_text(path.read_text().replace("elsewhere.tif", "there/movie.tif"))
+    Session.open(path, model=tiny_model()).close()  # found beside the file
+    assert json.loads(path.read_text())["source"]["path"] == str(tmp_path / "movie.tif")
 
 
 @pytest.mark.parametrize("other", ["", "{}", "[1]", '{"schema": "prompts"}', "x,y\n1,2\n"])
@@ -568,6 +572,30 @@ def test_a_session_elsewhere_knows_the_files_of_image_and_model(path: Path, monk
     assert (again.stack.along, again.image_path) == ("X", image)
     assert known(again) == known(session)
     again.close()
+
+
+def test_a_model_file_that_was_moved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = path.with_name("tuned.safetensors")
+    checkpoint.touch()
+
+    def load(name: str | Path, device: str | None = None) -> Any:
+        if not Path(name).is_file():
+            raise FileNotFoundError(f"there is no {name}")
+        return tiny_model()
+
+    monkeypatch.setattr(session_module, "load_model", load)
+    monkeypatch.setattr(session_file, "load_model", load)
+    session = Session(MOVIE, model=checkpoint)
+    session.add_points(session.add_object(), 0, [(3, 4)])
+    session.save(path)
+    session.close()
+    moved = checkpoint.rename(path.with_name("moved.safetensors"))
+    refused("tuned.safetensors.*give model=, where it is", path, MOVIE, error=FileNotFoundError)
+    Session.open(path, MOVIE, tiny_model()).close()  # a model in memory has no file
+    assert json.loads(path.read_text())["model"]["name"] == str(checkpoint)
+    Session.open(path, MOVIE, moved).close()
+    Session.open(path, MOVIE).close()
+    assert json.loads(path.read_text())["model"]["name"] == str(moved)
 
 
 def test_another_model(path: Path) -> None:

@@ -28,6 +28,14 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in events.Scalars("validation/mean_iou")] == [(1, 0.5)]
 
 
+@pytest.mark.parametrize("name", ["log.csv", "validation.csv"])
+def test_another_table_is_not_taken_for_a_log(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("date,temperature\n1,2\n")
+    with pytest.raises(ValueError, match=rf"{name} is not the log of a run: give another folder, or move it away"):
+        RunLog(tmp_path, {})
+    assert (tmp_path / name).read_text() == "date,temperature\n1,2\n"
+
+
 @pytest.mark.parametrize(
     ("left", "steps"), [("lesson,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
 )

@@ -23,6 +23,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}-{os.getpid()}.partial{path.suffix}")
     try:
         yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())  # else a file system may note the new name before the content, and then the power goes
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -408,11 +408,15 @@ class Session(Following):
             document = brought_up_to_date(document, path, results)
             session = cls._begin(path, document, image, model, device, labels)
             check_weights(session.model, document, path)
+            if isinstance(model, SAM2VideoPredictor):
+                session._model_name = document.model.name
             with results.reading():
                 restore(session._known, document, results, session.model.device)
                 frames = (item.shown_frames() for item in session.objects.values())
                 session._draw(set[int]().union(*frames), session._known.places)
-            session._file = SessionFile(path, results, document, session._known)
+            # image and model are found again where they were found now
+            found_now = replace(document, source=session._source, model=replace(document.model, name=session._model_name))
+            session._file = SessionFile(path, results, found_now, session._known)
         except BaseException:
             results.close()
             raise
@@ -433,7 +437,7 @@ class Session(Following):
             image = find_image(path, document)
         session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments())
         check_image(session.stack, document, path)
-        session._model_name = document.model.name if model is None else session._model_name
+        session._model_name = document.model.name if model is None else _name_of(model)
         session._source = replace(session._source, path=session._source.path or document.source.path)
         return session
 

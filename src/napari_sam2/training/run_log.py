@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from napari_sam2.session.files import atomic_path
 
 LOSSES = ("core_loss", "loss_mask", "loss_dice", "loss_iou", "loss_class", "first_iou", "last_iou")
 """Columns of the table of steps; a step on dense targets has only the first."""
@@ -28,14 +29,16 @@ class RunLog:
     ------
     OSError
         If something cannot be written, here and later.
+    ValueError
+        If one of the tables is there and is something else.
     """
 
     def __init__(self, folder: Path, lessons_done: Mapping[str, int]) -> None:
         self.folder = folder
         with full_disk_is_said(folder):
-            self._events = _event_file(folder / "tensorboard", sum(lessons_done.values()))
             for name in ("log.csv", "validation.csv"):
                 _cut(folder / name, lessons_done)
+            self._events = _event_file(folder / "tensorboard", sum(lessons_done.values()))
 
     def step(self, lesson: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
         """Write down a step.
@@ -113,16 +116,16 @@ def _cut(path: Path, lessons_done: Mapping[str, int]) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
+    if not {"lesson", "step"} <= rows[0].keys():
+        raise ValueError(f"{path} is not the log of a run: give another folder, or move it away")
     whole = rows if path.read_bytes().endswith(b"\n") else rows[:-1]
     kept = [row for row in whole if int(row["step"]) <= lessons_done.get(row["lesson"], -1)]
     if len(kept) == len(rows):
         return
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
+    with atomic_path(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(kept)
-    os.replace(partial, path)
 
 
 class _EventFile:

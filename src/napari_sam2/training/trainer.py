@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import os
 import pickle
 import signal
 import time
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
+from napari_sam2.session.files import atomic_path
 from napari_sam2.training.batch_losses import BatchLosses
 from napari_sam2.training.batches import Batch, LessonBatches
 from napari_sam2.training.calibration import calibrate_object_score
@@ -419,20 +419,14 @@ class Trainer:
             "head": self.head.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        partial = self.checkpoint_path.with_suffix(".partial")
         try:
-            with partial.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())  # else a file system may note the new name before the content, and then the power goes
-            os.replace(partial, self.checkpoint_path)
+            with atomic_path(self.checkpoint_path) as partial:
+                torch.save(state, partial)
         except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
             raise OSError(
                 f"{self.checkpoint_path} cannot be written, is the disk full? Make room; the same command then goes on "
                 "from the last checkpoint"
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def export(self) -> Path:
         """Write the averaged weights, in half precision, as a checkpoint that ``load_model`` takes; return its path.

@@ -130,6 +130,14 @@ def test_mp4(side: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_gif, write_mp4])
+@pytest.mark.parametrize("rate", [0, -5, float("inf"), float("nan")])
+def test_frames_per_second_above_0(write: Any, rate: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"frames per second are a number above 0, got {rate}"):
+        write(tmp_path / "movie", [np.zeros((4, 4, 3), np.uint8)], rate)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("write", [write_gif, write_mp4])
 def test_a_frame_that_cannot_be_drawn_leaves_no_file(write: Any, tmp_path: Path) -> None:
     class Failing(list):  # type: ignore[type-arg]
         def __iter__(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -70,15 +71,16 @@ def write_gif(
     pictures : sequence of ndarray
         (H, W, 3), uint8, all of one size; one at least.
     frames_per_second : float
-        Each lasts a whole number of hundredths of a second, as the format has it.
+        Above 0. Each lasts a whole number of hundredths of a second, as the format has it.
     exact : sequence of Colour
         Of its 255 colours these are as they are, up to 128 of them; the rest are chosen to fit the pictures.
 
     Raises
     ------
     ValueError
-        If it cannot be written there.
+        If it cannot be written there, or the frames per second are not above 0.
     """
+    _check_rate(frames_per_second)
     # One palette for all frames, or colours would flicker; from all of them, or objects seen on few would lose theirs.
     step = -(-len(pictures) * pictures[0].shape[0] * pictures[0].shape[1] // PALETTE_SAMPLE_PX)
     exact = exact[:MAX_EXACT_COLOURS]
@@ -109,10 +111,11 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
     ImportError
         If PyAV is not installed.
     ValueError
-        If it cannot be written there.
+        If it cannot be written there, or the frames per second are not above 0.
     OSError
         If the disk is full.
     """
+    _check_rate(frames_per_second)
     # Not through imageio: it says "exception ignored" after one that was not.
     try:
         import av
@@ -129,3 +132,8 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
             movie.mux(stream.encode())
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _check_rate(frames_per_second: float) -> None:
+    if not 0 < frames_per_second < math.inf:
+        raise ValueError(f"frames per second are a number above 0, got {frames_per_second}")
