@@ -23,7 +23,7 @@ from napari_sam2.plugin.worker_session import FrameDone, OpenSession, Refused, S
 from napari_sam2.plugin.workplace import Workplace
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import Direction
+    from napari_sam2.session.session import Direction, Session
 
 
 class Controller:
@@ -97,6 +97,22 @@ class Controller:
     def workplace(self) -> Workplace | None:
         """The work on that image, or None where it cannot be worked on."""
         return self._workplaces.get(self._image.unique_id) if self._image is not None else None
+
+    @property
+    def session(self) -> Session:
+        """The session of that image, for all that the widget has no button for.
+
+        Raises
+        ------
+        RuntimeError
+            If there is none yet, or it is at work.
+        """
+        session = None if self.workplace is None else self.workplace.worker.session
+        if session is None:
+            raise RuntimeError("there is no session yet: it begins with the first click")
+        if not self.is_idle:
+            raise RuntimeError("the session is at work: ask again when it is done, or stop it")
+        return session
 
     def _guess_image(self) -> Any:
         selected = unwrapped(self._viewer.layers.selection.active)

@@ -123,6 +123,11 @@ class WorkerSession:
         return self._session
 
     @property
+    def session(self) -> Session | None:
+        """The session that is open, if one is. To be used while the worker rests."""
+        return self._session
+
+    @property
     def colours(self) -> dict[int, str | None]:
         """The colour of each object, ``#rrggbb``, or None where none was chosen. To be read while the worker rests."""
         return {} if self._session is None else {item.object_id: item.info.colour for item in self._session.objects.values()}

@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_sam2.plugin.samples import fluo_mitocheck
+from napari_sam2.session.session import Session
 
 RIGHT = Qt.MouseButton.RightButton
 NUCLEUS = (0, 54, 120)
@@ -90,6 +91,27 @@ def test_without_the_check_mark_clicks_say_nothing(viewer, widget, robot):
     widget._listen.setChecked(False)
     robot(viewer).click(world(viewer, 0, 10, 10))
     assert "movie – clicks" not in viewer.layers
+
+
+def test_the_session_at_the_console(cells, robot, qtbot, tmp_path):
+    _, widget = cells.window.add_plugin_dock_widget("napari-sam2")
+    with pytest.raises(RuntimeError, match="there is no session yet: it begins with the first click"):
+        widget.session  # noqa: B018
+    until_idle(qtbot, widget)  # the model is loaded
+    robot(cells).click(NUCLEUS)
+    until_idle(qtbot, widget)
+    robot(cells).key(Qt.Key.Key_G)
+    with pytest.raises(RuntimeError, match="the session is at work: ask again when it is done, or stop it"):
+        widget.session  # noqa: B018
+    until_idle(qtbot, widget)
+    assert cells.window.add_plugin_dock_widget("napari-sam2")[1] is widget
+    widget.session.save(tmp_path / "cells.sam2.json")
+    area = widget.session.mask(1, 0).sum()
+    np.testing.assert_array_equal(cells.layers["fluo_mitocheck – objects"].data, widget.session.labels)
+    widget.session.close()
+    again = Session.open(tmp_path / "cells.sam2.json", image=cells.layers[0].data)
+    assert again.mask(1, 0).sum() == area > 0
+    again.close()
 
 
 def test_the_widget_says_what_will_happen(viewer, widget):

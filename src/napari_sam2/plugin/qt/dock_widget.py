@@ -30,6 +30,8 @@ from napari_sam2.plugin.qt.background import BackgroundRunner
 if TYPE_CHECKING:
     import napari
 
+    from napari_sam2.session.session import Session
+
 _DIRECTIONS = {"both": "both ways", "forward": "forward", "backward": "backward"}
 _SWATCH_PX = 14
 _SPACING_PX = 4
@@ -62,6 +64,17 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         # closing the whole window says nothing else to a widget
         self.destroyed.connect(self.controller.close)
         self._show()
+
+    @property
+    def session(self) -> Session:
+        """The session of the image that is worked on, for all that the widget has no button for: saving, tables, tracks.
+
+        Raises
+        ------
+        RuntimeError
+            If there is none yet, or it is at work.
+        """
+        return self.controller.session
 
     # --- parts -----------------------------------------------------------------------------------------------------
 
