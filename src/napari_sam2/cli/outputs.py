@@ -1,45 +1,13 @@
-"""What several commands write: checked before long work, written after it."""
+"""What several commands write, and say of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from napari_sam2.session.calibration import Calibration
-from napari_sam2.session.export.formats import check_output, write_result
+from napari_sam2.session.export.formats import write_result
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.files import check_writable
 from napari_sam2.session.session import Session
-
-
-def check_outputs(
-    outputs: list[Path], inputs: list[Path | None], has_time: bool, has_image: bool, methods: Path | None = None
-) -> None:
-    """Refuse before long work what cannot be written, and what would replace what it is made from.
-
-    Parameters
-    ----------
-    outputs : list of Path
-        Results; the ends of their names say in which format.
-    inputs : list of Path or None
-        Files that are read, which no output may replace; None where there is no such file.
-    has_time, has_image : bool
-        What the result has, for formats that need it.
-    methods : Path, optional
-        Where the methods paragraph goes.
-
-    Raises
-    ------
-    ImportError, ValueError
-        See :func:`~napari_sam2.session.export.formats.check_output`.
-    """
-    read = {path.resolve() for path in inputs if path is not None}
-    for path in (*outputs, *([] if methods is None else [methods])):
-        if path.resolve() in read:
-            raise ValueError(f"{path} is what is read: give another name for what is written")
-    for path in outputs:
-        check_output(path, has_time, has_image)
-    if methods is not None:
-        check_writable(methods)
 
 
 def write_results(session: Session, outputs: list[Path], calibration: Calibration, image: Path | None, where: str = "") -> None:

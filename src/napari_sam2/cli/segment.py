@@ -19,9 +19,10 @@ from napari_sam2.cli.arguments import (
     add_output_argument,
 )
 from napari_sam2.cli.interruption import stop_on_interrupt
-from napari_sam2.cli.outputs import check_outputs, write_results
+from napari_sam2.cli.outputs import write_results
 from napari_sam2.session.calibration import Calibration, calibration_of, read_calibration
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
+from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes, open_image
 from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.methods import write_methods

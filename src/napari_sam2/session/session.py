@@ -26,6 +26,7 @@ from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.axes import SPACE
+from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
 from napari_sam2.session.checks import check_path, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.following import Following, FrameResult, ObjectScore
@@ -50,6 +51,7 @@ from napari_sam2.session.session_file import (
     open_results,
     read_latest,
     restore,
+    results_path,
 )
 from napari_sam2.session.stack import Stack
 from napari_sam2.session.stop_rules import StopRules
@@ -440,6 +442,41 @@ class Session(Following):
         session._model_name = document.model.name if model is None else _name_of(model)
         session._source = replace(session._source, path=session._source.path or document.source.path)
         return session
+
+    def export(self, *paths: str | Path, pixel_size: Sequence[float] | None = None, interval: float | None = None) -> None:
+        """Write what was found: labels, tables, tracks, movies.
+
+        Parameters
+        ----------
+        *paths : str or Path
+            What to write, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name says in which format, see
+            :data:`~napari_sam2.session.export.formats.FORMATS`. Earlier results are replaced, nothing else.
+        pixel_size : sequence of float, optional
+            In micrometres: one number for square pixels, height and width, or distance of planes, height and width; by default
+            what the file of the image tells.
+        interval : float, optional
+            Seconds from frame to frame; by default as above.
+
+        Raises
+        ------
+        ImportError
+            If a package is missing.
+        OSError
+            If the disk is full; nothing is left behind of what could not be written.
+        ValueError
+            If a format is not known, does not fit the result, or cannot be written there; nothing is written then.
+        """
+        # a session that exports nothing does without the packages that this needs
+        from napari_sam2.session.export.formats import check_outputs, write_result
+        from napari_sam2.session.export.result import Result
+
+        outputs = [check_path("path", path) for path in paths]
+        known = PIXELS if self.image_path is None else read_calibration(self.image_path)
+        result = Result.of(self, calibration=calibration_of(pixel_size, interval, known), image_path=self.image_path)
+        own = [] if self._file is None else [self._file.path, results_path(self._file.path)]
+        check_outputs(outputs, [self.image_path, *own], result.has_time, has_image=True)
+        for path in outputs:
+            write_result(path, result)
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels.

@@ -19,6 +19,7 @@ from blob_tracker import blob_session
 from napari_sam2.session.calibration import Calibration
 from napari_sam2.session.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.export.result import Result
+from napari_sam2.session.session import Session
 from napari_sam2.session.stack import Stack
 
 NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
@@ -174,3 +175,36 @@ def test_a_disk_that_is_full(name: str, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
     assert os.listdir(tmp_path) == [name]
     assert {file.relative_to(path): file.read_bytes() for file in (path, *path.rglob("*")) if file.is_file()} == before
+
+
+# --- from Python -----------------------------------------------------------------------------------------------------
+
+
+def test_a_session_exports_in_the_units_of_its_image(tmp_path: Path) -> None:
+    movie = np.zeros((3, 20, 30), np.uint8)
+    movie[:, 4:8, 10:16] = 200
+    image = tmp_path / "movie.tif"
+    metadata = {"axes": "TYX", "unit": "um", "finterval": 60}
+    tifffile.imwrite(image, movie, imagej=True, resolution=(2, 2), metadata=metadata)
+    session = Session(image, model=blob_session(movie, "TYX").model)
+    session.add_mask(session.add_object(), 0, movie[0] > 0)
+    session.save(tmp_path / "movie.sam2.json")
+    session.export(tmp_path / "labels.tif", str(tmp_path / "objects.csv"))
+    session.export(tmp_path / "said.csv", pixel_size=[3], interval=7)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)
+    for name, side_um in (("objects.csv", 0.5), ("said.csv", 3.0)):
+        with (tmp_path / name).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert float(row["area_um2"]) == (session.labels > 0).sum() * side_um**2, name
+    there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for wrong, message in (
+        (image, "movie.tif is what is read: give another name for what is written"),
+        (tmp_path / "movie.sam2.results", "is what is read"),
+        (tmp_path / "objects.doc", "the format of objects.doc is not known"),
+        (7, "path is the path of a file, got 7"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            session.export(tmp_path / "first.csv", wrong)
+    assert {path.name for path in tmp_path.iterdir()} == there.keys(), "nothing is written where not all can be"
+    session.close()
+    assert image.read_bytes() == there["movie.tif"]

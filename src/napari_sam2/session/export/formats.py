@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,37 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
         check_writable(path)
     elif image_around(path) is None or path.parent.exists():
         check_folder_writable(path, chosen.is_ours)
+
+
+def check_outputs(
+    outputs: Sequence[Path], inputs: Sequence[Path | None], has_time: bool, has_image: bool, methods: Path | None = None
+) -> None:
+    """Refuse before long work what cannot be written, and what would replace what it is made from.
+
+    Parameters
+    ----------
+    outputs : sequence of Path
+        Results; the ends of their names say in which format.
+    inputs : sequence of Path or None
+        Files that are read, which no output may replace; None where there is no such file.
+    has_time, has_image : bool
+        What the result has, for formats that need it.
+    methods : Path, optional
+        Where the methods paragraph goes.
+
+    Raises
+    ------
+    ImportError, ValueError
+        See :func:`check_output`; or if an output would replace an input.
+    """
+    read = {path.resolve() for path in inputs if path is not None}
+    for path in (*outputs, *([] if methods is None else [methods])):
+        if path.resolve() in read:
+            raise ValueError(f"{path} is what is read: give another name for what is written")
+    for path in outputs:
+        check_output(path, has_time, has_image)
+    if methods is not None:
+        check_writable(methods)
 
 
 def write_result(path: Path, result: Result) -> None:
