@@ -164,7 +164,8 @@ class ObjectEditing:
     def approve(self, object_id: int, frame: int) -> None:
         """Say that what is shown of an object on a frame is right: nothing changes it, and frames around go by it.
 
-        That it is absent can be approved too. On a frame on which something was said about it, this changes nothing.
+        That it is absent can be approved too: beyond such a frame it is found again only from where it is said to be. On a frame
+        on which something was said about it, this changes nothing.
 
         Raises
         ------
