@@ -26,7 +26,8 @@ from napari_sam2.predictors.memory_bank import MemoryGate
 
 def found_beyond(session: Session, dataset: Dataset) -> float:
     """Share of frames outside the true spans on which objects were found."""
-    absent = [(i, t) for i in session.objects for t in range(len(session.stack)) if t not in dataset.span(i)]
+    spans = {i: dataset.span(i) for i in session.objects}
+    absent = [(i, t) for i, span in spans.items() for t in range(len(session.stack)) if t not in span]
     return float(np.mean([session.mask(i, t).any() for i, t in absent])) if absent else 0.0
 
 
@@ -54,11 +55,12 @@ def main() -> None:
             started = time.perf_counter()
             session = Session(dataset.image, model=model, memory_gate=gate)
             evaluation = [step for step in prompt_and_score(session, dataset, args.kind) if isinstance(step, Evaluation)][-1]
+            seconds = time.perf_counter() - started
             summary = evaluation.summary()
             print(
                 f"{folder.name:28} {'official' if gate is None else f'> {gate.min_predicted_iou:g}':>8} "
                 f"{summary['mean_iou']:9.4f} {summary['j_and_f']:7.4f} {found_beyond(session, dataset):7.3f} "
-                f"{left_out(session, gate):9.3f} {time.perf_counter() - started:6.1f}"
+                f"{left_out(session, gate):9.3f} {seconds:6.1f}"
             )
 
 

@@ -97,7 +97,7 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
     assert err.splitlines()[-1] == "napari-sam2: interrupted"
     done = len(read_table(folder / "cells/log.csv"))
     assert 3 <= done < 60
-    assert torch.load(folder / "cells/checkpoint.pt")["step"] == done
+    assert torch.load(folder / "cells/run.state")["step"] == done
 
 
 def test_a_second_ctrl_c_is_the_usual_one() -> None:
@@ -132,7 +132,14 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         "1 labelled stacks, 4 steps to go",
         "stopped with 3 steps to go; the same command continues",
     ]
-    assert main(command) == 0
+    for other, said in (
+        ([], "--batch-factor 2, not with no --batch-factor"),
+        (["--batch-factor", "2", "--lessons", "clips"], "no --lessons, not with --lessons clips"),
+        (["--batch-factor", "2", "--minutes", "3"], "no --minutes, not with --minutes 3.0"),
+    ):
+        assert main([*command, *other]) == 2
+        assert f"nothing holds a run that was begun with {said}: give another folder" in capsys.readouterr().err
+    assert main([*command, "--batch-factor", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == ["1 labelled stacks, 3 steps to go", "nothing/tiny.safetensors"]
     assert len(read_table(Path("nothing/log.csv"))) == 4
     assert load_model("nothing/tiny.safetensors", "cpu").config == TINY
@@ -181,7 +188,7 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     "no such lesson": (
         "",
         ["run", "--recipe", "micro", "--lessons", "sums"],
-        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, together, longer",
+        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, together, longer, finer, finer-longer",
     ),
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),

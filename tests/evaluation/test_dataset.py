@@ -47,6 +47,20 @@ def test_without_a_table_all_objects_count(axes: str, anchors: dict[int, int], t
     assert Dataset.read(write_dataset(tmp_path, TRUTH, axes)).anchors == anchors
 
 
+def test_it_is_the_image_that_says_what_is_a_volume(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path, TRUTH, "ZYX")
+    tifffile.imwrite(folder / "masks.tif", TRUTH, photometric="minisblack")
+    assert Dataset.read(folder).anchors == {2: 0, 5: 2, 9: 4}
+    tifffile.imwrite(folder / "image.tif", TRUTH, photometric="minisblack")
+    assert Dataset.read(folder).anchors == {2: 0, 5: 1, 9: 4}
+    assert Dataset.read(folder, axes="ZYX").anchors == {2: 0, 5: 2, 9: 4}
+
+
+def test_where_objects_of_a_time_lapse_appear_need_not_be_in_the_table(tmp_path: Path) -> None:
+    table = "id,n_frames,contiguous\n2,9,1\n5,9,1\n"
+    assert Dataset.read(write_dataset(tmp_path, TRUTH, "TYX", table=table)).anchors == {2: 0, 5: 1}
+
+
 def test_single_image(tmp_path: Path) -> None:
     dataset = Dataset.read(write_dataset(tmp_path, TRUTH[4], "YX"))
     assert dataset.truth.shape == (1, 16, 16)

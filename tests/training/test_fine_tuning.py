@@ -66,7 +66,7 @@ def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> 
     list(tuning.finish())
 
     assert {path.name for path in run.out.iterdir()} == {
-        "cells.safetensors", "checkpoint.pt", "curves.png", "log.csv", "pictures_1.png", "run.toml", "scores.csv",
+        "cells.safetensors", "run.state", "curves.png", "log.csv", "pictures_1.png", "run.toml", "scores.csv",
         "tensorboard", "validation.csv",
     }  # fmt: skip
     assert read_run_file(run.out / "run.toml") == run
@@ -87,7 +87,7 @@ def test_an_interrupted_run_takes_the_same_course(what: str, run: RunFile) -> No
     tuning = FineTuning(dataclasses.replace(whole, steps=10), CPU, 0)
     list(tuning.train())
     shutil.copytree(whole.out, pieces.out)
-    for name in ("checkpoint.pt", "whole.safetensors", "log.csv", "validation.csv"):
+    for name in ("run.state", "whole.safetensors", "log.csv", "validation.csv"):
         (pieces.out / name).unlink()
     for sitting in range(4):
         resumed = FineTuning(pieces, CPU, 0)  # the steps planned in the first sitting stand
@@ -116,6 +116,17 @@ def test_minutes_make_steps_and_end_the_run(run: RunFile, monkeypatch: pytest.Mo
     assert len(list(tuning.train())) == 1
     assert tuning.is_trained
     assert FineTuning(timed, CPU, 0).is_trained
+
+
+def test_minutes_and_steps_end_a_run_whichever_is_over_first(run: RunFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trainer, "measure", lambda self: Cost(2.0, 5.0))
+    fitting = (0.9 * 180 - 9 * 5) // 2
+    for steps, left in ((10_000, fitting), (12, 12)):
+        timed = dataclasses.replace(run, steps=steps, minutes=3, out=run.out.with_name(str(steps)))
+        assert FineTuning(timed, CPU, 0).findings.num_steps == left
+        assert FineTuning(timed, CPU, 0).run.steps == left, "the same run"
+    with pytest.raises(ValueError, match="holds another run, its steps is 12 and not 11"):
+        FineTuning(dataclasses.replace(timed, steps=11), CPU, 0)
 
 
 def test_the_start_is_kept_where_nothing_gets_better(run: RunFile, start: Path) -> None:
@@ -215,7 +226,7 @@ def test_another_architecture_is_refused(run: RunFile, tmp_path: Path) -> None:
 def test_where_nothing_can_be_written_is_said_first(run: RunFile, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "checkpoint.pt").touch()
+    (tmp_path / "other" / "run.state").touch()
     for out, message in (
         (tmp_path / "file", "file is a file: give the name of a folder as out"),
         (tmp_path / "other", "other holds a run that is no fine-tuning: give another out"),

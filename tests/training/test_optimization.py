@@ -12,7 +12,7 @@ from napari_sam2.training.optimization import parameter_groups, schedule
 from napari_sam2.training.recipe import Lesson
 from tiny_models import TINY, TINY_HIERA
 
-LESSON = Lesson("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, layer_decay=0.8, layer_decay_min=0.4)
+LESSON = Lesson("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, layer_decay=0.8)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ LESSON = Lesson("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, l
         (
             TINY,  # four levels of one block
             {
-                "image_encoder.trunk.stem.0.weight": 0.4,  # 0.8 ** 5 = 0.33 is too slow
+                "image_encoder.trunk.stem.0.weight": 0.8**5,
                 "image_encoder.trunk.levels.0.0.conv1.weight": 0.8**4,
                 "image_encoder.trunk.levels.1.0.weight": 0.8**3,
                 "image_encoder.trunk.levels.1.3.norm2.bias": 0.8**3,
@@ -32,7 +32,7 @@ LESSON = Lesson("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, l
         (
             TINY_HIERA,  # 1 + 1 + 2 + 1 blocks
             {
-                "image_encoder.trunk.patch_embed.proj.weight": 0.4,
+                "image_encoder.trunk.patch_embed.proj.weight": 0.8**6,
                 "image_encoder.trunk.pos_embed": 1.0,
                 "image_encoder.trunk.pos_embed_window": 1.0,
                 "image_encoder.trunk.blocks.1.norm1.weight": 0.8**4,
@@ -53,8 +53,10 @@ def test_rates_fall_towards_the_input(config: ModelConfig, rates: dict[str, floa
         assert found[name]["rate"] == pytest.approx(0.5 * rate), name
     assert found["sam_mask_decoder.iou_token.weight"]["rate"] == found["other"]["rate"] == 1
     assert set(names.values()) - set(found) == {"no_mem_embed"}  # it does not learn
-    assert found["sam_mask_decoder.iou_token.weight"]["weight_decay"] == 0
-    assert found["image_encoder.neck.convs.0.conv.weight"]["weight_decay"] == 0.1
+    for name, group in found.items():
+        is_vector = name != "other" and model.get_parameter(name).ndim == 1
+        assert name == "other" or group["weight_decay"] == (0 if is_vector else 0.1), name
+    assert found["sam_mask_decoder.transformer.layers.0.cross_attn_token_to_image.q_proj.weight"]["weight_decay"] == 0.1
     assert found["image_encoder.neck.convs.0.conv.bias"]["weight_decay"] == 0
     torch.optim.AdamW(groups)
 

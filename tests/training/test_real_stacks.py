@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.training.real_stacks import read_stacks
+from napari_sam2.training.real_stacks import read_stacks, sample_real_clip
 from training.drifting_discs import write_stack
 
 IMAGE = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30)
@@ -79,3 +79,20 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"image\.tif cannot be read as TIFF: ") as caught:
         read_stacks([tmp_path])
     assert "\n" not in str(caught.value)
+
+
+def test_only_ct_is_shown_in_windows(tmp_path: Path) -> None:
+    """Background that was subtracted is far below 0 too, and nothing of it is air."""
+    rng = np.random.default_rng(0)
+    labels = np.zeros((2, 64, 64), np.uint8)
+    labels[:, 10:26, 10:26], labels[:, 38:54, 38:54] = 1, 2
+    fluorescence = rng.normal(0, 150, labels.shape).astype(np.float32) + np.array([0, 5000, 20_000], np.float32)[labels]
+    ct = (rng.normal(40, 20, labels.shape) + np.array([0, 60, 200])[labels]).astype(np.int16)
+    ct[:, :6] = -1000
+    stacks = read_stacks([write_stack(tmp_path / "a", fluorescence, labels), write_stack(tmp_path / "b", ct, labels)])
+    assert [stack.is_ct for stack in stacks] == [False, True]
+    for seed in range(20):
+        clip = sample_real_clip(stacks[0], np.random.default_rng(seed), 2, 64)
+        seen, true = clip.frames[0].astype(int), clip.labels[0, 0]
+        if (true == 1).sum() > 20 and (true == 2).sum() > 20:
+            assert abs(np.median(seen[true == 1]) - np.median(seen[true == 2])) > 20

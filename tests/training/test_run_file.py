@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
@@ -47,6 +48,15 @@ def test_a_checkpoint_beside_the_file_is_found(tmp_path: Path) -> None:
     assert run.start == str(tmp_path / "mine.safetensors")
 
 
+def test_a_checkpoint_in_the_current_folder_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.safetensors").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "runs").mkdir()
+    run = read_run_file(written(tmp_path / "runs", GOOD.replace('"micro"', '"mine.safetensors"')))
+    assert run.start == str(tmp_path / "runs" / "mine.safetensors")
+
+
 def test_a_name_is_a_name_though_a_folder_is_called_that(tmp_path: Path) -> None:
     """Else a run of ``micro.toml`` could not go on: its folder is ``micro``."""
     for name in ("micro", "mine"):
@@ -72,6 +82,13 @@ def test_what_is_written_is_read(more: str, tmp_path: Path) -> None:
     copy.mkdir()
     run.write(copy / "run.toml")
     assert read_run_file(copy / "run.toml") == run
+
+
+def test_a_number_of_numpy_is_written_as_one(tmp_path: Path) -> None:
+    entry = DataEntry(tmp_path / "i.tif", tmp_path / "l.tif")
+    run = RunFile(tmp_path / "out", [entry], steps=1, learning_rate=np.float64(1e-4), validation_share=np.float32(0.5).item())
+    run.write(tmp_path / "run.toml")
+    assert read_run_file(tmp_path / "run.toml").learning_rate == 1e-4
 
 
 BAD: dict[str, tuple[str, str]] = {

@@ -92,7 +92,7 @@ def test_some_scenes_begin_just_after_a_division() -> None:
 
 def test_what_is_followed_is_larger_than_what_is_clicked_on() -> None:
     sizes = {
-        num_frames: min(make_scene(np.random.default_rng(seed), num_frames, 64, False, False).size_px for seed in range(60))
+        num_frames: min(make_scene(np.random.default_rng(seed), num_frames, 64, False, False).radius_px for seed in range(60))
         for num_frames in (1, 2)
     }
     assert sizes[1] < 0.05 * 64 <= sizes[2]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_the_log_has_a_line_for_every_step(tmp_path: Path) -> None:
 def test_what_was_trained_is_a_model(tmp_path: Path) -> None:
     trainer = train(tmp_path, 100)
     model = load_model(trainer.export(), "cpu")
-    assert model.config == TINY
+    assert model.config == dataclasses.replace(TINY, image_size=96)
     key = "sam_mask_decoder.iou_token.weight"
     torch.testing.assert_close(model.state_dict()[key], trainer.averaged[key], rtol=0, atol=1e-3)
 
@@ -89,7 +89,7 @@ def test_what_was_trained_is_a_model(tmp_path: Path) -> None:
 def test_time_is_kept(tmp_path: Path) -> None:
     trainer = Trainer(TINY, RECIPE, tmp_path, [], CPU, 0)
     assert len(list(trainer.run(max_seconds=0))) == 1
-    assert trainer.checkpoint_path.exists()
+    assert trainer.state_path.exists()
 
 
 @pytest.mark.parametrize("lesson", MICRO_RECIPE.lessons, ids=lambda lesson: lesson.name)
@@ -228,9 +228,9 @@ def test_a_folder_holds_the_run_of_one_model(start: Path, tmp_path: Path) -> Non
 def test_a_damaged_checkpoint_is_said(share: float, start: Path, tmp_path: Path) -> None:
     trainer = trainer_from(start, tmp_path / "run")
     list(zip(range(1), trainer.run(), strict=False))
-    whole = trainer.checkpoint_path.read_bytes()
-    trainer.checkpoint_path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged, copy it again if there is another") as caught:
+    whole = trainer.state_path.read_bytes()
+    trainer.state_path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=r"run\.state is damaged, copy it again if there is another") as caught:
         trainer_from(start, tmp_path / "run")
     assert "\n" not in str(caught.value)
 
@@ -253,19 +253,53 @@ def test_the_best_by_validation_is_kept(start: Path, tmp_path: Path) -> None:
     assert not torch.equal(seen[0], seen[1])
 
 
+def test_when_the_time_is_up_the_last_weights_are_scored(start: Path, tmp_path: Path) -> None:
+    scores = iter([0.3, 0.6])
+    trainer = trainer_from(start, tmp_path / "run", validation=Validation(lambda _: next(scores), every_steps=1000))
+    assert [progress.validation for progress in trainer.run(max_seconds=0)] == [0.6]
+    assert [row["mean_iou"] for row in read_table(tmp_path / "run" / "validation.csv")] == ["0.3", "0.6"]
+
+
+def test_a_run_that_was_stopped_goes_on(start: Path, tmp_path: Path) -> None:
+    trainer = trainer_from(start, tmp_path / "run")
+    for _ in trainer.run():
+        trainer.stop()
+    assert trainer.steps_left == 2  # it says so after a step, and one more was in work
+    assert len(list(trainer.run())) == 2
+
+
+def test_a_step_without_a_finite_gradient_is_left_out(
+    start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = trainer_from(start, tmp_path / "run")
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    norm = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: norm(*given) * np.inf)
+    next(trainer.run())
+    assert all(torch.equal(value, before[name]) for name, value in trainer.model.state_dict().items())
+    assert caplog.messages == ["the gradient of step 1 is not finite: nothing was learnt from it"]
+
+
+def test_a_model_says_at_which_size_it_learnt_last(tmp_path: Path) -> None:
+    train(tmp_path / "run", 100).export()
+    assert load_model(tmp_path / "run", "cpu").image_size == RECIPE.lessons[-1].image_size == 96
+    with pytest.raises(ValueError, match=r"run\.state is where a run goes on, not a model: that is the \.safetensors file beside"):
+        read_checkpoint(tmp_path / "run" / "run.state")
+
+
 def test_a_full_disk_leaves_the_checkpoint_before(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_from(start, tmp_path / "run")
     list(zip(range(2), trainer.run(), strict=False))
-    before = trainer.checkpoint_path.read_bytes()
+    before = trainer.state_path.read_bytes()
 
-    def write(state: Any, file: BinaryIO) -> None:
-        file.write(b"half")
+    def write(state: Any, path: Path) -> None:
+        path.write_bytes(b"half")
         raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
 
     monkeypatch.setattr(torch, "save", write)
-    with pytest.raises(OSError, match=r"checkpoint\.pt cannot be written, is the disk full\?"):
+    with pytest.raises(OSError, match=r"run\.state cannot be written, is the disk full\?"):
         list(trainer_from(start, tmp_path / "run").run())
-    assert trainer.checkpoint_path.read_bytes() == before
+    assert trainer.state_path.read_bytes() == before
     assert not list((tmp_path / "run").glob("*.partial"))
 
     def fail(descriptor: int) -> None:
@@ -274,9 +308,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(start: Path, tmp_path: Path, m
 
     monkeypatch.undo()
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match=r"checkpoint\.pt cannot be written"):
+    with pytest.raises(OSError, match=r"run\.state cannot be written"):
         trainer.save()  # what has not reached the disk does not take the place of what has
-    assert trainer.checkpoint_path.read_bytes() == before
+    assert trainer.state_path.read_bytes() == before
     assert not list((tmp_path / "run").glob("*.partial"))
 
 

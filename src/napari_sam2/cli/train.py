@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -175,17 +176,18 @@ def _train_by_recipe(args: argparse.Namespace) -> None:
             bar.set_postfix_str(f"{progress.lesson.name}, loss {progress.losses['core_loss']:.3f}")
     if not trainer.is_first_process:
         return
-    write_loss_curves(args.target, args.target / "curves.png")
     if trainer.steps_left == 0:
         print(trainer.export())
     else:
         print(f"stopped with {trainer.steps_left} steps to go; the same command continues")
+    write_loss_curves(args.target, args.target / "curves.png")
 
 
 def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Processes) -> Recipe:
     """The recipe of a run: the one it began with, if it did."""
-    kept = args.target / "recipe.json"
+    kept, command = args.target / "recipe.json", args.target / "command.json"
     if kept.exists():
+        _check_same_command(args, json.loads(command.read_text()))
         return Recipe.from_json(kept.read_text())
     recipe = MICRO_RECIPE if args.lessons is None else MICRO_RECIPE.only(args.lessons)
     recipe = recipe.with_batches(args.batch_factor or 1, processes.world_size)
@@ -193,7 +195,35 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
         recipe = fit_to_time(MICRO, recipe, stacks, processes, args.workers, 60 * args.minutes)
     if processes.rank == 0:
         args.target.mkdir(parents=True, exist_ok=True)
-        # Whole at once: another process may look for it meanwhile.
-        with atomic_path(kept) as path:
-            path.write_text(recipe.to_json())
+        # Each whole at once, the recipe last: another process may look for it meanwhile.
+        for path, text in ((command, json.dumps(_command(args), indent=1)), (kept, recipe.to_json())):
+            with atomic_path(path) as partial:
+                partial.write_text(text)
     return recipe
+
+
+def _command(args: argparse.Namespace) -> dict[str, Any]:
+    """What a run goes by, beside where it runs."""
+    return {
+        "start": None if args.start is None else str(args.start.absolute()),
+        "lessons": args.lessons,
+        "data": [str(folder.absolute()) for folder in args.data or []],
+        "minutes": args.minutes,
+        "batch_factor": args.batch_factor,
+    }
+
+
+def _check_same_command(args: argparse.Namespace, begun_with: dict[str, Any]) -> None:
+    for name, value in _command(args).items():
+        if value != begun_with[name]:
+            old, new = (_option(name, each) for each in (begun_with[name], value))
+            raise ValueError(
+                f"{args.target} holds a run that was begun with {old}, not with {new}: "
+                "give another folder, or the command it was begun with"
+            )
+
+
+def _option(name: str, value: Any) -> str:
+    option = f"--{name.replace('_', '-')}"
+    values = value if isinstance(value, list) else [value]
+    return f"{option} {' '.join(map(str, values))}" if value else f"no {option}"

@@ -71,15 +71,14 @@ class Dataset:
         for name in ("image.tif", "masks.tif"):
             if not (folder / name).exists():
                 raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
-        truth, sequence_axis = _read_labels(folder / "masks.tif")
+        truth = _read_labels(folder / "masks.tif")
         image = _open(folder / "image.tif", axes, channel)
         if (len(image), image.height, image.width) != truth.shape:
             raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
+        anchors, parents = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
         table = folder / "objects.csv"
         if table.exists() and len(truth) > 1:
-            anchors, parents = _listed_objects(table, truth)
-        else:
-            anchors, parents = _all_objects(truth, in_volume=sequence_axis == "Z"), {}
+            anchors, parents = _listed_objects(table, truth, anchors)
         if not anchors:
             raise ValueError(f"{folder} has no object to score")
         return cls(folder, truth, anchors, parents)
@@ -105,7 +104,7 @@ def _open(path: Path, axes: str | None = None, channel: int | None = None) -> St
         raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
-def _read_labels(path: Path) -> tuple[npt.NDArray[np.integer], str]:
+def _read_labels(path: Path) -> npt.NDArray[np.integer]:
     stack = _open(path)
     labels = np.asarray(stack.frames)
     if labels.dtype.kind not in "uib" or stack.is_rgb:
@@ -113,7 +112,7 @@ def _read_labels(path: Path) -> tuple[npt.NDArray[np.integer], str]:
     for extreme in (int(labels.min()), int(labels.max())):
         if not 0 <= extreme <= MAX_OBJECT_ID:
             raise ValueError(f"{path} holds the label {extreme}: labels must be between 0 and {MAX_OBJECT_ID}")
-    return labels.astype(np.uint16), stack.along
+    return labels.astype(np.uint16)
 
 
 def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, int]:
@@ -126,17 +125,16 @@ def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, i
     return {i: max(by_frame, key=by_frame.__getitem__) if in_volume else min(by_frame) for i, by_frame in sorted(areas.items())}
 
 
-def _listed_objects(table: Path, truth: npt.NDArray[np.integer]) -> tuple[dict[int, int], dict[int, int]]:
+def _listed_objects(table: Path, truth: npt.NDArray[np.integer], default: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
     """Read anchors and parents, of objects seen on enough frames without a gap."""
     anchors, parents = {}, {}
-    by_area = _all_objects(truth, in_volume=True)
     for row in _rows(table):
         i = row["id"]
-        if i not in by_area:
+        if i not in default:
             raise ValueError(f"{table} lists object {i}, which is not in the masks")
         if row["n_frames"] < MIN_FRAMES or row["contiguous"] != 1:
             continue
-        anchors[i] = row.get("t_first", by_area[i])
+        anchors[i] = row.get("t_first", default[i])
         if not (0 <= anchors[i] < len(truth) and (truth[anchors[i]] == i).any()):
             raise ValueError(f"{table} says that object {i} appears on frame {anchors[i]}, where the masks do not have it")
         if row.get("parent"):

@@ -130,7 +130,9 @@ def _warn_of_nothing(sample: np.ndarray[Any, Any]) -> None:
     if seen.size == 0:
         logger.warning("no intensity of the image is a finite number on %d sampled frames: there is nothing to see", len(sample))
     elif seen.min() == seen.max():
-        logger.warning("the image has the intensity %g wherever %d frames were sampled: is it empty?", float(seen.max()), len(sample))
+        logger.warning(
+            "the image has the intensity %g wherever %d frames were sampled: is it empty?", float(seen.max()), len(sample)
+        )
 
 
 def _numbers(given: Any) -> npt.NDArray[np.float64] | None:

@@ -102,7 +102,9 @@ def _choose(clip: Clip, objects: list[tuple[int, int]], count: int, rng: np.rand
 
 
 def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator) -> ClipBatch | None:
-    """Pack clips of one size and length, with objects chosen at random among those on the first frame.
+    """Pack clips of one size and length, with some of the objects on their first frames.
+
+    Up to half of them are such as are gone on a later frame, the rest are chosen at random.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Lesson, Recipe
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
 from napari_sam2.training.run_log import full_disk_is_said
-from napari_sam2.training.trainer import Cost, Progress, Trainer, Validation
+from napari_sam2.training.trainer import STATE_NAME, Cost, Progress, Trainer, Validation
 from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)
@@ -238,17 +238,16 @@ class FineTuning:
         _check_disk(probe, self.run.out)
         cost = probe.measure()
         memory = _peak_memory(self.processes.device)
-        if self.run.steps is None:
-            assert self.run.minutes is not None
+        if self.run.minutes is not None:
             seconds = 60 * USED_SHARE * self.run.minutes - (NUM_VALIDATIONS + 1) * cost.validation_seconds
-            steps = int(seconds / cost.step_seconds)
-            if steps < LEAST_STEPS:
-                least = (LEAST_STEPS * cost.step_seconds + (NUM_VALIDATIONS + 1) * cost.validation_seconds) / 60 / USED_SHARE
+            steps, least = int(seconds / cost.step_seconds), min(LEAST_STEPS, self.run.steps or LEAST_STEPS)
+            if steps < least:
+                needed = (least * cost.step_seconds + (NUM_VALIDATIONS + 1) * cost.validation_seconds) / 60 / USED_SHARE
                 raise ValueError(
                     f"minutes = {self.run.minutes} is too short: a step takes {cost.step_seconds:.1f} s and a validation "
-                    f"{cost.validation_seconds:.1f} s here, so {LEAST_STEPS} steps take {math.ceil(10 * least) / 10} minutes"
+                    f"{cost.validation_seconds:.1f} s here, so {least} steps take {math.ceil(10 * needed) / 10} minutes"
                 )
-            self.run = dataclasses.replace(self.run, steps=steps)
+            self.run = dataclasses.replace(self.run, steps=min(steps, self.run.steps or steps))
         if self.processes.rank == 0:
             self.run.out.mkdir(parents=True, exist_ok=True)
             self.run.write(_as_run(self.run.out))
@@ -398,12 +397,13 @@ def _as_run(out: Path) -> Path:
 def _continued(run: RunFile) -> RunFile:
     """Take the number of steps from the run that is in the folder, if it is this one."""
     if not _as_run(run.out).exists():
-        if (run.out / "checkpoint.pt").exists():
+        if (run.out / STATE_NAME).exists():
             raise ValueError(f"{run.out} holds a run that is no fine-tuning: give another out")
         return run
     old = read_run_file(_as_run(run.out))
     for field in dataclasses.fields(RunFile):
-        is_planned = field.name == "steps" and run.steps is None
+        # where minutes are given, there may be fewer steps than were asked for
+        is_planned = field.name == "steps" and run.minutes is not None and (run.steps is None or run.steps >= (old.steps or 0))
         ours, theirs = (getattr(each, field.name) for each in (run, old))
         if field.name != "out" and not is_planned and ours != theirs:
             raise ValueError(

@@ -91,7 +91,7 @@ class Style:
 
     def photograph_on_objects(self, plane: Plane, photograph: FloatArray) -> FloatArray:
         """A photograph that sits on the objects and moves with them, each with a part of its own, (S, S)."""
-        pixels_per_px = (0.2 + self.fill) * 160 / self.scene.size_px
+        pixels_per_px = (0.2 + self.fill) * 160 / self.scene.radius_px
         shift = plane.labels.astype(np.int64) * 89
         rows, columns = ((offset * pixels_per_px).astype(np.int64) + shift for offset in (plane.v, plane.u))
         # Mirrored at its borders, it has no seams.
@@ -130,7 +130,7 @@ def filled(plane: Plane, style: Style) -> FloatArray:
 
 def rings(plane: Plane, style: Style) -> FloatArray:
     """Stained outlines."""
-    width = max(0.08, 1.5 / style.scene.size_px)
+    width = max(0.08, 1.5 / style.scene.radius_px)
     rim = np.exp(-(((plane.rho - 0.95) / width) ** 2))
     body = (0.1 + 0.3 * style.amount) * (plane.labels > 0)
     ring: FloatArray = plane.brightness[plane.labels] * rim + body + 0.15 * style.amount * style.sample_texture(plane)
@@ -139,7 +139,7 @@ def rings(plane: Plane, style: Style) -> FloatArray:
 
 def walls(plane: Plane, style: Style) -> FloatArray:
     """Walls shared by neighbours, bright, over faint contents."""
-    width = max(style.wall_width, 2.0 / style.scene.size_px)
+    width = max(style.wall_width, 2.0 / style.scene.radius_px)
     wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.stains(plane.labels.shape[0]), 0.2, None)
     contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * plane.brightness[plane.labels]
     return (wall + contents).astype(np.float32)
@@ -148,7 +148,7 @@ def walls(plane: Plane, style: Style) -> FloatArray:
 def phase(plane: Plane, style: Style) -> FloatArray:
     """Phase contrast: grainy grey bodies in a bright halo."""
     inside = (plane.labels > 0).astype(np.float32)
-    edge = max(1.0, 0.05 * style.scene.size_px)
+    edge = max(1.0, 0.05 * style.scene.radius_px)
     halo = ndi.gaussian_filter(inside, 2.5 * edge) - ndi.gaussian_filter(inside, 0.4 * edge)
     grain = (0.1 + 0.5 * style.amount) * style.sample_texture(plane) * inside
     thick = np.clip(1 - plane.rho, 0, 1) * inside * np.float32(np.sin(style.light))
@@ -161,7 +161,7 @@ def phase(plane: Plane, style: Style) -> FloatArray:
 def dic(plane: Plane, style: Style) -> FloatArray:
     """Differential interference contrast: bodies lit from one side."""
     height = np.sqrt(np.clip(1 - plane.rho**2, 0, 1)) * (plane.labels > 0) * (1 + 0.4 * style.amount * style.sample_texture(plane))
-    height = ndi.gaussian_filter(height * style.scene.size_px, 1.0)
+    height = ndi.gaussian_filter(height * style.scene.radius_px, 1.0)
     dy, dx = np.gradient(height)
     shaded: FloatArray = 0.5 + 0.3 * style.contrast * (np.cos(style.light) * dx + np.sin(style.light) * dy).astype(np.float32)
     return shaded
@@ -183,7 +183,7 @@ def textured(plane: Plane, style: Style) -> FloatArray:
 
 def membranes(plane: Plane, style: Style) -> FloatArray:
     """Electron microscopy: dark outlines on grainy grey."""
-    width = max(0.08, 1.5 / style.scene.size_px)
+    width = max(0.08, 1.5 / style.scene.radius_px)
     dark = np.exp(-((plane.gap / width) ** 2)) + np.exp(-(((plane.rho - 1) / width) ** 2))
     level = 0.7 - 0.35 * style.contrast * (plane.brightness[plane.labels] > 0.7)
     return (level - 0.5 * np.minimum(dark, 1) + 0.12 * style.sample_texture(plane)).astype(np.float32)
@@ -201,10 +201,10 @@ def natural(plane: Plane, style: Style) -> FloatArray:
     clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size) + 0.5 * style.edges(size)
     turn = plane.labels * np.float32(0.7) + np.float32(style.light)
     along = np.cos(turn) * plane.u + np.sin(turn) * plane.v
-    waves = np.sin(along * np.float32(4.0 / style.scene.size_px * (1 + 3 * style.fill)))
+    waves = np.sin(along * np.float32(4.0 / style.scene.radius_px * (1 + 3 * style.fill)))
     # Parts: a body, a window, a wheel; flat, each with its own brightness.
     across = np.cos(turn) * plane.v - np.sin(turn) * plane.u
-    cells = (along * 2 // style.scene.size_px).astype(np.int64) * 5 + (across * 2 // style.scene.size_px).astype(np.int64) * 3
+    cells = (along * 2 // style.scene.radius_px).astype(np.int64) * 5 + (across * 2 // style.scene.radius_px).astype(np.int64) * 3
     parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
     level = 0.15 + 0.8 * plane.brightness[plane.labels]
     body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)

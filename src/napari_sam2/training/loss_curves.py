@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,7 +45,7 @@ Curve = Sequence[tuple[float, float]]
 
 
 def _numbered(values: Sequence[str]) -> Curve:
-    return [(float(step), float(value)) for step, value in enumerate(values, start=1) if value]
+    return [(float(step), float(value)) for step, value in enumerate(values, start=1) if value and math.isfinite(float(value))]
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, top: int, title: str, curve: Curve, is_noisy: bool) -> None:

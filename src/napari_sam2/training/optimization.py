@@ -29,7 +29,8 @@ def freeze_all_but(model: SAM2Base, trained: str) -> None:
     model : SAM2Base
         Changed in place, with its weights loaded.
     trained : {"everything", "decoder and memory", "decoder", "LoRA"}
-        All; all but the image encoder; the mask decoder alone; or changes of low rank in every layer.
+        All; all but the image encoder; the mask decoder alone; or changes of low rank in nearly all linear and
+        convolutional layers.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def parameter_groups(model: SAM2Base, others: nn.Module, lesson: Lesson, weight_
     lesson : Lesson
         Says the image encoder's rate and how the rates of its trunk fall towards the input.
     weight_decay : float
-        Of weights; biases, norms and embeddings do not decay.
+        Of weights and embeddings; biases and norms do not decay.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def parameter_groups(model: SAM2Base, others: nn.Module, lesson: Lesson, weight_
     for owner in (model, others):
         for name, parameter in owner.named_parameters():
             if parameter.requires_grad:
-                decays = parameter.ndim > 1 and "embed" not in name and "token" not in name
+                # parity: biases and norms do not decay, configs/sam2.1_training/*.yaml, with_layer_decay; nor do other vectors
+                decays = parameter.ndim > 1
                 groups.setdefault((_rate(model, name, lesson), decays), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": weight_decay if decays else 0.0, "rate": rate}
@@ -88,7 +90,7 @@ def _rate(model: SAM2Base, name: str, lesson: Lesson) -> float:
         return lesson.encoder_rate
     trunk: Any = model.image_encoder.trunk
     layers_above = trunk.get_num_layers() + 1 - trunk.get_layer_id(name.removeprefix(_TRUNK))
-    return lesson.encoder_rate * max(lesson.layer_decay**layers_above, lesson.layer_decay_min)
+    return float(lesson.encoder_rate * lesson.layer_decay**layers_above)
 
 
 def schedule(step: int, steps: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def fit_to_time(
     Recipe
         The time of a step of each lesson is measured in a few, in which nothing is learnt.
     """
-    step_seconds = []
+    started, step_seconds = time.monotonic(), []
     for lesson in recipe.lessons:
         # Nothing is written before a run begins: the folder is never made.
         probe = Trainer(config, replace(recipe, lessons=(lesson,)), Path("probe"), stacks, processes, num_workers)
         step_seconds.append(probe.measure(num_steps=6).step_seconds)
-    return recipe.lasting(RESERVE * seconds, step_seconds)
+    return recipe.lasting(RESERVE * max(0.0, seconds - (time.monotonic() - started)), step_seconds)

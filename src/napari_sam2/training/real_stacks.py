@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import tifffile
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.predictors.frames import sample_frames
 from napari_sam2.session.image_files import tiff_errors
-from napari_sam2.session.intensity import CT_WINDOWS_HU
+from napari_sam2.session.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.session.session import MAX_OBJECT_ID
 from napari_sam2.training.clips import Clip, should_be_turned
 
@@ -43,13 +45,18 @@ class LabelledStack:
     labels: npt.NDArray[np.uint16]
     is_sequence: bool
 
+    @cached_property
+    def is_ct(self) -> bool:
+        """It looks like CT, which is shown in windows; see :func:`~napari_sam2.session.intensity.looks_like_ct`."""
+        return looks_like_ct(sample_frames(self.image))
+
     def has_clips_of(self, num_frames: int) -> bool:
         """Whether so many frames of it follow each other."""
         return self.is_sequence and len(self.image) >= num_frames
 
     @classmethod
     def read(cls, folder: Path) -> LabelledStack:
-        """Read ``image.tif`` and ``masks.tif`` of a folder.
+        """Read ``image.tif`` and ``masks.tif`` of a folder; frames along an axis that is neither T nor Z are separate images.
 
         Raises
         ------
@@ -153,7 +160,7 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
         image, labels = image[..., ::-1], labels[..., ::-1]
     resized = F.interpolate(torch.from_numpy(image.copy())[None], (size, size), mode="bilinear", antialias=True)[0].numpy()
     nearest = (np.arange(size) * side / size + 0.5 * side / size).astype(int)
-    return Clip(expose(resized, rng), np.ascontiguousarray(labels[:, nearest][:, :, nearest])[None])
+    return Clip(expose(resized, rng, stack.is_ct), np.ascontiguousarray(labels[:, nearest][:, :, nearest])[None])
 
 
 def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> tuple[int, int, int]:
@@ -173,9 +180,9 @@ def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> 
     return side, int(np.clip(y, 0, H - side)), int(np.clip(x, 0, W - side))
 
 
-def expose(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Map (T, S, S) intensities to 8 bit, once for all frames, with contrast, gamma, noise and sign at random."""
-    if image.min() < -300:
+def expose(image: npt.NDArray[np.float32], rng: np.random.Generator, is_ct: bool) -> npt.NDArray[np.uint8]:
+    """Map (T, S, S) intensities to 8 bit, once for all frames, with contrast, gamma, noise and sign at random; CT in a window."""
+    if is_ct:
         low, high = CT_WINDOWS_HU[rng.choice(list(CT_WINDOW_SHARES), p=list(CT_WINDOW_SHARES.values()))]
         wider = (high - low) / 2 * (np.exp(rng.normal(0, 0.2)) - 1)
         low, high = low - wider, high + wider

@@ -45,8 +45,8 @@ class Lesson:
         At most so many frames of a clip are corrected.
     encoder_rate : float
         The image encoder's learning rate relative to the rest.
-    layer_decay, layer_decay_min : float
-        Factor by which the rate falls from block to block of its trunk towards the input, and how far at most.
+    layer_decay : float
+        Factor by which the rate falls from block to block of its trunk towards the input.
     image_share : float
         Share of the steps that go back to single images, so that clips do not make the model forget them.
     images_per_step, objects_per_image : int
@@ -70,7 +70,6 @@ class Lesson:
     frames_to_correct: int = 1
     encoder_rate: float = 1.0
     layer_decay: float = 1.0
-    layer_decay_min: float = 0.0
     image_share: float = 0.0
     images_per_step: int = 2
     objects_per_image: int = 20
@@ -161,6 +160,9 @@ _FOLLOWING = Lesson(
     objects_per_image=14,
 )
 
+_TOGETHER = replace(_FOLLOWING, name="together", steps=4400, encoder_rate=1.0, image_share=0.5)
+_LONGER = replace(_FOLLOWING, name="longer", steps=2400, num_frames=13, learning_rate=2.8e-4, image_share=0.5)
+
 MICRO_RECIPE = Recipe(
     lessons=(
         Lesson("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
@@ -195,9 +197,14 @@ MICRO_RECIPE = Recipe(
         ),
         _FOLLOWING,
         # Whoever is followed is clicked on first: every second step an image, and the encoder learns at full rate.
-        replace(_FOLLOWING, name="together", steps=4400, encoder_rate=1.0, image_share=0.5),
-        replace(_FOLLOWING, name="longer", steps=2400, num_frames=13, learning_rate=2.8e-4, image_share=0.5),
+        _TOGETHER,
+        _LONGER,
+        # What has parts is lost in a small input, which is enough to begin with.
+        replace(_TOGETHER, name="finer", steps=3200, image_size=320),
+        replace(_LONGER, name="finer-longer", steps=1150, image_size=320),
     ),
     ema_decay=0.999,
+    # An object that is taken for gone on one frame is lost on all the later ones.
+    loss_weights={"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 1.0, "loss_class": 2.0},
 )
 """The recipe of the embedded model; docs/micro.md says in what the weights in the package differ."""

@@ -13,6 +13,7 @@ from typing import Any
 from napari_sam2.session.checks import check_keys
 from napari_sam2.session.files import atomic_path
 from napari_sam2.training.optimization import TRAINED_PARTS
+from napari_sam2.weights.load import SUFFIXES
 from napari_sam2.weights.registry import resolve_model_name
 
 
@@ -180,8 +181,9 @@ def _run(content: dict[str, Any], path: Path) -> RunFile:
 
 def _name_or_path(start: str, base: Path) -> str:
     """Return the path of what lies at ``start``; but a model's name stays one, though a folder, such as ``out``, is called that."""
-    path = base / start
-    return str(path) if path.is_file() or (path.is_dir() and not _is_model_name(start)) else start
+    path = base / Path(start).expanduser()
+    is_path = path.is_file() or path.suffix in SUFFIXES or (path.is_dir() and not _is_model_name(start))
+    return str(path) if is_path else start
 
 
 def _is_model_name(text: str) -> bool:
@@ -239,4 +241,6 @@ def _set_values(item: RunFile | DataEntry) -> list[tuple[str, Any]]:
 
 def _toml(value: str | Path | float) -> str:
     # A JSON string is a TOML string.
-    return json.dumps(str(value), ensure_ascii=False) if isinstance(value, str | Path) else repr(value)
+    if isinstance(value, str | Path):
+        return json.dumps(str(value), ensure_ascii=False)
+    return repr(float(value) if isinstance(value, float) else value)  # not np.float64(0.1)

@@ -27,7 +27,7 @@ PointInputs = dict[str, Tensor]
 
 @dataclass
 class PromptPlan:
-    """Which frames are prompted how; a frame is in at most one of ``points`` and ``masks``."""
+    """Which frames are prompted how; by points or by a mask, not both."""
 
     init_cond_frames: list[int]
     frames_not_in_init_cond: list[int]

@@ -167,7 +167,7 @@ class Scene:
     """All frames, and how large objects are."""
 
     planes: list[Plane]
-    size_px: float
+    radius_px: float
 
 
 def _make_blob(rng: np.random.Generator, size: int, radius_px: float, motion: float, irregularity: float) -> Blob:

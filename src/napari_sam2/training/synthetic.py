@@ -48,17 +48,17 @@ def synthetic_clip(rng: np.random.Generator, num_frames: int, size: int) -> Clip
     if not tissue and look in looks.WITH_NUCLEI and rng.random() < 0.2:
         layers.append(add_nuclei(rng, scene, frames))
     if margin:
-        spread_px = float(rng.choice([0.0, rng.uniform(0, SPREAD)])) * scene.size_px
+        spread_px = float(rng.choice([0.0, rng.uniform(0, SPREAD)])) * scene.radius_px
         frames = blur_along_z(frames, float(np.exp(rng.uniform(np.log(0.5), np.log(4.5)))), spread_px)[margin:-margin]
         layers = [layer[margin:-margin] for layer in layers]
     if sliced and should_be_turned(np.stack(layers[0]), rng):
         frames, layers = frames[::-1], [layer[::-1] for layer in layers]
     if look in looks.WITH_GLOW and rng.random() < 0.6:
-        width_px = rng.uniform(0, GENEROSITY) * scene.size_px
+        width_px = rng.uniform(0, GENEROSITY) * scene.radius_px
         layers[0] = [expand_labels(labels, width_px) for labels in layers[0]]
     if look is looks.filled and rng.random() < 0.25:
         frames = [-frame for frame in frames]
-    exposed, labels = expose_scene(rng, frames, scene.size_px), np.array(layers, np.uint16)
+    exposed, labels = expose_scene(rng, frames, scene.radius_px), np.array(layers, np.uint16)
     if look is looks.natural and rng.random() < 0.4:
         exposed = tint(rng, exposed, labels[0])
     return Clip(exposed, labels)

@@ -38,6 +38,9 @@ from napari_sam2.weights.load import load_weights, save_checkpoint
 
 logger = logging.getLogger(__name__)
 
+STATE_NAME = "run.state"
+"""Where a run is kept in its folder: no model, and not called like one."""
+
 CALIBRATION_CLIPS = 60
 
 
@@ -99,7 +102,7 @@ class Trainer:
     recipe : Recipe
         The lessons.
     folder : Path
-        Receives the log and ``checkpoint.pt``; a run found there is continued.
+        Receives the log and ``run.state``; a run found there is continued.
     stacks : list of LabelledStack
         Real stacks to learn from beside the synthetic clips.
     processes : Processes, optional
@@ -151,13 +154,13 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self._build(recipe.lessons[0].image_size, initial)
         self._start_lesson()
-        if self.checkpoint_path.exists():
+        if self.state_path.exists():
             self._resume()
 
     @property
-    def checkpoint_path(self) -> Path:
+    def state_path(self) -> Path:
         """Where the run is kept."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / STATE_NAME
 
     @property
     def best_path(self) -> Path:
@@ -236,7 +239,7 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         # Without a checkpoint the run begins anew, its first validation too.
-        logged = self._lessons_done() if self.checkpoint_path.exists() else {}
+        logged = self._lessons_done() if self.state_path.exists() else {}
         log = RunLog(self.folder, logged) if self.is_first_process else None
         mark = saved = time.monotonic()
         seconds_before = self.seconds
@@ -248,14 +251,17 @@ class Trainer:
                 for batch in self._batches(lesson):
                     progress = self._take_step(lesson, batch, log)
                     self.seconds += time.monotonic() - mark
-                    is_over = self._is_asked_to_stop or self.seconds - seconds_before > max_seconds
                     # All processes stop after the same step, or those left would wait for the others' gradients for ever.
-                    is_over = self.processes.mean(is_over) > 0
+                    is_late = self.processes.mean(self.seconds - seconds_before > max_seconds) > 0
+                    is_over = self.processes.mean(self._is_asked_to_stop) > 0 or is_late
+                    if is_late and self.validation is not None and progress.validation is None:
+                        progress = replace(progress, validation=self._validate(log))
                     if is_over or time.monotonic() - saved > self.checkpoint_seconds:
                         self.save()
                         saved = time.monotonic()
                     yield progress
                     if is_over:
+                        self._is_asked_to_stop = False
                         return
                     mark = time.monotonic()
                 self.lesson_index, self.step = self.lesson_index + 1, 0
@@ -307,6 +313,8 @@ class Trainer:
         if torch.isfinite(norm):
             self.optimizer.step()
             self._average()
+        else:
+            logger.warning("the gradient of step %d is not finite: nothing was learnt from it", self.step + 1)
         return losses
 
     def _backward(self, batch: Batch, step: int) -> dict[str, float]:
@@ -420,11 +428,11 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
         }
         try:
-            with atomic_path(self.checkpoint_path) as partial:
+            with atomic_path(self.state_path) as partial:
                 torch.save(state, partial)
         except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
             raise OSError(
-                f"{self.checkpoint_path} cannot be written, is the disk full? Make room; the same command then goes on "
+                f"{self.state_path} cannot be written, is the disk full? Make room; the same command then goes on "
                 "from the last checkpoint"
             ) from error
 
@@ -444,15 +452,16 @@ class Trainer:
             drawn = (further[i] for i in range(CALIBRATION_CLIPS))
             calibrate_object_score(model, (batch.to(self.device) for batch in drawn if isinstance(batch, ClipBatch)))
             weights = model.state_dict()
-        save_checkpoint(path, weights, self.config, half=True)
+        # it is looked through at the size it learnt at last
+        save_checkpoint(path, weights, replace(self.config, image_size=lesson.image_size), half=True)
         return path
 
     def _resume(self) -> None:
         try:
-            state = torch.load(self.checkpoint_path, map_location=self.device, weights_only=True)
+            state = torch.load(self.state_path, map_location=self.device, weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:  # what torch.load says of damaged files
             raise ValueError(
-                f"{self.checkpoint_path} is damaged, copy it again if there is another; the run begins anew in another folder"
+                f"{self.state_path} is damaged, copy it again if there is another; the run begins anew in another folder"
             ) from error
         if state.get("model_and_parts") != self._model_and_parts:
             raise ValueError(f"{self.folder} holds a run of another model, or of other parts of it: give another folder")

@@ -132,6 +132,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
 
 def _state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
     """Take the weights, as float32, out of what a file holds."""
+    if isinstance(content, Mapping) and "model_and_parts" in content:
+        raise ValueError(f"{path} is where a run goes on, not a model: that is the .safetensors file beside it")
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping):
@@ -320,14 +322,13 @@ def _name_meant(text: str) -> str | None:
 
 
 def _known_weights(name: str) -> tuple[ModelConfig, Path]:
+    if name in RELEASED and (fault := wrong_size(checkpoint_path(name), RELEASED[name])):
+        raise ValueError(fault)
     path = find_checkpoint(name)
     if path is not None:
         return (MODEL_CONFIGS[name] if name in RELEASED else _config_of(path)), path
     if name not in RELEASED:
         raise FileNotFoundError(f"the file of {name} is missing from the package: install napari-sam2 again")
-    place = checkpoint_path(name)
-    if fault := wrong_size(place, RELEASED[name]):
-        raise ValueError(fault)
     raise FileNotFoundError(f"{name} is not on this machine: run `napari-sam2 weights download {name}`")
 
 
