@@ -72,7 +72,7 @@ class Dataset:
             if not (folder / name).exists():
                 raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
         truth = _read_labels(folder / "masks.tif")
-        image = _open(folder / "image.tif", axes, channel)
+        image = Stack.open_file(folder / "image.tif", axes, channel)
         if (len(image), image.height, image.width) != truth.shape:
             raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
         anchors, parents = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
@@ -97,15 +97,8 @@ def _extent(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels"
 
 
-def _open(path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
-    try:
-        return Stack.open(path, axes, channel)
-    except ValueError as error:
-        raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-
-
 def _read_labels(path: Path) -> npt.NDArray[np.integer]:
-    stack = _open(path)
+    stack = Stack.open_file(path)
     labels = np.asarray(stack.frames)
     if labels.dtype.kind not in "uib" or stack.is_rgb:
         raise ValueError(f"{path} holds {'colours' if stack.is_rgb else labels.dtype}: labels must be whole numbers")

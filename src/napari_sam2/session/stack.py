@@ -185,6 +185,14 @@ class Stack:
         layout = Layout.resolve(shape, letters_of(names or _names_of_axes(image)) if axes is None else axes, channel, along, at)
         return cls(image, layout, FramePlanes(image, layout))
 
+    @classmethod
+    def open_file(cls, path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
+        """Open one file of several, as :meth:`open` does: whatever is wrong with it, the message names it."""
+        try:
+            return cls.open(path, axes, channel)
+        except ValueError as error:
+            raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
 
 def _is_multiscale(image: Any) -> bool:
     """Tell a list of resolutions, also in napari's wrapping, which has the shape of the finest, from a list of frames."""

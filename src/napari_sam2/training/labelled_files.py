@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -37,8 +36,8 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
     axes = entry.axes.upper() if entry.axes is not None else None
-    image = _open(entry.image, None if axes is None else axes.replace("N", "Q"), entry.channel)
-    labels = _open(entry.labels)
+    image = Stack.open_file(entry.image, None if axes is None else axes.replace("N", "Q"), entry.channel)
+    labels = Stack.open_file(entry.labels)
     if image.is_rgb:
         raise ValueError(f"{entry.image} is in colour: choose a channel to learn from (channel = 0)")
     if labels.is_rgb:
@@ -74,13 +73,6 @@ def count_objects(stack: LabelledStack) -> int:
     if stack.is_sequence:
         return len(np.unique(stack.labels)) - bool((stack.labels == 0).any())
     return sum(len(np.unique(plane)) - bool((plane == 0).any()) for plane in stack.labels)
-
-
-def _open(path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
-    try:
-        return Stack.open(path, axes, channel)
-    except ValueError as error:
-        raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def _shape(stack: Stack) -> str:
