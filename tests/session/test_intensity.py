@@ -66,19 +66,3 @@ def test_a_range_or_a_window_wins() -> None:
 def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         choose_range(ct(), **arguments)
-
-
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        (np.nan, "no intensity of the image is a finite number on 3 sampled frames: there is nothing to see"),
-        (7.5, "the image has the intensity 7.5 wherever 3 frames were sampled: is it empty?"),
-    ],
-)
-@pytest.mark.parametrize("chosen", [{}, {"percentiles": (1, 99)}])
-def test_an_empty_image_is_told(value: float, message: str, chosen: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    choose_range(np.full((3, 8, 8), value), **chosen)
-    assert caplog.messages == [message]
-    choose_range(np.full((3, 8, 8), value), (0, 9))
-    choose_range(np.arange(64, dtype=np.uint8).reshape(1, 8, 8), **chosen)
-    assert caplog.messages == [message]

@@ -114,25 +114,13 @@ def choose_range(
         return CT_WINDOWS_HU[window]
     if intensity_range is not None:
         return _check_range(intensity_range)
-    chosen = None if percentiles is None else _check_percentiles(percentiles)
+    if percentiles is not None:
+        return robust_range(sample_frames(frames), _check_percentiles(percentiles))
     sample = sample_frames(frames)
-    _warn_of_nothing(sample)
-    if chosen is not None:
-        return robust_range(sample, chosen)
     if may_be_ct and looks_like_ct(sample):
         logger.info("taken for CT: shown in the soft-tissue window; choose another by window or intensity_range")
         return CT_WINDOWS_HU["soft tissue"]
     return robust_range(sample)
-
-
-def _warn_of_nothing(sample: np.ndarray[Any, Any]) -> None:
-    seen = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
-    if seen.size == 0:
-        logger.warning("no intensity of the image is a finite number on %d sampled frames: there is nothing to see", len(sample))
-    elif seen.min() == seen.max():
-        logger.warning(
-            "the image has the intensity %g wherever %d frames were sampled: is it empty?", float(seen.max()), len(sample)
-        )
 
 
 def _numbers(given: Any) -> npt.NDArray[np.float64] | None:
