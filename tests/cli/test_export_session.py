@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -173,3 +174,21 @@ def test_files_that_are_not_there_or_in_use(session: Session, capsys: pytest.Cap
     again.close()
     results_path(Path("movie.sam2.json")).unlink()
     assert "movie.sam2.results are not there: find them again with napari-sam2 replay" in said("movie.sam2.json", "out/a.csv")
+
+
+def test_a_session_that_lies_where_nothing_can_be_written(
+    session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def out_of_reach(place: object, mode: int) -> bool:
+        return mode != os.W_OK or "results" not in str(place)
+
+    monkeypatch.setattr(os, "access", out_of_reach)
+    before = {path.name: path.stat().st_mtime_ns for path in Path().iterdir()}
+    assert main(["export", "movie.sam2.json", "out/labels.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), session.labels)
+    assert {path.name: path.stat().st_mtime_ns for path in Path().iterdir() if path.name != "out"} == {
+        name: time for name, time in before.items() if name != "out"
+    }
+    Path("movie.sam2.results-wal").touch()
+    assert main(["export", "movie.sam2.json", "out/again.tif"]) == 2
+    assert "nothing can be written beside it: copy the session to another folder" in capsys.readouterr().err

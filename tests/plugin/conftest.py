@@ -61,10 +61,13 @@ class BlobSession:
     def __len__(self):
         return len(self.image)
 
-    def add_object(self, name=None, object_id=None):
+    def add_object(self, name=None, object_id=None, colour=None):
         assert object_id not in self.objects
-        self.objects[object_id] = BlobObject(object_id)
+        self.objects[object_id] = BlobObject(object_id, ObjectInfo(name or "cell", colour))
         return object_id
+
+    def close(self):
+        pass
 
     def set_colour(self, object_id, colour):
         self.objects[object_id].info = ObjectInfo("cell", colour)

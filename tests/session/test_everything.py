@@ -10,6 +10,7 @@ from scipy import ndimage as ndi
 
 from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.session import everything
 from napari_sam2.session.everything import find_everything
 from napari_sam2.session.session import Session
@@ -81,6 +82,36 @@ def test_areas_and_options() -> None:
     assert len(blob_session(MOVIE).segment_everything(0, min_area=36)) == 1
     with pytest.raises(ValueError, match="frame 6 does not exist"):
         blob_session(MOVIE).segment_everything(6)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("points_per_side", 0, "points_per_side is 1 or more, got 0"),
+        ("points_per_batch", 0, "points_per_batch is 1 or more, got 0"),
+        ("crop_n_layers", -1, "crop_n_layers is 0 or more, got -1"),
+        ("use_m2m", "no", "use_m2m is True or False, got 'no'"),
+        ("point_grid", [], "there is no option 'point_grid' for finding everything"),
+    ],
+)
+def test_options_that_cannot_be(option: str, value: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
+    with pytest.raises(ValueError, match=message):
+        blob_session(MOVIE).segment_everything(0, **{option: value})
+
+
+def test_points_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Asked(SAM2AutomaticMaskGenerator):
+        def generate(self, image: Any) -> list[Any]:
+            asked.append(self.point_grids)
+            return []
+
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", Asked)
+    grid = np.array([[0.25, 0.5]])
+    assert blob_session(MOVIE).segment_everything(0, point_grids=[grid]) == []
+    assert asked == [[grid]]
 
 
 def test_a_dim_movie_is_as_the_model_sees_it() -> None:

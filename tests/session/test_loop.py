@@ -155,7 +155,7 @@ def test_it_is_one_action_that_is_taken_back_and_done_again() -> None:
     list(session.follow_each("T", [2]))
     np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 0, TRUTH))
     session.hide_object(2, False)
-    np.testing.assert_array_equal(session.labels[2], np.where(TRUTH[2] == 2, 0, TRUTH[2]))
+    np.testing.assert_array_equal(session.labels, TRUTH)
     for _ in range(2):
         session.undo()
     np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 0, TRUTH))
@@ -278,6 +278,24 @@ def test_objects_that_are_changed_in_between() -> None:
         list(running)
     np.testing.assert_array_equal(session.labels[:2], np.where(TRUTH[:2] == 1, 1, 0))
     assert not session.labels[2:].any()
+
+
+@pytest.mark.parametrize("state", ["hide_object", "lock_object"])
+def test_what_was_found_elsewhere_of_hidden_and_locked_objects_stays(state: str) -> None:
+    session = prompted("TZYX", "Z", {"T": 0}, {1: 0, 2: 1})
+    list(session.follow_each("T"))
+    getattr(session, state)(2)
+    list(session.follow_each("T"))
+    getattr(session, state)(2, False)
+    np.testing.assert_array_equal(session.labels, TRUTH)
+
+
+def test_a_locked_object_is_followed_to_no_place() -> None:
+    session = prompted("TZYX", "Z", {"T": 0}, {1: 0, 2: 1})
+    session.lock_object(2)
+    list(session.follow_each("T"))
+    assert not (session.labels[1:] == 2).any()
+    np.testing.assert_array_equal(session.labels[1:] == 1, TRUTH[1:] == 1)
 
 
 def test_large_labels_lie_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

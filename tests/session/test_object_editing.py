@@ -247,6 +247,39 @@ def test_a_daughter_merged_with_its_mother() -> None:
     np.testing.assert_array_equal(session.labels == 2, expected)
 
 
+def test_nobody_is_her_own_grandmother() -> None:
+    session = opened((1, 0), (2, 0))
+    session.divide_object(2, 4)  # 3 and 4
+    session.add_points(3, 4, inside(3, 4))
+    list(session.propagate())
+    grandchildren = session.divide_object(3, 6)  # 5 and 6
+    session.add_points(5, 6, inside(3, 6))
+    session.merge_objects(2, 5)
+    assert grandchildren == [5, 6]
+    assert session.parents == {3: 2, 4: 2, 6: 3}
+    session.merge_objects(4, 6)
+    assert session.parents == {3: 2, 4: 2}
+
+
+def test_a_hidden_object_that_is_split_stays_hidden() -> None:
+    session = opened((1, 0))
+    session.hide_object(1)
+    later = session.split_object(1, 4)
+    assert not session.labels.any()
+    session.hide_object(later, False)
+    np.testing.assert_array_equal(session.labels[4:] > 0, TRUTH[4:] == 1)
+    assert not session.labels[:4].any()
+
+
+def test_daughters_that_begin_after_an_earlier_end_have_no_mother() -> None:
+    session = opened((2, 0))
+    assert session.divide_object(2, 6) == [3, 4]
+    assert session.divide_object(2, 4) == [5, 6]
+    assert session.parents == {5: 2, 6: 2}
+    session.undo()
+    assert session.parents == {3: 2, 4: 2}
+
+
 def test_hundreds_of_objects_from_labels() -> None:
     side = 64
     labels = np.zeros((side, side), np.int32)

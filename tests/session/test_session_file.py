@@ -27,6 +27,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blob_tracker import BlobTracker, squares, tiny_model
+from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file
@@ -36,6 +37,7 @@ from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session import Session, StopRules
 from napari_sam2.session.session_document import VERSION
 from napari_sam2.session.session_file import results_path
+from napari_sam2.weights.load import save_checkpoint
 from tiny_models import tiny_predictor
 
 T, SHAPE = 8, (32, 32)
@@ -596,6 +598,17 @@ def test_a_model_file_that_was_moved(path: Path, monkeypatch: pytest.MonkeyPatch
     Session.open(path, MOVIE, moved).close()
     Session.open(path, MOVIE).close()
     assert json.loads(path.read_text())["model"]["name"] == str(moved)
+
+
+def test_a_model_that_was_loaded_from_a_file_is_known_by_it(path: Path) -> None:
+    checkpoint = path.with_name("tuned.safetensors")
+    save_checkpoint(checkpoint, tiny_model().state_dict(), tiny_model().config)
+    session = Session(MOVIE, model=load_model(checkpoint, "cpu"))
+    assert session.document().model.name == str(checkpoint)
+    assert f"model={str(checkpoint)!r}" in session.to_script()
+    session.save(path)
+    session.close()
+    Session.open(path, MOVIE).close()
 
 
 def test_another_model(path: Path) -> None:

@@ -33,6 +33,9 @@ NO_FLAG: list[Any] = [*NEVER, None, 0, 1, "True", [], [True]]
 NO_POINTS: list[Any] = [*NEVER, None, 1, True, "1", [], [1], [1, 2], [[1]], [[-1, 2]], [[2, 99]], [[np.inf, 1]]]
 NO_PAIR: list[Any] = [*NEVER, 5, True, "12", [], [1], (1, 2, 3), (2, 1), (1, 1), (-1, 4), (1, np.nan), (None, 4), ("1", "2")]
 
+NO_SIZES: list[Any] = [b"1", "1", True, [], 0, -1, np.nan, np.inf, {"a": 1}, object(), Session, np.zeros((2, 3)), np.array("a")]
+NO_SIZES += [[[1, 2], [3]], [1, 0], ["1"], [True], [None], [1, 2, 3, 4], np.datetime64("2020-01-01"), torch.ones(2, 2)]
+
 WRONG: dict[str, dict[str, list[Any]]] = {
     "add_object": {
         "object_id": [*[one for one in NO_NUMBER if one is not None], 0, -1, 10**30, 1],
@@ -85,6 +88,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "quality": {"object_id": NO_ID},
     "preview": {"frame": NO_FRAME, "object_id": [one for one in NO_ID if one is not None]},
     "save": {"path": [*NEVER, None, 1, True, []]},
+    "export": {"pixel_size": NO_SIZES, "interval": [*NO_SIZES, [1.0]]},
 }
 RIGHT: dict[str, Any] = {
     "object_id": 1,
@@ -159,6 +163,9 @@ def test_one_sentence_and_nothing_changes(method: str, argument: str, session: S
         ("consensus", {"axes": 3}, "axes is a text, got 3"),
         ("elsewhere", {"along": "Z", "at": 3}, "at is a place by axis, as {'T': 3}, got 3"),
         ("save", {"path": None}, "path is the path of a file, got None"),
+        ("export", {}, 'there is nothing to write: name outputs, such as "objects.csv"'),
+        ("export", {"pixel_size": [0.5, -1]}, "pixel_size is a number above 0, or a list of up to 3, got [0.5, -1]"),
+        ("export", {"interval": [1]}, "interval is a number above 0, got [1]"),
     ],
 )
 def test_what_is_said(method: str, arguments: dict[str, Any], said: str, session: Session) -> None:

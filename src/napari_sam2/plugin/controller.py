@@ -229,7 +229,7 @@ class Controller:
         if self.current_object not in taken:
             self.said.emit(f"Object {self.current_object} has no click yet: click on it.")
             return
-        self.choose_object(max(taken) + 1)
+        self.choose_object(max([*taken, *self.workplace.known_ids]) + 1)
         self.said.emit(f"Object {self.current_object}: click on it.")
 
     def choose_side(self, is_inside: bool) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.plugin.prompt_layers import Click, Place, Prompts
@@ -110,15 +112,26 @@ class WorkerSession:
         self._open_session = open_session
         self._opened_on: SessionOrder | None = None
         self._session: Session | None = None
-        self._told: set[Place] = set()
+        self._told: dict[Place, tuple[Click, ...]] = {}
         self._refused: dict[Place, tuple[Click, ...]] = {}
+        self._said_before: list[Callable[[Session], Any]] = []
 
     def open(self, order: SessionOrder) -> Session:
-        """Open the session, or return the one that is open."""
+        """Open the session, or return the one that is open.
+
+        With another model, or other labels, a session begins anew. It knows the objects of the one before and what was said at the
+        console; the file that was saved to stays as it is.
+        """
         if self._session is None or not order.is_same(self._opened_on):
-            self._session = None
-            self._session, self._opened_on = self._open_session(order), order
+            if self._session is not None:
+                self._said_before = _said_elsewhere(self._session, self._told)
+                self._session.close()
+                self._session = None  # two large models need not fit into memory
             self._told.clear()
+            self._session, self._opened_on = self._open_session(order), order
+            for say in self._said_before:
+                say(self._session)
+            self._said_before = []
             self._refused.clear()
         return self._session
 
@@ -136,8 +149,7 @@ class WorkerSession:
         """Make the session know what is wanted, and no more of what it was told before."""
         session = self.open(order)
         failed: Exception | None = None
-        # what was said elsewhere, such as at the console, is not taken back
-        gone = sorted(self._told - wanted.keys())
+        gone = sorted(self._told.keys() - wanted.keys())
         for place in [*gone, *wanted]:
             clicks = wanted.get(place, ())
             if self._refused.get(place) == clicks:
@@ -154,25 +166,29 @@ class WorkerSession:
             raise failed
 
     def _say(self, session: Session, place: Place, clicks: tuple[Click, ...], report: Report) -> None:
-        known = _clicks_known(session, place)
+        told, known = self._told.get(place, ()), _clicks_known(session, place)
+        # what was said elsewhere, such as at the console, is neither taken back nor said again
+        others = _without(known, told)
         if not clicks:
-            if known:
-                session.clear_prompts(*place)
+            if len(others) < len(known):
+                _take_back(session, place, told, others)
                 report(FrameDone(None))
-            self._told.discard(place)
+            self._told.pop(place, None)
             return
-        self._told.add(place)
-        if known == clicks:
+        is_all_known = len(others) + len(told) == len(known)
+        if is_all_known and told == clicks:
             return
         if place.object_id not in session.objects:
             session.add_object(object_id=place.object_id)
-        is_longer = known == clicks[: len(known)]
-        say, new = (session.add_points, clicks[len(known) :]) if is_longer else (session.set_points, clicks)
+        is_longer = is_all_known and told == clicks[: len(told)]
+        say, new = (session.add_points, clicks[len(told) :]) if is_longer else (session.set_points, (*others, *clicks))
         mask = say(*place, [click[:2] for click in new], [int(click.is_inside) for click in new])
+        self._told[place] = clicks
         report(FrameDone(place.frame, object_id=place.object_id, area_px=int(mask.sum())))
 
     def propagate(self, order: SessionOrder, wanted: Prompts, direction: Direction, report: Report) -> None:
         """Carry all objects through the stack."""
+        self._refused.clear()  # an object may have been unlocked meanwhile
         self.tell(order, wanted, report)
         session = self.open(order)
         total = len(session.plan(direction))
@@ -189,3 +205,41 @@ def _clicks_known(session: Session, place: Place) -> tuple[Click, ...]:
         return ()
     prompts = session.objects[place.object_id].prompts[place.frame]
     return tuple(Click(row, col, bool(label)) for (row, col), label in zip(prompts.points_rc, prompts.labels, strict=True))
+
+
+def _without(clicks: Iterable[Click], some: Iterable[Click]) -> list[Click]:
+    left = list(clicks)
+    for click in some:
+        if click in left:
+            left.remove(click)
+    return left
+
+
+def _take_back(session: Session, place: Place, clicks: Iterable[Click], others: list[Click]) -> None:
+    """Take clicks back; whatever else was said on the frame stays."""
+    prompts = session.objects[place.object_id].prompts[place.frame]
+    if others:
+        session.set_points(*place, [click[:2] for click in others], [int(click.is_inside) for click in others])
+    elif prompts.box_rc is None and prompts.mask is None:
+        session.clear_prompts(*place)
+    else:
+        for click in clicks:
+            session.remove_point(*place, _clicks_known(session, place).index(click))
+
+
+def _said_elsewhere(session: Session, told: Mapping[Place, tuple[Click, ...]]) -> list[Callable[[Session], Any]]:
+    """Tell how to say to another session what one knows, but for the clicks in the viewer."""
+    say: list[Callable[[Session], Any]] = []
+    for object_id, item in session.objects.items():
+        say.append(methodcaller("add_object", item.info.name, object_id, item.info.colour))
+        for frame, prompts in item.prompts.items():
+            place = Place(object_id, frame)
+            others = _without(_clicks_known(session, place), told.get(place, ()))
+            if prompts.box_rc is not None:
+                say.append(methodcaller("add_box", *place, prompts.box_rc))
+            if prompts.mask is not None:
+                say.append(methodcaller("add_mask", *place, prompts.mask))
+            if others:
+                inside = [int(click.is_inside) for click in others]
+                say.append(methodcaller("add_points", *place, [click[:2] for click in others], inside))
+    return say

@@ -203,6 +203,11 @@ class Workplace:
         """Objects that something is said about."""
         return sorted({place.object_id for place in self._prompts})
 
+    @property
+    def known_ids(self) -> list[int]:
+        """Objects that the session had when it last rested, also those of the console."""
+        return sorted(self._colours)
+
     def _points_changed(self) -> None:
         # events come before and after, and for points as for features: only what they say counts
         if self.clicks is None:

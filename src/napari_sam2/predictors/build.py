@@ -17,7 +17,7 @@ from napari_sam2.predictors.device import resolve_device
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
 from napari_sam2.weights.download import download
 from napari_sam2.weights.load import find_weights, load_weights
-from napari_sam2.weights.registry import resolve_model_name
+from napari_sam2.weights.registry import is_model_name, resolve_model_name
 
 AnyModel = TypeVar("AnyModel", bound=SAM2Base)
 AnyPredictor = TypeVar("AnyPredictor", bound=SAM2VideoPredictor)
@@ -163,6 +163,8 @@ def load_model(model: str | Path = "micro", device: str | torch.device | None = 
     predictor: SAM2VideoPredictor = build_sam2_video_predictor(
         config, path, device=device, add_all_frames_to_correct_as_cond=True, **kwargs
     )
+    is_name = isinstance(model, str) and is_model_name(model) and not Path(model).expanduser().is_file()
+    predictor.source = str(model) if is_name else str(path.absolute())
     return predictor
 
 

@@ -1,4 +1,4 @@
-"""Where frames come from: a folder of JPEGs, a video file, an array, a tensor. Each is read when it is needed.
+"""Where frames come from: a folder of JPEGs, an array, a tensor, each read when it is needed; or a video file, decoded as a whole.
 
 T frames · H, W height and width of the data · S side of the model's input.
 """

@@ -115,6 +115,11 @@ class SAM2VideoPredictor(SAM2Base):
     **kwargs
         As for :class:`~napari_sam2.model.sam2_base.SAM2Base`.
 
+    Attributes
+    ----------
+    source : str or None
+        Name or checkpoint file it was loaded by, where :func:`~napari_sam2.predictors.build.load_model` did.
+
     Notes
     -----
     Official ``sam2_video_predictor.py``. Results are the official ones wherever that class gives one, save where it loses what
@@ -136,6 +141,7 @@ class SAM2VideoPredictor(SAM2Base):
         self.non_overlap_masks = non_overlap_masks
         self.clear_non_cond_mem_around_input = clear_non_cond_mem_around_input
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
+        self.source: str | None = None
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
@@ -162,11 +168,12 @@ class SAM2VideoPredictor(SAM2Base):
         video_path : str, Path, ndarray or Tensor
             A folder of JPEGs, a video file, an array (T, H, W) or (T, H, W, 3) of any dtype, or normalised frames (T, 3, S, S).
         offload_video_to_cpu : bool
-            Accepted for scripts written for the official class: frames are always read when they are needed.
+            Accepted for scripts written for the official class: frames are read when they are needed; those of a video file are
+            kept in memory as decoded, 8 bit.
         offload_state_to_cpu : bool
             Keep memories and masks on the CPU.
         async_loading_frames : bool
-            Accepted likewise: no frame is loaded before it is needed.
+            Accepted likewise.
         video_height, video_width : int, optional
             Size of the video that normalised frames were made from.
 

@@ -130,6 +130,22 @@ def check_bounds(name: str, value: Any) -> tuple[float, float]:
     return float(bounds[0]), float(bounds[1])
 
 
+def check_sizes(name: str, value: Any, most: int = 1) -> list[float]:
+    """Check a number above 0, or up to so many in a list.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    sizes = as_array(value)
+    is_shaped = sizes is not None and (sizes.shape == () or (sizes.ndim == 1 and most > 1 and 1 <= len(sizes) <= most))
+    if sizes is None or not is_shaped or sizes.dtype.kind not in "uif" or not (np.isfinite(sizes) & (sizes > 0)).all():
+        what = "a number above 0" if most == 1 else f"a number above 0, or a list of up to {most}"
+        raise ValueError(f"{name} is {what}, got {shown(value)}")
+    return [float(size) for size in np.atleast_1d(sizes)]
+
+
 def check_places(name: str, value: Any) -> Mapping[str, Any]:
     """Check places by axis.
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.checks import check_bounds, check_whole, shown
+from napari_sam2.session.checks import check_bounds, check_flag, check_whole, shown
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
@@ -54,6 +54,8 @@ def find_everything(
     """
     least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else check_bounds("area_px", area_px)
     _check_options(options)
+    if options.get("point_grids") is not None:
+        options.setdefault("points_per_side", None)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
     found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
     # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
@@ -75,8 +77,12 @@ def _check_options(options: Mapping[str, Any]) -> None:
         if name not in known or name in ("model", "kwargs"):
             raise ValueError(f"there is no option {name!r} for finding everything")
         kind = type(known[name].default)
-        if kind is int:
-            check_whole(name, value)
+        if kind is int and value is not None:
+            least = 0 if name == "crop_n_layers" else 1
+            if check_whole(name, value) < least:
+                raise ValueError(f"{name} is {least} or more, got {value}")
+        elif kind is bool:
+            check_flag(name, value)
         elif kind is float and not (isinstance(value, float | int | np.number) and np.isfinite(value)):
             raise ValueError(f"{name} is a number, got {shown(value)}")
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from napari_sam2.session.calls import Call
 from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.consensus import check_consensus
 from napari_sam2.session.history import Action, History, NotedMapping
 from napari_sam2.session.object_editing import add_alike
-from napari_sam2.session.packed_labels import pack_plane
+from napari_sam2.session.packed_labels import pack_plane, unpack_plane
 from napari_sam2.session.planes import NoLabels
 from napari_sam2.session.stack import Stack
 
@@ -87,7 +90,7 @@ def follow_each(
     -----
     A mask that was right at one time is not right at the next, where the cell has moved. So every prompted frame is followed along
     ``over``, as the stack that it is with the same frame of the other places, and what is found there is the prompt of that place.
-    Where an object is not found it is not prompted.
+    Where an object is not found it is not prompted. What was found earlier of objects that are hidden or locked stays as it is.
     """
     axis = check_each(session.stack, over)
     start = session.stack.at[axis]
@@ -108,11 +111,23 @@ def follow_each(
         if history.num_changes != changes:
             raise ValueError(f"objects were changed while they were followed at each place of {axis}: begin again")
         done = [*done, place]
-        planes = tuple(pack_plane(there.label_plane(frame)) for frame in range(len(there.stack)))
+        number = session.stack.number_of_place(there.stack.at)
+        planes = [there.label_plane(frame) for frame in range(len(there.stack))]
+        if number in found:
+            planes = [_with_what_stays(plane, packed, session) for plane, packed in zip(planes, found[number], strict=True)]
         arguments = {"over": axis, "places": done, "consensus": voting}
         with history.action(partial(Call, "follow_each", arguments), continued=action) as action:
-            found[session.stack.number_of_place(there.stack.at)] = planes
+            found[number] = tuple(pack_plane(plane) for plane in planes)
         changes = history.num_changes
+
+
+def _with_what_stays(plane: npt.NDArray[np.uint16], earlier: bytes, session: Session) -> npt.NDArray[np.uint16]:
+    """Put back what was found before of objects that are locked, and of hidden ones where nobody else is."""
+    before = unpack_plane(earlier, (plane.shape[0], plane.shape[1]))
+    infos = {object_id: item.info for object_id, item in session.objects.items()}
+    locked = np.isin(before, [object_id for object_id, info in infos.items() if info.is_locked])
+    hidden = np.isin(before, [object_id for object_id, info in infos.items() if info.is_hidden])
+    return np.where(locked | (hidden & (plane == 0)), before, plane)
 
 
 def _followed(session: Session, voting: str | None) -> Iterator[FrameResult]:
@@ -140,7 +155,7 @@ def _crossings(session: Session, axis: str) -> dict[int, Session]:
     rest = {other: place for other, place in stack.at.items() if other != axis}
     crossings: dict[int, Session] = {}
     for item in session.objects.values():
-        for frame in () if item.info.is_hidden else item.anchors:
+        for frame in () if item.info.is_hidden or item.info.is_locked else item.anchors:
             mask = session.mask(item.object_id, frame)
             if not mask.any():
                 continue

@@ -52,6 +52,14 @@ class ObjectEditing:
         """The mother of each object that came from a division, by object id, in order; those without one are left out."""
         return {object_id: info.mother for object_id, info in sorted(self._known.infos.items()) if info.mother is not None}
 
+    def _line_of(self, object_id: int | None) -> set[int]:
+        """Return an object, its mother, her mother, and so on."""
+        line: set[int] = set()
+        while object_id is not None:
+            line.add(object_id)
+            object_id = self.parents.get(object_id)
+        return line
+
     # --- one object ------------------------------------------------------------------------------------------------
 
     @action
@@ -140,7 +148,8 @@ class ObjectEditing:
 
     @action
     def hide_object(self, object_id: int, is_hidden: bool = True) -> None:
-        """Leave an object out of the labels, or put it back, by ``is_hidden=False``. It is followed all the same.
+        """Leave an object out of the labels, or put it back, by ``is_hidden=False``. It is followed all the same, but for
+        other places, where what was found stays.
 
         Raises
         ------
@@ -201,14 +210,14 @@ class ObjectEditing:
         if kept is other:
             raise ValueError(f"object {object_id} cannot be merged with itself")
         ends = kept.info.end_frame, other.info.end_frame
-        mothers = [mother for mother in (kept.info.mother, other.info.mother) if mother not in (None, object_id, other_id)]
+        mothers = [mother for mother in (kept.info.mother, other.info.mother) if not {object_id, other_id} & self._line_of(mother)]
         editing.join(kept, other, self._segmenter)
         self._replace_elsewhere(other.object_id, kept.object_id)
         self._change_info(
             object_id,
             first_frame=min(kept.info.first_frame, other.info.first_frame),
             end_frame=None if None in ends else max(end for end in ends if end is not None),
-            mother=next(iter(mothers), None),
+            mother=next((mother for mother in mothers if mother is not None), None),
         )
         for daughter, mother in self.parents.items():
             if mother == other_id and daughter != object_id:
@@ -233,7 +242,7 @@ class ObjectEditing:
         Returns
         -------
         int
-            The id of the new object, which has the colour of the other one, and its daughters.
+            The id of the new object, which has the colour of the other one and its daughters, and is hidden if that is.
 
         Raises
         ------
@@ -244,7 +253,8 @@ class ObjectEditing:
         item = self._unlocked(object_id)
         frame = self._check_cut(item, frame)
         later_id = self.add_object(f"{item.name}, from frame {frame}" if name is None else name)
-        self._change_info(later_id, colour=item.info.colour, first_frame=frame, end_frame=item.info.end_frame)
+        info = item.info
+        self._change_info(later_id, colour=info.colour, first_frame=frame, end_frame=info.end_frame, is_hidden=info.is_hidden)
         editing.cut(item, frame, self._num_frames, self.objects[later_id])
         self._replace_elsewhere(item.object_id, later_id, frame)
         self._change_info(object_id, end_frame=frame)
@@ -260,7 +270,7 @@ class ObjectEditing:
         Parameters
         ----------
         object_id : int
-            The mother. What is known of it from the frame on is forgotten.
+            The mother. What is known of it from the frame on is forgotten; daughters that begin later have no mother then.
         frame : int
             First frame of the daughters.
         daughters : int
@@ -285,6 +295,9 @@ class ObjectEditing:
         editing.cut(item, frame, self._num_frames)
         self._replace_elsewhere(item.object_id, 0, frame)
         self._change_info(object_id, end_frame=frame)
+        for daughter, mother in self.parents.items():
+            if mother == object_id and self.objects[daughter].info.first_frame > frame:
+                self._change_info(daughter, mother=None)
         ids = [self.add_object(f"{item.name}.{number}") for number in range(1, daughters + 1)]
         for daughter in ids:
             self._change_info(daughter, first_frame=frame, mother=item.object_id)

@@ -78,7 +78,8 @@ class PromptSegmenter:
             return self.tracker.segment(frame, told, [memory] * len(told) if others else None, views=views)
 
         with inference(self.model.device, self.precision):
-            self.remember([item])
+            if others:
+                self.remember([item], but=frame)  # nothing recalls the frame that is asked about
             if self.zoom is None:
                 return answer([None])[0]
             nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
@@ -120,12 +121,12 @@ class PromptSegmenter:
         mask = prompts.mask
         return prompt if mask is None else prompt.refining(mask_as_logits(mask[seen.window], size // 4))
 
-    def remember(self, items: Sequence[SessionObject]) -> None:
-        """Encode the memories of anchors that have none yet."""
+    def remember(self, items: Sequence[SessionObject], but: int | None = None) -> None:
+        """Encode the memories of anchors that have none yet, but for one frame."""
         fresh: dict[int, list[SessionObject]] = {}
         for item in items:
             for frame in item.conditioning:
-                if item.conditioning.peek(frame).memory is None:
+                if frame != but and item.conditioning.peek(frame).memory is None:
                     fresh.setdefault(frame, []).append(item)
         for frame, owners in fresh.items():
             records = self.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])

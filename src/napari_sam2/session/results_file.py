@@ -45,6 +45,8 @@ class ResultsFile:
     ----------
     path : Path
         The file; made if it is not there.
+    is_read_only : bool
+        It is there, and lies where nothing can be written.
 
     Raises
     ------
@@ -52,10 +54,11 @@ class ResultsFile:
         If another session has it open, or it is something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_read_only: bool = False) -> None:
         self.path = path
+        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if is_read_only else path
         # The session may pass from one thread to another, but is never in two.
-        self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._database = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False, uri=is_read_only)
         weakref.finalize(self, self._database.close)
         # Ids in the file of records that are kept, by their number, and the other way round.
         self._ids: dict[int, int] = {}
@@ -63,11 +66,12 @@ class ResultsFile:
         # A record that is taken from a place may be put at another one in the same action.
         self._left: set[int] = set()
         try:
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute("BEGIN IMMEDIATE")
-            if not self._database.execute("SELECT name FROM sqlite_master").fetchone():
+            if not is_read_only:
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.execute("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+            if not is_read_only and not self._database.execute("SELECT name FROM sqlite_master").fetchone():
                 for statement in TABLES.split(";"):
                     self._database.execute(statement)
             self._database.execute("SELECT object, kind, frame, record FROM places LIMIT 1")

@@ -27,7 +27,7 @@ from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
-from napari_sam2.session.checks import check_path, shown
+from napari_sam2.session.checks import check_path, check_sizes, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.following import Following, FrameResult, ObjectScore
 from napari_sam2.session.history import Action
@@ -66,9 +66,9 @@ class Session(Following):
 
     Parameters
     ----------
-    image : array-like, str or Path
+    image : array-like, str, Path or Stack
         Two to five axes in any order; NumPy, dask, zarr, xarray, a list of resolutions, or a path to a TIFF, zarr or OME-Zarr.
-        Frames are read one at a time.
+        Frames are read one at a time. A stack that is open has its axes, channels and places.
     axes : str, optional
         Of the image, from T, Z, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default.
     model : str, Path or SAM2VideoPredictor
@@ -142,6 +142,8 @@ class Session(Following):
         labels: Any = None,
     ) -> None:
         self.precision = checked_precision(precision)
+        if isinstance(image, Stack) and (axes, channel, along, at) != (None, None, None, None):
+            raise ValueError("axes, channel, along and at belong to a stack that is open: give them where it is opened")
         self.stack = image if isinstance(image, Stack) else Stack.open(image, axes, channel, along, at)
         if not isinstance(model, str | Path | SAM2VideoPredictor):
             raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
@@ -258,7 +260,8 @@ class Session(Following):
         """Carry objects through the stack, then through those at all other places of an axis: each volume of a time-lapse.
 
         Each place that is done is kept, as part of one action; :attr:`labels` have all. What is found at other places is labels
-        alone: to correct it, open :meth:`elsewhere`, or correct the prompts here and follow again.
+        alone: to correct it, open :meth:`elsewhere`, or correct the prompts here and follow again. Objects that are hidden or
+        locked are not followed to other places; what was found of them there stays.
 
         Parameters
         ----------
@@ -353,6 +356,11 @@ class Session(Following):
         if before is not None:
             before.leave()
 
+    @property
+    def saved_to(self) -> Path | None:
+        """The file that it is saved to as it is done, if there is one."""
+        return None if self._file is None else self._file.path
+
     def close(self) -> None:
         """Let go of the file the session is saved to, if it is; what is done later is not saved.
 
@@ -410,7 +418,7 @@ class Session(Following):
             document = brought_up_to_date(document, path, results)
             session = cls._begin(path, document, image, model, device, labels)
             check_weights(session.model, document, path)
-            if isinstance(model, SAM2VideoPredictor):
+            if isinstance(model, SAM2VideoPredictor) and model.source is None:
                 session._model_name = document.model.name
             with results.reading():
                 restore(session._known, document, results, session.model.device)
@@ -443,7 +451,7 @@ class Session(Following):
         session._source = replace(session._source, path=session._source.path or document.source.path)
         return session
 
-    def export(self, *paths: str | Path, pixel_size: Sequence[float] | None = None, interval: float | None = None) -> None:
+    def export(self, *paths: str | Path, pixel_size: float | Sequence[float] | None = None, interval: float | None = None) -> None:
         """Write what was found: labels, tables, tracks, movies.
 
         Parameters
@@ -451,7 +459,7 @@ class Session(Following):
         *paths : str or Path
             What to write, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name says in which format, see
             :data:`~napari_sam2.session.export.formats.FORMATS`. Earlier results are replaced, nothing else.
-        pixel_size : sequence of float, optional
+        pixel_size : float or sequence of float, optional
             In micrometres: one number for square pixels, height and width, or distance of planes, height and width; by default
             what the file of the image tells.
         interval : float, optional
@@ -464,15 +472,20 @@ class Session(Following):
         OSError
             If the disk is full; nothing is left behind of what could not be written.
         ValueError
-            If a format is not known, does not fit the result, or cannot be written there; nothing is written then.
+            If no path is given, or a format is not known, does not fit the result, or cannot be written there; nothing is written
+            then.
         """
         # a session that exports nothing does without the packages that this needs
         from napari_sam2.session.export.formats import check_outputs, write_result
         from napari_sam2.session.export.result import Result
 
+        sizes = None if pixel_size is None else check_sizes("pixel_size", pixel_size, most=3)
+        seconds = None if interval is None else check_sizes("interval", interval)[0]
         outputs = [check_path("path", path) for path in paths]
+        if not outputs:
+            raise ValueError('there is nothing to write: name outputs, such as "objects.csv"')
         known = PIXELS if self.image_path is None else read_calibration(self.image_path)
-        result = Result.of(self, calibration=calibration_of(pixel_size, interval, known), image_path=self.image_path)
+        result = Result.of(self, calibration=calibration_of(sizes, seconds, known), image_path=self.image_path)
         own = [] if self._file is None else [self._file.path, results_path(self._file.path)]
         check_outputs(outputs, [self.image_path, *own], result.has_time, has_image=True)
         for path in outputs:
@@ -699,7 +712,7 @@ def replay(
 
 def _name_of(model: str | Path | SAM2VideoPredictor) -> str:
     if isinstance(model, SAM2VideoPredictor):
-        return model.config.name
+        return model.source or model.config.name
     return str(Path(model).absolute()) if Path(model).is_file() else str(model)
 
 

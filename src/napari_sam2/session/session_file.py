@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -168,8 +169,8 @@ def _changed_records(known: Knowledge, action: Action) -> Iterator[tuple[Place, 
                 yield (object_id, kind, frame), mapping.kept(frame)
 
 
-def open_results(path: Path) -> ResultsFile:
-    """Open the results of a session file.
+def open_results(path: Path, to_read: bool = False) -> ResultsFile:
+    """Open the results of a session file; those that are only read may lie where nothing can be written.
 
     Raises
     ------
@@ -181,7 +182,11 @@ def open_results(path: Path) -> ResultsFile:
     found = results_path(path)
     if not found.exists():
         raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
-    return ResultsFile(found)
+    is_read_only = to_read and not (os.access(found.parent, os.W_OK) and os.access(found, os.W_OK))
+    unfinished = found.with_name(f"{found.name}-wal")
+    if is_read_only and unfinished.exists():
+        raise ValueError(f"{unfinished} is there, and nothing can be written beside it: copy the session to another folder")
+    return ResultsFile(found, is_read_only)
 
 
 def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> Document:
@@ -216,7 +221,7 @@ def read_latest(path: Path) -> Document:
     document = Document.read(path)
     if not results_path(path).exists():
         return document
-    with contextlib.closing(ResultsFile(results_path(path))) as results:
+    with contextlib.closing(open_results(path, to_read=True)) as results:
         return brought_up_to_date(document, path, results)
 
 
@@ -287,7 +292,7 @@ def check_weights(model: SAM2VideoPredictor, document: Document, path: Path) -> 
     if weights_sha256(model) != document.model.sha256:
         raise ValueError(
             f"{path.name} was saved with other weights of {document.model.name}: what was found does not go on with these; "
-            f"find everything again with napari-sam2 replay {path.name}"
+            f"give model=, where these are, or find everything again with napari-sam2 replay {path.name}"
         )
 
 

@@ -14,7 +14,7 @@ from napari_sam2.session.checks import check_keys
 from napari_sam2.session.files import atomic_path
 from napari_sam2.training.optimization import TRAINED_PARTS
 from napari_sam2.weights.load import SUFFIXES
-from napari_sam2.weights.registry import resolve_model_name
+from napari_sam2.weights.registry import is_model_name
 
 
 @dataclass(frozen=True)
@@ -182,16 +182,8 @@ def _run(content: dict[str, Any], path: Path) -> RunFile:
 def _name_or_path(start: str, base: Path) -> str:
     """Return the path of what lies at ``start``; but a model's name stays one, though a folder, such as ``out``, is called that."""
     path = base / Path(start).expanduser()
-    is_path = path.is_file() or path.suffix in SUFFIXES or (path.is_dir() and not _is_model_name(start))
+    is_path = path.is_file() or path.suffix in SUFFIXES or (path.is_dir() and not is_model_name(start))
     return str(path) if is_path else start
-
-
-def _is_model_name(text: str) -> bool:
-    try:
-        resolve_model_name(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _entries(tables: Any, name: str, base: Path) -> tuple[DataEntry, ...]:

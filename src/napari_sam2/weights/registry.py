@@ -122,3 +122,8 @@ def resolve_model_name(name: str) -> str:
     near = dict.fromkeys(_MODEL_OF[alias] for alias in difflib.get_close_matches(wanted, _MODEL_OF, n=3))
     hint = f"did you mean {' or '.join(near)}" if near else f"there are {', '.join(MODEL_CONFIGS)}"
     raise ValueError(f"no model is called {name!r}: {hint}")
+
+
+def is_model_name(name: str) -> bool:
+    """Tell whether a model goes by a name, as :func:`resolve_model_name` understands it."""
+    return name.strip().lower().lstrip("/") in _MODEL_OF

@@ -109,6 +109,18 @@ def test_the_frames_of_the_axis_that_was_followed() -> None:
     assert [frame for frame in range(30) if (movie[frame] == colour).all(-1).any()] == [20, 21, 22]
 
 
+@pytest.mark.parametrize("axes", ["TYX", "QYX", "IYX"])
+def test_frames_of_an_axis_without_a_name_follow_each_other(axes: str) -> None:
+    """A plain TIFF has such an axis."""
+    labels = np.zeros((5, 40, 40), np.uint16)
+    for frame in range(5):
+        labels[frame, 4 + 6 * frame : 10 + 6 * frame, 5:30] = 3
+    movie = outlined_movie(Result(labels, axes, stack=Stack.open((labels * 40).astype(np.uint8), axes)))
+    colour = outline_colours([3])[3]
+    rows = [np.nonzero((movie[frame] == colour).all(-1).any(1))[0] // 4 for frame in range(5)]
+    assert [(row.min(), row.max()) for row in rows] == [(4 + 6 * frame, 9 + 6 * frame) for frame in range(5)]
+
+
 def test_a_movie_shows_colours_and_intensities_of_the_session() -> None:
     session = blob_session(np.where(LABELS > 0, 1100, 500).astype(np.uint16), "TYX", intensity_range=(100, 1100))
     session.add_points(session.add_object(colour="#12ab00"), 0, [(3, 5)])

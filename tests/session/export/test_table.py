@@ -48,6 +48,13 @@ def test_a_time_lapse_without_units() -> None:
     }
 
 
+@pytest.mark.parametrize("axes", ["TYX", "QYX", "IYX"])
+def test_scores_belong_to_their_frames_whatever_the_axis_is_called(axes: str) -> None:
+    scores = {7: {0: ObjectScore(5.0, 0.9), 1: ObjectScore(4.0, 0.8)}, 65535: {1: ObjectScore(-1.0, 0.25)}}
+    result = Result(LABELS, axes, stack=Stack.open(IMAGE[:, 0], axes), scores=scores)
+    np.testing.assert_array_equal(tabulate(result)["object_score"], [5, 4, -1, np.nan])
+
+
 def test_a_time_lapse_in_units_with_channels_and_scores() -> None:
     pixel = Calibration(0.5, 0.5, None, 3, "micrometer", "minute")
     scores = {7: {0: ObjectScore(5.0, 0.9), 1: ObjectScore(4.0, 0.8)}, 65535: {1: ObjectScore(-1.0, 0.25)}}

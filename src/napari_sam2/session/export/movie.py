@@ -55,8 +55,9 @@ class _Planes:
 
     def __getitem__(self, frame: int) -> npt.NDArray[np.uint16]:
         assert self._result.stack is not None
-        layout = self._result.stack.layout
-        return self._result.cut({**layout.at, layout.along: frame}, layout.rows or "Y", layout.columns or "X")
+        layout, known = self._result.stack.layout, self._result.axis_of_image
+        at = {known(axis): place for axis, place in {**layout.at, layout.along: frame}.items()}
+        return self._result.cut(at, known(layout.rows or "Y"), known(layout.columns or "X"))
 
 
 def write_gif(

@@ -180,12 +180,17 @@ class Result:
         axis, layout = self.stack.layout.colour_axis, self.stack.layout
         return 1 if not axis else 3 if layout.is_rgb else int(self.stack.image.shape[layout.axes.index(axis)])
 
+    def axis_of_image(self, axis: str) -> str:
+        """Return what an axis of the image is taken for in the labels; itself, where it has a name of its own."""
+        assert self.stack is not None
+        return dict(zip(self.stack.axes, known_axes(self.stack.axes), strict=True)).get(axis, axis)
+
     def intensities(self, time: int, z: int) -> npt.NDArray[Any] | None:
         """Read a plane of the image with all its channels, (H, W, C); None where there is no image."""
         if self.stack is None:
             return None
         layout, axis = self.stack.layout, self.stack.layout.colour_axis
-        named = dict(zip(self.stack.axes, known_axes(self.stack.axes), strict=True))
+        named = {axis: self.axis_of_image(axis) for axis in self.stack.axes}
         at = {axis: {"T": time, "Z": z}[known] for axis, known in named.items() if known in "TZ"}
         plane = _cut(self.stack.image, layout.axes, at, "YX" + axis)
         return plane.reshape(*plane.shape[:2], -1)[..., : self.num_channels]

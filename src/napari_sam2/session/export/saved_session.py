@@ -70,7 +70,7 @@ class SavedSession:
             If the file is damaged or open in a session, or an image that was given is another.
         """
         document = Document.read(path)
-        results = open_results(path)
+        results = open_results(path, to_read=True)
         try:
             document = brought_up_to_date(document, path, results)
         finally:
@@ -105,7 +105,7 @@ class SavedSession:
         infos = {object_id: item.info for object_id, item in self.document.objects.items()}
         writer = LabelWriter(self.stack)
         scores: dict[int, dict[int, ObjectScore]] = {object_id: {} for object_id in infos}
-        results = open_results(self.path)
+        results = open_results(self.path, to_read=True)
         with contextlib.closing(results), results.reading():
             for frame, shown in _shown(results):
                 writer.write(frame, {object_id: record for object_id, record in shown.items() if not infos[object_id].is_hidden})

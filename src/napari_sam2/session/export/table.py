@@ -98,9 +98,10 @@ def _score(result: Result, row: Measurement, name: str) -> float:
         return np.nan
     extent = {"T": range(row.frame, row.frame + 1)}
     extent |= {axis: range(row.bbox_px[i], row.bbox_px[i + len(result.space)]) for i, axis in enumerate(result.space)}
-    if any(place not in extent.get(axis, range(1)) for axis, place in stack.at.items()):
+    if any(place not in extent.get(result.axis_of_image(axis), range(1)) for axis, place in stack.at.items()):
         return np.nan
-    found = [float(getattr(scores[frame], name)) for frame in extent.get(stack.along, range(1)) if frame in scores]
+    frames = extent.get(result.axis_of_image(stack.along), range(1))
+    found = [float(getattr(scores[frame], name)) for frame in frames if frame in scores]
     return float(np.mean(found)) if found else np.nan
 
 
