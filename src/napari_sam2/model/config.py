@@ -131,7 +131,7 @@ _LARGE = HieraConfig(embed_dim=144, num_heads=2, stages=(2, 6, 36, 4), global_at
 MICRO = ModelConfig(
     name="micro",
     trunk=ConvTrunkConfig(),
-    image_size=256,
+    image_size=320,
     d_model=128,
     fpn_top_down_levels=(0, 1, 2, 3),
     memory_attention_layers=2,
