@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import xml.etree.ElementTree as ET
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import tifffile
+
+from napari_sam2.session.image_files import zarr_attributes
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ def read_calibration(path: Path) -> Calibration:
         In pixels and frames where the file tells nothing, or not in a unit that is known here.
     """
     if path.is_dir():
-        return _of_multiscales(_zarr_attributes(path))
+        attributes = zarr_attributes(path)
+        return _of_multiscales(attributes.get("ome", attributes))
     try:
         with tifffile.TiffFile(path) as tiff:
             if tiff.ome_metadata:
@@ -140,19 +142,6 @@ def _of_imagej(metadata: Mapping[str, Any], tags: Any) -> Calibration:
         pixels, per = getattr(tags.get(f"{axis}Resolution"), "value", (0, 1))
         lengths[axis] = (per / pixels if pixels else None, unit)
     return _calibration({**lengths, "T": (metadata.get("finterval"), metadata.get("tunit", "s"))})
-
-
-def _zarr_attributes(path: Path) -> Mapping[str, Any]:
-    """Read the attributes of a group of either zarr format; files are read as they are, for zarr itself is an extra."""
-    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
-        if (path / name).is_file():
-            try:
-                content = json.loads((path / name).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                return {}
-            attributes = content.get(key, {}) if key else content
-            return dict(attributes.get("ome", attributes))
-    return {}
 
 
 def _of_multiscales(attributes: Mapping[str, Any]) -> Calibration:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import struct
 import threading
@@ -213,3 +214,17 @@ def read_zarr_group(group: Any, name: str) -> tuple[Any, Sequence[Any] | None]:
     if len(arrays) != 1:
         raise ValueError(f"{name} holds {len(arrays)} arrays ({', '.join(arrays[:5])}): name one of them")
     return group[arrays[0]], None
+
+
+def zarr_attributes(folder: Path) -> dict[str, Any]:
+    """Read the attributes of a zarr group as they stand in its file; none where it is no zarr group.
+
+    zarr itself is an extra: files are read as they are.
+    """
+    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            content = json.loads((folder / name).read_text(encoding="utf-8"))
+            return dict(content[key] if key else content)
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return {}

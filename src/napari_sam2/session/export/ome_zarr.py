@@ -7,7 +7,6 @@ ome-zarr-models holds pydantic back; what is written is a dozen keys.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,22 +18,12 @@ import numpy as np
 from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.files import atomic_folder
+from napari_sam2.session.image_files import zarr_attributes
 
 MAX_CHUNK_PX = 1024
 """A plane of one chunk needs no further level: it is read at once."""
 VERSIONS = {2: "0.4", 3: "0.5"}
 """Version of OME-Zarr by that of zarr."""
-
-
-def zarr_attributes(folder: Path) -> dict[str, Any]:
-    """Read the attributes of a zarr group as they stand in its file; none where it is no zarr group."""
-    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
-        try:
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
-            return dict(content[key] if key else content)
-        except (OSError, ValueError, LookupError, TypeError):
-            continue
-    return {}
 
 
 def is_label_image(folder: Path) -> bool:
