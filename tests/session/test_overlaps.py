@@ -54,3 +54,21 @@ def test_what_lies_in_or_beside_another_stays() -> None:
     masks = [cell.clone(), nucleus.clone(), empty.clone()]
     settle_twins(masks, [WHOLE] * 3, [1.0] * 3)
     assert all(torch.equal(mask, before) for mask, before in zip(masks, (cell, nucleus, empty), strict=True))
+
+
+def test_pieces_of_a_mother_on_each_daughter_are_found_twice() -> None:
+    """Neither daughter is mostly the same as all of the mother, but as her piece there; a speck is decided by its pixels."""
+    mother = torch.full((8, 20), -5.0)
+    mother[1:6, 1:6] = mother[1:6, 10:15] = 2.0
+    mother[7, 19] = 3.0
+    daughters = [torch.full((8, 20), -5.0) for _ in range(2)]
+    daughters[0][1:6, 1:6] = torch.where(torch.arange(25).reshape(5, 5) % 2 == 0, 5.0, 1.0)
+    daughters[1][1:6, 10:16] = 1.0
+    daughters[1][7, 19] = 1.0
+    masks = [mother, *daughters]
+    settle_twins(masks, [View(0, 0, 8, 20)] * 3, [1.0, 1.0, 1.0])
+    assert not (mother[1:6, 1:6] > 0).any(), "she has 3.08 on the mean"
+    assert (daughters[0] > 0).sum() == 25
+    assert (mother[1:6, 10:15] > 0).all()
+    assert (daughters[1] > 0).sum() == 5 + 1, "what is hers alone, and the speck"
+    assert mother[7, 19] == 3
