@@ -25,7 +25,8 @@ VERSIONS = f"in napari-sam2 {__version__} with PyTorch {torch.__version__}"
 SEEN = "Intensities from 100 to 3000 were shown to the model as black to white. It saw frames whole, resized to 64 x 64 pixels."
 OVERLAPS = (
     "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
-    "weighted by nearness to a prompted frame."
+    "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above 0.7 were "
+    "decided as a whole."
 )
 
 
