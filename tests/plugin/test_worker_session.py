@@ -90,7 +90,7 @@ def test_another_session_knows_what_was_said_at_the_console(what, worker, order,
     first.add_object("by the console", 2)
     first.add_box(2, 1, (18, 20, 25, 30))
     first.add_mask(2, 4, MOVIE[4] > 0)
-    first.add_points(1, 0, [(6, 11)])
+    first.add_points(1, 0, [(20, 24)], [0])
     first.save(tmp_path / "a.sam2.json")
     other = SessionOrder(order.image, order.axes, order.labels, "other")
     if what == "labels":
@@ -99,7 +99,8 @@ def test_another_session_knows_what_was_said_at_the_console(what, worker, order,
     assert worker.session is not first
     assert (worker.session.asked_for, first.saved_to) == (other.model, None)
     assert {i: item.info for i, item in worker.session.objects.items()} == {i: item.info for i, item in first.objects.items()}
-    assert points(worker) == ((6, 11), (8, 8))
+    assert worker.session.objects[1].prompts == first.objects[1].prompts
+    assert points(worker) == ((8, 8), (20, 24))
     assert 3 not in {i for i, item in worker.session.objects.items() if item.prompts}, "its click is not there any more"
     assert worker.session.objects[2].prompts == first.objects[2].prompts
     first.open(tmp_path / "a.sam2.json", MOVIE, first.model).close()  # it was let go, whole

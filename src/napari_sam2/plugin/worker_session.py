@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Protocol
@@ -119,19 +119,18 @@ class WorkerSession:
     def open(self, order: SessionOrder) -> Session:
         """Open the session, or return the one that is open.
 
-        With another model, or other labels, a session begins anew. It knows the objects of the one before and what was said at the
-        console; the file that was saved to stays as it is.
+        With another model, or other labels, a session begins anew. It knows the objects of the one before and what was said about
+        them, also at the console; the file that was saved to stays as it is.
         """
         if self._session is None or not order.is_same(self._opened_on):
             if self._session is not None:
-                self._said_before = _said_elsewhere(self._session, self._told)
+                self._said_before = _all_said(self._session)
                 self._session.close()
                 self._session = None  # two large models need not fit into memory
-            self._told.clear()
-            self._session, self._opened_on = self._open_session(order), order
+            session = self._open_session(order)
             for say in self._said_before:
-                say(self._session)
-            self._said_before = []
+                say(session)
+            self._session, self._opened_on, self._said_before = session, order, []
             self._refused.clear()
         return self._session
 
@@ -227,19 +226,16 @@ def _take_back(session: Session, place: Place, clicks: Iterable[Click], others: 
             session.remove_point(*place, _clicks_known(session, place).index(click))
 
 
-def _said_elsewhere(session: Session, told: Mapping[Place, tuple[Click, ...]]) -> list[Callable[[Session], Any]]:
-    """Tell how to say to another session what one knows, but for the clicks in the viewer."""
+def _all_said(session: Session) -> list[Callable[[Session], Any]]:
+    """Tell how to say to another session what one knows."""
     say: list[Callable[[Session], Any]] = []
     for object_id, item in session.objects.items():
         say.append(methodcaller("add_object", item.info.name, object_id, item.info.colour))
         for frame, prompts in item.prompts.items():
-            place = Place(object_id, frame)
-            others = _without(_clicks_known(session, place), told.get(place, ()))
-            if prompts.box_rc is not None:
-                say.append(methodcaller("add_box", *place, prompts.box_rc))
             if prompts.mask is not None:
-                say.append(methodcaller("add_mask", *place, prompts.mask))
-            if others:
-                inside = [int(click.is_inside) for click in others]
-                say.append(methodcaller("add_points", *place, [click[:2] for click in others], inside))
+                say.append(methodcaller("add_mask", object_id, frame, prompts.mask))
+            if prompts.box_rc is not None:
+                say.append(methodcaller("add_box", object_id, frame, prompts.box_rc))
+            if prompts.points_rc:
+                say.append(methodcaller("add_points", object_id, frame, prompts.points_rc, prompts.labels))
     return say
