@@ -30,7 +30,6 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
-from napari_sam2.session import session_file
 from napari_sam2.session.calibration import PIXELS
 from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.results_file import ResultsFile
@@ -559,13 +558,11 @@ def test_the_image_is_not_replaced_by_the_session(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.tif", "movie.tif"]
 
 
-def test_a_session_elsewhere_knows_the_files_of_image_and_model(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_elsewhere_knows_the_files_of_image_and_model(path: Path) -> None:
     image = path.with_name("volume.tif")
     tifffile.imwrite(image, MOVIE, metadata={"axes": "ZYX"}, photometric="minisblack")
     checkpoint = path.with_name("tuned.safetensors")
-    checkpoint.touch()
-    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
-    monkeypatch.setattr(session_file, "load_model", lambda name, device: {str(checkpoint): tiny_model()}[name])
+    save_checkpoint(checkpoint, tiny_model().state_dict(), tiny_model().config)
     session = Session(image, model=checkpoint).elsewhere("X")
     session.add_points(session.add_object(), 4, [(0, 5)])
     session.save(path)
@@ -576,17 +573,9 @@ def test_a_session_elsewhere_knows_the_files_of_image_and_model(path: Path, monk
     again.close()
 
 
-def test_a_model_file_that_was_moved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_file_that_was_moved(path: Path) -> None:
     checkpoint = path.with_name("tuned.safetensors")
-    checkpoint.touch()
-
-    def load(name: str | Path, device: str | None = None) -> Any:
-        if not Path(name).is_file():
-            raise FileNotFoundError(f"there is no {name}")
-        return tiny_model()
-
-    monkeypatch.setattr(session_module, "load_model", load)
-    monkeypatch.setattr(session_file, "load_model", load)
+    save_checkpoint(checkpoint, tiny_model().state_dict(), tiny_model().config)
     session = Session(MOVIE, model=checkpoint)
     session.add_points(session.add_object(), 0, [(3, 4)])
     session.save(path)

@@ -171,7 +171,7 @@ class Session(Following):
         segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
-        self._model_name = _name_of(model)
+        self._model_name = self.model.source or self.model.config.name
         self._source = ImageSource.of(image, axes, channel, along, at)
         self._file: SessionFile | None = None
 
@@ -418,7 +418,7 @@ class Session(Following):
             document = brought_up_to_date(document, path, results)
             session = cls._begin(path, document, image, model, device, labels)
             check_weights(session.model, document, path)
-            if isinstance(model, SAM2VideoPredictor) and model.source is None:
+            if session.model.source is None:  # the same weights, made in memory: the file knows more of them
                 session._model_name = document.model.name
             with results.reading():
                 restore(session._known, document, results, session.model.device)
@@ -447,7 +447,6 @@ class Session(Following):
             image = find_image(path, document)
         session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments())
         check_image(session.stack, document, path)
-        session._model_name = document.model.name if model is None else _name_of(model)
         session._source = replace(session._source, path=session._source.path or document.source.path)
         return session
 
@@ -486,7 +485,7 @@ class Session(Following):
             raise ValueError('there is nothing to write: name outputs, such as "objects.csv"')
         known = PIXELS if self.image_path is None else read_calibration(self.image_path)
         result = Result.of(self, calibration=calibration_of(sizes, seconds, known), image_path=self.image_path)
-        own = [] if self._file is None else [self._file.path, results_path(self._file.path)]
+        own = [] if self.saved_to is None else [self.saved_to, results_path(self.saved_to)]
         check_outputs(outputs, [self.image_path, *own], result.has_time, has_image=True)
         for path in outputs:
             write_result(path, result)
@@ -708,12 +707,6 @@ def replay(
     document = read_latest(path)
     session = Session._begin(path, document, image, model, device, labels)
     return session, ((place, result) for place, call in enumerate(document.calls) for result in call.make(session))
-
-
-def _name_of(model: str | Path | SAM2VideoPredictor) -> str:
-    if isinstance(model, SAM2VideoPredictor):
-        return model.source or model.config.name
-    return str(Path(model).absolute()) if Path(model).is_file() else str(model)
 
 
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:

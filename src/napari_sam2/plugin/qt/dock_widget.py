@@ -67,13 +67,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     @property
     def session(self) -> Session:
-        """The session of the image that is worked on, for all that the widget has no button for: saving, tables, tracks.
-
-        Raises
-        ------
-        RuntimeError
-            If there is none yet, or it is at work.
-        """
+        """The session of the image that is worked on; see :attr:`~napari_sam2.plugin.controller.Controller.session`."""
         return self.controller.session
 
     # --- parts -----------------------------------------------------------------------------------------------------
