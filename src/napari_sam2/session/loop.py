@@ -112,12 +112,13 @@ def follow_each(
             raise ValueError(f"objects were changed while they were followed at each place of {axis}: begin again")
         done = [*done, place]
         number = session.stack.number_of_place(there.stack.at)
-        planes = [there.label_plane(frame) for frame in range(len(there.stack))]
+        planes = (there.label_plane(frame) for frame in range(len(there.stack)))  # one at a time: a volume need not fit into memory
         if number in found:
-            planes = [_with_what_stays(plane, packed, session) for plane, packed in zip(planes, found[number], strict=True)]
+            planes = (_with_what_stays(plane, packed, session) for plane, packed in zip(planes, found[number], strict=True))
+        packed_planes = tuple(pack_plane(plane) for plane in planes)
         arguments = {"over": axis, "places": done, "consensus": voting}
         with history.action(partial(Call, "follow_each", arguments), continued=action) as action:
-            found[number] = tuple(pack_plane(plane) for plane in planes)
+            found[number] = packed_planes
         changes = history.num_changes
 
 
