@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 
 from napari_sam2 import Session
-from napari_sam2.session.stack import Stack
+from napari_sam2.images.stack import Stack
 
 
 def read_in_order(path: Path, along: str) -> float:

@@ -16,9 +16,9 @@ import pytest
 import torch
 from scipy import ndimage as ndi
 
+from napari_sam2.images.intensity import map_intensity
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import map_intensity
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor

@@ -12,8 +12,8 @@ import tifffile
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
+from napari_sam2.images.calibration import read_calibration
 from napari_sam2.session import session as session_module
-from napari_sam2.session.calibration import read_calibration
 from napari_sam2.session.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.methods import methods_paragraph

@@ -21,9 +21,9 @@ import zarr
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import COMMANDS, main
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.images.stack import Stack
 from napari_sam2.session import session as session_module
 from napari_sam2.session.prompts_file import read_prompts
-from napari_sam2.session.stack import Stack
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})

@@ -15,7 +15,7 @@ from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.scores import Evaluation, score
 from napari_sam2.evaluation.simulated_prompts import simulated_prompts
 from napari_sam2.evaluation.worst_objects import BOTH_COLOUR, PREDICTION_COLOUR, TRUTH_COLOUR, chosen_frames, write_worst_objects
-from napari_sam2.session.stack import Stack
+from napari_sam2.images.stack import Stack
 
 SHAPE = (64, 64)
 PLACE: Square = (20, 20, 12)

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blob_tracker import blob_session, squares, tiny_model
+from napari_sam2.images import planes as planes_module
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD
-from napari_sam2.session import planes as planes_module
 from napari_sam2.session.session import Session
-from napari_sam2.session.stack import Stack
 
 T, Z, C, Y, X = 4, 3, 2, 18, 26
 TRUTH = np.stack(

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 
 from blob_tracker import blob_session, squares
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.prompts_file import PromptEntry, add_prompts, read_prompts
-from napari_sam2.session.stack import Stack
 
 TRUTH = squares(3, (32, 32), {1: [(2, 2, 5)] * 3, 2: [(12, 4, 6)] * 3, 3: [None, (20, 20, 4), (20, 21, 4)]})
 MOVIE = np.where(TRUTH > 0, 255, 0).astype(np.uint8)

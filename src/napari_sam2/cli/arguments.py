@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.predictors.device import PRECISIONS
-from napari_sam2.session.intensity import CT_WINDOWS_HU
 
 
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 from napari_sam2.cli.arguments import add_model_arguments
 from napari_sam2.cli.segment import follow
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.files import check_writable
 from napari_sam2.session.export.movie import write_gif
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.table import tabulate, write_csv
 from napari_sam2.session.export.tiff import write_tiff
-from napari_sam2.session.files import check_writable
 from napari_sam2.session.pictures import outlined_frames, write_strip
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session

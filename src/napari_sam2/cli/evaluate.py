@@ -20,10 +20,10 @@ from napari_sam2.evaluation.review import simulate_review
 from napari_sam2.evaluation.simulated_prompts import KINDS, promptable
 from napari_sam2.evaluation.tracks import check_installed, track_scores
 from napari_sam2.evaluation.worst_objects import write_worst_objects
+from napari_sam2.files import atomic_path, check_writable
+from napari_sam2.images.intensity import choose_range
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.files import atomic_path, check_writable
-from napari_sam2.session.intensity import choose_range
 from napari_sam2.session.session import Session
 
 Result = TypeVar("Result")

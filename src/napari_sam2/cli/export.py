@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.cli.arguments import add_calibration_arguments, add_methods_argument
-from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
+from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
 from napari_sam2.session.export.formats import FORMATS, check_outputs, write_result
 from napari_sam2.session.export.result import MAX_LABEL, Result, known_axes, open_image, read_labels
 from napari_sam2.session.export.saved_session import SavedSession

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_sam2.session.calibration import Calibration
+from napari_sam2.images.calibration import Calibration
 from napari_sam2.session.export.formats import write_result
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.session import Session

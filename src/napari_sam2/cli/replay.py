@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
 from napari_sam2.cli.outputs import write_results
-from napari_sam2.session.calibration import PIXELS, read_calibration
+from napari_sam2.images.calibration import PIXELS, read_calibration
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes
 from napari_sam2.session.methods import write_methods

@@ -20,7 +20,8 @@ from napari_sam2.cli.arguments import (
 )
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.cli.outputs import write_results
-from napari_sam2.session.calibration import Calibration, calibration_of, read_calibration
+from napari_sam2.images.calibration import Calibration, calibration_of, read_calibration
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes, open_image
@@ -28,7 +29,6 @@ from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
-from napari_sam2.session.stack import Stack
 from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)

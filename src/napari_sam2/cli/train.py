@@ -10,9 +10,9 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.interruption import stop_on_interrupt
+from napari_sam2.files import atomic_path
 from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
-from napari_sam2.session.files import atomic_path
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
 from napari_sam2.training.loss_curves import write_loss_curves
 from napari_sam2.training.pacing import fit_to_time

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import MAX_OBJECT_ID
-from napari_sam2.session.stack import Stack
 
 MIN_FRAMES = 5
 """Objects that the table lists with fewer frames are not scored."""

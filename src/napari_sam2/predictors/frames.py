@@ -5,7 +5,7 @@ T frames · H, W height and width of the data · S side of the model's input.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,14 +16,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
+
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
-
-IntensityRange = tuple[float, float]
-"""Intensities that become black and white."""
-ROBUST_PERCENTILES = (0.1, 99.9)
 
 
 class FrameSource(Protocol):
@@ -209,68 +207,6 @@ class NormalisedFrames:
     def read(self, frame: int) -> Tensor:
         """Read one frame, (3, S, S), float32."""
         return self.frames[frame].float()
-
-
-def bounds(ranges: Iterable[IntensityRange]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the lower and the upper ends of ranges, in the shape in which :func:`map_intensity` takes them."""
-    lows, highs = np.array(list(ranges), np.float64).T
-    return lows, highs
-
-
-def robust_range(values: npt.NDArray[Any], percentiles: tuple[float, float] = ROBUST_PERCENTILES) -> IntensityRange:
-    """Find two percentiles of finite values; where they are equal the extremes, and a range without width is made one wide."""
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
-    if finite.size == 0:
-        return 0.0, 1.0
-    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), percentiles))
-    if high <= low:
-        low, high = float(finite.min()), float(finite.max())
-    # Of numbers so large that one more is the same, the next.
-    return (low, high) if high > low else (low, max(low + 1.0, float(np.nextafter(low, np.inf))))
-
-
-def read_sample(frames: Any, max_frames: int = 16) -> Iterator[npt.NDArray[Any]]:
-    """Read frames spread through (T, ...), one after another; those that cannot be read are left out.
-
-    Raises
-    ------
-    OSError
-        If none can be read.
-    """
-    picked: Sequence[int] = np.unique(np.linspace(0, frames.shape[0] - 1, max_frames).round().astype(int)).tolist()
-    errors = []
-    for frame in picked:
-        try:
-            plane = np.asarray(frames[frame])
-        except OSError as error:
-            # It need not be in anybody's way; if it is, tracking will say so.
-            errors.append(error)
-            continue
-        yield plane
-    if len(errors) == len(picked):
-        raise errors[0]
-
-
-def sample_frames(frames: Any) -> npt.NDArray[Any]:
-    """Read a sample of frames (T, ...), thinned out where they are large."""
-    step = max(1, int(np.sqrt(frames.shape[1] * frames.shape[2] / 250_000)))
-    return np.stack([plane[::step, ::step] for plane in read_sample(frames)])
-
-
-def sampled_range(frames: Any) -> IntensityRange:
-    """Find the robust range over a sample of frames (T, ...)."""
-    return robust_range(sample_frames(frames))
-
-
-def map_intensity(plane: npt.NDArray[Any], low: npt.ArrayLike, high: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Map ``low`` .. ``high`` to 0 .. 1, clipped; NaN and minus infinity become black, infinity white.
-
-    The ends are numbers, or one for each colour, (1,) or (3,), where colours are last.
-    """
-    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    scaled = (plane.astype(np.float64) - low) / (high - low)
-    mapped: npt.NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), nan=0.0).astype(np.float32)
-    return mapped
 
 
 def open_frames(

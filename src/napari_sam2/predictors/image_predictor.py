@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from napari_sam2.images.intensity import map_intensity, robust_range
 from napari_sam2.model.sam2_base import SAM2Base
-from napari_sam2.predictors.frames import map_intensity, normalise, robust_range
+from napari_sam2.predictors.frames import normalise
 from napari_sam2.predictors.mask_postprocessing import remove_holes_and_sprinkles, resize_logits
 
 LOW_RES_BOUND = 32.0

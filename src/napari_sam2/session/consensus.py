@@ -13,16 +13,16 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage as ndi
 
+from napari_sam2.checks import check_text, check_wholes
+from napari_sam2.images.axes import SPACE
+from napari_sam2.images.planes import NoLabels
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whole_view
-from napari_sam2.session.axes import SPACE
 from napari_sam2.session.calls import Call, encode
-from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.history import History
 from napari_sam2.session.objects import SessionObject
-from napari_sam2.session.planes import NoLabels
-from napari_sam2.session.stack import Stack
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import FrameResult, Session

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.checks import check_bounds, check_flag, check_whole, shown
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.checks import check_bounds, check_flag, check_whole, shown
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""

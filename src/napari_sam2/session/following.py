@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from napari_sam2.checks import check_wholes, shown
 from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
@@ -13,7 +14,6 @@ from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.anchors import anchors_to_recall
 from napari_sam2.session.calls import Call, encode
-from napari_sam2.session.checks import check_wholes, shown
 from napari_sam2.session.history import Action
 from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_sam2.checks import dtype_of
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import View, whole_view
-from napari_sam2.session.checks import dtype_of
 from napari_sam2.session.overlaps import settle_twins, trust
 from napari_sam2.session.packed_labels import unpack_plane
-from napari_sam2.session.stack import Stack
 
 MAX_BYTES_IN_MEMORY = 2**30
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.checks import check_text, check_wholes
+from napari_sam2.images.planes import NoLabels
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.calls import Call
-from napari_sam2.session.checks import check_text, check_wholes
 from napari_sam2.session.consensus import check_consensus
 from napari_sam2.session.history import Action, History, NotedMapping
 from napari_sam2.session.object_editing import add_alike
 from napari_sam2.session.packed_labels import pack_plane, unpack_plane
-from napari_sam2.session.planes import NoLabels
-from napari_sam2.session.stack import Stack
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import FrameResult, Session

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam2.files import atomic_path
+from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.session.calls import decode
 from napari_sam2.session.consensus import MAX_VOTE
-from napari_sam2.session.files import atomic_path
-from napari_sam2.session.intensity import CT_WINDOWS_HU
 from napari_sam2.session.overlaps import TWIN_IOU
 from napari_sam2.session.session import Session
 from napari_sam2.session.session_document import Document, SavedObject, SavedPrompts

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam2.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session import editing
-from napari_sam2.session.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session.history import Action, History, action
 from napari_sam2.session.objects import Keep, Knowledge, ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.packed_labels import replace_label

@@ -7,9 +7,9 @@ from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from napari_sam2.checks import shown
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import KeptRecord
-from napari_sam2.session.checks import shown
 from napari_sam2.session.history import History, NotedMapping
 from napari_sam2.session.prompts import FramePrompts
 

@@ -12,11 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
-from napari_sam2.predictors.frames import IntensityRange, bounds, map_intensity
+from napari_sam2.files import atomic_path
+from napari_sam2.images.intensity import IntensityRange, bounds, choose_ranges, map_intensity
+from napari_sam2.images.stack import Stack, as_planes
 from napari_sam2.session.colours import Colour, outline_colours
-from napari_sam2.session.files import atomic_path
-from napari_sam2.session.intensity import choose_ranges
-from napari_sam2.session.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 DISPLAY_GAMMA = 0.6
@@ -36,7 +35,7 @@ class OutlinedFrames(Sequence[Picture]):
         Screen pixels per image pixel; outlines stay one or two screen pixels wide. Pictures are (zoom * H, zoom * W, 3), uint8.
     intensity_ranges : sequence of tuple of float, optional
         What becomes black and white, of all or of red, green and blue; by default as a session chooses, see
-        :func:`~napari_sam2.session.intensity.choose_ranges`.
+        :func:`~napari_sam2.images.intensity.choose_ranges`.
     colours : mapping of int to str, optional
         ``#rrggbb`` of objects for which a person chose one.
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.checks import as_array, check_whole, check_wholes
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.device import inference
-from napari_sam2.session.checks import as_array, check_whole, check_wholes
 from napari_sam2.session.drawing import masks_of_labels, polygon_mask, scribble_points
 from napari_sam2.session.editing import outdate_around
 from napari_sam2.session.everything import find_everything
@@ -22,7 +23,6 @@ from napari_sam2.session.object_editing import MAX_OBJECT_ID, ObjectEditing
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.packed_mask import PackedMask
 from napari_sam2.session.prompts import FramePrompts, check_box, check_mask, check_points
-from napari_sam2.session.stack import Stack
 
 
 class Prompting(ObjectEditing):

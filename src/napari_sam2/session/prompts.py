@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_sam2.checks import as_array, shown
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.views import View
-from napari_sam2.session.checks import as_array, shown
 from napari_sam2.session.packed_mask import PackedMask
 
 

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.checks import check_keys, check_text
+from napari_sam2.checks import check_keys, check_text
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
-from napari_sam2.session.stack import Stack
 
 KEYS = ("object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble")
 _COLOUR_AXES = "CS"

@@ -15,23 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_sam2.checks import check_path, check_sizes, shown
+from napari_sam2.images.axes import SPACE
+from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
+from napari_sam2.images.intensity import IntensityRange, choose_ranges, map_intensity
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames, IntensityRange, map_intensity
+from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
-from napari_sam2.session.axes import SPACE
-from napari_sam2.session.calibration import PIXELS, calibration_of, read_calibration
-from napari_sam2.session.checks import check_path, check_sizes, shown
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.following import Following, FrameResult, ObjectScore
 from napari_sam2.session.history import Action
-from napari_sam2.session.intensity import choose_ranges
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
@@ -53,7 +54,6 @@ from napari_sam2.session.session_file import (
     restore,
     results_path,
 )
-from napari_sam2.session.stack import Stack
 from napari_sam2.session.stop_rules import StopRules
 
 __all__ = ["MAX_OBJECT_ID", "Direction", "FrameResult", "ObjectScore", "Session", "SessionObject", "Step", "StopRules"]

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from napari_sam2 import __version__
+from napari_sam2.files import atomic_path
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
-from napari_sam2.session.files import atomic_path
 from napari_sam2.session.objects import Knowledge, ObjectInfo, SessionObject
 from napari_sam2.session.prompts import FramePrompts
-from napari_sam2.session.stack import Stack
 from napari_sam2.session.structure import structure
 
 SCHEMA, VERSION = "napari-sam2 session", 2

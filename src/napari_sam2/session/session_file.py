@@ -17,16 +17,16 @@ from typing import Any
 
 import torch
 
+from napari_sam2.files import check_writable
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.record_store import KeptRecord
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
-from napari_sam2.session.files import check_writable
 from napari_sam2.session.history import Action
 from napari_sam2.session.objects import Knowledge, SessionObject
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
-from napari_sam2.session.stack import Stack
 from napari_sam2.session.structure import structure
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_sam2.session.checks import check_bounds, check_flag, check_whole
+from napari_sam2.checks import check_bounds, check_flag, check_whole
 from napari_sam2.session.quality import Extent
 
 if TYPE_CHECKING:

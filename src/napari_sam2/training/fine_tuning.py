@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.build import load_model
-from napari_sam2.session.files import atomic_path, check_writable
 from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from napari_sam2.session.stack import Stack
+from napari_sam2.images.stack import Stack
 from napari_sam2.training.real_stacks import LabelledStack, as_labels, finite
 from napari_sam2.training.run_file import DataEntry
 

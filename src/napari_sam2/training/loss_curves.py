@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from napari_sam2.session.files import atomic_path
+from napari_sam2.files import atomic_path
 from napari_sam2.training.run_log import read_table
 
 PANEL_PX = (760, 300)

@@ -17,9 +17,9 @@ import tifffile
 import torch
 import torch.nn.functional as F
 
-from napari_sam2.predictors.frames import sample_frames
-from napari_sam2.session.image_files import tiff_errors
-from napari_sam2.session.intensity import CT_WINDOWS_HU, looks_like_ct
+from napari_sam2.images.image_files import tiff_errors
+from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
+from napari_sam2.images.sampling import sample_frames
 from napari_sam2.session.session import MAX_OBJECT_ID
 from napari_sam2.training.clips import Clip, should_be_turned
 
@@ -47,7 +47,7 @@ class LabelledStack:
 
     @cached_property
     def is_ct(self) -> bool:
-        """It looks like CT, which is shown in windows; see :func:`~napari_sam2.session.intensity.looks_like_ct`."""
+        """It looks like CT, which is shown in windows; see :func:`~napari_sam2.images.intensity.looks_like_ct`."""
         return looks_like_ct(sample_frames(self.image))
 
     def has_clips_of(self, num_frames: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.session.files import atomic_path
+from napari_sam2.files import atomic_path
 
 LOSSES = ("core_loss", "loss_mask", "loss_dice", "loss_iou", "loss_class", "first_iou", "last_iou")
 """Columns of the table of steps; a step on dense targets has only the first."""

@@ -18,9 +18,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from napari_sam2.files import atomic_path
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
-from napari_sam2.session.files import atomic_path
 from napari_sam2.training.batch_losses import BatchLosses
 from napari_sam2.training.batches import Batch, LessonBatches
 from napari_sam2.training.calibration import calibrate_object_score

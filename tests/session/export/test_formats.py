@@ -16,11 +16,11 @@ import tifffile
 import zarr
 
 from blob_tracker import blob_session
-from napari_sam2.session.calibration import Calibration
+from napari_sam2.images.calibration import Calibration
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.session import Session
-from napari_sam2.session.stack import Stack
 
 NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
 

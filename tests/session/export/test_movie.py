@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from blob_tracker import blob_session
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames
-from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
 LABELS[0, 2:5, 3:8] = 7

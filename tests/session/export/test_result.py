@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from blob_tracker import blob_session
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.export.result import Result, open_image, read_labels
 from napari_sam2.session.export.table import tabulate
 from napari_sam2.session.export.tracks import find_tracks
-from napari_sam2.session.stack import Stack
 
 LABELS = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
 

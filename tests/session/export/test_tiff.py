@@ -11,11 +11,11 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.session.calibration import Calibration, read_calibration
+from napari_sam2.images.calibration import Calibration, read_calibration
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.export import tiff as tiff_module
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tiff import write_tiff
-from napari_sam2.session.stack import Stack
 
 LABELS = np.zeros((2, 3, 20, 30), np.uint16)
 LABELS[0, 1, 2:5, 3:8] = 7

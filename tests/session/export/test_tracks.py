@@ -19,7 +19,7 @@ from geff.convert import from_trackmate_xml_to_geff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.session.calibration import Calibration
+from napari_sam2.images.calibration import Calibration
 from napari_sam2.session.export import ctc as ctc_module
 from napari_sam2.session.export.ctc import CtcTrack, ctc_tracks, write_ctc
 from napari_sam2.session.export.geff import write_geff

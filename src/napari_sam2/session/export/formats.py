@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_sam2.files import check_folder_writable, check_writable
 from napari_sam2.session.export.ctc import is_ctc, write_ctc
 from napari_sam2.session.export.geff import is_geff, write_geff
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
@@ -16,7 +17,6 @@ from napari_sam2.session.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.session.export.tiff import write_tiff
 from napari_sam2.session.export.trackmate import write_trackmate
 from napari_sam2.session.export.tracks import write_napari_tracks
-from napari_sam2.session.files import check_folder_writable, check_writable
 from napari_sam2.session.pictures import OutlinedFrames
 
 

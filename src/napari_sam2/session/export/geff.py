@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.files import atomic_folder
+from napari_sam2.images.image_files import zarr_attributes
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tracks import find_tracks
-from napari_sam2.session.files import atomic_folder
-from napari_sam2.session.image_files import zarr_attributes
 
 
 def is_geff(folder: Path) -> bool:

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from napari_sam2.files import atomic_path
 from napari_sam2.session.colours import Colour
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.files import atomic_path
 from napari_sam2.session.pictures import OutlinedFrames, Picture
 
 FRAMES_PER_SECOND = 6.0

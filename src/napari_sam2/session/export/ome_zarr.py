@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_sam2.files import atomic_folder
+from napari_sam2.images.image_files import zarr_attributes
 from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.files import atomic_folder
-from napari_sam2.session.image_files import zarr_attributes
 
 MAX_CHUNK_PX = 1024
 """A plane of one chunk needs no further level: it is read at once."""

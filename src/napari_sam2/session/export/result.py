@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.predictors.frames import IntensityRange
-from napari_sam2.session.calibration import PIXELS, Calibration
-from napari_sam2.session.stack import Stack
+from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.intensity import IntensityRange
+from napari_sam2.images.stack import Stack
 
 if TYPE_CHECKING:
     from napari_sam2.session.following import ObjectScore

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
+from napari_sam2.images.calibration import Calibration
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.session.calibration import Calibration
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.following import ObjectScore
 from napari_sam2.session.label_writer import LabelWriter
@@ -20,7 +21,6 @@ from napari_sam2.session.objects import hidden_ids
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.session_document import Document
 from napari_sam2.session.session_file import brought_up_to_date, check_image, find_image, open_results
-from napari_sam2.session.stack import Stack
 
 logger = logging.getLogger(__name__)
 

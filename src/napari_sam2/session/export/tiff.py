@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from napari_sam2.session.calibration import SYMBOLS
+from napari_sam2.files import atomic_path
+from napari_sam2.images.calibration import SYMBOLS
 from napari_sam2.session.export.result import Result
-from napari_sam2.session.files import atomic_path
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Beyond that, before compression, a file may not fit the offsets of a classic TIFF."""

@@ -16,11 +16,11 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import approximate_polygon, find_contours
 
 from napari_sam2 import __version__
-from napari_sam2.session.calibration import SYMBOLS
+from napari_sam2.files import atomic_path
+from napari_sam2.images.calibration import SYMBOLS
 from napari_sam2.session.export.measure import Measurement
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tracks import Tracks, find_tracks
-from napari_sam2.session.files import atomic_path
 
 VERSION = "7.11.1"
 CONTOUR_TOLERANCE_PX = 0.3

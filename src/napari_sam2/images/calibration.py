@@ -12,7 +12,7 @@ from typing import Any
 
 import tifffile
 
-from napari_sam2.session.image_files import zarr_attributes
+from napari_sam2.images.image_files import zarr_attributes
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.session.calibration import PIXELS, Calibration, calibration_of, read_calibration
+from napari_sam2.images.calibration import PIXELS, Calibration, calibration_of, read_calibration
 
 STACK = np.zeros((3, 2, 8, 9), np.uint16)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.axes import Layout
+from napari_sam2.images.axes import Layout
 
 BLOCK_BYTES = 64 * 2**20
 """Frames that share chunks are read together, at most so much at a time."""

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.predictors.frames import read_sample
-from napari_sam2.session.axes import SEQUENCE_AXES, Layout, letters_of
-from napari_sam2.session.checks import as_array, check_places, check_text, dtype_of, shown
-from napari_sam2.session.image_files import read_image, read_zarr_group
-from napari_sam2.session.planes import FramePlanes, LabelPlanes
+from napari_sam2.checks import as_array, check_places, check_text, dtype_of, shown
+from napari_sam2.images.axes import SEQUENCE_AXES, Layout, letters_of
+from napari_sam2.images.image_files import read_image, read_zarr_group
+from napari_sam2.images.planes import FramePlanes, LabelPlanes
+from napari_sam2.images.sampling import read_sample
 
 __all__ = ["SEQUENCE_AXES", "Stack", "as_planes"]
 

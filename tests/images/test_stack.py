@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2.session.stack import Stack
+from napari_sam2.images.stack import Stack
 
 T, H, W = 5, 24, 40
 PIXELS = np.random.default_rng(0).integers(0, 4000, (T, H, W)).astype(np.uint16)

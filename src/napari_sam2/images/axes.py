@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from napari_sam2.session.checks import check_places, shown
+from napari_sam2.checks import check_places, shown
 
 logger = logging.getLogger(__name__)
 

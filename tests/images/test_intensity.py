@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.session.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct
+from napari_sam2.images.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct
 
 
 def ct(dtype: str = "int16", air: float = -1000) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.predictors.frames import IntensityRange, robust_range, sample_frames
-from napari_sam2.session.checks import shown
-from napari_sam2.session.stack import Stack
+from napari_sam2.checks import shown
+from napari_sam2.images.sampling import sample_frames
+from napari_sam2.images.stack import Stack
 
 logger = logging.getLogger(__name__)
+
+IntensityRange = tuple[float, float]
+"""Intensities that become black and white."""
+ROBUST_PERCENTILES = (0.1, 99.9)
 
 CT_WINDOWS_HU = {
     "soft tissue": (-160.0, 240.0),
@@ -171,3 +175,37 @@ def looks_like_ct(values: np.ndarray[Any, Any]) -> bool:
     air = ((values > AIR_HU - 100) & (values < AIR_HU + 150)).mean()
     tissue = ((values > -200) & (values < 300)).mean()
     return bool(values.min() >= PADDING_HU and values.max() <= 4100 and air >= MIN_SHARE_OF_AIR and tissue >= MIN_SHARE_OF_TISSUE)
+
+
+def bounds(ranges: Iterable[IntensityRange]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the lower and the upper ends of ranges, in the shape in which :func:`map_intensity` takes them."""
+    lows, highs = np.array(list(ranges), np.float64).T
+    return lows, highs
+
+
+def robust_range(values: npt.NDArray[Any], percentiles: tuple[float, float] = ROBUST_PERCENTILES) -> IntensityRange:
+    """Find two percentiles of finite values; where they are equal the extremes, and a range without width is made one wide."""
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = (float(value) for value in np.percentile(finite.astype(np.float64), percentiles))
+    if high <= low:
+        low, high = float(finite.min()), float(finite.max())
+    # Of numbers so large that one more is the same, the next.
+    return (low, high) if high > low else (low, max(low + 1.0, float(np.nextafter(low, np.inf))))
+
+
+def sampled_range(frames: Any) -> IntensityRange:
+    """Find the robust range over a sample of frames (T, ...)."""
+    return robust_range(sample_frames(frames))
+
+
+def map_intensity(plane: npt.NDArray[Any], low: npt.ArrayLike, high: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Map ``low`` .. ``high`` to 0 .. 1, clipped; NaN and minus infinity become black, infinity white.
+
+    The ends are numbers, or one for each colour, (1,) or (3,), where colours are last.
+    """
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    scaled = (plane.astype(np.float64) - low) / (high - low)
+    mapped: npt.NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), nan=0.0).astype(np.float32)
+    return mapped
