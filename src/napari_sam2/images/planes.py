@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.images.axes import Layout
+from napari_sam2.images.errors import FrameReadError, ImageFileError
 
 BLOCK_BYTES = 64 * 2**20
 """Frames that share chunks are read together, at most so much at a time."""
@@ -73,7 +74,7 @@ class FramePlanes:
         ------
         IndexError
             If there is no such frame.
-        OSError
+        FrameReadError
             If it cannot be read.
         """
         if not 0 <= frame < len(self):
@@ -88,8 +89,8 @@ class FramePlanes:
         try:
             block = self._read(start, stop)
         except Exception as error:  # Each kind of array fails to read with errors of its own.
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise OSError(f"{self._name(frame)} cannot be read: {reason}") from error
+            reason = str(error) if isinstance(error, ImageFileError) else _reason(error)
+            raise FrameReadError(f"{self._name(frame)} cannot be read: {reason}") from error
         if stop - start > 1:
             # Frames across the chunks are scattered through the block.
             block = np.ascontiguousarray(block)
@@ -126,6 +127,15 @@ class FramePlanes:
         wanted = [*kept, *(axis for axis in order if axis not in kept)]
         planes = read.transpose([order.index(axis) for axis in wanted if axis in order])
         return planes[None] if stop - start == 1 else planes
+
+
+def _reason(error: Exception) -> str:
+    """Say why reading failed without the words of the library that failed; those of the system are everybody's."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    return "its data are damaged or missing"
 
 
 def _shortest(index: list[int | slice]) -> Any:
