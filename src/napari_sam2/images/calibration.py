@@ -12,7 +12,7 @@ from typing import Any
 
 import tifffile
 
-from napari_sam2.images.image_files import zarr_attributes
+from napari_sam2.images.zarr_attributes import zarr_attributes
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def read_calibration(path: Path) -> Calibration:
     """
     if path.is_dir():
         attributes = zarr_attributes(path)
-        return _of_multiscales(attributes.get("ome", attributes))
+        return calibration_of_multiscales(attributes.get("ome", attributes))
     try:
         with tifffile.TiffFile(path) as tiff:
             if tiff.ome_metadata:
@@ -144,7 +144,7 @@ def _of_imagej(metadata: Mapping[str, Any], tags: Any) -> Calibration:
     return _calibration({**lengths, "T": (metadata.get("finterval"), metadata.get("tunit", "s"))})
 
 
-def _of_multiscales(attributes: Mapping[str, Any]) -> Calibration:
+def calibration_of_multiscales(attributes: Mapping[str, Any]) -> Calibration:
     try:
         image = attributes["multiscales"][0]
         scale = [1.0] * len(image["axes"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ import numpy.typing as npt
 
 from napari_sam2.checks import as_array, check_places, check_text, dtype_of, shown
 from napari_sam2.images.axes import SEQUENCE_AXES, Layout, letters_of
-from napari_sam2.images.image_files import read_image, read_zarr_group
+from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.choice import Choice
+from napari_sam2.images.image_files import is_paths, open_image_file
+from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.planes import FramePlanes, LabelPlanes
 from napari_sam2.images.sampling import read_sample
+from napari_sam2.images.zarr_files import open_zarr_group
 
 __all__ = ["SEQUENCE_AXES", "Stack", "as_planes"]
 
@@ -32,11 +36,17 @@ class Stack:
         Of its axes.
     frames : FramePlanes
         (T, H, W), or (T, H, W, 3) for colour. Read one at a time.
+    calibration : Calibration
+        Pixel size and frame interval, as far as the file of the image gives them.
+    files : tuple of Path
+        The files that the image lies in; empty where it was given as an array.
     """
 
     image: Any
     layout: Layout
     frames: FramePlanes
+    calibration: Calibration = PIXELS
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -129,7 +139,7 @@ class Stack:
         layout = Layout.resolve(self.image.shape, self.layout.axes, channel, along, {**short, **at})
         if layout.label_axes != self.axes:
             raise ValueError(f"frames cannot follow each other along {along}: labels have axes {self.axes}")
-        return Stack(self.image, layout, FramePlanes(self.image, layout))
+        return replace(self, layout=layout, frames=FramePlanes(self.image, layout))
 
     @classmethod
     def open(
@@ -139,14 +149,17 @@ class Stack:
         channel: int | Sequence[int] | None = None,
         along: str | None = None,
         at: Mapping[str, int] | None = None,
+        *,
+        series: int | None = None,
+        image_name: str | None = None,
     ) -> Stack:
         """Open an image.
 
         Parameters
         ----------
-        image : array-like, list of array-like, str or Path
-            NumPy, dask, zarr, xarray or the like, a list of resolutions, or a TIFF, zarr or OME-Zarr with
-            one. Two to five axes in any order.
+        image : array-like, list of array-like, path, list of paths or OpenedImage
+            NumPy, dask, zarr, xarray or the like, a list of resolutions; or a file, a folder, a pattern or a list of files, see
+            :func:`~napari_sam2.images.image_files.open_image_file`. Two to five axes in any order.
         axes : str, optional
             Of the image, from T, Z, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; told by the image or guessed from its shape
             by default.
@@ -157,6 +170,8 @@ class Stack:
             The axis along which frames follow each other: T, Z, and for volumes Y or X. By default T, else Z.
         at : mapping, optional
             Where to stay on the remaining axis, as in ``{"T": 3}``.
+        series, image_name : int and str, optional
+            Which of several images of a file, by its number, counted from 0, or by its name or its path in the file.
 
         Returns
         -------
@@ -166,24 +181,20 @@ class Stack:
         ------
         FileNotFoundError
             If there is no such file.
+        ImportError
+            If a package that reads the file is missing.
         ValueError
             If the file cannot be read, the image has no pixels or pixels that are not numbers, or axes, channels and places do not
             fit it.
         """
-        names = None
-        if isinstance(image, str | Path):
-            image, names = read_image(Path(image))
-        elif callable(getattr(image, "array_keys", None)):
-            image, names = read_zarr_group(image, "the zarr group")
-        elif _is_multiscale(image):
-            image = max(image, key=lambda level: math.prod(level.shape))
-        elif not hasattr(image, "shape"):
-            image = _as_array(image)
-        if dtype_of(image).kind not in "uifb":
-            raise ValueError(f"an image must hold integers, floats or booleans, got {image.dtype}")
-        shape = tuple(int(side) for side in image.shape)
-        layout = Layout.resolve(shape, letters_of(names or _names_of_axes(image)) if axes is None else axes, channel, along, at)
-        return cls(image, layout, FramePlanes(image, layout))
+        opened = _opened(image, Choice(series, image_name))
+        pixels = opened.pixels
+        if dtype_of(pixels).kind not in "uifb":
+            raise ValueError(f"an image must hold integers, floats or booleans, got {pixels.dtype}")
+        shape = tuple(int(side) for side in pixels.shape)
+        names = opened.axis_names or _names_of_axes(pixels)
+        layout = Layout.resolve(shape, letters_of(names) if axes is None else axes, channel, along, at)
+        return cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files)
 
     @classmethod
     def open_file(cls, path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
@@ -192,6 +203,20 @@ class Stack:
             return cls.open(path, axes, channel)
         except ValueError as error:
             raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+
+
+def _opened(image: Any, choice: Choice) -> OpenedImage:
+    if isinstance(image, OpenedImage):
+        return image
+    if is_paths(image):
+        return open_image_file(image, choice)
+    if callable(getattr(image, "array_keys", None)):
+        return open_zarr_group(image, "the zarr group", choice)
+    if not choice.is_open:
+        raise ValueError("series and image_name choose an image of a file, and this image is an array")
+    if _is_multiscale(image):
+        image = max(image, key=lambda level: math.prod(level.shape))
+    return OpenedImage(image if hasattr(image, "shape") else _as_array(image))
 
 
 def _is_multiscale(image: Any) -> bool:

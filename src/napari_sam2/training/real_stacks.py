@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 import torch
 import torch.nn.functional as F
 
-from napari_sam2.images.image_files import tiff_errors
+from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.sampling import sample_frames
 from napari_sam2.session.session import MAX_OBJECT_ID
@@ -78,11 +77,8 @@ class LabelledStack:
 
 def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], str]:
     """Read pixels and axes."""
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with tiff_errors(path), tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        return series.asarray(), series.axes
+    opened = open_image_file(path)
+    return np.array(opened.pixels[...]), "".join(opened.axis_names or "")
 
 
 def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.files import atomic_folder
-from napari_sam2.images.image_files import zarr_attributes
+from napari_sam2.images.zarr_attributes import zarr_attributes
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tracks import find_tracks
 

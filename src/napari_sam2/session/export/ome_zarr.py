@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_sam2.files import atomic_folder
-from napari_sam2.images.image_files import zarr_attributes
+from napari_sam2.images.zarr_attributes import zarr_attributes
 from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.result import Result
 

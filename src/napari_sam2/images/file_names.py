@@ -1,0 +1,99 @@
+"""What the names of files tell: their natural order, and what the numbers in them count. F files."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+_AXIS_WORDS = {
+    "T": ("t", "time", "timepoint", "tp", "frame", "f"),
+    "Z": ("z", "slice", "plane", "section", "depth"),
+    "C": ("c", "ch", "chn", "channel", "w", "wavelength"),
+    "P": ("p", "pos", "position", "s", "site", "scene", "series", "xy", "m", "tile", "field", "well", "fov", "view"),
+}
+"""Words before a number that tell what it counts; P is a place or a scene, which is never an axis of a stack."""
+_AXIS_OF = {word: axis for axis, words in _AXIS_WORDS.items() for word in words}
+
+
+def base_name(path: str) -> str:
+    """Return the last part of a path of any system: one of Windows is all one name elsewhere."""
+    return (PureWindowsPath(path) if "\\" in path or re.match("[A-Za-z]:", path) else PurePosixPath(path)).name
+
+
+def natural_key(path: Path | str) -> tuple[tuple[int, int, str], ...]:
+    """Sort by this to have 2 before 10, and capitals beside small letters."""
+    parts = re.findall(r"\d+|\D+", str(path))
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part.lower()) for part in parts)
+
+
+@dataclass(frozen=True)
+class NameGrid:
+    """Files that lie on a grid by the numbers in their names.
+
+    Attributes
+    ----------
+    axes : str
+        What the numbers count, slowest first, from T, Z, C.
+    shape : tuple of int
+        How many of each.
+    names : list of str
+        The files in the order of the grid.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    names: list[str]
+
+
+def counted_axes(names: Sequence[str]) -> dict[int, str]:
+    """Find the numbers by which names differ, and what they count.
+
+    Parameters
+    ----------
+    names : sequence of str
+        (F,), names of files without folders.
+
+    Returns
+    -------
+    dict of int to str
+        By the place of the number in the names, T, Z, C or P by the word before it, or "" where no word tells; empty where names
+        differ in more than numbers.
+    """
+    split = [re.split(r"(\d+)", name) for name in names]
+    if len({tuple(parts[::2]) for parts in split}) != 1:
+        return {}
+    texts = split[0][::2]
+    varying = [i for i in range(len(texts) - 1) if len({parts[2 * i + 1] for parts in split}) > 1]
+    words = {i: re.search(r"([A-Za-z]*)[^A-Za-z0-9]*$", texts[i]) for i in varying}
+    return {i: _AXIS_OF.get(word.group(1).lower() if word else "", "") for i, word in words.items()}
+
+
+def is_counted_once(names: Sequence[str]) -> bool:
+    """Names differ by numbers, one of which alone tells them apart."""
+    split = [re.split(r"(\d+)", name) for name in names]
+    return any(len({int(parts[2 * i + 1]) for parts in split}) == len(names) for i in counted_axes(names))
+
+
+def name_grid(names: Sequence[str]) -> NameGrid | None:
+    """Put files on a grid whose axes are the numbers in their names, as ``img_t0_z3_c1.tif``.
+
+    Returns
+    -------
+    NameGrid or None
+        None where names count one thing or nothing, the words before the numbers do not tell what, or a file is missing.
+    """
+    counted = counted_axes(names)
+    axes = list(counted.values())
+    if len(counted) < 2 or len(set(axes)) < len(axes) or not set(axes) <= set("TZC"):
+        return None
+    split = [re.split(r"(\d+)", name) for name in names]
+    order = sorted(counted, key=lambda i: "TZC".index(counted[i]))
+    values = [sorted({int(parts[2 * i + 1]) for parts in split}) for i in order]
+    at = {tuple(int(parts[2 * i + 1]) for i in order): name for parts, name in zip(split, names, strict=True)}
+    shape = tuple(len(those) for those in values)
+    if len(at) != len(names) or len(at) != math.prod(shape):
+        return None
+    return NameGrid("".join(counted[i] for i in order), shape, [at[key] for key in sorted(at)])

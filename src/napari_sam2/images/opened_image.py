@@ -1,0 +1,32 @@
+"""What opening an image file gives, whatever its format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.images.calibration import PIXELS, Calibration
+
+
+@dataclass(frozen=True)
+class OpenedImage:
+    """An image whose pixels are read as they are needed.
+
+    Attributes
+    ----------
+    pixels : array-like
+        Reads what is indexed; any integer, float or bool dtype.
+    axis_names : sequence or None
+        A name for each axis of ``pixels``, if the file gives them.
+    calibration : Calibration
+        Pixel size and frame interval, as far as the file gives them.
+    files : tuple of Path
+        The files that the image lies in.
+    """
+
+    pixels: Any
+    axis_names: Sequence[Any] | None = None
+    calibration: Calibration = PIXELS
+    files: tuple[Path, ...] = field(default=())

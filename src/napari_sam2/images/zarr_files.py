@@ -1,0 +1,182 @@
+"""zarr and OME-Zarr opened without reading their pixels: images alone, of several in a file, of plates, and label images.
+
+OME-Zarr: https://ngff.openmicroscopy.org, versions 0.1 to 0.5; the layout of bioformats2raw:
+https://ngff.openmicroscopy.org/latest/#bf2raw-layout.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.images.calibration import PIXELS, Calibration, calibration_of_multiscales
+from napari_sam2.images.choice import Choice, listed
+from napari_sam2.images.errors import ImageFileError
+from napari_sam2.images.opened_image import OpenedImage
+
+logger = logging.getLogger(__name__)
+
+_FIVE_AXES = ("t", "c", "z", "y", "x")
+"""Of an image of OME-Zarr 0.1 and 0.2, whose metadata name none; 0.3 has them as a list of names."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell a folder of zarr 2 or 3, or what is called so."""
+    return path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"))
+
+
+def open_zarr(path: Path, choice: Choice | None = None) -> OpenedImage:
+    """Open an image of a zarr.
+
+    Parameters
+    ----------
+    path : Path
+        A folder of zarr: an array, an OME-Zarr image, several, a plate, a well, or a group of label images; or a folder in it.
+    choice : Choice, optional
+        Which image; it must be told where there are several.
+
+    Returns
+    -------
+    OpenedImage
+        At full resolution.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no zarr, metadata and arrays do not fit, there is no such image, or there are several and none is chosen.
+    """
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImageFileError(f"reading {path} needs the extra: pip install 'napari-sam2[zarr]'") from error
+    try:
+        opened = zarr.open(path, mode="r")
+    except PermissionError as error:
+        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+    except Exception as error:  # each version and store of zarr refuses with errors of its own
+        what = "is a damaged zarr: its metadata cannot be understood" if path.is_dir() and _has_metadata(path) else "is no zarr"
+        raise ImageFileError(f"{path} {what}") from error
+    if isinstance(opened, zarr.Array):
+        return OpenedImage(opened, files=(path,))
+    return open_zarr_group(opened, str(path), choice, path)
+
+
+def open_zarr_group(group: Any, name: str, choice: Choice | None = None, path: Path | None = None) -> OpenedImage:
+    """Open an image of a zarr group.
+
+    Parameters
+    ----------
+    group : zarr.Group
+        The group.
+    name : str
+        What messages call it.
+    choice, path : Choice and Path, optional
+        As for :func:`open_zarr`.
+
+    Raises
+    ------
+    ImageFileError
+        As :func:`open_zarr`.
+    """
+    choice = choice or Choice()
+    try:
+        images = dict(_images_in(group))
+    except Exception as error:  # what metadata hold instead of what they should hold is anything
+        raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not tell what is in it") from error
+    if not images:
+        images = {key: group[key] for key in sorted(group.array_keys())}
+        if not images:
+            inside = sorted(group.group_keys())
+            raise ImageFileError(
+                f"{name} holds no image" + (f", only the groups {listed([''] * len(inside), inside)}" if inside else "")
+            )
+    paths = list(images)
+    number = choice.find(name, [_name_of(images[at]) for at in paths], paths)
+    if number is None:
+        if len(paths) > 1:
+            names = listed([_name_of(images[at]) for at in paths], paths)
+            raise ImageFileError(
+                f"{name} holds {len(paths)} images: {names}; choose one by image_name={paths[0]!r} (--image-name {paths[0]}), "
+                f"or open {name.rstrip('/')}/{paths[0]}"
+            )
+        number = 0
+    chosen = images[paths[number]]
+    where = f"{name.rstrip('/')}/{paths[number]}" if paths[number] else name
+    return _open_image(chosen, where, () if path is None else (path,))
+
+
+def _open_image(image: Any, where: str, files: tuple[Path, ...]) -> OpenedImage:
+    multiscales = _attributes(image).get("multiscales")
+    if not multiscales:
+        return OpenedImage(image, files=files)
+    try:
+        first = multiscales[0]
+        array = image[first["datasets"][0]["path"]]  # the first data set is the full resolution
+        names = [axis["name"] if isinstance(axis, Mapping) else str(axis) for axis in first.get("axes", ())]
+        num_axes = len(array.shape)
+    except Exception as error:  # what metadata hold instead of what they should hold is anything
+        raise ImageFileError(f"{where} is a damaged OME-Zarr: its metadata and its arrays do not fit") from error
+    if not names and num_axes == len(_FIVE_AXES):
+        names = list(_FIVE_AXES)
+    if names and len(names) != num_axes:
+        raise ImageFileError(f"{where} is a damaged OME-Zarr: it names {len(names)} axes of an array that has {num_axes}")
+    return OpenedImage(array, names or None, _calibration(image), files)
+
+
+def _calibration(image: Any) -> Calibration:
+    try:
+        return calibration_of_multiscales(_attributes(image))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return PIXELS
+
+
+def _attributes(group: Any) -> dict[str, Any]:
+    """Attributes of OME-Zarr, which 0.5 keeps under a key of their own."""
+    attributes = dict(group.attrs)
+    nested = attributes.get("ome")
+    return dict(nested) if isinstance(nested, Mapping) else attributes
+
+
+def _images_in(group: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Find the images of a group and the path of each in it, in the order in which the metadata name them."""
+    attributes = _attributes(group)
+    if attributes.get("multiscales"):
+        yield at.rstrip("/"), group
+    elif "plate" in attributes:
+        for well in attributes["plate"]["wells"]:
+            yield from _images_in(group[well["path"]], f"{at}{well['path']}/")
+    elif "well" in attributes:
+        for image in attributes["well"]["images"]:
+            yield from _images_in(group[image["path"]], f"{at}{image['path']}/")
+    elif "labels" in attributes:
+        for name in attributes["labels"]:
+            yield from _images_in(group[name], f"{at}{name}/")
+    elif "bioformats2raw.layout" in attributes or not list(group.array_keys()):
+        for name in _children(group):
+            # What is beside the images of a file is none of them: OME holds metadata, and label images belong to an image.
+            if name not in ("OME", "labels"):
+                yield from _images_in(group[name], f"{at}{name}/")
+
+
+def _children(group: Any) -> list[str]:
+    """Name the groups of a group: those that a file lists as its series, else all, by number where they are numbered."""
+    names = list(group.group_keys())
+    if "OME" in names:
+        series = _attributes(group["OME"]).get("series")
+        if series:
+            return [str(name) for name in series]
+    return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+
+
+def _name_of(image: Any) -> str:
+    multiscales = _attributes(image).get("multiscales") if hasattr(image, "group_keys") else None
+    try:
+        return str(multiscales[0].get("name") or "") if multiscales else ""
+    except (LookupError, AttributeError, TypeError):
+        return ""
+
+
+def _has_metadata(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"))
