@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,10 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
     (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
-    return zipfile.ZipFile(path)
+    with zipfile.ZipFile(path) as archive:
+        yield archive
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +167,7 @@ def test_the_source_distribution_holds_the_folders_that_are_named(tmp_path: Path
         held = {name.partition("/")[2] for name in archive.getnames()}
     for name in named:
         assert {f"{name}/{file}" for file in files_under(ROOT / name)} <= held
-    assert {path.name for path in ROOT.iterdir() if path.is_file() and not path.name.startswith(".")} <= held
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml"} <= held
 
 
 class _Addresses(html.parser.HTMLParser):

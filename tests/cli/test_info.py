@@ -273,10 +273,10 @@ def test_a_fact_that_cannot_be_found_out_says_so(
     assert out.splitlines() == [f"{name:<{info._WIDTH}}{UNKNOWN}{type(error).__name__}" for name in info.FACTS]
 
 
-def test_a_package_that_cannot_be_loaded_is_named(
+def test_what_is_broken_is_named_by_its_place(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A damaged model, a folder of a person who is not there, a torch without threads: three lines, and the others come."""
+    """A damaged model, a folder of a person who is not there, a torch without threads: the other lines come."""
     damaged = tmp_path / "home/secretname/micro.safetensors"
     damaged.write_bytes(b"no weights")
     monkeypatch.setattr(registry, "EMBEDDED", damaged)
