@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,15 @@ from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
 from napari_sam2.training.run_file import read_run_file
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+REPOSITORY = URLS["Repository"]
+# How the addresses of a page, a folder and a picture of the repository begin.
+IN_REPOSITORY = (
+    f"{REPOSITORY}/blob/main/",
+    f"{REPOSITORY}/tree/main/",
+    f"{REPOSITORY.replace('github.com', 'raw.githubusercontent.com')}/main/",
+)
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 T, Z, H, W = 4, 14, 100, 80
 NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes"}
@@ -44,18 +53,72 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("napari-sam2 ")]
 
 
+def links(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)]+)\)", text)
+
+
+def target_of(page: str, link: str) -> Path | None:
+    """The file of the repository that a link leads to; None where it leads out of the project."""
+    name = link.partition("#")[0]
+    for beginning in IN_REPOSITORY:
+        if name.startswith(beginning):
+            return ROOT / name.removeprefix(beginning)
+    if "://" in name:
+        return None
+    return (ROOT / page).parent / name if name else ROOT / page
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_links_lead_somewhere(page: str) -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
-        if "://" not in link:
-            name, _, anchor = link.partition("#")
-            target = (ROOT / page).parent / name if name else ROOT / page
-            assert target.exists(), link
-            assert not anchor or anchor in anchors(target.read_text()), link
+    for link in links(TEXTS[page]):
+        target, anchor = target_of(page, link), link.partition("#")[2]
+        assert target is None or target.exists(), link
+        assert not anchor or target is None or anchor in anchors(target.read_text()), link
+
+
+def is_of_the_project(address: str) -> bool:
+    """Tell whether an address is one of the project's, and of something that is there."""
+    target = target_of("README.md", address)
+    return address in (REPOSITORY, URLS["Issues"]) or (target is not None and target.exists())
+
+
+@pytest.mark.parametrize("page", [*TEXTS, "pyproject.toml"])
+def test_addresses_of_the_project_lead_somewhere(page: str) -> None:
+    addresses = re.findall(r"https?://[^\s)\"<>]+", (ROOT / page).read_text())
+    assert [address for address in addresses if "napari-sam2" in address and not is_of_the_project(address)] == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"{REPOSITORY}/blob/main/docs/no_such_page.md",
+        f"{REPOSITORY}/blob/master/docs/stacks.md",
+        f"{REPOSITORY}/docs/stacks.md",
+        f"{REPOSITORY}/issue",
+        f"{IN_REPOSITORY[2]}docs/images/no_such_picture.png",
+        "https://raw.githubusercontent.com/napari-sam2/napari-sam/main/docs/images/demo.png",
+        "https://github.com/napari-sam/napari-sam2/blob/main/docs/stacks.md",
+    ],
+)
+def test_addresses_with_a_slip_are_found(address: str) -> None:
+    assert "napari-sam2" in address
+    assert not is_of_the_project(address)
+
+
+def test_links_of_the_readme_are_absolute() -> None:
+    """The package index and napari's hub show the page far from its repository."""
+    assert [link for link in links(TEXTS["README.md"]) if not link.startswith(("https://", "#"))] == []
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if page != "README.md"])
+def test_links_of_other_pages_are_relative(page: str) -> None:
+    """They lead to the pages of the same version, in a clone too."""
+    assert [link for link in links(TEXTS[page]) if link.startswith(IN_REPOSITORY)] == []
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
-    assert {page for page in TEXTS if page != "README.md"} <= set(re.findall(r"\]\(([^)#]+)", TEXTS["README.md"]))
+    reached = {target_of("README.md", link) for link in links(TEXTS["README.md"])}
+    assert set(PAGES) - {ROOT / "README.md"} <= reached
 
 
 @pytest.mark.parametrize("command", commands())

@@ -12,14 +12,6 @@ def manifest():
     return PluginManifest.from_distribution("napari-sam2")
 
 
-def test_everything_the_manifest_names_is_there(manifest):
-    manifest.validate_imports()
-    commands = {command.id for command in manifest.contributions.commands}
-    used = [*manifest.contributions.widgets, *manifest.contributions.sample_data]
-    used += [item for items in manifest.contributions.menus.values() for item in items]
-    assert {item.command for item in used} == commands
-
-
 def test_sample_is_a_calibrated_movie_with_its_credit():
     ((movie, arguments, kind),) = fluo_mitocheck()
     layer = Layer.create(movie, arguments, kind)

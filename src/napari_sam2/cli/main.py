@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from napari_sam2 import __version__
-from napari_sam2.cli import demo, evaluate, export, replay, segment, train, weights
+from napari_sam2.cli import demo, evaluate, export, info, replay, segment, train, weights
 
-COMMANDS = (demo, segment, replay, export, weights, evaluate, train)
+COMMANDS = (demo, segment, replay, export, weights, evaluate, train, info)
 USER_ERROR, INTERRUPTED = 2, 130
 
 
