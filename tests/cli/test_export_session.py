@@ -12,7 +12,7 @@ import tifffile
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.images.calibration import read_calibration
+from napari_sam2.images.image_files import open_image_file
 from napari_sam2.session import session as session_module
 from napari_sam2.session.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.export.result import Result
@@ -56,7 +56,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_as_from_python(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     """To the byte, in every format; the model, of which the file knows the name alone, is not asked for."""
     assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
-    result = Result.of(session, calibration=read_calibration(Path("movie.tif")), image_path=Path("movie.tif").absolute())
+    result = Result.of(session, calibration=open_image_file(Path("movie.tif")).calibration, image_path=Path("movie.tif").absolute())
     Path("python").mkdir()
     for name in NAMES:
         write_result(Path("python") / name, result)

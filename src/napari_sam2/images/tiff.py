@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_sam2.images.calibration import read_calibration
+from napari_sam2.images.calibration_metadata import calibration_of_tiff
 from napari_sam2.images.choice import Choice, listed
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import base_name
@@ -104,7 +104,7 @@ def open_tiff(path: Path, choice: Choice | None = None) -> OpenedImage:
                 "%s has damaged metadata: its pixels are read as they are stored, pixel size and axes may be unknown", path
             )
         _warn_of_pages_left_out(path, tiff, parts)
-        calibration = read_calibration(path)
+        calibration = calibration_of_tiff(tiff, part.index)
         files = tuple(dict.fromkeys(Path(page.parent.filehandle.path) for page in part.pages if page is not None)) or (path,)
         pixels = part.mapped(path, tiff) if part.is_mappable else None
         if pixels is None:
@@ -251,8 +251,9 @@ class _Reports:
         return any(word in text for text in texts for word in words)
 
     def _serious(self) -> list[logging.LogRecord]:
-        # A tag that cannot be understood is most often a vendor's, of which nothing is needed.
-        return [record for record in self.records if "TiffTag" not in record.getMessage()]
+        # A tag that cannot be understood is most often a vendor's, of which nothing is needed; OME-XML is read for the calibration
+        # too, and what is wrong with it told there.
+        return [record for record in self.records if not any(word in record.getMessage() for word in ("TiffTag", "ParseError"))]
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.images.calibration import PIXELS, Calibration, calibration_of_multiscales
+from napari_sam2.images.calibration_metadata import calibration_of_multiscales
 from napari_sam2.images.choice import Choice, listed
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.opened_image import OpenedImage
@@ -122,14 +122,7 @@ def _open_image(image: Any, where: str, files: tuple[Path, ...]) -> OpenedImage:
         names = list(_FIVE_AXES)
     if names and len(names) != num_axes:
         raise ImageFileError(f"{where} is a damaged OME-Zarr: it names {len(names)} axes of an array that has {num_axes}")
-    return OpenedImage(array, names or None, _calibration(image), files)
-
-
-def _calibration(image: Any) -> Calibration:
-    try:
-        return calibration_of_multiscales(_attributes(image))
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return PIXELS
+    return OpenedImage(array, names or None, calibration_of_multiscales(_attributes(image), where), files)
 
 
 def _attributes(group: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_sam2.images.calibration import Calibration, read_calibration
+from napari_sam2.images.calibration import Calibration
+from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.stack import Stack
+from napari_sam2.images.units import OME_ZARR_UNITS
+from napari_sam2.images.units import UNITS as KNOWN_UNITS
 from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export import ome_zarr as ome_zarr_module
 from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
@@ -76,8 +80,22 @@ def test_labels_as_ome_zarr(labels: np.ndarray, axes: str, scale: list[float], t
     }
     again = Stack.open(path, at={"Z": 0} if axes == "TZYX" else None)
     assert (again.axes, again.labels_shape) == (axes, labels.shape)
-    assert read_calibration(path).steps("YX") == (0.5, 0.25)
+    assert open_image_file(path).calibration.steps("YX") == (0.5, 0.25)
     assert os.listdir(tmp_path) == ["labels.zarr"]
+
+
+def test_any_unit(tmp_path: Path) -> None:
+    """What OME-Zarr does not list is in micrometres and seconds."""
+    names = {kind: [unit.name for unit in KNOWN_UNITS.values() if unit.kind == kind] for kind in ("length", "time")}
+    for length, time in itertools.zip_longest(names["length"], names["time"], fillvalue="day"):
+        pixel = Calibration(0.5, 0.25, 2.0, 3.0, length, time)
+        write_ome_zarr(tmp_path / "a.zarr", Result(LABELS[:1, :1, :2, :2], "TZYX", pixel))
+        said = {axis["unit"] for axis in zarr.open_group(tmp_path / "a.zarr", mode="r").attrs["ome"]["multiscales"][0]["axes"]}
+        assert said <= OME_ZARR_UNITS
+        expected = pixel.in_units(
+            *(unit if name not in OME_ZARR_UNITS else None for name, unit in ((length, "micrometer"), (time, "second")))
+        )
+        assert open_image_file(tmp_path / "a.zarr").calibration == expected
 
 
 def test_no_object_and_no_units(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.stack import Stack
+from napari_sam2.images.units import UNITS
 from napari_sam2.session.export.measure import measure
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.table import tabulate, write_csv, write_parquet
@@ -74,6 +75,36 @@ def test_a_time_lapse_in_units_with_channels_and_scores() -> None:
     }
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("units", "area", "time"),
+    [
+        (("inch", "microsecond"), "area_in2", "time_us"),
+        (("foot", "day"), "area_ft2", "time_d"),
+        (("picometer", "hour"), "area_pm2", "time_h"),
+        (("kilometer", "nanosecond"), "area_km2", "time_ns"),
+        (("angstrom", "millisecond"), "area_angstrom2", "time_ms"),
+        (("millimeter", "minute"), "area_mm2", "time_min"),
+        # a program that ignores case would take Mm for mm
+        (("megameter", "megasecond"), "area_megameter2", "time_megasecond"),
+    ],
+)
+def test_names_of_columns_in_other_units(units: tuple[str, str], area: str, time: str) -> None:
+    found = columns(Result(LABELS, "TYX", Calibration(0.5, 0.25, None, 3, *units)))
+    assert found[area] == [15 / 8, 20 / 8, 2 / 8, 9 / 8]
+    assert found[time] == [0, 3, 3, 9]
+    assert f"centroid_y_{area[5:-1]}" in found
+
+
+def test_names_of_columns_of_all_units_differ_in_any_case() -> None:
+    for kind, wanted in (("length", "centroid_x_"), ("time", "time_")):
+        names = [unit.name for unit in UNITS.values() if unit.kind == kind]
+        units = [(name, "second") if kind == "length" else ("inch", name) for name in names]
+        found = [columns(Result(LABELS[:1, :8, :8], "TYX", Calibration(1, 1, None, 1, *pair))) for pair in units]
+        endings = {name.removeprefix(wanted).lower() for table in found for name in table if name.startswith(wanted)}
+        assert len(endings) == len(names)
+        assert all(ending.isascii() and ending.replace("_", "").isalpha() for ending in endings)
 
 
 def test_a_volume_has_one_row_for_each_object() -> None:

@@ -215,6 +215,29 @@ def test_geff(result: Result, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.geff"]
 
 
+@pytest.mark.parametrize(
+    ("unit", "in_geff", "in_trackmate"),
+    [
+        (("inch", "day"), (0.25, "inch", 3, "day"), ("in", "d")),
+        (("foot", "microsecond"), (0.25, "foot", 3, "microsecond"), ("ft", "µs")),
+        (("picometer", "hour"), (0.25, "picometer", 3, "hour"), ("pm", "h")),
+        (("kilometer", "nanosecond"), (0.25, "kilometer", 3, "nanosecond"), ("km", "ns")),
+        # which GEFF, like OME-Zarr, does not list
+        (("thou", "decasecond"), (6.35, "micrometer", 30, "second"), ("thou", "das")),
+        (("decameter", "second"), (2_500_000, "micrometer", 3, "second"), ("dam", "sec")),
+    ],
+)
+def test_other_units(unit: tuple[str, str], in_geff: Any, in_trackmate: tuple[str, str], tmp_path: Path) -> None:
+    result = Result(LABELS, "TYX", Calibration(0.5, 0.25, None, 3.0, *unit))
+    write_geff(tmp_path / "a.geff", result)
+    t, _, x = geff.read(tmp_path / "a.geff")[1].axes
+    assert (x.scale, x.scaled_unit, t.scale, t.scaled_unit) == in_geff
+    write_trackmate(tmp_path / "a.xml", result)
+    model = ET.parse(tmp_path / "a.xml").find("Model")
+    assert model is not None
+    assert (model.get("spatialunits"), model.get("timeunits")) == in_trackmate
+
+
 def test_names(tmp_path: Path) -> None:
     """In GEFF, and as the name of a spot; what XML cannot hold is left out."""
     named = replace(TIME, names={7: "mother <1>\x07", 900: "größer"})

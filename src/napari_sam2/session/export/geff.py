@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from napari_sam2.files import atomic_folder
 from napari_sam2.images.zarr_attributes import zarr_attributes
+from napari_sam2.session.export.ome_zarr import in_listed_units
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tracks import find_tracks
 
@@ -42,7 +43,7 @@ def write_geff(path: Path, result: Result) -> None:
         from geff_spec import Axis, GeffMetadata
     except ImportError as error:
         raise ImportError("GEFF needs an extra: pip install 'napari-sam2[export]'") from error
-    tracks, pixel = find_tracks(result), result.calibration
+    tracks, pixel = find_tracks(result), in_listed_units(result.calibration)
     axes = []
     for name, step in zip(result.axes, pixel.steps(result.axes), strict=True):
         is_time = name == "T"

@@ -16,6 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from napari_sam2.files import atomic_folder
+from napari_sam2.images.calibration import Calibration
+from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.zarr_attributes import zarr_attributes
 from napari_sam2.session.colours import object_colours
 from napari_sam2.session.export.result import Result
@@ -102,9 +104,10 @@ def _add_level(group: Any, name: str, result: Result, step: int) -> Any:
 def _attributes(
     name: str, result: Result, steps: Sequence[int], ids: Sequence[int], version: str, in_image: bool
 ) -> dict[str, Any]:
-    pixel, axes = result.calibration, []
+    pixel, axes = in_listed_units(result.calibration), []
     for axis in result.axes:
-        kind, unit, is_known = ("time", pixel.time_unit, pixel.has_times) if axis == "T" else _space(result)
+        time, space = ("time", pixel.time_unit, pixel.has_times), ("space", pixel.length_unit, pixel.has_lengths)
+        kind, unit, is_known = time if axis == "T" else space
         axes.append({"name": axis.lower(), "type": kind} | ({"unit": unit} if is_known else {}))
     # A pixel of a level is the first of those of the level before, and lies where that lies: there is nothing to translate.
     scales = [[*pixel.steps(result.axes[:-2]), *(step * size for size in pixel.steps("YX"))] for step in steps]
@@ -124,8 +127,11 @@ def _attributes(
     return {"version": version, "multiscales": [multiscale], "image-label": label}
 
 
-def _space(result: Result) -> tuple[str, str, bool]:
-    return "space", result.calibration.length_unit, result.calibration.has_lengths
+def in_listed_units(calibration: Calibration) -> Calibration:
+    """Convert to micrometres or seconds what is in a unit that OME-Zarr does not list, such as thou."""
+    length = None if calibration.length_unit in OME_ZARR_UNITS else "micrometer"
+    time = None if calibration.time_unit in OME_ZARR_UNITS else "second"
+    return calibration.in_units(length, time)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.files import atomic_path
-from napari_sam2.images.calibration import SYMBOLS
+from napari_sam2.images.units import UNITS
 from napari_sam2.session.export.measure import Measurement, measure
 from napari_sam2.session.export.result import Result
 
@@ -87,8 +87,11 @@ def _floats(values: Any) -> npt.NDArray[np.float64]:
 
 
 def _letters(unit: str) -> str:
-    """Turn the name of a unit into its sign, in ASCII."""
-    return {"pixel": "px", "micrometer": "um", "angstrom": "angstrom"}.get(unit, SYMBOLS.get(unit, unit))
+    """Turn the name of a unit into its sign, in ASCII; not one that a program which ignores case takes for another: mm and Mm."""
+    if unit not in UNITS:
+        return {"pixel": "px"}.get(unit, unit)
+    sign = UNITS[unit].ascii_symbol
+    return sign if sign.islower() else unit
 
 
 def _score(result: Result, row: Measurement, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 import tifffile
 
 from napari_sam2.files import atomic_path
-from napari_sam2.images.calibration import SYMBOLS
+from napari_sam2.images.calibration import Calibration
+from napari_sam2.images.units import UNITS
 from napari_sam2.session.export.result import Result
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Beyond that, before compression, a file may not fit the offsets of a classic TIFF."""
-# Its text is ASCII.
-_IMAGEJ_UNITS = {"micrometer": "micron", "angstrom": "angstrom"}
+_UNITS_OF_SCREENS = ("inch", "centimeter")
+"""In these ImageJ writes the resolution of a screen, too, which nobody takes for a measurement."""
+_LENGTHS = tuple(dict.fromkeys(("micrometer", "millimeter", "meter", *(name for name in UNITS if name.endswith("meter")))))
+_RESOLUTIONS = 1e-6, 1e6
+"""Pixels per unit that the two 32-bit numbers of a resolution tag hold to better than a millionth."""
 
 
 def write_tiff(path: Path, result: Result) -> None:
@@ -54,21 +59,32 @@ def _ome_options(result: Result) -> dict[str, Any]:
     pixel, metadata = result.calibration, dict[str, Any](axes=result.axes)
     if pixel.has_lengths:
         for axis, size in zip(result.space, pixel.steps(result.space), strict=True):
-            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": SYMBOLS[pixel.length_unit]}
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": UNITS[pixel.length_unit].symbol}
     if pixel.has_times and result.has_time:
-        metadata |= {"TimeIncrement": pixel.t, "TimeIncrementUnit": SYMBOLS[pixel.time_unit]}
+        metadata |= {"TimeIncrement": pixel.t, "TimeIncrementUnit": UNITS[pixel.time_unit].symbol}
     return {"shape": result.shape, "metadata": metadata}
 
 
 def _imagej_options(result: Result) -> dict[str, Any]:
     # All six axes that ImageJ knows: frames one pixel wide are else taken for colours.
-    pixel, metadata = result.calibration, dict[str, Any](axes="TZCYXS")
+    pixel, metadata = _in_imagej_units(result.calibration), dict[str, Any](axes="TZCYXS")
     options: dict[str, Any] = {"shape": (result.size("T"), result.size("Z"), 1, *result.shape[-2:], 1)}
     if pixel.has_lengths:
-        metadata["unit"] = _IMAGEJ_UNITS.get(pixel.length_unit, SYMBOLS[pixel.length_unit])
+        # Its text is ASCII.
+        metadata["unit"] = "micron" if pixel.length_unit == "micrometer" else UNITS[pixel.length_unit].ascii_symbol
         options |= {"resolution": (1 / pixel.x, 1 / pixel.y), "resolutionunit": "NONE"}
         if pixel.z is not None:
             metadata["spacing"] = pixel.z
     if pixel.has_times and result.has_time:
-        metadata |= {"finterval": pixel.t, "tunit": SYMBOLS[pixel.time_unit]}
+        metadata |= {"finterval": pixel.t, "tunit": UNITS[pixel.time_unit].ascii_symbol}
     return {"metadata": metadata, **options}
+
+
+def _in_imagej_units(pixel: Calibration) -> Calibration:
+    """Convert lengths, where they are in a unit of screens or no resolution tag holds their number, to the first that fits."""
+    low, high = _RESOLUTIONS
+    for unit in (pixel.length_unit, *_LENGTHS) if pixel.has_lengths else ():
+        converted = pixel.in_units(unit)
+        if unit not in _UNITS_OF_SCREENS and all(low <= 1 / size <= high for size in (converted.y, converted.x)):
+            return converted
+    return replace(pixel, y=1.0, x=1.0, z=None, length_unit="pixel")

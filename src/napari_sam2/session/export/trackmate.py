@@ -17,7 +17,7 @@ from skimage.measure import approximate_polygon, find_contours
 
 from napari_sam2 import __version__
 from napari_sam2.files import atomic_path
-from napari_sam2.images.calibration import SYMBOLS
+from napari_sam2.images.units import UNITS
 from napari_sam2.session.export.measure import Measurement
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.export.tracks import Tracks, find_tracks
@@ -88,8 +88,8 @@ def write_trackmate(path: Path, result: Result) -> None:
 
 
 def _unit(name: str) -> str:
-    # "sec" is what TrackMate itself writes.
-    return {"second": "sec"}.get(name, SYMBOLS.get(name, name))
+    # "sec" is what TrackMate itself writes; any other text is shown as it is.
+    return "sec" if name == "second" else UNITS[name].symbol if name in UNITS else name
 
 
 def _add_spots(model: ET.Element, result: Result, tracks: Tracks) -> None:
