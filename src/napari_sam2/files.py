@@ -1,13 +1,136 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there; and what the system says of files, in plain words."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
+
+_REASONS = {
+    "EACCES": "permission is denied",
+    "EPERM": "permission is denied",
+    "ENOENT": "it is not there",
+    "ENOTDIR": "a part of its path is a file, not a folder",
+    "EISDIR": "it is a folder",
+    "EEXIST": "something is there already",
+    "ENAMETOOLONG": "its path is too long",
+    "ELOOP": "its links lead in a circle",
+    "EROFS": "it lies where nothing can be written",
+    "ENOSPC": "the disk is full",
+    "EDQUOT": "the quota on the disk is used up",
+    "EFBIG": "it would be larger than a file can be there",
+    "EIO": "the disk, or the connection to it, fails",
+    "EBUSY": "it is in use",
+    "ETXTBSY": "it is in use",
+    "EMFILE": "too many files are open",
+    "ENFILE": "too many files are open",
+    "ENOMEM": "there is not enough memory",
+    "ESTALE": "the server does not know it any more",
+    "ETIMEDOUT": "the server does not answer",
+    "EHOSTUNREACH": "the server cannot be reached",
+    "ENETUNREACH": "the network cannot be reached",
+}
+REASONS = {getattr(errno, name): reason for name, reason in _REASONS.items() if hasattr(errno, name)}
+"""What went wrong by the number that the system gives."""
+NAME_LETTERS = 40
+"""So much of a name is in that of its partial file, which must not be longer than a system allows."""
+
+
+def reason_of(error: BaseException, otherwise: str = "it is damaged") -> str:
+    """Say in a few words what the system says of a file; ``otherwise`` where it is not the system that refuses."""
+    if isinstance(error, MemoryError):
+        return REASONS[errno.ENOMEM]
+    if isinstance(error, OSError) and error.errno is not None:
+        return REASONS.get(error.errno) or (error.strerror or otherwise)
+    return otherwise
+
+
+def os_error(sentence: str, number: int | None) -> OSError:
+    """Make the error of a number of the system, as ``PermissionError``, whose text is a sentence."""
+    error = OSError(sentence) if number is None else type(OSError(number, ""))(sentence)
+    error.errno = number
+    return error
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str = "") -> Iterator[None]:
+    """Say in a sentence why a file cannot be looked at or read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What it is, for the message, such as ``the session file``.
+
+    Raises
+    ------
+    OSError
+        Of the kind that the system gives, such as ``PermissionError``; other errors pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None:  # a sentence already
+            raise
+        raise os_error(f"{what} {path} cannot be read: {reason_of(error)}".lstrip(), error.errno) from error
+
+
+def read_json(path: Path, what: str = "") -> Any:
+    """Read a JSON file, in UTF-8.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ValueError
+        If it is not JSON; line and column are named.
+    """
+    try:
+        with reading(path, what):
+            return json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: line {error.lineno}, column {error.colno}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not JSON: it is no text in UTF-8, from byte {error.start} on") from error
+    except RecursionError as error:
+        raise ValueError(f"{path} is not JSON that can be read: it is nested too deeply") from error
+
+
+def temporary_file(purpose: str) -> IO[bytes]:
+    """Open a file that is gone when it is closed, and that is written without a buffer.
+
+    Parameters
+    ----------
+    purpose : str
+        Begins the message, such as ``memories cannot be put into a temporary file``.
+
+    Raises
+    ------
+    OSError
+        If there is no folder for such files, or it is full.
+    """
+    try:
+        # Without a buffer: what could not be written from it would be in the way of all that is read later.
+        return tempfile.TemporaryFile(prefix="napari-sam2-", buffering=0)
+    except OSError as error:
+        raise no_room(purpose, error) from error
+
+
+def no_room(purpose: str, error: OSError) -> OSError:
+    """Say of a temporary file why it cannot be made or written."""
+    try:
+        folder = tempfile.gettempdir()
+    except OSError:
+        return os_error(f"{purpose}: no folder for such files can be written; set the variable TMPDIR to one", error.errno)
+    return os_error(f"{purpose} in {folder}: {reason_of(error)}; make room, or set the variable TMPDIR to another", error.errno)
 
 
 @contextlib.contextmanager
@@ -18,16 +141,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
     ------
     ValueError
         If it cannot be written; see :func:`check_writable`.
+    OSError
+        If the system refuses in the middle of it, as where the disk is full.
     """
     check_writable(path)
-    partial = path.with_name(f".{path.stem}-{os.getpid()}.partial{path.suffix}")
+    partial = _beside(path, "partial")
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())  # else a file system may note the new name before the content, and then the power goes
-        os.replace(partial, path)
+        with _writing(path, partial):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())  # else a file system may note the new name before the content, and then the power goes
+            os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 @contextlib.contextmanager
@@ -45,24 +172,43 @@ def atomic_folder(path: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]
     ------
     ValueError
         If it cannot be written; see :func:`check_folder_writable`.
+    OSError
+        If the system refuses in the middle of it, as where the disk is full.
     """
     check_folder_writable(path, is_ours)
-    partial, earlier = (path.with_name(f".{path.stem}-{os.getpid()}.{state}{path.suffix}") for state in ("partial", "earlier"))
+    partial, earlier = (_beside(path, state) for state in ("partial", "earlier"))
     try:
-        partial.mkdir()
-        yield partial
-        if path.exists():
-            # A folder cannot take the place of one that is not empty.
-            os.replace(path, earlier)
-        try:
-            os.replace(partial, path)
-        except OSError:
-            if earlier.exists():
-                os.replace(earlier, path)
-            raise
+        with _writing(path, partial):
+            partial.mkdir()
+            yield partial
+            if path.exists():
+                # A folder cannot take the place of one that is not empty.
+                os.replace(path, earlier)
+            try:
+                os.replace(partial, path)
+            except OSError:
+                if earlier.exists():
+                    os.replace(earlier, path)
+                raise
     finally:
         for folder in (partial, earlier):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(path: Path, state: str) -> Path:
+    return path.with_name(f".{path.stem[:NAME_LETTERS]}-{secrets.token_hex(4)}.{state}{path.suffix}")
+
+
+@contextlib.contextmanager
+def _writing(path: Path, partial: Path) -> Iterator[None]:
+    """Name what is written, not its partial file; whoever reads meanwhile names what is read."""
+    try:
+        yield
+    except OSError as error:
+        is_of_another = error.filename is not None and partial.name not in str(error.filename)
+        if error.errno is None or error.strerror is None or is_of_another:
+            raise
+        raise os_error(f"{path} cannot be written: {reason_of(error)}", error.errno) from error
 
 
 def check_writable(path: Path) -> None:
@@ -73,10 +219,11 @@ def check_writable(path: Path) -> None:
     ValueError
         If there is no such folder, nothing can be written to it, or ``path`` is a folder itself, or a device.
     """
-    _check_place(path, path.is_dir())
-    if path.exists() and not path.is_file():
-        # What takes its place would put an end to /dev/null.
-        raise ValueError(f"{path} is not a file: give the name of one to write")
+    with _refusing(path):
+        _check_place(path, path.is_dir())
+        if path.exists() and not path.is_file():
+            # What takes its place would put an end to /dev/null.
+            raise ValueError(f"{path} is not a file: give the name of one to write")
 
 
 def check_folder_writable(path: Path, is_ours: Callable[[Path], bool]) -> None:
@@ -87,9 +234,20 @@ def check_folder_writable(path: Path, is_ours: Callable[[Path], bool]) -> None:
     ValueError
         If there is no folder to make it in, nothing can be written there, or ``path`` is there and is something else.
     """
-    _check_place(path, False)
-    if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or is_ours(path))):
-        raise ValueError(f"{path} is there already and is not an earlier result of this kind: give another name, or move it away")
+    with _refusing(path):
+        _check_place(path, False)
+        if path.exists() and not (path.is_dir() and (not any(path.iterdir()) or is_ours(path))):
+            raise ValueError(
+                f"{path} is there already and is not an earlier result of this kind: give another name, or move it away"
+            )
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be written to the folder {path.parent}: {reason_of(error)}") from error
 
 
 def _check_place(path: Path, is_folder: bool) -> None:
@@ -97,7 +255,4 @@ def _check_place(path: Path, is_folder: bool) -> None:
         raise ValueError(f"there is no folder {path.parent} to write {path.name} to")
     if is_folder:
         raise ValueError(f"{path} is a folder: give the name of a file to write")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be written to the folder {path.parent}: {error.strerror}") from error
+    tempfile.TemporaryFile(dir=path.parent).close()

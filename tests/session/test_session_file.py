@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -316,11 +317,16 @@ def test_what_cannot_be_saved_is_said_and_stays_done(path: Path, monkeypatch: py
     write_record = ResultsFile.write_record
 
     def no_space(*arguments: Any) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
 
     monkeypatch.setattr(ResultsFile, "write_record", no_space)
-    with pytest.raises(ValueError, match=r"could not be saved to .*movie.sam2.results: database or disk is full; what was done is"):
+    with pytest.raises(
+        OSError, match=r"what was done is still there, but could not be saved to .*results: the disk is full$"
+    ) as caught:
         session.add_points(1, 3, inside(1, 3))
+    assert caught.value.errno == errno.ENOSPC
     assert session.objects[1].anchors == [0, 3]
     monkeypatch.setattr(ResultsFile, "write_record", write_record)
     list(session.propagate())
@@ -675,7 +681,7 @@ def test_damaged_results_are_named(fault: str, path: Path) -> None:
     database.execute(fault)
     database.commit()
     database.close()
-    message = r"movie\.sam2\.results is damaged: .*; without it, napari-sam2 replay finds the results again"
+    message = r"movie\.sam2\.results is damaged; without it, napari-sam2 replay finds the results again"
     refused(message, path, MOVIE, tiny_model())
     with pytest.raises(ValueError, match=message):
         SavedSession.read(path).result(PIXELS)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.cli.arguments import add_calibration_arguments, add_methods_argument
+from napari_sam2.cli.outputs import Shortfall, write_outputs
+from napari_sam2.files import reading
 from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
-from napari_sam2.session.export.formats import FORMATS, check_outputs, write_result
+from napari_sam2.session.export.formats import FORMATS, check_outputs
 from napari_sam2.session.export.result import MAX_LABEL, Result, known_axes, open_image, read_labels
 from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.methods import write_methods
@@ -58,7 +60,9 @@ def _export_labels(args: argparse.Namespace) -> None:
     parents = {} if args.parents is None else read_parents(args.parents)
     result = Result(labels, axes, calibration, parents, image, args.image)
     check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
-    _write(args.output, result)
+    shortfall = Shortfall()
+    _write(args.output, result, shortfall)
+    shortfall.tell()
 
 
 def _export_session(args: argparse.Namespace) -> None:
@@ -70,16 +74,18 @@ def _export_session(args: argparse.Namespace) -> None:
     check_outputs(args.output, inputs, "T" in known_axes(saved.stack.axes), saved.image_path is not None, args.methods)
     known = PIXELS if saved.image_path is None else read_calibration(saved.image_path)
     calibration = calibration_of(args.pixel_size, args.interval, known)
+    shortfall = Shortfall()
     if args.output:
-        _write(args.output, saved.result(calibration))
+        _write(args.output, saved.result(calibration), shortfall)
     if args.methods is not None:
-        write_methods(args.methods, saved.document)
-        print(args.methods)
+        with shortfall.noted(OSError, ValueError):
+            write_methods(args.methods, saved.document)
+            print(args.methods)
+    shortfall.tell()
 
 
-def _write(outputs: list[Path], result: Result) -> None:
-    for path in outputs:
-        write_result(path, result)
+def _write(outputs: list[Path], result: Result, shortfall: Shortfall) -> None:
+    for path in write_outputs(outputs, result, shortfall):
         print(path)
 
 
@@ -93,10 +99,12 @@ def read_parents(path: Path) -> dict[int, int]:
     ValueError
         If it is not a table with whole numbers in the columns ``id`` and ``parent``.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"there is no table {path}")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with reading(path, "the table"):
+            if not path.exists():
+                raise FileNotFoundError(f"there is no table {path}")
+            file = path.open(newline="", encoding="utf-8-sig")
+        with file, reading(path, "the table"):
             pairs = [(int(row["id"]), int(row["parent"] or 0)) for row in csv.DictReader(file)]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ValueError(f"{path} is not a table of divisions: whole numbers are needed in the columns id and parent") from error

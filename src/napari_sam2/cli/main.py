@@ -5,21 +5,39 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from napari_sam2 import __version__
 from napari_sam2.cli import demo, evaluate, export, info, replay, segment, train, weights
+from napari_sam2.cli.exit_codes import DONE, MEANINGS, code_of, sentence_of
 
 COMMANDS = (demo, segment, replay, export, weights, evaluate, train, info)
-USER_ERROR, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser with ``--debug``, as those of its commands have it too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # Suppressed: the default of a command would replace what was given before it.
+        self.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show where an error arose, with all that led to it"
+        )
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser; each command adds its own arguments and sets ``run``."""
-    parser = argparse.ArgumentParser(
-        prog="napari-sam2", description="Follow objects through image stacks, volumes and time-lapses with SAM 2."
+    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+    parser = _Parser(
+        prog="napari-sam2",
+        description="Follow objects through image stacks, volumes and time-lapses with SAM 2.",
+        epilog=f"exit codes of all commands:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"napari-sam2 {__version__}")
+    parser.set_defaults(debug=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for command in COMMANDS:
         command.add_parser(commands)
@@ -32,26 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 2 where what was asked for cannot be done; 130 when interrupted.
+        One of :data:`~napari_sam2.cli.exit_codes.MEANINGS`.
     """
     logging.basicConfig(level=logging.WARNING, format="napari-sam2: %(message)s")
     args = build_parser().parse_args(argv)
     try:
         args.run(args)
-    except KeyboardInterrupt:
-        print("napari-sam2: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
-        return 0
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"napari-sam2: {_sentence(error)}", file=sys.stderr)
-        return USER_ERROR
-    return 0
-
-
-def _sentence(error: Exception) -> str:
-    """Say in one line what an exception says."""
-    text = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        text = f"{error.filename}: {error.strerror}"
-    return " ".join(text.split())
+        return DONE
+    except KeyboardInterrupt as error:
+        print(f"napari-sam2: interrupted{'; ' if str(error) else ''}{error}", file=sys.stderr)
+        return code_of(error)
+    except Exception as error:  # whatever it is, a person is told in a sentence
+        if args.debug:
+            traceback.print_exception(error)
+        print(f"napari-sam2: {sentence_of(error)}", file=sys.stderr)
+        return code_of(error)
+    return DONE

@@ -9,11 +9,10 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
-from napari_sam2.cli.outputs import write_results
+from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
 from napari_sam2.images.calibration import PIXELS, read_calibration
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes
-from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import replay
 from napari_sam2.session.session_file import results_path
 
@@ -40,8 +39,14 @@ def run(args: argparse.Namespace) -> None:
     image = args.image or session.image_path
     inputs = [args.session, results_path(args.session), image]
     check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)
-    for _ in tqdm(results, unit="frame"):
-        pass
-    write_results(session, args.output, PIXELS if image is None else read_calibration(image), image)
-    if args.methods is not None:
-        write_methods(args.methods, session)
+    shortfall = Shortfall()
+    with written_when_stopped(shortfall) as stop:
+        with shortfall.noted(OSError, MemoryError, RuntimeError):
+            for _ in tqdm(results, unit="frame"):
+                if stop.is_set():
+                    break
+        if shortfall and not any(item.shown_frames() for item in session.objects.values()):
+            raise shortfall.errors[0]
+        calibration = PIXELS if image is None else read_calibration(image)
+        is_partial = bool(shortfall) or stop.is_set()
+        write_results(session, args.output, calibration, image, shortfall, is_partial=is_partial, methods=args.methods)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,17 @@ from napari_sam2.cli.arguments import (
     add_model_arguments,
     add_output_argument,
 )
-from napari_sam2.cli.interruption import stop_on_interrupt
-from napari_sam2.cli.outputs import write_results
+from napari_sam2.cli.frames import FrameRanges
+from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
 from napari_sam2.images.calibration import Calibration, calibration_of, read_calibration
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes, open_image
 from napari_sam2.session.loop import PlaceResult, check_each
-from napari_sam2.session.methods import write_methods
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
+from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
 
@@ -71,6 +71,12 @@ def add_parser(commands: Any) -> None:
         default="both",
         help="forward leaves out what is before, backward what is after the prompted frames of an object",
     )
+    parser.add_argument(
+        "--frames",
+        type=FrameRanges.parse,
+        metavar="A:B",
+        help="follow objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -79,6 +85,9 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     stack = _open_stack(args)
     entries = read_prompts(args.prompts, stack)
+    frames = None if args.frames is None else args.frames.frames(len(stack))
+    if frames is not None:
+        args.frames.check_prompts(entries, frames)
     check_outputs(args.output, [args.image, args.prompts], "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
     if args.consensus is not None:
@@ -91,18 +100,40 @@ def run(args: argparse.Namespace) -> None:
         intensity_range=args.intensity_range,
         window=args.window,
     )
-    add_prompts(session, entries)
-    stop = threading.Event()
-    # Places that are done are worth writing when the rest is not waited for.
-    with contextlib.nullcontext() if args.each is None else stop_on_interrupt(stop.set):
-        if args.each is None and args.consensus is None:
-            follow(session, args.direction)
-        else:
-            _follow_several(session, args.each, args.consensus, stop)
-        where = "" if args.each is None else f" at each place of {args.each.upper()}"
-        write_results(session, args.output, calibration, args.image, where)
-        if args.methods is not None:
-            write_methods(args.methods, session, find_weights(args.model)[1])
+    shortfall = Shortfall()
+    with shortfall.noted(FrameReadError):
+        add_prompts(session, entries)
+    if not session.objects:
+        raise shortfall.errors[0]
+    _follow_and_write(args, session, frames, calibration, shortfall)
+
+
+def _follow_and_write(
+    args: argparse.Namespace, session: Session, frames: list[int] | None, calibration: Calibration, shortfall: Shortfall
+) -> None:
+    """Follow objects as far as possible, or until Ctrl-C, and write what was found, whatever was in the way of the rest."""
+    is_plain = args.each is None and args.consensus is None
+    remark = "; --frames leaves out what cannot be read" if is_plain and frames is None else ""
+    with written_when_stopped(shortfall, remark) as stop:
+        with shortfall.noted(OSError, MemoryError, RuntimeError):
+            if is_plain:
+                follow(session, args.direction, frames, stop.is_set)
+            else:
+                _follow_several(session, args.each, args.consensus, stop.is_set)
+        is_partial = bool(shortfall) or stop.is_set()
+        where = "" if args.each is None else f" at {'some places' if is_partial else 'each place'} of {args.each.upper()}"
+        write_results(
+            session,
+            args.output,
+            calibration,
+            args.image,
+            shortfall,
+            where=where,
+            is_partial=is_partial,
+            frames=frames,
+            methods=args.methods,
+            checkpoint=None if args.methods is None else find_weights(args.model)[1],
+        )
 
 
 def _place(text: str) -> tuple[str, int]:
@@ -116,6 +147,8 @@ def _open_stack(args: argparse.Namespace) -> Stack:
     """Open the image, and say before long work what cannot be followed in it."""
     if args.direction != "both" and (args.each, args.consensus) != (None, None):
         raise ValueError(f"--direction {args.direction} goes with neither --each nor --consensus: these follow objects both ways")
+    if args.frames is not None and (args.each, args.consensus) != (None, None):
+        raise ValueError("--frames goes with neither --each nor --consensus: these follow objects through all frames")
     at = {} if args.each is None else {_check_each(args): 0}
     along = args.along if args.consensus is None else args.along or check_voters(args.consensus)[0]
     stack = Stack.open(args.image, args.axes, args.channel, along, at | dict(args.at or ()))
@@ -152,14 +185,18 @@ def _say_how_flat(calibration: Calibration) -> None:
         )
 
 
-def follow(session: Session, direction: str = "both") -> None:
-    """Propagate with a progress bar."""
-    total = len(session.plan(direction))  # type: ignore[arg-type]
-    for _ in tqdm(session.propagate(direction), total=total, unit="frame", disable=total == 0):  # type: ignore[arg-type]
-        pass
+def follow(
+    session: Session, direction: str = "both", frames: list[int] | None = None, is_stopped: Callable[[], bool] = lambda: False
+) -> None:
+    """Propagate with a progress bar, wherever frames can be read, until told to stop."""
+    total = len(session.plan(direction, frames=frames))  # type: ignore[arg-type]
+    results = propagate_readable(session, direction, frames=frames)  # type: ignore[arg-type]
+    for _ in tqdm(results, total=total, unit="frame", disable=total == 0):
+        if is_stopped():
+            break
 
 
-def _follow_several(session: Session, each: str | None, consensus: str | None, stop: threading.Event) -> None:
+def _follow_several(session: Session, each: str | None, consensus: str | None, is_stopped: Callable[[], bool]) -> None:
     """Follow objects at each place, along several axes, or both, with a progress bar; until told to stop."""
     results: Any = session.consensus(consensus or "") if each is None else session.follow_each(each, consensus=consensus)
     with tqdm(results, unit="frame") as bar:
@@ -168,5 +205,5 @@ def _follow_several(session: Session, each: str | None, consensus: str | None, s
                 bar.set_description_str(f"{(each or '').upper()} {done.place}", refresh=False)
             elif isinstance(done, AxisResult):
                 bar.set_description_str(f"along {done.axis}", refresh=False)
-            if stop.is_set():
+            if is_stopped():
                 break

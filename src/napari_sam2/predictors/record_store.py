@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, MutableMapping
@@ -14,6 +13,7 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from napari_sam2.files import no_room, os_error, reason_of, temporary_file
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import View
 
@@ -93,31 +93,39 @@ class RecordBudget:
         Raises
         ------
         OSError
-            If the disk is full.
+            If there is no folder for temporary files, or the disk is full.
         """
+        purpose = "memories cannot be put into a temporary file"
+        if self._file is None:
+            self._file = temporary_file(purpose)
+            weakref.finalize(self, self._file.close)
+        places = self._free.get(len(data))
+        place = places[-1] if places else self._end
         try:
-            if self._file is None:
-                # Without a buffer: what could not be written from it would be in the way of all that is read later.
-                self._file = tempfile.TemporaryFile(prefix="napari-sam2-", buffering=0)  # noqa: SIM115 - lives with the budget
-                weakref.finalize(self, self._file.close)
-            places = self._free.get(len(data))
-            place = places[-1] if places else self._end
             self._file.seek(place)
             if self._file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            folder = tempfile.gettempdir()
-            raise OSError(f"memories cannot be put into a temporary file in {folder}: {error.strerror}") from error
+            raise no_room(purpose, error) from error
         if places:
             places.pop()
         self._end = max(self._end, place + len(data))
         return place
 
     def read(self, place: int, size: int) -> bytearray:
-        """Read bytes of the file."""
+        """Read bytes of the file.
+
+        Raises
+        ------
+        OSError
+            If the disk fails.
+        """
         assert self._file is not None
-        self._file.seek(place)
-        return bytearray(self._file.read(size))
+        try:
+            self._file.seek(place)
+            return bytearray(self._file.read(size))
+        except OSError as error:
+            raise os_error(f"memories cannot be read back from a temporary file: {reason_of(error)}", error.errno) from error
 
     def discard(self, place: int, size: int) -> None:
         """Let a place be used again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,9 @@ import torch.nn.functional as F
 from scipy import ndimage as ndi
 
 from napari_sam2.checks import check_text, check_wholes
+from napari_sam2.files import temporary_file
 from napari_sam2.images.axes import SPACE
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import resize_logits
@@ -23,6 +24,7 @@ from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whol
 from napari_sam2.session.calls import Call, encode
 from napari_sam2.session.history import History
 from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.readable_frames import propagate_readable
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import FrameResult, Session
@@ -98,8 +100,18 @@ def follow_by_consensus(
     """
     chosen_axes = check_consensus(session.stack, axes)
     wanted = None if objects is None else check_wholes("objects", objects)
+    try:
+        yield from _follow_and_vote(session, history, chosen_axes, wanted)
+    except FrameReadError as error:
+        own = session.stack.along
+        raise FrameReadError(
+            f"{error}; so there was no vote of {chosen_axes}, and what is shown was followed along {own}"
+        ) from error
+
+
+def _follow_and_vote(session: Session, history: History, chosen_axes: str, wanted: list[int] | None) -> Iterator[AxisResult]:
     own = session.stack.along
-    for result in session.propagate(objects=wanted):
+    for result in propagate_readable(session, objects=wanted):
         yield AxisResult(own, result)
     asked = dict.fromkeys(sorted(session.objects) if wanted is None else wanted)
     items = [item for i in asked if (item := session.objects.get(i)) is not None and not item.info.is_locked]
@@ -168,7 +180,7 @@ def line_through(mask: npt.NDArray[np.bool_], along_rows: bool) -> tuple[int, np
 def _vote(session: Session, items: Sequence[SessionObject], voters: Mapping[str, Session]) -> None:
     """Show of tracked frames what the voters agree on; frames that a person decided on stay as they are."""
     size = dict(zip(session.stack.axes, session.stack.labels_shape, strict=True))
-    with tempfile.TemporaryFile() as file:
+    with temporary_file("votes cannot be counted in a temporary file") as file:
         volume = np.memmap(file, np.float32, "w+", shape=tuple(size[axis] for axis in SPACE))
         votes = np.moveaxis(volume, SPACE.index(session.stack.along), 0)
         for item in items:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_sam2.checks import dtype_of
+from napari_sam2.files import temporary_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -26,7 +26,7 @@ MAX_BYTES_IN_MEMORY = 2**30
 def _empty_labels(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
     if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY:
         return np.zeros(shape, np.uint16)
-    with tempfile.TemporaryFile(prefix="napari-sam2-") as file:  # the memory map outlives it
+    with temporary_file("labels cannot be put into a temporary file") as file:  # the memory map outlives it
         return np.memmap(file, np.uint16, "w+", shape=shape)
 
 

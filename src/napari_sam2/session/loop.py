@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_text, check_wholes
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.calls import Call
@@ -21,6 +22,7 @@ from napari_sam2.session.consensus import check_consensus
 from napari_sam2.session.history import Action, History, NotedMapping
 from napari_sam2.session.object_editing import add_alike
 from napari_sam2.session.packed_labels import pack_plane, unpack_plane
+from napari_sam2.session.readable_frames import propagate_readable
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import FrameResult, Session
@@ -96,18 +98,26 @@ def follow_each(
     start = session.stack.at[axis]
     chosen = _check_places(session.stack, axis, places)
     voting = None if consensus is None else check_consensus(session.stack, consensus)
+    unreadable: dict[int, FrameReadError] = {}
     if start in chosen:
-        for result in _followed(session, voting):
-            yield PlaceResult(start, session, result)
+        try:
+            for result in _followed(session, voting):
+                yield PlaceResult(start, session, result)
+        except FrameReadError as error:
+            unreadable[start] = error
     crossings = _crossings(session, axis)
     if not crossings:
         raise ValueError("there is nothing to follow: no object is to be seen where it was prompted")
     action, done, changes = Action(), list[int](), history.num_changes
     for place in [*(one for one in chosen if one > start), *(one for one in reversed(chosen) if one < start)]:
-        there = _prompted_there(session, axis, place, crossings)
-        if there.objects:
-            for result in _followed(there, voting):
-                yield PlaceResult(place, there, result)
+        try:
+            there = _prompted_there(session, axis, place, crossings)
+            if there.objects:
+                for result in _followed(there, voting):
+                    yield PlaceResult(place, there, result)
+        except FrameReadError as error:
+            unreadable[place] = error
+            continue
         if history.num_changes != changes:
             raise ValueError(f"objects were changed while they were followed at each place of {axis}: begin again")
         done = [*done, place]
@@ -120,6 +130,21 @@ def follow_each(
         with history.action(partial(Call, "follow_each", arguments), continued=action) as action:
             found[number] = packed_planes
         changes = history.num_changes
+    if unreadable:
+        raise _summary(unreadable, axis, start)
+
+
+def _summary(unreadable: dict[int, FrameReadError], axis: str, start: int) -> FrameReadError:
+    """Say what was left out, and why."""
+    left_out = [str(place) for place in sorted(unreadable) if place != start]
+    said = [
+        f"{axis} {start} is done in part" if start in unreadable else "",
+        f"{axis} {', '.join(left_out)} {'is' if len(left_out) == 1 else 'are'} left out" if left_out else "",
+    ]
+    first = next(iter(unreadable.values()))
+    error = FrameReadError(f"{first}; {' and '.join(filter(None, said))}")
+    error.__cause__ = first
+    return error
 
 
 def _with_what_stays(plane: npt.NDArray[np.uint16], earlier: bytes, session: Session) -> npt.NDArray[np.uint16]:
@@ -134,7 +159,7 @@ def _with_what_stays(plane: npt.NDArray[np.uint16], earlier: bytes, session: Ses
 def _followed(session: Session, voting: str | None) -> Iterator[FrameResult]:
     """Carry objects along one axis, or several."""
     if voting is None:
-        yield from session.propagate()
+        yield from propagate_readable(session)
     else:
         for done in session.consensus(voting):
             yield done.result

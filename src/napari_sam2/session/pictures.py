@@ -74,12 +74,16 @@ class OutlinedFrames(Sequence[Picture]):
             return [self._draw(frame) for frame in range(len(self))[key]]
         return self._draw(range(len(self))[key])
 
-    def _draw(self, frame: int) -> Picture:
-        stack, zoom = self._stack, self._zoom
-        plane = np.asarray(stack.frames[frame])
+    def _read(self, frame: int) -> Picture:
+        """Read a frame as it is shown, (H, W, 3)."""
+        plane = np.asarray(self._stack.frames[frame])
         if self._ranges is not None:
             plane = (255 * map_intensity(plane, *bounds(self._ranges)) ** DISPLAY_GAMMA).astype(np.uint8)
-        rgb = plane if plane.ndim == 3 else np.repeat(plane[..., None], 3, axis=2)
+        return plane if plane.ndim == 3 else np.repeat(plane[..., None], 3, axis=2)
+
+    def _draw(self, frame: int) -> Picture:
+        stack, zoom = self._stack, self._zoom
+        rgb = self._read(frame)
         picture = np.array(Image.fromarray(rgb).resize((stack.width * zoom, stack.height * zoom), Image.Resampling.BICUBIC))
         enlarged = np.asarray(self._planes[frame]).repeat(zoom, 0).repeat(zoom, 1)
         border = find_boundaries(enlarged, mode="inner")

@@ -16,7 +16,6 @@ prompted frame is taken. A polygon counts as a mask, and a scribble as points in
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_keys, check_text
+from napari_sam2.files import read_json, reading
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
+from napari_sam2.session.moved_files import find_moved
 from napari_sam2.session.session import Session
 
 KEYS = ("object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble")
@@ -82,13 +84,13 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
         If it, or a mask it names, is not there.
     ValueError
         If it is not JSON, has another form, an unknown key, axes of another image, or no prompt; the entry is named.
+    OSError
+        If it, or a mask it names, cannot be read.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"there is no prompts file {path}")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
+    with reading(path, "the prompts file"):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no prompts file {path}")
+    content = read_json(path, "the prompts file")
     entries = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise ValueError(f'{path} is not a prompts file: expected {{"axes": ..., "prompts": [...]}}')
@@ -140,7 +142,7 @@ def _is_whole(value: Any) -> bool:
 def _read_mask(folder: Path, name: Any, frame: int, label: Any, where: str) -> npt.NDArray[np.bool_]:
     if not isinstance(name, str) or not (label is None or _is_whole(label)):
         raise ValueError(f"{where}: a mask is the name of a file, and mask_label a whole number, got {name!r} and {label!r}")
-    path = folder / name
+    path = find_moved(name, folder) or folder / name
     stack = Stack.open(path)
     if len(stack) > 1 and not 0 <= frame < len(stack):
         raise ValueError(f"{where}: {path.name} has no frame {frame}")
@@ -159,20 +161,39 @@ def add_prompts(session: Session, entries: list[PromptEntry]) -> None:
     ------
     ValueError
         If a prompt does not fit the stack; the object is named.
+    FrameReadError
+        If a prompted frame cannot be read. All other prompts are added before that, and there is no object without any.
     """
+    unreadable: dict[int, list[int]] = {}
+    errors = list[FrameReadError]()
     for entry in entries:
-        if entry.object_id not in session.objects:
+        is_new = entry.object_id not in session.objects
+        if is_new:
             session.add_object(object_id=entry.object_id)
         try:
-            if entry.mask is not None:
-                session.add_mask(entry.object_id, entry.frame, entry.mask)
-            if entry.polygon_rc is not None:
-                session.add_polygon(entry.object_id, entry.frame, entry.polygon_rc)
-            if entry.box_rc is not None:
-                session.add_box(entry.object_id, entry.frame, entry.box_rc)
-            if entry.points_rc is not None:
-                session.add_points(entry.object_id, entry.frame, entry.points_rc, entry.labels)
-            if entry.scribble_rc is not None:
-                session.add_scribble(entry.object_id, entry.frame, entry.scribble_rc)
+            _add_entry(session, entry)
         except ValueError as error:
             raise ValueError(f"object {entry.object_id}: {error}") from error
+        except FrameReadError as error:
+            if is_new:
+                session.remove_object(entry.object_id)
+            unreadable.setdefault(entry.object_id, []).append(entry.frame)
+            errors.append(error)
+    if errors:
+        without = [object_id for object_id in unreadable if object_id not in session.objects]
+        left_out = "; ".join(f"object {i} on frame {', '.join(map(str, frames))}" for i, frames in unreadable.items())
+        lost = f"; nothing else is known of object {', '.join(map(str, without))}" if without else ""
+        raise FrameReadError(f"{errors[0]}, so prompts are left out, of {left_out}{lost}") from errors[0]
+
+
+def _add_entry(session: Session, entry: PromptEntry) -> None:
+    if entry.mask is not None:
+        session.add_mask(entry.object_id, entry.frame, entry.mask)
+    if entry.polygon_rc is not None:
+        session.add_polygon(entry.object_id, entry.frame, entry.polygon_rc)
+    if entry.box_rc is not None:
+        session.add_box(entry.object_id, entry.frame, entry.box_rc)
+    if entry.points_rc is not None:
+        session.add_points(entry.object_id, entry.frame, entry.points_rc, entry.labels)
+    if entry.scribble_rc is not None:
+        session.add_scribble(entry.object_id, entry.frame, entry.scribble_rc)

@@ -20,6 +20,7 @@ import torch
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import KeptRecord
 from napari_sam2.predictors.views import View
+from napari_sam2.session.results_refusals import refusal
 
 TABLES = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -52,39 +53,41 @@ class ResultsFile:
     ------
     ValueError
         If another session has it open, or it is something else.
+    OSError
+        If it may not be read or written, the disk is full, or fails.
     """
 
     def __init__(self, path: Path, is_read_only: bool = False) -> None:
         self.path = path
-        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if is_read_only else path
-        # The session may pass from one thread to another, but is never in two.
-        self._database = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False, uri=is_read_only)
-        weakref.finalize(self, self._database.close)
         # Ids in the file of records that are kept, by their number, and the other way round.
         self._ids: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
         # A record that is taken from a place may be put at another one in the same action.
         self._left: set[int] = set()
+        place = f"{path.absolute().as_uri()}?mode=ro&immutable=1" if is_read_only else path
         try:
-            if not is_read_only:
-                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._database.execute("PRAGMA journal_mode = WAL")
-                self._database.execute("PRAGMA synchronous = NORMAL")
-            self._database.execute("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
-            if not is_read_only and not self._database.execute("SELECT name FROM sqlite_master").fetchone():
-                for statement in TABLES.split(";"):
-                    self._database.execute(statement)
-            self._database.execute("SELECT object, kind, frame, record FROM places LIMIT 1")
-            self._database.execute("SELECT place, frame, data FROM label_planes LIMIT 1")
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            self._database.close()
-            if "locked" in str(error):
-                raise ValueError(f"{path} is open in another session: close it there first") from error
-            raise ValueError(f"{path} cannot be used for results: {error}") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes what it finds
-            self._database.close()
-            raise ValueError(f"{path} is not a file of results, or is damaged: {error}") from error
+            # The session may pass from one thread to another, but is never in two.
+            self._database = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False, uri=is_read_only)
+            weakref.finalize(self, self._database.close)
+            self._begin(is_read_only)
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it finds
+            if hasattr(self, "_database"):
+                self._database.close()
+            raise refusal(path, error, f"{path} cannot be used for results", is_read_only) from error
+
+    def _begin(self, is_read_only: bool) -> None:
+        """Lock the file, make its tables if it is new, and see that they are its own."""
+        if not is_read_only:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.execute("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+        if not is_read_only and not self._database.execute("SELECT name FROM sqlite_master").fetchone():
+            for statement in TABLES.split(";"):
+                self._database.execute(statement)
+        self._database.execute("SELECT object, kind, frame, record FROM places LIMIT 1")
+        self._database.execute("SELECT place, frame, data FROM label_planes LIMIT 1")
+        self._database.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -98,7 +101,7 @@ class ResultsFile:
 
         Raises
         ------
-        ValueError
+        ValueError, OSError
             If it cannot be written.
         """
         try:
@@ -110,7 +113,8 @@ class ResultsFile:
             with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise ValueError(f"the session could not be saved to {self.path}: {error}; what was done is still there") from error
+                task = f"what was done is still there, but could not be saved to {self.path}"
+                raise refusal(self.path, error, task) from error
             raise
 
     def write_state(self, **values: Any) -> None:
@@ -183,12 +187,22 @@ class ResultsFile:
         ------
         ValueError
             If so.
+        OSError
+            If the disk fails.
         """
         try:
             yield
+        except torch.OutOfMemoryError:
+            raise
+        except sqlite3.OperationalError as error:
+            found = refusal(self.path, error, f"{self.path} cannot be read", is_read_only=True)
+            raise (found if isinstance(found, OSError | MemoryError) else self._damaged()) from error
         # imagecodecs refuses some of what it cannot decode with a SystemError.
         except (sqlite3.DatabaseError, LookupError, AttributeError, TypeError, ValueError, RuntimeError, SystemError) as error:
-            raise ValueError(f"{self.path} is damaged: {error}; without it, napari-sam2 replay finds the results again") from error
+            raise self._damaged() from error
+
+    def _damaged(self) -> ValueError:
+        return ValueError(f"{self.path} is damaged; without it, napari-sam2 replay finds the results again")
 
     def read_state(self, key: str) -> Any:
         """Read a single value; None where there is none."""

@@ -18,6 +18,7 @@ import torch
 from napari_sam2.checks import check_path, check_sizes, shown
 from napari_sam2.images.axes import SPACE
 from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, map_intensity
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
@@ -30,6 +31,7 @@ from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
+from napari_sam2.session.calls import Call
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.following import Following, FrameResult, ObjectScore
 from napari_sam2.session.history import Action
@@ -251,8 +253,8 @@ class Session(Following):
         ValueError
             If nothing was prompted, the stack is no volume, the axes are others, there is no such object, or objects are changed
             before the vote.
-        OSError
-            If a frame cannot be read.
+        FrameReadError
+            If a frame cannot be read. What does not come through it was followed along the session's own axis; there is no vote.
         """
         return follow_by_consensus(self, self._history, axes, objects)
 
@@ -283,8 +285,9 @@ class Session(Following):
         ValueError
             If nothing was prompted, the session is not at a place on that axis, there is no such place, the axes that vote are
             others, or objects are changed in between.
-        OSError
-            If a frame cannot be read.
+        FrameReadError
+            At the end, if a frame could not be read: its place is left out, all others are done. Where that is the session's own,
+            what does not come through the frame is done.
         """
         return follow_each(self, self._history, self._known.places, over, places, consensus)
 
@@ -320,6 +323,8 @@ class Session(Following):
             If the file, the image or the model are not there.
         ValueError
             If the file is damaged or open in another session, the image is another, or something cannot be done with this model.
+        FrameReadError
+            If an action needs a frame that cannot be read.
         """
         session, results = replay(check_path("path", path), image, model, device, labels)
         for _ in results:
@@ -341,7 +346,7 @@ class Session(Following):
         ValueError
             If it cannot be written, is open in another session, or is there and is something else, such as the image.
         OSError
-            If the disk is full.
+            If the disk is full or fails, or an earlier session there may not be written.
 
         Notes
         -----
@@ -411,6 +416,9 @@ class Session(Following):
         ValueError
             If the file is damaged or open in another session, image or model are others than those it was saved with, or the image
             was an array and is not given.
+        PermissionError
+            If the file or its results may not be read, or not written: a session is saved as it goes. What may only be read can be
+            replayed, exported by ``napari-sam2 export``, or copied.
         """
         path = check_path("path", path).absolute()
         document, results = Document.read(path), open_results(path)
@@ -469,13 +477,17 @@ class Session(Following):
         ImportError
             If a package is missing.
         OSError
-            If the disk is full; nothing is left behind of what could not be written.
+            If the disk is full; nothing is left behind of what could not be written, and everything else is written.
         ValueError
             If no path is given, or a format is not known, does not fit the result, or cannot be written there; nothing is written
             then.
+
+        Notes
+        -----
+        Frames of the image that cannot be read have no intensities, and are black in movies; a warning is logged that names them.
         """
         # a session that exports nothing does without the packages that this needs
-        from napari_sam2.session.export.formats import check_outputs, write_result
+        from napari_sam2.session.export.formats import check_outputs, write_each
         from napari_sam2.session.export.result import Result
 
         sizes = None if pixel_size is None else check_sizes("pixel_size", pixel_size, most=3)
@@ -487,8 +499,14 @@ class Session(Following):
         result = Result.of(self, calibration=calibration_of(sizes, seconds, known), image_path=self.image_path)
         own = [] if self.saved_to is None else [self.saved_to, results_path(self.saved_to)]
         check_outputs(outputs, [self.image_path, *own], result.has_time, has_image=True)
-        for path in outputs:
-            write_result(path, result)
+        failed = write_each(outputs, result)
+        if unreadable := result.unreadable_frames():
+            logger.warning(unreadable)
+        if failed:
+            first, *others = failed.values()
+            for other in others:
+                first.add_note(str(other))
+            raise first
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels.
@@ -703,10 +721,25 @@ def replay(
     ------
     FileNotFoundError, ValueError
         As :meth:`Session.replay`; of what cannot be done, when it is its turn.
+    FrameReadError
+        When an action needs a frame that cannot be read: it is named, and what was done up to there stays.
     """
     document = read_latest(path)
     session = Session._begin(path, document, image, model, device, labels)
-    return session, ((place, result) for place, call in enumerate(document.calls) for result in call.make(session))
+    return session, _do_again(session, document.calls)
+
+
+def _do_again(session: Session, calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
+    for place, call in enumerate(calls):
+        try:
+            for result in call.make(session):
+                yield place, result
+        except FrameReadError as error:
+            rest = len(calls) - place - 1
+            undone = f", and the {rest} after it are not done" if rest > 1 else ", and the one after it is not done" if rest else ""
+            raise FrameReadError(
+                f"action {place + 1} of {len(calls)}, {call.method}, is not done to its end{undone}: {error}"
+            ) from error
 
 
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_sam2 import __version__
-from napari_sam2.files import atomic_path
+from napari_sam2.files import atomic_path, read_json, reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
@@ -38,6 +38,8 @@ class ImageSource:
         The file; None where it was an array.
     axes, channel, along, at
         As :class:`~napari_sam2.session.session.Session` takes them.
+    way : str or None
+        From the folder of the session file to the image, by which it is found where both were moved.
     """
 
     path: str | None
@@ -45,6 +47,7 @@ class ImageSource:
     channel: list[int] | None
     along: str | None
     at: dict[str, int] | None
+    way: str | None = None
 
     @classmethod
     def of(
@@ -127,12 +130,15 @@ class ModelIdentity:
         Side of its input.
     sha256 : str
         Of its weights.
+    way : str or None
+        From the folder of the session file to the model's file, as of the image.
     """
 
     name: str
     architecture: str
     image_size: int
     sha256: str
+    way: str | None = None
 
     @classmethod
     def of(cls, model: SAM2VideoPredictor, name: str) -> ModelIdentity:
@@ -262,10 +268,16 @@ class Document:
 
     @staticmethod
     def is_at(path: Path) -> bool:
-        """Tell whether a file is one of a session, of whatever version."""
+        """Tell whether a file is one of a session, of whatever version.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read.
+        """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            content = read_json(path)
+        except ValueError:
             return False
         return isinstance(content, dict) and content.get("schema") == SCHEMA
 
@@ -279,13 +291,13 @@ class Document:
             If it is not there.
         ValueError
             If it is something else, is damaged, or is of another version of the format.
+        OSError
+            If it may not be read, or the disk fails.
         """
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no session file {path}")
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
+        with reading(path, "the session file"):
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no session file {path}")
+        content = read_json(path, "the session file")
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise ValueError(f"{path} is not a session file: its schema is not {SCHEMA!r}")
         if content.get("version") != VERSION:

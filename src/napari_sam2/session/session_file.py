@@ -17,17 +17,20 @@ from typing import Any
 
 import torch
 
-from napari_sam2.files import check_writable
+from napari_sam2.files import check_writable, reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.record_store import KeptRecord
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
 from napari_sam2.session.history import Action
+from napari_sam2.session.moved_files import find_moved, named_path, path_from
 from napari_sam2.session.objects import Knowledge, SessionObject
 from napari_sam2.session.results_file import Place, ResultsFile
+from napari_sam2.session.results_refusals import obstacle
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
 from napari_sam2.session.structure import structure
+from napari_sam2.weights.load import SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class SessionFile:
     def create(cls, path: Path, document: Document, known: Knowledge) -> SessionFile:
         """Save a session to a new file, or in the place of another; of one that is damaged there are the results beside it."""
         check_writable(path)
+        check_writable(results_path(path))
         if path.exists() and not results_path(path).exists() and not Document.is_at(path):
             raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
         results = ResultsFile(results_path(path))
@@ -133,8 +137,11 @@ class SessionFile:
             self._results.close()
 
     def _write_document(self) -> None:
-        told = self._document
-        Document.of(self._known, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
+        told, folder = self._document, self.path.parent
+        source = replace(told.source, way=None if told.source.path is None else path_from(folder, Path(told.source.path)))
+        is_file = Path(told.model.name).is_absolute()
+        model = replace(told.model, way=path_from(folder, Path(told.model.name)) if is_file else None)
+        Document.of(self._known, source, told.image, model, told.settings, self._revision).write(self.path)
 
 
 def _changed_objects(known: Knowledge, action: Action) -> dict[int, Any]:
@@ -178,15 +185,39 @@ def open_results(path: Path, to_read: bool = False) -> ResultsFile:
         If they are not there.
     ValueError
         If they are open in another session, or are something else.
+    OSError
+        If they may not be read, or, unless they are only read, not written; or the disk fails.
     """
     found = results_path(path)
-    if not found.exists():
-        raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
-    is_read_only = to_read and not (os.access(found.parent, os.W_OK) and os.access(found, os.W_OK))
-    unfinished = found.with_name(f"{found.name}-wal")
-    if is_read_only and unfinished.exists():
-        raise ValueError(f"{unfinished} is there, and nothing can be written beside it: copy the session to another folder")
+    with reading(found, "the results"):
+        if not found.exists():
+            raise FileNotFoundError(f"the results {found} are not there: find them again with napari-sam2 replay {path.name}")
+        unfinished = found.with_name(f"{found.name}-wal")
+        is_unfinished = unfinished.exists()
+    if not to_read:
+        _check_may_be_saved_to(path)
+        return ResultsFile(found)
+    is_read_only = not (os.access(found.parent, os.W_OK) and os.access(found, os.W_OK))
+    if is_read_only and is_unfinished:
+        raise ValueError(
+            f"{unfinished} is still to be written into {found.name}, which may not be written by you: copy both, and "
+            f"{path.name}, to a folder of yours"
+        )
     return ResultsFile(found, is_read_only)
+
+
+def _check_may_be_saved_to(path: Path) -> None:
+    """Refuse a session that could be read, but not saved as it goes."""
+    refused = obstacle(results_path(path))
+    if refused is None and os.access(path, os.W_OK):
+        return
+    if refused is not None and not isinstance(refused, PermissionError):
+        raise refused
+    reason = refused or f"{path} may be read by you but not written: copy the session to a folder of yours"
+    raise PermissionError(
+        f"{reason}; as it is, napari-sam2 export and napari-sam2 replay, or Session.replay, take it, but a session that is opened "
+        "is saved to its file as it goes"
+    ) from refused
 
 
 def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> Document:
@@ -238,33 +269,37 @@ def check_image(stack: Stack, document: Document, path: Path) -> None:
         told, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (document.image, identity))
         what = "the same size with other pixels" if told == given else f"{given}, not {told}"
         raise ValueError(
-            f"this is another image than {path.name} was saved with, {what}: give image=, or begin a new session on it"
+            f"this is another image than {path.name} was saved with, {what}: give image= (in the shell --image), or begin a new "
+            "session on it"
         )
 
 
 def find_image(path: Path, document: Document) -> Path:
-    """Find the image that a session file names: where it was, or beside the file.
+    """Find the image that a session file names: where it was, where it is as seen from the file, or beside the file.
 
     Raises
     ------
     FileNotFoundError
-        If it is at neither place.
+        If it is at none of these places.
     ValueError
         If it was no file.
     """
-    if document.source.path is None:
-        raise ValueError(f"the image of {path.name} was an array, not a file: give it as image=")
-    named = Path(document.source.path)
-    beside = path.parent / named.name
-    if not named.exists() and not beside.exists():
-        raise FileNotFoundError(f"the image {named} of {path.name} is not there: put it back, or give image=, where it is")
-    return named if named.exists() else beside
+    source = document.source
+    if source.path is None:
+        raise ValueError(f"the image of {path.name} was an array, not a file: give it as image= (in the shell --image)")
+    found = find_moved(source.path, path.parent, source.way)
+    if found is None:
+        raise FileNotFoundError(
+            f"the image {source.path} of {path.name} is not there: put it back, or give image= (in the shell --image), where it "
+            f"is; nor is {named_path(source.path).name} in {path.parent}"
+        )
+    return found
 
 
 def find_model(
     path: Path, document: Document, model: str | Path | SAM2VideoPredictor | None, device: str | None
 ) -> SAM2VideoPredictor:
-    """Load a model in the place of the one that a session file names, or that one.
+    """Load a model in the place of the one that a session file names, or that one, wherever it is found as images are.
 
     Raises
     ------
@@ -273,11 +308,21 @@ def find_model(
     """
     if isinstance(model, SAM2VideoPredictor):
         return model
+    if model is not None:
+        return load_model(model, device)
+    told = document.model
+    is_file = named_path(told.name).suffix in SUFFIXES
+    found = find_moved(told.name, path.parent, told.way) if is_file else told.name
+    if found is None:
+        raise FileNotFoundError(
+            f"{path.name} was saved with the model {told.name}, which is not there: put it back, or give model= (in the shell "
+            f"--model), where it is; nor is {named_path(told.name).name} in {path.parent}"
+        )
     try:
-        return load_model(model or document.model.name, device)
+        return load_model(found, device)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
-            f"{path.name} was saved with the model {document.model.name}: {error}; give model=, where it is"
+            f"{path.name} was saved with the model {told.name}: {error}; give model= (in the shell --model), where it is"
         ) from error
 
 
@@ -292,7 +337,7 @@ def check_weights(model: SAM2VideoPredictor, document: Document, path: Path) -> 
     if weights_sha256(model) != document.model.sha256:
         raise ValueError(
             f"{path.name} was saved with other weights of {document.model.name}: what was found does not go on with these; "
-            f"give model=, where these are, or find everything again with napari-sam2 replay {path.name}"
+            f"give model= (in the shell --model), where these are, or find everything again with napari-sam2 replay {path.name}"
         )
 
 

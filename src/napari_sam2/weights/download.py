@@ -29,6 +29,10 @@ class DownloadError(RuntimeError):
     """A checkpoint could not be fetched; the message says why, and what to do."""
 
 
+class TransferError(DownloadError):
+    """The network is in the way, or what answers there."""
+
+
 class DownloadCancelled(Exception):  # noqa: N818  # it is a wish, not an error
     """To be raised from ``progress.update`` by whoever wants the download to stop."""
 
@@ -245,9 +249,9 @@ class _Transfer:
         if self.sha256.hexdigest() != self.checkpoint.sha256:
             raise self.failed(f"{self.url} sent a file whose SHA-256 is not that of the released {self.checkpoint.name}")
 
-    def failed(self, reason: str) -> DownloadError:
+    def failed(self, reason: str) -> TransferError:
         """Complete a reason by what can be done about it."""
-        return DownloadError(
+        return TransferError(
             f"{reason}: check the connection, the proxy or the mirror ({MIRROR_VARIABLE}) and try again, "
             f"or fetch {self.checkpoint.url} by other means and put it at {self.path}"
         )

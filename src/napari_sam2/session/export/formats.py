@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam2.files import check_folder_writable, check_writable
+from napari_sam2.files import check_folder_writable, check_writable, os_error
 from napari_sam2.session.export.ctc import is_ctc, write_ctc
 from napari_sam2.session.export.geff import is_geff, write_geff
 from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
@@ -158,20 +158,41 @@ def check_outputs(
 def write_result(path: Path, result: Result) -> None:
     """Write a result in the format that the end of the name tells, see :data:`FORMATS`; an earlier result there is replaced.
 
+    Where frames of the image cannot be read, intensities are left out and movies show outlines on black; see
+    :meth:`~napari_sam2.session.export.result.Result.unreadable_frames`.
+
     Raises
     ------
     ImportError
         If a package is missing.
     OSError
-        If the disk is full; nothing is left behind.
+        If the disk is full, or a plane of the labels cannot be read; nothing is left behind.
     ValueError
         If the format is not known, does not fit the result, or cannot be written there.
     """
     check_output(path, result.has_time, result.stack is not None)
-    try:
-        find_format(path).write(path, result)
-    except OSError as error:
-        # Whoever wrote may have named nothing, or what is renamed when it is whole; whoever read names what is wrong.
-        if error.strerror is None or (error.filename is not None and ".partial" not in str(error.filename)):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    find_format(path).write(path, result)
+
+
+def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:
+    """Write a result in several formats, each whether or not another can be written; see :func:`write_result`.
+
+    Returns
+    -------
+    dict of Path to Exception
+        What could not be written, and why; the messages of several tell of which output they are.
+    """
+    failed: dict[Path, Exception] = {}
+    for path in paths:
+        try:
+            write_result(path, result)
+        except Exception as error:  # whatever is in the way of one is not in the way of the others
+            if len(paths) > 1 and isinstance(error, OSError | ValueError) and path.name not in str(error):
+                number = error.errno if isinstance(error, OSError) else None
+                named = f"{path}: {error}"
+                told = os_error(named, number) if isinstance(error, OSError) else ValueError(named)
+                told.__cause__ = error
+                failed[path] = told
+            else:
+                failed[path] = error
+    return failed

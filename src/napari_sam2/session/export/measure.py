@@ -33,7 +33,7 @@ class Measurement:
     perimeter_px : float or None
         Of the outline, by the estimate of :func:`skimage.measure.perimeter`; None in a volume.
     mean, min, max : tuple of float
-        (C,), intensities of the image.
+        (C,), intensities of the image; NaN where it cannot be read.
     """
 
     object_id: int
@@ -69,11 +69,13 @@ def measure(result: Result) -> list[Measurement]:
 
 
 def _measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
-    image = result.intensities(time, z)
+    labels = result.cut({"T": time, "Z": z})
+    # Where there is no object the image need not be readable.
+    image = result.intensities(time, z) if labels.any() else None
     names = _PROPERTIES if image is None else _PROPERTIES + _INTENSITIES
-    table = regionprops_table(result.cut({"T": time, "Z": z}), image, names, separator="-")
-    num_channels = 0 if image is None else image.shape[-1]
-    return [_measurement(result.is_volume, time, z, row, num_channels) for row in _rows(table)]
+    table = regionprops_table(labels, image, names, separator="-")
+    unknown = {f"{name}-{channel}": np.nan for name in _INTENSITIES for channel in range(result.num_channels)}
+    return [_measurement(result.is_volume, time, z, unknown | row, result.num_channels) for row in _rows(table)]
 
 
 def _rows(table: dict[str, Any]) -> Iterable[dict[str, Any]]:

@@ -7,12 +7,15 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from napari_sam2.files import atomic_path
+from napari_sam2.files import REASONS, atomic_path, os_error
+from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.stack import Stack
 from napari_sam2.session.colours import Colour
 from napari_sam2.session.export.result import Result
 from napari_sam2.session.pictures import OutlinedFrames, Picture
@@ -32,6 +35,7 @@ def outlined_movie(result: Result) -> OutlinedFrames:
     -------
     OutlinedFrames
         (zoom * H, zoom * W, 3), uint8, for each frame of the image; small ones are enlarged up to 4 times, to at most 720 pixels.
+        Frames that cannot be read are black under their outlines, and are noted in the result.
 
     Raises
     ------
@@ -42,7 +46,29 @@ def outlined_movie(result: Result) -> OutlinedFrames:
         raise ValueError("a movie shows outlines over the image: there is no image")
     zoom = SHOWN_PX // max(result.stack.height, result.stack.width)
     zoom = max(1, min(MAX_ZOOM, zoom))
-    return OutlinedFrames(result.stack, _Planes(result), zoom, result.intensity_ranges, result.colours)
+    return _MovieFrames(result, result.stack, zoom)
+
+
+class _MovieFrames(OutlinedFrames):
+    """Pictures of a result, black where the image cannot be read."""
+
+    def __init__(self, result: Result, stack: Stack, zoom: int) -> None:
+        super().__init__(stack, _Planes(result), zoom, result.intensity_ranges, result.colours)
+        self._result = result
+
+    def _read(self, frame: int) -> Picture:
+        try:
+            return super()._read(frame)
+        except FrameReadError:
+            self._result.note_unreadable(_place(self._result, frame))
+            return np.zeros((self._stack.height, self._stack.width, 3), np.uint8)
+
+
+def _place(result: Result, frame: int) -> dict[str, int]:
+    """Return where a frame of the image lies on the axes of the labels."""
+    assert result.stack is not None
+    layout = result.stack.layout
+    return {result.axis_of_image(axis): place for axis, place in {**layout.at, layout.along: frame}.items()}
 
 
 class _Planes:
@@ -56,8 +82,7 @@ class _Planes:
     def __getitem__(self, frame: int) -> npt.NDArray[np.uint16]:
         assert self._result.stack is not None
         layout, known = self._result.stack.layout, self._result.axis_of_image
-        at = {known(axis): place for axis, place in {**layout.at, layout.along: frame}.items()}
-        return self._result.cut(at, known(layout.rows or "Y"), known(layout.columns or "X"))
+        return self._result.cut(_place(self._result, frame), known(layout.rows or "Y"), known(layout.columns or "X"))
 
 
 def write_gif(
@@ -114,7 +139,7 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
     ValueError
         If it cannot be written there, or the frames per second are not above 0.
     OSError
-        If the disk is full.
+        If the disk is full, or PyAV cannot encode H.264.
     """
     _check_rate(frames_per_second)
     # Not through imageio: it says "exception ignored" after one that was not.
@@ -123,16 +148,23 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
     except ImportError as error:
         raise ImportError("MP4 needs an extra: pip install 'napari-sam2[export]'") from error
     height, width = (side + side % 2 for side in pictures[0].shape[:2])
-    try:
-        with atomic_path(path) as partial, av.open(str(partial), "w") as movie:
-            stream = movie.add_stream("libx264", rate=Fraction(frames_per_second).limit_denominator(1000))
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            for picture in pictures:
-                even = np.pad(picture, [*((0, side % 2) for side in picture.shape[:2]), (0, 0)], mode="edge")
-                movie.mux(stream.encode(av.VideoFrame.from_ndarray(even, "rgb24")))
-            movie.mux(stream.encode())
-    except av.error.FFmpegError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with atomic_path(path) as partial:
+        try:
+            _encode(av, partial, pictures, (height, width), frames_per_second)
+        except av.error.FFmpegError as error:
+            number = error.errno if isinstance(error, OSError) and error.errno in REASONS else None
+            reason = "it cannot be encoded as H.264" if number is None else REASONS[number]
+            raise os_error(f"{path} cannot be written: {reason}", number) from error
+
+
+def _encode(av: Any, path: Path, pictures: Sequence[Picture], size: tuple[int, int], frames_per_second: float) -> None:
+    with av.open(str(path), "w") as movie:
+        stream = movie.add_stream("libx264", rate=Fraction(frames_per_second).limit_denominator(1000))
+        (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
+        for picture in pictures:
+            even = np.pad(picture, [*((0, side % 2) for side in picture.shape[:2]), (0, 0)], mode="edge")
+            movie.mux(stream.encode(av.VideoFrame.from_ndarray(even, "rgb24")))
+        movie.mux(stream.encode())
 
 
 def _check_rate(frames_per_second: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.images.stack import Stack
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from napari_sam2.session.following import ObjectScore
     from napari_sam2.session.session import Session
 
+Place = tuple[tuple[str, int], ...]
+"""A plane by its index on axes."""
+MAX_PLACES_SHOWN = 8
 MAX_LABEL = int(np.iinfo(np.uint16).max)
 
 
@@ -46,6 +51,8 @@ class Result:
         What a person calls objects, and the colours, ``#rrggbb``, that were chosen for some.
     intensity_ranges : sequence of tuple of float or None
         What becomes black and white in pictures, see :class:`~napari_sam2.session.pictures.OutlinedFrames`.
+    unreadable : set
+        Places of the image that could not be read when something was written, as pairs of axis and index.
 
     Raises
     ------
@@ -63,6 +70,7 @@ class Result:
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, str] = field(default_factory=dict)
     intensity_ranges: Sequence[IntensityRange] | None = None
+    unreadable: set[Place] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
         shape = tuple(int(side) for side in self.labels.shape)
@@ -161,8 +169,15 @@ class Result:
         ------
         ValueError
             If a label is not between 0 and 65535.
+        FrameReadError
+            If it cannot be read.
         """
-        plane = _cut(self.labels, self.stored_axes, at, rows + columns)
+        try:
+            plane = _cut(self.labels, self.stored_axes, at, rows + columns)
+        except Exception as error:  # Each kind of array fails to read with errors of its own.
+            where = " ".join(f"{axis} {index}" for axis, index in at.items() if axis in self.axes)
+            reason = str(error) if isinstance(error, ImageFileError) else reason_of(error, "their data are damaged or missing")
+            raise FrameReadError(f"the labels{' at ' if where else ''}{where} cannot be read: {reason}") from error
         for extreme in (int(plane.min()), int(plane.max())):
             if not 0 <= extreme <= MAX_LABEL:
                 raise ValueError(f"there is a label {extreme}: labels must be between 0 and {MAX_LABEL}")
@@ -186,14 +201,42 @@ class Result:
         return dict(zip(self.stack.axes, known_axes(self.stack.axes), strict=True)).get(axis, axis)
 
     def intensities(self, time: int, z: int) -> npt.NDArray[Any] | None:
-        """Read a plane of the image with all its channels, (H, W, C); None where there is no image."""
+        """Read a plane of the image with all its channels, (H, W, C); None where there is no image, or it cannot be read."""
         if self.stack is None:
             return None
         layout, axis = self.stack.layout, self.stack.layout.colour_axis
         named = {axis: self.axis_of_image(axis) for axis in self.stack.axes}
         at = {axis: {"T": time, "Z": z}[known] for axis, known in named.items() if known in "TZ"}
-        plane = _cut(self.stack.image, layout.axes, at, "YX" + axis)
+        try:
+            plane = _cut(self.stack.image, layout.axes, at, "YX" + axis)
+        except Exception:  # Each kind of array fails to read with errors of its own.
+            self.note_unreadable({"T": time, "Z": z})
+            return None
         return plane.reshape(*plane.shape[:2], -1)[..., : self.num_channels]
+
+    def note_unreadable(self, at: Mapping[str, int]) -> None:
+        """Remember a plane of the image that cannot be read."""
+        self.unreadable.add(tuple((axis, at[axis]) for axis in self.axes if axis in at))
+
+    def unreadable_frames(self, wanted: Collection[int] | None = None) -> str:
+        """Say which planes of the image could not be read so far, and what is missing for that; nothing where all could.
+
+        Parameters
+        ----------
+        wanted : collection of int, optional
+            Frames of the stack that count; all by default.
+        """
+        along = "" if self.stack is None else self.axis_of_image(self.stack.along)
+        found = sorted(place for place in self.unreadable if wanted is None or dict(place).get(along, 0) in wanted)
+        if not found:
+            return ""
+        if all(len(place) == 1 for place in found):
+            numbers = ", ".join(str(place[0][1]) for place in found[:MAX_PLACES_SHOWN])
+            shown = f"frame{'s' if len(found) > 1 else ''} {numbers}"
+        else:
+            shown = ", ".join(" ".join(f"{axis} {index}" for axis, index in place) for place in found[:MAX_PLACES_SHOWN])
+        more = f" and {len(found) - MAX_PLACES_SHOWN} more" if len(found) > MAX_PLACES_SHOWN else ""
+        return f"{shown}{more} of the image cannot be read: there intensities are empty, and movies show outlines on black"
 
     def divisions(self, first: Mapping[int, int]) -> dict[int, int]:
         """Return daughter to mother, of those that are both seen.

@@ -36,7 +36,7 @@ def tabulate(result: Result) -> Table:
         frames is known; ``area`` and ``perimeter``, or ``volume``; ``centroid``, the centre of pixel 0 being 0; ``bbox``, in
         pixels, for slicing: first and after the last; ``intensity_mean``, ``_min`` and ``_max`` for each channel c0, c1, ...;
         ``object_score`` and ``predicted_iou``, in a volume averaged over its planes. NaN where something is not known: the
-        perimeter where pixels are not square.
+        perimeter where pixels are not square, intensities where the image cannot be read.
 
     Raises
     ------
@@ -144,5 +144,6 @@ def write_parquet(path: Path, table: Table) -> None:
     except ImportError as error:
         raise ImportError("Parquet needs an extra: pip install 'napari-sam2[export]'") from error
     columns = {name: pyarrow.array(values, from_pandas=True) for name, values in table.items()}
-    with atomic_path(path) as partial:
-        pyarrow.parquet.write_table(pyarrow.table(columns), partial)
+    # Opened here: pyarrow has words of its own for what the system refuses.
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        pyarrow.parquet.write_table(pyarrow.table(columns), file)

@@ -1,0 +1,93 @@
+"""What the exit codes of ``napari-sam2`` mean, the same for all commands, and which one goes with an exception."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from napari_sam2.files import REASONS, reason_of
+from napari_sam2.images.errors import FrameReadError
+from napari_sam2.weights.download import DownloadError, TransferError
+
+DONE, MACHINE_ERROR, REFUSED, PARTLY_DONE, INTERRUPTED = 0, 1, 2, 3, 130
+MEANINGS = {
+    DONE: "done",
+    MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected",
+    REFUSED: "what was asked for cannot be done: an option, a file, a model, a missing extra; nothing was written",
+    PARTLY_DONE: "partly done: what could be done is written, and it is said what could not, as of a frame that cannot be read",
+    INTERRUPTED: "interrupted by Ctrl-C: segment and replay write what is done",
+}
+"""One line for each code; README.md has the same."""
+_MACHINE = ("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EFBIG", "EMFILE", "ENFILE", "ESTALE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH")
+MACHINE_ERRNOS = frozenset(getattr(errno, name) for name in _MACHINE if hasattr(errno, name))
+_SAID_BY_US = (ValueError, ImportError, DownloadError, OSError)
+
+
+class PartlyDone(Exception):  # noqa: N818  # what was done is no error
+    """What could be done is written; the text says what could not.
+
+    Parameters
+    ----------
+    text : str
+        The sentence.
+    errors : sequence of Exception
+        Why; one at least.
+    """
+
+    def __init__(self, text: str, errors: Sequence[Exception]) -> None:
+        super().__init__(text)
+        self.errors = tuple(errors)
+        self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code that goes with an exception, or with what caused it."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, PartlyDone):
+        return MACHINE_ERROR if any(code_of(one) == MACHINE_ERROR for one in error.errors) else PARTLY_DONE
+    if any(_is_of_the_machine(one) for one in _chain(error)):
+        return MACHINE_ERROR
+    is_refused = isinstance(error, ValueError | ImportError | FrameReadError | DownloadError)
+    return REFUSED if is_refused or (isinstance(error, OSError) and error.errno in REASONS) or _has_kind(error) else MACHINE_ERROR
+
+
+def sentence_of(error: BaseException) -> str:
+    """Say in one line what went wrong."""
+    if is_out_of_memory(error):
+        where = "the GPU has" if isinstance(error, torch.OutOfMemoryError) else "there is"
+        return f"{where} not enough memory: take a smaller model, fewer objects at a time, or another --device"
+    if isinstance(error, OSError) and error.errno is not None and error.strerror is not None:  # the system's own
+        name = "" if error.filename is None else f"{error.filename}: "
+        return f"{name}{reason_of(error)}"
+    if isinstance(error, ModuleNotFoundError):
+        return f"the package {error.name} is missing: pip install 'napari-sam2[all]'"
+    if isinstance(error, PartlyDone | _SAID_BY_US) and str(error):
+        return " ".join(str(error).split())
+    return f"an error that is not expected, {type(error).__name__}: the same command with --debug shows where; please report it"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether memory did not suffice, of the machine or of a GPU."""
+    if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+        # PyTorch has a kind of error for GPUs alone.
+        return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, MemoryError) and not str(error))
+
+
+def _is_of_the_machine(error: BaseException) -> bool:
+    is_of_network = isinstance(error, TransferError | ConnectionError | TimeoutError)
+    is_of_system = isinstance(error, OSError) and error.errno in MACHINE_ERRNOS
+    return is_of_network or is_of_system or isinstance(error, MemoryError) or is_out_of_memory(error)
+
+
+def _has_kind(error: BaseException) -> bool:
+    return isinstance(error, FileNotFoundError | PermissionError | FileExistsError | IsADirectoryError | NotADirectoryError)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,64 @@
+"""Files that a session or a prompts file names, found again where they were moved to, or on another system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""How the full path of a file begins on Windows: a drive, or a server."""
+
+
+def named_path(text: str) -> PurePath:
+    """Read a path as the system that wrote it does, so that its parts are known here too.
+
+    A full path of Windows is one anywhere. Where there are backslashes and no slash it is taken for one of Windows as well.
+    """
+    is_windows = _WINDOWS.match(text) is not None or ("\\" in text and "/" not in text)
+    return PureWindowsPath(text) if is_windows else PurePosixPath(text)
+
+
+def path_from(folder: Path, path: Path) -> str | None:
+    """Write the way from a folder to a file as POSIX does; None where there is none, as from one drive of Windows to another."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return None
+
+
+def find_moved(text: str, folder: Path, way: str | None = None) -> Path | None:
+    """Find a file: where it was, where it was as seen from a folder that was moved along with it, or in that folder.
+
+    Parameters
+    ----------
+    text : str
+        Its path, written on any system; one that is not full is meant from ``folder`` on.
+    folder : Path
+        The folder of the file that names it.
+    way : str, optional
+        From ``folder`` to it, as it was, see :func:`path_from`.
+
+    Returns
+    -------
+    Path or None
+        None where it is nowhere, or may not be looked at.
+    """
+    for path in _candidates(text, folder, way):
+        with contextlib.suppress(OSError, ValueError):  # of a folder that may not be looked into, or of what is no path here
+            if path.exists():
+                return path
+    return None
+
+
+def _candidates(text: str, folder: Path, way: str | None) -> Iterator[Path]:
+    yield folder / Path(text).expanduser()
+    written = named_path(text)
+    if not written.is_absolute() and not written.drive:
+        yield folder.joinpath(*written.parts)
+    if way is not None:
+        yield Path(os.path.normpath(folder / way))
+    if written.name:
+        yield folder / written.name
