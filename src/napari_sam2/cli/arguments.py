@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_sam2.images.choice import Choice
 from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.predictors.device import PRECISIONS
 
@@ -15,6 +16,17 @@ def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
     )
+
+
+def add_choice_arguments(parser: argparse.ArgumentParser, what: str = "the file") -> None:
+    """Add ``--series`` and ``--image-name``; see :func:`choice_of`."""
+    parser.add_argument("--series", type=int, metavar="N", help=f"which image of {what}, counted from 0, where it holds several")
+    parser.add_argument("--image-name", metavar="NAME", help=f"which image of {what}, by its name or its path in it, as A/1/0")
+
+
+def choice_of(args: argparse.Namespace) -> Choice:
+    """Return which image was asked for."""
+    return Choice(args.series, args.image_name)
 
 
 def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,12 +7,14 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.cli.arguments import add_calibration_arguments, add_methods_argument
+from napari_sam2.cli.arguments import add_calibration_arguments, add_choice_arguments, add_methods_argument, choice_of
 from napari_sam2.cli.outputs import Shortfall, write_outputs
 from napari_sam2.files import reading
-from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
+from napari_sam2.images.calibration import calibration_of
+from napari_sam2.images.choice import ANY
+from napari_sam2.session.export.ctc import ctc_parents
 from napari_sam2.session.export.formats import FORMATS, check_outputs
-from napari_sam2.session.export.result import MAX_LABEL, Result, known_axes, open_image, read_labels
+from napari_sam2.session.export.result import MAX_LABEL, Result, axes_of_labels, known_axes, open_image
 from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session_file import results_path
@@ -34,6 +36,7 @@ def add_parser(commands: Any) -> None:
         "--image", type=Path, help="the image, for intensities, movies and the size of pixels (default: the one of the session)"
     )
     add_methods_argument(parser)
+    add_choice_arguments(parser, "--image, or of the labels without it,")
     parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: what the files say)")
     parser.add_argument("--parents", type=Path, help="table of divisions: columns id and parent, 0 for none (.csv)")
     add_calibration_arguments(parser)
@@ -53,12 +56,13 @@ def run(args: argparse.Namespace) -> None:
 def _export_labels(args: argparse.Namespace) -> None:
     if args.methods is not None:
         raise ValueError(f"--methods needs a session file: the labels {args.source} do not say how they were found")
-    image = None if args.image is None else open_image(args.image)
-    labels, axes = read_labels(args.source, args.axes, image)
-    known = read_calibration(args.image or args.source)
-    calibration = calibration_of(args.pixel_size, args.interval, known)
-    parents = {} if args.parents is None else read_parents(args.parents)
-    result = Result(labels, axes, calibration, parents, image, args.image)
+    choice = choice_of(args)
+    image = None if args.image is None else open_image(args.image, choice=choice)
+    labels = open_image(args.source, args.axes, choice if image is None else ANY)
+    axes = axes_of_labels(labels, args.axes, image)
+    calibration = calibration_of(args.pixel_size, args.interval, (image or labels).calibration)
+    parents = ctc_parents(args.source) if args.parents is None else read_parents(args.parents)
+    result = Result(labels.image, axes, calibration, parents, image, args.image)
     check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
     shortfall = Shortfall()
     _write(args.output, result, shortfall)
@@ -66,14 +70,14 @@ def _export_labels(args: argparse.Namespace) -> None:
 
 
 def _export_session(args: argparse.Namespace) -> None:
-    for name, known_by in (("axes", "its axes"), ("parents", "its divisions")):
+    has = (("axes", "its axes"), ("parents", "its divisions"), ("series", "its image"), ("image_name", "its image"))
+    for name, known_by in has:
         if getattr(args, name) is not None:
-            raise ValueError(f"--{name} goes with labels alone: a session knows {known_by}")
+            raise ValueError(f"--{name.replace('_', '-')} goes with labels alone: a session knows {known_by}")
     saved = SavedSession.read(args.source, args.image)
-    inputs = [args.source, results_path(args.source), saved.image_path]
+    inputs = [args.source, results_path(args.source), saved.image_path, *saved.stack.files]
     check_outputs(args.output, inputs, "T" in known_axes(saved.stack.axes), saved.image_path is not None, args.methods)
-    known = PIXELS if saved.image_path is None else read_calibration(saved.image_path)
-    calibration = calibration_of(args.pixel_size, args.interval, known)
+    calibration = calibration_of(args.pixel_size, args.interval, saved.stack.calibration)
     shortfall = Shortfall()
     if args.output:
         _write(args.output, saved.result(calibration), shortfall)

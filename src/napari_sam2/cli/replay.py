@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
 from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
-from napari_sam2.images.calibration import PIXELS, read_calibration
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes
 from napari_sam2.session.session import replay
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     session, results = replay(args.session, args.image, args.model, args.device)
     image = args.image or session.image_path
-    inputs = [args.session, results_path(args.session), image]
+    inputs = [args.session, results_path(args.session), image, *session.stack.files]
     check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)
     shortfall = Shortfall()
     with written_when_stopped(shortfall) as stop:
@@ -47,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
                     break
         if shortfall and not any(item.shown_frames() for item in session.objects.values()):
             raise shortfall.errors[0]
-        calibration = PIXELS if image is None else read_calibration(image)
         is_partial = bool(shortfall) or stop.is_set()
-        write_results(session, args.output, calibration, image, shortfall, is_partial=is_partial, methods=args.methods)
+        write_results(
+            session, args.output, session.stack.calibration, image, shortfall, is_partial=is_partial, methods=args.methods
+        )

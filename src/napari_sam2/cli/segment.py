@@ -12,15 +12,19 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import (
     add_calibration_arguments,
+    add_choice_arguments,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
     add_output_argument,
+    choice_of,
 )
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
-from napari_sam2.images.calibration import Calibration, calibration_of, read_calibration
+from napari_sam2.images.calibration import Calibration, calibration_of
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.image_files import open_image_file
+from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
 from napari_sam2.session.export.formats import check_outputs
@@ -42,10 +46,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "segment", help="follow prompted objects through a stack", description="Follow prompted objects through a stack."
     )
-    parser.add_argument("image", type=Path, help="TIFF or zarr: an image, a time-lapse or a volume")
+    parser.add_argument(
+        "image", type=Path, nargs="+", help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames"
+    )
     parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
     add_output_argument(parser)
     add_methods_argument(parser)
+    add_choice_arguments(parser)
     parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
     parser.add_argument(
         "--channel",
@@ -88,8 +95,9 @@ def run(args: argparse.Namespace) -> None:
     frames = None if args.frames is None else args.frames.frames(len(stack))
     if frames is not None:
         args.frames.check_prompts(entries, frames)
-    check_outputs(args.output, [args.image, args.prompts], "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
-    calibration = calibration_of(args.pixel_size, args.interval, read_calibration(args.image))
+    inputs = [*args.image, *stack.files, args.prompts]
+    check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
+    calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
     if args.consensus is not None:
         _say_how_flat(calibration)
     session = Session(
@@ -126,7 +134,7 @@ def _follow_and_write(
             session,
             args.output,
             calibration,
-            args.image,
+            args.image[0],
             shortfall,
             where=where,
             is_partial=is_partial,
@@ -149,9 +157,10 @@ def _open_stack(args: argparse.Namespace) -> Stack:
         raise ValueError(f"--direction {args.direction} goes with neither --each nor --consensus: these follow objects both ways")
     if args.frames is not None and (args.each, args.consensus) != (None, None):
         raise ValueError("--frames goes with neither --each nor --consensus: these follow objects through all frames")
-    at = {} if args.each is None else {_check_each(args): 0}
+    opened = open_image_file(args.image[0] if len(args.image) == 1 else args.image, choice_of(args))
+    at = {} if args.each is None else {_check_each(args, opened): 0}
     along = args.along if args.consensus is None else args.along or check_voters(args.consensus)[0]
-    stack = Stack.open(args.image, args.axes, args.channel, along, at | dict(args.at or ()))
+    stack = Stack.open(opened, args.axes, args.channel, along, at | dict(args.at or ()))
     if args.each is not None:
         check_each(stack, args.each)
     if args.consensus is not None:
@@ -159,10 +168,10 @@ def _open_stack(args: argparse.Namespace) -> Stack:
     return stack
 
 
-def _check_each(args: argparse.Namespace) -> str:
+def _check_each(args: argparse.Namespace, opened: OpenedImage) -> str:
     """Check that an axis is left to go through: where it is not, a stack at one place of it cannot be opened."""
     each, along = args.each.upper(), (args.along or "").upper()
-    axes = "".join(axis for axis in open_image(args.image, args.axes).layout.axes if axis not in "CS")
+    axes = "".join(axis for axis in open_image(opened, args.axes).layout.axes if axis not in "CS")
     if len(axes) < 4:
         raise ValueError(f"--each {each} takes a stack with a fourth axis, such as TZYX: the image has axes {axes}")
     left = [axis for axis in axes if axis not in {"Y", "X", along}]

@@ -84,6 +84,10 @@ class Choice:
         return found[0]
 
 
+ANY = Choice()
+"""Nothing is asked for."""
+
+
 def listed(names: Sequence[str], paths: Sequence[str] | None = None) -> str:
     """Name images by number, path and name, as far as they have them."""
     said = []

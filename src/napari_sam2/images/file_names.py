@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 _AXIS_WORDS = {
     "T": ("t", "time", "timepoint", "tp", "frame", "f"),
@@ -18,9 +18,17 @@ _AXIS_WORDS = {
 _AXIS_OF = {word: axis for axis, words in _AXIS_WORDS.items() for word in words}
 
 
-def base_name(path: str) -> str:
-    """Return the last part of a path of any system: one of Windows is all one name elsewhere."""
-    return (PureWindowsPath(path) if "\\" in path or re.match("[A-Za-z]:", path) else PurePosixPath(path)).name
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+"""How the full path of a file begins on Windows: a drive, or a server."""
+
+
+def named_path(text: str) -> PurePath:
+    """Read a path as the system that wrote it does, so that its parts are known here too.
+
+    A full path of Windows is one anywhere. Where there are backslashes and no slash it is taken for one of Windows as well.
+    """
+    is_windows = _WINDOWS.match(text) is not None or ("\\" in text and "/" not in text)
+    return PureWindowsPath(text) if is_windows else PurePosixPath(text)
 
 
 def natural_key(path: Path | str) -> tuple[tuple[int, int, str], ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.images.choice import Choice
+from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import natural_key
 from napari_sam2.images.file_sequence import open_sequence
@@ -39,7 +39,7 @@ def is_paths(image: Any) -> TypeGuard[ImagePath | Sequence[ImagePath]]:
     return isinstance(image, list | tuple) and len(image) > 0 and all(isinstance(one, str | os.PathLike) for one in image)
 
 
-def open_image_file(paths: ImagePath | Sequence[ImagePath], choice: Choice | None = None) -> OpenedImage:
+def open_image_file(paths: ImagePath | Sequence[ImagePath], choice: Choice = ANY) -> OpenedImage:
     """Open an image.
 
     Parameters
@@ -64,7 +64,10 @@ def open_image_file(paths: ImagePath | Sequence[ImagePath], choice: Choice | Non
     ImageFileError
         If it cannot be read, files do not fit each other, or there is no such image.
     """
-    choice = choice or Choice()
+    return replace(_open(paths, choice), choice=choice)
+
+
+def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage:
     if not isinstance(paths, str | os.PathLike):
         given = [Path(path) for path in paths]
         ordered = sorted(given, key=natural_key)

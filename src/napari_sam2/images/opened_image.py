@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.choice import ANY, Choice
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,12 @@ class OpenedImage:
         Pixel size and frame interval, as far as the file gives them.
     files : tuple of Path
         The files that the image lies in.
+    choice : Choice
+        Which image of a file was asked for.
     """
 
     pixels: Any
     axis_names: Sequence[Any] | None = None
     calibration: Calibration = PIXELS
-    files: tuple[Path, ...] = field(default=())
+    files: tuple[Path, ...] = ()
+    choice: Choice = ANY

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from napari_sam2.checks import as_array, check_places, check_text, dtype_of, shown
 from napari_sam2.images.axes import SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
-from napari_sam2.images.choice import Choice
+from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.planes import FramePlanes, LabelPlanes
@@ -40,6 +40,8 @@ class Stack:
         Pixel size and frame interval, as far as the file of the image gives them.
     files : tuple of Path
         The files that the image lies in; empty where it was given as an array.
+    choice : Choice
+        Which image of its file was asked for.
     """
 
     image: Any
@@ -47,6 +49,7 @@ class Stack:
     frames: FramePlanes
     calibration: Calibration = PIXELS
     files: tuple[Path, ...] = ()
+    choice: Choice = ANY
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -194,7 +197,7 @@ class Stack:
         shape = tuple(int(side) for side in pixels.shape)
         names = opened.axis_names or _names_of_axes(pixels)
         layout = Layout.resolve(shape, letters_of(names) if axes is None else axes, channel, along, at)
-        return cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files)
+        return cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files, opened.choice)
 
     @classmethod
     def open_file(cls, path: Path, axes: str | None = None, channel: int | None = None) -> Stack:

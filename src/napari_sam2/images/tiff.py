@@ -22,9 +22,9 @@ import numpy.typing as npt
 import tifffile
 
 from napari_sam2.images.calibration_metadata import calibration_of_tiff
-from napari_sam2.images.choice import Choice, listed
+from napari_sam2.images.choice import ANY, Choice, listed
 from napari_sam2.images.errors import ImageFileError
-from napari_sam2.images.file_names import base_name
+from napari_sam2.images.file_names import named_path
 from napari_sam2.images.opened_image import OpenedImage
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ _OF_PIXELS_MISSING = ("missing", "out of range", "failed to read", "TiffData ind
 _OF_METADATA = (" series ", "metadata", "ome ")
 
 
-def open_tiff(path: Path, choice: Choice | None = None) -> OpenedImage:
+def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
     """Open an image of a TIFF.
 
     Parameters
@@ -82,7 +82,6 @@ def open_tiff(path: Path, choice: Choice | None = None) -> OpenedImage:
     FileNotFoundError
         If a companion file is given, and none of its TIFFs is there.
     """
-    choice = choice or Choice()
     path, companion = _with_metadata(path)
     with contextlib.ExitStack() as until_read, _reports() as reports:
         tiff = until_read.enter_context(_open(path, companion))
@@ -106,14 +105,13 @@ def open_tiff(path: Path, choice: Choice | None = None) -> OpenedImage:
         _warn_of_pages_left_out(path, tiff, parts)
         calibration = calibration_of_tiff(tiff, part.index)
         files = tuple(dict.fromkeys(Path(page.parent.filehandle.path) for page in part.pages if page is not None)) or (path,)
-        pixels = part.mapped(path, tiff) if part.is_mappable else None
-        if pixels is None:
-            if not part.is_paged:
-                pixels = _read_whole(path, every[part.index])
-            else:
-                pixels = TiffPages(path, part)
-                weakref.finalize(pixels, tiff.close)
-                until_read.pop_all()
+        pixels: Any = part.mapped(path, tiff) if part.is_mappable else None
+        if pixels is None and part.is_paged:
+            pixels = TiffPages(path, part)
+            weakref.finalize(pixels, tiff.close)
+            until_read.pop_all()
+        elif pixels is None:
+            pixels = _read_whole(path, every[part.index])
         return OpenedImage(pixels, _told_apart(part.axes), calibration, files)
 
 
@@ -207,7 +205,7 @@ def _with_metadata(path: Path) -> tuple[Path, str | None]:
         return path, None
     root = _parsed(text)
     pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
-    name = "" if pointer is None else base_name(pointer.get("MetadataFile", ""))
+    name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
     if not name:
         return path, None
     other = path.parent / name
@@ -230,7 +228,7 @@ def _file_names_in(ome_xml: str) -> list[str]:
     """List the files that OME-XML says planes lie in."""
     root = _parsed(ome_xml)
     found = [] if root is None else [item.get("FileName", "") for item in root.iter() if item.tag.endswith("UUID")]
-    return [base_name(name) for name in dict.fromkeys(found) if name]
+    return [named_path(name).name for name in dict.fromkeys(found) if name]
 
 
 class _Reports:
@@ -488,7 +486,7 @@ def _trimmed(part: _Part, there: Sequence[bool]) -> _Part | None:
     if not part.pages:
         return replace(part, shape=shape)
     numbers = np.arange(len(there)).reshape(lead)[tuple(slice(0, size) for size in kept)].ravel()
-    pages = [part.pages[number] if there[number] else None for number in numbers] if part.is_paged else part.pages
+    pages = [part.pages[number] if there[number] else None for number in numbers.tolist()] if part.is_paged else part.pages
     return replace(part, shape=shape, pages=pages)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.images.calibration_metadata import calibration_of_multiscales
-from napari_sam2.images.choice import Choice, listed
+from napari_sam2.images.choice import ANY, Choice, listed
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.opened_image import OpenedImage
 
@@ -27,7 +27,7 @@ def is_zarr(path: Path) -> bool:
     return path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"))
 
 
-def open_zarr(path: Path, choice: Choice | None = None) -> OpenedImage:
+def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
     """Open an image of a zarr.
 
     Parameters
@@ -63,7 +63,7 @@ def open_zarr(path: Path, choice: Choice | None = None) -> OpenedImage:
     return open_zarr_group(opened, str(path), choice, path)
 
 
-def open_zarr_group(group: Any, name: str, choice: Choice | None = None, path: Path | None = None) -> OpenedImage:
+def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | None = None) -> OpenedImage:
     """Open an image of a zarr group.
 
     Parameters
@@ -80,7 +80,6 @@ def open_zarr_group(group: Any, name: str, choice: Choice | None = None, path: P
     ImageFileError
         As :func:`open_zarr`.
     """
-    choice = choice or Choice()
     try:
         images = dict(_images_in(group))
     except Exception as error:  # what metadata hold instead of what they should hold is anything

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
-_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-"""How the full path of a file begins on Windows: a drive, or a server."""
-
-
-def named_path(text: str) -> PurePath:
-    """Read a path as the system that wrote it does, so that its parts are known here too.
-
-    A full path of Windows is one anywhere. Where there are backslashes and no slash it is taken for one of Windows as well.
-    """
-    is_windows = _WINDOWS.match(text) is not None or ("\\" in text and "/" not in text)
-    return PureWindowsPath(text) if is_windows else PurePosixPath(text)
+from napari_sam2.images.file_names import named_path
 
 
 def path_from(folder: Path, path: Path) -> str | None:

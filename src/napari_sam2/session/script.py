@@ -23,7 +23,7 @@ def script(document: Document) -> str:
         A script with a function ``run``, which takes the image and returns the session, and which a file name on the command line
         runs too. Masks and label images are packed texts in it.
     """
-    arguments = {"model": document.model.name} | document.arguments()
+    arguments = {"model": document.model.name} | document.arguments() | document.source.choice()
     given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     lines = [line for call in document.calls for line in _lines(call)]
     path = document.source.path

@@ -17,8 +17,9 @@ import torch
 
 from napari_sam2.checks import check_path, check_sizes, shown
 from napari_sam2.images.axes import SPACE
-from napari_sam2.images.calibration import PIXELS, calibration_of, read_calibration
+from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, map_intensity
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
@@ -68,9 +69,10 @@ class Session(Following):
 
     Parameters
     ----------
-    image : array-like, str, Path or Stack
-        Two to five axes in any order; NumPy, dask, zarr, xarray, a list of resolutions, or a path to a TIFF, zarr or OME-Zarr.
-        Frames are read one at a time. A stack that is open has its axes, channels and places.
+    image : array-like, path, list of paths or Stack
+        Two to five axes in any order; NumPy, dask, zarr, xarray, a list of resolutions, or files: a TIFF, zarr, OME-Zarr or video,
+        a folder of frames, a pattern such as ``frames/*.tif`` or a list of paths. Frames are read one at a time. A stack that is
+        open has its axes, channels and places.
     axes : str, optional
         Of the image, from T, Z, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default.
     model : str, Path or SAM2VideoPredictor
@@ -102,6 +104,8 @@ class Session(Following):
     labels : array-like, optional
         Receives the result: uint16, in the order of axes and the shape of the image without colour. By default a NumPy array, of
         more than 1 GB one that lies in a temporary file.
+    series, image_name : int and str, optional
+        Which of several images of a file, by its number, counted from 0, or by its name or its path in the file.
 
     Attributes
     ----------
@@ -142,11 +146,16 @@ class Session(Following):
         zoom: float | Literal["auto"] | None = "auto",
         memory_gate: MemoryGate | None = None,
         labels: Any = None,
+        series: int | None = None,
+        image_name: str | None = None,
     ) -> None:
         self.precision = checked_precision(precision)
-        if isinstance(image, Stack) and (axes, channel, along, at) != (None, None, None, None):
-            raise ValueError("axes, channel, along and at belong to a stack that is open: give them where it is opened")
-        self.stack = image if isinstance(image, Stack) else Stack.open(image, axes, channel, along, at)
+        if isinstance(image, Stack):
+            if any(given is not None for given in (axes, channel, along, at, series, image_name)):
+                raise ValueError("axes, channel, along, at and series belong to a stack that is open: give them where it is opened")
+            self.stack = image
+        else:
+            self.stack = Stack.open(image, axes, channel, along, at, series=series, image_name=image_name)
         if not isinstance(model, str | Path | SAM2VideoPredictor):
             raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
         if not isinstance(memory_gate, MemoryGate | None):
@@ -174,7 +183,7 @@ class Session(Following):
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
         self._model_name = self.model.source or self.model.config.name
-        self._source = ImageSource.of(image, axes, channel, along, at)
+        self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         self._file: SessionFile | None = None
 
     @property
@@ -184,8 +193,9 @@ class Session(Following):
 
     @property
     def image_path(self) -> Path | None:
-        """The file of the image; None where it is an array."""
-        return None if self._source.path is None else Path(self._source.path)
+        """The file of the image, of several the first; None where it is an array."""
+        path = self._source.path
+        return None if path is None else Path(path if isinstance(path, str) else path[0])
 
     def elsewhere(self, along: str, at: Mapping[str, int] | None = None, labels: Any = None) -> Session:
         """Open a session on other frames of the same image: along another axis, or at another place on the rest.
@@ -453,7 +463,8 @@ class Session(Following):
         """Open a session without objects on the image that a file names."""
         if image is None:
             image = find_image(path, document)
-        session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments())
+        choice = document.source.choice() if is_paths(image) else {}
+        session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments(), **choice)
         check_image(session.stack, document, path)
         session._source = replace(session._source, path=session._source.path or document.source.path)
         return session
@@ -495,10 +506,10 @@ class Session(Following):
         outputs = [check_path("path", path) for path in paths]
         if not outputs:
             raise ValueError('there is nothing to write: name outputs, such as "objects.csv"')
-        known = PIXELS if self.image_path is None else read_calibration(self.image_path)
-        result = Result.of(self, calibration=calibration_of(sizes, seconds, known), image_path=self.image_path)
+        calibration = calibration_of(sizes, seconds, self.stack.calibration)
+        result = Result.of(self, calibration=calibration, image_path=self.image_path)
         own = [] if self.saved_to is None else [self.saved_to, results_path(self.saved_to)]
-        check_outputs(outputs, [self.image_path, *own], result.has_time, has_image=True)
+        check_outputs(outputs, [self.image_path, *self.stack.files, *own], result.has_time, has_image=True)
         failed = write_each(outputs, result)
         if unreadable := result.unreadable_frames():
             logger.warning(unreadable)

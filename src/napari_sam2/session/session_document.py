@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,26 +35,34 @@ class ImageSource:
 
     Attributes
     ----------
-    path : str or None
-        The file; None where it was an array.
-    axes, channel, along, at
+    path : str, list of str or None
+        The file, or all of several that were named; None where it was an array.
+    axes, channel, along, at, series, image_name
         As :class:`~napari_sam2.session.session.Session` takes them.
-    way : str or None
-        From the folder of the session file to the image, by which it is found where both were moved.
+    way : str, list of str or None
+        From the folder of the session file to the image, or to each of its files, by which it is found where both were moved.
     """
 
-    path: str | None
+    path: str | list[str] | None
     axes: str | None
     channel: list[int] | None
     along: str | None
     at: dict[str, int] | None
-    way: str | None = None
+    way: str | list[str] | None = None
+    series: int | None = None
+    image_name: str | None = None
 
     @classmethod
     def of(
-        cls, image: Any, axes: str | None, channel: int | Sequence[int] | None, along: str | None, at: Mapping[str, int] | None
+        cls,
+        image: Any,
+        stack: Stack,
+        axes: str | None,
+        channel: int | Sequence[int] | None,
+        along: str | None,
+        at: Mapping[str, int] | None,
     ) -> ImageSource:
-        """Remember the arguments of a session."""
+        """Remember the arguments of a session, and the files of the stack that it opened."""
         if isinstance(image, Stack):
             layout = image.layout
             axes, channel, along, at = (
@@ -62,15 +71,29 @@ class ImageSource:
                 layout.along or None,
                 layout.at,
             )
-        path = str(Path(image).absolute()) if isinstance(image, str | Path) else None
         channels = None if channel is None else [int(one) for one in np.atleast_1d(np.asarray(channel))]
-        return cls(path, axes, channels, along, {axis: int(place) for axis, place in at.items()} if at else None)
+        places = {axis: int(place) for axis, place in at.items()} if at else None
+        choice = stack.choice
+        return cls(_path_of(image, stack), axes, channels, along, places, None, choice.series, choice.image_name)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for the image."""
         channel = self.channel[0] if self.channel is not None and len(self.channel) == 1 else self.channel
         given = {"axes": self.axes, "channel": channel, "along": self.along, "at": self.at}
         return {name: value for name, value in given.items() if value is not None}
+
+    def choice(self) -> dict[str, Any]:
+        """Arguments of a session by which the image is found in a file that holds several."""
+        given = {"series": self.series, "image_name": self.image_name}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _path_of(image: Any, stack: Stack) -> str | list[str] | None:
+    """Take the path as it was given, or all files where several were given or a pattern was."""
+    if isinstance(image, str | os.PathLike) and Path(image).exists():
+        return str(Path(image).absolute())
+    files = [str(path.absolute()) for path in stack.files]
+    return files[0] if len(files) == 1 else files or None
 
 
 @dataclass(frozen=True)

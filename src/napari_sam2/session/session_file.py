@@ -18,13 +18,14 @@ from typing import Any
 import torch
 
 from napari_sam2.files import check_writable, reading
+from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.record_store import KeptRecord
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.calls import Call
 from napari_sam2.session.history import Action
-from napari_sam2.session.moved_files import find_moved, named_path, path_from
+from napari_sam2.session.moved_files import find_moved, path_from
 from napari_sam2.session.objects import Knowledge, SessionObject
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.results_refusals import obstacle
@@ -138,10 +139,17 @@ class SessionFile:
 
     def _write_document(self) -> None:
         told, folder = self._document, self.path.parent
-        source = replace(told.source, way=None if told.source.path is None else path_from(folder, Path(told.source.path)))
+        source = replace(told.source, way=_way(folder, told.source.path))
         is_file = Path(told.model.name).is_absolute()
         model = replace(told.model, way=path_from(folder, Path(told.model.name)) if is_file else None)
         Document.of(self._known, source, told.image, model, told.settings, self._revision).write(self.path)
+
+
+def _way(folder: Path, path: str | list[str] | None) -> str | list[str] | None:
+    if isinstance(path, list):
+        ways = [path_from(folder, Path(one)) for one in path]
+        return None if None in ways else [way for way in ways if way is not None]
+    return None if path is None else path_from(folder, Path(path))
 
 
 def _changed_objects(known: Knowledge, action: Action) -> dict[int, Any]:
@@ -274,7 +282,7 @@ def check_image(stack: Stack, document: Document, path: Path) -> None:
         )
 
 
-def find_image(path: Path, document: Document) -> Path:
+def find_image(path: Path, document: Document) -> Path | list[Path]:
     """Find the image that a session file names: where it was, where it is as seen from the file, or beside the file.
 
     Raises
@@ -287,13 +295,18 @@ def find_image(path: Path, document: Document) -> Path:
     source = document.source
     if source.path is None:
         raise ValueError(f"the image of {path.name} was an array, not a file: give it as image= (in the shell --image)")
-    found = find_moved(source.path, path.parent, source.way)
-    if found is None:
-        raise FileNotFoundError(
-            f"the image {source.path} of {path.name} is not there: put it back, or give image= (in the shell --image), where it "
-            f"is; nor is {named_path(source.path).name} in {path.parent}"
-        )
-    return found
+    texts = [source.path] if isinstance(source.path, str) else source.path
+    ways = source.way if isinstance(source.way, list) else [source.way] * len(texts)
+    found = []
+    for text, way in zip(texts, ways, strict=True):
+        at = find_moved(text, path.parent, way)
+        if at is None:
+            raise FileNotFoundError(
+                f"the image {text} of {path.name} is not there: put it back, or give image= (in the shell --image), where it "
+                f"is; nor is {named_path(text).name} in {path.parent}"
+            )
+        found.append(at)
+    return found[0] if len(found) == 1 else found
 
 
 def find_model(

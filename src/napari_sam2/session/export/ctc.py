@@ -48,6 +48,31 @@ class CtcTrack:
     object_id: int
 
 
+def ctc_parents(folder: Path) -> dict[int, int]:
+    """Read which track comes from which, of a folder with a text file of tracks; none where there is no such file.
+
+    Returns
+    -------
+    dict of int to int
+        Daughter to mother, by label.
+
+    Raises
+    ------
+    ValueError
+        If a line is not four whole numbers.
+    """
+    found = sorted(folder.glob("*_track.txt")) if folder.is_dir() else []
+    parents = {}
+    for number, line in enumerate(found[0].read_text(encoding="utf-8").splitlines() if found else (), start=1):
+        words = line.split()
+        if len(words) != 4 or not all(word.isdecimal() for word in words):
+            raise ValueError(f"{found[0]}, line {number}: expected label, first frame, last frame and parent, got {line!r}")
+        label, _, _, parent = map(int, words)
+        if parent:
+            parents[label] = parent
+    return parents
+
+
 def ctc_tracks(frames: Mapping[int, Sequence[int]], parents: Mapping[int, int]) -> list[CtcTrack]:
     """Cut objects into tracks by the rule above.
 

@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from napari_sam2.files import reason_of
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import FrameReadError, ImageFileError
+from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.images.stack import Stack
 
@@ -284,53 +286,50 @@ def _cut(array: Any, axes: str, at: Mapping[str, int], kept: str) -> npt.NDArray
     return cut.transpose([left.index(axis) for axis in kept])
 
 
-def open_image(path: Path, axes: str | None = None) -> Stack:
+def open_image(image: Any, axes: str | None = None, choice: Choice = ANY) -> Stack:
     """Open an image of any axes; of volumes in time, frames are the first planes.
+
+    Parameters
+    ----------
+    image, axes
+        As :meth:`Stack.open` takes them.
+    choice : Choice
+        Which of several images of a file.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As :meth:`Stack.open`.
     """
+    opened = open_image_file(image, choice) if is_paths(image) else image
     try:
-        return Stack.open(path, axes)
+        return Stack.open(opened, axes)
     except ValueError as error:
         try:
-            return Stack.open(path, axes, along="T", at={"Z": 0})
+            return Stack.open(opened, axes, along="T", at={"Z": 0})
         except ValueError:
             raise error from None
 
 
-def read_labels(path: Path, axes: str | None = None, image: Stack | None = None) -> tuple[Any, str]:
-    """Open a label image, TIFF or zarr.
+def axes_of_labels(labels: Stack, axes: str | None = None, image: Stack | None = None) -> str:
+    """Find the axes of a label image.
 
     Parameters
     ----------
-    path : Path
-        The file.
+    labels : Stack
+        The label image.
     axes : str, optional
-        Such as ``TYX`` or ``ZYX``; by default those of the image if it has the same shape, else what the file says.
+        Those with which it was opened, if any were given.
     image : Stack, optional
-        The image they belong to.
-
-    Returns
-    -------
-    labels : array-like
-        Not read yet.
-    axes : str
-        Its axes.
+        The image they belong to: where nothing was given and the shapes are the same, its axes are theirs.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ValueError
-        If it cannot be read, or is in colour.
+        If the labels are in colour.
     """
-    stack = open_image(path, axes)
-    if stack.is_rgb or stack.channels:
-        raise ValueError(f"{path} has colours or channels: labels must be whole numbers, one for each pixel")
-    labels = stack.image
-    if axes is None and image is not None and tuple(labels.shape) == image.labels_shape:
-        return labels, image.axes
-    return labels, stack.layout.axes
+    if labels.is_rgb or labels.channels:
+        where = f"{labels.files[0]} has" if labels.files else "labels have"
+        raise ValueError(f"{where} colours or channels: labels must be whole numbers, one for each pixel")
+    is_of_image = axes is None and image is not None and tuple(labels.image.shape) == image.labels_shape
+    return image.axes if is_of_image and image is not None else labels.layout.axes

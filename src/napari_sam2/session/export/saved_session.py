@@ -77,7 +77,8 @@ class SavedSession:
             results.close()
         try:
             found = find_image(path, document) if image_path is None else image_path
-            stack = Stack.open(found, **document.source.arguments() | {"axes": document.image.axes})
+            arguments = document.source.arguments() | document.source.choice() | {"axes": document.image.axes}
+            stack = Stack.open(found, **arguments)
             check_image(stack, document, path)
         except (OSError, ValueError) as error:
             if image_path is not None:
@@ -85,7 +86,7 @@ class SavedSession:
             without = "without the image there are no intensities, no movies, and no size of pixels but one that is given"
             logger.warning("%s; %s", error, without)
             return cls(path, document, document.blank_stack(), None)
-        return cls(path, document, stack, found)
+        return cls(path, document, stack, found if isinstance(found, Path) else found[0])
 
     def result(self, calibration: Calibration) -> Result:
         """Read what was found, frame by frame, for export; what is shown is what the session showed.
