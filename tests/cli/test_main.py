@@ -173,7 +173,9 @@ def test_places_that_are_done_are_written_when_it_is_interrupted(
     labels = tifffile.imread("out/labels.tif")
     np.testing.assert_array_equal(labels[:2], TIMES[:2])
     assert not labels[2].any()
-    assert capsys.readouterr().err.endswith("napari-sam2: interrupted\n")
+    out, err = capsys.readouterr()
+    assert out == "2 objects on 4 frames at some places of T: out/labels.tif\n"
+    assert err.endswith("napari-sam2: interrupted; what is done is written\n")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ def prompts(*entries: Any) -> Any:
 BAD: dict[str, tuple[Any, list[str], str]] = {
     "missing image": (None, segment(image="gone.tif"), r"there is no file gone\.tif"),
     "missing prompts": (None, segment(prompts="gone.json"), r"there is no prompts file gone\.json"),
-    "prompts are a folder": (None, segment(prompts="out"), r"out: Is a directory"),
+    "prompts are a folder": (None, segment(prompts="out"), r"the prompts file out cannot be read: it is a folder"),
     "prompts for another image": (
         lambda: write_prompts("bad.json", CLICKS, axes="ZYX"),
         segment(prompts="bad.json"),
@@ -330,7 +332,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         segment("--consensus", "ZYX", image="bad.tif"),
         r".* with axes TZYX cannot be followed along Z alone: choose one place on T by at, as in at=\{'T': 0\}, or .*",
     ),
-    "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: .*"),
+    "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: line 1, column 2"),
     "no prompts": (lambda: write_prompts("bad.json", []), segment(prompts="bad.json"), r"bad\.json has no prompts"),
     "prompt of another form": (
         prompts({"object": "a"}),
@@ -381,7 +383,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
     "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),
     "unwritable table": (None, segment("-o", "gone/a.csv"), r"there is no folder gone to write a\.csv to"),
-    "demo into a file": (None, ["demo", "--output", "movie.tif", "--device", "cpu"], r"movie\.tif: File exists"),
+    "demo into a file": (None, ["demo", "--output", "movie.tif", "--device", "cpu"], r"movie\.tif: something is there already"),
     "demo with no such model": (None, ["demo", "--output", "out/demo", "--model", "nano"], r"no model is called 'nano': .*"),
     "demo into /proc": (None, ["demo", "--output", "/proc/demo", "--device", "cpu"], r"/proc/demo: .*"),
     "download what is not": (None, ["weights", "download", "sam3"], r"no model is called 'sam3': .*"),
@@ -438,7 +440,7 @@ def test_usage(argv: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
     ("error", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "napari-sam2: interrupted\n"),
-        (OSError(28, "No space left on device", "x.tif"), 2, "napari-sam2: x.tif: No space left on device\n"),
+        (OSError(28, "No space left on device"), 1, "napari-sam2: out/labels.tif cannot be written: the disk is full\n"),
     ],
 )
 def test_stopped_while_writing(

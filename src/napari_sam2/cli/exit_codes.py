@@ -22,7 +22,6 @@ MEANINGS = {
 """One line for each code; README.md has the same."""
 _MACHINE = ("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EFBIG", "EMFILE", "ENFILE", "ESTALE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH")
 MACHINE_ERRNOS = frozenset(getattr(errno, name) for name in _MACHINE if hasattr(errno, name))
-_SAID_BY_US = (ValueError, ImportError, DownloadError, OSError)
 
 
 class PartlyDone(Exception):  # noqa: N818  # what was done is no error
@@ -40,6 +39,9 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         super().__init__(text)
         self.errors = tuple(errors)
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
+
+
+_SAID_BY_US = (PartlyDone, ValueError, ImportError, DownloadError, OSError)
 
 
 def code_of(error: BaseException) -> int:
@@ -64,7 +66,7 @@ def sentence_of(error: BaseException) -> str:
         return f"{name}{reason_of(error)}"
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is missing: pip install 'napari-sam2[all]'"
-    if isinstance(error, PartlyDone | _SAID_BY_US) and str(error):
+    if isinstance(error, _SAID_BY_US) and str(error):
         return " ".join(str(error).split())
     return f"an error that is not expected, {type(error).__name__}: the same command with --debug shows where; please report it"
 

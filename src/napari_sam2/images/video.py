@@ -102,7 +102,7 @@ class VideoFrames:
         self._key_packets = [place for place, packet in enumerate(packets) if packet.is_key] or [0]
         self._numbers = _FrameNumbers(packets, self._key_packets[0], decoder.has_times())
         self._kept: dict[int, Any] = {}
-        self._latest = -1
+        self._first, self._latest, self._has_begun = 0, -1, True
         frames: list[tuple[int, Any]] = []
         if packets:
             decoder.start_at(self._key_packets[0])
@@ -168,26 +168,30 @@ class VideoFrames:
         if number in self._kept:
             return self._kept[number]
         decoder.error = None
-        key = self._key_before(number)
-        if self._key_packets[key] <= decoder.next_packet and self._latest < number and decoder.started_at <= self._key_packets[key]:
+        key = self._key_packets[self._key_before(number)]
+        if decoder.started_at <= key <= decoder.next_packet and self._latest < number:
             self._decode_until(number)
-        if number not in self._kept:
-            self._start_at(key)
-            self._decode_until(number)
-        if number not in self._kept:
-            # Where pictures are refreshed piece by piece, all pieces are there one key frame later. Of damaged data decoders with
-            # several threads drop more than they must.
-            self._start_at(max(key - 1, 0), num_threads=1)
-            self._decode_until(number)
+        # Decoders with several threads drop more of what is damaged than they must.
+        for num_threads in (0, 1):
+            if number not in self._kept:
+                self._decode_from_key(number, num_threads)
         if number not in self._kept:
             raise ImageFileError(
                 f"frame {number} of {self._path} cannot be decoded: its data are damaged or missing"
             ) from decoder.error
         return self._kept[number]
 
-    def _start_at(self, key: int, num_threads: int = 0) -> None:
-        self._decoder.start_at(self._key_packets[key], num_threads)
-        self._latest = -1
+    def _decode_from_key(self, number: int, num_threads: int) -> None:
+        while True:
+            key = self._key_before(number)
+            self._decoder.start_at(self._key_packets[key], num_threads)
+            self._first = self._numbers.known(self._key_packets[key]) if key > 0 else 0
+            self._latest, self._has_begun = -1, self._first <= 0
+            self._decode_until(number)
+            if self._has_begun or self._latest < self._first:
+                return
+            # It is no key frame: where pictures are refreshed piece by piece, not all of what follows has to be right.
+            del self._key_packets[key]
 
     def _decode_until(self, number: int) -> None:
         """Decode until the frame comes, or cannot come any more."""
@@ -199,10 +203,11 @@ class VideoFrames:
         """Keep frames that were decoded, and give up those kept for longest; return what their numbers are."""
         numbers = [self._numbers.of_packet(packet) for packet, _ in frames]
         for number, (_, frame) in zip(numbers, frames, strict=True):
-            # What replaces damaged data is not what was recorded.
-            if number >= 0 and not frame.is_corrupt:
+            self._latest = max(self._latest, number)
+            self._has_begun |= number == self._first
+            # What is shown before the key frame builds on others. What a decoder puts for damaged data was not recorded.
+            if self._has_begun and number >= self._first and not frame.is_corrupt:
                 self._kept.setdefault(number, frame)
-        self._latest = max(self._latest, *numbers, -1)
         while len(self._kept) > self._max_kept:
             del self._kept[next(number for number in self._kept if number != wanted)]
         return numbers
