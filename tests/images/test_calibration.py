@@ -18,15 +18,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_sam2.images.calibration import (
-    PIXELS,
-    Calibration,
-    calibration_of,
-    calibration_of_multiscales,
-    calibration_of_tiff,
-)
-from napari_sam2.images.image_files import open_image_file
+from napari_sam2.images.calibration import PIXELS, Calibration, calibration_of
+from napari_sam2.images.calibration_metadata import calibration_of_multiscales, calibration_of_tiff
 from napari_sam2.images.units import UNITS
+from napari_sam2.images.zarr_attributes import zarr_attributes
+
+
+def read_calibration(path: Path) -> Calibration:
+    if path.is_dir():
+        attributes = zarr_attributes(path)
+        return calibration_of_multiscales(attributes.get("ome", attributes), str(path))
+    with tifffile.TiffFile(path) as tiff:
+        return calibration_of_tiff(tiff)
+
 
 STACK = np.zeros((3, 2, 8, 9), np.uint16)
 
@@ -102,14 +106,14 @@ FILES: dict[str, tuple[str, Any, Calibration]] = {
 def test_what_a_file_tells(kind: str, tmp_path: Path) -> None:
     name, write, expected = FILES[kind]
     write(tmp_path / name)
-    assert open_image_file(tmp_path / name).calibration == expected
+    assert read_calibration(tmp_path / name) == expected
 
 
 def test_attributes_that_are_not_json(tmp_path: Path) -> None:
     (tmp_path / "zarr.json").write_text("{")
-    assert open_image_file(tmp_path).calibration == PIXELS
+    assert read_calibration(tmp_path) == PIXELS
     (tmp_path / "zarr.json").write_text(json.dumps({"attributes": {"ome": {"multiscales": "none"}}}))
-    assert open_image_file(tmp_path).calibration == PIXELS
+    assert read_calibration(tmp_path) == PIXELS
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ def test_what_files_of_others_tell(kind: str, tmp_path: Path, caplog: pytest.Log
     """And nothing is said about them."""
     write, expected = OTHERS[kind]
     write(tmp_path / "a.tif")
-    assert open_image_file(tmp_path / "a.tif").calibration == expected
+    assert read_calibration(tmp_path / "a.tif") == expected
     assert [record.message for record in caplog.records if record.name.startswith("napari_sam2")] == []
 
 
@@ -425,14 +429,14 @@ def test_what_is_not_understood_is_said_once(kind: str, tmp_path: Path, caplog: 
     write, sentence, expected = SAID[kind]
     path = tmp_path / "a.tif"
     write(path)
-    assert open_image_file(path).calibration == expected
+    assert read_calibration(path) == expected
     assert [(record.levelname, record.message) for record in caplog.records] == [("WARNING", f"{path}: {sentence}")]
 
 
 def test_a_unit_of_ome_zarr_that_is_not_understood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     axes = [{"name": "t", "unit": "second"}, *({"name": axis, "unit": "klafter"} for axis in "zyx")]
     ome_zarr("0.4", axes, datasets=DATASETS)(tmp_path / "a.zarr")
-    assert open_image_file(tmp_path / "a.zarr").calibration == Calibration(t=3, time_unit="second")
+    assert read_calibration(tmp_path / "a.zarr") == Calibration(t=3, time_unit="second")
     assert [record.message for record in caplog.records] == [
         f"{tmp_path / 'a.zarr'}: the unit 'klafter' of Z, Y and X is not understood, {LENGTHS}"
     ]

@@ -6,15 +6,12 @@ of which Q and I are a series of unknown kind.
 
 from __future__ import annotations
 
-import logging
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from napari_sam2.checks import check_places, shown
-
-logger = logging.getLogger(__name__)
 
 SEQUENCE_AXES = "TZQI"
 """Axes along which frames follow each other, in order of preference."""
@@ -107,6 +104,15 @@ class Layout:
         if self.is_rgb and "S" in self.axes:
             return "S"
         return "C" if "C" in self.axes else ""
+
+    @property
+    def axes_with_channels_as_frames(self) -> str:
+        """Axes by which what is called channels would be frames; empty where there are none, or no other axis is left."""
+        if "C" not in self.axes or self.is_rgb:
+            return ""
+        if "T" in self.axes:
+            return self.axes.translate(str.maketrans("TC", "CT"))
+        return self.axes.replace("C", "T")
 
     @classmethod
     def resolve(
@@ -216,8 +222,6 @@ def _choose_channels(axes: str, size: Mapping[str, int], channel: Any, is_rgb: b
         return None
     else:
         chosen = list(range(min(size[axis], MAX_CHANNELS)))
-        if size[axis] > MAX_CHANNELS:
-            logger.info("channels 0, 1 and 2 of %d are shown as red, green and blue; choose others by channel", size[axis])
     if is_rgb and (len(chosen) > 1 or (size[axis] > 1 and channel is None)):
         raise ValueError(f"each of the {size[axis]} channels is in colour: choose one by channel")
     # napari, too, shows two channels in magenta and green

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import as_array, check_places, check_text, dtype_of, shown
-from napari_sam2.images.axes import SEQUENCE_AXES, Layout, letters_of
+from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.image_files import is_paths, open_image_file
@@ -22,6 +24,11 @@ from napari_sam2.images.sampling import read_sample
 from napari_sam2.images.zarr_files import open_zarr_group
 
 __all__ = ["SEQUENCE_AXES", "Stack", "as_planes"]
+
+logger = logging.getLogger(__name__)
+
+NUM_COMPARED, MIN_CORRELATION = 4, 0.8
+"""So many channels are compared with the next; above this correlation all of them look like frames."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,53 @@ class Stack:
         shape = tuple(int(side) for side in pixels.shape)
         names = opened.axis_names or _names_of_axes(pixels)
         layout = Layout.resolve(shape, letters_of(names) if axes is None else axes, channel, along, at)
-        return cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files, opened.choice)
+        stack = cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files, opened.choice)
+        if channel is None:
+            stack._warn_of_many_channels(may_be_frames=axes is None)
+        return stack
+
+    def _warn_of_many_channels(self, may_be_frames: bool) -> None:
+        """Tell which of many channels are shown, and that they may be frames where they look like such."""
+        count = self._num_channels
+        if count <= MAX_CHANNELS or self.is_rgb:
+            return
+        said = f"channels 0, 1 and 2 of {count} are shown as red, green and blue; choose others by channel (--channel)"
+        if may_be_frames and self._channels_look_alike():
+            axes = self.layout.axes_with_channels_as_frames
+            said += f"; they look alike: if they are frames, axes={axes!r} (--axes {axes}) reads them as such"
+        logger.warning("%s", said)
+
+    @property
+    def _num_channels(self) -> int:
+        return dict(zip(self.layout.axes, map(int, self.image.shape), strict=True)).get("C", 0)
+
+    def _channels_look_alike(self) -> bool:
+        """The first channels of the first frame are correlated from one to the next, as frames are and stains are not."""
+        layout = self.layout
+        step = max(1, max(self.height, self.width) // 256)
+        planes = []
+        for channel in range(min(self._num_channels, NUM_COMPARED)):
+            one = FramePlanes(self.image, replace(layout, channels=(channel,)))
+            try:
+                planes.append(one[0][::step, ::step].astype(np.float64).ravel())
+            except OSError:
+                return False
+        pairs = list(itertools.pairwise(planes))
+        if any(plane.std() == 0 for plane in planes):
+            return False
+        return all(np.corrcoef(first, second)[0, 1] > MIN_CORRELATION for first, second in pairs)
+
+    @property
+    def frames_elsewhere(self) -> str:
+        """Where more frames may be than the stack has, for a message about a frame that does not exist; else empty."""
+        size = dict(zip(self.layout.axes, map(int, self.image.shape), strict=True))
+        axes = self.layout.axes_with_channels_as_frames
+        if axes and size["C"] > len(self):
+            return f"its axis C has {size['C']}: if these are frames, axes={axes!r} (--axes {axes}) reads them as such"
+        longer = next((axis for axis in self.at if size[axis] > len(self)), "")
+        return (
+            f"frames are counted along {self.along} here, its axis {longer} has {size[longer]} (along={longer!r})" if longer else ""
+        )
 
     @classmethod
     def open_file(cls, path: Path, axes: str | None = None, channel: int | None = None) -> Stack:

@@ -56,7 +56,7 @@ _DAMAGES_PIXELS = (
 )
 _OF_PIXELS_MISSING = ("missing", "out of range", "failed to read", "TiffData index")
 """What tifffile reports of these kinds is found here from the pages themselves, and told with more of what a person needs."""
-_OF_METADATA = (" series ", "metadata", "ome ")
+_OF_METADATA = (" series ", "metadata", "ome ", "TiffTag 270 ")
 
 
 def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
@@ -82,22 +82,14 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
     FileNotFoundError
         If a companion file is given, and none of its TIFFs is there.
     """
-    path, companion = _with_metadata(path)
     with contextlib.ExitStack() as until_read, _reports() as reports:
-        tiff = until_read.enter_context(_open(path, companion))
-        try:
-            every = list(tiff.series)
-        except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
-            raise ImageFileError(f"{path} is a damaged TIFF: its pages cannot be listed") from error
-        if not every:
-            raise ImageFileError(f"{path} is a TIFF without an image in it")
-        parts = [_Part.of(i, series) for i, series in enumerate(every)]
-        if reports.any_of(_ENDS_EARLY) and len(parts) == 1:
-            parts = [_as_promised(tiff, parts[0])]
+        path, tiff = _open(path)
+        until_read.callback(tiff.close)
+        parts, is_cut = _parts(path, tiff, reports)
         part = _choose(path, parts, choice)
         if reports.any_of(_DAMAGES_PIXELS):
             raise ImageFileError(f"{path} is a damaged TIFF: it does not say where its pixels lie")
-        part = _with_what_is_there(path, tiff, part, reports.any_of(_ENDS_EARLY))
+        part = _with_what_is_there(path, tiff, part, is_cut)
         if reports.any_of(_OF_METADATA):
             logger.warning(
                 "%s has damaged metadata: its pixels are read as they are stored, pixel size and axes may be unknown", path
@@ -111,7 +103,7 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
             weakref.finalize(pixels, tiff.close)
             until_read.pop_all()
         elif pixels is None:
-            pixels = _read_whole(path, every[part.index])
+            pixels = _read_whole(path, tiff.series[part.index])
         return OpenedImage(pixels, _told_apart(part.axes), calibration, files)
 
 
@@ -169,7 +161,33 @@ class TiffPages:
 # --- opening -------------------------------------------------------------------------------------------------------
 
 
-def _open(path: Path, companion: str | None) -> tifffile.TiffFile:
+def _open(path: Path) -> tuple[Path, tifffile.TiffFile]:
+    """Open a file, or the one in which the metadata of its OME-TIFF lie: a companion file, or another TIFF of the set."""
+    if path.name.lower().endswith(".companion.ome"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        names = _file_names_in(text)
+        there = [path.parent / name for name in names if (path.parent / name).is_file()]
+        if not there:
+            raise FileNotFoundError(f"none of the TIFFs of {path} lies beside it: {', '.join(names[:3]) or 'it names none'}")
+        return there[0], _open_alone(there[0], text)
+    tiff = _open_alone(path)
+    text = tiff.ome_metadata or ""
+    root = _parsed(text) if "BinaryOnly" in text else None
+    pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
+    name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
+    if not name:
+        return path, tiff
+    other = path.parent / name
+    if not other.is_file():
+        logger.warning("%s is one of several files of an image; %s, which describes them, is not beside it", path, name)
+        return path, tiff
+    tiff.close()
+    if is_tiff(other):
+        return other, _open_alone(other)
+    return path, _open_alone(path, other.read_text(encoding="utf-8", errors="replace"))
+
+
+def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
     try:
         return tifffile.TiffFile(path) if companion is None else tifffile.TiffFile(path, omexml=companion)
     except PermissionError as error:
@@ -179,42 +197,31 @@ def _open(path: Path, companion: str | None) -> tifffile.TiffFile:
         raise ImageFileError(f"{path} {what}") from error
 
 
-def _with_metadata(path: Path) -> tuple[Path, str | None]:
-    """Find the file in which the metadata of an OME-TIFF lie: a companion file, or another TIFF of the set.
-
-    Returns
-    -------
-    path : Path
-        A TIFF to open.
-    companion : str or None
-        OME-XML that lies beside it.
-    """
-    if path.name.lower().endswith(".companion.ome"):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        names = _file_names_in(text)
-        there = [path.parent / name for name in names if (path.parent / name).is_file()]
-        if not there:
-            raise FileNotFoundError(f"none of the TIFFs of {path} lies beside it: {', '.join(names[:3]) or 'it names none'}")
-        return there[0], text
+def _parts(path: Path, tiff: tifffile.TiffFile, reports: _Reports) -> tuple[list[_Part], bool]:
+    """List the images of a file, and tell whether it ends too early; of a damaged one as much as can be found."""
     try:
-        with tifffile.TiffFile(path) as tiff:
-            text = tiff.ome_metadata
-    except Exception:  # whatever is wrong with it is told where it is opened
-        return path, None
-    if not text or "BinaryOnly" not in text:
-        return path, None
-    root = _parsed(text)
-    pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
-    name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
-    if not name:
-        return path, None
-    other = path.parent / name
-    if not other.is_file():
-        logger.warning("%s is one of several files of an image; %s, which describes them, is not beside it", path, name)
-        return path, None
-    if is_tiff(other):
-        return other, None
-    return path, other.read_text(encoding="utf-8", errors="replace")
+        parts = [_Part.of(i, series) for i, series in enumerate(tiff.series)]
+        is_cut = reports.any_of(_ENDS_EARLY)
+    except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
+        pages = _pages_that_can_be_listed(tiff)
+        if not pages:
+            raise ImageFileError(f"{path} is a damaged TIFF: its pages cannot be listed") from error
+        page, is_cut = pages[0], True
+        shape, axes = ((len(pages), *page.shape), "I" + page.axes) if len(pages) > 1 else (tuple(page.shape), page.axes)
+        parts = [_Part(0, "generic", "", shape, axes, np.dtype(page.dtype), tuple(page.shape), pages, None, {})]
+    if not parts:
+        raise ImageFileError(f"{path} is a TIFF without an image in it")
+    return [_as_promised(tiff, parts[0])] if is_cut and len(parts) == 1 else parts, is_cut
+
+
+def _pages_that_can_be_listed(tiff: tifffile.TiffFile) -> list[Any]:
+    """List the pages like the first until one cannot be listed."""
+    pages: list[Any] = []
+    with contextlib.suppress(Exception):
+        tiff.pages.useframes = False
+        while not pages or tiff.pages[len(pages)].shape == pages[0].shape:
+            pages.append(tiff.pages[len(pages)])
+    return [page for page in pages if page.dtype is not None and page.shape]
 
 
 def _parsed(text: str) -> ET.Element | None:
@@ -249,9 +256,10 @@ class _Reports:
         return any(word in text for text in texts for word in words)
 
     def _serious(self) -> list[logging.LogRecord]:
-        # A tag that cannot be understood is most often a vendor's, of which nothing is needed; OME-XML is read for the calibration
-        # too, and what is wrong with it told there.
-        return [record for record in self.records if not any(word in record.getMessage() for word in ("TiffTag", "ParseError"))]
+        # A tag that cannot be understood is most often a vendor's, of which nothing is needed, unless it is the description (270);
+        # OME-XML is read for the calibration too, and what is wrong with it told there.
+        texts = [(record, record.getMessage()) for record in self.records]
+        return [record for record, text in texts if "ParseError" not in text and ("TiffTag" not in text or "TiffTag 270 " in text)]
 
 
 @contextlib.contextmanager
@@ -459,7 +467,7 @@ def _with_what_is_there(path: Path, tiff: tifffile.TiffFile, part: _Part, ends_e
         return part
     if all(there):
         if ends_early:
-            logger.warning("%s ends too early: the %d planes that are there are read", path, len(there))
+            logger.warning("%s ends too early: what is there is read, planes: %d", path, len(there))
         return part
     trimmed = _trimmed(part, there)
     absent = _absent_files(path, tiff)
@@ -491,8 +499,7 @@ def _trimmed(part: _Part, there: Sequence[bool]) -> _Part | None:
 
 
 def _warn_of_missing_planes(path: Path, part: _Part, trimmed: _Part, there: Sequence[bool], absent: Sequence[str]) -> None:
-    count = sum(there)
-    said = f"{path} promises {len(there)} planes, and {count} are there"
+    said = f"{path} has {sum(there)} of the {len(there)} planes that it promises"
     if absent:
         said += f" ({', '.join(absent[:3])}{' and more are' if len(absent) > 3 else ' is'} not beside it)"
     shorter = [

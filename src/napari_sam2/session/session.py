@@ -231,6 +231,13 @@ class Session(Following):
         session._model_name = self._model_name
         return session
 
+    def _check_frame(self, frame: int) -> int:
+        try:
+            return super()._check_frame(frame)
+        except ValueError as error:
+            hint = self.stack.frames_elsewhere if isinstance(frame, int) else ""
+            raise ValueError(f"{error}; {hint}" if hint else str(error)) from error
+
     def _seen(self, frame: int) -> npt.NDArray[np.uint8]:
         plane = np.asarray(self._frames.array[frame])
         if self._frames.as_is:

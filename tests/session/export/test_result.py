@@ -11,7 +11,7 @@ import tifffile
 
 from blob_tracker import blob_session
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.export.result import Result, open_image, read_labels
+from napari_sam2.session.export.result import Result, axes_of_labels, open_image
 from napari_sam2.session.export.table import tabulate
 from napari_sam2.session.export.tracks import find_tracks
 
@@ -101,12 +101,12 @@ def test_axes_of_a_label_file(tmp_path: Path) -> None:
     path = tmp_path / "labels.tif"
     tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint16), photometric="minisblack")
     volume = Stack.open(np.zeros((3, 4, 5)), "ZYX")
-    assert read_labels(path)[1] == "QYX"
-    assert read_labels(path, image=volume)[1] == "ZYX"
-    assert read_labels(path, "TYX", volume)[1] == "TYX"
+    assert axes_of_labels(open_image(path)) == "QYX"
+    assert axes_of_labels(open_image(path), image=volume) == "ZYX"
+    assert axes_of_labels(open_image(path, "TYX"), "TYX", volume) == "TYX"
     tifffile.imwrite(path, LABELS, photometric="minisblack", metadata={"axes": "TZYX"})
-    labels, axes = read_labels(path)
-    assert (labels.shape, axes) == (LABELS.shape, "TZYX")
+    labels = open_image(path)
+    assert (labels.image.shape, axes_of_labels(labels)) == (LABELS.shape, "TZYX")
 
 
 @pytest.mark.parametrize("axes", ["YXS", "CYX"])
@@ -116,9 +116,9 @@ def test_a_label_file_has_one_value_for_each_pixel(axes: str, tmp_path: Path) ->
         path, np.zeros((3, 3, 3), np.uint8), photometric="rgb" if "S" in axes else "minisblack", metadata={"axes": axes}
     )
     with pytest.raises(ValueError, match=r"labels\.tif has colours or channels"):
-        read_labels(path)
+        axes_of_labels(open_image(path))
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.tif"):
-        read_labels(tmp_path / "gone.tif")
+        open_image(tmp_path / "gone.tif")
 
 
 def test_a_session_knows_its_divisions_and_scores() -> None:
