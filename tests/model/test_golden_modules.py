@@ -20,8 +20,7 @@ RELEASED = [name for name in MODEL_CONFIGS if name != "micro"]
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_state_dict_has_the_official_names_and_shapes(name: str) -> None:
-    with torch.device("meta"):
-        model = build_model(MODEL_CONFIGS[name])
+    model = build_model(MODEL_CONFIGS[name], device="meta")
     assert {key: tuple(value.shape) for key, value in model.state_dict().items()} == official_keys(name)
 
 

@@ -105,8 +105,7 @@ def test_what_is_no_configuration_is_refused(text: str) -> None:
 
 
 def test_the_embedded_model_is_small() -> None:
-    with torch.device("meta"):
-        model = build_model(MICRO)
+    model = build_model(MICRO, device="meta")
     assert 2 * sum(value.numel() for value in model.state_dict().values()) < 8e6
 
 

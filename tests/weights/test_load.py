@@ -43,8 +43,7 @@ def weights():
 
 @functools.cache
 def hollow_tensors(name):
-    with torch.device("meta"):
-        model = build_model(MODEL_CONFIGS[name])
+    model = build_model(MODEL_CONFIGS[name], device="meta")
     return {key: torch.zeros((), dtype=value.dtype).expand(value.shape) for key, value in model.state_dict().items()}
 
 
@@ -295,8 +294,7 @@ def test_other_model_is_told_and_not_loaded(tmp_path, weights, change, reason):
 )
 def test_other_released_model(tmp_path, asked, given):
     torch.save({"model": hollow(given)}, tmp_path / "file.pt")
-    with torch.device("meta"):
-        model = build_model(MODEL_CONFIGS[asked])
+    model = build_model(MODEL_CONFIGS[asked], device="meta")
     with pytest.raises(ValueError, match=re.escape(f"file.pt is {given}, not {asked}")):
         load_weights(model, tmp_path / "file.pt")
 

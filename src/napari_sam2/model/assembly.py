@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
+import torch
+
 from napari_sam2.model.attention import RoPEAttention
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.model.conv_trunk import ConvTrunk
@@ -14,6 +16,7 @@ from napari_sam2.model.memory_attention import MemoryAttention, MemoryAttentionL
 from napari_sam2.model.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
 from napari_sam2.model.position_encoding import PositionEmbeddingSine
 from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.model.tensor_defaults import tensor_defaults
 
 AnyModel = TypeVar("AnyModel", bound=SAM2Base)
 
@@ -96,7 +99,12 @@ def model_arguments(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def build_model(config: ModelConfig, model_class: type[AnyModel] = SAM2Base, **arguments: Any) -> AnyModel:  # type: ignore[assignment]
+def build_model(
+    config: ModelConfig,
+    model_class: type[AnyModel] = SAM2Base,  # type: ignore[assignment]
+    device: str | torch.device = "cpu",
+    **arguments: Any,
+) -> AnyModel:
     """Build a model with fresh weights.
 
     Parameters
@@ -105,21 +113,24 @@ def build_model(config: ModelConfig, model_class: type[AnyModel] = SAM2Base, **a
         What to build.
     model_class : type
         :class:`SAM2Base` or a subclass of it.
+    device : str or torch.device
+        Where; "meta" for names and shapes without numbers.
     **arguments
         Further arguments of ``model_class``; they win over the configuration's.
 
     Returns
     -------
     model_class
-        In training mode, on the CPU, in float32.
+        In training mode, in float32, whatever the process's default is.
     """
     size = arguments.get("image_size", config.image_size)
     config = dataclasses.replace(config, image_size=size)
-    model = model_class(
-        image_encoder=build_image_encoder(config),
-        memory_attention=build_memory_attention(config),
-        memory_encoder=build_memory_encoder(config),
-        **model_arguments(config) | arguments,
-    )
+    with tensor_defaults(device):
+        model = model_class(
+            image_encoder=build_image_encoder(config),
+            memory_attention=build_memory_attention(config),
+            memory_encoder=build_memory_encoder(config),
+            **model_arguments(config) | arguments,
+        )
     model.config = config
     return model

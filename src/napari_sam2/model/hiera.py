@@ -199,7 +199,7 @@ class Hiera(nn.Module):
         self.pos_embed_window = nn.Parameter(torch.zeros(1, embed_dim, window_spec[0], window_spec[0]))
 
         pooling_blocks = [end + 1 for end in self.stage_ends[:-1]][:q_pool]
-        drop_path = torch.linspace(0, drop_path_rate, depth, device="cpu").tolist()
+        drop_path = torch.linspace(0, drop_path_rate, depth, dtype=torch.float32, device="cpu").tolist()
         blocks: list[MultiScaleBlock] = []
         dims: list[int] = []
         dim, stage = embed_dim, 0

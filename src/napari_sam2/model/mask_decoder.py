@@ -296,7 +296,7 @@ class MaskDecoder(nn.Module):
     def _dynamic_multimask_via_stability(self, all_masks: Tensor, all_ious: Tensor) -> tuple[Tensor, Tensor]:
         """Where mask 0 is unstable, take the best of the others (official ``mask_decoder.py`` L259-295)."""
         best = all_ious[:, 1:].argmax(dim=-1) + 1
-        rows = torch.arange(all_masks.shape[0], device=all_masks.device)
+        rows = torch.arange(all_masks.shape[0], dtype=torch.int64, device=all_masks.device)
         stable = self._get_stability_scores(all_masks[:, :1]) >= self.dynamic_multimask_stability_thresh
         masks = torch.where(stable[..., None, None], all_masks[:, :1], all_masks[rows, best][:, None])
         ious = torch.where(stable, all_ious[:, :1], all_ious[rows, best][:, None])

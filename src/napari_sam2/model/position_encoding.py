@@ -179,7 +179,7 @@ def compute_axial_rotary(dim: int, height: int, width: int, theta: float = 10000
     -----
     Official ``position_encoding.py`` L185-207, there as complex numbers, which not every device has.
     """
-    rates = 1.0 / theta ** (torch.arange(0, dim, 4, device="cpu")[: dim // 4].float() / dim)
+    rates = 1.0 / theta ** (torch.arange(0, dim, 4, dtype=torch.float32, device="cpu")[: dim // 4] / dim)
     cell = torch.arange(height * width, dtype=torch.float32, device="cpu")
     column, row = cell % width, torch.div(cell, width, rounding_mode="floor")
     angle = torch.cat([torch.outer(column, rates), torch.outer(row, rates)], dim=-1)

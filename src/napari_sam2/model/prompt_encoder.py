@@ -78,7 +78,7 @@ class PromptEncoder(nn.Module):
 
     def _embed_boxes(self, boxes_xyxy: Tensor) -> Tensor:
         corners = boxes_xyxy.reshape(-1, 2, 2)
-        labels = torch.tensor([2, 3], device=corners.device).expand(corners.shape[0], 2)
+        labels = torch.tensor([2, 3], dtype=torch.int64, device=corners.device).expand(corners.shape[0], 2)
         return self._embed_points(corners, labels, pad=False)
 
     def forward(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -321,7 +321,7 @@ class SAM2Base(nn.Module):
             coords, labels = point_inputs["point_coords"], point_inputs["point_labels"]
         else:
             # parity: no point is one point that is none, to which the encoder adds another, official L315
-            coords = torch.zeros(B, 1, 2, device=device)
+            coords = torch.zeros(B, 1, 2, dtype=torch.float32, device=device)
             labels = -torch.ones(B, 1, dtype=torch.int32, device=device)
         if mask_inputs is not None and tuple(mask_inputs.shape[-2:]) != self.sam_prompt_encoder.mask_input_size:
             mask_inputs = F.interpolate(
@@ -343,7 +343,7 @@ class SAM2Base(nn.Module):
         sam_output_token = sam_output_tokens[:, 0]
         low_res_masks, high_res_masks = low_res_multimasks, high_res_multimasks
         if multimask_output:
-            rows, best = torch.arange(B, device=device), ious.argmax(dim=-1)
+            rows, best = torch.arange(B, dtype=torch.int64, device=device), ious.argmax(dim=-1)
             low_res_masks = low_res_multimasks[rows, best][:, None]
             high_res_masks = high_res_multimasks[rows, best][:, None]
             if sam_output_tokens.shape[1] > 1:
@@ -728,7 +728,7 @@ class SAM2Base(nn.Module):
         if pred_masks.shape[0] == 1:
             return pred_masks
         winner = pred_masks.argmax(dim=0, keepdim=True)
-        objects = torch.arange(pred_masks.shape[0], device=pred_masks.device)[:, None, None, None]
+        objects = torch.arange(pred_masks.shape[0], dtype=torch.int64, device=pred_masks.device)[:, None, None, None]
         return torch.where(winner == objects, pred_masks, pred_masks.clamp(max=-10.0))
 
 

@@ -179,7 +179,7 @@ class SAM2AutomaticMaskGenerator:
         if len(found) > 1:
             # The smaller the crop, the sharper the mask.
             x0, y0, x1, y1 = candidates.crops.unbind(1)
-            candidates = candidates.take(box_nms(candidates.boxes, 1 / ((x1 - x0) * (y1 - y0)), self.crop_nms_thresh))
+            candidates = candidates.take(box_nms(candidates.boxes, 1 / ((x1 - x0) * (y1 - y0)).float(), self.crop_nms_thresh))
         if self.min_mask_region_area > 0:
             nms_thresh = max(self.box_nms_thresh, self.crop_nms_thresh)
             candidates = self.postprocess_small_regions(candidates, self.min_mask_region_area, nms_thresh)
@@ -215,10 +215,10 @@ class SAM2AutomaticMaskGenerator:
         candidates = Candidates(
             masks=masks,
             boxes=mask_to_box(masks),
-            points=clicked + torch.tensor(crop[:2]),
+            points=clicked + _whole(*crop[:2]),
             ious=ious,
             stability=stability,
-            crops=torch.tensor([crop]).expand(len(masks), 4),
+            crops=_whole(*crop).expand(len(masks), 4),
         )
         return candidates.take(~is_box_near_crop_edge(candidates.boxes, crop, size))
 
@@ -251,7 +251,7 @@ class SAM2AutomaticMaskGenerator:
         """Remove small holes and specks, then doubles; masks that needed no change are preferred."""
         if not len(candidates):
             return candidates
-        logits = torch.where(candidates.masks, 1.0, -1.0)
+        logits = candidates.masks.float() * 2 - 1
         # Holes first, then specks of what that gave, as the official code does.
         filled = remove_holes_and_sprinkles(logits, 0.0, max_hole_area=min_area, max_sprinkle_area=0)
         cleaned = remove_holes_and_sprinkles(filled, 0.0, max_hole_area=0, max_sprinkle_area=min_area) > 0
@@ -278,12 +278,17 @@ class SAM2AutomaticMaskGenerator:
         }
 
 
+def _whole(*values: int) -> Tensor:
+    """Whole numbers as a tensor, int64, on the CPU, where candidates are."""
+    return torch.tensor(values, dtype=torch.int64, device="cpu")
+
+
 def _moved_into_image(candidates: Candidates, crop: tuple[int, int, int, int], size: tuple[int, int]) -> Candidates:
     x0, y0, x1, y1 = crop
-    masks = torch.zeros((len(candidates), *size), dtype=torch.bool)
+    masks = torch.zeros((len(candidates), *size), dtype=torch.bool, device="cpu")
     masks[:, y0:y1, x0:x1] = candidates.masks
     candidates.masks = masks
-    candidates.boxes = candidates.boxes + torch.tensor([x0, y0, x0, y0])
+    candidates.boxes = candidates.boxes + _whole(x0, y0, x0, y0)
     return candidates
 
 
@@ -314,9 +319,9 @@ def is_box_near_crop_edge(boxes: Tensor, crop: tuple[int, int, int, int], size: 
     """Mark boxes, (M, 4) in pixels of the crop, that end at an edge of the crop which is not an edge of the image; (M,)."""
     height, width = size
     x0, y0 = crop[:2]
-    in_image = boxes + torch.tensor([x0, y0, x0, y0])
-    at_crop = (in_image - torch.tensor(crop)).abs() <= EDGE_TOLERANCE_PX
-    at_image = (in_image - torch.tensor([0, 0, width, height])).abs() <= EDGE_TOLERANCE_PX
+    in_image = boxes + _whole(x0, y0, x0, y0)
+    at_crop = (in_image - _whole(*crop)).abs() <= EDGE_TOLERANCE_PX
+    at_image = (in_image - _whole(0, 0, width, height)).abs() <= EDGE_TOLERANCE_PX
     return (at_crop & ~at_image).any(dim=1)
 
 
@@ -333,13 +338,13 @@ def box_nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     area = (x1 - x0) * (y1 - y0)
     kept: list[int] = []
     for i in scores.argsort(descending=True, stable=True).tolist():
-        others = torch.tensor(kept, dtype=torch.int64)
+        others = _whole(*kept)
         width = (torch.minimum(x1[i], x1[others]) - torch.maximum(x0[i], x0[others])).clamp(min=0)
         height = (torch.minimum(y1[i], y1[others]) - torch.maximum(y0[i], y0[others])).clamp(min=0)
         overlap = width * height
         if not bool((overlap > iou_threshold * (area[i] + area[others] - overlap)).any()):
             kept.append(i)
-    return torch.tensor(kept, dtype=torch.int64)
+    return _whole(*kept)
 
 
 def mask_to_rle(mask: npt.NDArray[np.bool_]) -> dict[str, Any]:

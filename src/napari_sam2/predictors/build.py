@@ -13,6 +13,7 @@ import torch
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.model.tensor_defaults import tensor_defaults
 from napari_sam2.predictors.device import resolve_device
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
 from napari_sam2.weights.download import download
@@ -186,7 +187,8 @@ def _build(
     model = build_model(config, model_class, **merged)
     if ckpt_path is not None:
         load_weights(model, Path(ckpt_path))
-    return model.to(chosen).train(mode == "train")
+    with tensor_defaults():
+        return model.to(chosen).train(mode == "train")
 
 
 def _merge(*layers: dict[str, Any]) -> dict[str, Any]:

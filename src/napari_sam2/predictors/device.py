@@ -37,7 +37,7 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        torch.empty(0, dtype=torch.float32, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {str(device)!r} is not available here; use 'cpu', or 'auto' to have one chosen") from error
     return chosen

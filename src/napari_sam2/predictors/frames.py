@@ -41,7 +41,7 @@ class FrameSource(Protocol):
 
 def normalise(rgb: Tensor) -> Tensor:
     """Normalise (3, ...) or (B, 3, H, W) intensities in 0 .. 1 by the ImageNet mean and deviation."""
-    mean, std = (torch.tensor(values, device=rgb.device)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+    mean, std = (torch.tensor(values, dtype=torch.float32, device=rgb.device)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
     return (rgb - mean) / std
 
 

@@ -262,15 +262,16 @@ class SAM2ImagePredictor:
         """Join points and boxes, whose corners are points with labels 2 and 3: (B, P, 2) and (B, P)."""
         if (point_coords is None) != (point_labels is None):
             raise ValueError("point_coords and point_labels must be given together")
-        scale = torch.tensor([size[1], size[0]], dtype=torch.float32) if normalize_coords else torch.ones(2)
+        sides = (size[1], size[0]) if normalize_coords else (1, 1)
+        scale = torch.tensor(sides, dtype=torch.float32, device="cpu")
         coords, labels = [], []
         if box is not None:
-            corners = torch.as_tensor(np.asarray(box), dtype=torch.float32).reshape(-1, 2, 2)
+            corners = torch.as_tensor(np.asarray(box), dtype=torch.float32, device="cpu").reshape(-1, 2, 2)
             coords.append(corners)
-            labels.append(torch.tensor([[2, 3]], dtype=torch.int32).expand(corners.shape[0], 2))
+            labels.append(torch.tensor([[2, 3]], dtype=torch.int32, device="cpu").expand(corners.shape[0], 2))
         if point_coords is not None:
-            given = torch.as_tensor(np.asarray(point_coords), dtype=torch.float32)
-            given_labels = torch.as_tensor(np.asarray(point_labels), dtype=torch.int32)
+            given = torch.as_tensor(np.asarray(point_coords), dtype=torch.float32, device="cpu")
+            given_labels = torch.as_tensor(np.asarray(point_labels), dtype=torch.int32, device="cpu")
             coords.append(given if given.ndim == 3 else given[None])
             labels.append(given_labels if given_labels.ndim == 2 else given_labels[None])
         if not coords:

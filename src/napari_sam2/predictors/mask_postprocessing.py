@@ -97,7 +97,7 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
 def _between_cells(length: int, found: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Along an axis, list the pixels next to cells in which something was found, the two cells of each, and the second's weight."""
     num_cells = len(found)
-    positions = ((torch.arange(length, device=found.device) + 0.5) * (num_cells / length) - 0.5).clamp(min=0)
+    positions = ((torch.arange(length, dtype=torch.float32, device=found.device) + 0.5) * (num_cells / length) - 0.5).clamp(min=0)
     before = positions.long()
     after = (before + 1).clamp(max=num_cells - 1)
     cells = torch.nonzero(found)[:, 0]
@@ -136,7 +136,7 @@ def mask_to_box(masks: Tensor) -> Tensor:
     """Return the box of each mask, (M, h, w) to (M, 4) as x0, y0, x1, y1, last pixel included; zeros for an empty one."""
     boxes = []
     for hit in (masks.any(dim=1), masks.any(dim=2)):
-        position = torch.arange(hit.shape[1], device=hit.device)
+        position = torch.arange(hit.shape[1], dtype=torch.int64, device=hit.device)
         first = torch.where(hit, position, hit.shape[1]).amin(1) if len(hit) else position[:0]
         last = torch.where(hit, position, 0).amax(1) if len(hit) else position[:0]
         boxes += [torch.where(hit.any(1), first, 0), last]
@@ -171,8 +171,8 @@ def label_image(
     ndarray
         (H, W), uint16; 0 is background. Of equal logits the first object wins.
     """
-    device = logits[0].device if len(logits) else None
-    best = torch.zeros(size, device=device)
+    device = logits[0].device if len(logits) else torch.device("cpu")
+    best = torch.zeros(size, dtype=torch.float32, device=device)
     winner = torch.zeros(size, dtype=torch.int32, device=device)
     factors = [1.0] * len(object_ids) if weights is None else weights
     for mask, window, object_id, factor in zip(logits, windows, object_ids, factors, strict=True):

@@ -175,7 +175,7 @@ class Tracker:
             chosen = [records[i] for i in batch]
             encoded = self.features.get_batch(frame, [record.view for record in chosen])
             logits = torch.stack([record.mask_logits for record in chosen]).to(self.model.device)[:, None]
-            scores = torch.tensor([[record.object_score] for record in chosen], device=self.model.device)
+            scores = torch.tensor([[record.object_score] for record in chosen], dtype=torch.float32, device=self.model.device)
             memory = self._encode_memory(encoded, self.model._upscale_to_image(logits), scores, prompted=True)
             return [record.with_memory(memory[i].clone()) for i, record in enumerate(chosen)]
 
@@ -241,18 +241,19 @@ class Tracker:
         device = self.model.device
         recalls = [self._choose(frame, memory, reverse) for memory in memories]
         longest = max(recalls[0].longest_pointer_offset, 1)
+        nothing = torch.empty(0, dtype=torch.float32, device=device)
         features, pointers = [], []
         for memory, recall in zip(memories, recalls, strict=True):
             remembered = [record.memory for record in memory.recalled(recall.memories)]
             features.append(torch.stack([x.to(device) for x in remembered if x is not None]))
             recalled_pointers = [record.pointer.to(device) for record in memory.recalled(recall.pointers)]
-            pointers.append(torch.stack(recalled_pointers) if recalled_pointers else torch.empty(0, device=device))
+            pointers.append(torch.stack(recalled_pointers) if recalled_pointers else nothing)
         slots = [[recalled.offset for recalled in recall.memories] for recall in recalls]
         offsets = [[recalled.offset / longest for recalled in recall.pointers] for recall in recalls]
         return RecalledMemory(
             features=torch.stack(features, dim=1),
-            slots=torch.tensor(slots, device=device).T,
-            pointers=torch.stack(pointers, dim=1) if offsets[0] else torch.empty(0, device=device),
+            slots=torch.tensor(slots, dtype=torch.int64, device=device).T,
+            pointers=torch.stack(pointers, dim=1) if offsets[0] else nothing,
             pointer_offsets=torch.tensor(offsets, device=device, dtype=torch.float32).T,
         )
 

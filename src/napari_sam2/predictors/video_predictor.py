@@ -236,7 +236,7 @@ class SAM2VideoPredictor(SAM2Base):
         """
         coords, point_labels = _points_and_box(points, labels, box, clear_old_points)
         if normalize_coords:
-            coords = coords / torch.tensor([inference_state.video_width, inference_state.video_height])
+            coords = coords / coords.new_tensor([inference_state.video_width, inference_state.video_height])
         coords = coords * self.image_size
         # Encode before anything is changed: a frame that does not exist must leave no trace.
         inference_state.tracker.features.get(frame_idx)
@@ -257,7 +257,7 @@ class SAM2VideoPredictor(SAM2Base):
     @torch.inference_mode()
     def add_new_mask(self, inference_state: VideoState, frame_idx: int, obj_id: int, mask: Any) -> FrameResult:
         """Prompt an object by a mask (H, W) of any size; see :meth:`add_new_points_or_box`."""
-        given = torch.as_tensor(np.asarray(mask) if not isinstance(mask, Tensor) else mask)
+        given = mask if isinstance(mask, Tensor) else torch.as_tensor(np.asarray(mask), device="cpu")
         if given.ndim != 2:
             raise ValueError(f"a mask must be two-dimensional, got shape {tuple(given.shape)}")
         given = given.bool().to(self.device)
@@ -431,7 +431,7 @@ class SAM2VideoPredictor(SAM2Base):
     def _result(self, state: VideoState, frame: int) -> FrameResult:
         """Bring a frame's masks to the size of the video; an object of which nothing is known there is absent."""
         shown = [track.latest(frame) for track in state.objects.values()]
-        absent = torch.full((self.image_size // 4, self.image_size // 4), NO_OBJ_SCORE)
+        absent = torch.full((self.image_size // 4, self.image_size // 4), NO_OBJ_SCORE, dtype=torch.float32, device="cpu")
         logits = torch.stack([absent if record is None else record.mask_logits.cpu() for record in shown])[:, None]
         masks = resize_logits(logits.to(state.device), (state.video_height, state.video_width))
         if self.non_overlap_masks:
@@ -454,19 +454,23 @@ def _points_and_box(points: Any, labels: Any, box: Any, clear_old_points: bool) 
         raise ValueError("points and labels must be given together")
     if points is None and box is None:
         raise ValueError("at least one of points and box must be given")
-    coords = torch.as_tensor(np.asarray(points if points is not None else np.zeros((0, 2))), dtype=torch.float32).reshape(-1, 2)
-    point_labels = torch.as_tensor(np.asarray(labels if labels is not None else np.zeros(0)), dtype=torch.int32).reshape(-1)
+    coords = _on_cpu(points if points is not None else np.zeros((0, 2)), torch.float32).reshape(-1, 2)
+    point_labels = _on_cpu(labels if labels is not None else np.zeros(0), torch.int32).reshape(-1)
     if len(coords) != len(point_labels):
         raise ValueError(f"there are {len(coords)} points but {len(point_labels)} labels")
     if box is not None:
         if not clear_old_points:
             raise ValueError("a box must come before any point: use clear_old_points=True")
-        corners = torch.as_tensor(np.asarray(box), dtype=torch.float32)
+        corners = _on_cpu(box, torch.float32)
         if corners.numel() != 4:
             raise ValueError(f"a box must be x0, y0, x1, y1, got shape {tuple(corners.shape)}")
         coords = torch.cat([corners.reshape(2, 2), coords])
-        point_labels = torch.cat([torch.tensor([2, 3], dtype=torch.int32), point_labels])
+        point_labels = torch.cat([_on_cpu([2, 3], torch.int32), point_labels])
     return coords, point_labels
+
+
+def _on_cpu(values: Any, dtype: torch.dtype) -> Tensor:
+    return torch.as_tensor(np.asarray(values), dtype=dtype, device="cpu")
 
 
 def _processing_order(start: int, max_frames: int | None, num_frames: int, reverse: bool) -> range:

@@ -65,12 +65,12 @@ def resample_logits(logits: Tensor, source: View, target: View) -> Tensor:
 
     def positions(steps: int, start: int, length: int, source_start: int, source_length: int) -> Tensor:
         """Where the target's pixel centres lie in the source, -1 .. 1 from edge to edge."""
-        centres = start + (torch.arange(steps, device=logits.device) + 0.5) * length / steps
+        centres = start + (torch.arange(steps, dtype=torch.float32, device=logits.device) + 0.5) * length / steps
         return (centres - source_start) * 2 / source_length - 1
 
     rows = positions(h, target.row, target.height, source.row, source.height)
     columns = positions(w, target.column, target.width, source.column, source.width)
-    grid = torch.stack([columns.expand(h, w), rows[:, None].expand(h, w)], dim=-1)[None].float()
+    grid = torch.stack([columns.expand(h, w), rows[:, None].expand(h, w)], dim=-1)[None]
     moved = F.grid_sample(logits[None, None].float(), grid, padding_mode="border", align_corners=False)[0, 0]
     reached = (rows.abs() <= 1)[:, None] & (columns.abs() <= 1)
     return torch.where(reached, moved, OUTSIDE_LOGIT)

@@ -93,7 +93,7 @@ class PromptSegmenter:
         """Say of an object that it is not there, as the network does."""
         if answer.object_score <= 0:
             return answer
-        score = torch.tensor([[NO_OBJ_SCORE]], device=answer.pointer.device)
+        score = torch.tensor([[NO_OBJ_SCORE]], dtype=torch.float32, device=answer.pointer.device)
         return replace(
             answer,
             mask_logits=torch.full_like(answer.mask_logits, NO_OBJ_SCORE),

@@ -102,7 +102,8 @@ class FramePrompts:
             return Prompt()
         scale = np.array([size / view.height, size / view.width])
         xy = ((np.array(points) - (view.row, view.column) + 0.5) * scale - 0.5)[:, ::-1]
-        return Prompt(torch.tensor(xy.copy(), dtype=torch.float32), torch.tensor(labels, dtype=torch.int32))
+        points_xy = torch.tensor(xy.copy(), dtype=torch.float32, device="cpu")
+        return Prompt(points_xy, torch.tensor(labels, dtype=torch.int32, device="cpu"))
 
 
 def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
@@ -119,7 +120,7 @@ def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
 
 def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
     """Bring a mask (H, W) to the logits of a sure prediction, (size, size), float32, as the model does with a mask prompt."""
-    full = torch.where(_resize_mask(mask, 4 * size), 10.0, -10.0)[None, None]
+    full = _resize_mask(mask, 4 * size).float()[None, None] * 20.0 - 10.0
     return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
 
 

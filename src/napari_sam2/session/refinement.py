@@ -104,7 +104,8 @@ def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whol
 def _changed(logits: Tensor, mask: Mask) -> Tensor:
     """Make logits say what a mask says: where they do not, a person is as sure of the opposite."""
     is_there = torch.from_numpy(mask).to(logits.device)
-    opposite = torch.where(is_there, 1.0, -1.0) * logits.abs().clamp(max=-OUTSIDE_LOGIT)
+    bounded = logits.abs().clamp(max=-OUTSIDE_LOGIT)
+    opposite = torch.where(is_there, bounded, -bounded)
     return torch.where((logits > 0) == is_there, logits, opposite)
 
 

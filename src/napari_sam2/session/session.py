@@ -708,7 +708,7 @@ class Session(Following):
         frame = self._check_frame(frame)
         record = None if object_id is None else self._object(object_id).shown(frame)
         view = whole_view(self._frame_shape) if record is None or record.view is None else record.view
-        mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+        mean, std = (torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
         seen = (self._frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
         preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
         return preview

@@ -269,8 +269,7 @@ def identify(state_dict: Mapping[str, Tensor]) -> str | None:
 
 @functools.cache
 def _expected(config: ModelConfig) -> frozenset[tuple[str, tuple[int, ...]]]:
-    with torch.device("meta"):
-        return frozenset(_shapes(build_model(config).state_dict()).items())
+    return frozenset(_shapes(build_model(config, device="meta").state_dict()).items())
 
 
 def find_weights(model: str | Path) -> tuple[ModelConfig, Path]:
