@@ -17,6 +17,7 @@ import tifffile
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.files import reading
 from napari_sam2.images.image_files import tiff_errors
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.sampling import sample_frames
@@ -208,9 +209,10 @@ def read_stacks(folders: Sequence[Path]) -> list[LabelledStack]:
     """
     found: list[Path] = []
     for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {folder}")
-        stacks = [sub for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
+        with reading(folder, "the folder"):
+            if not folder.is_dir():
+                raise FileNotFoundError(f"there is no folder {folder}")
+            stacks = [sub for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
         if not stacks:
             raise ValueError(f"{folder} holds no labelled stack: there is no masks.tif in it, nor in a folder in it")
         found += stacks
