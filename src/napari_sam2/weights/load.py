@@ -133,7 +133,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
     try:
         config = ModelConfig.from_json(metadata["config"]) if "config" in metadata else None
     except ValueError as error:
-        raise ValueError(f"{path} holds a configuration of no model that is known here: take a newer napari-sam2?") from error
+        raise ValueError(f"the configuration inside {path} cannot be used: {error}") from error
     return Checkpoint(_state_dict_of(tensors, path), config)
 
 
