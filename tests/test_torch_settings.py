@@ -235,7 +235,9 @@ MODELS = {
     # Windowed and global attention, rotary attention over several memories, pointers: what released models are made of.
     "2.1": lambda: tiny_predictor(TINY_HIERA, fill_hole_area=8, binarize_mask_from_pts_for_mem_enc=True),
     "2.0": lambda: tiny_predictor(
-        ModelConfig(**{**vars(TINY), "name": "tiny-2.0", "version": "2.0", "trunk": ConvTrunkConfig((16, 16, 16, 16), (1, 1, 1, 1))}),
+        ModelConfig(
+            **{**vars(TINY), "name": "tiny-2.0", "version": "2.0", "trunk": ConvTrunkConfig((16, 16, 16, 16), (1, 1, 1, 1))}
+        ),
         non_overlap_masks_for_mem_enc=True,
         non_overlap_masks=True,
     ),
@@ -411,7 +413,9 @@ def test_weights_in_a_file(setting: str, ending: str, tmp_path: Path) -> None:
         else:
             save_checkpoint(tmp_path / "file.safetensors", weights, TINY_HIERA)
         model = build_sam2_video_predictor(TINY_HIERA, tmp_path / f"file.{ending}", device="cpu")
-    assert_same({key: value.numpy() for key, value in model.state_dict().items()}, {key: value.numpy() for key, value in weights.items()})
+    assert_same(
+        {key: value.numpy() for key, value in model.state_dict().items()}, {key: value.numpy() for key, value in weights.items()}
+    )
     # Made in inference mode, they could not be written to, nor learn, outside of it.
     load_weights(model, tmp_path / f"file.{ending}")
     assert not any(parameter.is_inference() or not parameter.requires_grad for parameter in model.parameters())
@@ -424,7 +428,9 @@ def test_a_model_that_was_used_can_learn(setting: str, tmp_path: Path) -> None:
         videos(model, tmp_path)
     encoded = model.forward_image(torch.zeros(1, 3, 64, 64))
     _, features, positions, sizes = model._prepare_backbone_features(encoded)
-    attended = model.memory_attention(features[-1], torch.ones(16, 1, 16), positions[-1], torch.ones(16, 1, 16), feat_size=sizes[-1])
+    attended = model.memory_attention(
+        features[-1], torch.ones(16, 1, 16), positions[-1], torch.ones(16, 1, 16), feat_size=sizes[-1]
+    )
     attended.sum().backward()
     assert model.memory_attention.layers[0].cross_attn_image.k_proj.weight.grad.abs().sum() > 0
 
@@ -456,13 +462,31 @@ def test_another_thread_finds_its_own_settings() -> None:
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
-FACTORIES = "arange as_tensor empty eye full linspace logspace ones rand randint randn randperm scalar_tensor tensor zeros".split()
+FACTORIES = [
+    "arange",
+    "as_tensor",
+    "empty",
+    "eye",
+    "full",
+    "linspace",
+    "logspace",
+    "ones",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "scalar_tensor",
+    "tensor",
+    "zeros",
+]
 
 
 def unstated(source: str) -> list[str]:
     """Calls that leave dtype or device to the process, but for parameters and buffers: ``tensor_defaults`` states theirs."""
     tree = ast.parse(source)
-    made_by = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) in MAKERS for part in ast.walk(node)}
+    made_by = {
+        id(part) for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) in MAKERS for part in ast.walk(node)
+    }
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and id(node) not in made_by]
     found = []
     for call in calls:

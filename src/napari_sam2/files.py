@@ -101,7 +101,7 @@ def read_json(path: Path, what: str = "") -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not JSON: it is no text in UTF-8, from byte {error.start} on") from error
     except RecursionError as error:
-        raise ValueError(f"{path} is not JSON that can be read: it is nested too deeply") from error
+        raise ValueError(f"{path} is not JSON: it is nested too deeply to be read") from error
 
 
 def temporary_file(purpose: str) -> IO[bytes]:
@@ -205,7 +205,7 @@ def _writing(path: Path, partial: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        is_of_another = error.filename is not None and partial.name not in str(error.filename)
+        is_of_another = error.filename not in (None, str(path)) and partial.name not in str(error.filename)
         if error.errno is None or error.strerror is None or is_of_another:
             raise
         raise os_error(f"{path} cannot be written: {reason_of(error)}", error.errno) from error

@@ -191,4 +191,7 @@ def test_a_session_that_lies_where_nothing_can_be_written(
     }
     Path("movie.sam2.results-wal").touch()
     assert main(["export", "movie.sam2.json", "out/again.tif"]) == 2
-    assert "nothing can be written beside it: copy the session to another folder" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "napari-sam2: movie.sam2.results-wal is still to be written into movie.sam2.results, which may not be written by you: "
+        "copy both, and movie.sam2.json, to a folder of yours\n"
+    )

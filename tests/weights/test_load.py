@@ -140,7 +140,7 @@ def test_save_that_fails_leaves_the_older_file(tmp_path, weights):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(OSError, match=f"cannot write {re.escape(str(path))}"):
+        with pytest.raises(OSError, match=f"{re.escape(str(path))} cannot be written: make room"):
             save_checkpoint(path, weights, TOY)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

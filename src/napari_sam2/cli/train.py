@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.interruption import stop_on_interrupt
-from napari_sam2.files import atomic_path
+from napari_sam2.files import atomic_path, read_json, reading
 from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
@@ -187,8 +187,12 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
     """The recipe of a run: the one it began with, if it did."""
     kept, command = args.target / "recipe.json", args.target / "command.json"
     if kept.exists():
-        _check_same_command(args, json.loads(command.read_text()))
-        return Recipe.from_json(kept.read_text())
+        _check_same_command(args, read_json(command, "the command of the run"))
+        try:
+            with reading(kept, "the recipe of the run"):
+                return Recipe.from_json(kept.read_text())
+        except ValueError as error:
+            raise ValueError(f"{kept} is damaged: begin the run in another folder") from error
     recipe = MICRO_RECIPE if args.lessons is None else MICRO_RECIPE.only(args.lessons)
     recipe = recipe.with_batches(args.batch_factor or 1, processes.world_size)
     if args.minutes is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.files import reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import MAX_OBJECT_ID
 
@@ -69,8 +70,9 @@ class Dataset:
             does not fit the labels, or there is no object.
         """
         for name in ("image.tif", "masks.tif"):
-            if not (folder / name).exists():
-                raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
+            with reading(folder / name):
+                if not (folder / name).exists():
+                    raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
         truth = _read_labels(folder / "masks.tif")
         image = Stack.open_file(folder / "image.tif", axes, channel)
         if (len(image), image.height, image.width) != truth.shape:
@@ -138,8 +140,14 @@ def _listed_objects(table: Path, truth: npt.NDArray[np.integer], default: dict[i
 def _rows(table: Path) -> Iterator[dict[str, int]]:
     """Read the columns that are used, as whole numbers."""
     needed, used = ("id", "n_frames", "contiguous"), ("t_first", "parent")
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
+    with reading(table, "the table"):
+        text = table.read_bytes()
+    try:
+        lines = text.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{table} is not a table: it is no text in UTF-8, from byte {error.start} on") from error
+    try:
+        reader = csv.DictReader(lines)
         columns = [name for name in (*needed, *used) if name in (reader.fieldnames or ())]
         missing = [name for name in needed if name not in columns]
         if missing:
@@ -149,3 +157,5 @@ def _rows(table: Path) -> Iterator[dict[str, int]]:
                 yield {name: int(row[name]) for name in columns}
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{table}, line {reader.line_num}: {', '.join(columns)} must be whole numbers") from error
+    except csv.Error as error:
+        raise ValueError(f"{table} is not a table of columns with commas between them") from error

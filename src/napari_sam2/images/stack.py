@@ -212,7 +212,7 @@ class Stack:
     def _warn_of_many_channels(self, may_be_frames: bool) -> None:
         """Tell which of many channels are shown, and that they may be frames where they look like such."""
         count = self._num_channels
-        if count <= MAX_CHANNELS or self.is_rgb:
+        if count <= MAX_CHANNELS or self.layout.is_rgb:
             return
         said = f"channels 0, 1 and 2 of {count} are shown as red, green and blue; choose others by channel (--channel)"
         if may_be_frames and self._channels_look_alike():

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from napari_sam2.files import reading, reason_of
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -84,7 +85,8 @@ class JpegFolder:
     """
 
     def __init__(self, folder: Path, size: int) -> None:
-        paths = [path for path in folder.iterdir() if path.suffix.lower() in JPEG_SUFFIXES]
+        with reading(folder, "the folder"):
+            paths = [path for path in folder.iterdir() if path.suffix.lower() in JPEG_SUFFIXES]
         if not paths:
             raise ValueError(f"no JPEG frames (.jpg, .jpeg) in {folder}")
         wrong = [path.name for path in paths if not path.stem.isdigit()]
@@ -124,7 +126,7 @@ class VideoFile:
             # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
             self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
         except (OSError, ValueError) as error:
-            raise ValueError(f"cannot decode {path}: {error}") from error
+            raise ValueError(f"{path} cannot be read as a video: {reason_of(error, 'it cannot be decoded')}") from error
         self.size = size
         self.height, self.width = self.frames.shape[1:3]
 

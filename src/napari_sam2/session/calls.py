@@ -92,12 +92,19 @@ class Call:
             raise ValueError(f"a session has no action {self.method!r}")
         arguments = {name: decode(value) for name, value in self.arguments.items()}
         steps = arguments.pop("steps", None)
+        method = getattr(session, self.method)
         try:
-            result = getattr(session, self.method)(**arguments)
+            inspect.signature(method).bind(**arguments)
         except TypeError as error:
-            raise ValueError(f"{self.method} cannot be called with {', '.join(arguments)}: {error}") from error
+            told = ", ".join(arguments) or "no arguments"
+            raise ValueError(f"{self.method} cannot be called with {told}: it takes {_parameters(method)}") from error
+        result = method(**arguments)
         if self.method in STEP_BY_STEP:
             yield from itertools.islice(result, steps)
+
+
+def _parameters(method: Callable[..., Any]) -> str:
+    return ", ".join(inspect.signature(method).parameters)
 
 
 def encode(value: Any) -> Any:
@@ -154,7 +161,7 @@ def decode(value: Any) -> Any:
             data = zlib.decompress(base64.b64decode(content["data"], validate=True))
             return np.frombuffer(data, np.dtype(content["dtype"])).reshape(content["shape"])
     except (LookupError, TypeError, AttributeError, binascii.Error, zlib.error) as error:
-        raise ValueError(f"an argument is damaged, {kind}: {error!r}") from error
+        raise ValueError(f"an argument of an action is damaged: {kind}") from error
     return value
 
 
@@ -176,6 +183,6 @@ def decode_mask(content: Any) -> PackedMask:
         bits = base64.b64decode(content["bits"], validate=True)
         packed = PackedMask((int(height), int(width)), (int(row0), int(col0), int(row1), int(col1)), bits)
     except (LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"a mask is damaged: {error!r}") from error
+        raise ValueError("a mask is damaged: it is a shape, a box and bits, see docs/session.md") from error
     packed.unpack()
     return packed

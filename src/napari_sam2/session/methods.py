@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.files import atomic_path
+from napari_sam2.files import atomic_path, reading
 from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.session.calls import decode
 from napari_sam2.session.consensus import MAX_VOTE
@@ -256,5 +256,5 @@ def _were(number: int) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with reading(path, "the checkpoint file"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

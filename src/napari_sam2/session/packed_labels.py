@@ -35,5 +35,5 @@ def unpack_plane(packed: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint16
     try:
         plane: npt.NDArray[np.uint16] = np.frombuffer(zlib.decompress(packed), "<u2").reshape(shape).astype(np.uint16)
     except (zlib.error, ValueError) as error:
-        raise ValueError(f"a packed label plane is damaged: {error}") from error
+        raise ValueError("a packed label plane is damaged") from error
     return plane

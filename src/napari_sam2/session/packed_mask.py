@@ -51,5 +51,5 @@ class PackedMask:
             bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
             mask[row0:row1, col0:col1] = np.unpackbits(bits, count=size[0] * size[1]).reshape(size)
         except (zlib.error, ValueError) as error:
-            raise ValueError(f"a packed mask is damaged: {error}") from error
+            raise ValueError("a packed mask is damaged") from error
         return mask

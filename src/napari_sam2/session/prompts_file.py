@@ -105,8 +105,9 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
 def _check_axes(axes: str, stack: Stack, path: Path) -> None:
     layout, told = stack.layout, set(axes.upper())
     fits = {layout.rows, layout.columns} <= told
-    # Of a single image, or where one of the two does not say along what frames follow each other, no more can be told, but that a
-    # single image is not what a time-lapse or a volume is meant for.
+    if not layout.along and told & {"T", "Z"} and stack.frames_elsewhere:
+        raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.frames_elsewhere}")
+    # Of a single image, or where one of the two does not say along what frames follow each other, no more can be told.
     if layout.along and {layout.along, *told} <= {*"TZYX", *_COLOUR_AXES}:
         fits = {layout.along, layout.rows, layout.columns} <= told <= {*layout.axes, *_COLOUR_AXES}
     if not fits:

@@ -204,9 +204,10 @@ def read_stacks(folders: Sequence[Path]) -> list[LabelledStack]:
     """
     found: list[Path] = []
     for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"there is no folder {folder}")
-        stacks = [sub for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
+        with reading(folder, "the folder"):
+            if not folder.is_dir():
+                raise FileNotFoundError(f"there is no folder {folder}")
+            stacks = [sub for sub in (folder, *sorted(folder.iterdir())) if (sub / "masks.tif").exists()]
         if not stacks:
             raise ValueError(f"{folder} holds no labelled stack: there is no masks.tif in it, nor in a folder in it")
         found += stacks

@@ -133,9 +133,18 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what :meth:`to_json` wrote."""
-        fields = json.loads(text)
-        return cls(lessons=tuple(Lesson(**lesson) for lesson in fields.pop("lessons")), **fields)
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        try:
+            fields = json.loads(text)
+            return cls(lessons=tuple(Lesson(**lesson) for lesson in fields.pop("lessons")), **fields)
+        except (json.JSONDecodeError, AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"not a recipe: {text[:80]!r}") from error
 
 
 # Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.checks import check_keys
-from napari_sam2.files import atomic_path
+from napari_sam2.files import atomic_path, reading
 from napari_sam2.training.optimization import TRAINED_PARTS
 from napari_sam2.weights.load import SUFFIXES
 from napari_sam2.weights.registry import is_model_name
@@ -156,14 +157,19 @@ def read_run_file(path: Path) -> RunFile:
     ValueError
         If it is not TOML, has an unknown key, or a value that cannot be; the message is one sentence and names it.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no run file {path}")
+    with reading(path, "the run file"):
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no run file {path}")
+        content = path.read_bytes()
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+        read = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not TOML: it is no text in UTF-8, from byte {error.start} on") from error
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"line \d+, column \d+", str(error))
+        raise ValueError(f"{path} is not TOML: {where.group() if where else 'its end is missing'}") from error
     try:
-        return _run(content, path)
+        return _run(read, path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from napari_sam2.files import reason_of
 from napari_sam2.weights.registry import EMBEDDED, RELEASED, ReleasedCheckpoint, resolve_model_name
 
 logger = logging.getLogger(__name__)
@@ -113,14 +114,18 @@ def checkpoint_path(name: str, *, folder: str | Path | None = None) -> Path:
 
 
 def wrong_size(path: Path, checkpoint: ReleasedCheckpoint) -> str | None:
-    """Say what is wrong with a file that is there and cannot be the released one, or None."""
-    if not path.exists() or (path.is_file() and path.stat().st_size == checkpoint.size_bytes):
-        return None
-    if not path.is_file():
-        return f"{path} is in the place of {checkpoint.name} but is not a file: move it away, then download again"
+    """Say what is wrong with a file that is there and cannot be the released one, or may not be read; or None."""
+    try:
+        if not path.exists() or (path.is_file() and path.stat().st_size == checkpoint.size_bytes):
+            return None
+        if not path.is_file():
+            return f"{path} is in the place of {checkpoint.name} but is not a file: move it away, then download again"
+        num_bytes = path.stat().st_size
+    except OSError as error:
+        return f"{path} cannot be read: {reason_of(error)}; choose another folder with the environment variable {CACHE_VARIABLE}"
     return (
-        f"{path} is not the released {checkpoint.name}, it has {path.stat().st_size:,} bytes instead of "
-        f"{checkpoint.size_bytes:,}: move it away, then download again"
+        f"{path} is not the released {checkpoint.name}, it has {num_bytes:,} bytes instead of {checkpoint.size_bytes:,}: move it "
+        "away, then download again"
     )
 
 
@@ -166,6 +171,8 @@ def download(
             raise DownloadError(f"{name} comes with the package, but {EMBEDDED} is missing: install napari-sam2 again")
         return EMBEDDED
     checkpoint, path = RELEASED[name], checkpoint_path(name, folder=folder)
+    if fault := wrong_size(path, checkpoint):
+        raise DownloadError(fault)
     if path.exists():
         return _verified(path, checkpoint)
 
@@ -196,17 +203,19 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DownloadError(
-            f"cannot write {path} ({error.strerror or error}): make room and see that the folder may be written to, "
+            f"cannot write {path} ({reason_of(error)}): make room and see that the folder may be written to, "
             f"or choose another one with the environment variable {CACHE_VARIABLE}"
         ) from error
 
 
 def _verified(path: Path, checkpoint: ReleasedCheckpoint) -> Path:
-    if fault := wrong_size(path, checkpoint):
-        raise DownloadError(fault)
     import pooch
 
-    if pooch.file_hash(str(path), alg="sha256") != checkpoint.sha256:
+    try:
+        sha256 = pooch.file_hash(str(path), alg="sha256")
+    except OSError as error:
+        raise DownloadError(f"{path} cannot be read: {reason_of(error)}; make it readable, or move it away") from error
+    if sha256 != checkpoint.sha256:
         raise DownloadError(
             f"{path} is not the released {checkpoint.name}, its SHA-256 is another one: move it away, then download again"
         )

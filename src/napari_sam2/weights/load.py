@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pickle
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from napari_sam2.files import os_error, reading, reason_of
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
@@ -73,16 +75,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         If there is no such file.
     ValueError
         If it is no checkpoint, is damaged, or would have to run code to be read.
+    OSError
+        If it may not be read, or the disk fails.
 
     Notes
     -----
     Tensors of a ``.pt`` file are mapped from the disk, so that looking at one is cheap.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint file {path}")
-    with path.open("rb") as file:
-        start = file.read(16)
+    with reading(path, "the checkpoint file"):
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no checkpoint file {path}")
+        with path.open("rb") as file:
+            start = file.read(16)
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _LONGEST_HEADER_BYTES:
         return _read_safetensors(path)
     if not start.startswith((_ZIP_START, _PICKLE_START)):
@@ -113,6 +118,8 @@ def _read_pickle(path: Path, *, is_mapped: bool) -> Any:
             "save the model's state dict alone, with torch.save"
         ) from error
     except _DAMAGED as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise MemoryError(f"there is not enough memory to read {path}") from error
         raise ValueError(f"{path} is truncated or damaged: copy or download it again") from error
 
 
@@ -169,18 +176,21 @@ def save_checkpoint(path: str | Path, state_dict: Mapping[str, Tensor], config: 
     if path.suffix != ".safetensors":
         raise ValueError(f"a checkpoint is saved as .safetensors, got {path}")
     tensors = {key: _as_stored(value, half) for key, value in state_dict.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(exist_ok=False)
         mode = partial.stat().st_mode
         save_file(tensors, partial, metadata={"format": "pt", "config": config.to_json()})
         partial.chmod(mode)  # safetensors makes files only their owner can read; weights are shared in a lab
         os.replace(partial, path)
-    except SafetensorError as error:
-        raise OSError(f"cannot write {path}: {error}") from error
+    except SafetensorError as error:  # it writes them itself, and has no numbers for what the system refuses
+        raise OSError(f"{path} cannot be written: make room, and see that the folder may be written to") from error
+    except OSError as error:
+        raise os_error(f"{path} cannot be written: {reason_of(error)}", error.errno) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _as_stored(value: Tensor, half: bool) -> Tensor:
@@ -294,19 +304,23 @@ def find_weights(model: str | Path) -> tuple[ModelConfig, Path]:
         If there is no such file, or if it was not downloaded yet.
     ValueError
         If no model goes by this name, a folder holds several checkpoints, or the file is not a SAM 2 model.
+    OSError
+        If it may not be read, or the disk fails.
     """
     path = Path(model).expanduser()
     if not _is_checkpoint_file(path) and isinstance(model, str):
         name = _name_meant(model)
         if name is not None:
             return _known_weights(name)
-    if path.is_dir():
-        path = _only_checkpoint(path)
+    with reading(path, "the model"):
+        if path.is_dir():
+            path = _only_checkpoint(path)
     return _config_of(path), path
 
 
 def _is_checkpoint_file(path: Path) -> bool:
-    return path.suffix in SUFFIXES and path.is_file()
+    with reading(path, "the checkpoint file"):
+        return path.suffix in SUFFIXES and path.is_file()
 
 
 def _name_meant(text: str) -> str | None:
@@ -315,8 +329,9 @@ def _name_meant(text: str) -> str | None:
         return resolve_model_name(text)
     except ValueError as error:
         path = Path(text).expanduser()
-        if path.exists() or path.suffix in SUFFIXES:
-            return None
+        with reading(path, "the model"):
+            if path.suffix in SUFFIXES or path.exists():
+                return None
         raise ValueError(f"{error}; nor is there such a file or folder") from None
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from napari_sam2.files import atomic_folder
+from napari_sam2.files import atomic_folder, os_error, reason_of
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.zarr_attributes import zarr_attributes
@@ -140,16 +140,37 @@ def _among_labels(labels: Path, name: str, zarr_format: Literal[2, 3]) -> Iterat
     import zarr
 
     is_new = not labels.is_dir()
-    if is_new:
-        zarr.create_group(labels, zarr_format=zarr_format)
+    with _zarr_refusals(labels):
+        if is_new:
+            zarr.create_group(labels, zarr_format=zarr_format)
+        group = zarr.open_group(labels, mode="r+", zarr_format=zarr_format)
+        attributes = dict(group.attrs)
     try:
         yield
     except BaseException:
         if is_new:
             shutil.rmtree(labels, ignore_errors=True)
         raise
-    group = zarr.open_group(labels, mode="r+", zarr_format=zarr_format)
-    attributes = dict(group.attrs)
     listed = dict(attributes.get("ome", {})) if zarr_format == 3 else attributes
     names = [*(other for other in listed.get("labels", []) if other != name), name]
-    group.attrs.update({"ome": {"version": VERSIONS[3], **listed, "labels": names}} if zarr_format == 3 else {"labels": names})
+    with _zarr_refusals(labels):
+        group.attrs.update({"ome": {"version": VERSIONS[3], **listed, "labels": names}} if zarr_format == 3 else {"labels": names})
+
+
+@contextlib.contextmanager
+def _zarr_refusals(folder: Path) -> Iterator[None]:
+    """Say in plain words why a group of zarr cannot be read or written.
+
+    Raises
+    ------
+    ValueError
+        If it is not one, or damaged.
+    OSError
+        If the system refuses.
+    """
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:  # zarr has errors of many kinds
+        if isinstance(error, OSError) and error.errno is not None:
+            raise os_error(f"the list of labels in {folder} cannot be read or written: {reason_of(error)}", error.errno) from error
+        raise ValueError(f"{folder} is not a group of zarr, or is damaged: labels cannot be listed in it") from error
