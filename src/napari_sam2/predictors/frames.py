@@ -1,4 +1,4 @@
-"""Where frames come from: a folder of JPEGs, an array, a tensor, each read when it is needed; or a video file, decoded as a whole.
+"""Where frames come from: a folder of JPEGs, a video file, an array or a tensor, each frame read when it is needed.
 
 T frames · H, W height and width of the data · S side of the model's input.
 """
@@ -17,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
+from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
 
 
 class FrameSource(Protocol):
@@ -102,38 +102,6 @@ class JpegFolder:
         """Read one frame, (3, S, S), float32, normalised."""
         with Image.open(self.paths[frame]) as image:
             return normalise(_resize_uint8(image, self.size))
-
-
-class VideoFile:
-    """A video file, decoded by imageio's PyAV plugin (extra ``video``).
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
-    ValueError
-        If the file cannot be decoded.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        try:
-            import imageio.v3 as iio
-        except ImportError as error:
-            raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
-        try:
-            # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
-            self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"cannot decode {path}: {error}") from error
-        self.size = size
-        self.height, self.width = self.frames.shape[1:3]
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def read(self, frame: int) -> Tensor:
-        """Read one frame, (3, S, S), float32, normalised."""
-        return to_model_input(self.frames[frame], self.size)
 
 
 class ArrayFrames:
@@ -227,8 +195,10 @@ def open_frames(
     ------
     FileNotFoundError
         If there is no such file or folder.
+    ImportError
+        If it is a video file, and the extra ``video`` is not installed.
     TypeError, ValueError
-        If it is none of these.
+        If it is none of these, or a video file that cannot be read.
     """
     if isinstance(video, Tensor):
         return NormalisedFrames(video, size, video_height or size, video_width or size)
@@ -239,7 +209,7 @@ def open_frames(
         if not path.exists():
             raise FileNotFoundError(f"no video or folder of frames at {path}")
         if path.suffix.lower() in VIDEO_SUFFIXES:
-            return VideoFile(path, size)
+            return ArrayFrames(VideoFrames(path), size)
         raise ValueError(f"{path.name} is neither a folder of JPEGs nor a video file ({', '.join(sorted(VIDEO_SUFFIXES))})")
     if hasattr(video, "shape") and hasattr(video, "dtype"):
         return ArrayFrames(video, size)
