@@ -1,4 +1,4 @@
-"""Settings of PyTorch that belong to the process, or to the thread, and that another program has changed: the same results, bit by bit."""
+"""Process-wide settings of torch that another program has changed: the same results, bit by bit."""
 
 from __future__ import annotations
 

@@ -215,6 +215,6 @@ def test_one_sentence_and_nothing_written(name: str, folder: Path, capsys: pytes
 
 def test_training_needs_no_more_than_a_bare_gpu_machine_has() -> None:
     """PyTorch, NumPy, SciPy, scikit-image, Pillow, tifffile, safetensors and tqdm: see scripts/train_micro.sh."""
-    absent = ("pooch", "imagecodecs", "zarr", "napari", "qtpy", "imageio", "ctcmetrics", "lightning", "tensorboard", "xarray")
+    absent = ("pooch", "imagecodecs", "zarr", "napari", "qtpy", "av", "ctcmetrics", "lightning", "tensorboard", "xarray")
     code = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import napari_sam2.cli.main"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -155,8 +155,7 @@ class VideoFrames:
                 raise ImageFileError(f"frame {number} of {self._path} cannot be read: the file has been closed")
             frame = self._decode(number)
             try:
-                height, width = self._stored_size
-                pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+                pixels = self._decoder.as_rgb(frame, *self._stored_size)
             except (self._decoder.library_error, ValueError) as error:
                 raise ImageFileError(f"frame {number} of {self._path} cannot be shown as red, green and blue") from error
         return self._orientation.turn(pixels)
@@ -303,7 +302,11 @@ class _Orientation(NamedTuple):
 
     @classmethod
     def of(cls, frame: Any) -> _Orientation:
+<<<<<<< HEAD
         """Read the display matrix of a frame: x, y stored are shown at a·x + c·y, b·x + d·y; turns but quarters are rounded."""
+=======
+        """Read the display matrix of a frame: x, y are shown at a·x + c·y, b·x + d·y; other turns than quarters are rounded."""
+>>>>>>> wt-video
         try:
             found = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV does not know each kind of side data.
@@ -357,11 +360,14 @@ class _Decoder:
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
         self._av, self._path = av, path
+        # One for all: a frame that converts itself keeps what that takes, nearly as much as its pixels.
+        self._reformatter = av.video.reformatter.VideoReformatter()
         self.library_error: type[Exception] = av.error.FFmpegError
         self.error: Exception | None = None
         self.is_closed = False
         self._closing = contextlib.ExitStack()
         self._identity, self._places = "", dict[int, int]()
+        self._pending: Any = None
         self._open(num_threads=0)
 
     def close(self) -> None:
@@ -508,6 +514,16 @@ class _Decoder:
         self.is_at_end = packet is None
         self._advance()
         return [(frame.pts, frame) for frame in frames if frame.pts is not None]
+
+    def as_rgb(self, frame: Any, height: int, width: int) -> npt.NDArray[np.uint8]:
+        """Convert a frame to red, green and blue, (height, width, 3).
+
+        Raises
+        ------
+        ValueError, library_error
+            If its kind of pixels cannot be converted.
+        """
+        return self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
 
 
 def _constant_interval_s(times: Sequence[int], time_base: Fraction, rates: Sequence[Fraction]) -> float | None:

@@ -1,4 +1,4 @@
-"""Where frames come from: a folder of JPEGs, an array, a tensor, each read when it is needed; or a video file, decoded as a whole.
+"""Where frames come from: a folder of JPEGs, a video file, an array or a tensor, each frame read when it is needed.
 
 T frames · H, W height and width of the data · S side of the model's input.
 """
@@ -18,11 +18,11 @@ from torch import Tensor
 
 from napari_sam2.files import reading, reason_of
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
+from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 JPEG_SUFFIXES = {".jpg", ".jpeg"}
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm"}
 
 
 class FrameSource(Protocol):
@@ -106,6 +106,7 @@ class JpegFolder:
             return normalise(_resize_uint8(image, self.size))
 
 
+<<<<<<< HEAD
 class VideoFile:
     """A video file, decoded by imageio's PyAV plugin (extra ``video``).
 
@@ -138,6 +139,8 @@ class VideoFile:
         return to_model_input(self.frames[frame], self.size)
 
 
+=======
+>>>>>>> wt-video
 class ArrayFrames:
     """Frames of an array, with one intensity mapping for all of them.
 
@@ -229,8 +232,10 @@ def open_frames(
     ------
     FileNotFoundError
         If there is no such file or folder.
+    ImportError
+        If it is a video file, and the extra ``video`` is not installed.
     TypeError, ValueError
-        If it is none of these.
+        If it is none of these, or a video file that cannot be read.
     """
     if isinstance(video, Tensor):
         return NormalisedFrames(video, size, video_height or size, video_width or size)
@@ -241,7 +246,7 @@ def open_frames(
         if not path.exists():
             raise FileNotFoundError(f"no video or folder of frames at {path}")
         if path.suffix.lower() in VIDEO_SUFFIXES:
-            return VideoFile(path, size)
+            return ArrayFrames(VideoFrames(path), size)
         raise ValueError(f"{path.name} is neither a folder of JPEGs nor a video file ({', '.join(sorted(VIDEO_SUFFIXES))})")
     if hasattr(video, "shape") and hasattr(video, "dtype"):
         return ArrayFrames(video, size)

@@ -168,8 +168,7 @@ class SAM2VideoPredictor(SAM2Base):
         video_path : str, Path, ndarray or Tensor
             A folder of JPEGs, a video file, an array (T, H, W) or (T, H, W, 3) of any dtype, or normalised frames (T, 3, S, S).
         offload_video_to_cpu : bool
-            Accepted for scripts written for the official class: frames are read when they are needed; those of a video file are
-            kept in memory as decoded, 8 bit.
+            Accepted for scripts written for the official class: frames are read when they are needed.
         offload_state_to_cpu : bool
             Keep memories and masks on the CPU.
         async_loading_frames : bool

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from napari_sam2.files import reading
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.sampling import sample_frames
