@@ -165,7 +165,9 @@ def test_a_display_matrix_turns_and_mirrors(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(video[number], turn(frame))
 
 
-@pytest.mark.parametrize(("codec", "pix_fmt"), [("ffv1", "yuv420p"), ("mpeg4", "yuv420p"), ("mjpeg", "yuvj420p"), ("libvpx", "yuv420p")])
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"), [("ffv1", "yuv420p"), ("mpeg4", "yuv420p"), ("mjpeg", "yuvj420p"), ("libvpx", "yuv420p")]
+)
 @pytest.mark.parametrize(("height", "width"), [(47, 65), (48, 67), (51, 64), (1, 33), (17, 1)])
 def test_odd_sizes_have_their_last_row_and_column(codec: str, pix_fmt: str, height: int, width: int, tmp_path: Path) -> None:
     frames = [np.full((height, width, 3), 60, np.uint8) for _ in range(3)]
@@ -397,7 +399,18 @@ def test_threads_share_a_video(streams: Any) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [0, -1, np.int64(3), slice(2, 5), slice(None, None, -13), slice(3, 3), (4, slice(5, 9)), (slice(1, 3), 7, slice(None), 2), ..., ()],
+    [
+        0,
+        -1,
+        np.int64(3),
+        slice(2, 5),
+        slice(None, None, -13),
+        slice(3, 3),
+        (4, slice(5, 9)),
+        (slice(1, 3), 7, slice(None), 2),
+        ...,
+        (),
+    ],
     ids=str,
 )
 def test_it_is_indexed_like_an_array(key: Any, streams: Any) -> None:
@@ -584,7 +597,8 @@ def test_a_file_that_was_cut_off_has_its_frames_up_to_there(name: str, options: 
 
 
 @pytest.mark.parametrize(
-    ("name", "codec", "pix_fmt"), [("damaged.mov", "png", "rgb24"), ("damaged.avi", "mjpeg", "yuvj420p"), ("damaged.mkv", "ffv1", "bgr0")]
+    ("name", "codec", "pix_fmt"),
+    [("damaged.mov", "png", "rgb24"), ("damaged.avi", "mjpeg", "yuvj420p"), ("damaged.mkv", "ffv1", "bgr0")],
 )
 def test_a_damaged_frame_raises_and_the_others_are_right(name: str, codec: str, pix_fmt: str, tmp_path: Path) -> None:
     path = write(tmp_path / name, pictures(12), codec, pix_fmt, options={"g": "1"})
@@ -596,7 +610,9 @@ def test_a_damaged_frame_raises_and_the_others_are_right(name: str, codec: str, 
         video = VideoFrames(path)
         for number in order:
             if number == 7:
-                with pytest.raises(ImageFileError, match=r"frame 7 of .* cannot be decoded: its data are damaged or missing") as raised:
+                with pytest.raises(
+                    ImageFileError, match=r"frame 7 of .* cannot be decoded: its data are damaged or missing"
+                ) as raised:
                     video[7]
                 assert isinstance(raised.value.__cause__, av.error.FFmpegError)
             else:

@@ -302,11 +302,7 @@ class _Orientation(NamedTuple):
 
     @classmethod
     def of(cls, frame: Any) -> _Orientation:
-<<<<<<< HEAD
-        """Read the display matrix of a frame: x, y stored are shown at a·x + c·y, b·x + d·y; turns but quarters are rounded."""
-=======
         """Read the display matrix of a frame: x, y are shown at a·x + c·y, b·x + d·y; other turns than quarters are rounded."""
->>>>>>> wt-video
         try:
             found = frame.side_data.get("DISPLAYMATRIX")
         except ValueError:  # PyAV does not know each kind of side data.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from napari_sam2.files import reading, reason_of
+from napari_sam2.files import reading
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
 from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 
@@ -106,41 +106,6 @@ class JpegFolder:
             return normalise(_resize_uint8(image, self.size))
 
 
-<<<<<<< HEAD
-class VideoFile:
-    """A video file, decoded by imageio's PyAV plugin (extra ``video``).
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
-    ValueError
-        If the file cannot be decoded.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        try:
-            import imageio.v3 as iio
-        except ImportError as error:
-            raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
-        try:
-            # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
-            self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{path} cannot be read as a video: {reason_of(error, 'it cannot be decoded')}") from error
-        self.size = size
-        self.height, self.width = self.frames.shape[1:3]
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def read(self, frame: int) -> Tensor:
-        """Read one frame, (3, S, S), float32, normalised."""
-        return to_model_input(self.frames[frame], self.size)
-
-
-=======
->>>>>>> wt-video
 class ArrayFrames:
     """Frames of an array, with one intensity mapping for all of them.
 
