@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import tifffile
@@ -152,12 +153,37 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     movie = np.where(np.stack([plane] * 40), 200, 10).astype(np.uint8)
     tifffile.imwrite("movie.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
     write_dataset(Path("my_stack"), np.stack([plane] * 6))
-    zarr.create_array("volumes.zarr", data=movie[:T])
+    write_files_of_the_table(movie[:T])
     image = np.broadcast_to(movie[0], (T, Z, H, W))
     # What a reader has at hand where an example begins in the middle.
     names = {"sam2": napari_sam2, "image": image, "volume": image[0].transpose(), "session": session_on_movie()}
     for block in blocks(TEXTS[page], "python"):
         exec(block, names)
+
+
+def write_files_of_the_table(movie: np.ndarray) -> None:
+    """A file of each kind that an example opens."""
+    zarr.create_array("volumes.zarr", data=movie)
+    Path("frames").mkdir()
+    for t, frame in enumerate(movie):
+        tifffile.imwrite(f"frames/t{t}.tif", frame, photometric="minisblack")
+    with tifffile.TiffWriter("positions.ome.tif", ome=True) as tiff:
+        for number in range(3):
+            tiff.write(movie, photometric="minisblack", metadata={"axes": "TYX", "Name": f"position {number}"})
+    plate = zarr.open_group("plate.zarr", mode="w")
+    plate.attrs["ome"] = {"version": "0.5", "plate": {"wells": [{"path": "A/1"}, {"path": "B/3"}]}}
+    for well in ("A/1", "B/3"):
+        plate.create_group(well).attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+        field = plate.create_group(f"{well}/0")
+        field.create_array("0", data=movie)
+        axes = [{"name": name} for name in "tyx"]
+        field.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [{"path": "0"}]}]}
+    with av.open("movie.mp4", "w") as video:
+        stream = video.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = movie.shape[2], movie.shape[1], "yuv420p"
+        for frame in movie:
+            video.mux(stream.encode(av.VideoFrame.from_ndarray(np.stack([frame] * 3, -1), format="rgb24")))
+        video.mux(stream.encode(None))
 
 
 def test_a_prompts_file_can_say_what_the_readme_says(tmp_path: Path) -> None:
