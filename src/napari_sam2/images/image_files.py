@@ -114,7 +114,7 @@ def _read_tiff(path: Path) -> tuple[Any, str]:
 
 def _told_apart(axes: str) -> str:
     """Give axes of unknown kind, which TIFF calls Q all alike, letters of their own; the last of them stays Q."""
-    others = iter("IJKLMNO")
+    others = iter("IJKLMOP")
     return "".join(next(others) if axis == "Q" and "Q" in axes[place + 1 :] else axis for place, axis in enumerate(axes))
 
 
