@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from blob_tracker import BlobTracker, Square, squares, tiny_model
@@ -127,6 +128,112 @@ def test_channels_and_axes(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["mean_iou"] == 1
 
 
+# 7 is one object on the first image and another on the third, where the first is background; 9 lies on the border of the second
+COLLECTION = squares(3, (32, 32), {7: [(4, 4, 6), None, (20, 16, 8)], 9: [(22, 20, 5), (0, 8, 5), None]})
+EXPECTED = [(7, 0), (9, 0), (7, 2)]
+
+
+def several_images(axes: str = "QYX", dim: int = 1) -> None:
+    """Images of a collection, of which each but the first is so many times darker than the one before."""
+    image = np.stack([np.where(plane > 0, 50_000 // dim**number, 0) for number, plane in enumerate(COLLECTION)])
+    write_dataset(Path("images"), COLLECTION, axes, image=image.astype(np.uint16))
+
+
+@pytest.mark.parametrize("kind", ["point", "box", "mask"])
+@pytest.mark.parametrize(("in_file", "arguments"), [("QYX", []), ("QYX", ["--axes", "NYX"]), ("TYX", ["--axes", "nyx"])])
+def test_a_collection(kind: str, in_file: str, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each object is prompted and scored on its own image; what the border cuts is left out."""
+    several_images(in_file)
+    lines, (found,) = evaluated(capsys, "images", "--kind", kind, *arguments)
+    assert lines == [
+        "data set  objects  prompted    IoU      F    J&F  IoU>0.75",
+        "images          3     1.000  1.000  1.000  1.000     1.000  2 images",
+    ]
+    assert found["images"] == 2
+    assert found["rows"] == [
+        {"object_id": i, "prompted": 1.0, "mean": 1.0, "boundary_f": 1.0, "image": number} for i, number in EXPECTED
+    ]
+
+
+def test_each_image_of_a_collection_scores_as_it_does_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also by its own intensities: the third image is ten thousand times darker than the first."""
+    several_images(dim=100)
+    for number in (0, 2):
+        image = np.where(COLLECTION[number] > 0, 50_000 // 100**number, 0).astype(np.uint16)
+        write_dataset(Path(f"image{number}"), COLLECTION[number], "YX", image=image)
+    _, (together,) = evaluated(capsys, "images", "--axes", "NYX")
+    _, alone = evaluated(capsys, "image0", "image2")
+    rows = [row | {"image": number} for number, report in zip((0, 2), alone, strict=True) for row in report["rows"]]
+    assert together["rows"] == rows
+    assert together["mean_iou"] == 1
+
+
+def test_nothing_is_carried_from_image_to_image(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def track(*arguments: Any) -> Any:
+        raise AssertionError("an object was carried to another frame")
+
+    monkeypatch.setattr(BlobTracker, "track", track)
+    several_images()
+    assert evaluated(capsys, "images", "--axes", "NYX", "--corrections", "offline")[1][0]["mean_iou"] == 1
+    with pytest.raises(AssertionError, match="carried"):
+        main(["evaluate", "images", "--axes", "TYX"])
+
+
+def test_corrections_of_a_collection(capsys: pytest.CaptureFixture[str]) -> None:
+    """Click by click, as on single images: two of three objects are one blob, found whole by a click and lost by the next."""
+    planes = squares(2, (32, 32), {1: [(4, 4, 6), (4, 4, 6)], 2: [(4, 10, 6), None]})
+    write_dataset(Path("images"), planes, "QYX")
+    lines, (found,) = evaluated(capsys, "images", "--axes", "NYX", "--corrections", "offline", "--max-clicks", "2")
+    assert lines[-1] == "images    0.733  0.333"
+    rows = found["corrections"]["rows"]
+    assert [(row["object_id"], row["image"], len(row["rounds"])) for row in rows] == [(1, 0, 2), (2, 0, 2), (1, 1, 1)]
+
+
+def test_pictures_of_a_collection(capsys: pytest.CaptureFixture[str]) -> None:
+    several_images()
+    evaluated(capsys, "images", "--axes", "NYX", "--pictures", "worst")
+    assert os.listdir("worst") == ["images.png"]
+
+
+def test_frames_of_unknown_kind_are_said_to_be_separate(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    several_images()
+    evaluated(capsys, "images")
+    said = "images: its 3 frames, along Q, are taken for separate images; if they follow each other, say so by axes TYX or ZYX"
+    assert [record.message for record in caplog.records] == [said]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "used", "said"),
+    [
+        ([], [0, 1], "channels 0 and 1 of 2"),
+        (["--channel", "1"], [1], "channel 1 of 2"),
+        (["--channel", "1", "--channel", "0"], [1, 0], "channels 1 and 0 of 2"),
+    ],
+)
+@pytest.mark.parametrize("axes", ["TCYX", "NCYX"])
+def test_the_channels_that_were_used_are_named(
+    axes: str, arguments: list[str], used: list[int], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.stack([TRUTH * 0, np.where(TRUTH > 0, 200, 0)], axis=1).astype(np.uint8)
+    write_dataset(Path("cells"), TRUTH)
+    tifffile.imwrite("cells/image.tif", image, photometric="minisblack", metadata={"axes": "TCYX"})
+    lines, (found,) = evaluated(capsys, "cells", "--axes", axes, *arguments, "--pictures", "p")
+    assert lines[1].endswith(f"  1.000  {said}" if axes == "TCYX" else f"  1.000  4 images, {said}")
+    assert (found["channels"], found["num_channels"], found["mean_iou"]) == (used, 2, 1)
+    assert os.listdir("p") == ["cells.png"]
+
+
+def test_nothing_is_said_of_channels_where_there_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    image = np.repeat(np.where(TRUTH > 0, 200, 0).astype(np.uint8)[..., None], 3, axis=-1)
+    write_dataset(Path("colour"), TRUTH)
+    tifffile.imwrite("colour/image.tif", image, photometric="rgb", metadata={"axes": "TYXS"})
+    lines, found = evaluated(capsys, "colour", "squares")
+    assert [line.rstrip()[-5:] for line in lines[1:]] == ["1.000"] * 2
+    assert not any("channels" in report for report in found)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -184,6 +291,21 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "all cut": (all_cut, ["squares", "cut"], r"cut: the image border cuts every object where it would be prompted"),
     "tracks of an image": (single_image, ["image", "--tracks"], r"--tracks scores stacks: image is a single image"),
     "review of an image": (single_image, ["image", "--rounds", "3"], r"--rounds reviews stacks: image is a single image"),
+    "tracks of a collection": (
+        several_images,
+        ["images", "--axes", "NYX", "--tracks"],
+        r"--tracks scores stacks: images is a collection of images",
+    ),
+    "review of a collection": (
+        several_images,
+        ["images", "--axes", "NYX", "--rounds", "3"],
+        r"--rounds reviews stacks: images is a collection of images",
+    ),
+    "channel twice": (
+        lambda: write_dataset(Path("two"), TRUTH[0], "CYX", image=np.zeros((2, 32, 32), np.uint8)),
+        ["two", "--axes", "CYX", "--channel", "1", "--channel", "1"],
+        r"two/image\.tif: a channel is named twice in \[1, 1\]",
+    ),
     "no rounds": (None, ["squares", "--rounds", "0"], r"--rounds must be at least 1, got 0"),
     "clicks for nothing": (
         None,

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from blob_tracker import squares
 from evaluation_stacks import write_dataset
-from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.dataset import Dataset, channels_used, read_datasets
 
 T = 6
 TRUTH = squares(
@@ -52,7 +53,7 @@ def test_it_is_the_image_that_says_what_is_a_volume(tmp_path: Path) -> None:
     tifffile.imwrite(folder / "masks.tif", TRUTH, photometric="minisblack")
     assert Dataset.read(folder).anchors == {2: 0, 5: 2, 9: 4}
     tifffile.imwrite(folder / "image.tif", TRUTH, photometric="minisblack")
-    assert Dataset.read(folder).anchors == {2: 0, 5: 1, 9: 4}
+    assert Dataset.read(folder, axes="TYX").anchors == {2: 0, 5: 1, 9: 4}
     assert Dataset.read(folder, axes="ZYX").anchors == {2: 0, 5: 2, 9: 4}
 
 
@@ -71,6 +72,87 @@ def test_one_channel_of_several(tmp_path: Path) -> None:
     write_dataset(tmp_path, TRUTH[4], "CYX", image=np.zeros((2, 16, 16), np.uint8))
     assert Dataset.read(tmp_path, channel=1).anchors == {2: 0, 5: 0, 9: 0}
     assert Dataset.read(tmp_path, axes="CYX", channel=0).truth.shape == (1, 16, 16)
+
+
+COLLECTION = squares(4, (16, 16), {7: [(2, 2, 3), None, (8, 8, 4), (4, 9, 3)], 9: [None, None, (2, 9, 3), None]})
+
+
+def pillow_pages(path: Path, array: np.ndarray) -> None:
+    """A TIFF of several pages without a word about axes, which tifffile calls I."""
+    first, *others = (Image.fromarray(plane) for plane in array)
+    first.save(path, save_all=True, append_images=others)
+
+
+@pytest.mark.parametrize("writer", ["tifffile, Q", "Pillow, I", "explicit N", "a time-lapse that is none"])
+def test_frames_along_other_axes_are_separate_images(writer: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A label counts on its own image; the second image has no object."""
+    axes = None
+    if writer == "Pillow, I":
+        pillow_pages(tmp_path / "image.tif", COLLECTION.astype(np.uint8))
+        pillow_pages(tmp_path / "masks.tif", COLLECTION.astype(np.uint8))
+    else:
+        in_file, axes = {"tifffile, Q": ("QYX", None), "explicit N": ("QYX", "nyx")}.get(writer, ("TYX", "NYX"))
+        write_dataset(tmp_path, COLLECTION, in_file)
+    found = read_datasets(tmp_path, axes)
+    assert [(dataset.number, dataset.anchors, dataset.name) for dataset in found] == [
+        (0, {7: 0}, tmp_path.name),
+        (2, {7: 0, 9: 0}, tmp_path.name),
+        (3, {7: 0}, tmp_path.name),
+    ]
+    for dataset in found:
+        assert dataset.span(7) == range(1)
+        np.testing.assert_array_equal(dataset.mask(7, 0), COLLECTION[dataset.number] == 7)
+        stack = dataset.stack()
+        assert (stack.axes, len(stack)) == ("YX", 1)
+        np.testing.assert_array_equal(np.asarray(stack.frames[0]) > 0, COLLECTION[dataset.number] > 0)
+    letter = "I" if "I" in writer else "Q"
+    said = f"{tmp_path}: its 4 frames, along {letter}, are taken for separate images; "
+    said += "if they follow each other, say so by axes TYX or ZYX"
+    assert [record.message for record in caplog.records] == ([said] if axes is None else [])
+    with pytest.raises(ValueError, match="holds a collection of images, each a data set of its own"):
+        Dataset.read(tmp_path, axes)
+    assert Dataset.read(tmp_path, "TYX").anchors == {7: 0, 9: 2}
+
+
+def test_the_table_is_of_stacks_alone(tmp_path: Path) -> None:
+    write_dataset(tmp_path, COLLECTION, "QYX", table="id,n_frames,contiguous\n7,3,0\n")
+    assert [dataset.anchors for dataset in read_datasets(tmp_path, "NYX")] == [{7: 0}, {7: 0, 9: 0}, {7: 0}]
+
+
+@pytest.mark.parametrize(
+    ("channel", "used", "grey"),
+    [(None, (0, 1), False), (1, (1,), True), ([1], (1,), True), ([1, 0], (1, 0), False)],
+)
+def test_channels_of_a_collection(channel: Any, used: tuple[int, ...], grey: bool, tmp_path: Path) -> None:
+    image = np.stack([np.zeros_like(COLLECTION), COLLECTION], axis=1)
+    write_dataset(tmp_path, COLLECTION, image=image, axes="QQYX")
+    (first, *_) = read_datasets(tmp_path, "NCYX", channel)
+    assert (first.channels, first.num_channels) == (used, 2)
+    stack = first.stack()
+    assert stack.is_composed != grey
+    shown = np.asarray(stack.frames[0]) if grey else np.asarray(stack.frames[0])[..., used.index(1)]
+    np.testing.assert_array_equal(shown, COLLECTION[0])
+
+
+def test_colours_of_a_collection(tmp_path: Path) -> None:
+    write_dataset(tmp_path, COLLECTION, "QYX")
+    image = np.repeat(COLLECTION.astype(np.uint8)[..., None], 3, axis=-1)
+    tifffile.imwrite(tmp_path / "image.tif", image, photometric="rgb")
+    (first, *_) = read_datasets(tmp_path)
+    assert (first.channels, first.stack().is_rgb) == ((), True)
+
+
+@pytest.mark.parametrize(
+    ("channels", "count", "said"),
+    [((), 0, ""), ((1,), 2, "channel 1 of 2"), ((0, 1), 2, "channels 0 and 1 of 2"), ((0, 1, 4), 5, "channels 0, 1 and 4 of 5")],
+)
+def test_channels_in_words(channels: tuple[int, ...], count: int, said: str) -> None:
+    assert channels_used(channels, count) == said
+
+
+def test_an_image_with_one_channel_has_no_choice(tmp_path: Path) -> None:
+    write_dataset(tmp_path, TRUTH[4], "CYX", image=np.zeros((1, 16, 16), np.uint8))
+    assert Dataset.read(tmp_path, "CYX").channels == ()
 
 
 def written(**changes: Any) -> Callable[[Path], Any]:

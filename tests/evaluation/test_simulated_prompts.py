@@ -9,7 +9,7 @@ import pytest
 
 from blob_tracker import squares
 from napari_sam2.evaluation.dataset import Dataset
-from napari_sam2.evaluation.simulated_prompts import Click, correction_click, simulated_prompts
+from napari_sam2.evaluation.simulated_prompts import Click, correction_click, simulated_prompts, with_promptable_objects
 from napari_sam2.session.prompts_file import PromptEntry
 
 TRUTH = squares(2, (20, 20), {1: [(3, 3, 5), (4, 4, 5)], 2: [None, (12, 12, 3)], 3: [(15, 0, 4), (15, 1, 4)]})
@@ -39,6 +39,13 @@ def test_unknown_kind() -> None:
 def test_none_left() -> None:
     with pytest.raises(ValueError, match="squares: the image border cuts every object where it would be prompted"):
         simulated_prompts(Dataset(Path("squares"), TRUTH, {3: 0}))
+
+
+def test_images_of_which_the_border_cuts_all_objects_are_left_out() -> None:
+    cut, whole = (Dataset(Path("squares"), TRUTH[[0]], {i: 0}, number=i) for i in (3, 1))
+    assert with_promptable_objects([cut, whole]) == [whole]
+    with pytest.raises(ValueError, match="squares: the image border cuts every object where it would be prompted"):
+        with_promptable_objects([cut, cut])
 
 
 def test_corrections() -> None:

@@ -14,7 +14,14 @@ from napari_sam2.evaluation import worst_objects
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.scores import Evaluation, score
 from napari_sam2.evaluation.simulated_prompts import simulated_prompts
-from napari_sam2.evaluation.worst_objects import BOTH_COLOUR, PREDICTION_COLOUR, TRUTH_COLOUR, chosen_frames, write_worst_objects
+from napari_sam2.evaluation.worst_objects import (
+    BOTH_COLOUR,
+    PREDICTION_COLOUR,
+    TRUTH_COLOUR,
+    Scored,
+    chosen_frames,
+    write_worst_objects,
+)
 from napari_sam2.images.stack import Stack
 
 SHAPE = (64, 64)
@@ -32,7 +39,8 @@ def written(
     ids = [int(i) for i in np.unique(truth) if i]
     dataset = Dataset(Path("squares"), truth, dict.fromkeys(ids, 0))
     evaluation = score(dataset, simulated_prompts(dataset), labels)
-    write_worst_objects(path, Stack.open(np.zeros_like(truth) if image is None else image), dataset, evaluation, labels, seen)
+    stack = Stack.open(np.zeros_like(truth) if image is None else image)
+    write_worst_objects(path, [Scored(stack, dataset, evaluation, labels, seen)])
     with Image.open(path) as picture:
         return np.asarray(picture)
 
@@ -142,6 +150,39 @@ def test_evaluation_of_some_objects(tmp_path: Path) -> None:
     truth = squares(2, SHAPE, {1: [PLACE] * 2, 2: [(40, 40, 8)] * 2})
     dataset = Dataset(Path("squares"), truth, {1: 0, 2: 0})
     (first, _) = score(dataset, simulated_prompts(dataset), truth).objects
-    write_worst_objects(tmp_path / "p.png", Stack.open(truth), dataset, Evaluation("squares", (first,)), truth, (0, 2))
+    write_worst_objects(tmp_path / "p.png", [Scored(Stack.open(truth), dataset, Evaluation("squares", (first,)), truth, (0, 2))])
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.height == 20 + 4 + (160 + 20 + 8)
+
+
+def a_collection(tmp_path: Path, **others: Any) -> np.ndarray:
+    """Object 1 of the first image is right, of the second it is missed, and of the third a part is found: the picture."""
+    truth = squares(3, SHAPE, {1: [PLACE, (30, 30, 12), (40, 8, 12)]})
+    labels = squares(3, SHAPE, {1: [PLACE, None, (40, 8, 6)]})
+    scored = []
+    for number, (plane, found) in enumerate(zip(truth, labels, strict=True)):
+        dataset = Dataset(Path("squares"), plane[None], {1: 0}, number=number, **others)
+        evaluation = score(dataset, simulated_prompts(dataset), found)
+        scored.append(Scored(Stack.open(plane * 100), dataset, evaluation, found, (0, 255)))
+    write_worst_objects(tmp_path / "p.png", scored)
+    with Image.open(tmp_path / "p.png") as picture:
+        return np.asarray(picture)
+
+
+def test_objects_of_a_collection_are_each_on_its_own_image(tmp_path: Path) -> None:
+    """The worst first: missed on the second image, in part on the third, right on the first."""
+    missed, part, right = tiles(a_collection(tmp_path))[:3]
+    assert colours(missed) == {TRUTH_COLOUR}
+    assert colours(part) == {TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR}
+    assert colours(right) == {BOTH_COLOUR}
+    for tile in (missed, right):  # the object is white, and lies in the middle of its tile
+        assert tile[60, 80].tolist() == [255] * 3
+        assert tile[60, 5].tolist() == [0] * 3
+
+
+def test_channels_are_named_in_the_legend(tmp_path: Path) -> None:
+    without = a_collection(tmp_path)
+    with_channels = a_collection(tmp_path, file=Stack.open(np.zeros((3, 2, *SHAPE), np.uint8), "NCYX"))
+    title = worst_objects.LINE_PX
+    assert with_channels[:title].sum() > without[:title].sum() > 0
+    np.testing.assert_array_equal(with_channels[title:], without[title:])

@@ -376,3 +376,75 @@ def test_planes_of_one_pixel(shape: tuple[int, ...]) -> None:
     session.add_object()
     assert session.add_points(1, 0, [(0, 0)]).shape == shape[-2:]
     assert len(list(session.propagate())) == len(session.stack) - 1
+
+
+# --- separate images, axis N -----------------------------------------------------------------------------------------
+
+IMAGES = squares(3, (Y, X), {1: [(2, 2, 6), (2, 3, 6), (9, 14, 5)]})
+"""The object of the second overlaps with that of the first; the third has it elsewhere."""
+
+
+def with_objects(session: Session, num_objects: int = 1) -> Session:
+    for _ in range(num_objects):
+        session.add_object()
+    return session
+
+
+def test_nothing_is_carried_from_one_separate_image_to_another() -> None:
+    session = with_objects(blob_session(IMAGES * 100, axes="NYX"), 2)
+    session.add_points(1, 0, [(4, 4)])
+    session.add_points(2, 2, [(11, 16)])
+    assert session.plan() == []
+    assert list(session.propagate()) == []
+    np.testing.assert_array_equal(session.labels, np.stack([IMAGES[0], IMAGES[0] * 0, IMAGES[2] * 2]))
+    followed = with_objects(blob_session(IMAGES * 100, axes="QYX"))
+    followed.add_points(1, 0, [(4, 4)])
+    assert [result.frame for result in followed.propagate()] == [1, 2]
+
+
+def test_an_object_of_two_separate_images_is_found_on_each_as_if_there_were_no_other() -> None:
+    """By the network: what it found on the first image is not recalled on the third."""
+    click = [(11, 16)]
+    given = ((IMAGES, "NYX"), (IMAGES, "NYX"), (IMAGES[2], "YX"), (IMAGES, "TYX"))
+    together, alone, single, stack = (
+        with_objects(Session(image * 100, axes, tiny_model(), intensity_range=(0, 100))) for image, axes in given
+    )
+    for session in (together, stack):
+        session.add_points(1, 0, [(4, 4)])
+    for session, frame in ((together, 2), (alone, 2), (single, 0), (stack, 2)):
+        session.add_points(1, frame, click)
+    logits = {
+        name: session.objects[1].conditioning[frame].mask_logits
+        for name, session, frame in (("together", together, 2), ("alone", alone, 2), ("single", single, 0), ("stack", stack, 2))
+    }
+    assert torch.equal(logits["together"], logits["alone"])
+    assert torch.equal(logits["together"], logits["single"])
+    assert not torch.equal(logits["together"], logits["stack"])
+
+
+def test_one_of_several_separate_movies() -> None:
+    movies = np.stack([IMAGES, np.roll(IMAGES, 1, axis=2)]) * 100
+    session = with_objects(blob_session(movies, axes="NTYX", at={"N": 1}))
+    assert (session.stack.along, session.stack.is_collection, session.stack.axes) == ("T", False, "NTYX")
+    session.add_points(1, 0, [(4, 4)])
+    assert [result.frame for result in session.propagate()] == [1, 2]
+    with pytest.raises(ValueError, match="along N are separate images: objects are not followed from one to another"):
+        list(session.follow_each("N"))
+    across = blob_session(movies, axes="NTYX", along="N", at={"T": 0})
+    assert across.stack.is_collection
+    with pytest.raises(ValueError, match="along N are separate images"):
+        list(across.follow_each("T"))
+
+
+@pytest.mark.parametrize("names", [("n", "y", "x"), ("image", "row", "col"), ("Images", "y", "x")])
+def test_separate_images_by_the_names_of_axes(names: tuple[str, ...]) -> None:
+    stack = Stack.open(xr.DataArray(IMAGES, dims=names))
+    assert (stack.axes, stack.along, stack.is_collection) == ("NYX", "N", True)
+
+
+def test_one_of_separate_images_as_an_image_of_its_own() -> None:
+    image = np.stack([IMAGES, IMAGES + 5, IMAGES + 7], axis=1)
+    single = Stack.open(image, "NCYX", channel=[2, 0]).single(1)
+    assert (single.axes, len(single), single.channels, single.num_channels) == ("YX", 1, (2, 0, 2), 3)
+    np.testing.assert_array_equal(np.asarray(single.frames[0])[..., 1], IMAGES[1])
+    assert Stack.open(image[:, 0], "NYX").single(2).labels_shape == (Y, X)

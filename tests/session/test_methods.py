@@ -57,10 +57,14 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("axes", "where", "how"),
-    [("ZYX", "4 frames of 32 x 40 pixels", "followed from plane to plane"), ("YX", "an image", "segmented")],
+    [
+        ("ZYX", "4 frames of 32 x 40 pixels", "followed from plane to plane"),
+        ("NYX", "4 separate images of 32 x 40 pixels", "segmented"),
+        ("YX", "an image", "segmented"),
+    ],
 )
 def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Path) -> None:
-    session = clicked(MOVIE if axes == "ZYX" else MOVIE[0], axes)
+    session = clicked(MOVIE if len(axes) == 3 else MOVIE[0], axes)
     write_methods(tmp_path / "methods.txt", session)
     assert (tmp_path / "methods.txt").read_text() == (
         f"1 object in {where} was {how} with the SAM 2 architecture (Ravi et al. 2024, arXiv:2408.00714), model "

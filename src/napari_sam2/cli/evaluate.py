@@ -13,15 +13,17 @@ from tqdm import tqdm
 
 from napari_sam2.cli import score_table
 from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
-from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, MAX_CLICKS, PROTOCOLS, simulate_corrections
-from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, MAX_CLICKS, PROTOCOLS, Corrections, simulate_corrections
+from napari_sam2.evaluation.dataset import Dataset, read_datasets
 from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.review import simulate_review
-from napari_sam2.evaluation.simulated_prompts import KINDS, promptable
+from napari_sam2.evaluation.scores import Evaluation
+from napari_sam2.evaluation.simulated_prompts import KINDS, with_promptable_objects
 from napari_sam2.evaluation.tracks import check_installed, track_scores
-from napari_sam2.evaluation.worst_objects import write_worst_objects
+from napari_sam2.evaluation.worst_objects import Scored, write_worst_objects
 from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.images.intensity import choose_range
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
@@ -39,8 +41,15 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("dataset", nargs="+", type=Path, help="folder with image.tif, masks.tif and, for stacks, objects.csv")
     parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
-    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
-    parser.add_argument("--channel", type=int, help="channel to look at, counted from 0")
+    parser.add_argument(
+        "--axes", help="axes of the image, such as TYX, ZYX, CYX, or NYX for separate images (default: what the file says)"
+    )
+    parser.add_argument(
+        "--channel",
+        type=int,
+        action="append",
+        help="channel to look at, counted from 0; up to three in colour (default: the first three)",
+    )
     add_intensity_arguments(parser)
     parser.add_argument("--tracks", action="store_true", help="also SEG, DET and TRA of the Cell Tracking Challenge")
     parser.add_argument(
@@ -67,13 +76,13 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    datasets = [Dataset.read(folder, args.axes, args.channel) for folder in args.dataset]
-    _check(args, datasets)
+    folders = [with_promptable_objects(read_datasets(folder, args.axes, args.channel)) for folder in args.dataset]
+    _check(args, folders)
     model = load_model(args.model, args.device)
-    name_width = max(len("data set"), *(len(dataset.name) for dataset in datasets))
+    name_width = max(len("data set"), *(len(datasets[0].name) for datasets in folders))
     reports: list[Report] = []
-    for dataset in datasets:
-        reports.append(_report(args, dataset, model))
+    for datasets in folders:
+        reports.append(_report(args, datasets, model))
         if len(reports) == 1:
             print(score_table.header(reports[0], name_width))
         print(score_table.row(reports[-1], name_width), flush=True)
@@ -85,27 +94,30 @@ def run(args: argparse.Namespace) -> None:
         print("\n".join(score_table.review_curves(reports, name_width)))
 
 
-def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
+def _check(args: argparse.Namespace, folders: Sequence[Sequence[Dataset]]) -> None:
     """Refuse what would be refused after long work."""
-    for dataset in datasets:
-        promptable(dataset)
+    first = [datasets[0] for datasets in folders]
     if args.max_clicks is not None and bool(args.corrections) == bool(args.rounds):
         raise ValueError("--max-clicks goes with --corrections or with --rounds, one of the two")
     if args.max_clicks is not None and args.max_clicks < 1:
         raise ValueError(f"--max-clicks must be at least 1, got {args.max_clicks}")
     if args.rounds is not None and args.rounds < 1:
         raise ValueError(f"--rounds must be at least 1, got {args.rounds}")
-    single = [dataset.name for dataset in datasets if len(dataset.truth) == 1]
+    single = [
+        f"{dataset.name} is a {'single image' if dataset.number is None else 'collection of images'}"
+        for dataset in first
+        if len(dataset.truth) == 1
+    ]
     if args.rounds is not None and single:
-        raise ValueError(f"--rounds reviews stacks: {single[0]} is a single image")
+        raise ValueError(f"--rounds reviews stacks: {single[0]}")
     if args.tracks:
         check_installed()
         if single:
-            raise ValueError(f"--tracks scores stacks: {single[0]} is a single image")
+            raise ValueError(f"--tracks scores stacks: {single[0]}")
     if args.json is not None:
         check_writable(args.json)
     if args.pictures is not None:
-        names = [dataset.name for dataset in datasets]
+        names = [dataset.name for dataset in first]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"two data sets are called {twice[0]}: their pictures would have the same name")
@@ -113,45 +125,73 @@ def _check(args: argparse.Namespace, datasets: Sequence[Dataset]) -> None:
         check_writable(args.pictures / f"{names[0]}.png")
 
 
-def _report(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Report:
-    """Do all that was asked for with one data set."""
-    session = _open(args, dataset, model)
-    evaluation = _last(prompt_and_score(session, dataset, args.kind), dataset.name)
-    report: Report = evaluation.summary() | {"rows": [asdict(row) for row in evaluation.objects]}
+def _report(args: argparse.Namespace, datasets: Sequence[Dataset], model: SAM2VideoPredictor) -> Report:
+    """Do all that was asked for with one stack, or with all images of a collection, each in a session of its own."""
+    first = datasets[0]
+    scored = [_scored(args, dataset, model) for dataset in _shown(datasets)]
+    evaluation = Evaluation.joined([part.evaluation for part in scored])
+    report: Report = evaluation.summary()
+    if first.number is not None:
+        report["images"] = len(datasets)
+    if first.channels:
+        report |= {"channels": list(first.channels), "num_channels": first.num_channels}
+    report["rows"] = [asdict(row) | _number(part.dataset) for part in scored for row in part.evaluation.objects]
     if args.tracks:
         ids = [item.object_id for item in evaluation.objects]
-        report["tracks"] = asdict(track_scores(dataset.truth, session.labels, ids, dataset.parents))
+        report["tracks"] = asdict(track_scores(first.truth, scored[0].labels, ids, first.parents))
     if args.pictures is not None:
-        black_and_white = choose_range(session.stack.frames, args.intensity_range, args.window)
-        path = args.pictures / f"{dataset.name}.png"
-        write_worst_objects(path, session.stack, dataset, evaluation, session.labels, black_and_white)
+        write_worst_objects(args.pictures / f"{first.name}.png", scored)
     if args.corrections:
-        steps = simulate_corrections(_open(args, dataset, model), dataset, args.corrections, args.max_clicks or MAX_CLICKS)
-        corrections = _last(steps, f"{dataset.name}, corrected")
-        report["corrections"] = corrections.summary() | {"rows": [asdict(item) for item in corrections.objects]}
+        parts = [_corrected(args, dataset, model) for dataset in _shown(datasets)]
+        rows = [asdict(row) | _number(dataset) for part, dataset in zip(parts, datasets, strict=True) for row in part.objects]
+        report["corrections"] = Corrections.joined(parts).summary() | {"rows": rows}
     if args.rounds:
         on_a_frame = args.max_clicks or CLICKS_PER_FRAME
-        review_steps = simulate_review(_open(args, dataset, model), dataset, args.kind, args.rounds, on_a_frame)
-        review = _last(review_steps, f"{dataset.name}, reviewed")
+        review_steps = simulate_review(_open(args, first.stack(), model), first, args.kind, args.rounds, on_a_frame)
+        review = _last(review_steps, f"{first.name}, reviewed")
         report["review"] = asdict(review)
     return report
 
 
-def _open(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Session:
+def _scored(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Scored:
+    session = _open(args, dataset.stack(), model)
+    evaluation = _last(prompt_and_score(session, dataset, args.kind), dataset.name, dataset.number is None)
+    # only pictures need it
+    black_and_white = (0.0, 1.0) if args.pictures is None else choose_range(session.stack.frames, args.intensity_range, args.window)
+    return Scored(session.stack, dataset, evaluation, session.labels, black_and_white)
+
+
+def _corrected(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Corrections:
+    session = _open(args, dataset.stack(), model)
+    steps = simulate_corrections(session, dataset, args.corrections, args.max_clicks or MAX_CLICKS)
+    return _last(steps, f"{dataset.name}, corrected", dataset.number is None)
+
+
+def _number(dataset: Dataset) -> dict[str, int]:
+    """Which image of a collection it is, for the rows of its objects."""
+    return {} if dataset.number is None else {"image": dataset.number}
+
+
+def _shown(datasets: Sequence[Dataset]) -> Iterable[Dataset]:
+    """Go through the images of a collection with a progress bar."""
+    return datasets if datasets[0].number is None else tqdm(datasets, unit="image", desc=datasets[0].name, leave=False)
+
+
+def _open(args: argparse.Namespace, stack: Stack, model: SAM2VideoPredictor) -> Session:
     return Session(
-        dataset.image,
-        args.axes,
-        model,
-        channel=args.channel,
+        stack,
+        model=model,
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
     )
 
 
-def _last(steps: Iterable[int | Result], name: str) -> Result:
-    """Go through the frames with a progress bar, and return what comes last."""
-    results = [item for item in tqdm(steps, unit="frame", desc=name, leave=False) if not isinstance(item, int)]
+def _last(steps: Iterable[int | Result], name: str, is_shown: bool = True) -> Result:
+    """Go through the frames, with a progress bar unless images have one, and return what comes last."""
+    results = [
+        item for item in tqdm(steps, unit="frame", desc=name, leave=False, disable=not is_shown) if not isinstance(item, int)
+    ]
     return results[-1]
 
 

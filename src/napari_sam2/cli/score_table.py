@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari_sam2.evaluation.corrections import TARGETS
+from napari_sam2.evaluation.dataset import channels_used
 
 Report = Mapping[str, Any]
 TITLES = {
@@ -24,8 +25,10 @@ def header(report: Report, name_width: int) -> str:
 
 
 def row(report: Report, name_width: int) -> str:
-    """Return a report's line."""
-    return _line(report["dataset"], _cells(report), name_width)
+    """Return a report's line, at its end how many images of a collection, and which channels were used."""
+    count, channels = report.get("images"), channels_used(report.get("channels", ()), report.get("num_channels", 0))
+    notes = [*([f"{count} image{'' if count == 1 else 's'}"] if count else []), *([channels] if channels else [])]
+    return "  ".join([_line(report["dataset"], _cells(report), name_width), *([", ".join(notes)] if notes else [])])
 
 
 def curves(reports: Sequence[Report], name_width: int) -> list[str]:

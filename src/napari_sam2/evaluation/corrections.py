@@ -5,8 +5,8 @@ T frames · H, W height and width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +71,11 @@ class Corrections:
     protocol: str
     max_clicks: int
     objects: tuple[CorrectedObject, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Corrections]) -> Corrections:
+        """Return what was reached on all images of a collection as one; each object counts once."""
+        return replace(parts[0], objects=tuple(item for part in parts for item in part.objects))
 
     def summary(self) -> dict[str, str | int | float | list[float]]:
         """Return clicks needed, and the mean J&F after 1, 2, ... rounds.

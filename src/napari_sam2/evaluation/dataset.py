@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,30 +15,38 @@ from napari_sam2.files import reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import MAX_OBJECT_ID
 
+logger = logging.getLogger(__name__)
+
 MIN_FRAMES = 5
 """Objects that the table lists with fewer frames are not scored."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder with ``image.tif``, ``masks.tif`` and, for stacks, ``objects.csv``.
+    """A folder with ``image.tif``, ``masks.tif`` and, for stacks, ``objects.csv``; or one image of a collection in such a folder.
 
     Attributes
     ----------
     folder : Path
         The folder.
     truth : ndarray
-        (T, H, W), labels.
+        (T, H, W), labels; of a single image T is 1.
     anchors : dict
         Object id to the frame on which it is prompted.
     parents : dict
         Object id to that of the object it came from, where the table names one.
+    file : Stack or None
+        What ``image.tif`` holds; None where the image is elsewhere.
+    number : int or None
+        Which image of a collection it is, counted from 0; None where the file holds nothing else.
     """
 
     folder: Path
     truth: npt.NDArray[np.integer]
     anchors: dict[int, int]
     parents: dict[int, int] = field(default_factory=dict)
+    file: Stack | None = None
+    number: int | None = None
 
     @property
     def name(self) -> str:
@@ -49,41 +58,44 @@ class Dataset:
         """The image file."""
         return self.folder / "image.tif"
 
-    @classmethod
-    def read(cls, folder: Path, axes: str | None = None, channel: int | None = None) -> Dataset:
-        """Read a folder, and check that its files fit each other.
+    @property
+    def num_channels(self) -> int:
+        """Channels of the image; 0 where there is no choice."""
+        return 0 if self.file is None or self.file.num_channels < 2 else self.file.num_channels
 
-        Parameters
-        ----------
-        folder : Path
-            The folder. ``objects.csv`` lists which objects are scored: ``id``, ``n_frames``, ``contiguous`` (1 or 0), for a
-            time-lapse ``t_first``, and if there are divisions ``parent`` (0 for none). Without it all are.
-        axes, channel : str and int, optional
-            Of the image, as :class:`~napari_sam2.session.session.Session` takes them.
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels that the model is shown, in order; none where there is no choice."""
+        return () if self.file is None or not self.num_channels else tuple(dict.fromkeys(self.file.channels))
+
+    def stack(self) -> Stack:
+        """Return the image as a session takes it; one of a collection is read.
 
         Raises
         ------
-        FileNotFoundError
-            If a file is missing.
         ValueError
-            If a file cannot be read, labels are not whole numbers from 0 to 65535 or have another shape than the image, the table
-            does not fit the labels, or there is no object.
+            If it cannot be read.
         """
-        for name in ("image.tif", "masks.tif"):
-            with reading(folder / name):
-                if not (folder / name).exists():
-                    raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
-        truth = _read_labels(folder / "masks.tif")
-        image = Stack.open_file(folder / "image.tif", axes, channel)
-        if (len(image), image.height, image.width) != truth.shape:
-            raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
-        anchors, parents = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
-        table = folder / "objects.csv"
-        if table.exists() and len(truth) > 1:
-            anchors, parents = _listed_objects(table, truth, anchors)
-        if not anchors:
-            raise ValueError(f"{folder} has no object to score")
-        return cls(folder, truth, anchors, parents)
+        if self.file is None:
+            return Stack.open_file(self.image)
+        return self.file if self.number is None else self.file.single(self.number)
+
+    @classmethod
+    def read(cls, folder: Path, axes: str | None = None, channel: int | Sequence[int] | None = None) -> Dataset:
+        """Read a folder that holds one stack or image, as :func:`read_datasets` does.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            See there; also if it holds a collection of images.
+        """
+        first, *_ = read_datasets(folder, axes, channel)
+        if first.number is not None:
+            raise ValueError(
+                f"{folder} holds a collection of images, each a data set of its own, which read_datasets returns: "
+                "if its frames follow each other, say so by axes, as in axes='TYX' or axes='ZYX'"
+            )
+        return first
 
     def span(self, object_id: int) -> range:
         """Frames from an object's first to its last."""
@@ -93,6 +105,70 @@ class Dataset:
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
         """Return an object's true mask, (H, W)."""
         return self.truth[frame] == object_id
+
+
+def read_datasets(folder: Path, axes: str | None = None, channel: int | Sequence[int] | None = None) -> list[Dataset]:
+    """Read a folder, and check that its files fit each other.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder. For a stack, ``objects.csv`` lists which objects are scored: ``id``, ``n_frames``, ``contiguous`` (1 or 0), for
+        a time-lapse ``t_first``, and if there are divisions ``parent`` (0 for none). Without it all are.
+    axes, channel : str and int or sequence of int, optional
+        Of the image, as :class:`~napari_sam2.session.session.Session` takes them.
+
+    Returns
+    -------
+    list of Dataset
+        One for an image, a time-lapse (frames along T) or a volume (Z). Frames along any other axis, N or one that TIFF calls Q or
+        I, are separate images: one for each of them on which there is an object. There a label counts on its own image alone.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a file cannot be read, labels are not whole numbers from 0 to 65535 or have another shape than the image, the table
+        does not fit the labels, or there is no object.
+    """
+    for name in ("image.tif", "masks.tif"):
+        with reading(folder / name):
+            if not (folder / name).exists():
+                raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
+    truth = _read_labels(folder / "masks.tif")
+    image = Stack.open_file(folder / "image.tif", axes, channel)
+    if (len(image), image.height, image.width) != truth.shape:
+        raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
+    if len(image) > 1 and image.along not in "TZ":
+        if axes is None:
+            logger.warning(
+                "%s: its %d frames, along %s, are taken for separate images; if they follow each other, say so by axes TYX or ZYX",
+                folder,
+                len(image),
+                image.along,
+            )
+        planes = ((number, plane[None]) for number, plane in enumerate(truth))
+        found = [(number, plane, _all_objects(plane, in_volume=False)) for number, plane in planes]
+        datasets = [Dataset(folder, plane, anchors, {}, image, number) for number, plane, anchors in found if anchors]
+    else:
+        anchors, parents = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
+        table = folder / "objects.csv"
+        if table.exists() and len(truth) > 1:
+            anchors, parents = _listed_objects(table, truth, anchors)
+        datasets = [Dataset(folder, truth, anchors, parents, image)] if anchors else []
+    if not datasets:
+        raise ValueError(f"{folder} has no object to score")
+    return datasets
+
+
+def channels_used(channels: Sequence[int], num_channels: int) -> str:
+    """Say which channels of how many the model is shown, as ``channels 0 and 1 of 2``; nothing where there is no choice."""
+    if not channels:
+        return ""
+    *others, last = map(str, channels)
+    listed = f"channels {', '.join(others)} and {last}" if others else f"channel {last}"
+    return f"{listed} of {num_channels}"
 
 
 def _extent(shape: tuple[int, ...]) -> str:

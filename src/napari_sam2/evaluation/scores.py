@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,11 @@ class Evaluation:
 
     dataset: str
     objects: tuple[ObjectScores, ...]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Evaluation]) -> Evaluation:
+        """Return the scores of all images of a collection as one; each object counts once."""
+        return cls(parts[0].dataset, tuple(item for part in parts for item in part.objects))
 
     @property
     def mean_iou(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.session.prompts_file import PromptEntry
 
 KINDS = ("point", "box", "mask")
+_ALL_CUT = "{}: the image border cuts every object where it would be prompted"
 
 
 def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry]:
@@ -39,6 +41,20 @@ def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry
     return [_prompt(i, frame, dataset.mask(i, frame), kind) for i, frame in frames]
 
 
+def with_promptable_objects(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """Leave out images of a collection of which the border cuts every object.
+
+    Raises
+    ------
+    ValueError
+        If none is left.
+    """
+    kept = [dataset for dataset in datasets if _whole_objects(dataset)]
+    if not kept:
+        raise ValueError(_ALL_CUT.format(datasets[0].folder))
+    return kept
+
+
 def promptable(dataset: Dataset) -> list[int]:
     """List the objects that the image border does not cut where they are prompted.
 
@@ -47,11 +63,15 @@ def promptable(dataset: Dataset) -> list[int]:
     ValueError
         If it cuts all of them.
     """
-    masks = {i: dataset.mask(i, frame) for i, frame in dataset.anchors.items()}
-    whole = [i for i, mask in masks.items() if not (mask[[0, -1]].any() or mask[:, [0, -1]].any())]
+    whole = _whole_objects(dataset)
     if not whole:
-        raise ValueError(f"{dataset.folder}: the image border cuts every object where it would be prompted")
+        raise ValueError(_ALL_CUT.format(dataset.folder))
     return whole
+
+
+def _whole_objects(dataset: Dataset) -> list[int]:
+    masks = {i: dataset.mask(i, frame) for i, frame in dataset.anchors.items()}
+    return [i for i, mask in masks.items() if not (mask[[0, -1]].any() or mask[:, [0, -1]].any())]
 
 
 def _prompt(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) -> PromptEntry:

@@ -6,6 +6,7 @@ T frames · H, W height and width of a frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
 from napari_sam2.evaluation.agreement import Mask, iou
-from napari_sam2.evaluation.dataset import Dataset
+from napari_sam2.evaluation.dataset import Dataset, channels_used
 from napari_sam2.evaluation.scores import Evaluation, ObjectScores
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import map_intensity, robust_range
@@ -33,15 +34,12 @@ MIN_WIDTH_PX = 440
 TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (225, 80, 200)
 
 
-def write_worst_objects(
-    path: Path, stack: Stack, dataset: Dataset, evaluation: Evaluation, labels: Any, intensity_range: tuple[float, float]
-) -> None:
-    """Write a picture of the objects with the lowest mean IoU, the worst first, one below the other or side by side.
+@dataclass(frozen=True)
+class Scored:
+    """A stack, or one image of a collection, and what was found on it.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        ``.png``.
     stack : Stack
         The image.
     dataset, evaluation : Dataset and Evaluation
@@ -50,20 +48,41 @@ def write_worst_objects(
         (H, W) or (T, H, W): what was found.
     intensity_range : tuple of float
         What the model saw as black and white. Within it, each object is shown in the contrast of its surroundings.
+    """
+
+    stack: Stack
+    dataset: Dataset
+    evaluation: Evaluation
+    labels: Any
+    intensity_range: tuple[float, float]
+
+
+def write_worst_objects(path: Path, scored: Sequence[Scored]) -> None:
+    """Write a picture of the objects with the lowest mean IoU, the worst first, one below the other or side by side.
+
+    Parameters
+    ----------
+    path : Path
+        ``.png``.
+    scored : sequence of Scored
+        One stack, or all images of a collection.
 
     Raises
     ------
     ValueError
         If the file cannot be written.
     """
-    worst = sorted(evaluation.objects, key=lambda item: item.mean)[:WORST]
-    found = as_planes(labels)
-    blocks = [_block(item, _tiles(stack, dataset, item, found, intensity_range)) for item in worst]
+    pairs = [(item, part) for part in scored for item in part.evaluation.objects]
+    worst = sorted(pairs, key=lambda pair: pair[0].mean)[:WORST]
+    blocks = [_block(item, part.dataset.number, _tiles(item, part)) for item, part in worst]
     width, height = max(block.width for block in blocks), blocks[0].height
     per_line = max(1, COLUMNS * (TILE_PX + GAP_PX) // width)
-    size = (GAP_PX + max(min(per_line, len(blocks)) * width, MIN_WIDTH_PX), LINE_PX + GAP_PX - (-len(blocks) // per_line) * height)
-    canvas = Image.new("RGB", size, "black")
-    legend = ((f"{dataset.name}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR))
+    dataset = scored[0].dataset
+    legend = [(f"{dataset.name}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR)]
+    if dataset.channels:
+        legend.append((channels_used(dataset.channels, dataset.num_channels), "white"))
+    canvas_width = max(min(per_line, len(blocks)) * width, MIN_WIDTH_PX, _length("  ".join(text for text, _ in legend)))
+    canvas = Image.new("RGB", (GAP_PX + canvas_width, LINE_PX + GAP_PX - (-len(blocks) // per_line) * height), "black")
     _write_line(canvas, (GAP_PX, 2), legend)
     for number, block in enumerate(blocks):
         line, place = divmod(number, per_line)
@@ -72,10 +91,13 @@ def write_worst_objects(
         canvas.save(partial, format="PNG")
 
 
-def _block(item: ObjectScores, tiles: list[tuple[Picture, str]]) -> Image.Image:
-    """Put the frames of an object side by side under their title; a single one has no caption."""
+def _block(item: ObjectScores, image: int | None, tiles: list[tuple[Picture, str]]) -> Image.Image:
+    """Put the frames of an object side by side under their title; a single one has no caption, unless it is of several images."""
     is_short = len(tiles) == 1
-    title = f"object {item.object_id}    IoU {item.mean:.2f}"
+    if image is None:
+        title = f"object {item.object_id}    IoU {item.mean:.2f}"
+    else:
+        title, tiles = f"image {image}  object {item.object_id}", [(picture, f"IoU {item.mean:.2f}") for picture, _ in tiles]
     if not is_short:
         title += f"    F {item.boundary_f:.2f}    prompted frame {item.prompted:.2f}"
     width = len(tiles) * (TILE_PX + GAP_PX)
@@ -84,7 +106,7 @@ def _block(item: ObjectScores, tiles: list[tuple[Picture, str]]) -> Image.Image:
     for column, (picture, caption) in enumerate(tiles):
         left = column * (TILE_PX + GAP_PX)
         block.paste(Image.fromarray(picture), (left, LINE_PX))
-        if not is_short:
+        if not is_short or image is not None:
             style: dict[str, Any] = {"fill": "white", "font": _font(12), "stroke_width": 1, "stroke_fill": "black"}
             ImageDraw.Draw(block).text((left + 4, LINE_PX + 2), caption, **style)
     return block
@@ -102,15 +124,19 @@ def _write_line(image: Image.Image, at: tuple[int, int], words: Sequence[tuple[s
         x += int(draw.textlength(text + "  ", font=_font(14)))
 
 
-def _tiles(
-    stack: Stack, dataset: Dataset, item: ObjectScores, found: Any, intensity_range: tuple[float, float]
-) -> list[tuple[Picture, str]]:
+def _length(text: str) -> int:
+    """Pixels that a line takes."""
+    return int(ImageDraw.Draw(Image.new("L", (1, 1))).textlength(text, font=_font(14)))
+
+
+def _tiles(item: ObjectScores, scored: Scored) -> list[tuple[Picture, str]]:
     """Draw one object on frames spread through its span, the prompted one among them, each with its caption."""
+    stack, dataset, found = scored.stack, scored.dataset, as_planes(scored.labels)
     frames = chosen_frames(dataset, item.object_id)
     masks = [(dataset.mask(item.object_id, t), np.asarray(found[t]) == item.object_id) for t in frames]
     windows = _windows([pair[0] for pair in masks])
     crops = np.stack([np.asarray(stack.frames[t])[window] for t, window in zip(frames, windows, strict=True)])
-    low, high = robust_range(np.clip(crops.astype(np.float64), *intensity_range))
+    low, high = robust_range(np.clip(crops.astype(np.float64), *scored.intensity_range))
     tiles = []
     for t, pair, window, crop in zip(frames, masks, windows, crops, strict=True):
         prompted = "  prompted" if t == dataset.anchors[item.object_id] else ""

@@ -1,7 +1,7 @@
 """Which axis of an image plays which part: frames follow each other along one, two are those of a frame, the rest stays in place.
 
-Axes are letters: T time · Z depth · Y rows · X columns · C channels · S samples of an RGB(A) pixel; and by which TIFF calls others,
-of which Q and I are a series of unknown kind.
+Axes are letters: T time · Z depth · N separate images · Y rows · X columns · C channels · S samples of an RGB(A) pixel; and those
+by which TIFF calls others, of which Q and I are a series of unknown kind.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 from napari_sam2.checks import check_places, shown
 
-SEQUENCE_AXES = "TZQI"
-"""Axes along which frames follow each other, in order of preference."""
+SEQUENCE_AXES = "TZQIN"
+"""Axes along which an image has its frames, in order of preference."""
+SEPARATE_AXIS = "N"
+"""Frames along it are separate images: nothing is carried from one to another."""
 SPACE = "ZYX"
 COLOURS = (3, 4)
 """Lengths of an axis of RGB and RGBA."""
@@ -23,6 +25,7 @@ MAX_CHANNELS = 3
 _LETTER_OF = {
     "T": ("t", "time", "frame", "frames", "timepoint"),
     "Z": ("z", "depth", "plane", "slice", "section"),
+    "N": ("n", "image", "images"),
     "Y": ("y", "row", "rows", "height"),
     "X": ("x", "col", "column", "columns", "width"),
     "C": ("c", "ch", "channel", "channels", "band"),
@@ -113,6 +116,11 @@ class Layout:
         if "T" in self.axes:
             return self.axes.translate(str.maketrans("TC", "CT"))
         return self.axes.replace("C", "T")
+
+    @property
+    def is_collection(self) -> bool:
+        """Frames are separate images, of which none says anything about another."""
+        return self.along == SEPARATE_AXIS
 
     @classmethod
     def resolve(

@@ -97,6 +97,16 @@ class Stack:
         return self.frames.ndim == 4
 
     @property
+    def num_channels(self) -> int:
+        """How many there are to choose from; 0 where there is no choice."""
+        return int(self.image.shape[self.layout.axes.index("C" if "C" in self.layout.axes else "S")]) if self.channels else 0
+
+    @property
+    def is_collection(self) -> bool:
+        """Frames are separate images, along the axis N."""
+        return self.layout.is_collection
+
+    @property
     def is_composed(self) -> bool:
         """Colours are channels, each with intensities of its own."""
         return len(self.channels) > 1
@@ -151,6 +161,12 @@ class Stack:
             raise ValueError(f"frames cannot follow each other along {along}: labels have axes {self.axes}")
         return replace(self, layout=layout, frames=FramePlanes(self.image, layout))
 
+    def single(self, frame: int) -> Stack:
+        """Return one frame, with its channels, as an image of its own; it is read."""
+        index = tuple(frame if axis == self.along else slice(None) for axis in self.layout.axes)
+        channel = list(dict.fromkeys(self.channels)) or None
+        return Stack.open(np.asarray(self.image[index]), self.layout.axes.replace(self.along, "", 1), channel)
+
     @classmethod
     def open(
         cls,
@@ -171,8 +187,8 @@ class Stack:
             NumPy, dask, zarr, xarray or the like, a list of resolutions; or a file, a folder, a pattern or a list of files, see
             :func:`~napari_sam2.images.image_files.open_image_file`. Two to five axes in any order.
         axes : str, optional
-            Of the image, from T, Z, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; told by the image or guessed from its shape
-            by default.
+            Of the image, from T, Z, N, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; N are separate images; told by the image
+            or guessed from its shape by default.
         channel : int or sequence of int, optional
             Channels to look at, counted from 0: one in grey, two in magenta and green, three in red, green and blue. By default the
             first three. An axis of colours, last and 3 or 4 long, is RGB(A).
@@ -253,7 +269,7 @@ class Stack:
         )
 
     @classmethod
-    def open_file(cls, path: Path, axes: str | None = None, channel: int | None = None) -> Stack:
+    def open_file(cls, path: Path, axes: str | None = None, channel: int | Sequence[int] | None = None) -> Stack:
         """Open one file of several, as :meth:`open` does: whatever is wrong with it, the message names it."""
         try:
             return cls.open(path, axes, channel)

@@ -591,5 +591,5 @@ _KNOWN_COMPRESSIONS = {
 
 def _told_apart(axes: str) -> str:
     """Give axes of unknown kind, which TIFF calls Q all alike, letters of their own; the last of them stays Q."""
-    others = iter("IJKLMNO")
+    others = iter("IJKLMOP")
     return "".join(next(others) if axis == "Q" and "Q" in axes[i + 1 :] else axis for i, axis in enumerate(axes))

@@ -77,7 +77,8 @@ class Following(Prompting):
         -------
         list of Step
             One for each frame that can have changed, in the order in which they are done, see
-            :func:`~napari_sam2.session.propagation.plan_steps`; empty where nothing was prompted or all is up to date.
+            :func:`~napari_sam2.session.propagation.plan_steps`; empty where nothing was prompted, all is up to date, or frames are
+            separate images.
 
         Raises
         ------
@@ -90,7 +91,7 @@ class Following(Prompting):
         allowed: Sequence[int] = range(len(self.stack))
         if frames is not None:
             allowed = sorted({self._check_frame(frame) for frame in check_wholes("frames", frames)})
-        return plan_steps(chosen, allowed, direction)
+        return [] if self.stack.is_collection else plan_steps(chosen, allowed, direction)
 
     def propagate(
         self,
@@ -99,7 +100,7 @@ class Following(Prompting):
         frames: Sequence[int] | None = None,
         stop: StopRules | None = None,
     ) -> Iterator[FrameResult]:
-        """Carry objects through the stack, each from where something was said about it.
+        """Carry objects through the stack, each from where something was said about it; of separate images, axis N, to none.
 
         Stop asking to stop: what was yielded is kept, and the next call goes on from there. What is said between two frames counts
         at once.

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_text, check_wholes
+from napari_sam2.images.axes import SEPARATE_AXIS
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
@@ -60,6 +61,8 @@ def check_each(stack: Stack, over: str) -> str:
         raise ValueError(f"objects are followed along {axis}: they can be followed at each place of another axis only")
     if axis not in stack.axes:
         raise ValueError(f"there is no axis {axis} to follow objects at each place of: labels have axes {stack.axes}")
+    if SEPARATE_AXIS in (axis, stack.along):
+        raise ValueError(f"along {SEPARATE_AXIS} are separate images: objects are not followed from one to another")
     if axis not in stack.at:
         raise ValueError(f"{axis} is an axis of the frames: objects cannot be followed at each place of it")
     if not stack.along:

@@ -19,7 +19,7 @@ from napari_sam2.session.session_document import Document, SavedObject, SavedPro
 from napari_sam2.session.stop_rules import StopRules
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
-_HOW = {"T": "followed through time", "Z": "followed from plane to plane", "": "segmented"}
+_HOW = {"T": "followed through time", "Z": "followed from plane to plane", "N": "segmented", "": "segmented"}
 
 
 def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) -> str:
@@ -83,7 +83,8 @@ def write_methods(path: Path, told: Session | Document, checkpoint: Path | None 
 
 def _task(document: Document, number: int, checkpoint: Path | None) -> str:
     stack = document.blank_stack()
-    where = f"{_plural(len(stack), 'frame')} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
+    noun = "separate image" if stack.is_collection else "frame"
+    where = f"{_plural(len(stack), noun)} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
     loop = _latest(document, "follow_each")
     for axis, place in stack.at.items():
         places = {place, *loop["places"]} if loop.get("over") == axis else {place}

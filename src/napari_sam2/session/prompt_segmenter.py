@@ -42,6 +42,8 @@ class PromptSegmenter:
         In which the network computes.
     reach : int
         Memories of frames farther away are never recalled.
+    frames_are_separate : bool
+        What is known of an object on one frame says nothing about another.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class PromptSegmenter:
         frame_shape: tuple[int, int],
         precision: str,
         reach: int,
+        frames_are_separate: bool = False,
     ) -> None:
         self.model = model
         self.tracker = tracker
         self.zoom = zoom
         self.precision = precision
         self.reach = reach
+        self.frames_are_separate = frames_are_separate
         self.frame_shape = frame_shape
         self._whole = whole_view(frame_shape)
 
@@ -68,7 +72,7 @@ class PromptSegmenter:
         see :mod:`~napari_sam2.session.refinement`, and what they say holds whatever the model answers. Seen in whole frames, as
         released models look unless they are told to zoom, the answer counts as it is: it is the official predictor's.
         """
-        others = [anchor for anchor in item.memory.conditioning if anchor != frame]
+        others = [] if self.frames_are_separate else [anchor for anchor in item.memory.conditioning if anchor != frame]
         memory = item.memory_around(frame, self.reach)
         if self.zoom is not None and previous is not None and is_elsewhere(previous, prompts, self._whole):
             previous = None

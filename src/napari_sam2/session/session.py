@@ -74,7 +74,8 @@ class Session(Following):
         a folder of frames, a pattern such as ``frames/*.tif`` or a list of paths. Frames are read one at a time. A stack that is
         open has its axes, channels and places.
     axes : str, optional
-        Of the image, from T, Z, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default.
+        Of the image, from T, Z, N, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default. Along N, as in
+        ``NYX``, lie separate images: each is prompted for itself, and nothing is carried from one to another.
     model : str, Path or SAM2VideoPredictor
         ``micro``, a released model, a checkpoint file, or a model already loaded.
     channel : int or sequence of int, optional
@@ -179,7 +180,9 @@ class Session(Following):
             fill_hole_area=self.model.fill_hole_area,
             zoom=self._zoom,
         )
-        segmenter = PromptSegmenter(self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach)
+        segmenter = PromptSegmenter(
+            self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach, self.stack.is_collection
+        )
         self._budget = RecordBudget()
         super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
         self._model_name = self.model.source or self.model.config.name

@@ -36,7 +36,7 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
         if not path.exists():
             raise FileNotFoundError(f"there is no file {path}")
     axes = entry.axes.upper() if entry.axes is not None else None
-    image = Stack.open_file(entry.image, None if axes is None else axes.replace("N", "Q"), entry.channel)
+    image = Stack.open_file(entry.image, axes, entry.channel)
     labels = Stack.open_file(entry.labels)
     if image.is_rgb:
         raise ValueError(f"{entry.image} is in colour: choose a channel to learn from (channel = 0)")
@@ -46,7 +46,7 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
         )
     if labels.frames.shape != image.frames.shape:
         raise ValueError(f"{entry.labels} has shape {_shape(labels)}, but {entry.image} has {_shape(image)}")
-    if len(image) > 1 and image.along not in "TZ" and "N" not in (axes or ""):
+    if len(image) > 1 and image.along not in "TZN":
         raise ValueError(
             f"{entry.image} does not say whether its {len(image)} frames follow each other: "
             'write axes = "TYX" for a time-lapse, "ZYX" for a volume, "NYX" for separate images'
