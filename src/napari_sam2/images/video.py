@@ -403,7 +403,8 @@ class _Decoder:
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         streams = [stream for stream in self._container.streams.video if not stream.disposition & pictures]
         if not streams:
-            raise self._unreadable("there is no video in it" if len(self._container.streams) else NO_VIDEO)
+            has_other = any(stream.type in ("audio", "subtitle", "video") for stream in self._container.streams)
+            raise self._unreadable("there is no video in it" if has_other else NO_VIDEO)
         known = [stream for stream in streams if stream.codec_context is not None]
         if not known:
             raise self._unreadable("its video is compressed in a way that is not known")
