@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_sam2.predictors.frames import JpegFolder, open_frames
+from napari_sam2.predictors.frames import JpegFolder, open_frames, to_model_input
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState
 from tiny_models import TINY_HIERA, tiny_predictor
 
@@ -223,6 +223,25 @@ def test_a_video_file_is_decoded(tmp_path: Path) -> None:
     assert (len(source), source.height, source.width) == (3, 48, 64)
     grey = [float(source.read(t)[1].mean() * 0.224 + 0.456) * 255 for t in range(3)]
     assert grey == pytest.approx(levels, abs=4)
+
+
+def test_a_video_file_is_seen_as_players_show_it(tmp_path: Path) -> None:
+    """What the model sees is made of the frames that are shown, bit for bit."""
+    av = pytest.importorskip("av")
+    rng = np.random.default_rng(0)
+    with av.open(str(tmp_path / "phone.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"bf": "2"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.set_display_rotation(90)
+        for _ in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(rng.integers(0, 255, (48, 64, 3), np.uint8), "rgb24")))
+        container.mux(stream.encode())
+    with av.open(str(tmp_path / "phone.mp4")) as container:
+        shown = [np.rot90(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    source = open_frames(tmp_path / "phone.mp4", 32)
+    assert (len(source), source.height, source.width) == (5, 64, 48)
+    for t in (4, 0, 2):
+        assert torch.equal(source.read(t), to_model_input(shown[t], 32))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", ">u2", "uint32", "int64", "float16", "float32", ">f8", "bool"])

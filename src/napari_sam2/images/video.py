@@ -32,6 +32,8 @@ MAX_REORDERED_FRAMES = 16
 MAX_ROUNDING_TICKS = 1
 """Times of frames at a constant rate differ from even ones by rounding, at most so many ticks of the clock of the file."""
 
+NO_VIDEO = "it is damaged, incomplete or no video"
+
 
 class VideoFrames:
     """Frames of a video file as an array (T, H, W, 3) of red, green and blue (extra ``video``).
@@ -119,7 +121,10 @@ class VideoFrames:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> npt.NDArray[np.uint8]:
-        first, rest = (slice(None), ()) if key is ... else (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
+        index = key if isinstance(key, tuple) else (key,)
+        if not index or index[0] is ...:
+            return self[:][index]
+        first, rest = index[0], index[1:]
         if not isinstance(first, slice):
             return self._read(operator.index(first))[rest]
         picked = range(len(self))[first]
@@ -364,6 +369,7 @@ class _Decoder:
         self._closing = contextlib.ExitStack()
         self._identity, self._places = "", dict[int, int]()
         self._pending: Any = None
+        self.started_at, self.next_packet, self.is_at_end = -1, -1, True
         self._open(num_threads=0)
 
     def close(self) -> None:
@@ -380,14 +386,13 @@ class _Decoder:
         except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             raise self._unreadable(os.strerror(error.errno or 0)) from error
         except (self.library_error, ValueError) as error:
-            raise self._unreadable("it is damaged, incomplete or no video") from error
+            raise self._unreadable(NO_VIDEO) from error
         self._closing.enter_context(self._container)
         self._stream = self._video()
         self._num_threads = num_threads
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = num_threads
         self._demuxed = self._demux()
-        self.next_packet = -1
 
     def _unreadable(self, reason: str) -> ImageFileError:
         return ImageFileError(f"{self._path} cannot be read as a video: {reason}")
@@ -398,7 +403,8 @@ class _Decoder:
         pictures = Disposition.attached_pic | Disposition.timed_thumbnails
         streams = [stream for stream in self._container.streams.video if not stream.disposition & pictures]
         if not streams:
-            raise self._unreadable("there is no video in it")
+            has_other = any(stream.type in ("audio", "subtitle", "video") for stream in self._container.streams)
+            raise self._unreadable("there is no video in it" if has_other else NO_VIDEO)
         known = [stream for stream in streams if stream.codec_context is not None]
         if not known:
             raise self._unreadable("its video is compressed in a way that is not known")
@@ -519,7 +525,10 @@ class _Decoder:
         ValueError, library_error
             If its kind of pixels cannot be converted.
         """
-        return self._reformatter.reformat(frame, width=width, height=height, format="rgb24").to_ndarray()
+        converted = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+        pixels = converted.to_ndarray()
+        # Where there is nothing to convert they are those of the frame that is kept.
+        return pixels.copy() if converted is frame else pixels
 
 
 def _constant_interval_s(times: Sequence[int], time_base: Fraction, rates: Sequence[Fraction]) -> float | None:
