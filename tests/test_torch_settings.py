@@ -1,4 +1,4 @@
-"""Process-wide settings of torch that another program has changed: the same results, bit by bit."""
+"""Another program in the process, or in the thread, has changed a setting of PyTorch: the same results, bit by bit."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ SETTINGS: dict[str, Setting] = {
 }
 # The official classes have no argument for the precision: there, as in official scripts, autocast is how it is chosen.
 SETTINGS_OF_SESSIONS: dict[str, Setting] = SETTINGS | {"autocast": lambda: torch.autocast("cpu", torch.bfloat16)}
+UNLIKE = ("float64", "device meta", "inference_mode", "several")
+"""One of each kind, where all would take long."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +107,7 @@ def disc(row: float, column: float, radius: float) -> np.ndarray:
 
 
 MOVIE = np.stack([20 + 200 * disc(16 + t, 14, 7) + 120 * disc(32, 30 + 2 * t, 6) for t in range(T)]).astype(np.uint8)
-VOLUMES = np.stack([np.roll(np.stack([MOVIE[0, 8:32, 4:28]] * 4), t, axis=1) for t in range(2)])
+VOLUMES = np.stack([np.roll(np.stack([MOVIE[0, 8:24:2, 4:28:2]] * 3), t, axis=1) for t in range(2)])
 COLOURS = np.stack([MOVIE[0], MOVIE[1], MOVIE[2]], axis=-1)
 
 
@@ -172,7 +174,7 @@ def prompts_and_files(model: SAM2VideoPredictor, folder: Path) -> Results:
 
 def everything(model: SAM2VideoPredictor, folder: Path) -> Results:
     session = Session(MOVIE[:1], "TYX", model=model, zoom=None)
-    options = {"points_per_side": 4, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "crop_n_layers": 1, "use_m2m": True}
+    options = {"points_per_side": 2, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "crop_n_layers": 1, "use_m2m": True}
     session.segment_everything(0, min_mask_region_area=4, **options)
     return of_session(session)
 
@@ -180,7 +182,7 @@ def everything(model: SAM2VideoPredictor, folder: Path) -> Results:
 def axes_and_places(model: SAM2VideoPredictor, folder: Path) -> Results:
     session = Session(VOLUMES, "TZYX", model=model, along="Z", at={"T": 0}, zoom=None)
     session.add_object()
-    session.add_points(1, 1, [(8, 10)])
+    session.add_points(1, 1, [(4, 5)])
     for _ in session.consensus("ZY"):
         pass
     found = {f"vote {name}": value for name, value in of_session(session).items()}
@@ -222,7 +224,7 @@ def videos(model: SAM2VideoPredictor, folder: Path) -> Results:
 
 def generated(model: SAM2VideoPredictor, folder: Path) -> Results:
     generator = SAM2AutomaticMaskGenerator(
-        model, points_per_side=3, pred_iou_thresh=0, stability_score_thresh=0, crop_n_layers=1, min_mask_region_area=4
+        model, points_per_side=2, pred_iou_thresh=0, stability_score_thresh=0, crop_n_layers=1, min_mask_region_area=4
     )
     return {str(i): list(one.items()) for i, one in enumerate(generator.generate(COLOURS))}
 
@@ -280,30 +282,36 @@ def assert_same(found: Any, expected: Any, what: str = "") -> None:
 # --- the same results ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("done", DONE_WITH_SESSIONS)
 @pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
-def test_sessions(setting: str, done: str, model: str, usual: Callable[..., Results], tmp_path: Path) -> None:
-    expected = usual(done, model)
+def test_sessions(setting: str, done: str, usual: Callable[..., Results], tmp_path: Path) -> None:
+    expected = usual(done, "2.1")
     assert any(value.any() for name, value in expected.items() if "labels" in name)
     with SETTINGS_OF_SESSIONS[setting]():
-        found = DONE[done](MODELS[model](), tmp_path)
+        found = DONE[done](MODELS["2.1"](), tmp_path)
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("done", DONE_OFFICIALLY)
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_official_classes(setting: str, done: str, model: str, usual: Callable[..., Results], tmp_path: Path) -> None:
-    expected = usual(done, model)
+def test_official_classes(setting: str, done: str, usual: Callable[..., Results], tmp_path: Path) -> None:
+    expected = usual(done, "2.1")
     assert len(expected) > 1
     with SETTINGS[setting]():
-        found = DONE[done](MODELS[model](), tmp_path)
+        found = DONE[done](MODELS["2.1"](), tmp_path)
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("done", DONE)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("done", ["prompts", "videos"])
+@pytest.mark.parametrize("setting", UNLIKE)
+def test_the_older_models(setting: str, done: str, usual: Callable[..., Results], tmp_path: Path) -> None:
+    expected = usual(done, "2.0")
+    with SETTINGS[setting]():
+        assert_same(DONE[done](MODELS["2.0"](), tmp_path), expected)
+
+
+@pytest.mark.parametrize("done", ["prompts", "videos"])
+@pytest.mark.parametrize("setting", UNLIKE)
 def test_a_setting_while_the_model_is_made_and_not_after(
     setting: str, done: str, usual: Callable[..., Results], tmp_path: Path
 ) -> None:
@@ -312,8 +320,8 @@ def test_a_setting_while_the_model_is_made_and_not_after(
     assert_same(DONE[done](model, tmp_path), usual(done, "2.1"))
 
 
-@pytest.mark.parametrize("done", DONE)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("done", ["prompts", "videos"])
+@pytest.mark.parametrize("setting", UNLIKE)
 def test_a_setting_after_the_model_was_made_and_used(
     setting: str, done: str, usual: Callable[..., Results], tmp_path: Path
 ) -> None:
@@ -389,12 +397,11 @@ def test_bfloat16_where_it_is_asked_for(setting: str, tmp_path: Path) -> None:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_HIERA], ids=lambda config: config.name)
 @pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
-def test_fresh_weights(setting: str, config: ModelConfig) -> None:
+def test_fresh_weights(setting: str) -> None:
     def weights() -> Results:
         torch.manual_seed(3)
-        built = [build_sam2(config, device="cpu"), build_sam2_video_predictor(config, device="cpu", mode="train")]
+        built = [build_sam2(TINY_HIERA, device="cpu"), build_sam2_video_predictor(TINY, device="cpu", mode="train")]
         return {f"{i} {key}": value.numpy() for i, model in enumerate(built) for key, value in model.state_dict().items()}
 
     expected = weights()
@@ -421,7 +428,7 @@ def test_weights_in_a_file(setting: str, ending: str, tmp_path: Path) -> None:
     assert not any(parameter.is_inference() or not parameter.requires_grad for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", UNLIKE)
 def test_a_model_that_was_used_can_learn(setting: str, tmp_path: Path) -> None:
     with SETTINGS[setting]():
         model = MODELS["2.1"]()
@@ -462,7 +469,7 @@ def test_another_thread_finds_its_own_settings() -> None:
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
-FACTORIES = [
+FACTORIES = {
     "arange",
     "as_tensor",
     "empty",
@@ -475,10 +482,9 @@ FACTORIES = [
     "randint",
     "randn",
     "randperm",
-    "scalar_tensor",
     "tensor",
     "zeros",
-]
+}
 
 
 def unstated(source: str) -> list[str]:
@@ -493,7 +499,9 @@ def unstated(source: str) -> list[str]:
         stated = {keyword.arg for keyword in call.keywords}
         if _name(call) in {f"torch.{factory}" for factory in FACTORIES} and not {"dtype", "device"} <= stated:
             found.append(ast.unparse(call))
-        if _name(call) == "torch.where" and all(isinstance(value, ast.Constant) for value in call.args[1:]):
+        if _name(call) == "torch.where" and not any(
+            isinstance(part, ast.Name) for value in call.args[1:] for part in ast.walk(value)
+        ):
             found.append(ast.unparse(call))
     return found
 

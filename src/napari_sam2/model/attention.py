@@ -106,8 +106,9 @@ class RoPEAttention(Attention):
     def _rotary(self, feat_size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
         key = (*feat_size, device)
         if key not in self._tables:
-            cos, sin = compute_axial_rotary(self.internal_dim // self.num_heads, *feat_size, theta=self.rope_theta)
-            self._tables[key] = (cos.to(device), sin.to(device))
+            with torch.inference_mode(False):  # a table outlives the call: one of inference mode could not be learnt with later
+                cos, sin = compute_axial_rotary(self.internal_dim // self.num_heads, *feat_size, theta=self.rope_theta)
+                self._tables[key] = (cos.to(device), sin.to(device))
         return self._tables[key]
 
     def _resolve_feat_size(self, length: int, feat_size: tuple[int, int] | None) -> tuple[int, int]:

@@ -70,7 +70,8 @@ class PositionEmbeddingSine(nn.Module):
         """Return the code of a map, (C, H, W), float32, computed once per size."""
         key = (height, width, device)
         if key not in self._tables:
-            self._tables[key] = self._compute(height, width).to(device)
+            with torch.inference_mode(False):  # a table outlives the call: one of inference mode could not be learnt with later
+                self._tables[key] = self._compute(height, width).to(device)
         return self._tables[key]
 
     def _compute(self, height: int, width: int) -> Tensor:

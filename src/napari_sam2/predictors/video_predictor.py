@@ -256,7 +256,7 @@ class SAM2VideoPredictor(SAM2Base):
     @torch.inference_mode()
     def add_new_mask(self, inference_state: VideoState, frame_idx: int, obj_id: int, mask: Any) -> FrameResult:
         """Prompt an object by a mask (H, W) of any size; see :meth:`add_new_points_or_box`."""
-        given = mask if isinstance(mask, Tensor) else torch.as_tensor(np.asarray(mask), device="cpu")
+        given = mask if isinstance(mask, Tensor) else torch.from_numpy(np.asarray(mask))
         if given.ndim != 2:
             raise ValueError(f"a mask must be two-dimensional, got shape {tuple(given.shape)}")
         given = given.bool().to(self.device)
