@@ -38,6 +38,10 @@ class FrameSource(Protocol):
         """Read one frame, (3, S, S), float32, normalised."""
         ...
 
+    def __getitem__(self, frame: int) -> Tensor:
+        """Read one frame, as scripts do with the official tensor of frames."""
+        return self.read(frame)
+
 
 def normalise(rgb: Tensor) -> Tensor:
     """Normalise (3, ...) or (B, 3, H, W) intensities in 0 .. 1 by the ImageNet mean and deviation."""
@@ -74,7 +78,7 @@ def to_model_input(image: npt.NDArray[Any], size: int) -> Tensor:
     return normalise(resized.clamp(0, 1).expand(3, -1, -1))
 
 
-class JpegFolder:
+class JpegFolder(FrameSource):
     """A folder of JPEG frames named by number, as the official ``init_state`` takes it.
 
     Raises
@@ -104,7 +108,7 @@ class JpegFolder:
             return normalise(_resize_uint8(image, self.size))
 
 
-class VideoFile:
+class VideoFile(FrameSource):
     """A video file, decoded by imageio's PyAV plugin (extra ``video``).
 
     Raises
@@ -136,7 +140,7 @@ class VideoFile:
         return to_model_input(self.frames[frame], self.size)
 
 
-class ArrayFrames:
+class ArrayFrames(FrameSource):
     """Frames of an array, with one intensity mapping for all of them.
 
     Parameters
@@ -190,7 +194,7 @@ class ArrayFrames:
         return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
 
 
-class NormalisedFrames:
+class NormalisedFrames(FrameSource):
     """Frames that are already what the model sees: a float tensor (T, 3, S, S)."""
 
     def __init__(self, frames: Tensor, size: int, height: int, width: int) -> None:
