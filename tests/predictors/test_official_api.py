@@ -27,7 +27,7 @@ def signature(name: str, **defaults: str) -> list[list[str]]:
     return [[argument, defaults.get(argument, default)] for argument, default in RECORDED["signatures"][f"signature of {name}"]]
 
 
-NO_BARE_ASSERTION = "a wrong argument is told in a sentence, not by an assertion or by what fails later"
+NO_BARE_ASSERTION = "a wrong argument gives an error in plain words, not an assertion or what fails later"
 ANY_IMAGE = "grey images and sequences are images too"
 NO_TRACE = "a refused prompt leaves no trace; the official object without a prompt stops the next propagation"
 LAZY = "frames are read when they are asked for"
