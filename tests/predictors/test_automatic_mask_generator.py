@@ -58,6 +58,7 @@ def test_results_say_what_the_mask_says(found: list[dict]) -> None:
         assert item["area"] == mask.sum()
         assert item["bbox"] == [columns.min(), rows.min(), np.ptp(columns), np.ptp(rows)]
         assert item["crop_box"] == [0, 0, 128, 128]
+        assert all(type(value) is float for value in (*item["bbox"], *item["crop_box"]))
         assert item["predicted_iou"] > 0.5
         assert 0.8 <= item["stability_score"] <= 1
         assert len(item["point_coords"]) == 1

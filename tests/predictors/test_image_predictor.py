@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from golden_files import fill_with_keyed_weights, read_golden
@@ -79,7 +80,8 @@ def test_images_of_any_kind_are_taken(tiny: SAM2ImagePredictor, image: object) -
     tiny.set_image(image)
     masks, ious, low_res = tiny.predict(np.array([[15, 10]]), np.array([1]))
     assert masks.shape == (3, 20, 30)
-    assert masks.dtype == bool
+    assert masks.dtype == np.float32
+    assert set(np.unique(masks)) <= {0, 1}
     assert ious.shape == (3,)
     assert low_res.shape == (3, 16, 16)
     assert np.abs(low_res).max() <= 32
@@ -107,6 +109,62 @@ def test_a_batch_of_images_equals_one_by_one(tiny: SAM2ImagePredictor) -> None:
         alone, _, _ = tiny.predict(point, np.array([1]), return_logits=True)
         assert logits.shape[1:] == image.shape[:2]
         np.testing.assert_allclose(logits, alone, rtol=0, atol=1e-4)
+
+
+def test_masks_are_1_where_logits_are_above_the_threshold(tiny: SAM2ImagePredictor) -> None:
+    predictor = SAM2ImagePredictor(tiny.model, mask_threshold=0.5)
+    predictor.set_image(np.random.default_rng(3).integers(0, 255, (20, 40, 3), np.uint8))
+    masks, _, _ = predictor.predict(np.array([[10, 5]]), np.array([1]))
+    logits, _, _ = predictor.predict(np.array([[10, 5]]), np.array([1]), return_logits=True)
+    assert 0 < masks.mean() < 1
+    np.testing.assert_array_equal(masks, (logits > 0.5).astype(np.float32))
+
+
+def test_of_a_batch_the_last_image_is_predicted(tiny: SAM2ImagePredictor) -> None:
+    rng = np.random.default_rng(4)
+    images = [rng.integers(0, 255, shape, np.uint8) for shape in ((40, 30, 3), (25, 50, 3))]
+    tiny.set_image_batch(images)
+    found, _, _ = tiny.predict(np.array([[5, 6]]), np.array([1]), return_logits=True)
+    tiny.set_image(images[-1])
+    expected, _, _ = tiny.predict(np.array([[5, 6]]), np.array([1]), return_logits=True)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+def test_the_decoder_can_be_trained_on_the_features(tiny: SAM2ImagePredictor) -> None:
+    """Fine-tuning scripts take the features of a frozen encoder from the predictor and train the decoder with them."""
+    tiny.set_image(np.random.default_rng(5).integers(0, 255, (20, 40, 3), np.uint8))
+    _, coords, labels, _ = tiny._prep_prompts(np.array([[10, 5]]), np.array([1]), None, None, True)
+    sparse, dense = tiny.model.sam_prompt_encoder(points=(coords, labels), boxes=None, masks=None)
+    low_res, _, _, _ = tiny.model.sam_mask_decoder(
+        image_embeddings=tiny._features["image_embed"][-1][None],
+        image_pe=tiny.model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=True,
+        repeat_image=False,
+        high_res_features=[level[-1][None] for level in tiny._features["high_res_feats"]],
+    )
+    masks = tiny._transforms.postprocess_masks(low_res, tiny._orig_hw[-1])
+    assert masks.shape == (1, 3, 20, 40)
+    gradients = torch.autograd.grad(masks.mean(), tiny.model.sam_mask_decoder.mask_tokens.weight)
+    assert gradients[0].abs().max() > 0
+
+
+def test_prompts_are_arrays_lists_or_tensors(tiny: SAM2ImagePredictor) -> None:
+    tiny.set_image(np.random.default_rng(6).integers(0, 255, (20, 40, 3), np.uint8))
+    expected = tiny.predict(np.array([[10, 5]]), np.array([1]), np.array([2, 3, 30, 18]))
+    for kind in (list, torch.tensor):
+        found = tiny.predict(kind([[10, 5]]), kind([1]), kind([2, 3, 30, 18]))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_points_without_labels_are_refused(tiny: SAM2ImagePredictor) -> None:
+    tiny.set_image(np.zeros((20, 40, 3), np.uint8))
+    with pytest.raises(ValueError, match="point_coords need point_labels"):
+        tiny.predict(np.array([[10, 5]]))
+    with pytest.raises(ValueError, match="no image in the list"):
+        tiny.set_image_batch([])
 
 
 def test_coordinates_may_be_relative(tiny: SAM2ImagePredictor) -> None:

@@ -150,6 +150,30 @@ def test_reset_forgets_objects_and_keeps_the_video(predictor: SAM2VideoPredictor
     assert torch.equal(first, again)
 
 
+def test_the_state_is_read_as_the_official_dictionary(video: np.ndarray) -> None:
+    predictor = tiny_predictor(TINY_HIERA)
+    state = predictor.init_state(video)
+    click(predictor, state, 0, obj=7)
+    click(predictor, state, 0, obj=3)
+    assert state["obj_ids"] == [7, 3]
+    assert state["obj_id_to_idx"] == {7: 0, 3: 1}
+    assert state["obj_idx_to_id"] == {0: 7, 1: 3}
+    assert (state["num_frames"], state["video_height"], state.get("video_width")) == (T, HEIGHT, WIDTH)
+    assert "obj_ids" in state
+    assert "objects" not in state
+    assert dict(state) == {key: state[key] for key in state}
+    assert len(dict(state)) == len(state)
+    with pytest.raises(KeyError, match="no 'output_dict_per_obj'; there are images, num_frames"):
+        state["output_dict_per_obj"]
+
+
+def test_frames_of_a_state_are_indexed_and_listed(video: np.ndarray) -> None:
+    images = tiny_predictor(TINY_HIERA).init_state(video)["images"]
+    assert len(images) == T
+    assert all(torch.equal(images[t], images.read(t)) for t in range(T))
+    assert [tuple(image.shape) for image in images] == [(3, 64, 64)] * T
+
+
 def test_relative_coordinates(predictor: SAM2VideoPredictor, video: np.ndarray) -> None:
     state = predictor.init_state(video)
     _, _, pixels = predictor.add_new_points_or_box(state, 0, 1, points=[(12, 10)], labels=[1])

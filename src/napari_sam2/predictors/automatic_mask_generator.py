@@ -144,6 +144,7 @@ class SAM2AutomaticMaskGenerator:
         self.crop_n_layers = crop_n_layers
         self.crop_nms_thresh = crop_nms_thresh
         self.crop_overlap_ratio = crop_overlap_ratio
+        self.crop_n_points_downscale_factor = crop_n_points_downscale_factor
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
         self.use_m2m = use_m2m
@@ -168,8 +169,8 @@ class SAM2AutomaticMaskGenerator:
         Returns
         -------
         list of dict
-            For each mask: ``segmentation`` (H, W) bool or RLE, ``area`` in pixels, ``bbox`` x, y, width, height, ``predicted_iou``,
-            ``point_coords`` the click as [[x, y]], ``stability_score``, ``crop_box`` x, y, width, height.
+            For each mask: ``segmentation`` (H, W) bool or RLE, ``area`` in pixels, ``bbox`` x, y, width, height, as floats,
+            ``predicted_iou``, ``point_coords`` the click as [[x, y]], ``stability_score``, ``crop_box`` likewise.
         """
         size = (image.shape[0], image.shape[1])
         found = []
@@ -365,6 +366,7 @@ def _coco_encode(rle: dict[str, Any]) -> dict[str, Any]:
     return encoded
 
 
-def _xywh(box: Tensor) -> list[int]:
-    x0, y0, x1, y1 = (int(value) for value in box.tolist())
+def _xywh(box: Tensor) -> list[float]:
+    # parity: whole numbers as floats, official amg.py L88
+    x0, y0, x1, y1 = (float(value) for value in box.tolist())
     return [x0, y0, x1 - x0, y1 - y0]

@@ -39,6 +39,10 @@ class FrameSource(Protocol):
         """Read one frame, (3, S, S), float32, normalised."""
         ...
 
+    def __getitem__(self, frame: int) -> Tensor:
+        """Read one frame, as scripts do with the official tensor of frames."""
+        return self.read(frame)
+
 
 def normalise(rgb: Tensor) -> Tensor:
     """Normalise (3, ...) or (B, 3, H, W) intensities in 0 .. 1 by the ImageNet mean and deviation."""
@@ -75,7 +79,7 @@ def to_model_input(image: npt.NDArray[Any], size: int) -> Tensor:
     return normalise(resized.clamp(0, 1).expand(3, -1, -1))
 
 
-class JpegFolder:
+class JpegFolder(FrameSource):
     """A folder of JPEG frames named by number, as the official ``init_state`` takes it.
 
     Raises
@@ -106,7 +110,43 @@ class JpegFolder:
             return normalise(_resize_uint8(image, self.size))
 
 
+<<<<<<< HEAD
 class ArrayFrames:
+=======
+class VideoFile(FrameSource):
+    """A video file, decoded by imageio's PyAV plugin (extra ``video``).
+
+    Raises
+    ------
+    ImportError
+        If the extra is not installed.
+    ValueError
+        If the file cannot be decoded.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        try:
+            import imageio.v3 as iio
+        except ImportError as error:
+            raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
+        try:
+            # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
+            self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"cannot decode {path}: {error}") from error
+        self.size = size
+        self.height, self.width = self.frames.shape[1:3]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def read(self, frame: int) -> Tensor:
+        """Read one frame, (3, S, S), float32, normalised."""
+        return to_model_input(self.frames[frame], self.size)
+
+
+class ArrayFrames(FrameSource):
+>>>>>>> wt-parity
     """Frames of an array, with one intensity mapping for all of them.
 
     Parameters
@@ -160,7 +200,7 @@ class ArrayFrames:
         return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
 
 
-class NormalisedFrames:
+class NormalisedFrames(FrameSource):
     """Frames that are already what the model sees: a float tensor (T, 3, S, S)."""
 
     def __init__(self, frames: Tensor, size: int, height: int, width: int) -> None:

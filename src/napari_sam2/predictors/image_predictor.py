@@ -1,49 +1,30 @@
 """Masks for one image: ``SAM2ImagePredictor`` with the signatures and results of the official class.
 
-B prompts · P points · K masks per prompt · C channels · H, W size of the image · S side of the model's input · h, w mask size.
+N images · B prompts · P points · K masks per prompt · C channels · H, W size of the image · S side of the model's input ·
+h, w mask size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from napari_sam2.images.intensity import map_intensity, robust_range
 from napari_sam2.model.sam2_base import SAM2Base
-from napari_sam2.predictors.frames import normalise
-from napari_sam2.predictors.mask_postprocessing import remove_holes_and_sprinkles, resize_logits
+from napari_sam2.predictors.transforms import AnyImage, SAM2Transforms
 
 LOW_RES_BOUND = 32.0
 """Low-resolution logits are returned within plus and minus this (official ``sam2_image_predictor.py`` L434)."""
 
-Prediction = tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Masks (K, H, W), predicted IoUs (K,), and low-resolution logits (K, h, w); with a batch of boxes, B first."""
+FloatArray = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class ImageEmbedding:
-    """Features of one image.
-
-    Attributes
-    ----------
-    image_embed : Tensor
-        (1, C, S / 16, S / 16).
-    high_res_feats : list of Tensor
-        The two finer levels, finest first.
-    size : tuple of int
-        Height and width of the image.
-    """
-
-    image_embed: Tensor
-    high_res_feats: list[Tensor]
-    size: tuple[int, int]
+Prediction = tuple[FloatArray, FloatArray, FloatArray]
+"""Masks (K, H, W), predicted IoUs (K,), and low-resolution logits (K, h, w); with a batch of prompts, B first."""
 
 
 class SAM2ImagePredictor:
@@ -62,8 +43,12 @@ class SAM2ImagePredictor:
 
     Notes
     -----
-    Official ``sam2_image_predictor.py``.
+    Official ``sam2_image_predictor.py``. Fine-tuning scripts use what carries a leading underscore too: it has the official names,
+    arguments and results. As there, results can take part in training: they come without gradients, but not from inference mode.
     """
+
+    _features: dict[str, Any] | None
+    _orig_hw: list[tuple[int, int]] | None
 
     def __init__(
         self,
@@ -76,9 +61,8 @@ class SAM2ImagePredictor:
         del kwargs
         self.model = sam_model
         self.mask_threshold = mask_threshold
-        self.max_hole_area = max_hole_area
-        self.max_sprinkle_area = max_sprinkle_area
-        self._embeddings: list[ImageEmbedding] = []
+        self._transforms = SAM2Transforms(sam_model.image_size, mask_threshold, max_hole_area, max_sprinkle_area)
+        self.reset_predictor()
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
@@ -94,7 +78,7 @@ class SAM2ImagePredictor:
 
     # --- images ----------------------------------------------------------------------------------------------------
 
-    def set_image(self, image: npt.NDArray[Any] | Image.Image) -> None:
+    def set_image(self, image: AnyImage) -> None:
         """Embed an image.
 
         Parameters
@@ -108,43 +92,42 @@ class SAM2ImagePredictor:
             If the shape is another.
         """
         self.set_image_batch([image])
+        self._is_batch = False
 
-    @torch.inference_mode()
-    def set_image_batch(self, image_list: list[npt.NDArray[Any] | Image.Image]) -> None:
+    @torch.no_grad()
+    def set_image_batch(self, image_list: Sequence[AnyImage]) -> None:
         """Embed several images, which may differ in size; see :meth:`set_image`."""
-        if not image_list:
-            raise ValueError("there is no image in the list")
         self.reset_predictor()
-        planes = [_to_rgb(image) for image in image_list]
-        batch = torch.stack([self._resize(plane.to(self.device)) for plane in planes])
+        if not len(image_list):
+            raise ValueError("there is no image in the list")
+        batch = self._transforms.forward_batch(image_list, self.device)
         encoded = self.model.forward_image(batch)
         _, vision_feats, _, feat_sizes = self.model._prepare_backbone_features(encoded)
         if self.model.directly_add_no_mem_embed:
             vision_feats[-1] = vision_feats[-1] + self.model.no_mem_embed
         levels = [x.permute(1, 2, 0).unflatten(2, size) for x, size in zip(vision_feats, feat_sizes, strict=True)]
-        self._embeddings = [
-            ImageEmbedding(levels[-1][i : i + 1], [level[i : i + 1] for level in levels[:-1]], (plane.shape[1], plane.shape[2]))
-            for i, plane in enumerate(planes)
-        ]
-
-    def _resize(self, rgb: Tensor) -> Tensor:
-        """Resize (3, H, W) in float, unlike the video loader (official ``transforms.py`` L20-39), and normalise."""
-        size = (self.model.image_size, self.model.image_size)
-        resized = F.interpolate(rgb[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
-        return normalise(resized)
+        self._features = {"image_embed": levels[-1], "high_res_feats": levels[:-1]}
+        self._orig_hw = [_size(image) for image in image_list]
+        self._is_image_set = self._is_batch = True
 
     def get_image_embedding(self) -> Tensor:
-        """Return the embedding of the image, (1, C, S / 16, S / 16), or of all images of a batch."""
-        return torch.cat([embedding.image_embed for embedding in self._require_images()])
+        """Return the embedding of the image, (1, C, S / 16, S / 16), or of all images of a batch, (N, C, S / 16, S / 16)."""
+        features, _ = self._require_images()
+        embedding: Tensor = features["image_embed"]
+        return embedding
 
     def reset_predictor(self) -> None:
         """Forget the image."""
-        self._embeddings = []
+        self._is_image_set = False
+        self._is_batch = False
+        self._features = None
+        self._orig_hw = None
 
-    def _require_images(self) -> list[ImageEmbedding]:
-        if not self._embeddings:
+    def _require_images(self) -> tuple[dict[str, Any], list[tuple[int, int]]]:
+        """Return the features of the images and their sizes (H, W)."""
+        if self._features is None or self._orig_hw is None:
             raise RuntimeError("there is no image: call set_image first")
-        return self._embeddings
+        return self._features, self._orig_hw
 
     # --- prompts ---------------------------------------------------------------------------------------------------
 
@@ -158,7 +141,7 @@ class SAM2ImagePredictor:
         return_logits: bool = False,
         normalize_coords: bool = True,
     ) -> Prediction:
-        """Predict masks for a prompt.
+        """Predict masks for a prompt; of a batch of images, for the last.
 
         Parameters
         ----------
@@ -171,14 +154,14 @@ class SAM2ImagePredictor:
         multimask_output : bool
             Return three masks, for a prompt that may mean several things.
         return_logits : bool
-            Return logits instead of booleans.
+            Return logits instead of 0 and 1.
         normalize_coords : bool
             Coordinates are pixels; otherwise 0 .. 1.
 
         Returns
         -------
         masks : ndarray
-            (K, H, W), or (B, K, H, W) for several boxes.
+            (K, H, W), or (B, K, H, W) for several boxes, float32: 0 or 1, or logits.
         ious : ndarray
             (K,) or (B, K), float32.
         low_res_masks : ndarray
@@ -191,10 +174,8 @@ class SAM2ImagePredictor:
         ValueError
             If points come without labels.
         """
-        embedding = self._require_images()[0]
-        return self._predict(
-            embedding, point_coords, point_labels, box, mask_input, multimask_output, return_logits, normalize_coords
-        )
+        prompts = self._prep_prompts(point_coords, point_labels, box, mask_input, normalize_coords)
+        return self._predict_arrays(prompts, multimask_output, return_logits)
 
     def predict_batch(
         self,
@@ -205,44 +186,90 @@ class SAM2ImagePredictor:
         multimask_output: bool = True,
         return_logits: bool = False,
         normalize_coords: bool = True,
-    ) -> tuple[list[npt.NDArray[Any]], list[npt.NDArray[np.float32]], list[npt.NDArray[np.float32]]]:
-        """Predict masks for each image of a batch; see :meth:`predict`. Points are (B, P, 2) or (P, 2) for each image."""
+    ) -> tuple[list[FloatArray], list[FloatArray], list[FloatArray]]:
+        """Predict masks for each image of a batch; see :meth:`predict`.
+
+        Each argument is a list with one entry for each image, and so is each of the three results.
+        """
+        _, sizes = self._require_images()
         results = []
-        for i, embedding in enumerate(self._require_images()):
+        for i in range(len(sizes)):
             batches = (point_coords_batch, point_labels_batch, box_batch, mask_input_batch)
             coords, labels, box, mask = (None if batch is None else batch[i] for batch in batches)
-            results.append(self._predict(embedding, coords, labels, box, mask, multimask_output, return_logits, normalize_coords))
+            prompts = self._prep_prompts(coords, labels, box, mask, normalize_coords, img_idx=i)
+            results.append(self._predict_arrays(prompts, multimask_output, return_logits, img_idx=i))
         masks, ious, low_res_masks = (list(parts) for parts in zip(*results, strict=True))
         return masks, ious, low_res_masks
 
-    @torch.inference_mode()
-    def _predict(
+    def _predict_arrays(
         self,
-        embedding: ImageEmbedding,
-        point_coords: npt.NDArray[Any] | None,
-        point_labels: npt.NDArray[Any] | None,
-        box: npt.NDArray[Any] | None,
-        mask_input: npt.NDArray[Any] | None,
+        prompts: tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None],
         multimask_output: bool,
         return_logits: bool,
-        normalize_coords: bool,
+        img_idx: int = -1,
     ) -> Prediction:
-        points = self._points(embedding.size, point_coords, point_labels, box, normalize_coords)
-        mask = None if mask_input is None else torch.as_tensor(mask_input, dtype=torch.float32, device=self.device)
-        if mask is not None and mask.ndim == 3:
-            mask = mask[None]
+        mask_input, coords, labels, boxes = prompts
+        found = self._predict(coords, labels, boxes, mask_input, multimask_output, return_logits, img_idx)
+        # Masks become float32 only here: as booleans they are a quarter of that on the way from the device.
+        masks, ious, low_res = (tensor.cpu().float().numpy() for tensor in found)
+        return (masks, ious, low_res) if len(masks) > 1 else (masks[0], ious[0], low_res[0])
+
+    def _prep_prompts(
+        self,
+        point_coords: Any,
+        point_labels: Any,
+        box: Any,
+        mask_logits: Any,
+        normalize_coords: bool,
+        img_idx: int = -1,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+        """Bring prompts to the model's input: mask (B, 1, h, w), points (B, P, 2), labels (B, P), corners of boxes (B, 2, 2)."""
+        _, sizes = self._require_images()
+        # parity: labels alone say nothing, official sam2_image_predictor.py L308
+        if point_coords is not None and point_labels is None:
+            raise ValueError("point_coords need point_labels: 1 inside, 0 outside, one for each point")
+        mask = coords = labels = corners = None
+        if point_coords is not None:
+            coords = self._transforms.transform_coords(self._tensor(point_coords), normalize_coords, sizes[img_idx])
+            labels = self._tensor(point_labels, torch.int32)
+            coords, labels = coords if coords.ndim == 3 else coords[None], labels if labels.ndim == 2 else labels[None]
+        if box is not None:
+            corners = self._transforms.transform_boxes(self._tensor(box), normalize_coords, sizes[img_idx])
+        if mask_logits is not None:
+            mask = self._tensor(mask_logits)
+            mask = mask[None] if mask.ndim == 3 else mask
+        return mask, coords, labels, corners
+
+    def _tensor(self, values: Any, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.as_tensor(values if isinstance(values, Tensor) else np.asarray(values), dtype=dtype, device=self.device)
+
+    @torch.no_grad()
+    def _predict(
+        self,
+        point_coords: Tensor | None,
+        point_labels: Tensor | None,
+        boxes: Tensor | None = None,
+        mask_input: Tensor | None = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+        img_idx: int = -1,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Predict masks for prompts as :meth:`_prep_prompts` returns them; the results are on the device, B first, masks bool."""
+        features, sizes = self._require_images()
+        points = _join(point_coords, point_labels, boxes)
         # parity: a mask alone comes without any point token, official sam2_image_predictor.py L387-410
-        sparse, dense = self.model.sam_prompt_encoder(points=points, boxes=None, masks=mask)
+        sparse, dense = self.model.sam_prompt_encoder(points=points, boxes=None, masks=mask_input)
         # parity: the object score is not looked at, official L420-438
         low_res, ious, _, _ = self.model.sam_mask_decoder(
-            image_embeddings=embedding.image_embed,
+            image_embeddings=features["image_embed"][img_idx][None],
             image_pe=self.model.sam_prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=multimask_output,
             repeat_image=points is not None and points[0].shape[0] > 1,
-            high_res_features=embedding.high_res_feats,
+            high_res_features=[level[img_idx][None] for level in features["high_res_feats"]],
         )
+<<<<<<< HEAD
         cleaned = remove_holes_and_sprinkles(low_res.float(), self.mask_threshold, self.max_hole_area, self.max_sprinkle_area)
         masks = resize_logits(cleaned, embedding.size)
         masks = masks if return_logits else masks > self.mask_threshold
@@ -278,14 +305,27 @@ class SAM2ImagePredictor:
             return None
         joined = torch.cat(coords, dim=1) / scale * self.model.image_size
         return joined.to(self.device), torch.cat(labels, dim=1).to(self.device)
+=======
+        masks = self._transforms.postprocess_masks(low_res, sizes[img_idx])
+        low_res = low_res.clamp(-LOW_RES_BOUND, LOW_RES_BOUND)
+        return masks if return_logits else masks > self.mask_threshold, ious, low_res
+>>>>>>> wt-parity
 
 
-def _to_rgb(image: npt.NDArray[Any] | Image.Image) -> Tensor:
-    """Bring an image to (3, H, W), float32 in 0 .. 1."""
-    array = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(f"an image must have shape (H, W, 3) or (H, W), got {array.shape}")
-    scaled = array.astype(np.float32) / 255 if array.dtype == np.uint8 else map_intensity(array, *robust_range(array))
-    return torch.from_numpy(np.ascontiguousarray(scaled)).permute(2, 0, 1)
+def _join(coords: Tensor | None, labels: Tensor | None, boxes: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """Join points (B, P, 2), labels (B, P) and boxes (B, 2, 2), whose corners are points with labels 2 and 3 and come first."""
+    parts = []
+    if boxes is not None:
+        corners = boxes.reshape(-1, 2, 2)
+        parts.append((corners, torch.tensor([[2, 3]], dtype=torch.int32, device=corners.device).expand(len(corners), 2)))
+    if coords is not None and labels is not None:
+        parts.append((coords, labels))
+    return (torch.cat([xy for xy, _ in parts], dim=1), torch.cat([label for _, label in parts], dim=1)) if parts else None
+
+
+def _size(image: AnyImage) -> tuple[int, int]:
+    """Height and width of an image."""
+    if isinstance(image, Image.Image):
+        return image.height, image.width
+    height, width = np.shape(image)[:2]
+    return height, width

@@ -5,7 +5,7 @@ T frames · N objects · H, W size of the video · S side of the model's input �
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -62,11 +62,26 @@ class ObjectTrack:
         return self.pending[frame][0] if frame in self.pending else self.memory.get(frame)
 
 
-@dataclass
-class VideoState:
+STATE_KEYS = (
+    "images",
+    "num_frames",
+    "video_height",
+    "video_width",
+    "device",
+    "storage_device",
+    "obj_id_to_idx",
+    "obj_idx_to_id",
+    "obj_ids",
+)
+"""Of the official dictionary, what does not belong to its bookkeeping."""
+
+
+@dataclass(eq=False)
+class VideoState(Mapping[str, Any]):
     """Everything about one video: what ``init_state`` returns and every other method takes.
 
-    The documented keys of the official dictionary can be read as attributes or, as there, as keys.
+    What scripts read from the official dictionary, :data:`STATE_KEYS`, can be read as attributes or, as there, as keys. What is
+    remembered of each object is in ``objects``, instead of the dictionary's bookkeeping.
     """
 
     images: FrameSource
@@ -89,6 +104,11 @@ class VideoState:
         """Place of each object in the results."""
         return {obj_id: index for index, obj_id in enumerate(self.objects)}
 
+    @property
+    def obj_idx_to_id(self) -> dict[int, int]:
+        """Object at each place of the results."""
+        return dict(enumerate(self.objects))
+
     def track(self, obj_id: int) -> ObjectTrack:
         """Return an object's track; a new id begins one."""
         if obj_id not in self.objects:
@@ -96,7 +116,15 @@ class VideoState:
         return self.objects[obj_id]
 
     def __getitem__(self, key: str) -> Any:
+        if key not in STATE_KEYS:
+            raise KeyError(f"the state of a video has no {key!r}; there are {', '.join(STATE_KEYS)}")
         return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(STATE_KEYS)
+
+    def __len__(self) -> int:
+        return len(STATE_KEYS)
 
 
 class SAM2VideoPredictor(SAM2Base):
