@@ -110,43 +110,7 @@ class JpegFolder(FrameSource):
             return normalise(_resize_uint8(image, self.size))
 
 
-<<<<<<< HEAD
-class ArrayFrames:
-=======
-class VideoFile(FrameSource):
-    """A video file, decoded by imageio's PyAV plugin (extra ``video``).
-
-    Raises
-    ------
-    ImportError
-        If the extra is not installed.
-    ValueError
-        If the file cannot be decoded.
-    """
-
-    def __init__(self, path: Path, size: int) -> None:
-        try:
-            import imageio.v3 as iio
-        except ImportError as error:
-            raise ImportError("reading video files needs the extra: pip install 'napari-sam2[video]'") from error
-        try:
-            # Seeking in a compressed video is neither exact nor cheap: frames are kept as decoded, 8 bit.
-            self.frames: npt.NDArray[np.uint8] = np.stack(list(iio.imiter(path, plugin="pyav")))
-        except (OSError, ValueError) as error:
-            raise ValueError(f"cannot decode {path}: {error}") from error
-        self.size = size
-        self.height, self.width = self.frames.shape[1:3]
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def read(self, frame: int) -> Tensor:
-        """Read one frame, (3, S, S), float32, normalised."""
-        return to_model_input(self.frames[frame], self.size)
-
-
 class ArrayFrames(FrameSource):
->>>>>>> wt-parity
     """Frames of an array, with one intensity mapping for all of them.
 
     Parameters

@@ -269,47 +269,9 @@ class SAM2ImagePredictor:
             repeat_image=points is not None and points[0].shape[0] > 1,
             high_res_features=[level[img_idx][None] for level in features["high_res_feats"]],
         )
-<<<<<<< HEAD
-        cleaned = remove_holes_and_sprinkles(low_res.float(), self.mask_threshold, self.max_hole_area, self.max_sprinkle_area)
-        masks = resize_logits(cleaned, embedding.size)
-        masks = masks if return_logits else masks > self.mask_threshold
-        low_res = low_res.float().clamp(-LOW_RES_BOUND, LOW_RES_BOUND)
-        found = [tensor.cpu().numpy() for tensor in (masks, ious.float(), low_res)]
-        masks_np, ious_np, low_res_np = (array[0] if array.shape[0] == 1 else array for array in found)
-        return masks_np, ious_np, low_res_np
-
-    def _points(
-        self,
-        size: tuple[int, int],
-        point_coords: npt.NDArray[Any] | None,
-        point_labels: npt.NDArray[Any] | None,
-        box: npt.NDArray[Any] | None,
-        normalize_coords: bool,
-    ) -> tuple[Tensor, Tensor] | None:
-        """Join points and boxes, whose corners are points with labels 2 and 3: (B, P, 2) and (B, P)."""
-        if (point_coords is None) != (point_labels is None):
-            raise ValueError("point_coords and point_labels must be given together")
-        sides = (size[1], size[0]) if normalize_coords else (1, 1)
-        scale = torch.tensor(sides, dtype=torch.float32, device="cpu")
-        coords, labels = [], []
-        if box is not None:
-            corners = torch.as_tensor(np.asarray(box), dtype=torch.float32, device="cpu").reshape(-1, 2, 2)
-            coords.append(corners)
-            labels.append(torch.tensor([[2, 3]], dtype=torch.int32, device="cpu").expand(corners.shape[0], 2))
-        if point_coords is not None:
-            given = torch.as_tensor(np.asarray(point_coords), dtype=torch.float32, device="cpu")
-            given_labels = torch.as_tensor(np.asarray(point_labels), dtype=torch.int32, device="cpu")
-            coords.append(given if given.ndim == 3 else given[None])
-            labels.append(given_labels if given_labels.ndim == 2 else given_labels[None])
-        if not coords:
-            return None
-        joined = torch.cat(coords, dim=1) / scale * self.model.image_size
-        return joined.to(self.device), torch.cat(labels, dim=1).to(self.device)
-=======
         masks = self._transforms.postprocess_masks(low_res, sizes[img_idx])
         low_res = low_res.clamp(-LOW_RES_BOUND, LOW_RES_BOUND)
         return masks if return_logits else masks > self.mask_threshold, ious, low_res
->>>>>>> wt-parity
 
 
 def _join(coords: Tensor | None, labels: Tensor | None, boxes: Tensor | None) -> tuple[Tensor, Tensor] | None:
