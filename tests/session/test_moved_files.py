@@ -117,8 +117,8 @@ def test_nowhere(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name_files(saved, FOREIGN[0], "E:\\models\\tuned.safetensors", has_way=False)
     assert main(["replay", str(saved), "-o", "labels.tif"]) == 2
     assert capsys.readouterr().err == (
-        f"napari-sam2: the image {FOREIGN[0]} of movie.json is not there: put it back, or give image= (in the shell --image), where "
-        f"it is; nor is movie.tif in {saved.parent}\n"
+        f"napari-sam2: the image {FOREIGN[0]} of movie.json is not there: put it back, or give image= (in the shell --image), "
+        f"where it is; nor is movie.tif in {saved.parent}\n"
     )
     assert main(["replay", str(saved), "-o", "labels.tif", "--image", "lab/raw/movie.tif"]) == 2
     assert capsys.readouterr().err == (
