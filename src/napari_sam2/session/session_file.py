@@ -209,11 +209,11 @@ def open_results(path: Path, to_read: bool = False) -> ResultsFile:
 def _check_may_be_saved_to(path: Path) -> None:
     """Refuse a session that could be read, but not saved as it goes."""
     refused = obstacle(results_path(path))
-    if refused is None and os.access(path, os.W_OK):
-        return
-    if refused is not None and not isinstance(refused, PermissionError):
-        raise refused
-    reason = refused or f"{path} may be read by you but not written: copy the session to a folder of yours"
+    is_permission = isinstance(refused, PermissionError)
+    if not is_permission and os.access(path, os.W_OK):
+        return  # what else there is will be found when they are opened
+    document = f"{path} may be read by you but not written: copy the session to a folder of yours"
+    reason = refused if is_permission else document
     raise PermissionError(
         f"{reason}; as it is, napari-sam2 export and napari-sam2 replay, or Session.replay, take it, but a session that is opened "
         "is saved to its file as it goes"
@@ -240,7 +240,7 @@ def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> 
 
 
 def read_latest(path: Path) -> Document:
-    """Read what a session file says, brought up to date where its results are there.
+    """Read what a session file says, brought up to date where its results are there and may be read.
 
     Raises
     ------
@@ -250,9 +250,14 @@ def read_latest(path: Path) -> Document:
         If it is damaged, or its results are, or are open in another session.
     """
     document = Document.read(path)
-    if not results_path(path).exists():
+    try:
+        results = open_results(path, to_read=True)
+    except FileNotFoundError:
         return document
-    with contextlib.closing(open_results(path, to_read=True)) as results:
+    except PermissionError as error:
+        logger.warning("%s; %s is done as it says itself, which may lack the latest action", error, path.name)
+        return document
+    with contextlib.closing(results):
         return brought_up_to_date(document, path, results)
 
 
