@@ -359,6 +359,10 @@ MEMORY = "not enough memory: take a smaller model, fewer objects at a time, or a
             f"there is {MEMORY}",
         ),
         (OSError(5, "Input/output error"), "the disk, or the connection to it, fails"),
+        (
+            IndexError("words of a library"),
+            "an error that is not expected, IndexError: the same command with --debug shows where; please report it",
+        ),
     ],
 )
 def test_the_machine_fails_in_the_middle(

@@ -113,6 +113,22 @@ def test_a_folder_that_was_moved_as_a_whole(saved: Path) -> None:
     session.close()
 
 
+def test_the_way_is_kept_where_the_image_is_given_as_an_array(saved: Path) -> None:
+    """And is not that from another folder, where it is saved to one."""
+    image = tifffile.imread("lab/raw/movie.tif")
+    name_files(saved, FOREIGN[0], "E:\\models\\tuned.safetensors", has_way=True)
+    session = Session.open(saved, image, device="cpu")
+    session.save("other.json")
+    session.close()
+    for path, ways in (
+        (saved, ("../raw/movie.tif", "../raw/tuned.safetensors")),
+        (Path("other.json"), (None, "lab/raw/tuned.safetensors")),
+    ):
+        content = json.loads(path.read_text())
+        assert content["source"]["path"] == FOREIGN[0]
+        assert (content["source"]["way"], content["model"]["way"]) == ways
+
+
 def test_nowhere(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name_files(saved, FOREIGN[0], "E:\\models\\tuned.safetensors", has_way=False)
     assert main(["replay", str(saved), "-o", "labels.tif"]) == 2

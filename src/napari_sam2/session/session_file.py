@@ -58,7 +58,7 @@ class SessionFile:
     def __init__(self, path: Path, results: ResultsFile, document: Document, known: Knowledge) -> None:
         self.path = path
         self._results = results
-        self._document = document
+        self._document = _seen_from(path.parent, document)
         self._known = known
         self._revision = document.revision
         self._num_calls = len(document.calls)
@@ -72,7 +72,9 @@ class SessionFile:
         if path.exists() and not results_path(path).exists() and not Document.is_at(path):
             raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
         results = ResultsFile(results_path(path))
-        file = cls(path, results, document, known)
+        # The ways are those from the folder of an earlier file.
+        here = replace(document, source=replace(document.source, way=None), model=replace(document.model, way=None))
+        file = cls(path, results, here, known)
         try:
             file.write_all()
         except BaseException:
@@ -137,11 +139,24 @@ class SessionFile:
             self._results.close()
 
     def _write_document(self) -> None:
-        told, folder = self._document, self.path.parent
-        source = replace(told.source, way=None if told.source.path is None else path_from(folder, Path(told.source.path)))
-        is_file = Path(told.model.name).is_absolute()
-        model = replace(told.model, way=path_from(folder, Path(told.model.name)) if is_file else None)
-        Document.of(self._known, source, told.image, model, told.settings, self._revision).write(self.path)
+        told = self._document
+        Document.of(self._known, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
+
+
+def _seen_from(folder: Path, document: Document) -> Document:
+    """Write down how the files of image and model are reached from a folder, where they are there."""
+    source, model = document.source, document.model
+    if source.path is not None and _is_here(source.path):
+        source = replace(source, way=path_from(folder, Path(source.path)))
+    if _is_here(model.name):
+        model = replace(model, way=path_from(folder, Path(model.name)))
+    return replace(document, source=source, model=model)
+
+
+def _is_here(text: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return Path(text).is_absolute() and Path(text).exists()
+    return False
 
 
 def _changed_objects(known: Knowledge, action: Action) -> dict[int, Any]:
