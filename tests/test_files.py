@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from napari_sam2.files import atomic_folder, atomic_path, check_writable
+from napari_sam2.files import atomic_folder, atomic_path, check_folder_writable, check_writable, read_json, temporary_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.colours import outline_colours
 from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames, write_strip
@@ -223,3 +227,117 @@ def test_strip(count: int, columns: int, size: tuple[int, int], tmp_path: Path) 
         # a caption in the upper left corner
         assert (pixels[row : row + 20, col : col + 60] == 255).all(-1).any()
     assert os.listdir(tmp_path) == ["strip.png"]
+
+
+# --- what the system says, in plain words --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["n" * 250 + ".tif", "é" * 120 + ".tif", "n" * 251 + ".csv"])
+def test_a_name_as_long_as_the_system_takes_can_be_written(name: str, tmp_path: Path) -> None:
+    with atomic_path(tmp_path / name) as partial:
+        partial.write_text("whole")
+    with atomic_folder(tmp_path / name.replace("n", "m").replace("é", "è"), is_ours) as folder:
+        (folder / "new").touch()
+    assert (tmp_path / name).read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "/".join(["n" * 200] * 30)])
+def test_a_path_that_is_too_long(name: str, tmp_path: Path) -> None:
+    for attempt in (check_writable, lambda path: check_folder_writable(path, is_ours)):
+        with pytest.raises(ValueError, match=r"cannot be written to the folder .*: its path is too long"):
+            attempt(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError, "the disk is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), OSError, "the quota on the disk is used up"),
+        (PermissionError(errno.EACCES, "Permission denied"), PermissionError, "permission is denied"),
+        (OSError(errno.EIO, "Input/output error"), OSError, "the disk, or the connection to it, fails"),
+    ],
+)
+def test_what_fails_in_the_middle_names_what_is_written(error: OSError, kind: type[OSError], said: str, tmp_path: Path) -> None:
+    for name, attempt in (("a.tif", lambda path: atomic_path(path)), ("a_RES", lambda path: atomic_folder(path, is_ours))):
+        message = f"{tmp_path / name} cannot be written: {said}"
+
+        def write(path: Path = tmp_path / name, attempt: Any = attempt) -> None:
+            with attempt(path) as partial:
+                error.filename = str(partial)
+                raise error
+
+        with pytest.raises(kind, match=f"^{re.escape(message)}$") as caught:
+            write()
+        assert (type(caught.value), caught.value.errno) == (kind, error.errno)
+        assert caught.value.__cause__ is error
+        error.filename = None
+    assert os.listdir(tmp_path) == []
+
+
+def test_who_reads_meanwhile_names_what_is_read(tmp_path: Path) -> None:
+    for error in (OSError(errno.EIO, "Input/output error", "movie.tif"), OSError("frame 3 cannot be read")):
+        with pytest.raises(OSError, match=re.escape(str(error))) as caught, atomic_path(tmp_path / "a.tif"):
+            raise error
+        assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "line 1, column 1"),
+        (b'{"a": 1,\n "b" 2}', "line 2, column 6"),
+        (b"row,col\n1,2\n", "line 1, column 1"),
+        (b'{"a": "\xe4"}', "it is no text in UTF-8, from byte 7 on"),
+        (b"[" * 100_000, "it is nested too deeply to be read"),
+    ],
+)
+def test_what_is_not_json(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} is not JSON: {said}')}$") as caught:
+        read_json(path)
+    assert caught.value.__cause__ is not None
+
+
+def test_json_of_other_writers(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a":\r\n 1}')
+    assert read_json(path) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("gone.json", FileNotFoundError, "it is not there"),
+        ("folder", IsADirectoryError, "it is a folder"),
+        ("file/a.json", NotADirectoryError, "a part of its path is a file, not a folder"),
+        ("circle", OSError, "its links lead in a circle"),
+        ("n" * 300, OSError, "its path is too long"),
+    ],
+)
+def test_what_cannot_be_read(name: str, kind: type[OSError], said: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(kind, match=f"^{re.escape(f'the table {tmp_path / name} cannot be read: {said}')}$"):
+        read_json(tmp_path / name, "the table")
+
+
+def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "gone")])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    said = "memories cannot be put into a temporary file: no folder for such files can be written; set the variable TMPDIR to one"
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(said)}$"):
+        temporary_file("memories cannot be put into a temporary file")
+
+
+def test_a_folder_for_temporary_files_that_is_full(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    said = f"votes cannot be counted in {tmp_path}: the disk is full; make room, or set the variable TMPDIR to another"
+    with pytest.raises(OSError, match=f"^{re.escape(said)}$") as caught:
+        temporary_file("votes cannot be counted")
+    assert caught.value.errno == errno.ENOSPC

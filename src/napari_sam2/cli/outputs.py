@@ -16,6 +16,9 @@ from napari_sam2.session.export.result import Result
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import Session
 
+STOPS = (OSError, MemoryError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
+"""Whatever may stop long work; that what was asked for cannot be, ``ValueError``, is said before it."""
+
 
 class Shortfall:
     """What could not be done, for one sentence at the end.

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
-from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
+from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.session.export.formats import check_outputs
 from napari_sam2.session.export.result import known_axes
 from napari_sam2.session.session import replay
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)
     shortfall = Shortfall()
     with written_when_stopped(shortfall) as stop:
-        with shortfall.noted(OSError, MemoryError, RuntimeError):
+        with shortfall.noted(*STOPS):
             for _ in tqdm(results, unit="frame"):
                 if stop.is_set():
                     break

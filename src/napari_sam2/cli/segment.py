@@ -20,7 +20,7 @@ from napari_sam2.cli.arguments import (
     choice_of,
 )
 from napari_sam2.cli.frames import FrameRanges
-from napari_sam2.cli.outputs import Shortfall, write_results, written_when_stopped
+from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.images.calibration import Calibration, calibration_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.image_files import open_image_file
@@ -123,7 +123,7 @@ def _follow_and_write(
     is_plain = args.each is None and args.consensus is None
     remark = "; --frames leaves out what cannot be read" if is_plain and frames is None else ""
     with written_when_stopped(shortfall, remark) as stop:
-        with shortfall.noted(OSError, MemoryError, RuntimeError):
+        with shortfall.noted(*STOPS):
             if is_plain:
                 follow(session, args.direction, frames, stop.is_set)
             else:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from napari_sam2.files import os_error, reason_of
 
-LONGEST_PATH_BYTES = 512 - len("-journal") - 1
-"""SQLite opens no file with a longer path, whatever the system does."""
+LONGEST_PATH_BYTES = 512 - len("-journal")
+"""SQLite, as it is built by default, opens no file with a longer path, whatever the system does."""
 
 
 def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False) -> Exception:
@@ -48,7 +48,8 @@ def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False)
         return os_error(f"{task}: {reason_of(os_error('', errno.EIO))}", errno.EIO)
     if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOLFS):
         return ValueError(f"{task}: the file system of {path.parent} does not allow it; choose a folder on another disk")
-    if isinstance(error, sqlite3.OperationalError) and kind not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT):
+    is_another = kind in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if isinstance(error, sqlite3.OperationalError) and not is_another:
         return ValueError(task)
     return ValueError(
         f"{path} is not a file of results, or is damaged: move it away, and find the results again with napari-sam2 replay"

@@ -476,7 +476,8 @@ class Session(Following):
         choice = document.source.choice() if is_paths(image) else {}
         session = cls(image, model=find_model(path, document, model, device), labels=labels, **document.arguments(), **choice)
         check_image(session.stack, document, path)
-        session._source = replace(session._source, path=session._source.path or document.source.path)
+        if session._source.path is None:  # it is an array of it: where the file is, was told before
+            session._source = replace(session._source, path=document.source.path, way=document.source.way)
         return session
 
     def export(self, *paths: str | Path, pixel_size: float | Sequence[float] | None = None, interval: float | None = None) -> None:

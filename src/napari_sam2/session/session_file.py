@@ -59,7 +59,7 @@ class SessionFile:
     def __init__(self, path: Path, results: ResultsFile, document: Document, known: Knowledge) -> None:
         self.path = path
         self._results = results
-        self._document = document
+        self._document = _seen_from(path.parent, document)
         self._known = known
         self._revision = document.revision
         self._num_calls = len(document.calls)
@@ -73,7 +73,9 @@ class SessionFile:
         if path.exists() and not results_path(path).exists() and not Document.is_at(path):
             raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
         results = ResultsFile(results_path(path))
-        file = cls(path, results, document, known)
+        # The ways are those from the folder of an earlier file.
+        here = replace(document, source=replace(document.source, way=None), model=replace(document.model, way=None))
+        file = cls(path, results, here, known)
         try:
             file.write_all()
         except BaseException:
@@ -138,11 +140,24 @@ class SessionFile:
             self._results.close()
 
     def _write_document(self) -> None:
-        told, folder = self._document, self.path.parent
-        source = replace(told.source, way=_way(folder, told.source.path))
-        is_file = Path(told.model.name).is_absolute()
-        model = replace(told.model, way=path_from(folder, Path(told.model.name)) if is_file else None)
-        Document.of(self._known, source, told.image, model, told.settings, self._revision).write(self.path)
+        told = self._document
+        Document.of(self._known, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
+
+
+def _seen_from(folder: Path, document: Document) -> Document:
+    """Write down how the files of image and model are reached from a folder, where they are there."""
+    source, model = document.source, document.model
+    if source.path is not None and all(map(_is_here, [source.path] if isinstance(source.path, str) else source.path)):
+        source = replace(source, way=_way(folder, source.path))
+    if _is_here(model.name):
+        model = replace(model, way=path_from(folder, Path(model.name)))
+    return replace(document, source=source, model=model)
+
+
+def _is_here(text: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return Path(text).is_absolute() and Path(text).exists()
+    return False
 
 
 def _way(folder: Path, path: str | list[str] | None) -> str | list[str] | None:
@@ -217,11 +232,11 @@ def open_results(path: Path, to_read: bool = False) -> ResultsFile:
 def _check_may_be_saved_to(path: Path) -> None:
     """Refuse a session that could be read, but not saved as it goes."""
     refused = obstacle(results_path(path))
-    if refused is None and os.access(path, os.W_OK):
-        return
-    if refused is not None and not isinstance(refused, PermissionError):
-        raise refused
-    reason = refused or f"{path} may be read by you but not written: copy the session to a folder of yours"
+    is_permission = isinstance(refused, PermissionError)
+    if not is_permission and os.access(path, os.W_OK):
+        return  # what else there is will be found when they are opened
+    document = f"{path} may be read by you but not written: copy the session to a folder of yours"
+    reason = refused if is_permission else document
     raise PermissionError(
         f"{reason}; as it is, napari-sam2 export and napari-sam2 replay, or Session.replay, take it, but a session that is opened "
         "is saved to its file as it goes"
@@ -248,7 +263,7 @@ def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> 
 
 
 def read_latest(path: Path) -> Document:
-    """Read what a session file says, brought up to date where its results are there.
+    """Read what a session file says, brought up to date where its results are there and may be read.
 
     Raises
     ------
@@ -258,9 +273,14 @@ def read_latest(path: Path) -> Document:
         If it is damaged, or its results are, or are open in another session.
     """
     document = Document.read(path)
-    if not results_path(path).exists():
+    try:
+        results = open_results(path, to_read=True)
+    except FileNotFoundError:
         return document
-    with contextlib.closing(open_results(path, to_read=True)) as results:
+    except PermissionError as error:
+        logger.warning("%s; %s is done as it says itself, which may lack the latest action", error, path.name)
+        return document
+    with contextlib.closing(results):
         return brought_up_to_date(document, path, results)
 
 

@@ -1,0 +1,101 @@
+"""One table of exit codes, and one sentence for each exception."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_sam2.cli import main as main_module
+from napari_sam2.cli.exit_codes import MEANINGS, PartlyDone, code_of, sentence_of
+from napari_sam2.cli.main import main
+from napari_sam2.images.errors import FrameReadError, ImageFileError
+from napari_sam2.weights.download import DownloadError, TransferError
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+UNEXPECTED = "an error that is not expected, {}: the same command with --debug shows where; please report it"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (ValueError("x must\nbe  y"), 2, "x must be y"),
+        (ImageFileError("a.tif is no image"), 2, "a.tif is no image"),
+        (FrameReadError("frame 1 cannot be read"), 2, "frame 1 cannot be read"),
+        (FileNotFoundError("there is no file a.tif"), 2, "there is no file a.tif"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.tif"), 2, "a.tif: it is not there"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.tif"), 2, "a.tif: permission is denied"),
+        (PermissionError("a.tif may not be read"), 2, "a.tif may not be read"),
+        (OSError(errno.EROFS, "Read-only file system", "a.tif"), 2, "a.tif: it lies where nothing can be written"),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), 2, "its path is too long"),
+        (
+            ImportError("a.mp4 needs an extra: pip install 'napari-sam2[export]'"),
+            2,
+            "a.mp4 needs an extra: pip install 'napari-sam2[export]'",
+        ),
+        (ModuleNotFoundError("No module named 'av'", name="av"), 2, "the package av is missing: pip install 'napari-sam2[all]'"),
+        (
+            caused(ValueError("cannot be written to the folder"), PermissionError(errno.EACCES, "")),
+            2,
+            "cannot be written to the folder",
+        ),
+        (DownloadError("something is in its place"), 2, "something is in its place"),
+        (TransferError("the server cannot be reached"), 1, "the server cannot be reached"),
+        (caused(DownloadError("no room"), OSError(errno.ENOSPC, "")), 1, "no room"),
+        (caused(ValueError("cannot be written to the folder"), OSError(errno.ENOSPC, "")), 1, "cannot be written to the folder"),
+        (caused(FrameReadError("frame 1 cannot be read"), OSError(errno.EIO, "")), 1, "frame 1 cannot be read"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "a.tif"), 1, "a.tif: the quota on the disk is used up"),
+        (OSError("labels cannot be written"), 1, "labels cannot be written"),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), 1, "the server does not answer"),
+        (
+            MemoryError(),
+            1,
+            "there is not enough memory: take a smaller model, fewer objects at a time, or another --device",
+        ),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+            1,
+            "the GPU has not enough memory: take a smaller model, fewer objects at a time, or another --device",
+        ),
+        (KeyError("a"), 1, UNEXPECTED.format("KeyError")),
+        (TypeError("unsupported operand"), 1, UNEXPECTED.format("TypeError")),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 1, UNEXPECTED.format("RuntimeError")),
+        (AssertionError(), 1, UNEXPECTED.format("AssertionError")),
+        (PartlyDone("frame 1 cannot be read", [FrameReadError("frame 1 cannot be read")]), 3, "frame 1 cannot be read"),
+        (PartlyDone("two things", [FrameReadError("x"), OSError(errno.ENOSPC, "")]), 1, "two things"),
+    ],
+)
+def test_code_and_sentence(
+    error: Exception, code: int, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (code_of(error), sentence_of(error)) == (code, sentence)
+
+    def run(_args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main_module.weights, "list_weights", run)
+    assert main(["weights"]) == code
+    assert capsys.readouterr() == ("", f"napari-sam2: {sentence}\n")
+    for argv in (["--debug", "weights"], ["weights", "--debug"], ["weights", "list", "--debug"]):
+        assert main(argv) == code
+        err = capsys.readouterr().err
+        led_to_it = [error, *([] if error.__cause__ is None else [error.__cause__])]
+        assert all(type(one).__name__ in err.removesuffix(f"napari-sam2: {sentence}\n") for one in led_to_it)
+        assert err.endswith(f"napari-sam2: {sentence}\n")
+
+
+def test_the_table_is_in_the_help_and_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for code, meaning in MEANINGS.items():
+        assert f"  {code:>3}  {meaning}\n" in shown
+        assert f"| {code} | {meaning} |\n" in readme
