@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import sqlite3
+import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -199,3 +203,18 @@ def test_an_action_inside_an_action_is_part_of_it_and_one_without_effect_is_none
     assert mapping == {}
     history.redo()
     assert mapping == {1: "c", 2: "b"}
+
+
+def test_a_session_that_nobody_uses_is_gone_at_once(tmp_path: Path) -> None:
+    """Not only when cycles are collected: its file is free for others then."""
+    session = blob_session(np.zeros((3, 20, 20), np.uint8), "TYX")
+    session.add_mask(session.add_object(), 0, np.eye(20))
+    session.save(tmp_path / "movie.sam2.json")
+    gone = weakref.ref(session)
+    gc.disable()
+    try:
+        del session
+        assert gone() is None
+        sqlite3.connect(tmp_path / "movie.sam2.results", timeout=0).execute("SELECT * FROM state").fetchall()
+    finally:
+        gc.enable()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -309,6 +310,21 @@ class History:
         target.append(action)
         self._keep(action)
         return True
+
+
+def weakly(method: Callable[P, None]) -> Callable[P, None]:
+    """Make a method something that can be called and does not keep its object alive.
+
+    A session that nobody uses any more is then gone at once, and its file free for others, not only when cycles are collected.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        found = reference()
+        if found is not None:
+            found(*args, **kwargs)
+
+    return call
 
 
 def action(method: Callable[P, R]) -> Callable[P, R]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam2.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session import editing
-from napari_sam2.session.history import Action, History, action
+from napari_sam2.session.history import Action, History, action, weakly
 from napari_sam2.session.objects import Keep, Knowledge, ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.packed_labels import replace_label
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
@@ -43,7 +43,7 @@ class ObjectEditing:
     ) -> None:
         self._num_frames = num_frames
         self._segmenter = segmenter
-        self._history = History(finish, write_down)
+        self._history = History(weakly(finish), weakly(write_down))
         self._known = Knowledge(self._history, keep)
         self.objects = self._known.objects
 
