@@ -64,6 +64,12 @@ UNEXPECTED = "an error that is not expected, {}: the same command with --debug s
             1,
             "the GPU has not enough memory: take a smaller model, fewer objects at a time, or another --device",
         ),
+        (
+            type("ArrayMemoryError", (MemoryError,), {})("Unable to allocate 3.00 GiB for an array with shape (9, 9)"),
+            1,
+            "there is not enough memory: take a smaller model, fewer objects at a time, or another --device",
+        ),
+        (MemoryError("there is not enough memory to read a.pt"), 1, "there is not enough memory to read a.pt"),
         (KeyError("a"), 1, UNEXPECTED.format("KeyError")),
         (TypeError("unsupported operand"), 1, UNEXPECTED.format("TypeError")),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 1, UNEXPECTED.format("RuntimeError")),
