@@ -76,7 +76,7 @@ from napari_sam2.session import session as session_module
 from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.weights.download import download, find_checkpoint
-from napari_sam2.weights.load import find_weights
+from napari_sam2.weights.load import find_weights, read_checkpoint
 
 session_module.Tracker = BlobTracker
 warnings = []
@@ -102,11 +102,20 @@ def cached(path):
     os.environ["NAPARI_SAM2_CACHE"] = str(path.parent)
     return find_weights("sam2.1_hiera_tiny")
 
+def checkpoint(path):
+    return read_checkpoint(path.with_name("sam2.1_hiera_tiny.pt"))
+
+def model_folder(path):
+    return find_weights(path.parent)
+
 def fetched(path):
     os.environ["NAPARI_SAM2_CACHE"] = str(path.parent)
     return download("sam2.1_hiera_tiny", base_url="http://127.0.0.1:9/")
 
-does = {"replay": replay, "export": export, "open": open_, "save": save, "cached": cached, "fetched": fetched}
+does = {
+    "replay": replay, "export": export, "open": open_, "save": save,
+    "cached": cached, "checkpoint": checkpoint, "folder": model_folder, "fetched": fetched,
+}
 found = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for name, do in does.items():
@@ -213,6 +222,12 @@ MAY_NOT_BE_WRITTEN = r"may be read by you but not written: copy the session to a
             "unreadable_checkpoint cached",
             r"ValueError: \S+sam2\.1_hiera_tiny\.pt is not the released sam2\.1_hiera_t, it has 7 bytes.*",
         ),
+        (
+            "unreadable_checkpoint checkpoint",
+            r"PermissionError: the checkpoint file \S+sam2\.1_hiera_tiny\.pt cannot be read: permission is denied",
+        ),
+        ("unreadable_folder checkpoint", r"PermissionError: the checkpoint file \S+ cannot be read: permission is denied"),
+        ("unreadable_folder folder", r"PermissionError: the model \S+ cannot be read: permission is denied"),
         ("unreadable_folder cached", r"ValueError: \S+ cannot be read: permission is denied; choose another folder with .*CACHE"),
         (
             "unreadable_folder fetched",
