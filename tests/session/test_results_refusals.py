@@ -373,6 +373,31 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_nothing_is_left_of_what_cannot_be_saved(is_there: bool, tmp_path: Path) -> None:
+    """In earnest: the system takes no more than so many bytes of a file. What was there before is as it was."""
+    resource = pytest.importorskip("resource", reason="limits are POSIX")
+    image = np.random.default_rng(0).integers(0, 255, (3, 32, 32), np.uint8)
+    if is_there:
+        earlier = begun(image)
+        earlier.save(tmp_path / "movie.json")
+        earlier.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    session = begun(image)
+    session.add_mask(1, 1, image[1] > 99)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))
+    try:
+        with pytest.raises(
+            OSError, match=r"movie\.results.*: (the disk is full|the disk, or the connection to it, fails)$"
+        ) as caught:
+            session.save(tmp_path / "movie.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "message"),
     [
