@@ -314,7 +314,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     ),
     "no clicks": (None, ["squares", "--corrections", "online", "--max-clicks", "0"], r"--max-clicks must be at least 1, got 0"),
     "file nowhere": (None, ["squares", "--json", "gone/s.json"], r"there is no folder gone to write s\.json to"),
-    "pictures in a file": (None, ["squares", "--pictures", "squares/image.tif"], r"squares/image\.tif: File exists"),
+    "pictures in a file": (None, ["squares", "--pictures", "squares/image.tif"], r"squares/image\.tif: something is there already"),
     "same name": (
         same_name,
         ["squares", "other/squares", "--pictures", "p"],

@@ -64,6 +64,12 @@ UNEXPECTED = "an error that is not expected, {}: the same command with --debug s
             1,
             "the GPU has not enough memory: take a smaller model, fewer objects at a time, or another --device",
         ),
+        (
+            type("ArrayMemoryError", (MemoryError,), {})("Unable to allocate 3.00 GiB for an array with shape (9, 9)"),
+            1,
+            "there is not enough memory: take a smaller model, fewer objects at a time, or another --device",
+        ),
+        (MemoryError("there is not enough memory to read a.pt"), 1, "there is not enough memory to read a.pt"),
         (KeyError("a"), 1, UNEXPECTED.format("KeyError")),
         (TypeError("unsupported operand"), 1, UNEXPECTED.format("TypeError")),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 1, UNEXPECTED.format("RuntimeError")),
@@ -99,3 +105,17 @@ def test_the_table_is_in_the_help_and_in_the_readme(capsys: pytest.CaptureFixtur
     for code, meaning in MEANINGS.items():
         assert f"  {code:>3}  {meaning}\n" in shown
         assert f"| {code} | {meaning} |\n" in readme
+
+
+def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing answers at this port; a folder that is a file is the person's to mend."""
+    monkeypatch.setenv("NAPARI_SAM2_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path / "cache"))
+    assert main(["weights", "download", "sam2.1_hiera_tiny"]) == 1
+    (line,) = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("napari-sam2: ")]
+    assert line.startswith("napari-sam2: http://127.0.0.1:9/sam2.1_hiera_tiny.pt cannot be reached (")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path / "file"))
+    assert main(["weights", "download", "sam2.1_hiera_tiny"]) == 2
+    (line,) = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("napari-sam2: ")]
+    assert "a part of its path is a file" in line or "something is there already" in line

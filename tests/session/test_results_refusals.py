@@ -76,7 +76,7 @@ from napari_sam2.session import session as session_module
 from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.weights.download import download, find_checkpoint
-from napari_sam2.weights.load import find_weights
+from napari_sam2.weights.load import find_weights, read_checkpoint
 
 session_module.Tracker = BlobTracker
 warnings = []
@@ -102,11 +102,20 @@ def cached(path):
     os.environ["NAPARI_SAM2_CACHE"] = str(path.parent)
     return find_weights("sam2.1_hiera_tiny")
 
+def checkpoint(path):
+    return read_checkpoint(path.with_name("sam2.1_hiera_tiny.pt"))
+
+def model_folder(path):
+    return find_weights(path.parent)
+
 def fetched(path):
     os.environ["NAPARI_SAM2_CACHE"] = str(path.parent)
     return download("sam2.1_hiera_tiny", base_url="http://127.0.0.1:9/")
 
-does = {"replay": replay, "export": export, "open": open_, "save": save, "cached": cached, "fetched": fetched}
+does = {
+    "replay": replay, "export": export, "open": open_, "save": save,
+    "cached": cached, "checkpoint": checkpoint, "folder": model_folder, "fetched": fetched,
+}
 found = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for name, do in does.items():
@@ -213,6 +222,12 @@ MAY_NOT_BE_WRITTEN = r"may be read by you but not written: copy the session to a
             "unreadable_checkpoint cached",
             r"ValueError: \S+sam2\.1_hiera_tiny\.pt is not the released sam2\.1_hiera_t, it has 7 bytes.*",
         ),
+        (
+            "unreadable_checkpoint checkpoint",
+            r"PermissionError: the checkpoint file \S+sam2\.1_hiera_tiny\.pt cannot be read: permission is denied",
+        ),
+        ("unreadable_folder checkpoint", r"PermissionError: the checkpoint file \S+ cannot be read: permission is denied"),
+        ("unreadable_folder folder", r"PermissionError: the model \S+ cannot be read: permission is denied"),
         ("unreadable_folder cached", r"ValueError: \S+ cannot be read: permission is denied; choose another folder with .*CACHE"),
         (
             "unreadable_folder fetched",
@@ -356,6 +371,31 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     again = Session.open(tmp_path / "movie.json", session.stack.image, tiny_model())
     assert len(again.objects) == 2
     again.close()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_nothing_is_left_of_what_cannot_be_saved(is_there: bool, tmp_path: Path) -> None:
+    """In earnest: the system takes no more than so many bytes of a file. What was there before is as it was."""
+    resource = pytest.importorskip("resource", reason="limits are POSIX")
+    image = np.random.default_rng(0).integers(0, 255, (3, 32, 32), np.uint8)
+    if is_there:
+        earlier = begun(image)
+        earlier.save(tmp_path / "movie.json")
+        earlier.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    session = begun(image)
+    session.add_mask(1, 1, image[1] > 99)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))
+    try:
+        with pytest.raises(
+            OSError, match=r"movie\.results.*: (the disk is full|the disk, or the connection to it, fails)$"
+        ) as caught:
+            session.save(tmp_path / "movie.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(

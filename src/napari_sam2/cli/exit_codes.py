@@ -41,7 +41,7 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
 
 
-_SAID_BY_US = (PartlyDone, ValueError, ImportError, DownloadError, OSError)
+_SAID_BY_US = (PartlyDone, ValueError, ImportError, DownloadError, OSError, MemoryError)
 
 
 def code_of(error: BaseException) -> int:
@@ -76,7 +76,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
         # PyTorch has a kind of error for GPUs alone.
         return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
-    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, MemoryError) and not str(error))
+    # NumPy has words of its own; a plain one with a text says more than this would.
+    is_plain = type(error) is MemoryError and bool(str(error))
+    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, MemoryError) and not is_plain)
 
 
 def _is_of_the_machine(error: BaseException) -> bool:

@@ -44,8 +44,9 @@ class Shortfall:
             self.errors.append(error)
 
     def sentence(self) -> str:
-        """Say all of it."""
-        return "; ".join(dict.fromkeys(sentence_of(error) for error in self.errors))
+        """Say all of it, and nothing twice."""
+        said = list(dict.fromkeys(sentence_of(error) for error in self.errors))
+        return "; ".join(one for one in said if not any(one in other for other in said if other != one))
 
     def tell(self, remark: str = "") -> None:
         """Raise what could not be done, if there is anything.

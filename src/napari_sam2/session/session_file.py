@@ -41,6 +41,19 @@ def results_path(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".json") + ".results")
 
 
+@contextlib.contextmanager
+def _removed_if_new(results: Path) -> Iterator[None]:
+    """Leave no results behind that were not there before, if they cannot be written."""
+    is_new = not results.exists()
+    try:
+        yield
+    except BaseException:
+        for ending in ("", "-wal", "-shm") if is_new else ():
+            with contextlib.suppress(OSError):
+                results.with_name(results.name + ending).unlink()
+        raise
+
+
 class SessionFile:
     """The file a session is saved to.
 
@@ -72,15 +85,16 @@ class SessionFile:
         check_writable(results_path(path))
         if path.exists() and not results_path(path).exists() and not Document.is_at(path):
             raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
-        results = ResultsFile(results_path(path))
         # The ways are those from the folder of an earlier file.
         here = replace(document, source=replace(document.source, way=None), model=replace(document.model, way=None))
-        file = cls(path, results, here, known)
-        try:
-            file.write_all()
-        except BaseException:
-            results.close()
-            raise
+        with _removed_if_new(results_path(path)):
+            results = ResultsFile(results_path(path))
+            file = cls(path, results, here, known)
+            try:
+                file.write_all()
+            except BaseException:
+                results.close()
+                raise
         return file
 
     def write_all(self) -> None:

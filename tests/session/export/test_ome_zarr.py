@@ -211,6 +211,18 @@ def test_only_an_earlier_result_is_replaced(tmp_path: Path) -> None:
     np.testing.assert_array_equal(zarr.open_group(tmp_path / "a.zarr", mode="r")["0"], LABELS[0])
 
 
+@pytest.mark.parametrize("content", [None, "{", '{"zarr_format": 3, "node_type": "array"}'])
+def test_a_folder_of_labels_that_is_no_group(content: str | None, tmp_path: Path) -> None:
+    labels = image(tmp_path / "image.zarr", 3) / "labels"
+    labels.mkdir()
+    if content is not None:
+        (labels / "zarr.json").write_text(content)
+    with pytest.raises(ValueError, match=r"labels is not a group of zarr, or is damaged: labels cannot be listed in it$") as caught:
+        write_ome_zarr(labels / "nuclei", Result(LABELS, "TZYX"))
+    assert caught.value.__cause__ is not None
+    assert os.listdir(labels) == ([] if content is None else ["zarr.json"])
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(array: Any, key: Any, value: Any) -> None:
         raise OSError(28, "No space left on device")
