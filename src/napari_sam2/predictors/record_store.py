@@ -11,7 +11,8 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import IO
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor
 
 from napari_sam2.predictors.memory_bank import FrameRecord

@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from napari_sam2.checks import dtype_of

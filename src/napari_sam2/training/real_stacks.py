@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
 import tifffile
-import torch
 import torch.nn.functional as F
 
 from napari_sam2.images.image_files import tiff_errors
