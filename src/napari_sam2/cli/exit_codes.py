@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Iterator, Sequence
-
-import torch
 
 from napari_sam2.files import REASONS, reason_of
 from napari_sam2.images.errors import FrameReadError
@@ -59,7 +58,7 @@ def code_of(error: BaseException) -> int:
 def sentence_of(error: BaseException) -> str:
     """Say in one line what went wrong."""
     if is_out_of_memory(error):
-        where = "the GPU has" if isinstance(error, torch.OutOfMemoryError) else "there is"
+        where = "the GPU has" if _is_of_gpu(error) else "there is"
         return f"{where} not enough memory: take a smaller model, fewer objects at a time, or another --device"
     if isinstance(error, OSError) and error.errno is not None and error.strerror is not None:  # the system's own
         name = "" if error.filename is None else f"{error.filename}: "
@@ -71,14 +70,20 @@ def sentence_of(error: BaseException) -> str:
     return f"an error that is not expected, {type(error).__name__}: the same command with --debug shows where; please report it"
 
 
+def _is_of_gpu(error: BaseException) -> bool:
+    """Tell whether the memory of a GPU did not suffice; where PyTorch was never loaded it did."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether memory did not suffice, of the machine or of a GPU."""
-    if isinstance(error, RuntimeError) and not isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, RuntimeError) and not _is_of_gpu(error):
         # PyTorch has a kind of error for GPUs alone.
         return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
     # NumPy has words of its own; a plain one with a text says more than this would.
     is_plain = type(error) is MemoryError and bool(str(error))
-    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, MemoryError) and not is_plain)
+    return _is_of_gpu(error) or (isinstance(error, MemoryError) and not is_plain)
 
 
 def _is_of_the_machine(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import sys
 import traceback
@@ -10,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from napari_sam2 import __version__
-from napari_sam2.cli import demo, evaluate, export, info, replay, segment, train, weights
 from napari_sam2.cli.exit_codes import DONE, MEANINGS, code_of, sentence_of
 
-COMMANDS = (demo, segment, replay, export, weights, evaluate, train, info)
+COMMANDS = ("demo", "segment", "replay", "export", "weights", "evaluate", "train", "info")
+"""Each is a module beside this one."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,8 +28,14 @@ class _Parser(argparse.ArgumentParser):
         )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser; each command adds its own arguments and sets ``run``."""
+def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Make the parser; each command adds its own arguments and sets ``run``.
+
+    Parameters
+    ----------
+    commands : sequence of str
+        Those that are needed. What one imports the others do without: ``info`` works where PyTorch does not.
+    """
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
     parser = _Parser(
         prog="napari-sam2",
@@ -38,9 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"napari-sam2 {__version__}")
     parser.set_defaults(debug=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    added = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for command in commands:
+        importlib.import_module(f"napari_sam2.cli.{command}").add_parser(added)
     return parser
 
 
@@ -53,8 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         One of :data:`~napari_sam2.cli.exit_codes.MEANINGS`.
     """
     logging.basicConfig(level=logging.WARNING, format="napari-sam2: %(message)s")
-    args = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    named = next((word for word in words if not word.startswith("-")), None)
+    args = argparse.Namespace(debug="--debug" in words)
     try:
+        args = build_parser([named] if named in COMMANDS else COMMANDS).parse_args(argv)
         args.run(args)
     except BrokenPipeError:
         return DONE

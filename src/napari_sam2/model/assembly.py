@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.model.attention import RoPEAttention
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig

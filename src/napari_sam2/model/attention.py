@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-import torch
+from napari_sam2.torch_threads import torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from napari_sam2.torch_threads import torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

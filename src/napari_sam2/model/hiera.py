@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import partial
 from itertools import accumulate
 
-import torch
+from napari_sam2.torch_threads import torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

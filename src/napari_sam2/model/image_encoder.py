@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 

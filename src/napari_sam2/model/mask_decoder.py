@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 from napari_sam2.model.attention import Attention

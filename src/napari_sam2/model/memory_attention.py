@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from typing import TypedDict
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 from napari_sam2.model.layers import DropPath, LayerNorm2d

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 from napari_sam2.model.layers import LayerNorm2d

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch.overrides import TorchFunctionMode
 
 _FACTORIES = frozenset({torch.empty, torch.ones, torch.rand, torch.randn, torch.zeros})

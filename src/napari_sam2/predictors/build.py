@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig

@@ -7,7 +7,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 
-import torch
+from napari_sam2.torch_threads import torch
 
 PRECISIONS = ("float32", "bfloat16")
 

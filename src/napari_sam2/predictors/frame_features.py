@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor
 
 from napari_sam2.model.sam2_base import SAM2Base

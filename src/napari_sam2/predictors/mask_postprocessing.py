@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from scipy import ndimage as ndi
 from torch import Tensor

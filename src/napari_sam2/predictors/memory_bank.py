@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
+
 from torch import Tensor
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame

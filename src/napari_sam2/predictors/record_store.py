@@ -10,7 +10,8 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import IO
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor
 
 from napari_sam2.files import no_room, os_error, reason_of, temporary_file

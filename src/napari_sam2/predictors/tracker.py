@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor
 
 from napari_sam2.model.memory_recall import Recall

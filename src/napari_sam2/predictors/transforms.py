@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.views import View, resample_logits, whole_view

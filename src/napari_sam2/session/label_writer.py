@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from napari_sam2.checks import dtype_of

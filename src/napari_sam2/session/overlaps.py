@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import ndimage as ndi
 from torch import Tensor
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE
 from napari_sam2.predictors.device import inference

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import ndimage as ndi
 from torch import Tensor
 

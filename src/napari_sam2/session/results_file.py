@@ -15,7 +15,7 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import KeptRecord

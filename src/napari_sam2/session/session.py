@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_sam2.checks import check_path, check_sizes, shown
 from napari_sam2.images.axes import SPACE

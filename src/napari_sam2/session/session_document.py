@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
-import torch
 
 from napari_sam2 import __version__
 from napari_sam2.files import atomic_path, read_json, reading

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.files import check_writable, reading
 from napari_sam2.images.file_names import named_path

@@ -5,7 +5,8 @@ O objects · K masks per prompt · S side of the image · h, w size of predicted
 
 from __future__ import annotations
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 from napari_sam2.training.batches import Batch

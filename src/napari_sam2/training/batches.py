@@ -5,8 +5,9 @@ V clips of a batch · S side of the image.
 
 from __future__ import annotations
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import nn
 
 from napari_sam2.training.clips import ClipBatch

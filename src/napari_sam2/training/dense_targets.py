@@ -5,9 +5,10 @@ V images · S side · H, W size of a level · C channels.
 
 from __future__ import annotations
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig

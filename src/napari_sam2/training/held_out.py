@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score

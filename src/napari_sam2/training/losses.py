@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
+from napari_sam2.torch_threads import torch
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 

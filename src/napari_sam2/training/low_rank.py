@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 

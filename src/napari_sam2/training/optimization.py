@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
+
 from torch import nn
 
 from napari_sam2.model.sam2_base import SAM2Base

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor
 
 from napari_sam2.evaluation.simulated_prompts import Click, correction_click

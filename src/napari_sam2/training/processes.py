@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, cast
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from torch import Tensor, nn
 
 from napari_sam2.predictors.device import checked_precision, resolve_device

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
-import torch
 from torch import nn
 from torch.utils.data import DataLoader
 

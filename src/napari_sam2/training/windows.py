@@ -5,8 +5,9 @@ T frames · S side in pixels.
 
 from __future__ import annotations
 
+from napari_sam2.torch_threads import torch
+
 import numpy as np
-import torch
 import torch.nn.functional as F
 
 from napari_sam2.predictors.views import Zoom

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from napari_sam2.torch_threads import torch
+
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor

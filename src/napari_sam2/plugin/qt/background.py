@@ -18,7 +18,7 @@ _PATIENCE_S = 0.1
 
 def _leave_one_core() -> None:
     """Leave a core to the windows. Said in the worker thread, as convolutions do not hear it from elsewhere."""
-    import torch  # takes a second, and is not needed to show a widget
+    from napari_sam2.torch_threads import torch  # takes a second, and is not needed to show a widget
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from napari_sam2.torch_threads import torch
 
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
