@@ -549,7 +549,7 @@ def test_nothing_is_left(compression: str | None, share: float, tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", ["contiguous", "lzw", "OME", "ImageJ"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_file_of_tifffile_cut_short(kind: str, share: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_in_one_block_cut_short(kind: str, share: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is read is right, and that something is missing is said."""
     path = tmp_path / "image.tif"
     options: dict[str, Any] = {
@@ -631,7 +631,7 @@ def test_bad_metadata_are_not_bad_pixels(name: str, tmp_path: Path, caplog: pyte
 
 
 @pytest.mark.parametrize("kind", ["OME", "ImageJ", "shaped"])
-def test_bad_metadata_by_tifffile(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_metadata_edited_by_hand(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Written right, then edited by hand."""
     path = tmp_path / "image.tif"
     options: dict[str, Any] = {"OME": {"ome": True}, "ImageJ": {"imagej": True}, "shaped": {"compression": "lzw"}}[kind]
@@ -737,7 +737,7 @@ def test_ome_over_files_from_any_of_them(by: str, kind: str, tmp_path: Path, cap
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_ome_by_tifffile_as_its_reader_knows_it(kind: str, tmp_path: Path) -> None:
+def test_ome_as_another_its_reader_knows_it(kind: str, tmp_path: Path) -> None:
     image = ome_set(tmp_path, "time", kind)
     if kind == "in each":
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "img_1.ome.tif").reshape(image.shape), image)
