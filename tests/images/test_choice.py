@@ -30,7 +30,7 @@ def test_path_goes_before_name() -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"series": 3}, "movie.tif has no image 3: it holds 3, 0 'a', 1 'b', 2 'b'"),
+        ({"series": 3}, "movie.tif has no image 3: it holds 3 images: 0 'a', 1 'b', 2 'b'"),
         ({"image_name": "c"}, "movie.tif has no image 'c': it holds 0 'a', 1 'b', 2 'b'"),
         ({"image_name": ""}, "movie.tif has no image '': it holds 0 'a', 1 'b', 2 'b'"),
         ({"image_name": "b"}, "movie.tif has 2 images 'b': choose one by series=1 (--series 1)"),

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from napari_sam2.images.stack import Stack
-from opened import assert_one_sentence, frames_of, said
+from opened import frames_of, readable_frames, said
 
 H, W = 12, 16
 
@@ -98,20 +98,27 @@ def test_counters_that_begin_at_one_or_later(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["t1_z2.tif", "t0_z0.tif", "t2_z3.tif"])
 def test_a_file_of_a_grid_is_missing(missing: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What is missing is named: either nothing is opened, or that plane alone cannot be read, or all is one sequence."""
+    """Its plane cannot be read, all others are where they belong, and that is said."""
     names = names_of("t{t}_z{z}.tif", t=3, z=4)
     value = names.pop(missing)
     write_values(tmp_path / "movie", names)
-    try:
-        stack = Stack.open(tmp_path / "movie", along="Z", at={"T": value // 4})
-    except ValueError as error:
-        assert_one_sentence(str(error))
-        assert missing.removesuffix(".tif") in str(error) or str(tmp_path / "movie") in str(error)  # noqa: PT017
-        return
-    messages = said(caplog)
-    assert len(messages) == 1
-    with pytest.raises(OSError, match=missing.removesuffix(".tif")):
-        stack.frames[value % 4]
+    t, z = divmod(value, 4)
+    stack = Stack.open(tmp_path / "movie", along="Z", at={"T": t})
+    assert stack.labels_shape == (3, 4, H, W)
+    assert {n: int(frame[0, 0]) for n, frame in readable_frames(stack).items()} == {n: 4 * t + n for n in range(4) if n != z}
+    with pytest.raises(OSError, match=f"frame {z} along Z at T {t} cannot be read: there is no file of it"):
+        stack.frames[z]
+    assert said(caplog) == [
+        f"{tmp_path / 'movie'}: the names of the files count 3 along T, 4 along Z: they are read with axes TZYX; "
+        f"1 of 12 are missing and cannot be read, the first at T {t}, Z {z}"
+    ]
+
+
+def test_half_a_grid_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Names that count two things at once are no grid: their files are read in order, and what was guessed is said."""
+    write_values(tmp_path / "movie", {f"t{n}_z{n}.tif": n for n in range(4)})
+    assert values_of(Stack.open(tmp_path / "movie")) == [0, 1, 2, 3]
+    assert len(said(caplog)) == 1
 
 
 def test_constant_numbers_are_no_axes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
