@@ -69,7 +69,7 @@ class Choice:
         """
         if self.series is not None:
             if self.series >= len(names):
-                raise ImageFileError(f"{where} has no image {self.series}: it holds {len(names)}, {listed(names, paths)}")
+                raise ImageFileError(f"{where} has no image {self.series}: it holds {len(names)} images: {listed(names, paths)}")
             return self.series
         if self.image_name is None:
             return None

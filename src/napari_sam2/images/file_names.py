@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+import numpy as np
 
 _AXIS_WORDS = {
     "T": ("t", "time", "timepoint", "tp", "frame", "f"),
@@ -15,6 +18,8 @@ _AXIS_WORDS = {
     "P": ("p", "pos", "position", "s", "site", "scene", "series", "xy", "m", "tile", "field", "well", "fov", "view"),
 }
 """Words before a number that tell what it counts; P is a place or a scene, which is never an axis of a stack."""
+_PLAIN_WORDS = ("", "img", "image", "im")
+"""Before a number these tell only that there are several; beside other counters it counts times, as ``img_000000001_c0.tif``."""
 _AXIS_OF = {word: axis for axis, words in _AXIS_WORDS.items() for word in words}
 
 
@@ -47,13 +52,18 @@ class NameGrid:
         What the numbers count, slowest first, from T, Z, C.
     shape : tuple of int
         How many of each.
-    names : list of str
-        The files in the order of the grid.
+    names : list of str or None
+        The files in the order of the grid; None where one is missing.
     """
 
     axes: str
     shape: tuple[int, ...]
-    names: list[str]
+    names: list[str | None]
+
+    def missing(self) -> list[str]:
+        """Tell where files are missing, counted from 0."""
+        places = zip(np.ndindex(self.shape), self.names, strict=True)
+        return [", ".join(f"{axis} {index}" for axis, index in zip(self.axes, place, strict=True)) for place, name in places if name is None]
 
 
 def counted_axes(names: Sequence[str]) -> dict[int, str]:
@@ -75,8 +85,7 @@ def counted_axes(names: Sequence[str]) -> dict[int, str]:
         return {}
     texts = split[0][::2]
     varying = [i for i in range(len(texts) - 1) if len({parts[2 * i + 1] for parts in split}) > 1]
-    words = {i: re.search(r"([A-Za-z]*)[^A-Za-z0-9]*$", texts[i]) for i in varying}
-    return {i: _AXIS_OF.get(word.group(1).lower() if word else "", "") for i, word in words.items()}
+    return {i: _AXIS_OF.get(_word_before(names[0], i).lower(), "") for i in varying}
 
 
 def is_counted_once(names: Sequence[str]) -> bool:
@@ -91,9 +100,13 @@ def name_grid(names: Sequence[str]) -> NameGrid | None:
     Returns
     -------
     NameGrid or None
-        None where names count one thing or nothing, the words before the numbers do not tell what, or a file is missing.
+        None where names count one thing or nothing, the words before the numbers do not tell what, or a quarter of the grid or more
+        is missing.
     """
     counted = counted_axes(names)
+    plain = [i for i, axis in counted.items() if not axis and _word_before(names[0], i).lower() in _PLAIN_WORDS]
+    if len(plain) == 1 and "T" not in counted.values():
+        counted[plain[0]] = "T"
     axes = list(counted.values())
     if len(counted) < 2 or len(set(axes)) < len(axes) or not set(axes) <= set("TZC"):
         return None
@@ -102,6 +115,12 @@ def name_grid(names: Sequence[str]) -> NameGrid | None:
     values = [sorted({int(parts[2 * i + 1]) for parts in split}) for i in order]
     at = {tuple(int(parts[2 * i + 1]) for i in order): name for parts, name in zip(split, names, strict=True)}
     shape = tuple(len(those) for those in values)
-    if len(at) != len(names) or len(at) != math.prod(shape):
+    if len(at) != len(names) or 4 * len(at) <= 3 * math.prod(shape):
         return None
-    return NameGrid("".join(counted[i] for i in order), shape, [at[key] for key in sorted(at)])
+    return NameGrid("".join(counted[i] for i in order), shape, [at.get(key) for key in itertools.product(*values)])
+
+
+def _word_before(name: str, number: int) -> str:
+    """Return the word before a number of a name, which numbers are counted from 0."""
+    found = re.search(r"([A-Za-z]*)[^A-Za-z0-9]*$", re.split(r"(\d+)", name)[2 * number])
+    return found.group(1) if found else ""

@@ -32,8 +32,8 @@ class FileSequence:
 
     Parameters
     ----------
-    paths : sequence of Path
-        (F,), in order.
+    paths : sequence of Path or None
+        (F,), in order; None where a file of a grid is missing.
     lead : tuple of int
         How they lie: ``(F,)``, or the shape of a grid with F places. Empty where they follow each other along their own first axis.
     lengths : sequence of int
@@ -44,7 +44,7 @@ class FileSequence:
         Opens a file.
     """
 
-    def __init__(self, paths: Sequence[Path], lead: tuple[int, ...], lengths: Sequence[int], like: Any, open_one: Opener) -> None:
+    def __init__(self, paths: Sequence[Path | None], lead: tuple[int, ...], lengths: Sequence[int], like: Any, open_one: Opener) -> None:
         self._paths, self._lead, self._open_one = paths, lead, open_one
         self._ends = np.cumsum(lengths)
         within = tuple(int(side) for side in like.shape)
@@ -81,7 +81,12 @@ class FileSequence:
                 self._kept.move_to_end(number)
                 return self._kept[number]
         path = self._paths[number]
-        pixels = self._open_one(path).pixels
+        if path is None:
+            raise ImageFileError("there is no file of it")
+        try:
+            pixels = self._open_one(path).pixels
+        except FileNotFoundError as error:
+            raise ImageFileError(f"{path} is not there any more") from error
         shape = tuple(pixels.shape)
         if (shape if self._lead else shape[1:]) != (self._within if self._lead else self._within[1:]) or pixels.dtype != self.dtype:
             raise ImageFileError(f"{path} has changed since it was opened: it holds {pixels.dtype} of shape {shape} now")
@@ -117,6 +122,7 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
         If files differ in shape or type, or none can be read.
     """
     ordered = sorted(paths, key=natural_key)
+    placed: list[Path | None] = [*ordered]
     first = _first_that_opens(ordered, open_one)
     if len(first.files) > 1 and {path.resolve() for path in ordered} <= {path.resolve() for path in first.files}:
         return first  # the files of one OME-TIFF: any of them is all of it
@@ -126,10 +132,10 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
     if outer and len(outer) > 1:
         grid = name_grid(names)
         at = {path.name: path for path in ordered}
-        ordered = [at[name] for name in (grid.names if grid else names)]
+        placed = [at[name] if name is not None else None for name in grid.names] if grid else placed
     lengths = _checked_lengths(ordered, first, is_joined=not lead, open_one=open_one)
-    pixels = FileSequence(ordered, lead, lengths, first.pixels, open_one)
-    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=tuple(ordered))
+    pixels = FileSequence(placed, lead, lengths, first.pixels, open_one)
+    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=tuple(path for path in placed if path is not None))
 
 
 def _first_that_opens(paths: Sequence[Path], open_one: Opener) -> OpenedImage:
@@ -161,7 +167,10 @@ def _outer_axes(names: Sequence[str], inner: str, where: str) -> tuple[str, tupl
     counted = list(counted_axes(names).values())
     grid = name_grid(names)
     if grid is not None and not set(grid.axes) & set(inner):
-        logger.warning("%s: the names of the files count %s: they are read with axes %s", where, _by(grid), grid.axes + inner)
+        said, missing = f"{where}: the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}", grid.missing()
+        if missing:
+            said += f"; {len(missing)} of {len(grid.names)} are missing and cannot be read, the first at {missing[0]}"
+        logger.warning("%s", said)
         return grid.axes, grid.shape
     if len(counted) > 1 and not is_counted_once(names):
         logger.warning(

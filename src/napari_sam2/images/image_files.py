@@ -15,7 +15,7 @@ from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import natural_key
-from napari_sam2.images.file_sequence import open_sequence
+from napari_sam2.images.file_sequence import FileSequence, open_sequence
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.picture_files import PICTURE_SUFFIXES, open_picture
 from napari_sam2.images.tiff import TIFF_SUFFIXES, is_tiff, open_tiff
@@ -70,10 +70,14 @@ def open_image_file(paths: ImagePath | Sequence[ImagePath], choice: Choice = ANY
 def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage:
     if not isinstance(paths, str | os.PathLike):
         given = [Path(path) for path in paths]
+        twice = next((path for path, count in Counter(given).items() if count > 1), None)
+        if twice is not None:
+            raise ImageFileError(f"{twice} is named {given.count(twice)} times among the files of one image")
+        opened = _open_several(given, f"{len(paths)} files", choice)
         ordered = sorted(given, key=natural_key)
-        if given != ordered:
+        if given != ordered and isinstance(opened.pixels, FileSequence):
             logger.warning("the files are put in natural order: %s first, %s last", ordered[0].name, ordered[-1].name)
-        return _open_several(ordered, f"{len(paths)} files", choice)
+        return opened
     path = Path(paths)
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in glob.glob(str(path.expanduser()))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from PIL import Image
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.opened_image import OpenedImage
 
+logger = logging.getLogger(__name__)
+
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 _TYPES: dict[str, tuple[str, int]] = {"1": ("?", 0), "L": ("u1", 0), "P": ("u1", 0), "RGB": ("u1", 3), "RGBA": ("u1", 4)}
-_TYPES |= {"I;16": ("u2", 0), "I;16B": ("u2", 0), "I": ("i4", 0), "F": ("f4", 0)}
+_TYPES |= {"I;16": ("u2", 0), "I;16B": ("u2", 0), "I": ("i4", 0), "F": ("f4", 0), "LA": ("u1", 0)}
 """Data type and number of colours by Pillow's mode. Of a palette the numbers are taken: they are intensities or labels."""
 
 
@@ -38,10 +41,13 @@ class PictureFile:
         try:
             with Image.open(path) as picture:
                 mode, (width, height) = picture.mode, picture.size
+                num_frames = getattr(picture, "n_frames", 1)
         except Exception as error:  # Pillow stumbles over what it does not expect with errors of all kinds
             raise ImageFileError(f"{path} is no picture that can be read") from error
         if mode not in _TYPES:
             raise ImageFileError(f"{path} is a picture of the kind {mode}: save it as grey or RGB")
+        if num_frames > 1:
+            logger.warning("%s holds %d frames: the first is read; save it as a video or as TIFF to have all", path, num_frames)
         kind, num_colours = _TYPES[mode]
         self.dtype = np.dtype(kind)
         self.shape: tuple[int, ...] = (height, width, num_colours) if num_colours else (height, width)
@@ -50,7 +56,7 @@ class PictureFile:
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         try:
             with Image.open(self._path) as picture:
-                pixels = np.asarray(picture)
+                pixels = np.asarray(picture.getchannel("L") if picture.mode == "LA" else picture)
         except Exception as error:
             raise ImageFileError(f"{self._path} is damaged") from error
         if pixels.shape != self.shape:

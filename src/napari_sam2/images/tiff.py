@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import math
+import struct
 import threading
 import weakref
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.calibration_metadata import calibration_of_tiff
 from napari_sam2.images.choice import ANY, Choice, listed
 from napari_sam2.images.errors import ImageFileError
@@ -54,6 +57,7 @@ _DAMAGES_PIXELS = (
     "_load_pages",
     "virtual_frames",
 )
+_CONTRADICTORY = ("OME series expected",)
 _OF_PIXELS_MISSING = ("missing", "out of range", "failed to read", "TiffData index")
 """What tifffile reports of these kinds is found here from the pages themselves, and told with more of what a person needs."""
 _OF_METADATA = (" series ", "metadata", "ome ", "TiffTag 270 ")
@@ -89,13 +93,14 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
         part = _choose(path, parts, choice)
         if reports.any_of(_DAMAGES_PIXELS):
             raise ImageFileError(f"{path} is a damaged TIFF: it does not say where its pixels lie")
+        promised = part.num_planes
         part = _with_what_is_there(path, tiff, part, is_cut)
-        if reports.any_of(_OF_METADATA):
-            logger.warning(
-                "%s has damaged metadata: its pixels are read as they are stored, pixel size and axes may be unknown", path
-            )
-        _warn_of_pages_left_out(path, tiff, parts)
-        calibration = calibration_of_tiff(tiff, part.index)
+        is_misdescribed = not is_cut and part.num_planes == promised and (part.is_misdescribed or reports.any_of(_OF_METADATA))
+        if is_misdescribed:
+            logger.warning("%s", _what_does_not_fit(path, tiff, part))
+        else:
+            _warn_of_pages_left_out(path, tiff, parts)
+        calibration = PIXELS if is_misdescribed else calibration_of_tiff(tiff, part.index)
         files = tuple(dict.fromkeys(Path(page.parent.filehandle.path) for page in part.pages if page is not None)) or (path,)
         pixels: Any = part.mapped(path, tiff) if part.is_mappable else None
         if pixels is None and part.is_paged:
@@ -165,6 +170,8 @@ def _open(path: Path) -> tuple[Path, tifffile.TiffFile]:
     """Open a file, or the one in which the metadata of its OME-TIFF lie: a companion file, or another TIFF of the set."""
     if path.name.lower().endswith(".companion.ome"):
         text = path.read_text(encoding="utf-8", errors="replace")
+        if _parsed(text) is None:
+            raise ImageFileError(f"{path} is damaged: it is not well-formed XML")
         names = _file_names_in(text)
         there = [path.parent / name for name in names if (path.parent / name).is_file()]
         if not there:
@@ -199,29 +206,137 @@ def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
 
 def _parts(path: Path, tiff: tifffile.TiffFile, reports: _Reports) -> tuple[list[_Part], bool]:
     """List the images of a file, and tell whether it ends too early; of a damaged one as much as can be found."""
+    failure = None
     try:
         parts = [_Part.of(i, series) for i, series in enumerate(tiff.series)]
-        is_cut = reports.any_of(_ENDS_EARLY)
     except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
-        pages = _pages_that_can_be_listed(tiff)
-        if not pages:
-            raise ImageFileError(f"{path} is a damaged TIFF: its pages cannot be listed") from error
-        page, is_cut = pages[0], True
-        shape, axes = ((len(pages), *page.shape), "I" + page.axes) if len(pages) > 1 else (tuple(page.shape), page.axes)
-        parts = [_Part(0, "generic", "", shape, axes, np.dtype(page.dtype), tuple(page.shape), pages, None, {})]
-    if not parts:
+        parts, failure = [], error
+    is_cut = reports.any_of(_ENDS_EARLY)
+    if failure is None and not parts:
         raise ImageFileError(f"{path} is a TIFF without an image in it")
-    return [_as_promised(tiff, parts[0])] if is_cut and len(parts) == 1 else parts, is_cut
+    contradicts_itself = reports.any_of(_CONTRADICTORY)
+    if failure is not None or (len(parts) == 1 and (is_cut or contradicts_itself or _is_at_odds(tiff, parts[0]))):
+        pages = _pages_that_can_be_listed(tiff)
+        if not pages and failure is not None:
+            raise ImageFileError(f"{path} is a damaged TIFF: its pages cannot be listed") from failure
+        is_cut = is_cut or (bool(pages) and _next_directory(tiff, pages[-1]) >= tiff.filehandle.size)
+        if pages and (failure is not None or contradicts_itself or parts[0].kind != "ome"):
+            parts = [_of_pages(tiff, pages, failure is not None or contradicts_itself)]
+        elif pages and is_cut and _is_one_run_of_planes(tiff) and _is_block(tiff, pages[0], parts[0].num_bytes):
+            parts = [replace(parts[0], pages=[], offset=pages[0].dataoffsets[0])]
+        elif parts[0].offset is None and len(parts[0].pages) < parts[0].num_planes:
+            parts = [_padded(parts[0], pages)]
+    return parts, is_cut
+
+
+def _is_at_odds(tiff: tifffile.TiffFile, part: _Part) -> bool:
+    """What describes the planes of an image does not fit the pages that are there."""
+    if part.kind == "ome":
+        return False
+    if part.offset is not None and part.offset < _next_directory(tiff, tiff.pages.first) < part.offset + part.num_bytes:
+        return True
+    return not (part.is_paged or part.is_mappable) or (part.kind in ("shaped", "imagej") and len(tiff.pages) > part.num_planes)
 
 
 def _pages_that_can_be_listed(tiff: tifffile.TiffFile) -> list[Any]:
     """List the pages like the first until one cannot be listed."""
     pages: list[Any] = []
     with contextlib.suppress(Exception):
+        tiff.pages.cache = False  # what is left of a series that could not be understood
         tiff.pages.useframes = False
-        while not pages or tiff.pages[len(pages)].shape == pages[0].shape:
+        while not pages or (tiff.pages[len(pages)].shape, tiff.pages[len(pages)].dtype) == (pages[0].shape, pages[0].dtype):
             pages.append(tiff.pages[len(pages)])
     return [page for page in pages if page.dtype is not None and page.shape]
+
+
+def _next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
+    """Offset of the page that follows, as the file gives it, be it there or not; 0 behind the last."""
+    form, file = tiff.tiff, tiff.filehandle
+    try:
+        file.seek(page.offset)
+        (num_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+        file.seek(page.offset + form.tagnosize + num_tags * form.tagsize)
+        return int(struct.unpack(form.offsetformat, file.read(form.offsetsize))[0])
+    except (struct.error, OSError):
+        return int(file.size)
+
+
+def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) -> _Part:
+    """Make an image of pages of one shape, or of the block of bytes that begins at the first; of the size that is promised if it can be."""
+    page, size = pages[0], math.prod(pages[0].shape) * pages[0].dtype.itemsize
+    lead = _promised(tiff, page) or _planes_before_the_next_directory(tiff, page, size)
+    count = math.prod(lead.values())
+    offset = None
+    if count > 1 and _is_block(tiff, page, count * size):
+        offset, pages = page.dataoffsets[0], []
+    elif count > 1 and count >= len(pages):
+        pages = [*pages, *[None] * (count - len(pages))]
+    else:
+        lead, is_misdescribed = {"I": len(pages)} if len(pages) > 1 else {}, is_misdescribed or count > 1
+    shape, axes = (*lead.values(), *page.shape), "".join(lead) + page.axes
+    dtype, page_shape = np.dtype(page.dtype), tuple(page.shape)
+    return _Part(0, "generic", "", shape, axes, dtype, page_shape, pages, offset, {}, is_misdescribed)
+
+
+def _planes_before_the_next_directory(tiff: tifffile.TiffFile, page: Any, size: int) -> dict[str, int]:
+    """Count the planes that fit between the first and a second page that is cut off with what describes them, where they fit exactly."""
+    next_directory = _next_directory(tiff, page)
+    if not page.is_contiguous or next_directory < tiff.filehandle.size or page.offset > page.dataoffsets[0]:
+        return {}
+    count, rest = divmod(next_directory - page.dataoffsets[0], size)
+    return {"I": count} if rest == 0 and count > 1 else {}
+
+
+def _is_block(tiff: tifffile.TiffFile, page: Any, num_bytes: int) -> bool:
+    """All planes of an image can lie behind each other from the first on: no directory is among them."""
+    next_directory = _next_directory(tiff, page)
+    return bool(page.is_contiguous) and (next_directory == 0 or next_directory >= page.dataoffsets[0] + num_bytes)
+
+
+def _is_one_run_of_planes(tiff: tifffile.TiffFile) -> bool:
+    """OME-XML tells of planes of this file alone, in the order of its pages."""
+    root = _parsed(tiff.ome_metadata or "")
+    data = [] if root is None else [item for item in root.iter() if item.tag.endswith("}TiffData") or item.tag == "TiffData"]
+    return len(data) == 1 and not len(data[0]) and all(data[0].get(name, "0") == "0" for name in ("IFD", "FirstT", "FirstZ", "FirstC"))
+
+
+def _padded(part: _Part, pages: list[Any]) -> _Part:
+    there = [page for page in pages if tuple(page.shape) == part.page_shape][: part.num_planes]
+    return replace(part, pages=[*there, *[None] * (part.num_planes - len(there))])
+
+
+def _promised(tiff: tifffile.TiffFile, page: Any) -> dict[str, int]:
+    """Read how many planes the description of the first page promises, by axis; empty where it tells nothing that can be."""
+    if tiff.is_imagej:
+        told = tiff.imagej_metadata or {}
+        sizes = {axis: told.get(name, 1) for axis, name in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
+        images = told.get("images", 1)
+        if not all(isinstance(size, int) and size > 0 for size in (*sizes.values(), images)):
+            return {}
+        if math.prod(sizes.values()) == 1:
+            sizes["I"] = images
+        return {axis: size for axis, size in sizes.items() if size > 1} if math.prod(sizes.values()) == images else {}
+    described = _shaped_metadata(page)
+    shape, num_inner = described.get("shape"), len(page.shape)
+    if not isinstance(shape, list) or not all(isinstance(size, int) and size > 0 for size in shape):
+        return {}
+    if tuple(shape[-num_inner:]) != tuple(page.shape) or len(shape) - num_inner > 6:
+        return {}
+    axes, lead = str(described.get("axes") or ""), shape[:-num_inner]
+    letters = axes[: len(lead)] if len(axes) == len(shape) and len(set(axes)) == len(axes) else "IJKLMN"
+    return dict(zip(letters, lead, strict=False))
+
+
+def _shaped_metadata(page: Any) -> Mapping[str, Any]:
+    """Read what tifffile writes into the description of a page: JSON that begins with the shape; empty where there is none."""
+    text = page.description
+    if not text.startswith("{"):
+        return {}
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) and "shape" in told else {}
 
 
 def _parsed(text: str) -> ET.Element | None:
@@ -303,8 +418,10 @@ class _Part:
         (N,); None where there is none.
     offset : int or None
         Where its bytes begin, if they lie in one block.
-    metadata : Any
+    metadata : mapping
         What the description of its first page says.
+    is_misdescribed : bool
+        The description does not fit the pages.
     """
 
     index: int
@@ -316,17 +433,19 @@ class _Part:
     page_shape: tuple[int, ...]
     pages: list[Any]
     offset: int | None
-    metadata: Any
+    metadata: Mapping[str, Any]
+    is_misdescribed: bool = False
 
     @classmethod
     def of(cls, index: int, series: Any) -> _Part:
         shape = tuple(int(side) for side in series.shape)
         offset = series.dataoffset
-        metadata = getattr(series.keyframe, "shaped_metadata", None) or ()
-        described = metadata[0] if metadata else {}
-        page_shape, pages = tuple(series.keyframe.shape), list(series)
-        dtype = np.dtype(series.dtype)
-        return cls(index, series.kind, series.name, shape, series.axes, dtype, page_shape, pages, offset, described)
+        page_shape = tuple(int(side) for side in series.keyframe.shape)
+        # Of a pyramid level that lies in one block, tifffile takes the pages of the full resolution for its own.
+        is_level = len(series.keyframe.treeindex) > 1
+        pages = [series.keyframe] if is_level and offset is not None else list(series)
+        described = _shaped_metadata(series.keyframe)
+        return cls(index, series.kind, series.name, shape, series.axes, np.dtype(series.dtype), page_shape, pages, offset, described)
 
     @property
     def num_before(self) -> int:
@@ -336,6 +455,15 @@ class _Part:
     @property
     def num_planes(self) -> int:
         return math.prod(self.shape[: self.num_before])
+
+    @property
+    def num_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_level(self) -> bool:
+        """It lies in pages below those of another, as the levels of a pyramid do."""
+        return bool(self.pages) and self.pages[0] is not None and len(self.pages[0].treeindex) > 1
 
     @property
     def is_paged(self) -> bool:
@@ -349,8 +477,7 @@ class _Part:
     @property
     def scene(self) -> tuple[str, ...]:
         """What tells it from images of other scenes."""
-        described = self.metadata.items() if isinstance(self.metadata, dict) else ()
-        return tuple(f"{key}={value}" for key, value in described if any(word in str(key).lower() for word in _SCENE_WORDS))
+        return tuple(f"{key}={value}" for key, value in self.metadata.items() if any(word in str(key).lower() for word in _SCENE_WORDS))
 
     def mapped(self, path: Path, tiff: tifffile.TiffFile) -> npt.NDArray[Any] | None:
         """Map its bytes, which are not read before they are needed."""
@@ -376,7 +503,8 @@ def _choose(path: Path, parts: list[_Part], choice: Choice) -> _Part:
         logger.warning(said, path, len(parts), listed(names))
         return parts[0]
     like = max(_alike(parts), key=lambda group: sum(math.prod(part.shape) for part in group))
-    chosen, left_out = _merged(like), [part for part in parts if part not in like]
+    chosen = _merged(like)
+    left_out = [part for part in parts if part not in like and not part.is_level]
     if len(like) > 1:
         logger.warning(
             "%s holds %d images of one shape that nothing tells apart: they are read as one stack of shape %s",
@@ -394,33 +522,39 @@ def _alike(parts: Sequence[_Part]) -> list[list[_Part]]:
     """Group images that may be frames of one stack; pages of one kind that lie in several series are so too."""
     groups: dict[Any, list[_Part]] = {}
     for part in parts:
-        is_shaped = part.kind == "shaped"
-        key = (part.shape if is_shaped else part.page_shape, part.dtype, part.axes, part.scene if is_shaped else ())
+        key: Any = (part.page_shape, part.dtype, part.axes, part.is_level)
+        if part.kind == "shaped":
+            lead = part.axes[: part.num_before]
+            known = "" if lead[:1] in ("", "Q", "I") else lead[0]
+            inner = (part.axes[part.num_before :], known, part.shape[1 : part.num_before], part.is_level)
+            key = (part.page_shape, part.dtype, inner, part.scene, "" if part.is_paged else part.index)
         groups.setdefault(key, []).append(part)
     return list(groups.values())
 
 
 def _merged(parts: Sequence[_Part]) -> _Part:
-    """Make one stack of images of one shape, in the order in which they lie in the file."""
-    first = parts[0]
+    """Make one stack of images of one shape, or of one shape but for their length, in the order in which they lie in the file."""
+    first = max(parts, key=lambda part: part.num_before)
     if len(parts) == 1:
         return first
-    if first.kind != "shaped":
-        pages = sorted((page for part in parts for page in part.pages), key=lambda page: page.index)
-        axes = first.axes[first.num_before :]
-        return replace(first, shape=(len(pages), *first.page_shape), axes=f"I{axes}", pages=pages, offset=None)
-    pages = [page for part in parts for page in part.pages]
-    letter = next(axis for axis in "ITQJKL" if axis not in first.axes)
-    merged = replace(first, shape=(len(parts), *first.shape), axes=letter + first.axes, pages=pages, offset=None)
-    if not merged.is_paged:  # each of them one block of several planes: no page stands for a plane
-        raise ImageFileError(
-            f"{listed([part.name for part in parts])} of the file are blocks of planes: choose one by series=0 (--series 0)"
-        )
-    return merged
+    pages = sorted((page for part in parts for page in part.pages), key=lambda page: page.index)
+    lead, inner = first.axes[: first.num_before], first.axes[first.num_before :]
+    sizes = first.shape[: first.num_before]
+    if first.kind != "shaped" or not lead:
+        sizes, lead = (len(pages),), "I"
+    elif lead[0] != "T" and len({part.shape for part in parts}) == 1:
+        # as where each volume was written when it was there
+        lead = "T" + (lead.replace("Q", "Z") if lead.count("Q") == 1 and "Z" not in lead else lead)
+        sizes = (len(parts), *sizes)
+    else:
+        sizes = (len(pages) // math.prod(sizes[1:]), *sizes[1:])
+    return replace(first, index=parts[0].index, shape=(*sizes, *first.page_shape), axes=lead + inner, pages=pages, offset=None)
 
 
 def _described(parts: Sequence[_Part]) -> str:
-    said = [f"series {part.index}{f' {part.name!r}' if part.name else ''} of shape {_by(part.shape)}" for part in parts[:4]]
+    said = [
+        f"series {part.index}{f' {part.name!r}' if part.name else ''} of shape {_by(part.shape)} ({part.dtype})" for part in parts[:4]
+    ]
     return ", ".join(said) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
 
 
@@ -429,25 +563,6 @@ def _by(shape: Sequence[int]) -> str:
 
 
 # --- what is there of it -------------------------------------------------------------------------------------------
-
-
-def _as_promised(tiff: tifffile.TiffFile, part: _Part) -> _Part:
-    """Of a file that ends too early, take the shape that its description promises, and the pages that are there."""
-    page = tiff.pages.first
-    if tiff.is_imagej and part.kind in ("generic", "uniform") and page.is_contiguous:
-        told = tiff.imagej_metadata or {}
-        sizes = {"T": told.get("frames", 1), "Z": told.get("slices", 1), "C": told.get("channels", 1)}
-        if all(size == 1 for size in sizes.values()):
-            sizes["I"] = told.get("images", 1)
-        lead = {axis: int(size) for axis, size in sizes.items() if int(size) > 1}
-        if lead:
-            return replace(
-                part, shape=(*lead.values(), *page.shape), axes="".join(lead) + page.axes, offset=page.dataoffsets[0], pages=[]
-            )
-    if part.num_before > 0 and part.offset is None and len(part.pages) < part.num_planes:
-        there = [page for page in tiff.pages if tuple(page.shape) == part.page_shape]
-        return replace(part, pages=[*there, *[None] * (part.num_planes - len(there))])
-    return part
 
 
 def _with_what_is_there(path: Path, tiff: tifffile.TiffFile, part: _Part, ends_early: bool) -> _Part:
@@ -479,21 +594,19 @@ def _with_what_is_there(path: Path, tiff: tifffile.TiffFile, part: _Part, ends_e
 
 
 def _trimmed(part: _Part, there: Sequence[bool]) -> _Part | None:
-    """Shorten the slowest axis to its last index of which everything is there; else the next axis, at the first index of it."""
+    """Shorten each axis to its last index at which anything is there, then the slowest to the last at which everything is."""
     lead = part.shape[: part.num_before]
-    left, kept = np.array(there, bool).reshape(lead), list(lead)
-    for axis in range(len(lead)):
-        whole = np.flatnonzero(left.reshape(len(left), -1).all(1))
-        if len(whole):
-            kept[axis] = int(whole[-1]) + 1
-            break
-        kept[axis], left = 1, left[0]
-    else:
+    left = np.array(there, bool).reshape(lead)
+    if not left.any():
         return None
+    kept = [int(indices.max()) + 1 for indices in np.nonzero(left)]
+    whole = np.flatnonzero(left[tuple(map(slice, kept))].reshape(kept[0], -1).all(1)) if kept else []
+    if len(whole):
+        kept[0] = int(whole[-1]) + 1
     shape = (*kept, *part.shape[part.num_before :])
     if not part.pages:
         return replace(part, shape=shape)
-    numbers = np.arange(len(there)).reshape(lead)[tuple(slice(0, size) for size in kept)].ravel()
+    numbers = np.arange(len(there)).reshape(lead)[tuple(map(slice, kept))].ravel()
     pages = [part.pages[number] if there[number] else None for number in numbers.tolist()] if part.is_paged else part.pages
     return replace(part, shape=shape, pages=pages)
 
@@ -523,6 +636,13 @@ def _is_whole(page: Any) -> bool:
     """The bytes of a page all lie within its file."""
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
     return bool(ends) and max(ends) <= Path(page.parent.filehandle.path).stat().st_size
+
+
+def _what_does_not_fit(path: Path, tiff: tifffile.TiffFile, part: _Part) -> str:
+    told = math.prod(_promised(tiff, tiff.pages.first).values())
+    if 1 < told < part.num_planes:
+        return f"{path} has metadata that tell of {told} planes, and holds {part.num_planes}: all are read, without pixel size"
+    return f"{path} has damaged metadata: its pixels are read as they are stored, pixel size and axes are unknown"
 
 
 def _warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile, parts: Sequence[_Part]) -> None:

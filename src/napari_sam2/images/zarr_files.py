@@ -59,6 +59,7 @@ def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
         what = "is a damaged zarr: its metadata cannot be understood" if path.is_dir() and _has_metadata(path) else "is no zarr"
         raise ImageFileError(f"{path} {what}") from error
     if isinstance(opened, zarr.Array):
+        choice.find(str(path), [""])
         return OpenedImage(opened, files=(path,))
     return open_zarr_group(opened, str(path), choice, path)
 
@@ -80,38 +81,41 @@ def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | No
     ImageFileError
         As :func:`open_zarr`.
     """
+    absent: list[str] = []
     try:
-        images = dict(_images_in(group))
+        images = dict(_images_in(group, absent))
     except Exception as error:  # what metadata hold instead of what they should hold is anything
         raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not tell what is in it") from error
+    if not images and not absent:
+        images = {key: (group[key], 0) for key in sorted(group.array_keys())}
     if not images:
-        images = {key: group[key] for key in sorted(group.array_keys())}
-        if not images:
-            inside = sorted(group.group_keys())
-            raise ImageFileError(
-                f"{name} holds no image" + (f", only the groups {listed([''] * len(inside), inside)}" if inside else "")
-            )
+        inside = sorted(group.group_keys())
+        what = f", only the groups {listed([''] * len(inside), inside)}" if inside else ""
+        what = f": its metadata name {listed([''] * len(absent), absent)}, not there" if absent else what
+        raise ImageFileError(f"{name} holds no image{what}")
+    if absent:
+        logger.warning("the metadata of %s name images that are not there: %s", name, listed([""] * len(absent), absent))
     paths = list(images)
-    number = choice.find(name, [_name_of(images[at]) for at in paths], paths)
+    names = [_name_of(*images[at]) for at in paths]
+    number = choice.find(name, names, paths)
     if number is None:
         if len(paths) > 1:
-            names = listed([_name_of(images[at]) for at in paths], paths)
             raise ImageFileError(
-                f"{name} holds {len(paths)} images: {names}; choose one by image_name={paths[0]!r} (--image-name {paths[0]}), "
-                f"or open {name.rstrip('/')}/{paths[0]}"
+                f"{name} holds {len(paths)} images: {listed(names, paths)}; choose one by image_name={paths[0]!r} "
+                f"(--image-name {paths[0]})" + (f", or open {name.rstrip('/')}/{paths[0]}" if path is not None else "")
             )
         number = 0
-    chosen = images[paths[number]]
+    chosen, index = images[paths[number]]
     where = f"{name.rstrip('/')}/{paths[number]}" if paths[number] else name
-    return _open_image(chosen, where, () if path is None else (path,))
+    return _open_image(chosen, index, where, () if path is None else (path,))
 
 
-def _open_image(image: Any, where: str, files: tuple[Path, ...]) -> OpenedImage:
+def _open_image(image: Any, index: int, where: str, files: tuple[Path, ...]) -> OpenedImage:
     multiscales = _attributes(image).get("multiscales")
     if not multiscales:
         return OpenedImage(image, files=files)
     try:
-        first = multiscales[0]
+        first = multiscales[index]
         array = image[first["datasets"][0]["path"]]  # the first data set is the full resolution
         names = [axis["name"] if isinstance(axis, Mapping) else str(axis) for axis in first.get("axes", ())]
         num_axes = len(array.shape)
@@ -121,7 +125,9 @@ def _open_image(image: Any, where: str, files: tuple[Path, ...]) -> OpenedImage:
         names = list(_FIVE_AXES)
     if names and len(names) != num_axes:
         raise ImageFileError(f"{where} is a damaged OME-Zarr: it names {len(names)} axes of an array that has {num_axes}")
-    return OpenedImage(array, names or None, calibration_of_multiscales(_attributes(image), where), files)
+    if len(set(names)) < len(names):
+        raise ImageFileError(f"{where} is a damaged OME-Zarr: of its axes {', '.join(names)} two have one name")
+    return OpenedImage(array, names or None, calibration_of_multiscales({"multiscales": [first]}, where), files)
 
 
 def _attributes(group: Any) -> dict[str, Any]:
@@ -131,25 +137,35 @@ def _attributes(group: Any) -> dict[str, Any]:
     return dict(nested) if isinstance(nested, Mapping) else attributes
 
 
-def _images_in(group: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """Find the images of a group and the path of each in it, in the order in which the metadata name them."""
+def _images_in(group: Any, absent: list[str], at: str = "") -> Iterator[tuple[str, tuple[Any, int]]]:
+    """Find the images of a group: the path of each in it, and which one of its group it is, as the metadata name them.
+
+    Paths that metadata name and that are not there, as wells of a plate that were not copied, are added to ``absent``.
+    """
     attributes = _attributes(group)
-    if attributes.get("multiscales"):
-        yield at.rstrip("/"), group
-    elif "plate" in attributes:
-        for well in attributes["plate"]["wells"]:
-            yield from _images_in(group[well["path"]], f"{at}{well['path']}/")
+    multiscales = attributes.get("multiscales")
+    if multiscales:
+        several = len(multiscales) if isinstance(multiscales, list) else 1
+        for index in range(several):
+            name = _name_of(group, index) or str(index)
+            yield f"{at}{name}" if several > 1 else at.rstrip("/"), (group, index)
+        return
+    if "plate" in attributes:
+        inside = [well["path"] for well in attributes["plate"]["wells"]]
     elif "well" in attributes:
-        for image in attributes["well"]["images"]:
-            yield from _images_in(group[image["path"]], f"{at}{image['path']}/")
+        inside = [image["path"] for image in attributes["well"]["images"]]
     elif "labels" in attributes:
-        for name in attributes["labels"]:
-            yield from _images_in(group[name], f"{at}{name}/")
+        inside = list(attributes["labels"])
     elif "bioformats2raw.layout" in attributes or not list(group.array_keys()):
-        for name in _children(group):
-            # What is beside the images of a file is none of them: OME holds metadata, and label images belong to an image.
-            if name not in ("OME", "labels"):
-                yield from _images_in(group[name], f"{at}{name}/")
+        # What is beside the images of a file is none of them: OME holds metadata, and label images belong to an image.
+        inside = [name for name in _children(group) if name not in ("OME", "labels")]
+    else:
+        inside = []
+    for name in inside:
+        if name in group:
+            yield from _images_in(group[name], absent, f"{at}{name}/")
+        else:
+            absent.append(f"{at}{name}")
 
 
 def _children(group: Any) -> list[str]:
@@ -162,10 +178,10 @@ def _children(group: Any) -> list[str]:
     return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
 
 
-def _name_of(image: Any) -> str:
+def _name_of(image: Any, index: int) -> str:
     multiscales = _attributes(image).get("multiscales") if hasattr(image, "group_keys") else None
     try:
-        return str(multiscales[0].get("name") or "") if multiscales else ""
+        return str(multiscales[index].get("name") or "") if multiscales else ""
     except (LookupError, AttributeError, TypeError):
         return ""
 

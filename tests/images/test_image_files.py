@@ -1,0 +1,128 @@
+"""Which reader a path gets, and one sentence for what no reader takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+from napari_sam2.images.stack import Stack
+from opened import assert_one_sentence, frames_of, said
+from zarr_by_hand import image_by_hand
+
+T, H, W = 4, 20, 32
+FRAMES = np.random.default_rng(11).integers(0, 255, (T, H, W)).astype(np.uint8)
+GREY: dict[str, Any] = {"photometric": "minisblack"}
+
+
+@pytest.mark.parametrize("name", ["movie.tif", "movie.TIF", "movie.tiff", "movie.ome.tif", "movie.lsm", "movie.dat", "movie", "movie.png"])
+def test_tiff_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, metadata={"axes": "TYX"}, **GREY)
+    (tmp_path / "a.tif").rename(tmp_path / name)
+    for given in (tmp_path / name, str(tmp_path / name)):
+        np.testing.assert_array_equal(frames_of(Stack.open(given)), FRAMES)
+
+
+@pytest.mark.parametrize("name", ["movie.zarr", "movie.ome.zarr", "movie.dat", "movie"])
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_zarr_whatever_it_is_called(version: str, name: str, tmp_path: Path) -> None:
+    image_by_hand(tmp_path / name, FRAMES, version, "tyx")
+    for given in (tmp_path / name, str(tmp_path / name), f"{tmp_path / name}/"):
+        np.testing.assert_array_equal(frames_of(Stack.open(given)), FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("image.tif", b""),
+        ("image.tif", b"hello, this is a text"),
+        ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(64)),
+        ("image.tif", b"II*\0" + bytes(4)),
+        ("image.zarr", b"hello"),
+        ("image.czi", b"ZISRAWFILE" + bytes(64)),
+        ("image.npy", b"\x93NUMPY\x01\0"),
+        ("image", b"hello"),
+        ("image.xyz", b""),
+    ],
+)
+def test_file_that_is_no_image(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))) as caught:
+        Stack.open(tmp_path / name)
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["movie.tif", "movie.zarr", "movie.png", "movie", "no/movie.tif", "movie.companion.ome"])
+def test_file_that_is_not_there(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=f"^there is no file .*{re.escape(name)}$"):
+        Stack.open(tmp_path / name)
+
+
+def test_folder_of_zarrs(tmp_path: Path) -> None:
+    """One is the image; of several the names are told."""
+    image_by_hand(tmp_path / "a.zarr", FRAMES, "0.4", "tyx")
+    image_by_hand(tmp_path / "b.zarr", FRAMES, "0.4", "tyx")
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))) as caught:
+        Stack.open(tmp_path)
+    assert_one_sentence(str(caught.value))
+    assert "a.zarr" in str(caught.value)
+
+
+def test_list_of_frames_in_memory_is_no_list_of_files() -> None:
+    np.testing.assert_array_equal(frames_of(Stack.open(list(FRAMES))), FRAMES)
+
+
+@pytest.mark.parametrize("choice", [{"series": 0}, {"image_name": "a"}])
+def test_choice_in_an_array(choice: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="this image is an array"):
+        Stack.open(FRAMES, **choice)
+
+
+@pytest.mark.parametrize("choice", [{"series": 1}, {"image_name": "other"}])
+@pytest.mark.parametrize("kind", ["tif", "zarr", "array.zarr", "png", "folder"])
+def test_choice_where_there_is_one_image(kind: str, choice: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / f"movie.{kind}"
+    if kind == "tif":
+        tifffile.imwrite(path, FRAMES, **GREY)
+    elif kind == "zarr":
+        image_by_hand(path, FRAMES, "0.4", "tyx")
+    elif kind == "array.zarr":
+        zarr.create_array(path, data=FRAMES)
+    elif kind == "png":
+        Image.fromarray(FRAMES[0]).save(path)
+    else:
+        path.mkdir()
+        for t, frame in enumerate(FRAMES):
+            Image.fromarray(frame).save(path / f"{t}.png")
+    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+        Stack.open(path, **choice)
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("kind", ["tif", "zarr"])
+def test_the_first_may_be_asked_for(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / f"movie.{kind}"
+    if kind == "tif":
+        tifffile.imwrite(path, FRAMES, metadata={"axes": "TYX"}, **GREY)
+    else:
+        image_by_hand(path, FRAMES, "0.5", "tyx")
+    np.testing.assert_array_equal(frames_of(Stack.open(path, series=0)), FRAMES)
+    assert said(caplog) == []
+
+
+def test_cell_tracking_folder(tmp_path: Path) -> None:
+    """What the product writes for the Cell Tracking Challenge: masks and a table of tracks beside them."""
+    folder = tmp_path / "01_RES"
+    folder.mkdir()
+    for t, frame in enumerate(FRAMES):
+        tifffile.imwrite(folder / f"mask{t:03d}.tif", frame.astype(np.uint16), **GREY)
+    (folder / "res_track.txt").write_text("1 0 3 0\n")
+    stack = Stack.open(folder)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(frames_of(stack), FRAMES)
