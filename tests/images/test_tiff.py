@@ -344,7 +344,9 @@ def test_position_that_is_not_there(choice: dict[str, Any], write: Callable[[Pat
     assert_one_sentence(str(caught.value))
 
 
-@pytest.mark.parametrize("choice", [{"series": -1}, {"series": 0.5}, {"series": "left"}, {"image_name": 0}, {"series": 0, "image_name": "right"}])
+@pytest.mark.parametrize(
+    "choice", [{"series": -1}, {"series": 0.5}, {"series": "left"}, {"image_name": 0}, {"series": 0, "image_name": "right"}]
+)
 def test_choice_that_is_none(choice: dict[str, Any], tmp_path: Path) -> None:
     positions_by_tifffile(tmp_path / "image.tif")
     with pytest.raises((ValueError, TypeError)) as caught:
@@ -426,7 +428,9 @@ def test_frames_of_two_types_are_not_joined(tmp_path: Path, caplog: pytest.LogCa
 def ome_promises(path: Path, promised: int, held: int) -> None:
     tifffile.imwrite(path, FRAMES[:held], ome=True, metadata={"axes": "TYX"}, **GREY)
     text = tifffile.tiffcomment(path)
-    tifffile.tiffcomment(path, text.replace(f'SizeT="{held}"', f'SizeT="{promised}"').replace(f'PlaneCount="{held}"', f'PlaneCount="{promised}"'))
+    tifffile.tiffcomment(
+        path, text.replace(f'SizeT="{held}"', f'SizeT="{promised}"').replace(f'PlaneCount="{held}"', f'PlaneCount="{promised}"')
+    )
 
 
 def ome_by_hand_promises(path: Path, promised: int, held: int) -> None:
@@ -485,9 +489,7 @@ def test_more_pages_than_the_metadata_promise(
 
 @pytest.mark.parametrize("held", [4.0, 4.5, 1.0])
 @pytest.mark.parametrize("axes", ["frames=6", "slices=6", "channels=1\nslices=2\nframes=3\nhyperstack=true"])
-def test_imagej_with_one_directory_cut_short(
-    axes: str, held: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_imagej_with_one_directory_cut_short(axes: str, held: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = imagej_by_hand(tmp_path / "image.tif", FRAMES, f"ImageJ=1.53t\nimages=6\n{axes}\n".encode(), cut=held)
     options: dict[str, Any] = {"along": "T", "at": {"Z": 0}} if "hyper" in axes else {}
     truth = FRAMES[::2] if "hyper" in axes else FRAMES
@@ -833,7 +835,12 @@ def test_companion_with_bad_xml(tmp_path: Path) -> None:
 
 # --- frames that a file calls channels ------------------------------------------------------------------------------
 
-DRIFT = np.stack([np.roll(np.pad(np.full((10, 12), 3000, np.uint16), ((5, 9), (5, 23))), t, 1) + RNG.integers(0, 50, (H, W)).astype(np.uint16) for t in range(T)])
+DRIFT = np.stack(
+    [
+        np.roll(np.pad(np.full((10, 12), 3000, np.uint16), ((5, 9), (5, 23))), t, 1) + RNG.integers(0, 50, (H, W)).astype(np.uint16)
+        for t in range(T)
+    ]
+)
 STAINS = RNG.integers(0, 4000, (4, H, W)).astype(np.uint16)
 
 

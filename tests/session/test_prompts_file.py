@@ -147,7 +147,7 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
     "nothing there": ({"object": 1, "mask": "empty.tif"}, "prompt 2: there is nothing on frame 0 of empty.tif"),
     "no such mask frame": ({"object": 1, "frame": 7, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame 7"),
     "negative mask frame": ({"object": 1, "frame": -1, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame -1"),
-    "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json cannot be read as TIFF"),
+    "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json is not an image that can be read"),
 }
 
 
@@ -194,6 +194,7 @@ STACKS = {
     "colours": Stack.open(np.stack([MOVIE] * 3, axis=-1), "TYXS"),
     "image": Stack.open(MOVIE[0], "YX"),
     "channels": Stack.open(MOVIE, "CYX"),
+    "many channels": Stack.open(np.concatenate([MOVIE] * 2), "CYX"),
 }
 
 
@@ -206,8 +207,8 @@ STACKS = {
         ("TYXS", {"movie", "movie of unknown kind", "volumes", "colours", "image", "channels"}),
         ("ZYX", {"movie of unknown kind", "volume", "volume from the side", "volume of volumes", "image", "channels"}),
         ("TZYX", {"movie of unknown kind", "volumes", "volume of volumes", "image", "channels"}),
-        ("YX", {"movie of unknown kind", "image", "channels"}),
-        ("CYX", {"movie of unknown kind", "image", "channels"}),
+        ("YX", {"movie of unknown kind", "image", "channels", "many channels"}),
+        ("CYX", {"movie of unknown kind", "image", "channels", "many channels"}),
         ("QYX", set(STACKS) - {"volume from the side"}),
         ("TZ", set()),
     ],
@@ -218,7 +219,7 @@ def test_axes_are_those_of_the_image(axes: str | None, fitting: set[str], tmp_pa
         if name in fitting:
             assert len(read_prompts(tmp_path / "prompts.json", stack)) == 1
         else:
-            said = f"prompts.json is for an image with axes {axes}, and this one has {stack.layout.axes}, with frames along "
+            said = f"prompts.json is for an image with axes {axes}, and this one has {stack.layout.axes}(, with frames along |: its axis C)"
             with pytest.raises(ValueError, match=said):
                 read_prompts(tmp_path / "prompts.json", stack)
 

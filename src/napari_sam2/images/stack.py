@@ -227,14 +227,19 @@ class Stack:
 
     def _warn_of_many_channels(self, may_be_frames: bool) -> None:
         """Tell which of many channels are shown, and that they may be frames where they look like such."""
-        count = self._num_channels
-        if count <= MAX_CHANNELS or self.layout.is_rgb:
+        if not self.has_many_channels:
             return
+        count = self._num_channels
         said = f"channels 0, 1 and 2 of {count} are shown as red, green and blue; choose others by channel (--channel)"
         if may_be_frames and self._channels_look_alike():
             axes = self.layout.axes_with_channels_as_frames
             said += f"; they look alike: if they are frames, axes={axes!r} (--axes {axes}) reads them as such"
         logger.warning("%s", said)
+
+    @property
+    def has_many_channels(self) -> bool:
+        """There are more channels than can be shown together."""
+        return self._num_channels > MAX_CHANNELS and not self.layout.is_rgb
 
     @property
     def _num_channels(self) -> int:

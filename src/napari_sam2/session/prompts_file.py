@@ -105,11 +105,11 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
 def _check_axes(axes: str, stack: Stack, path: Path) -> None:
     layout, told = stack.layout, set(axes.upper())
     fits = {layout.rows, layout.columns} <= told
-    if not layout.along and told & {"T", "Z"} and stack.frames_elsewhere:
-        raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.frames_elsewhere}")
     # Of a single image, or where one of the two does not say along what frames follow each other, no more can be told.
     if layout.along and {layout.along, *told} <= {*"TZYX", *_COLOUR_AXES}:
         fits = {layout.along, layout.rows, layout.columns} <= told <= {*layout.axes, *_COLOUR_AXES}
+    if fits and not layout.along and told & {"T", "Z"} and stack.has_many_channels:
+        raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.frames_elsewhere}")
     if not fits:
         raise ValueError(
             f"{path} is for an image with axes {axes}, and this one has {layout.axes}, with frames along {layout.along or 'none'}: "
