@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_sam2.cli import main as main_module
+from napari_sam2.cli import weights
 from napari_sam2.cli.exit_codes import MEANINGS, PartlyDone, code_of, sentence_of
 from napari_sam2.cli.main import main
 from napari_sam2.images.errors import FrameReadError, ImageFileError
@@ -86,7 +86,7 @@ def test_code_and_sentence(
     def run(_args: object) -> None:
         raise error
 
-    monkeypatch.setattr(main_module.weights, "list_weights", run)
+    monkeypatch.setattr(weights, "list_weights", run)
     assert main(["weights"]) == code
     assert capsys.readouterr() == ("", f"napari-sam2: {sentence}\n")
     for argv in (["--debug", "weights"], ["weights", "--debug"], ["weights", "list", "--debug"]):
