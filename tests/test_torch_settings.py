@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
@@ -17,7 +16,6 @@ import torch
 
 import napari_sam2
 from keyed_weights import keyed_frames
-from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model
@@ -440,31 +438,6 @@ def test_a_model_that_was_used_can_learn(setting: str, tmp_path: Path) -> None:
     )
     attended.sum().backward()
     assert model.memory_attention.layers[0].cross_attn_image.k_proj.weight.grad.abs().sum() > 0
-
-
-def test_names_and_shapes_without_numbers() -> None:
-    with default_dtype(torch.float64):
-        model = build_model(TINY, device="meta")
-    assert {(value.device.type, value.dtype) for value in model.state_dict().values()} == {("meta", torch.float32)}
-
-
-def test_another_thread_finds_its_own_settings() -> None:
-    """While models are made here, tensors that are made there are what they always are."""
-    found, is_over = set(), threading.Event()
-
-    def make_tensors() -> None:
-        while not is_over.is_set():
-            found.add((torch.ones(2).dtype, torch.ones(2).device.type, torch.is_inference_mode_enabled()))
-
-    with default_dtype(torch.float64):
-        thread = threading.Thread(target=make_tensors)
-        thread.start()
-        for _ in range(3):
-            tiny_predictor(TINY)
-        is_over.set()
-        thread.join()
-        assert torch.ones(2).dtype == torch.float64
-    assert found == {(torch.float64, "cpu", False)}
 
 
 # --- the rule --------------------------------------------------------------------------------------------------------
