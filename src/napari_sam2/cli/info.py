@@ -192,7 +192,7 @@ def _memory() -> str:
 
 def _cuda() -> str:
     """Name and memory of each device."""
-    import torch
+    from napari_sam2.torch_threads import torch
 
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}" if torch.version.hip else ""
     if not built:
@@ -205,7 +205,7 @@ def _cuda() -> str:
 
 def _mps() -> str:
     """Apple's GPU and the memory it recommends."""
-    import torch
+    from napari_sam2.torch_threads import torch
 
     if not torch.backends.mps.is_available():
         return "none found"
@@ -213,7 +213,7 @@ def _mps() -> str:
 
 
 def _threads() -> str:
-    import torch
+    from napari_sam2.torch_threads import torch
 
     return f"{torch.get_num_threads()} in an operation of torch, {torch.get_num_interop_threads()} between operations"
 
