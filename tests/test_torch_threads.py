@@ -80,7 +80,7 @@ def test_whichever_module_is_imported_first() -> None:
     assert len(found) - len(without) > 80
 
 
-@pytest.mark.parametrize("module", ["napari_sam2.cli.main", "napari_sam2.session.session", "napari_sam2.model.layers"])
+@pytest.mark.parametrize("module", ["napari_sam2.cli.segment", "napari_sam2.session.session", "napari_sam2.model.layers"])
 def test_what_a_person_has_set(module: str) -> None:
     assert what_each_finds([module], GOMP_SPINCOUNT="77") == {module: "77"}
     assert what_each_finds([module], GOMP_SPINCOUNT="") == {module: ""}
