@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_sam2.export.colours import outline_colours
+from napari_sam2.export.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames, write_strip
 from napari_sam2.files import atomic_folder, atomic_path, check_folder_writable, check_writable, read_json, temporary_file
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.colours import outline_colours
-from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames, write_strip
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
 LABELS[0, 2:5, 3:8] = 7

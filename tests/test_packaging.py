@@ -62,7 +62,7 @@ def test_the_version_is_written_once() -> None:
     version = re.escape(napari_sam2.__version__)
     assert "version" not in PROJECT["project"]
     written = [path for path in (ROOT / "pyproject.toml", *PACKAGE.rglob("*.py")) if re.search(rf'"{version}"', path.read_text())]
-    assert written == [PACKAGE / "__init__.py"]
+    assert written == [PACKAGE / "version.py"]
 
 
 def test_the_changelog_begins_with_the_version() -> None:

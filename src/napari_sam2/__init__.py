@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from napari_sam2.version import __version__
 
 _HOME_OF = {
     "MemoryGate": "napari_sam2.predictors.memory_bank",
@@ -31,6 +31,7 @@ __all__ = [
     "SAM2VideoPredictor",
     "Session",
     "StopRules",
+    "__version__",
     "build_sam2",
     "build_sam2_hf",
     "build_sam2_video_predictor",

@@ -14,7 +14,7 @@ import tifffile
 import zarr
 
 from napari_sam2.cli.main import main
-from napari_sam2.session.export.formats import FORMATS, find_format
+from napari_sam2.export.formats import FORMATS, find_format
 
 LABELS = np.zeros((4, 24, 32), np.uint16)
 LABELS[:, 2:6, 3:8] = 7

@@ -12,10 +12,8 @@ import tifffile
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.images.image_files import open_image_file
+from napari_sam2.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session import session as session_module
-from napari_sam2.session.export.formats import FORMATS, find_format, write_result
-from napari_sam2.session.export.result import Result
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.session import Session
 from napari_sam2.session.session_file import results_path
@@ -56,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_as_from_python(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     """To the byte, in every format; the model, of which the file knows the name alone, is not asked for."""
     assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
-    result = Result.of(session, calibration=open_image_file(Path("movie.tif")).calibration, image_path=Path("movie.tif").absolute())
+    result = session.result()
     Path("python").mkdir()
     for name in NAMES:
         write_result(Path("python") / name, result)

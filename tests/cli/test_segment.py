@@ -20,9 +20,9 @@ from PIL import Image
 from blob_tracker import BlobTracker, squares, tiny_model
 from broken_images import broken_zarr, broken_zarr_by_hand
 from napari_sam2.cli.main import main
+from napari_sam2.export import formats
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file
-from napari_sam2.session.export import formats
 from napari_sam2.session.session import Session
 
 T = 6

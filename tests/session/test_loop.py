@@ -14,8 +14,8 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.session import label_writer
 from napari_sam2.session import session as session_module
-from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.packed_labels import pack_plane, unpack_plane
+from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 
 T, Z, SHAPE = 5, 4, (24, 30)

@@ -22,9 +22,9 @@ import tifffile
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.session import session as session_module
-from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.results_file import ResultsFile
 from napari_sam2.session.results_refusals import LONGEST_PATH_BYTES, refusal
+from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 
 TRUTH = squares(3, (32, 32), {1: [(4, 3 + t, 6) for t in range(3)]})
@@ -73,7 +73,7 @@ from pathlib import Path
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.session import session as session_module
-from napari_sam2.session.export.saved_session import SavedSession
+from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.weights.download import download, find_checkpoint
 from napari_sam2.weights.load import find_weights, read_checkpoint

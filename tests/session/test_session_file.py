@@ -32,8 +32,8 @@ from napari_sam2.images.calibration import PIXELS
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import session as session_module
-from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.results_file import ResultsFile
+from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session, StopRules
 from napari_sam2.session.session_document import VERSION
 from napari_sam2.session.session_file import results_path

@@ -12,12 +12,11 @@ import numpy as np
 from napari_sam2.cli.arguments import add_model_arguments
 from napari_sam2.cli.segment import follow
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.export.movie import write_gif
+from napari_sam2.export.pictures import outlined_frames, write_strip
+from napari_sam2.export.table import tabulate, write_csv
+from napari_sam2.export.tiff import write_tiff
 from napari_sam2.files import check_writable
-from napari_sam2.session.export.movie import write_gif
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.table import tabulate, write_csv
-from napari_sam2.session.export.tiff import write_tiff
-from napari_sam2.session.pictures import outlined_frames, write_strip
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
 
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     frames = list(range(len(session.stack)))
     pictures = outlined_frames(session.stack, session.labels, frames, zoom=3)
     shown = np.linspace(0, len(frames) - 1, STRIP_FRAMES).round().astype(int).tolist()
-    result = Result.of(session)
+    result = session.result()
     write_tiff(args.output / "labels.tif", result)
     write_csv(args.output / "objects.csv", tabulate(result))
     write_gif(args.output / "outlines.gif", pictures)

@@ -9,14 +9,14 @@ from typing import Any
 
 from napari_sam2.cli.arguments import add_calibration_arguments, add_choice_arguments, add_methods_argument, choice_of
 from napari_sam2.cli.outputs import Shortfall, write_outputs
+from napari_sam2.export.ctc import ctc_parents
+from napari_sam2.export.formats import FORMATS, check_outputs
+from napari_sam2.export.result import MAX_LABEL, Result, axes_of_labels, known_axes, open_image
 from napari_sam2.files import reading
 from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.choice import ANY
-from napari_sam2.session.export.ctc import ctc_parents
-from napari_sam2.session.export.formats import FORMATS, check_outputs
-from napari_sam2.session.export.result import MAX_LABEL, Result, axes_of_labels, known_axes, open_image
-from napari_sam2.session.export.saved_session import SavedSession
 from napari_sam2.session.methods import write_methods
+from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session_file import results_path
 
 

@@ -10,8 +10,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from napari_sam2 import __version__
 from napari_sam2.cli.exit_codes import DONE, MEANINGS, code_of, sentence_of
+from napari_sam2.version import __version__
 
 COMMANDS = ("demo", "segment", "replay", "export", "weights", "evaluate", "train", "info")
 """Each is a module beside this one."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from napari_sam2.cli.exit_codes import PartlyDone, sentence_of
 from napari_sam2.cli.interruption import stop_on_interrupt
+from napari_sam2.export.formats import write_each
+from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session.export.formats import write_each
-from napari_sam2.session.export.result import Result
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import Session
 
@@ -132,7 +132,6 @@ def write_results(
     session: Session,
     outputs: list[Path],
     calibration: Calibration,
-    image: Path | None,
     shortfall: Shortfall,
     *,
     where: str = "",
@@ -151,8 +150,6 @@ def write_results(
         Results; the ends of their names say in which format.
     calibration : Calibration
         Size of pixels and time between frames.
-    image : Path or None
-        The file of the image, for intensities and movies.
     shortfall : Shortfall
         Receives what could not be written.
     where : str
@@ -170,7 +167,7 @@ def write_results(
         See :func:`write_outputs`.
     """
     is_partial = is_partial or bool(shortfall) or frames is not None
-    written = write_outputs(outputs, Result.of(session, calibration=calibration, image_path=image), shortfall, frames)
+    written = write_outputs(outputs, session.result(calibration), shortfall, frames)
     if methods is not None:
         with shortfall.noted(OSError, ValueError):
             write_methods(methods, session, checkpoint)

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
-from napari_sam2.session.export.formats import check_outputs
-from napari_sam2.session.export.result import known_axes
+from napari_sam2.export.formats import check_outputs
+from napari_sam2.export.result import known_axes
 from napari_sam2.session.session import replay
 from napari_sam2.session.session_file import results_path
 
@@ -47,6 +47,4 @@ def run(args: argparse.Namespace) -> None:
         if shortfall and not any(item.shown_frames() for item in session.objects.values()):
             raise shortfall.errors[0]
         is_partial = bool(shortfall) or stop.is_set()
-        write_results(
-            session, args.output, session.stack.calibration, image, shortfall, is_partial=is_partial, methods=args.methods
-        )
+        write_results(session, args.output, session.stack.calibration, shortfall, is_partial=is_partial, methods=args.methods)

@@ -21,14 +21,14 @@ from napari_sam2.cli.arguments import (
 )
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
+from napari_sam2.export.formats import check_outputs
+from napari_sam2.export.result import known_axes, open_image
 from napari_sam2.images.calibration import Calibration, calibration_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
-from napari_sam2.session.export.formats import check_outputs
-from napari_sam2.session.export.result import known_axes, open_image
 from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.readable_frames import propagate_readable
@@ -134,7 +134,6 @@ def _follow_and_write(
             session,
             args.output,
             calibration,
-            args.image[0],
             shortfall,
             where=where,
             is_partial=is_partial,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.session.export.ctc import ctc_tracks
+from napari_sam2.export.ctc import ctc_tracks
 
 Labels = npt.NDArray[np.integer]
 
@@ -73,7 +73,7 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
     Notes
     -----
     Matula et al. 2015 (AOGM, weights 5, 10, 1, 1, 1.5 and 1) and Maška et al. 2014 (SEG). Objects are cut into tracks as the
-    challenge asks, see :mod:`napari_sam2.session.export.ctc`: one that is gone for some frames is two, the later linked to the
+    challenge asks, see :mod:`napari_sam2.export.ctc`: one that is gone for some frames is two, the later linked to the
     earlier. A mother that is not seen before her daughter is none.
     """
     check_installed()

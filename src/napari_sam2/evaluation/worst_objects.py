@@ -19,10 +19,10 @@ from skimage.segmentation import find_boundaries
 from napari_sam2.evaluation.agreement import Mask, iou
 from napari_sam2.evaluation.dataset import Dataset, channels_used
 from napari_sam2.evaluation.scores import Evaluation, ObjectScores
+from napari_sam2.export.pictures import DISPLAY_GAMMA, Picture
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import map_intensity, robust_range
 from napari_sam2.images.stack import Stack, as_planes
-from napari_sam2.session.pictures import DISPLAY_GAMMA, Picture
 
 WORST, COLUMNS = 8, 6
 """Objects in a picture, and frames of each."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from napari_sam2.checks import check_wholes, shown
 from napari_sam2.predictors.device import inference, return_free_memory
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
@@ -20,27 +20,6 @@ from napari_sam2.session.propagation import Direction, Step, plan_steps
 from napari_sam2.session.stop_rules import StoppedObjects, StopRules
 
 STEPS_BETWEEN_TRIMS = 32
-
-
-@dataclass(frozen=True)
-class ObjectScore:
-    """What the model thinks of its own work.
-
-    Attributes
-    ----------
-    object_score : float
-        Logit, above 0 where the object is on the frame.
-    predicted_iou : float
-        How good it believes the mask to be, 0 .. 1.
-    """
-
-    object_score: float
-    predicted_iou: float
-
-    @classmethod
-    def of(cls, record: FrameRecord) -> ObjectScore:
-        """Take the scores of a record."""
-        return cls(record.object_score, record.predicted_iou)
 
 
 @dataclass(frozen=True)

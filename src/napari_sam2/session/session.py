@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_path, check_sizes, shown
+from napari_sam2.export.result import Result
 from napari_sam2.images.axes import SPACE
-from napari_sam2.images.calibration import calibration_of
+from napari_sam2.images.calibration import Calibration, calibration_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, map_intensity
@@ -28,6 +29,7 @@ from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
 from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
@@ -35,7 +37,7 @@ from napari_sam2.predictors.views import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
 from napari_sam2.session.calls import Call
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
-from napari_sam2.session.following import Following, FrameResult, ObjectScore
+from napari_sam2.session.following import Following, FrameResult
 from napari_sam2.session.history import Action
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.loop import PlaceResult, follow_each
@@ -488,7 +490,7 @@ class Session(Following):
         ----------
         *paths : str or Path
             What to write, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name says in which format, see
-            :data:`~napari_sam2.session.export.formats.FORMATS`. Earlier results are replaced, nothing else.
+            :data:`~napari_sam2.export.formats.FORMATS`. Earlier results are replaced, nothing else.
         pixel_size : float or sequence of float, optional
             In micrometres: one number for square pixels, height and width, or distance of planes, height and width; by default
             what the file of the image tells.
@@ -510,8 +512,7 @@ class Session(Following):
         Frames of the image that cannot be read have no intensities, and are black in movies; a warning is logged that names them.
         """
         # a session that exports nothing does without the packages that this needs
-        from napari_sam2.session.export.formats import check_outputs, write_each
-        from napari_sam2.session.export.result import Result
+        from napari_sam2.export.formats import check_outputs, write_each
 
         sizes = None if pixel_size is None else check_sizes("pixel_size", pixel_size, most=3)
         seconds = None if interval is None else check_sizes("interval", interval)[0]
@@ -519,7 +520,7 @@ class Session(Following):
         if not outputs:
             raise ValueError('there is nothing to write: name outputs, such as "objects.csv"')
         calibration = calibration_of(sizes, seconds, self.stack.calibration)
-        result = Result.of(self, calibration=calibration, image_path=self.image_path)
+        result = self.result(calibration)
         own = [] if self.saved_to is None else [self.saved_to, results_path(self.saved_to)]
         check_outputs(outputs, [self.image_path, *self.stack.files, *own], result.has_time, has_image=True)
         failed = write_each(outputs, result)
@@ -530,6 +531,35 @@ class Session(Following):
             for other in others:
                 first.add_note(str(other))
             raise first
+
+    def result(self, calibration: Calibration | None = None) -> Result:
+        """Return what is shown, for export.
+
+        Objects that are hidden are not in its labels, and in nothing that is made of them; their daughters have no mother then.
+
+        Parameters
+        ----------
+        calibration : Calibration, optional
+            Pixel size and frame interval; by default what the file of the image tells.
+
+        Returns
+        -------
+        Result
+            The labels are not copied.
+        """
+        infos = {object_id: item.info for object_id, item in self.objects.items()}
+        return Result(
+            self.labels,
+            self.stack.axes,
+            self.stack.calibration if calibration is None else calibration,
+            parents=self.parents,
+            stack=self.stack,
+            image_path=self.image_path,
+            scores={object_id: self.scores(object_id) for object_id in self.objects},
+            names={object_id: info.name for object_id, info in infos.items()},
+            colours={object_id: info.colour for object_id, info in infos.items() if info.colour is not None},
+            intensity_ranges=self.intensity_ranges,
+        )
 
     def to_script(self) -> str:
         """Write everything that was done as a Python script that finds the same labels.

@@ -15,7 +15,6 @@ from napari_sam2.torch_threads import torch
 
 import numpy as np
 
-from napari_sam2 import __version__
 from napari_sam2.files import atomic_path, read_json, reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import MemoryGate
@@ -24,6 +23,7 @@ from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
 from napari_sam2.session.objects import Knowledge, ObjectInfo, SessionObject
 from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.structure import structure
+from napari_sam2.version import __version__
 
 SCHEMA, VERSION = "napari-sam2 session", 2
 """The version counts up with every change of what a file may hold, docs/session.md says it; a file of another one is not read."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.export.pictures import outlined_frames, write_strip
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.pictures import outlined_frames, write_strip
 
 WIDTH_PX = 1600
 """About so wide is the sheet of a small image."""

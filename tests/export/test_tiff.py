@@ -11,13 +11,13 @@ import pytest
 import tifffile
 import zarr
 
+from napari_sam2.export import tiff as tiff_module
+from napari_sam2.export.result import Result
+from napari_sam2.export.tiff import write_tiff
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.export import tiff as tiff_module
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.tiff import write_tiff
 
 LABELS = np.zeros((2, 3, 20, 30), np.uint16)
 LABELS[0, 1, 2:5, 3:8] = 7

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.export.measure import Measurement, measure
+from napari_sam2.export.result import Result
 from napari_sam2.files import atomic_path
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.export.measure import Measurement, measure
-from napari_sam2.session.export.result import Result
 
 Table = Mapping[str, npt.NDArray[Any]]
 """Columns (N,) by name, in order. The name ends in the unit, in letters that any program takes: ``area_um2``, ``centroid_y_px``."""

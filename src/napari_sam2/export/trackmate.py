@@ -15,12 +15,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import approximate_polygon, find_contours
 
-from napari_sam2 import __version__
+from napari_sam2.export.measure import Measurement
+from napari_sam2.export.result import Result
+from napari_sam2.export.tracks import Tracks, find_tracks
 from napari_sam2.files import atomic_path
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.export.measure import Measurement
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.tracks import Tracks, find_tracks
+from napari_sam2.version import __version__
 
 VERSION = "7.11.1"
 CONTOUR_TOLERANCE_PX = 0.3

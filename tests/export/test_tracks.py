@@ -19,13 +19,13 @@ from geff.convert import from_trackmate_xml_to_geff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2.export import ctc as ctc_module
+from napari_sam2.export.ctc import CtcTrack, ctc_tracks, write_ctc
+from napari_sam2.export.geff import write_geff
+from napari_sam2.export.result import Result
+from napari_sam2.export.trackmate import write_trackmate
+from napari_sam2.export.tracks import find_tracks, napari_tracks, write_napari_tracks
 from napari_sam2.images.calibration import Calibration
-from napari_sam2.session.export import ctc as ctc_module
-from napari_sam2.session.export.ctc import CtcTrack, ctc_tracks, write_ctc
-from napari_sam2.session.export.geff import write_geff
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.trackmate import write_trackmate
-from napari_sam2.session.export.tracks import find_tracks, napari_tracks, write_napari_tracks
 
 UNITS = Calibration(0.5, 0.25, 2.0, 3.0, "micrometer", "second")
 LABELS = np.zeros((6, 20, 30), np.uint16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam2.session.colours import object_colours, outline_colours
+from napari_sam2.export.colours import object_colours, outline_colours
 
 
 def test_colours_are_those_that_the_widget_shows() -> None:

@@ -16,10 +16,10 @@ import tifffile
 import zarr
 
 from blob_tracker import blob_session
+from napari_sam2.export.formats import FORMATS, find_format, write_result
+from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.export.formats import FORMATS, find_format, write_result
-from napari_sam2.session.export.result import Result
 from napari_sam2.session.session import Session
 
 NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
@@ -51,7 +51,7 @@ def result() -> Result:
     session.lock_object(2)
     session.hide_object(3)
     session.hide_object(4)
-    return Result.of(session)
+    return session.result()
 
 
 SEEN = {(1, 0), (1, 1), (2, 2), (2, 3), (5, 2), (5, 3), (6, 2), (6, 3)}

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.export.ome_zarr import in_listed_units
+from napari_sam2.export.result import Result
+from napari_sam2.export.tracks import find_tracks
 from napari_sam2.files import atomic_folder
 from napari_sam2.images.zarr_attributes import zarr_attributes
-from napari_sam2.session.export.ome_zarr import in_listed_units
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.tracks import find_tracks
 
 
 def is_geff(folder: Path) -> bool:

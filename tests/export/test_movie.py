@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from blob_tracker import blob_session
+from napari_sam2.export.colours import outline_colours
+from napari_sam2.export.movie import outlined_movie, write_gif, write_mp4
+from napari_sam2.export.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames
+from napari_sam2.export.result import Result
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.colours import outline_colours
-from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.pictures import DISPLAY_GAMMA, OutlinedFrames, outlined_frames
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
 LABELS[0, 2:5, 3:8] = 7
@@ -124,7 +124,7 @@ def test_frames_of_an_axis_without_a_name_follow_each_other(axes: str) -> None:
 def test_a_movie_shows_colours_and_intensities_of_the_session() -> None:
     session = blob_session(np.where(LABELS > 0, 1100, 500).astype(np.uint16), "TYX", intensity_range=(100, 1100))
     session.add_points(session.add_object(colour="#12ab00"), 0, [(3, 5)])
-    movie = outlined_movie(Result.of(session))
+    movie = outlined_movie(session.result())
     assert (movie[0] == (0x12, 0xAB, 0)).all(-1).any()
     assert movie[3][0, 0].tolist() == [int(255 * 0.4**DISPLAY_GAMMA)] * 3
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.export.measure import Measurement, measure
+from napari_sam2.export.result import Result
 from napari_sam2.files import atomic_path
-from napari_sam2.session.export.measure import Measurement, measure
-from napari_sam2.session.export.result import Result
 
 
 @dataclass(frozen=True)

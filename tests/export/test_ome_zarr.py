@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_sam2.export import ome_zarr as ome_zarr_module
+from napari_sam2.export.colours import object_colours
+from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
+from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.units import UNITS as KNOWN_UNITS
-from napari_sam2.session.colours import object_colours
-from napari_sam2.session.export import ome_zarr as ome_zarr_module
-from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
-from napari_sam2.session.export.result import Result
 
 LABELS = np.zeros((2, 3, 20, 30), np.uint16)
 LABELS[0, 1, 2:5, 3:8] = 7

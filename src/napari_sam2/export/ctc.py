@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_sam2.export.result import MAX_LABEL, Result
+from napari_sam2.export.tracks import find_tracks
 from napari_sam2.files import atomic_folder
-from napari_sam2.session.export.result import MAX_LABEL, Result
-from napari_sam2.session.export.tracks import find_tracks
 
 TRACKS_NAME = "res_track.txt"
 

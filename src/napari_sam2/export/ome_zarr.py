@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from napari_sam2.export.colours import object_colours
+from napari_sam2.export.result import Result
 from napari_sam2.files import atomic_folder, os_error, reason_of
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.zarr_attributes import zarr_attributes
-from napari_sam2.session.colours import object_colours
-from napari_sam2.session.export.result import Result
 
 MAX_CHUNK_PX = 1024
 """A plane of one chunk needs no further level: it is read at once."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from skimage.measure import regionprops_table
 
-from napari_sam2.session.export.result import Result
+from napari_sam2.export.result import Result
 
 _PROPERTIES = ("label", "area", "centroid", "bbox", "perimeter")
 _INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from napari_sam2.torch_threads import torch
 
+from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.following import ObjectScore
+from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.objects import hidden_ids
 from napari_sam2.session.results_file import ResultsFile

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from napari_sam2.export.result import Result
 from napari_sam2.files import atomic_path
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.export.result import Result
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Beyond that, before compression, a file may not fit the offsets of a classic TIFF."""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_sam2.export.ctc import is_ctc, write_ctc
+from napari_sam2.export.geff import is_geff, write_geff
+from napari_sam2.export.movie import outlined_movie, write_gif, write_mp4
+from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
+from napari_sam2.export.pictures import OutlinedFrames
+from napari_sam2.export.result import Result
+from napari_sam2.export.table import tabulate, write_csv, write_parquet
+from napari_sam2.export.tiff import write_tiff
+from napari_sam2.export.trackmate import write_trackmate
+from napari_sam2.export.tracks import write_napari_tracks
 from napari_sam2.files import check_folder_writable, check_writable, os_error
-from napari_sam2.session.export.ctc import is_ctc, write_ctc
-from napari_sam2.session.export.geff import is_geff, write_geff
-from napari_sam2.session.export.movie import outlined_movie, write_gif, write_mp4
-from napari_sam2.session.export.ome_zarr import image_around, is_label_image, write_ome_zarr
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.table import tabulate, write_csv, write_parquet
-from napari_sam2.session.export.tiff import write_tiff
-from napari_sam2.session.export.trackmate import write_trackmate
-from napari_sam2.session.export.tracks import write_napari_tracks
-from napari_sam2.session.pictures import OutlinedFrames
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def write_result(path: Path, result: Result) -> None:
     """Write a result in the format that the end of the name tells, see :data:`FORMATS`; an earlier result there is replaced.
 
     Where frames of the image cannot be read, intensities are left out and movies show outlines on black; see
-    :meth:`~napari_sam2.session.export.result.Result.unreadable_frames`.
+    :meth:`~napari_sam2.export.result.Result.unreadable_frames`.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,7 @@ from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.images.stack import Stack
-
-if TYPE_CHECKING:
-    from napari_sam2.session.following import ObjectScore
-    from napari_sam2.session.session import Session
+from napari_sam2.predictors.object_score import ObjectScore
 
 Place = tuple[tuple[str, int], ...]
 """A plane by its index on axes."""
@@ -52,7 +49,7 @@ class Result:
     names, colours : mapping of int to str
         What a person calls objects, and the colours, ``#rrggbb``, that were chosen for some.
     intensity_ranges : sequence of tuple of float or None
-        What becomes black and white in pictures, see :class:`~napari_sam2.session.pictures.OutlinedFrames`.
+        What becomes black and white in pictures, see :class:`~napari_sam2.export.pictures.OutlinedFrames`.
     unreadable : set
         Places of the image that could not be read when something was written, as pairs of axis and index.
 
@@ -92,32 +89,6 @@ class Result:
                         f"labels and image do not fit: labels have axes {self.stored_axes} and shape {shape}, "
                         f"the image {''.join(image)} and {tuple(image.values())}"
                     )
-
-    @classmethod
-    def of(cls, session: Session, **others: Any) -> Result:
-        """Take what a session shows.
-
-        Objects that are hidden are not in its labels, and in nothing that is made of them; their daughters have no mother then.
-
-        Parameters
-        ----------
-        session : Session
-            Its labels are not copied.
-        **others
-            Attributes as above that a session does not know: ``calibration``, ``image_path``.
-        """
-        infos = {object_id: item.info for object_id, item in session.objects.items()}
-        return cls(
-            session.labels,
-            session.stack.axes,
-            parents=session.parents,
-            stack=session.stack,
-            scores={object_id: session.scores(object_id) for object_id in session.objects},
-            names={object_id: info.name for object_id, info in infos.items()},
-            colours={object_id: info.colour for object_id, info in infos.items() if info.colour is not None},
-            intensity_ranges=session.intensity_ranges,
-            **others,
-        )
 
     def name(self, object_id: int) -> str:
         """Return what a person calls an object; its number where nobody said."""

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from napari_sam2.export.colours import Colour
+from napari_sam2.export.pictures import OutlinedFrames, Picture
+from napari_sam2.export.result import Result
 from napari_sam2.files import REASONS, atomic_path, os_error
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.colours import Colour
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.pictures import OutlinedFrames, Picture
 
 FRAMES_PER_SECOND = 6.0
 MAX_EXACT_COLOURS = 128

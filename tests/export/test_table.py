@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_sam2.export.measure import measure
+from napari_sam2.export.result import Result
+from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.export.measure import measure
-from napari_sam2.session.export.result import Result
-from napari_sam2.session.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.session.following import ObjectScore
 
 LABELS = np.zeros((4, 20, 30), np.uint16)

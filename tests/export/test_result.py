@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 from blob_tracker import blob_session
+from napari_sam2.export.result import Result, axes_of_labels, open_image
+from napari_sam2.export.table import tabulate
+from napari_sam2.export.tracks import find_tracks
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.export.result import Result, axes_of_labels, open_image
-from napari_sam2.session.export.table import tabulate
-from napari_sam2.session.export.tracks import find_tracks
 
 LABELS = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
 
@@ -132,7 +132,7 @@ def test_a_session_knows_its_divisions_and_scores() -> None:
     session.add_points(left, 2, [(5, 4)])
     session.add_points(right, 2, [(5, 10)])
     list(session.propagate())
-    result = Result.of(session)
+    result = session.result()
     tracks = find_tracks(result)
     assert tracks.parents == {left: mother, right: mother}
     assert tracks.frames() == {mother: [0, 1], left: [2, 3], right: [2, 3]}

@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage as ndi
 from skimage.segmentation import find_boundaries
 
+from napari_sam2.export.colours import Colour, outline_colours
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import IntensityRange, bounds, choose_ranges, map_intensity
 from napari_sam2.images.stack import Stack, as_planes
-from napari_sam2.session.colours import Colour, outline_colours
 
 Picture = npt.NDArray[np.uint8]
 DISPLAY_GAMMA = 0.6
