@@ -11,7 +11,19 @@ import pytest
 
 from napari_sam2.images.stack import Stack
 
-WORDS_OF_LIBRARIES = ("tifffile", "TiffFile", "TiffPage", "zarr.", "numcodecs", "PIL", "Traceback", "NoneType", "object at 0x", "codec", "KeyError")
+WORDS_OF_LIBRARIES = (
+    "tifffile",
+    "TiffFile",
+    "TiffPage",
+    "zarr.",
+    "numcodecs",
+    "PIL",
+    "Traceback",
+    "NoneType",
+    "object at 0x",
+    "codec",
+    "KeyError",
+)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

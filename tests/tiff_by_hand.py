@@ -30,7 +30,13 @@ class Page:
 
 
 def tiff_by_hand(
-    path: Path, pages: Sequence[Page], *, order: str = "<", data_first: bool = False, trailing: bytes = b"", cut: float | None = None
+    path: Path,
+    pages: Sequence[Page],
+    *,
+    order: str = "<",
+    data_first: bool = False,
+    trailing: bytes = b"",
+    cut: float | None = None,
 ) -> Path:
     """Write pages one after another, each as its directory and its strips (or the other way round).
 

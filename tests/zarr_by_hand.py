@@ -51,7 +51,9 @@ def group_by_hand(path: Path, attributes: Mapping[str, Any], zarr_format: int = 
     return path
 
 
-def multiscales(version: str, axes: str | None, num_levels: int = 1, scale: Sequence[float] | None = None, name: str = "") -> dict[str, Any]:
+def multiscales(
+    version: str, axes: str | None, num_levels: int = 1, scale: Sequence[float] | None = None, name: str = ""
+) -> dict[str, Any]:
     """What a group says of its image; from 0.5 on it lies under ``ome``."""
     datasets: list[dict[str, Any]] = [{"path": str(level)} for level in range(num_levels)]
     image: dict[str, Any] = {"version": version, "datasets": datasets}

@@ -81,7 +81,9 @@ def test_counters_become_axes(
     assert set(stack.layout.axes) == set(axes)
     lead = [axis for axis in stack.layout.axes if axis not in "YX"]
     assert tuple(stack.image.shape) == (*(size[axis] for axis in lead), H, W)
-    strides = dict(zip(counts, np.array([int(np.prod(list(counts.values())[i + 1 :])) for i in range(len(counts))]).tolist(), strict=True))
+    strides = dict(
+        zip(counts, np.array([int(np.prod(list(counts.values())[i + 1 :])) for i in range(len(counts))]).tolist(), strict=True)
+    )
     for index in np.ndindex(tuple(size[axis] for axis in lead)):
         expected = sum(place * strides[axis.lower()] for axis, place in zip(lead, index, strict=True))
         assert int(np.asarray(stack.image[index])[0, 0]) == expected

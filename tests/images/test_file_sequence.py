@@ -110,7 +110,17 @@ def test_two_thousand_files(tmp_path: Path) -> None:
 
 def test_other_things_in_the_folder(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     by_tifffile(folder)
-    for name in ("notes.txt", ".DS_Store", "Thumbs.db", "._t0.tif", ".hidden.tif", "metadata.json", "log", "t0.tif.bak", "desktop.ini"):
+    for name in (
+        "notes.txt",
+        ".DS_Store",
+        "Thumbs.db",
+        "._t0.tif",
+        ".hidden.tif",
+        "metadata.json",
+        "log",
+        "t0.tif.bak",
+        "desktop.ini",
+    ):
         (folder / name).write_bytes(b"\0\5\26\7")
     (folder / "analysis").mkdir()
     tifffile.imwrite(folder / "analysis" / "mask.tif", FRAMES[0])

@@ -21,7 +21,9 @@ FRAMES = np.random.default_rng(11).integers(0, 255, (T, H, W)).astype(np.uint8)
 GREY: dict[str, Any] = {"photometric": "minisblack"}
 
 
-@pytest.mark.parametrize("name", ["movie.tif", "movie.TIF", "movie.tiff", "movie.ome.tif", "movie.lsm", "movie.dat", "movie", "movie.png"])
+@pytest.mark.parametrize(
+    "name", ["movie.tif", "movie.TIF", "movie.tiff", "movie.ome.tif", "movie.lsm", "movie.dat", "movie", "movie.png"]
+)
 def test_tiff_whatever_it_is_called(name: str, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", FRAMES, metadata={"axes": "TYX"}, **GREY)
     (tmp_path / "a.tif").rename(tmp_path / name)

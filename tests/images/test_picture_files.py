@@ -33,7 +33,9 @@ def png_by_hand(path: Path, pixels: np.ndarray, palette: np.ndarray | None = Non
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, 0 if palette is None else 3, 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in pixels)
     colours = b"" if palette is None else chunk(b"PLTE", palette.astype(np.uint8).tobytes())
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colours + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + colours + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
 
 
 KINDS: dict[str, tuple[np.ndarray, str]] = {
@@ -126,7 +128,9 @@ def test_damaged_picture(content: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"one.{suffix}"
     Image.fromarray(COLOURS[0]).save(path)
     whole = path.read_bytes()
-    path.write_bytes({"nothing": b"", "text": b"hello, this is a text", "header": whole[:8], "half": whole[: len(whole) // 2]}[content])
+    path.write_bytes(
+        {"nothing": b"", "text": b"hello, this is a text", "header": whole[:8], "half": whole[: len(whole) // 2]}[content]
+    )
     with pytest.raises((ValueError, OSError), match=re.escape(str(path))) as caught:
         frames_of(Stack.open(path))
     assert_one_sentence(str(caught.value))
@@ -158,4 +162,6 @@ def test_animated_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     first.save(tmp_path / "movie.png", save_all=True, append_images=others)
     stack = Stack.open(tmp_path / "movie.png")
     np.testing.assert_array_equal(frames_of(stack), GREY[:1])
-    assert said(caplog) == [f"{tmp_path / 'movie.png'} holds 4 frames: the first is read; save it as a video or as TIFF to have all"]
+    assert said(caplog) == [
+        f"{tmp_path / 'movie.png'} holds 4 frames: the first is read; save it as a video or as TIFF to have all"
+    ]

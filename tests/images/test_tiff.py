@@ -26,6 +26,75 @@ COLOURS = RNG.integers(0, 255, (T, H, W, 3)).astype(np.uint8)
 VOLUMES = RNG.integers(0, 4000, (3, 4, H, W)).astype(np.uint16)
 GREY: dict[str, Any] = {"photometric": "minisblack"}
 
+# --- one image ------------------------------------------------------------------------------------------------------
+
+KINDS_OF_TIFF: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
+    "plain": (FRAMES, {}, "QYX"),
+    "time": (FRAMES, {"metadata": {"axes": "TYX"}}, "TYX"),
+    "depth": (FRAMES, {"metadata": {"axes": "ZYX"}}, "ZYX"),
+    "LZW": (FRAMES, {"compression": "lzw", "metadata": {"axes": "TYX"}}, "TYX"),
+    "LZW, predictor": (FRAMES, {"compression": "lzw", "predictor": True}, "QYX"),
+    "deflate": (FRAMES, {"compression": "zlib"}, "QYX"),
+    "zstd": (FRAMES, {"compression": "zstd"}, "QYX"),
+    "tiles": (FRAMES, {"tile": (16, 16), "compression": "lzw"}, "QYX"),
+    "big-endian": (FRAMES, {"byteorder": ">"}, "QYX"),
+    "BigTIFF": (FRAMES, {"bigtiff": True}, "QYX"),
+    "ImageJ": (FRAMES, {"imagej": True, "metadata": {"axes": "TYX"}}, "TYX"),
+    "OME": (FRAMES, {"ome": True, "metadata": {"axes": "ZYX"}, "compression": "lzw"}, "ZYX"),
+    "float": (FRAMES.astype(np.float32) / 7, {"metadata": {"axes": "TYX"}}, "TYX"),
+    "signed": (FRAMES.astype(np.int16) - 2000, {"compression": "lzw"}, "QYX"),
+    "single": (FRAMES[0], {"compression": "lzw"}, "YX"),
+    "colour": (COLOURS, {"photometric": "rgb", "metadata": {"axes": "TYXS"}}, "TYX"),
+    "one colour": (COLOURS[0], {"photometric": "rgb", "compression": "lzw"}, "YX"),
+    "one frame": (FRAMES[:1], {"metadata": {"axes": "TYX"}}, "TYX"),
+    "one in front": (FRAMES[None], {}, "QYX"),
+}
+
+
+def in_frames(image: np.ndarray, is_rgb: bool) -> np.ndarray:
+    return image.reshape(-1, *image.shape[-3:]) if is_rgb else image.reshape(-1, *image.shape[-2:])
+
+
+@pytest.mark.parametrize("name", KINDS_OF_TIFF)
+def test_kinds_of_tiff(name: str, tmp_path: Path) -> None:
+    image, options, axes = KINDS_OF_TIFF[name]
+    path = tmp_path / "image.tif"
+    is_rgb = options.get("photometric") == "rgb"
+    tifffile.imwrite(path, image, **{"photometric": "minisblack", **options})
+    stack = Stack.open(path)
+    assert (stack.axes, stack.is_rgb) == (axes, is_rgb)
+    assert (stack.height, stack.width) == (H, W)
+    assert stack.labels_shape == ((len(stack), H, W) if len(axes) == 3 else (H, W))
+    np.testing.assert_array_equal(np.stack([stack.frames[t] for t in range(len(stack))]), in_frames(image, is_rgb))
+
+
+def test_uncompressed_tiff_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", FRAMES, photometric="minisblack")
+    stack = Stack.open(tmp_path / "image.tif")
+    assert isinstance(stack.image, np.memmap)
+    assert np.shares_memory(stack.frames[3], stack.image)
+    assert not stack.frames[3].flags.writeable
+
+
+def test_compressed_tiff_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = tmp_path / "image.tif", []
+    tifffile.imwrite(path, np.stack([FRAMES] * 3), compression="zlib", photometric="minisblack", metadata={"axes": "TZYX"})
+    stack = Stack.open(path, along="T", at={"Z": 2})
+    decode = tifffile.TiffFrame.asarray
+    monkeypatch.setattr(tifffile.TiffFrame, "asarray", lambda page: decoded.append(page.index) or decode(page))
+    np.testing.assert_array_equal(stack.frames[1], FRAMES[2])
+    assert decoded == [1 * T + 2]
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_channel_of_a_tiff(channel: int, tmp_path: Path) -> None:
+    both = np.stack([FRAMES, FRAMES[::-1]], axis=1)
+    tifffile.imwrite(tmp_path / "image.tif", both, photometric="minisblack", metadata={"axes": "TCYX"})
+    stack = Stack.open(tmp_path / "image.tif", channel=channel)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(stack.frames, both[:, channel])
+
+
 # --- pages that no metadata explains --------------------------------------------------------------------------------
 
 
@@ -344,7 +413,9 @@ def test_position_that_is_not_there(choice: dict[str, Any], write: Callable[[Pat
     assert_one_sentence(str(caught.value))
 
 
-@pytest.mark.parametrize("choice", [{"series": -1}, {"series": 0.5}, {"series": "left"}, {"image_name": 0}, {"series": 0, "image_name": "right"}])
+@pytest.mark.parametrize(
+    "choice", [{"series": -1}, {"series": 0.5}, {"series": "left"}, {"image_name": 0}, {"series": 0, "image_name": "right"}]
+)
 def test_choice_that_is_none(choice: dict[str, Any], tmp_path: Path) -> None:
     positions_by_tifffile(tmp_path / "image.tif")
     with pytest.raises((ValueError, TypeError)) as caught:
@@ -426,7 +497,9 @@ def test_frames_of_two_types_are_not_joined(tmp_path: Path, caplog: pytest.LogCa
 def ome_promises(path: Path, promised: int, held: int) -> None:
     tifffile.imwrite(path, FRAMES[:held], ome=True, metadata={"axes": "TYX"}, **GREY)
     text = tifffile.tiffcomment(path)
-    tifffile.tiffcomment(path, text.replace(f'SizeT="{held}"', f'SizeT="{promised}"').replace(f'PlaneCount="{held}"', f'PlaneCount="{promised}"'))
+    tifffile.tiffcomment(
+        path, text.replace(f'SizeT="{held}"', f'SizeT="{promised}"').replace(f'PlaneCount="{held}"', f'PlaneCount="{promised}"')
+    )
 
 
 def ome_by_hand_promises(path: Path, promised: int, held: int) -> None:
@@ -485,9 +558,7 @@ def test_more_pages_than_the_metadata_promise(
 
 @pytest.mark.parametrize("held", [4.0, 4.5, 1.0])
 @pytest.mark.parametrize("axes", ["frames=6", "slices=6", "channels=1\nslices=2\nframes=3\nhyperstack=true"])
-def test_imagej_with_one_directory_cut_short(
-    axes: str, held: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_imagej_with_one_directory_cut_short(axes: str, held: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = imagej_by_hand(tmp_path / "image.tif", FRAMES, f"ImageJ=1.53t\nimages=6\n{axes}\n".encode(), cut=held)
     options: dict[str, Any] = {"along": "T", "at": {"Z": 0}} if "hyper" in axes else {}
     truth = FRAMES[::2] if "hyper" in axes else FRAMES
@@ -833,7 +904,12 @@ def test_companion_with_bad_xml(tmp_path: Path) -> None:
 
 # --- frames that a file calls channels ------------------------------------------------------------------------------
 
-DRIFT = np.stack([np.roll(np.pad(np.full((10, 12), 3000, np.uint16), ((5, 9), (5, 23))), t, 1) + RNG.integers(0, 50, (H, W)).astype(np.uint16) for t in range(T)])
+DRIFT = np.stack(
+    [
+        np.roll(np.pad(np.full((10, 12), 3000, np.uint16), ((5, 9), (5, 23))), t, 1) + RNG.integers(0, 50, (H, W)).astype(np.uint16)
+        for t in range(T)
+    ]
+)
 STAINS = RNG.integers(0, 4000, (4, H, W)).astype(np.uint16)
 
 

@@ -87,17 +87,22 @@ def test_level_by_its_path(sub: str, zarr_format: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(frames_of(stack), FRAMES[:, ::step, ::step])
 
 
+COLOURS = np.random.default_rng(1).integers(0, 255, (T, H, W, 3)).astype(np.uint8)
+
+
 @pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("pixels", [FRAMES, FRAMES[0], COLOURS], ids=["stack", "single", "colour"])
 @pytest.mark.parametrize("by", ["zarr", "hand"])
-def test_bare_array(by: str, zarr_format: Any, tmp_path: Path) -> None:
+def test_bare_array(by: str, pixels: np.ndarray, zarr_format: Any, tmp_path: Path) -> None:
     path = tmp_path / "image.zarr"
     if by == "zarr":
-        zarr.create_array(path, data=FRAMES, chunks=(2, 10, 40), zarr_format=zarr_format)
+        chunks = (2, 10, 40, 3)[: pixels.ndim] if pixels.ndim > 2 else (10, 40)
+        zarr.create_array(path, shape=pixels.shape, dtype=pixels.dtype, chunks=chunks, zarr_format=zarr_format)[...] = pixels
     else:
-        array_by_hand(path, FRAMES, zarr_format)
+        array_by_hand(path, pixels, zarr_format)
     stack = Stack.open(path)
-    assert stack.axes == "TYX"
-    np.testing.assert_array_equal(frames_of(stack), FRAMES)
+    assert stack.axes == ("YX" if pixels.ndim == 2 else "TYX")
+    np.testing.assert_array_equal(frames_of(stack), pixels[None] if pixels.ndim == 2 else pixels)
 
 
 # --- several images in one ------------------------------------------------------------------------------------------
@@ -159,7 +164,9 @@ def test_bioformats2raw_with_several_images(ome: str, version: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
-def test_images_that_the_metadata_name_and_that_are_not_there(version: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_that_the_metadata_name_and_that_are_not_there(
+    version: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Of three series two were deleted: the only one that is there is the image, and the others are named."""
     path = tmp_path / "image.zarr"
     bioformats2raw(path, 3, version)
@@ -179,7 +186,9 @@ def plate(path: Path, wells: dict[str, int], version: str = "0.4", by: str = "ha
     names = {"columns": [{"name": "1"}, {"name": "2"}], "rows": [{"name": "A"}, {"name": "B"}]}
     listed = [{"path": well, "rowIndex": "AB".index(well[0]), "columnIndex": int(well[2]) - 1} for well in wells]
     of_plate: dict[str, Any] = {"plate": {"name": "test", "version": version, "wells": listed, **names}}
-    of_wells = {well: {"well": {"version": version, "images": [{"path": str(f)} for f in range(count)]}} for well, count in wells.items()}
+    of_wells = {
+        well: {"well": {"version": version, "images": [{"path": str(f)} for f in range(count)]}} for well, count in wells.items()
+    }
     if zarr_format == 3:
         of_plate, of_wells = {"ome": of_plate}, {well: {"ome": about} for well, about in of_wells.items()}
     fields = {f"{well}/{f}": FIVE + n * 10 + f for n, (well, count) in enumerate(wells.items()) for f in range(count)}
@@ -274,13 +283,13 @@ def test_two_labels(tmp_path: Path) -> None:
 
 def test_two_multiscales_in_one_group(tmp_path: Path) -> None:
     path = tmp_path / "image.zarr"
-    images = [
-        {"name": name, "axes": ["t", "y", "x"], "datasets": [{"path": name}]} for name in ("raw", "filtered")
-    ]
+    images = [{"name": name, "axes": ["t", "y", "x"], "datasets": [{"path": name}]} for name in ("raw", "filtered")]
     group_by_hand(path, {"multiscales": images})
     for n, name in enumerate(("raw", "filtered")):
         array_by_hand(path / name, FRAMES + n)
-    with pytest.raises(ValueError, match="2 images: raw, filtered; choose one by image_name='raw' \\(--image-name raw\\)") as caught:
+    with pytest.raises(
+        ValueError, match="2 images: raw, filtered; choose one by image_name='raw' \\(--image-name raw\\)"
+    ) as caught:
         Stack.open(path)
     assert_one_sentence(str(caught.value))
     np.testing.assert_array_equal(frames_of(Stack.open(path, image_name="filtered")), FRAMES + 1)

@@ -63,7 +63,11 @@ class NameGrid:
     def missing(self) -> list[str]:
         """Tell where files are missing, counted from 0."""
         places = zip(np.ndindex(self.shape), self.names, strict=True)
-        return [", ".join(f"{axis} {index}" for axis, index in zip(self.axes, place, strict=True)) for place, name in places if name is None]
+        return [
+            ", ".join(f"{axis} {index}" for axis, index in zip(self.axes, place, strict=True))
+            for place, name in places
+            if name is None
+        ]
 
 
 def counted_axes(names: Sequence[str]) -> dict[int, str]:

@@ -44,7 +44,9 @@ class FileSequence:
         Opens a file.
     """
 
-    def __init__(self, paths: Sequence[Path | None], lead: tuple[int, ...], lengths: Sequence[int], like: Any, open_one: Opener) -> None:
+    def __init__(
+        self, paths: Sequence[Path | None], lead: tuple[int, ...], lengths: Sequence[int], like: Any, open_one: Opener
+    ) -> None:
         self._paths, self._lead, self._open_one = paths, lead, open_one
         self._ends = np.cumsum(lengths)
         within = tuple(int(side) for side in like.shape)
@@ -135,7 +137,9 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
         placed = [at[name] if name is not None else None for name in grid.names] if grid else placed
     lengths = _checked_lengths(ordered, first, is_joined=not lead, open_one=open_one)
     pixels = FileSequence(placed, lead, lengths, first.pixels, open_one)
-    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=tuple(path for path in placed if path is not None))
+    return replace(
+        first, pixels=pixels, axis_names=outer + inner if lead else inner, files=tuple(path for path in placed if path is not None)
+    )
 
 
 def _first_that_opens(paths: Sequence[Path], open_one: Opener) -> OpenedImage:
@@ -167,7 +171,10 @@ def _outer_axes(names: Sequence[str], inner: str, where: str) -> tuple[str, tupl
     counted = list(counted_axes(names).values())
     grid = name_grid(names)
     if grid is not None and not set(grid.axes) & set(inner):
-        said, missing = f"{where}: the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}", grid.missing()
+        said, missing = (
+            f"{where}: the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}",
+            grid.missing(),
+        )
         if missing:
             said += f"; {len(missing)} of {len(grid.names)} are missing and cannot be read, the first at {missing[0]}"
         logger.warning("%s", said)

@@ -297,7 +297,9 @@ def _is_one_run_of_planes(tiff: tifffile.TiffFile) -> bool:
     """OME-XML tells of planes of this file alone, in the order of its pages."""
     root = _parsed(tiff.ome_metadata or "")
     data = [] if root is None else [item for item in root.iter() if item.tag.endswith("}TiffData") or item.tag == "TiffData"]
-    return len(data) == 1 and not len(data[0]) and all(data[0].get(name, "0") == "0" for name in ("IFD", "FirstT", "FirstZ", "FirstC"))
+    return (
+        len(data) == 1 and not len(data[0]) and all(data[0].get(name, "0") == "0" for name in ("IFD", "FirstT", "FirstZ", "FirstC"))
+    )
 
 
 def _padded(part: _Part, pages: list[Any]) -> _Part:
@@ -445,7 +447,9 @@ class _Part:
         is_level = len(series.keyframe.treeindex) > 1
         pages = [series.keyframe] if is_level and offset is not None else list(series)
         described = _shaped_metadata(series.keyframe)
-        return cls(index, series.kind, series.name, shape, series.axes, np.dtype(series.dtype), page_shape, pages, offset, described)
+        return cls(
+            index, series.kind, series.name, shape, series.axes, np.dtype(series.dtype), page_shape, pages, offset, described
+        )
 
     @property
     def num_before(self) -> int:
@@ -477,7 +481,9 @@ class _Part:
     @property
     def scene(self) -> tuple[str, ...]:
         """What tells it from images of other scenes."""
-        return tuple(f"{key}={value}" for key, value in self.metadata.items() if any(word in str(key).lower() for word in _SCENE_WORDS))
+        return tuple(
+            f"{key}={value}" for key, value in self.metadata.items() if any(word in str(key).lower() for word in _SCENE_WORDS)
+        )
 
     def mapped(self, path: Path, tiff: tifffile.TiffFile) -> npt.NDArray[Any] | None:
         """Map its bytes, which are not read before they are needed."""
@@ -553,7 +559,8 @@ def _merged(parts: Sequence[_Part]) -> _Part:
 
 def _described(parts: Sequence[_Part]) -> str:
     said = [
-        f"series {part.index}{f' {part.name!r}' if part.name else ''} of shape {_by(part.shape)} ({part.dtype})" for part in parts[:4]
+        f"series {part.index}{f' {part.name!r}' if part.name else ''} of shape {_by(part.shape)} ({part.dtype})"
+        for part in parts[:4]
     ]
     return ", ".join(said) + (f" and {len(parts) - 4} more" if len(parts) > 4 else "")
 
