@@ -73,8 +73,8 @@ def test_positions(choice: list[str], capsys: pytest.CaptureFixture[str], caplog
     assert said(caplog) == []
     assert segment("positions.ome.tif") == 0
     assert said(caplog) == [
-        "positions.ome.tif holds 2 images, 0 'left', 1 'right': the first is opened; choose another by series=1 (--series 1), or by "
-        "image_name (--image-name)"
+        "positions.ome.tif holds 2 images, 0 'left', 1 'right': the first is opened; choose another by series=1 (--series 1), "
+        "or by image_name (--image-name)"
     ]
     assert segment("positions.ome.tif", choice[0], "7") == 2
     assert re.search(r"positions\.ome\.tif has no image '?7'?: it holds .*0 'left', 1 'right'", capsys.readouterr().err)

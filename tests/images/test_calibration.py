@@ -97,8 +97,6 @@ FILES: dict[str, tuple[str, Any, Calibration]] = {
     "OME-Zarr without units": ("a.zarr", ome_zarr("0.5", [{"name": a} for a in "tzyx"], datasets=DATASETS), PIXELS),
     "OME-Zarr that is damaged": ("a.zarr", ome_zarr("0.5", AXES, datasets=[]), PIXELS),
     "zarr": ("a.zarr", lambda path: zarr.create_array(path, data=STACK), PIXELS),
-    "no image": ("a.tif", lambda path: path.write_text("a letter"), PIXELS),
-    "nothing": ("a.tif", lambda path: None, PIXELS),
 }
 
 

@@ -407,7 +407,7 @@ def test_positions_are_not_merged(write: Callable[[Path], None], tmp_path: Path,
 def test_position_that_is_not_there(choice: dict[str, Any], write: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     write(path)
-    with pytest.raises(ValueError, match="left.*right") as caught:
+    with pytest.raises(ValueError, match=r"left.*right") as caught:
         Stack.open(path, **choice)
     assert str(path) in str(caught.value)
     assert_one_sentence(str(caught.value))

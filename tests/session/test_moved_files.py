@@ -94,7 +94,8 @@ def of_video(folder: Path) -> Given:
 def of_ome_set(folder: Path) -> Given:
     """Planes in two files, each of which names both."""
     data = "".join(
-        f'<TiffData FirstT="{t}" IFD="{t % 6}" PlaneCount="1"><UUID FileName="part{t // 6}.ome.tif">urn:uuid:{t // 6}</UUID></TiffData>'
+        f'<TiffData FirstT="{t}" IFD="{t % 6}" PlaneCount="1">'
+        f'<UUID FileName="part{t // 6}.ome.tif">urn:uuid:{t // 6}</UUID></TiffData>'
         for t in range(T)
     )
     for n in range(2):
