@@ -93,7 +93,7 @@ def coloured(folder: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "no folder": (lambda folder: None, {}, r"D is not a data set: there is no image\.tif"),
     "no masks": (without("masks.tif"), {}, r"D is not a data set: there is no masks\.tif"),
-    "damaged": (damaged, {}, r"D/masks\.tif cannot be read as TIFF: .*"),
+    "damaged": (damaged, {}, r"D: masks\.tif holds 3 frames of 16 x 16 pixels, image\.tif 6 frames of 16 x 16 pixels"),
     "no object": (written(truth=TRUTH * 0), {}, r"D has no object to score"),
     "floats": (written(truth=TRUTH.astype(np.float32)), {}, r"D/masks\.tif holds float32: labels must be whole numbers"),
     "colours": (coloured, {}, r"D/masks\.tif holds colours: labels must be whole numbers"),

@@ -147,7 +147,7 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
     "nothing there": ({"object": 1, "mask": "empty.tif"}, "prompt 2: there is nothing on frame 0 of empty.tif"),
     "no such mask frame": ({"object": 1, "frame": 7, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame 7"),
     "negative mask frame": ({"object": 1, "frame": -1, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame -1"),
-    "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json cannot be read as TIFF"),
+    "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json is not an image that can be read"),
 }
 
 

@@ -76,7 +76,7 @@ def test_a_folder_without_stacks_is_said(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     folder = write_stack(tmp_path / "one", IMAGE, LABELS)
     (folder / "image.tif").write_bytes(content)
-    with pytest.raises(ValueError, match=r"image\.tif cannot be read as TIFF: ") as caught:
+    with pytest.raises(ValueError, match=r"image\.tif is (not a TIFF file|a TIFF without an image in it)$") as caught:
         read_stacks([tmp_path])
     assert "\n" not in str(caught.value)
 
