@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from napari_sam2.cli.main import main
 from napari_sam2.export.formats import FORMATS, find_format
@@ -186,3 +187,57 @@ def test_a_full_disk(name: str, folder: Path, capsys: pytest.CaptureFixture[str]
     assert os.replace is whole
     assert capsys.readouterr().err == f"napari-sam2: out/{name} cannot be written: the disk is full\n"
     assert os.listdir("out") == []
+
+
+# --- what the product wrote, it reads ------------------------------------------------------------------------------
+
+
+def test_tracks_of_the_cell_tracking_challenge(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of masks, and beside them divisions, which come along."""
+    assert main(["export", "labels.tif", "out/01_RES", "out/direct.csv", "--parents", "objects.csv"]) == 0
+    assert main(["export", "out/01_RES", "out/again.csv", "out/again.tif", "out/02_RES"]) == 0
+    # there a mother that divides is gone: what goes on has an id of its own
+    expected = np.where((LABELS == 7) & (np.arange(4)[:, None, None] >= 2), 1, LABELS)
+    np.testing.assert_array_equal(tifffile.imread("out/again.tif"), expected)
+    assert Path("out/02_RES/res_track.txt").read_text() == Path("out/01_RES/res_track.txt").read_text()
+    rows = Path("out/again.csv").read_text().splitlines()
+    assert len(rows) == 1 + 4 + 2
+    assert "frame" in rows[0]
+    assert capsys.readouterr().err == ""
+
+
+def test_tracks_with_a_division(folder: Path) -> None:
+    labels = np.zeros((4, 24, 32), np.uint16)
+    labels[:2, 2:6, 3:8], labels[2:, 2:6, 3:5], labels[2:, 2:6, 6:8] = 7, 8, 9
+    tifffile.imwrite("labels.tif", labels, photometric="minisblack", metadata={"axes": "TYX"})
+    Path("objects.csv").write_text("id,parent\n7,0\n8,7\n9,7\n")
+    assert main(["export", "labels.tif", "out/01_RES", "--parents", "objects.csv"]) == 0
+    assert Path("out/01_RES/res_track.txt").read_text() == "7 0 1 0\n8 2 3 7\n9 2 3 7\n"
+    assert main(["export", "out/01_RES", "out/02_RES", "out/a.xml"]) == 0
+    assert Path("out/02_RES/res_track.txt").read_text() == "7 0 1 0\n8 2 3 7\n9 2 3 7\n"
+
+
+@pytest.mark.parametrize("given", ["movie.ome.zarr/labels/nuclei", "movie.ome.zarr/labels", "out/alone.zarr"])
+def test_labels_in_zarr(given: str, folder: Path) -> None:
+    group = zarr.create_group("movie.ome.zarr")
+    group.create_array("0", data=IMAGE)
+    axes = [{"name": "t", "type": "time"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    datasets = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}]}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    assert main(["export", "labels.tif", "movie.ome.zarr/labels/nuclei", "out/alone.zarr", "--image", "movie.ome.zarr"]) == 0
+    assert main(["export", given, "out/a.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/a.tif"), LABELS)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_folder_of_label_files(suffix: str, folder: Path) -> None:
+    Path("masks").mkdir()
+    for t, plane in enumerate(LABELS):
+        if suffix == "tif":
+            tifffile.imwrite(f"masks/m{t}.tif", plane, photometric="minisblack")
+        else:
+            Image.fromarray(plane).save(f"masks/m{t}.png")
+    assert main(["export", "masks", "out/a.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/a.tif"), LABELS)
+    assert main(["export", f"masks/*.{suffix}", "out/b.tif"]) == 0
+    np.testing.assert_array_equal(tifffile.imread("out/b.tif"), LABELS)

@@ -37,7 +37,7 @@ def test_path_goes_before_name() -> None:
     ],
 )
 def test_not_found(choice: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match="^") as caught:
+    with pytest.raises(ValueError, match=r"^movie\.tif has") as caught:
         Choice(**choice).find("movie.tif", ["a", "b", "b"])
     assert str(caught.value) == message
 

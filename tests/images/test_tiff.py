@@ -26,6 +26,75 @@ COLOURS = RNG.integers(0, 255, (T, H, W, 3)).astype(np.uint8)
 VOLUMES = RNG.integers(0, 4000, (3, 4, H, W)).astype(np.uint16)
 GREY: dict[str, Any] = {"photometric": "minisblack"}
 
+# --- one image ------------------------------------------------------------------------------------------------------
+
+KINDS_OF_TIFF: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
+    "plain": (FRAMES, {}, "QYX"),
+    "time": (FRAMES, {"metadata": {"axes": "TYX"}}, "TYX"),
+    "depth": (FRAMES, {"metadata": {"axes": "ZYX"}}, "ZYX"),
+    "LZW": (FRAMES, {"compression": "lzw", "metadata": {"axes": "TYX"}}, "TYX"),
+    "LZW, predictor": (FRAMES, {"compression": "lzw", "predictor": True}, "QYX"),
+    "deflate": (FRAMES, {"compression": "zlib"}, "QYX"),
+    "zstd": (FRAMES, {"compression": "zstd"}, "QYX"),
+    "tiles": (FRAMES, {"tile": (16, 16), "compression": "lzw"}, "QYX"),
+    "big-endian": (FRAMES, {"byteorder": ">"}, "QYX"),
+    "BigTIFF": (FRAMES, {"bigtiff": True}, "QYX"),
+    "ImageJ": (FRAMES, {"imagej": True, "metadata": {"axes": "TYX"}}, "TYX"),
+    "OME": (FRAMES, {"ome": True, "metadata": {"axes": "ZYX"}, "compression": "lzw"}, "ZYX"),
+    "float": (FRAMES.astype(np.float32) / 7, {"metadata": {"axes": "TYX"}}, "TYX"),
+    "signed": (FRAMES.astype(np.int16) - 2000, {"compression": "lzw"}, "QYX"),
+    "single": (FRAMES[0], {"compression": "lzw"}, "YX"),
+    "colour": (COLOURS, {"photometric": "rgb", "metadata": {"axes": "TYXS"}}, "TYX"),
+    "one colour": (COLOURS[0], {"photometric": "rgb", "compression": "lzw"}, "YX"),
+    "one frame": (FRAMES[:1], {"metadata": {"axes": "TYX"}}, "TYX"),
+    "one in front": (FRAMES[None], {}, "QYX"),
+}
+
+
+def in_frames(image: np.ndarray, is_rgb: bool) -> np.ndarray:
+    return image.reshape(-1, *image.shape[-3:]) if is_rgb else image.reshape(-1, *image.shape[-2:])
+
+
+@pytest.mark.parametrize("name", KINDS_OF_TIFF)
+def test_kinds_of_tiff(name: str, tmp_path: Path) -> None:
+    image, options, axes = KINDS_OF_TIFF[name]
+    path = tmp_path / "image.tif"
+    is_rgb = options.get("photometric") == "rgb"
+    tifffile.imwrite(path, image, **{"photometric": "minisblack", **options})
+    stack = Stack.open(path)
+    assert (stack.axes, stack.is_rgb) == (axes, is_rgb)
+    assert (stack.height, stack.width) == (H, W)
+    assert stack.labels_shape == ((len(stack), H, W) if len(axes) == 3 else (H, W))
+    np.testing.assert_array_equal(np.stack([stack.frames[t] for t in range(len(stack))]), in_frames(image, is_rgb))
+
+
+def test_uncompressed_tiff_is_not_read_as_a_whole(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "image.tif", FRAMES, photometric="minisblack")
+    stack = Stack.open(tmp_path / "image.tif")
+    assert isinstance(stack.image, np.memmap)
+    assert np.shares_memory(stack.frames[3], stack.image)
+    assert not stack.frames[3].flags.writeable
+
+
+def test_compressed_tiff_is_not_read_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = tmp_path / "image.tif", []
+    tifffile.imwrite(path, np.stack([FRAMES] * 3), compression="zlib", photometric="minisblack", metadata={"axes": "TZYX"})
+    stack = Stack.open(path, along="T", at={"Z": 2})
+    decode = tifffile.TiffFrame.asarray
+    monkeypatch.setattr(tifffile.TiffFrame, "asarray", lambda page: decoded.append(page.index) or decode(page))
+    np.testing.assert_array_equal(stack.frames[1], FRAMES[2])
+    assert decoded == [1 * T + 2]
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_channel_of_a_tiff(channel: int, tmp_path: Path) -> None:
+    both = np.stack([FRAMES, FRAMES[::-1]], axis=1)
+    tifffile.imwrite(tmp_path / "image.tif", both, photometric="minisblack", metadata={"axes": "TCYX"})
+    stack = Stack.open(tmp_path / "image.tif", channel=channel)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(stack.frames, both[:, channel])
+
+
 # --- pages that no metadata explains --------------------------------------------------------------------------------
 
 
@@ -338,7 +407,7 @@ def test_positions_are_not_merged(write: Callable[[Path], None], tmp_path: Path,
 def test_position_that_is_not_there(choice: dict[str, Any], write: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     write(path)
-    with pytest.raises(ValueError, match="left.*right") as caught:
+    with pytest.raises(ValueError, match=r"left.*right") as caught:
         Stack.open(path, **choice)
     assert str(path) in str(caught.value)
     assert_one_sentence(str(caught.value))

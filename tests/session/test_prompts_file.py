@@ -219,7 +219,9 @@ def test_axes_are_those_of_the_image(axes: str | None, fitting: set[str], tmp_pa
         if name in fitting:
             assert len(read_prompts(tmp_path / "prompts.json", stack)) == 1
         else:
-            said = f"prompts.json is for an image with axes {axes}, and this one has {stack.layout.axes}(, with frames|: its axis C)"
+            said = (
+                f"prompts.json is for an image with axes {axes}, and this one has {stack.layout.axes}(, with frames|: its axis C)"
+            )
             with pytest.raises(ValueError, match=said):
                 read_prompts(tmp_path / "prompts.json", stack)
 

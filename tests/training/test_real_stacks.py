@@ -72,9 +72,7 @@ def test_a_folder_without_stacks_is_said(tmp_path: Path) -> None:
         read_stacks([tmp_path])
 
 
-@pytest.mark.parametrize(
-    ("content", "what"), [(b"", "is not a TIFF file"), (b"II*\0 nothing", "is a TIFF without an image in it")]
-)
+@pytest.mark.parametrize(("content", "what"), [(b"", "is not a TIFF file"), (b"II*\0 nothing", "is a TIFF without an image in it")])
 def test_a_damaged_file_is_named(content: bytes, what: str, tmp_path: Path) -> None:
     folder = write_stack(tmp_path / "one", IMAGE, LABELS)
     (folder / "image.tif").write_bytes(content)

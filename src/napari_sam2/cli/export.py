@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         "--image", type=Path, help="the image, for intensities, movies and the size of pixels (default: the one of the session)"
     )
     add_methods_argument(parser)
-    add_choice_arguments(parser, "--image, or of the labels without it,")
+    add_choice_arguments(parser, "--image, or of the labels without it")
     parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: what the files say)")
     parser.add_argument("--parents", type=Path, help="table of divisions: columns id and parent, 0 for none (.csv)")
     add_calibration_arguments(parser)

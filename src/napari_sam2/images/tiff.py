@@ -262,7 +262,7 @@ def _next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
 
 
 def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) -> _Part:
-    """Make an image of pages of one shape, or of the block of bytes that begins at the first; of the size that is promised if it can be."""
+    """Make an image of pages of one shape, or of the block of bytes that begins at the first; of the size promised if it can be."""
     page, size = pages[0], math.prod(pages[0].shape) * pages[0].dtype.itemsize
     lead = _promised(tiff, page) or _planes_before_the_next_directory(tiff, page, size)
     count = math.prod(lead.values())
@@ -279,7 +279,7 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
 
 
 def _planes_before_the_next_directory(tiff: tifffile.TiffFile, page: Any, size: int) -> dict[str, int]:
-    """Count the planes that fit between the first and a second page that is cut off with what describes them, where they fit exactly."""
+    """Count the planes between the first and a second page that is cut off with all that describes them, where they fit exactly."""
     next_directory = _next_directory(tiff, page)
     if not page.is_contiguous or next_directory < tiff.filehandle.size or page.offset > page.dataoffsets[0]:
         return {}
@@ -607,9 +607,9 @@ def _trimmed(part: _Part, there: Sequence[bool]) -> _Part | None:
     if not left.any():
         return None
     kept = [int(indices.max()) + 1 for indices in np.nonzero(left)]
-    whole = np.flatnonzero(left[tuple(map(slice, kept))].reshape(kept[0], -1).all(1)) if kept else []
-    if len(whole):
-        kept[0] = int(whole[-1]) + 1
+    if kept:
+        whole = np.flatnonzero(left[tuple(map(slice, kept))].reshape(kept[0], -1).all(1))
+        kept[0] = int(whole[-1]) + 1 if len(whole) else kept[0]
     shape = (*kept, *part.shape[part.num_before :])
     if not part.pages:
         return replace(part, shape=shape)
