@@ -89,6 +89,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "preview": {"frame": NO_FRAME, "object_id": [one for one in NO_ID if one is not None]},
     "save": {"path": [*NEVER, None, 1, True, []]},
     "export": {"pixel_size": NO_SIZES, "interval": [*NO_SIZES, [1.0]]},
+    "result": {"calibration": [*NEVER, 1, "1", True, (1, 1)]},
 }
 RIGHT: dict[str, Any] = {
     "object_id": 1,

@@ -546,7 +546,14 @@ class Session(Following):
         -------
         Result
             The labels are not copied.
+
+        Raises
+        ------
+        ValueError
+            If it is no calibration.
         """
+        if not isinstance(calibration, Calibration | None):
+            raise ValueError(f"calibration is a Calibration or None, got {shown(calibration)}")
         infos = {object_id: item.info for object_id, item in self.objects.items()}
         return Result(
             self.labels,
