@@ -352,6 +352,35 @@ def test_preview_is_left_out_and_can_be_chosen(
     assert (frames_of(preview) == 9).all()
 
 
+def imagej_with_a_preview(path: Path) -> None:
+    tiff_by_hand(path, [*pages_of(FRAMES, f"ImageJ=1.53t\nimages={T}\nframes={T}\n".encode(), num_strips=2), Page(SMALL)])
+
+
+def ome_with_a_preview(path: Path) -> None:
+    tiff_by_hand(path, [*pages_of(FRAMES, OME.format(ome_image("movie", T=T)).encode()), Page(SMALL)])
+
+
+def ome_with_a_preview_by_tifffile(path: Path) -> None:
+    xml = OME.format(ome_image("movie", T=T)).encode()
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(FRAMES, description=xml, metadata=None, **GREY)
+        writer.write(SMALL, metadata=None, **GREY)
+
+
+@pytest.mark.parametrize(
+    "write", [imagej_with_a_preview, ome_with_a_preview, ome_with_a_preview_by_tifffile], ids=lambda write: write.__name__
+)
+def test_preview_that_the_metadata_do_not_tell_of(
+    write: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "image.tif"
+    write(path)
+    stack = Stack.open(path)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(frames_of(stack), FRAMES)
+    assert said(caplog) == [f"{path} has metadata that tell of 6 planes, and holds 7: the last one is left out"]
+
+
 def positions_by_tifffile(path: Path) -> None:
     with tifffile.TiffWriter(path, ome=True) as writer:
         for p, name in enumerate(("left", "right")):
@@ -826,6 +855,22 @@ def test_exactly_the_files_of_an_ome_image_are_that_image(
     assert (stack.axes, stack.frames.shape) == ("TYX", (3, H, W))
     np.testing.assert_array_equal(frames_of(stack), image[:, 0])
     assert said(caplog) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("other", ["a second set", "a file of its own"])
+def test_set_of_files_beside_others(other: str, kind: str, tmp_path: Path) -> None:
+    """Files of one image do not follow each other as if each were an image of its own."""
+    image = ome_set(tmp_path, "time", kind)
+    if other == "a second set":
+        ome_set(tmp_path, "time", "in each", lambda n: f"second_{n}.ome.tif")
+    else:
+        tifffile.imwrite(tmp_path / "second.tif", image, metadata={"axes": "TCYX"}, **GREY)
+    with pytest.raises(
+        ValueError, match=r"img_0\.ome\.tif is one of the 3 files of an image, to which second.* does not belong: open"
+    ):
+        Stack.open(tmp_path)
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "img_*.ome.tif", channel=1)), image[:, 1])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -267,7 +267,9 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
     lead = _promised(tiff, page) or _planes_before_the_next_directory(tiff, page, size)
     count = math.prod(lead.values())
     offset = None
-    if count > 1 and _is_block(tiff, page, count * size):
+    if count == len(pages) > 1:
+        is_misdescribed = False  # but for pages beside them, as a preview, that tifffile did not expect
+    elif count > 1 and _is_block(tiff, page, count * size):
         offset, pages = page.dataoffsets[0], []
     elif count > 1 and count >= len(pages):
         pages = [*pages, *[None] * (count - len(pages))]
@@ -275,7 +277,8 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
         lead, is_misdescribed = {"I": len(pages)} if len(pages) > 1 else {}, is_misdescribed or count > 1
     shape, axes = (*lead.values(), *page.shape), "".join(lead) + page.axes
     dtype, page_shape = np.dtype(page.dtype), tuple(page.shape)
-    return _Part(0, "generic", "", shape, axes, dtype, page_shape, pages, offset, {}, is_misdescribed)
+    kind = "imagej" if tiff.is_imagej else "generic"
+    return _Part(0, kind, "", shape, axes, dtype, page_shape, pages, offset, {}, is_misdescribed)
 
 
 def _planes_before_the_next_directory(tiff: tifffile.TiffFile, page: Any, size: int) -> dict[str, int]:
@@ -660,11 +663,11 @@ def _warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile, parts: Sequence
     count = len(tiff.pages) if here and len(here) == sum(len(part.pages) for part in parts) else 0
     if count > len(here) > 1:
         logger.warning(
-            "%s has metadata that tell of %d planes, and holds %d: the last %d are left out",
+            "%s has metadata that tell of %d planes, and holds %d: %s left out",
             path,
             len(here),
             count,
-            count - len(here),
+            "the last one is" if count - len(here) == 1 else f"the last {count - len(here)} are",
         )
 
 
