@@ -681,6 +681,34 @@ def test_damaged_strip_in_the_middle(tmp_path: Path) -> None:
         stack.frames[2]
 
 
+@pytest.mark.parametrize("kind", ["nothing", "OME", "ImageJ"])
+@pytest.mark.parametrize("without", [[4, 5], [2], [0, 3]])
+def test_pages_that_a_writer_only_made_room_for(
+    without: list[int], kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their directories are there, and the offset and the size of their strips are 0."""
+    description = {
+        "nothing": b"",
+        "OME": OME.format(ome_image("movie", T=T)).encode(),
+        "ImageJ": f"ImageJ=1.53t\nimages={T}\nframes={T}\n".encode(),
+    }[kind]
+    path = tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, description))
+    with tifffile.TiffFile(path) as tiff:
+        values = [tiff.pages[t].tags[code].offset + 8 for t in without for code in (273, 279)]
+    with path.open("r+b") as file:
+        for offset in values:
+            file.seek(offset)
+            file.write(bytes(4))
+    stack = Stack.open(path)
+    found = readable_frames(stack)
+    assert sorted(found) == [t for t in range(T) if t not in without]
+    for t, frame in found.items():
+        np.testing.assert_array_equal(frame, FRAMES[t])
+    messages = said(caplog)
+    assert len(messages) == 1
+    assert messages[0].startswith(f"{path} has {T - len(without)} of the 6 planes that it promises")
+
+
 # --- metadata that are wrong, pixels that are right -----------------------------------------------------------------
 
 XML = OME.format(ome_image("movie", T=T, attributes='PhysicalSizeX="0.5" PhysicalSizeY="0.5"'))

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -63,6 +62,8 @@ class PictureFile:
                 return self._decoded_deep()[key]
             with Image.open(self._path) as picture:
                 pixels = np.asarray(picture.getchannel("L") if picture.mode == "LA" else picture)
+        except ImportError as error:
+            raise ImageFileError(f"reading {self._path}, which has 16 bits a colour, needs imagecodecs") from error
         except Exception as error:
             raise ImageFileError(f"{self._path} is damaged") from error
         if pixels.shape != self.shape:
@@ -71,6 +72,8 @@ class PictureFile:
         return found
 
     def _decoded_deep(self) -> npt.NDArray[Any]:
+        import imagecodecs  # not there on every machine that trains
+
         pixels: npt.NDArray[Any] = imagecodecs.png_decode(self._path.read_bytes())
         return pixels[..., 0] if self.ndim == 2 else pixels
 

@@ -151,7 +151,7 @@ class TiffPages:
     def _page(self, index: tuple[int, ...]) -> npt.NDArray[Any]:
         number = int(np.ravel_multi_index(index, self.shape[: self._num_before])) if index else 0
         page = self._pages[number]
-        if page is None:
+        if page is None or not any(page.dataoffsets):
             raise ImageFileError(f"plane {number} of {self._path} is not there")
         with self._lock, _open_for_reading(page), _reports() as reports:
             try:
@@ -582,7 +582,7 @@ def _with_what_is_there(path: Path, tiff: tifffile.TiffFile, part: _Part, ends_e
         count = (tiff.filehandle.size - part.offset) // plane if plane else part.num_planes
         there = [number < count for number in range(part.num_planes)]
     elif part.is_paged:
-        there = [page is not None for page in part.pages]
+        there = [page is not None and any(page.dataoffsets) for page in part.pages]
         for number in range(len(there) - 1, -1, -1):  # where a file was cut, the pages before are whole
             if there[number]:
                 if _is_whole(part.pages[number]):
@@ -643,9 +643,9 @@ def _absent_files(path: Path, tiff: tifffile.TiffFile) -> list[str]:
 
 
 def _is_whole(page: Any) -> bool:
-    """The bytes of a page all lie within its file."""
+    """The bytes of a page all lie within its file; of one that a writer only made room for, none are anywhere."""
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    return bool(ends) and max(ends) <= Path(page.parent.filehandle.path).stat().st_size
+    return any(page.dataoffsets) and max(ends) <= Path(page.parent.filehandle.path).stat().st_size
 
 
 def _what_does_not_fit(path: Path, tiff: tifffile.TiffFile, part: _Part) -> str:
