@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -662,6 +663,26 @@ def test_file_in_one_block_cut_short(kind: str, share: float, tmp_path: Path, ca
         np.testing.assert_array_equal(frame, FRAMES[t])
     (message,) = said(caplog)
     assert str(path) in message
+
+
+@pytest.mark.parametrize("name", ["tifffile", None], ids=["tifffile", "all"])
+def test_what_is_missing_is_known_where_logs_are_silent(name: str | None, tmp_path: Path) -> None:
+    """Many people switch the log of tifffile off: pixels do not depend on it, and it stays off."""
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, FRAMES, ome=True, metadata={"axes": "TYX"}, **GREY)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(0.6 * len(content))])
+    silent = logging.getLogger(name)
+    level, of_tifffile = silent.level, logging.getLogger("tifffile").level
+    silent.setLevel(logging.CRITICAL)
+    try:
+        found = readable_frames(Stack.open(path))
+        assert silent.level == logging.CRITICAL
+        assert name is not None or logging.getLogger("tifffile").level == of_tifffile
+    finally:
+        silent.setLevel(level)
+    assert sorted(found) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(np.stack(list(found.values())), FRAMES[:4])
 
 
 def test_damaged_strip_in_the_middle(tmp_path: Path) -> None:

@@ -382,6 +382,29 @@ class _Reports:
         return [record for record, text in texts if "ParseError" not in text and ("TiffTag" not in text or "TiffTag 270 " in text)]
 
 
+class _Listening:
+    """The level of tifffile's log while something is read: that of people may keep out what has to be known here."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._level, self.level_of_others = threading.Lock(), 0, 0, 0
+
+    def begin(self, log: logging.Logger) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._level, self.level_of_others = log.level, log.getEffectiveLevel()
+                log.setLevel(min(logging.WARNING, self.level_of_others))
+            self._count += 1
+
+    def end(self, log: logging.Logger) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                log.setLevel(self._level)
+
+
+_listening = _Listening()
+
+
 @contextlib.contextmanager
 def _reports() -> Iterator[_Reports]:
     """Collect what tifffile reports in this thread; it logs much of what makes pixels wrong, and goes on."""
@@ -392,13 +415,15 @@ def _reports() -> Iterator[_Reports]:
         if is_ours:
             reports.records.append(record)
             logger.debug("%s", record.getMessage())
-        return not is_ours
+        return not is_ours and record.levelno >= _listening.level_of_others
 
     log = tifffile.logger()
     log.addFilter(hold)
+    _listening.begin(log)
     try:
         yield reports
     finally:
+        _listening.end(log)
         log.removeFilter(hold)
 
 
