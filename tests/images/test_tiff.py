@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -683,6 +684,19 @@ def test_what_is_missing_is_known_where_logs_are_silent(name: str | None, tmp_pa
         silent.setLevel(level)
     assert sorted(found) == [0, 1, 2, 3]
     np.testing.assert_array_equal(np.stack(list(found.values())), FRAMES[:4])
+
+
+@pytest.mark.parametrize("description", [b"", f'{{"shape": [{T}, {H}, {W}]}}'.encode()], ids=["nothing", "shaped"])
+@pytest.mark.parametrize("code", [256, 257])
+def test_side_of_a_page_that_is_two_numbers(code: int, description: bytes, tmp_path: Path) -> None:
+    path = tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, description, num_strips=2))
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.tags[code].offset
+    with path.open("r+b") as file:
+        file.seek(offset + 2)
+        file.write(struct.pack("<HI", 3, 2))
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))} is a damaged TIFF"):
+        Stack.open(path)
 
 
 def test_damaged_strip_in_the_middle(tmp_path: Path) -> None:

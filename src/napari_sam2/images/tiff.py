@@ -158,7 +158,7 @@ class TiffPages:
                 pixels: npt.NDArray[Any] = page.asarray()
             except Exception as error:  # each codec fails with errors of its own
                 raise ImageFileError(_why_undecodable(self._path, page, number)) from error
-            if reports.has_errors:
+            if reports.has_errors or pixels.shape != self.shape[self._num_before :]:
                 raise ImageFileError(f"page {number} of {self._path} is damaged")
         return pixels
 
@@ -246,7 +246,8 @@ def _pages_that_can_be_listed(tiff: tifffile.TiffFile) -> list[Any]:
         tiff.pages.useframes = False
         while not pages or (tiff.pages[len(pages)].shape, tiff.pages[len(pages)].dtype) == (pages[0].shape, pages[0].dtype):
             pages.append(tiff.pages[len(pages)])
-    return [page for page in pages if page.dtype is not None and page.shape]
+    # a tag of a side that is damaged can hold several numbers
+    return [page for page in pages if page.dtype is not None and page.shape and all(isinstance(side, int) for side in page.shape)]
 
 
 def _next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
