@@ -31,8 +31,8 @@ def test_path_goes_before_name() -> None:
     ("choice", "message"),
     [
         ({"series": 3}, "movie.tif has no image 3: it holds 3 images: 0 'a', 1 'b', 2 'b'"),
-        ({"image_name": "c"}, "movie.tif has no image 'c': it holds 0 'a', 1 'b', 2 'b'"),
-        ({"image_name": ""}, "movie.tif has no image '': it holds 0 'a', 1 'b', 2 'b'"),
+        ({"image_name": "c"}, "movie.tif has no image 'c': it holds 3 images: 0 'a', 1 'b', 2 'b'"),
+        ({"image_name": ""}, "movie.tif has no image '': it holds 3 images: 0 'a', 1 'b', 2 'b'"),
         ({"image_name": "b"}, "movie.tif has 2 images 'b': choose one by series=1 (--series 1)"),
     ],
 )
@@ -40,6 +40,14 @@ def test_not_found(choice: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=r"^movie\.tif has") as caught:
         Choice(**choice).find("movie.tif", ["a", "b", "b"])
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("paths", [None, [""]])
+def test_not_found_where_there_is_one(paths: list[str] | None) -> None:
+    with pytest.raises(ValueError, match=r"^movie\.zarr has no image 'labels/a': the only one in it is 0$"):
+        Choice(image_name="labels/a").find("movie.zarr", [""], paths)
+    with pytest.raises(ValueError, match=r"^movie\.zarr has no image 1: the only one in it is 0 'raw'$"):
+        Choice(series=1).find("movie.zarr", ["raw"], paths)
 
 
 @pytest.mark.parametrize(

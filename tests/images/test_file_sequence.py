@@ -278,6 +278,41 @@ def test_file_that_disappears(tmp_path: Path) -> None:
         stack.frames[4]
 
 
+def test_name_with_a_word_before_any_number(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two movies in one folder: which is read is said, and how one is chosen."""
+    for word, first in (("ctrl", 0), ("drug", 6)):
+        for t in range(6):
+            tifffile.imwrite(tmp_path / f"{word}_t{t}.tif", FRAMES[first + t], **GREY)
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path)), FRAMES)
+    assert said(caplog) == [
+        f"{tmp_path}: the files are not numbered: 12 files are read one after another along T; choose some by a pattern such as "
+        "'ctrl*.tif', or name other axes by axes (--axes)"
+    ]
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "drug*.tif")), FRAMES[6:])
+
+
+def test_positions_are_no_frames(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for p in range(3):
+        for t in range(4):
+            tifffile.imwrite(tmp_path / f"img_p{p}_t{t}.tif", FRAMES[4 * p + t], **GREY)
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path)), FRAMES)
+    assert said(caplog) == [
+        f"{tmp_path}: the names of the files count more than one thing: 12 files are read one after another along T; choose some "
+        "by a pattern such as 'img_p0_t*.tif', or name other axes by axes (--axes)"
+    ]
+    caplog.clear()
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "img_p0_t*.tif")), FRAMES[:4])
+    assert said(caplog) == []
+
+
+def test_nothing_is_said_of_axes_where_files_do_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tifffile.imwrite(tmp_path / "movie.tif", FRAMES, metadata={"axes": "TYX"}, **GREY)
+    tifffile.imwrite(tmp_path / "mask.tif", FRAMES[0], **GREY)
+    with pytest.raises(ValueError, match=r"movie\.tif holds uint16 of shape .* and .*mask\.tif uint16 of shape \(20, 32\): "):
+        Stack.open(tmp_path)
+    assert said(caplog) == []
+
+
 # --- files of several pages -----------------------------------------------------------------------------------------
 
 VOLUMES = RNG.integers(0, 4000, (3, 4, H, W)).astype(np.uint16)
@@ -312,6 +347,15 @@ def test_pieces_of_a_movie(kind: str, tmp_path: Path, caplog: pytest.LogCaptureF
     assert (stack.axes, stack.labels_shape) == ("TYX", (T, H, W))
     np.testing.assert_array_equal(frames_of(stack), FRAMES)
     assert said(caplog) == []
+
+
+def test_piece_of_a_movie_that_is_damaged(tmp_path: Path) -> None:
+    """How many frames are missing is not known: what follows cannot be put in place."""
+    for n in range(3):
+        tifffile.imwrite(tmp_path / f"movie_{n}.tif", FRAMES[4 * n : 4 * n + 4], metadata={"axes": "TYX"}, **GREY)
+    (tmp_path / "movie_1.tif").write_bytes(b"hello")
+    with pytest.raises(ValueError, match=r"movie_1\.tif is not a TIFF file$"):
+        Stack.open(tmp_path)
 
 
 def test_a_piece_of_one_frame(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -75,6 +76,17 @@ def test_png_by_hand_of_16_bits(tmp_path: Path) -> None:
     stack = Stack.open(tmp_path)
     assert stack.image.dtype == np.uint16
     np.testing.assert_array_equal(frames_of(stack), DEEP)
+
+
+@pytest.mark.parametrize("num_colours", [2, 3, 4], ids=["grey with alpha", "colour", "colour with alpha"])
+def test_png_of_16_bits_with_several_samples(num_colours: int, tmp_path: Path) -> None:
+    """Pillow keeps 8 of the 16 bits."""
+    deep = RNG.integers(0, 65535, (T, H, W, num_colours)).astype(np.uint16)
+    for t, frame in enumerate(deep):
+        (tmp_path / f"t{t}.png").write_bytes(imagecodecs.png_encode(frame))
+    stack = Stack.open(tmp_path)
+    assert stack.image.dtype == np.uint16
+    np.testing.assert_array_equal(frames_of(stack), deep[..., 0] if num_colours == 2 else deep[..., :3])
 
 
 def test_jpeg(tmp_path: Path) -> None:

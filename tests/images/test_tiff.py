@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -352,6 +354,35 @@ def test_preview_is_left_out_and_can_be_chosen(
     assert (frames_of(preview) == 9).all()
 
 
+def imagej_with_a_preview(path: Path) -> None:
+    tiff_by_hand(path, [*pages_of(FRAMES, f"ImageJ=1.53t\nimages={T}\nframes={T}\n".encode(), num_strips=2), Page(SMALL)])
+
+
+def ome_with_a_preview(path: Path) -> None:
+    tiff_by_hand(path, [*pages_of(FRAMES, OME.format(ome_image("movie", T=T)).encode()), Page(SMALL)])
+
+
+def ome_with_a_preview_by_tifffile(path: Path) -> None:
+    xml = OME.format(ome_image("movie", T=T)).encode()
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(FRAMES, description=xml, metadata=None, **GREY)
+        writer.write(SMALL, metadata=None, **GREY)
+
+
+@pytest.mark.parametrize(
+    "write", [imagej_with_a_preview, ome_with_a_preview, ome_with_a_preview_by_tifffile], ids=lambda write: write.__name__
+)
+def test_preview_that_the_metadata_do_not_tell_of(
+    write: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "image.tif"
+    write(path)
+    stack = Stack.open(path)
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(frames_of(stack), FRAMES)
+    assert said(caplog) == [f"{path} has metadata that tell of 6 planes, and holds 7: the last one is left out"]
+
+
 def positions_by_tifffile(path: Path) -> None:
     with tifffile.TiffWriter(path, ome=True) as writer:
         for p, name in enumerate(("left", "right")):
@@ -635,6 +666,39 @@ def test_file_in_one_block_cut_short(kind: str, share: float, tmp_path: Path, ca
     assert str(path) in message
 
 
+@pytest.mark.parametrize("name", ["tifffile", None], ids=["tifffile", "all"])
+def test_what_is_missing_is_known_where_logs_are_silent(name: str | None, tmp_path: Path) -> None:
+    """Many people switch the log of tifffile off: pixels do not depend on it, and it stays off."""
+    path = tmp_path / "image.tif"
+    tifffile.imwrite(path, FRAMES, ome=True, metadata={"axes": "TYX"}, **GREY)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(0.6 * len(content))])
+    silent = logging.getLogger(name)
+    level, of_tifffile = silent.level, logging.getLogger("tifffile").level
+    silent.setLevel(logging.CRITICAL)
+    try:
+        found = readable_frames(Stack.open(path))
+        assert silent.level == logging.CRITICAL
+        assert name is not None or logging.getLogger("tifffile").level == of_tifffile
+    finally:
+        silent.setLevel(level)
+    assert sorted(found) == [0, 1, 2, 3]
+    np.testing.assert_array_equal(np.stack(list(found.values())), FRAMES[:4])
+
+
+@pytest.mark.parametrize("description", [b"", f'{{"shape": [{T}, {H}, {W}]}}'.encode()], ids=["nothing", "shaped"])
+@pytest.mark.parametrize("code", [256, 257])
+def test_side_of_a_page_that_is_two_numbers(code: int, description: bytes, tmp_path: Path) -> None:
+    path = tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, description, num_strips=2))
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages.first.tags[code].offset
+    with path.open("r+b") as file:
+        file.seek(offset + 2)
+        file.write(struct.pack("<HI", 3, 2))
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))} is a damaged TIFF"):
+        Stack.open(path)
+
+
 def test_damaged_strip_in_the_middle(tmp_path: Path) -> None:
     """One strip of one frame is no compressed data any more: that frame is refused, the others are right."""
     path = tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, num_strips=3, is_deflated=True))
@@ -650,6 +714,34 @@ def test_damaged_strip_in_the_middle(tmp_path: Path) -> None:
         np.testing.assert_array_equal(frame, FRAMES[t])
     with pytest.raises(OSError, match=re.escape(str(path))):
         stack.frames[2]
+
+
+@pytest.mark.parametrize("kind", ["nothing", "OME", "ImageJ"])
+@pytest.mark.parametrize("without", [[4, 5], [2], [0, 3]])
+def test_pages_that_a_writer_only_made_room_for(
+    without: list[int], kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their directories are there, and the offset and the size of their strips are 0."""
+    description = {
+        "nothing": b"",
+        "OME": OME.format(ome_image("movie", T=T)).encode(),
+        "ImageJ": f"ImageJ=1.53t\nimages={T}\nframes={T}\n".encode(),
+    }[kind]
+    path = tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, description))
+    with tifffile.TiffFile(path) as tiff:
+        values = [tiff.pages[t].tags[code].offset + 8 for t in without for code in (273, 279)]
+    with path.open("r+b") as file:
+        for offset in values:
+            file.seek(offset)
+            file.write(bytes(4))
+    stack = Stack.open(path)
+    found = readable_frames(stack)
+    assert sorted(found) == [t for t in range(T) if t not in without]
+    for t, frame in found.items():
+        np.testing.assert_array_equal(frame, FRAMES[t])
+    messages = said(caplog)
+    assert len(messages) == 1
+    assert messages[0].startswith(f"{path} has {T - len(without)} of the 6 planes that it promises")
 
 
 # --- metadata that are wrong, pixels that are right -----------------------------------------------------------------
@@ -826,6 +918,22 @@ def test_exactly_the_files_of_an_ome_image_are_that_image(
     assert (stack.axes, stack.frames.shape) == ("TYX", (3, H, W))
     np.testing.assert_array_equal(frames_of(stack), image[:, 0])
     assert said(caplog) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("other", ["a second set", "a file of its own"])
+def test_set_of_files_beside_others(other: str, kind: str, tmp_path: Path) -> None:
+    """Files of one image do not follow each other as if each were an image of its own."""
+    image = ome_set(tmp_path, "time", kind)
+    if other == "a second set":
+        ome_set(tmp_path, "time", "in each", lambda n: f"second_{n}.ome.tif")
+    else:
+        tifffile.imwrite(tmp_path / "second.tif", image, metadata={"axes": "TCYX"}, **GREY)
+    with pytest.raises(
+        ValueError, match=r"img_0\.ome\.tif is one of the 3 files of an image, to which second.* does not belong: open"
+    ):
+        Stack.open(tmp_path)
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "img_*.ome.tif", channel=1)), image[:, 1])
 
 
 @pytest.mark.parametrize("kind", KINDS)

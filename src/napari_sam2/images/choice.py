@@ -69,14 +69,14 @@ class Choice:
         """
         if self.series is not None:
             if self.series >= len(names):
-                raise ImageFileError(f"{where} has no image {self.series}: it holds {len(names)} images: {listed(names, paths)}")
+                raise ImageFileError(f"{where} has no image {self.series}: {_held(names, paths)}")
             return self.series
         if self.image_name is None:
             return None
         found = [i for i, path in enumerate(paths or ()) if path == self.image_name]
         found = found or [i for i, name in enumerate(names) if name == self.image_name]
         if not found:
-            raise ImageFileError(f"{where} has no image {self.image_name!r}: it holds {listed(names, paths)}")
+            raise ImageFileError(f"{where} has no image {self.image_name!r}: {_held(names, paths)}")
         if len(found) > 1:
             raise ImageFileError(
                 f"{where} has {len(found)} images {self.image_name!r}: choose one by series={found[0]} (--series {found[0]})"
@@ -92,7 +92,13 @@ def listed(names: Sequence[str], paths: Sequence[str] | None = None) -> str:
     """Name images by number, path and name, as far as they have them."""
     said = []
     for i, name in enumerate(names[:MAX_NAMED]):
-        number = str(i) if paths is None else paths[i]
+        number = paths[i] if paths is not None and paths[i] else str(i)
         said.append(f"{number} {name!r}" if name and name != number else number)
     more = len(names) - len(said)
     return ", ".join(said) + (f" and {more} more" if more else "")
+
+
+def _held(names: Sequence[str], paths: Sequence[str] | None) -> str:
+    if len(names) == 1:
+        return f"the only one in it is {listed(names, paths)}"
+    return f"it holds {len(names)} images: {listed(names, paths)}"

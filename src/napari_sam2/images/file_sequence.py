@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy.typing as npt
 
 from napari_sam2.images.axes import letters_of
 from napari_sam2.images.errors import ImageFileError
-from napari_sam2.images.file_names import counted_axes, is_counted_once, name_grid, natural_key
+from napari_sam2.images.file_names import NameGrid, counted_axes, is_counted_once, name_grid, natural_key
+from napari_sam2.images.held_warnings import hold_warnings
 from napari_sam2.images.opened_image import OpenedImage
 
 logger = logging.getLogger(__name__)
@@ -86,7 +88,8 @@ class FileSequence:
         if path is None:
             raise ImageFileError("there is no file of it")
         try:
-            pixels = self._open_one(path).pixels
+            with hold_warnings():  # they were told when the image was opened
+                pixels = self._open_one(path).pixels
         except FileNotFoundError as error:
             raise ImageFileError(f"{path} is not there any more") from error
         shape = tuple(pixels.shape)
@@ -124,32 +127,77 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
         If files differ in shape or type, or none can be read.
     """
     ordered = sorted(paths, key=natural_key)
-    placed: list[Path | None] = [*ordered]
-    first = _first_that_opens(ordered, open_one)
+    with hold_warnings() as warnings:
+        opened = _opened(ordered, open_one)
+    first = next(image for image in opened.values() if isinstance(image, OpenedImage))
     if len(first.files) > 1 and {path.resolve() for path in ordered} <= {path.resolve() for path in first.files}:
+        warnings.tell()
         return first  # the files of one OME-TIFF: any of them is all of it
     inner = _axes_of(first)
     names = [path.name for path in ordered]
-    outer, lead = (along, (len(names),)) if along and along not in inner else _outer_axes(names, inner, where)
-    if outer and len(outer) > 1:
-        grid = name_grid(names)
+    grid, said = None, ""
+    if along and along not in inner:
+        outer: str = along
+        lead: tuple[int, ...] = (len(names),)
+    else:
+        outer, lead, grid, said = _outer_axes(names, inner)
+    placed: list[Path | None] = [*ordered]
+    if grid is not None:
         at = {path.name: path for path in ordered}
-        placed = [at[name] if name is not None else None for name in grid.names] if grid else placed
-    lengths = _checked_lengths(ordered, first, is_joined=not lead, open_one=open_one)
+        placed = [None if name is None else at[name] for name in grid.names]
+    lengths, unreadable = _checked_lengths(opened, first, is_joined=not lead)
+    warnings.tell()
+    if said:
+        logger.warning("%s: %s", where, said)
+    if unreadable:
+        logger.warning("%d of %d files cannot be read: %s", len(unreadable), len(ordered), unreadable[0])
     pixels = FileSequence(placed, lead, lengths, first.pixels, open_one)
-    return replace(
-        first, pixels=pixels, axis_names=outer + inner if lead else inner, files=tuple(path for path in placed if path is not None)
-    )
+    files = tuple(path for path in placed if path is not None)
+    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=files)
 
 
-def _first_that_opens(paths: Sequence[Path], open_one: Opener) -> OpenedImage:
-    errors = []
+def _opened(paths: Sequence[Path], open_one: Opener) -> dict[Path, OpenedImage | ImageFileError]:
+    """Open each file, or tell why it cannot be opened.
+
+    Raises
+    ------
+    ImageFileError
+        If that is so of all, or one is a part of an image in several files to which not all of them belong.
+    """
+    opened: dict[Path, OpenedImage | ImageFileError] = {}
+    together = {path.resolve() for path in paths}
     for path in paths:
         try:
-            return open_one(path)
+            image = open_one(path)
         except ImageFileError as error:
-            errors.append(error)
-    raise ImageFileError(f"none of the {len(paths)} files can be read: {errors[0]}") from errors[0]
+            opened[path] = error
+            continue
+        of_image = {file.resolve() for file in image.files}
+        if len(of_image) > 1 and path.resolve() in of_image:
+            if together <= of_image:
+                return {path: image}
+            other = next(file for file in paths if file.resolve() not in of_image)
+            raise ImageFileError(
+                f"{path} is one of the {len(of_image)} files of an image, to which {other.name} does not belong: open {path} alone"
+            )
+        # What is read later opens its file again: of thousands not all can stay open.
+        opened[path] = image if not any(isinstance(one, OpenedImage) for one in opened.values()) else _without_pixels(image)
+    errors = [error for error in opened.values() if isinstance(error, ImageFileError)]
+    if len(errors) == len(paths):
+        raise ImageFileError(f"none of the {len(paths)} files can be read: {errors[0]}") from errors[0]
+    return opened
+
+
+def _without_pixels(image: OpenedImage) -> OpenedImage:
+    return replace(image, pixels=_Shape(tuple(int(side) for side in image.pixels.shape), np.dtype(image.pixels.dtype)))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What is compared of the pixels of a file."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
 
 def _axes_of(image: OpenedImage) -> str:
@@ -166,61 +214,72 @@ def _axes_of(image: OpenedImage) -> str:
     return axes.replace(unknown[0], "Z") if len(unknown) == 1 and "Z" not in axes else axes
 
 
-def _outer_axes(names: Sequence[str], inner: str, where: str) -> tuple[str, tuple[int, ...]]:
-    """Find what the files follow each other along: new axes, or their own first one, for which both are empty."""
+def _outer_axes(names: Sequence[str], inner: str) -> tuple[str, tuple[int, ...], NameGrid | None, str]:
+    """Find what the files follow each other along: new axes, or their own first one, for which both are empty.
+
+    Returns
+    -------
+    axes, shape, grid, said
+        The axes in front of those of a file, and their lengths; the grid, if the names have one; and what a person is to be told.
+    """
     counted = list(counted_axes(names).values())
     grid = name_grid(names)
     if grid is not None and not set(grid.axes) & set(inner):
-        said, missing = (
-            f"{where}: the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}",
-            grid.missing(),
-        )
+        said, missing = f"the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}", grid.missing()
         if missing:
             said += f"; {len(missing)} of {len(grid.names)} are missing and cannot be read, the first at {missing[0]}"
-        logger.warning("%s", said)
-        return grid.axes, grid.shape
-    if len(counted) > 1 and not is_counted_once(names):
-        logger.warning(
-            "%s: the names of the files count more than one thing: they are read one after another; choose some of them by a glob, "
-            "such as '*%s'",
-            where,
-            names[0][-12:],
-        )
-    elif not counted:
-        logger.warning("%s: the files are not numbered: they are read in the order of their names", where)
+        return grid.axes, grid.shape, grid, said
     axis = counted[0] if len(counted) == 1 and counted[0] in ("T", "Z") else "T"
-    if inner.startswith(axis):
-        return "", ()
-    axis = next((letter for letter in (axis, "T", "Z", "I") if letter not in inner), "I")
-    if len(counted) != 1 or counted[0] != axis:
-        logger.warning("%s: %d files are read along %s; name other axes by axes (--axes)", where, len(names), axis)
-    return axis, (len(names),)
+    is_joined = inner.startswith(axis)
+    if not is_joined:
+        axis = next((letter for letter in (axis, "T", "Z", "I") if letter not in inner), "I")
+    reason = ""
+    if len(counted) > 1 and not is_counted_once(names):
+        reason = "the names of the files count more than one thing: "
+    elif not counted:
+        reason = "the files are not numbered: "
+    said = ""
+    if reason or (not is_joined and (len(counted) != 1 or counted[0] != axis)):
+        said = (
+            f"{reason}{len(names)} files are read one after another along {axis}; choose some by a pattern such as "
+            f"'{_pattern(names)}', or name other axes by axes (--axes)"
+        )
+    return ("", (), None, said) if is_joined else (axis, (len(names),), None, said)
 
 
-def _by(grid: Any) -> str:
+def _pattern(names: Sequence[str]) -> str:
+    """Make a pattern that chooses some of the files: of the number that differs most all, of the others the first."""
+    split = [re.split(r"(\d+)", name) for name in names]
+    different = {i: len({parts[2 * i + 1] for parts in split}) for i in counted_axes(names)}
+    if not different:
+        start = re.match(r"[^\W\d_]*", names[0])
+        return f"{start.group() if start else ''}*{Path(names[0]).suffix}"
+    most = max(different, key=lambda i: different[i])
+    return "".join("*" if place == 2 * most + 1 else part for place, part in enumerate(split[0]))
+
+
+def _by(grid: NameGrid) -> str:
     return ", ".join(f"{size} along {axis}" for axis, size in zip(grid.axes, grid.shape, strict=True))
 
 
-def _checked_lengths(paths: Sequence[Path], first: OpenedImage, is_joined: bool, open_one: Opener) -> list[int]:
-    """Check that files fit each other; one that cannot be read leaves frames that cannot be read."""
+def _checked_lengths(
+    opened: Mapping[Path, OpenedImage | ImageFileError], first: OpenedImage, is_joined: bool
+) -> tuple[list[int], list[ImageFileError]]:
+    """Check that files fit each other; one that cannot be read leaves as many frames that cannot be, where all have as many."""
     expected, dtype = tuple(first.pixels.shape), np.dtype(first.pixels.dtype)
     lengths, unreadable = [], []
-    for path in paths:
-        try:
-            pixels = open_one(path).pixels
-        except ImageFileError as error:
+    for path, image in opened.items():
+        if isinstance(image, ImageFileError):
             if is_joined:
-                raise
-            unreadable.append(str(error))
+                raise image
+            unreadable.append(image)
             lengths.append(expected[0])
             continue
-        shape = tuple(pixels.shape)
-        if (shape[1:] if is_joined else shape) != (expected[1:] if is_joined else expected) or pixels.dtype != dtype:
+        shape = tuple(image.pixels.shape)
+        if (shape[1:] if is_joined else shape) != (expected[1:] if is_joined else expected) or image.pixels.dtype != dtype:
             raise ImageFileError(
-                f"{path} holds {pixels.dtype} of shape {shape}, and {first.files[0]} {dtype} of shape {expected}: "
+                f"{path} holds {image.pixels.dtype} of shape {shape}, and {first.files[0]} {dtype} of shape {expected}: "
                 "the frames of a stack are of one shape and type"
             )
         lengths.append(shape[0])
-    if unreadable:
-        logger.warning("%d of %d files cannot be read: %s", len(unreadable), len(paths), unreadable[0])
-    return lengths
+    return lengths, unreadable

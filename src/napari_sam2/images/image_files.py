@@ -135,7 +135,9 @@ def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
             others = Counter(path.suffix.lower() for path in inside if path not in found and _is_image_name(path))
             if others:
                 said = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-                logger.warning("%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, folder / "*.png")
+                logger.warning(
+                    "%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, folder / f"*{min(others)}"
+                )
             is_of_tracks = any(path.name.endswith("_track.txt") for path in inside)  # as the Cell Tracking Challenge has them
             return _open_several(found, str(folder), choice, "T" if is_of_tracks else "")
     zarrs = sorted((path.name for path in inside if path.is_dir() and is_zarr(path)), key=natural_key)

@@ -151,14 +151,14 @@ class TiffPages:
     def _page(self, index: tuple[int, ...]) -> npt.NDArray[Any]:
         number = int(np.ravel_multi_index(index, self.shape[: self._num_before])) if index else 0
         page = self._pages[number]
-        if page is None:
+        if page is None or not any(page.dataoffsets):
             raise ImageFileError(f"plane {number} of {self._path} is not there")
         with self._lock, _open_for_reading(page), _reports() as reports:
             try:
                 pixels: npt.NDArray[Any] = page.asarray()
             except Exception as error:  # each codec fails with errors of its own
                 raise ImageFileError(_why_undecodable(self._path, page, number)) from error
-            if reports.has_errors:
+            if reports.has_errors or pixels.shape != self.shape[self._num_before :]:
                 raise ImageFileError(f"page {number} of {self._path} is damaged")
         return pixels
 
@@ -246,7 +246,8 @@ def _pages_that_can_be_listed(tiff: tifffile.TiffFile) -> list[Any]:
         tiff.pages.useframes = False
         while not pages or (tiff.pages[len(pages)].shape, tiff.pages[len(pages)].dtype) == (pages[0].shape, pages[0].dtype):
             pages.append(tiff.pages[len(pages)])
-    return [page for page in pages if page.dtype is not None and page.shape]
+    # a tag of a side that is damaged can hold several numbers
+    return [page for page in pages if page.dtype is not None and page.shape and all(isinstance(side, int) for side in page.shape)]
 
 
 def _next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
@@ -267,7 +268,9 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
     lead = _promised(tiff, page) or _planes_before_the_next_directory(tiff, page, size)
     count = math.prod(lead.values())
     offset = None
-    if count > 1 and _is_block(tiff, page, count * size):
+    if count == len(pages) > 1:
+        is_misdescribed = False  # but for pages beside them, as a preview, that tifffile did not expect
+    elif count > 1 and _is_block(tiff, page, count * size):
         offset, pages = page.dataoffsets[0], []
     elif count > 1 and count >= len(pages):
         pages = [*pages, *[None] * (count - len(pages))]
@@ -275,7 +278,8 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
         lead, is_misdescribed = {"I": len(pages)} if len(pages) > 1 else {}, is_misdescribed or count > 1
     shape, axes = (*lead.values(), *page.shape), "".join(lead) + page.axes
     dtype, page_shape = np.dtype(page.dtype), tuple(page.shape)
-    return _Part(0, "generic", "", shape, axes, dtype, page_shape, pages, offset, {}, is_misdescribed)
+    kind = "imagej" if tiff.is_imagej else "generic"
+    return _Part(0, kind, "", shape, axes, dtype, page_shape, pages, offset, {}, is_misdescribed)
 
 
 def _planes_before_the_next_directory(tiff: tifffile.TiffFile, page: Any, size: int) -> dict[str, int]:
@@ -379,6 +383,29 @@ class _Reports:
         return [record for record, text in texts if "ParseError" not in text and ("TiffTag" not in text or "TiffTag 270 " in text)]
 
 
+class _Listening:
+    """The level of tifffile's log while something is read: that of people may keep out what has to be known here."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._level, self.level_of_others = threading.Lock(), 0, 0, 0
+
+    def begin(self, log: logging.Logger) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._level, self.level_of_others = log.level, log.getEffectiveLevel()
+                log.setLevel(min(logging.WARNING, self.level_of_others))
+            self._count += 1
+
+    def end(self, log: logging.Logger) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                log.setLevel(self._level)
+
+
+_listening = _Listening()
+
+
 @contextlib.contextmanager
 def _reports() -> Iterator[_Reports]:
     """Collect what tifffile reports in this thread; it logs much of what makes pixels wrong, and goes on."""
@@ -389,13 +416,15 @@ def _reports() -> Iterator[_Reports]:
         if is_ours:
             reports.records.append(record)
             logger.debug("%s", record.getMessage())
-        return not is_ours
+        return not is_ours and record.levelno >= _listening.level_of_others
 
     log = tifffile.logger()
     log.addFilter(hold)
+    _listening.begin(log)
     try:
         yield reports
     finally:
+        _listening.end(log)
         log.removeFilter(hold)
 
 
@@ -579,7 +608,7 @@ def _with_what_is_there(path: Path, tiff: tifffile.TiffFile, part: _Part, ends_e
         count = (tiff.filehandle.size - part.offset) // plane if plane else part.num_planes
         there = [number < count for number in range(part.num_planes)]
     elif part.is_paged:
-        there = [page is not None for page in part.pages]
+        there = [page is not None and any(page.dataoffsets) for page in part.pages]
         for number in range(len(there) - 1, -1, -1):  # where a file was cut, the pages before are whole
             if there[number]:
                 if _is_whole(part.pages[number]):
@@ -640,9 +669,9 @@ def _absent_files(path: Path, tiff: tifffile.TiffFile) -> list[str]:
 
 
 def _is_whole(page: Any) -> bool:
-    """The bytes of a page all lie within its file."""
+    """The bytes of a page all lie within its file; of one that a writer only made room for, none are anywhere."""
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
-    return bool(ends) and max(ends) <= Path(page.parent.filehandle.path).stat().st_size
+    return any(page.dataoffsets) and max(ends) <= Path(page.parent.filehandle.path).stat().st_size
 
 
 def _what_does_not_fit(path: Path, tiff: tifffile.TiffFile, part: _Part) -> str:
@@ -660,11 +689,11 @@ def _warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile, parts: Sequence
     count = len(tiff.pages) if here and len(here) == sum(len(part.pages) for part in parts) else 0
     if count > len(here) > 1:
         logger.warning(
-            "%s has metadata that tell of %d planes, and holds %d: the last %d are left out",
+            "%s has metadata that tell of %d planes, and holds %d: %s left out",
             path,
             len(here),
             count,
-            count - len(here),
+            "the last one is" if count - len(here) == 1 else f"the last {count - len(here)} are",
         )
 
 
