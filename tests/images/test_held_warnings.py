@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from napari_sam2.images import held_warnings
 from napari_sam2.images.held_warnings import hold_warnings
 from napari_sam2.images.stack import Stack
 from opened import frames_of, said
@@ -83,3 +84,11 @@ def test_other_threads_and_other_levels_go_on(caplog: pytest.LogCaptureFixture) 
     assert caplog.messages == ["for those who look", "of another image"]
     held.tell()
     assert caplog.messages[2:] == ["held"]
+
+
+def test_every_reader_of_single_files_is_held() -> None:
+    """Modules that warn, but for those that tell of many files, or of an image whatever its file."""
+    of_many = {"calibration", "file_sequence", "image_files", "stack"}
+    folder = Path(held_warnings.__file__).parent
+    warning = {path.stem for path in folder.glob("*.py") if "logger.warning(" in path.read_text(encoding="utf-8")}
+    assert warning - of_many - {"held_warnings"} == set(held_warnings._READERS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import re
 import threading
@@ -20,6 +19,7 @@ from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import NameGrid, counted_axes, is_counted_once, name_grid, natural_key
 from napari_sam2.images.held_warnings import hold_warnings
 from napari_sam2.images.opened_image import OpenedImage
+from napari_sam2.images.pieces import read_pieces
 
 logger = logging.getLogger(__name__)
 
@@ -63,13 +63,7 @@ class FileSequence:
         self._lock = threading.Lock()
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        index = () if key is ... else key if isinstance(key, tuple) else (key,)
-        index += (slice(None),) * (self.ndim - len(index))
-        outer, inner = index[: self._num_lead], index[self._num_lead :]
-        steps = [range(size)[step] for step, size in zip(outer, self.shape, strict=False)]
-        lists = [list(step) if isinstance(step, range) else [step] for step in steps]
-        planes = [self._read(place, inner) for place in itertools.product(*lists)]
-        return np.stack(planes).reshape([len(step) for step in steps if isinstance(step, range)] + list(planes[0].shape))
+        return read_pieces(key, self.shape, self._num_lead, self._read)
 
     def _read(self, place: tuple[int, ...], inner: tuple[Any, ...]) -> npt.NDArray[Any]:
         if self._lead:

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 
-_READERS = ("calibration_metadata", "picture_files", "tiff", "zarr_files")
+_READERS = ("calibration_metadata", "picture_files", "tiff", "tiff_files", "tiff_images", "tiff_planes", "zarr_files")
 """Modules that read single files."""
 
 

@@ -18,7 +18,8 @@ from napari_sam2.images.file_names import natural_key
 from napari_sam2.images.file_sequence import FileSequence, open_sequence
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.picture_files import PICTURE_SUFFIXES, open_picture
-from napari_sam2.images.tiff import TIFF_SUFFIXES, is_tiff, open_tiff
+from napari_sam2.images.tiff import open_tiff
+from napari_sam2.images.tiff_files import TIFF_SUFFIXES, is_tiff
 from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 from napari_sam2.images.zarr_files import is_zarr, open_zarr
 

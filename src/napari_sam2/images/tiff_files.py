@@ -1,0 +1,81 @@
+"""TIFF files opened: told by how they begin, and of an OME-TIFF in several files the one that describes them all."""
+
+from __future__ import annotations
+
+import logging
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import tifffile
+
+from napari_sam2.images.errors import ImageFileError
+from napari_sam2.images.file_names import named_path
+
+logger = logging.getLogger(__name__)
+
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
+MAGIC_BYTES = tuple(b"II*\0 MM\0* II+\0 MM\0+".split())
+"""How a TIFF or BigTIFF begins, in either byte order."""
+
+
+def is_tiff(path: Path) -> bool:
+    """Tell a TIFF by how it begins, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in MAGIC_BYTES
+    except OSError:
+        return False
+
+
+def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
+    """Open a file, or the one in which the metadata of its OME-TIFF lie: a companion file, or another TIFF of the set."""
+    if path.name.lower().endswith(".companion.ome"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if parsed_xml(text) is None:
+            raise ImageFileError(f"{path} is damaged: it is not well-formed XML")
+        names = ome_file_names(text)
+        there = [path.parent / name for name in names if (path.parent / name).is_file()]
+        if not there:
+            raise FileNotFoundError(f"none of the TIFFs of {path} lies beside it: {', '.join(names[:3]) or 'it names none'}")
+        return there[0], _open_alone(there[0], text)
+    tiff = _open_alone(path)
+    text = tiff.ome_metadata or ""
+    root = parsed_xml(text) if "BinaryOnly" in text else None
+    pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
+    name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
+    if not name:
+        return path, tiff
+    other = path.parent / name
+    if not other.is_file():
+        logger.warning("%s is one of several files of an image; %s, which describes them, is not beside it", path, name)
+        return path, tiff
+    tiff.close()
+    if is_tiff(other):
+        return other, _open_alone(other)
+    return path, _open_alone(path, other.read_text(encoding="utf-8", errors="replace"))
+
+
+def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
+    try:
+        return tifffile.TiffFile(path) if companion is None else tifffile.TiffFile(path, omexml=companion)
+    except PermissionError as error:
+        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+    except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
+        what = "is a damaged TIFF" if is_tiff(path) else "is not a TIFF file"
+        raise ImageFileError(f"{path} {what}") from error
+
+
+def parsed_xml(text: str) -> ET.Element | None:
+    """Parse XML; None where it is not well-formed."""
+    try:
+        return ET.fromstring(text)  # noqa: S314  # a local file; the parser expands no external entities
+    except ET.ParseError:
+        return None
+
+
+def ome_file_names(ome_xml: str) -> list[str]:
+    """List the files that OME-XML says planes lie in."""
+    root = parsed_xml(ome_xml)
+    found = [] if root is None else [item.get("FileName", "") for item in root.iter() if item.tag.endswith("UUID")]
+    return [named_path(name).name for name in dict.fromkeys(found) if name]
