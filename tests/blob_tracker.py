@@ -22,7 +22,7 @@ from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.predictors.views import View, Zoom
+from napari_sam2.predictors.zoom import View, Zoom
 from napari_sam2.session import session as session_module
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor

@@ -31,7 +31,7 @@ def click(controller, position, is_inside=None):
 
 
 def labels(controller):
-    return controller.workplace.result.data
+    return controller.workspace.result.data
 
 
 def expected(blobs, **objects):
@@ -76,7 +76,7 @@ def test_clicks_are_points_with_object_and_side(controller):
     click(controller, (0, 2, 2), is_inside=False)
     controller.next_object()
     click(controller, MOVING)
-    points = controller.workplace.clicks
+    points = controller.workspace.clicks
     np.testing.assert_allclose(points.data, [SQUARE, (0, 2, 2), MOVING], atol=1e-9)
     assert points.features["object"].tolist() == [1, 1, 2]
     assert points.features["side"].tolist() == ["inside", "outside", "inside"]
@@ -100,7 +100,7 @@ def test_next_object(controller, blobs):
     click(controller, SQUARE)
     controller.next_object()
     assert controller.current_object == 2
-    assert controller.workplace.result.selected_label == 2
+    assert controller.workspace.result.selected_label == 2
     controller.next_object()
     assert controller.current_object == 2, "an object without a click is the next one"
     assert said[-1] == "Object 2 has no click yet: click on it."
@@ -132,9 +132,9 @@ def test_take_back(controller, blobs, opener):
 def test_points_of_napari_are_clicks_too(controller, blobs):
     click(controller, SQUARE)
     controller.next_object()
-    points = controller.workplace.clicks
+    points = controller.workspace.clicks
     points.add([(1, 10, 10), (1, 27, 35)])
-    assert controller.workplace.object_ids == [1, 2]
+    assert controller.workspace.object_ids == [1, 2]
     assert set(np.unique(labels(controller)[1])) == {0, 2}
     points.selected_data = {1, 2}
     points.remove_selected()
@@ -143,13 +143,13 @@ def test_points_of_napari_are_clicks_too(controller, blobs):
 
 def test_moving_a_point_moves_what_it_says(controller, blobs):
     click(controller, SQUARE)
-    controller.workplace.clicks.data = np.array([MOVING])
+    controller.workspace.clicks.data = np.array([MOVING])
     np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
 
 
 def test_another_object_in_the_table_of_features(controller, blobs):
     click(controller, MOVING)
-    points = controller.workplace.clicks
+    points = controller.workspace.clicks
     points.features = {"object": [2], "side": ["inside"]}
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_2=[0]))
 
@@ -187,7 +187,7 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     click(controller, SQUARE)
     controller.next_object()
     click(controller, MOVING)
-    result, (session,) = controller.workplace.result, opener.opened
+    result, (session,) = controller.workspace.result, opener.opened
     of_napari = [result.get_color(object_id) for object_id in (1, 2, 3)]
 
     session.set_colour(1, "#ff8000")
@@ -195,7 +195,7 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     controller.next_object()
     shown = [result.get_color(object_id) for object_id in (1, 2, 3)]
     np.testing.assert_allclose(shown, [(1, 128 / 255, 0, 1), *of_napari[1:]], atol=1e-6)
-    np.testing.assert_allclose(controller.workplace.label_color(), of_napari[2], atol=1e-6)
+    np.testing.assert_allclose(controller.workspace.label_color(), of_napari[2], atol=1e-6)
     session.set_colour(1, None)
     controller.take_back()
     np.testing.assert_array_equal([result.get_color(object_id) for object_id in (1, 2, 3)], of_napari)
@@ -284,7 +284,7 @@ def test_cancel_during_propagation_keeps_a_click_made_at_the_same_time(controlle
 def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
     click(controller, SQUARE)
     viewer.dims.set_point(0, controller.image.data_to_world((2, 0, 0))[0])
-    result = controller.workplace.result
+    result = controller.workspace.result
     world = controller.image.data_to_world((2, 10, 10))
     assert result.get_value(world, world=True) == 0
     controller.propagate()
@@ -305,13 +305,13 @@ def one_warning(notices):
 def test_click_outside_the_image(controller, notices):
     click(controller, (0, 10, 60))
     assert "outside the image" in one_warning(notices)
-    assert controller.workplace.clicks is None
+    assert controller.workspace.clicks is None
 
 
 def test_only_clicks_outside_the_object(controller, notices, blobs):
     click(controller, MOVING, is_inside=False)
     assert "only points outside" in one_warning(notices)
-    assert len(controller.workplace.clicks.data) == 1, "the click is kept"
+    assert len(controller.workspace.clicks.data) == 1, "the click is kept"
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
     assert len(notices()) == 1
@@ -332,7 +332,7 @@ def test_3d_display(viewer, controller, notices):
 
 def test_a_point_that_is_outside(controller, notices):
     click(controller, SQUARE)
-    controller.workplace.clicks.add((0, 10, 400))
+    controller.workspace.clicks.add((0, 10, 400))
     assert "outside the image" in one_warning(notices)
     click(controller, MOVING)
     assert len(notices()) == 1
@@ -379,8 +379,8 @@ def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, p
     ((told_severity, message),) = notices()
     assert told_severity == severity
     assert part in message
-    assert len(controller.workplace.clicks.data) == 1
-    controller.workplace.worker._open_session = opener
+    assert len(controller.workspace.clicks.data) == 1
+    controller.workspace.worker._open_session = opener
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
 
@@ -421,7 +421,7 @@ def test_reports_about_an_image_that_was_removed(viewer, opener):
 
 def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notices, blobs, monkeypatch):
     click(controller, SQUARE)
-    session = controller.workplace.worker.open(controller.workplace.order("micro"))
+    session = controller.workspace.worker.open(controller.workspace.order("micro"))
     add_points = session.add_points
 
     def add_if_readable(object_id, frame, *said):
@@ -554,7 +554,7 @@ def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, contro
     before = converted.data.copy()
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(converted.data, before)
-    assert controller.workplace.result != converted
+    assert controller.workspace.result != converted
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
 
@@ -572,7 +572,7 @@ def test_what_was_said_elsewhere_is_kept(controller, opener):
 def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
     click(controller, SQUARE)
     for _ in range(2):
-        controller.workplace.result.paint((0, 30, 5), 7)
+        controller.workspace.result.paint((0, 30, 5), 7)
     assert "Brush strokes are lost" in one_warning(notices)
     controller.close()
 
@@ -601,7 +601,7 @@ def test_without_its_result_everything_is_found_again(viewer, controller, blobs)
     viewer.layers.remove("movie – objects")
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert controller.workplace.result in viewer.layers
+    assert controller.workspace.result in viewer.layers
 
 
 def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller, blobs):
@@ -610,7 +610,7 @@ def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller
     viewer.layers.remove("movie – clicks")
     click(controller, MOVING)
     np.testing.assert_array_equal(result.data, expected(blobs, object_1=[0]))
-    assert controller.workplace.result != result
+    assert controller.workspace.result != result
     np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
 
 
@@ -642,4 +642,4 @@ def test_points_of_others_are_left_alone(viewer, controller):
     assert isinstance(mine, Points)
     assert len(mine.data) == 1
     mine.add(MOVING)
-    assert controller.workplace.object_ids == [1]
+    assert controller.workspace.object_ids == [1]

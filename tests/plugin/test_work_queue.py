@@ -40,8 +40,8 @@ def queue(runner, started):
     return WorkQueue(runner, started.append, lambda job, item: None, lambda job, error: None)
 
 
-def job(kind, workplace="image"):
-    return Job(kind, lambda: lambda report: None, workplace)
+def job(kind, workspace="image"):
+    return Job(kind, lambda: lambda report: None, workspace)
 
 
 PROMPTS, PROPAGATE, DOWNLOAD, WARM_UP = (

@@ -7,7 +7,7 @@ import pytest
 
 from blob_tracker import blob_session
 from napari_sam2.plugin.prompt_layers import Click, Place
-from napari_sam2.plugin.worker_session import FrameDone, Refused, SessionOrder, WorkerSession
+from napari_sam2.plugin.worker_session import FrameDone, PromptRejected, SessionRequest, WorkerSession
 
 MOVIE = np.zeros((6, 30, 40), np.uint8)
 MOVIE[:, 5:12, 5:12] = MOVIE[:, 18:25, 20:30] = 200
@@ -34,7 +34,7 @@ def worker():
 
 @pytest.fixture
 def order():
-    return SessionOrder(MOVIE, "TYX", np.zeros(MOVIE.shape, np.uint16), "micro")
+    return SessionRequest(MOVIE, "TYX", np.zeros(MOVIE.shape, np.uint16), "micro")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def tell(worker, order):
     def say(wanted, order=order):
         reports = []
         worker.tell(order, wanted, lambda report: reports.append(report) or True)
-        return [report.reason for report in reports if isinstance(report, Refused)]
+        return [report.reason for report in reports if isinstance(report, PromptRejected)]
 
     return say
 
@@ -92,9 +92,9 @@ def test_another_session_knows_what_was_said_at_the_console(what, worker, order,
     first.add_mask(2, 4, MOVIE[4] > 0)
     first.add_points(1, 0, [(20, 24)], [0])
     first.save(tmp_path / "a.sam2.json")
-    other = SessionOrder(order.image, order.axes, order.labels, "other")
+    other = SessionRequest(order.image, order.axes, order.labels, "other")
     if what == "labels":
-        other = SessionOrder(order.image, order.axes, np.zeros_like(order.labels), order.model)
+        other = SessionRequest(order.image, order.axes, np.zeros_like(order.labels), order.model)
     tell({Place(1, 0): (FIRST,)}, other)
     assert worker.session is not first
     assert (worker.session.asked_for, first.saved_to) == (other.model, None)

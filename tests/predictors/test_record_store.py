@@ -35,7 +35,7 @@ def bits(tensor: torch.Tensor | None) -> Any:
 
 
 def in_memory(store: RecordStore) -> dict[int, FrameRecord]:
-    return {frame: kept.get() for frame, kept in store._kept.items() if kept.is_in_memory}
+    return {frame: stored.get() for frame, stored in store._stored.items() if stored.is_in_memory}
 
 
 def contents(one: FrameRecord) -> Any:
@@ -70,12 +70,12 @@ def test_records_in_memory_are_the_very_ones() -> None:
 def test_the_least_recently_used_goes_first() -> None:
     size = num_bytes(record(0))
     store = RecordStore(RecordBudget(2 * size))
-    kept = {frame: record(frame) for frame in range(3)}
-    store[0], store[1] = kept[0], kept[1]
-    assert store[0] is kept[0]
-    store[2] = kept[2]
-    assert store[0] is kept[0]
-    assert store[1] is not kept[1]
+    stored = {frame: record(frame) for frame in range(3)}
+    store[0], store[1] = stored[0], stored[1]
+    assert store[0] is stored[0]
+    store[2] = stored[2]
+    assert store[0] is stored[0]
+    assert store[1] is not stored[1]
 
 
 def test_missing_records() -> None:
@@ -101,7 +101,7 @@ def test_nothing_is_lost_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(budget, "write", no_space)
     with pytest.raises(OSError, match="No space left"):
         store[1] = record(1)
-    assert contents(store._kept[0].peek()) == contents(record(0))
+    assert contents(store._stored[0].header()) == contents(record(0))
     monkeypatch.undo()
     assert [contents(store[frame]) for frame in (0, 1)] == [contents(record(frame)) for frame in (0, 1)]
 
@@ -132,7 +132,7 @@ def test_what_is_on_a_full_disk_can_be_read(monkeypatch: pytest.MonkeyPatch) -> 
         if frame < 3:
             assert contents(store[frame]) == contents(record(frame))
         else:
-            assert contents(store.peek(frame)) == contents(record(frame))
+            assert contents(store.header(frame)) == contents(record(frame))
     monkeypatch.setattr(SmallDisk, "capacity", 10**6)
     store[5] = record(5)
     assert [contents(store[frame]) for frame in range(6)] == [contents(record(frame)) for frame in range(6)]
@@ -204,15 +204,15 @@ def test_a_record_that_nobody_keeps_leaves_nothing_behind() -> None:
 
 def test_a_record_is_written_once_and_shared() -> None:
     budget = RecordBudget(0)
-    kept, other = budget.keep(record(1)), budget.keep(record(2))
-    for one in (kept, other, kept, other):
+    stored, other = budget.put(record(1)), budget.put(record(2))
+    for one in (stored, other, stored, other):
         one.get()
     assert budget._end == 2 * num_bytes(record(1))
-    assert not kept.is_in_memory
-    assert (kept.peek().object_score, kept.peek().predicted_iou) == (1.25, 1 / 7)
-    assert not kept.is_in_memory
-    assert contents(kept.get()) == contents(record(1))
-    assert kept.number != other.number
+    assert not stored.is_in_memory
+    assert (stored.header().object_score, stored.header().predicted_iou) == (1.25, 1 / 7)
+    assert not stored.is_in_memory
+    assert contents(stored.get()) == contents(record(1))
+    assert stored.number != other.number
 
 
 def test_so_many_records_as_are_needed_stay_whatever_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def num_tensors() -> int:
 
 
 def test_little_is_left_in_memory_of_a_record_on_disk() -> None:
-    """A tensor takes half a kilobyte however empty it is, and thousands of them leave gaps everywhere: none is kept."""
+    """A tensor takes half a kilobyte however empty it is, and thousands of them leave gaps everywhere: none is stored."""
     store = RecordStore(RecordBudget(0))
     store.update({frame: record(frame) for frame in range(100)})
     tensors = num_tensors()
@@ -244,5 +244,5 @@ def test_little_is_left_in_memory_of_a_record_on_disk() -> None:
     finally:
         tracemalloc.stop()
     assert num_tensors() == tensors
-    peeked = store.peek(3)
-    assert (peeked.object_score, peeked.mask_logits.shape, peeked.memory is None) == (3.25, (2, 2), False)
+    header = store.header(3)
+    assert (header.object_score, header.mask_logits.shape, header.memory is None) == (3.25, (2, 2), False)

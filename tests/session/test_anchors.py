@@ -57,10 +57,10 @@ def gated(absent: set[int], bad: set[int], reverse: bool, **arguments: Any) -> A
     store.update(records)
     memory = ObjectMemory(dict.fromkeys([10, 30], good), store)
     policy = BetweenAnchorsPolicy(OfficialRecall(num_maskmem=4), MemoryGate(**arguments))
-    in_memory = [frame for frame, kept in store._kept.items() if kept.is_in_memory]
+    in_memory = [frame for frame, stored in store._stored.items() if stored.is_in_memory]
     assert len(in_memory) == 1
     recall = policy(20, memory, 50, reverse)
-    assert [frame for frame, kept in store._kept.items() if kept.is_in_memory] == in_memory, "nothing was fetched"
+    assert [frame for frame, stored in store._stored.items() if stored.is_in_memory] == in_memory, "nothing was fetched"
     return recall
 
 

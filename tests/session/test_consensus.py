@@ -12,9 +12,9 @@ import pytest
 
 from blob_tracker import BlobTracker, blob_record, tiny_model
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session import session as session_module
-from napari_sam2.session.calls import Call
+from napari_sam2.session.calls import LoggedCall
 from napari_sam2.session.consensus import _voted, line_through
 from napari_sam2.session.session import Session
 
@@ -146,7 +146,7 @@ def test_it_is_one_action_that_is_taken_back_and_done_again(monkeypatch: pytest.
     assert {step.axis for step in done} == {"X"}, "what is tracked is not tracked again"
     voted = state(session)
     assert voted != flooded
-    assert session._history.calls[-1] == Call("consensus", {"axes": "ZX", "objects": None})
+    assert session._history.calls[-1] == LoggedCall("consensus", {"axes": "ZX", "objects": None})
     session.undo()
     assert state(session) == flooded
     session.redo()

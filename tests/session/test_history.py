@@ -15,8 +15,9 @@ from blob_tracker import blob_session, squares
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
-from napari_sam2.session.history import MAX_ACTIONS, Action, History, NotedMapping
+from napari_sam2.session.history import MAX_ACTIONS, History
 from napari_sam2.session.session import Session
+from napari_sam2.session.undoable import Action, UndoableDict
 
 T, SHAPE = 60, (16, 24)
 TRUTH = squares(T, SHAPE, {1: [(2, 2, 4)] * T, 2: [(9, 2 + t // 4, 5) for t in range(T)]})
@@ -180,7 +181,7 @@ def test_so_many_actions_and_no_more_can_be_taken_back() -> None:
 def test_an_action_inside_an_action_is_part_of_it_and_one_without_effect_is_none() -> None:
     finished: list[Action] = []
     history = History(finished.append, lambda action: None)
-    mapping: NotedMapping[Any] = NotedMapping(history)
+    mapping: UndoableDict[Any] = UndoableDict(history)
     with history.action():
         mapping[1] = "a"
         with history.action():

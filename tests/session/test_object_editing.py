@@ -40,11 +40,11 @@ def opened(*clicks: tuple[int, int]) -> Session:
 
 
 def refused(session: Session, message: str, method: str, *arguments: Any) -> None:
-    before, infos, done = session.labels.copy(), dict(session._known.infos), len(session._history._done)
+    before, infos, done = session.labels.copy(), dict(session._state.infos), len(session._history._done)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         getattr(session, method)(*arguments)
     np.testing.assert_array_equal(session.labels, before)
-    assert dict(session._known.infos) == infos
+    assert dict(session._state.infos) == infos
     assert len(session._history._done) == done
 
 

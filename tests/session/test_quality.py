@@ -10,7 +10,7 @@ import torch
 
 from blob_tracker import blob_session, squares
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session.quality import Extent, FrameQuality
 from napari_sam2.session.session import Session, StopRules
 

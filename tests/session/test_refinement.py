@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session.packed_mask import PackedMask
 from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.refinement import is_elsewhere, refined

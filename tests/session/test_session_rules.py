@@ -175,7 +175,7 @@ def same_anchors(session: Session) -> Session:
     fresh = blob_session(MOVIE)
     for item in session.objects.values():
         fresh.add_object(object_id=item.object_id)
-        fresh._known.infos[item.object_id] = item.info
+        fresh._state.infos[item.object_id] = item.info
         for frame in item.anchors:
             record = item.memory.conditioning[frame]
             fresh.objects[item.object_id].memory.conditioning[frame] = record.with_memory(None)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
 

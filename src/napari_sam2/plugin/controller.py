@@ -12,6 +12,7 @@ import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import CANCEL, bind_keys
 from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
@@ -19,8 +20,7 @@ from napari_sam2.plugin.mouse import ClickListener
 from napari_sam2.plugin.notices import tell, warn
 from napari_sam2.plugin.runner import DirectRunner, Report, Runner, Task
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
-from napari_sam2.plugin.worker_session import FrameDone, OpenSession, Refused, SessionOpener
-from napari_sam2.plugin.workplace import Workplace
+from napari_sam2.plugin.worker_session import FrameDone, OpenSession, PromptRejected, SessionOpener
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Direction, Session
@@ -47,7 +47,7 @@ class Controller:
         self._viewer = viewer
         self._queue = WorkQueue(runner or DirectRunner(), self._job_started, self._item, self._job_ended)
         self._open_session: OpenSession = open_session or SessionOpener()
-        self._workplaces: dict[Any, Workplace] = {}
+        self._workspaces: dict[Any, ImageWorkspace] = {}
         self._image: Any = None
         self._reason = ""
         self._started_s = 0.0
@@ -77,9 +77,9 @@ class Controller:
         self._listener.close()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
-        for workplace in self._workplaces.values():
-            workplace.close()
-        self._workplaces.clear()
+        for workspace in self._workspaces.values():
+            workspace.close()
+        self._workspaces.clear()
 
     # --- image and model -------------------------------------------------------------------------------------------
 
@@ -94,9 +94,9 @@ class Controller:
         return self._image
 
     @property
-    def workplace(self) -> Workplace | None:
+    def workspace(self) -> ImageWorkspace | None:
         """The work on that image, or None where it cannot be worked on."""
-        return self._workplaces.get(self._image.unique_id) if self._image is not None else None
+        return self._workspaces.get(self._image.unique_id) if self._image is not None else None
 
     @property
     def session(self) -> Session:
@@ -107,7 +107,7 @@ class Controller:
         RuntimeError
             If there is none yet, or it is at work.
         """
-        session = None if self.workplace is None else self.workplace.worker.session
+        session = None if self.workspace is None else self.workspace.worker.session
         if session is None:
             raise RuntimeError("there is no session yet: it begins with the first click")
         if not self.is_idle:
@@ -121,28 +121,28 @@ class Controller:
     def choose_image(self, image: Any) -> None:
         """Work on an image layer; on another one nothing is lost."""
         self._image, self._reason = unwrapped(image), ""
-        if self._image is not None and self.workplace is None:
+        if self._image is not None and self.workspace is None:
             try:
-                workplace = Workplace(
+                workspace = ImageWorkspace(
                     self._viewer, self._image, self._open_session, self._prompts_changed, self._outgrown, self._warn
                 )
             except ValueError as error:
                 self._reason = str(error)
             else:
-                self._workplaces[self._image.unique_id] = workplace
-                self._find_again(workplace)
+                self._workspaces[self._image.unique_id] = workspace
+                self._find_again(workspace)
         self.changed.emit()
 
-    def _outgrown(self, workplace: Workplace) -> None:
+    def _outgrown(self, workspace: ImageWorkspace) -> None:
         """Begin anew on an image that was given data of another shape."""
-        self._drop(workplace)
-        if workplace.image == self._image:
+        self._drop(workspace)
+        if workspace.image == self._image:
             self.choose_image(self._image)
 
-    def _drop(self, workplace: Workplace) -> None:
-        del self._workplaces[workplace.image.unique_id]
-        self._queue.forget(workplace)
-        workplace.close()
+    def _drop(self, workspace: ImageWorkspace) -> None:
+        del self._workspaces[workspace.image.unique_id]
+        self._queue.forget(workspace)
+        workspace.close()
 
     def choose_model(self, name: str) -> None:
         """Find everything with another model. What was carried through the stack is shown until it is propagated again.
@@ -158,17 +158,17 @@ class Controller:
             return
         self.model = name
         self._queue.stop()
-        for workplace in self._workplaces.values():
-            self._find_again(workplace)
+        for workspace in self._workspaces.values():
+            self._find_again(workspace)
         self.changed.emit()
 
-    def _find_again(self, workplace: Workplace) -> None:
+    def _find_again(self, workspace: ImageWorkspace) -> None:
         """Tell the model that is chosen everything that was said, if it is there; load it if nothing was."""
         if not self.is_model_here:
             return
         self._queue.put(Job(JobKind.WARM_UP, lambda: partial(self._load, self.model)))
-        if workplace.prompts:
-            self._queue.put(self._telling(workplace))
+        if workspace.prompts:
+            self._queue.put(self._telling(workspace))
 
     def _load(self, model: str, _report: Report) -> None:
         self._open_session.load(model)
@@ -186,11 +186,11 @@ class Controller:
         """Say what is there and what will happen."""
         if self._image is None:
             return "Open an image, or drop a file on the viewer."
-        if self.workplace is None:
+        if self.workspace is None:
             return self._reason
         if not self.is_model_here:
             return self._missing_weights
-        stack = self.workplace.stack
+        stack = self.workspace.stack
         if stack.frame_axis is None:
             return f"{stack.describe()} → click on an object"
         return f"{stack.describe()} → click on objects, then propagate along {stack.frame_name}"
@@ -206,37 +206,37 @@ class Controller:
     @property
     def current_object(self) -> int:
         """The object that is clicked on: its label value."""
-        return self.workplace.current_object if self.workplace is not None else 1
+        return self.workspace.current_object if self.workspace is not None else 1
 
     @property
     def is_inside(self) -> bool:
         """A plain click says where the object is; a right click always says the opposite of a left one."""
-        return self.workplace.is_inside if self.workplace is not None else True
+        return self.workspace.is_inside if self.workspace is not None else True
 
     def choose_object(self, object_id: int) -> None:
         """Click on another object from now on."""
-        if self.workplace is not None and 1 <= object_id <= np.iinfo(np.uint16).max:
-            self.workplace.current_object = object_id
-            self.workplace.is_inside = True
-            self.workplace.say_next()
+        if self.workspace is not None and 1 <= object_id <= np.iinfo(np.uint16).max:
+            self.workspace.current_object = object_id
+            self.workspace.is_inside = True
+            self.workspace.say_next()
             self.changed.emit()
 
     def next_object(self) -> None:
         """Go on with a new object."""
-        if self.workplace is None:
+        if self.workspace is None:
             return
-        taken = self.workplace.object_ids
+        taken = self.workspace.object_ids
         if self.current_object not in taken:
             self.said.emit(f"Object {self.current_object} has no click yet: click on it.")
             return
-        self.choose_object(max([*taken, *self.workplace.known_ids]) + 1)
+        self.choose_object(max([*taken, *self.workspace.known_ids]) + 1)
         self.said.emit(f"Object {self.current_object}: click on it.")
 
     def choose_side(self, is_inside: bool) -> None:
         """Let plain clicks say where the object is, or where it is not."""
-        if self.workplace is not None and self.workplace.is_inside != is_inside:
-            self.workplace.is_inside = is_inside
-            self.workplace.say_next()
+        if self.workspace is not None and self.workspace.is_inside != is_inside:
+            self.workspace.is_inside = is_inside
+            self.workspace.say_next()
             self.changed.emit()
 
     def switch_side(self) -> None:
@@ -253,35 +253,35 @@ class Controller:
         is_inside : bool, optional
             Whether the object is there; what was chosen by default.
         """
-        if self.workplace is None:
+        if self.workspace is None:
             self._warn(self._reason or "There is no image to click on: open one first.")
             return
         try:
             check_display(self._viewer, self._image)
-            pixel = self.workplace.stack.pixel(data_position(self._viewer, self._image, world))
+            pixel = self.workspace.stack.pixel(data_position(self._viewer, self._image, world))
         except ValueError as error:
             self._warn(str(error))
             return
-        self.workplace.click(pixel, self.is_inside if is_inside is None else is_inside)
+        self.workspace.click(pixel, self.is_inside if is_inside is None else is_inside)
 
     def take_back(self) -> None:
         """Take back the latest click."""
-        if self.workplace is None or not self.workplace.take_back():
+        if self.workspace is None or not self.workspace.take_back():
             self.said.emit("There is no click to take back.")
 
     def propagate(self, direction: Direction | None = None) -> None:
         """Carry all objects through the stack, in the direction that was chosen by default."""
-        workplace = self.workplace
-        if workplace is None:
+        workspace = self.workspace
+        if workspace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
-        elif workplace.stack.frame_axis is None:
+        elif workspace.stack.frame_axis is None:
             self._warn("There is nothing to propagate along: this is a single image.")
         elif not self.is_model_here:
             self._warn(self._missing_weights)
-        elif not workplace.prompts:
+        elif not workspace.prompts:
             self._warn("There is nothing to propagate: click on an object first.")
         else:
-            self._queue.put(self._propagating(workplace, direction or self.direction))
+            self._queue.put(self._propagating(workspace, direction or self.direction))
 
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
@@ -315,26 +315,26 @@ class Controller:
         """Nothing at all is being computed."""
         return self._queue.running is None
 
-    def _prompts_changed(self, workplace: Workplace) -> None:
+    def _prompts_changed(self, workspace: ImageWorkspace) -> None:
         if self.is_model_here:
-            self._queue.put(self._telling(workplace))
+            self._queue.put(self._telling(workspace))
         else:
             self._warn(f"{self._missing_weights} The click is kept.")
         self.changed.emit()
 
-    def _telling(self, workplace: Workplace) -> Job:
+    def _telling(self, workspace: ImageWorkspace) -> Job:
         def make_task() -> Task:
-            workplace.show_layers()
-            return partial(workplace.worker.tell, workplace.order(self.model), dict(workplace.prompts))
+            workspace.show_layers()
+            return partial(workspace.worker.tell, workspace.order(self.model), dict(workspace.prompts))
 
-        return Job(JobKind.PROMPTS, make_task, workplace)
+        return Job(JobKind.PROMPTS, make_task, workspace)
 
-    def _propagating(self, workplace: Workplace, direction: Direction) -> Job:
+    def _propagating(self, workspace: ImageWorkspace, direction: Direction) -> Job:
         def make_task() -> Task:
-            workplace.show_layers()
-            return partial(workplace.worker.propagate, workplace.order(self.model), dict(workplace.prompts), direction)
+            workspace.show_layers()
+            return partial(workspace.worker.propagate, workspace.order(self.model), dict(workspace.prompts), direction)
 
-        return Job(JobKind.PROPAGATE, make_task, workplace)
+        return Job(JobKind.PROPAGATE, make_task, workspace)
 
     def _job_started(self, job: Job) -> None:
         self._started_s, self._num_done = time.monotonic(), 0
@@ -353,19 +353,19 @@ class Controller:
         self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
     def _item(self, job: Job, item: Any) -> None:
-        if isinstance(item, Refused):
+        if isinstance(item, PromptRejected):
             self._warn(item.reason)
         elif isinstance(item, Downloaded):
             self.progressed.emit(item.done_mb, item.total_mb)
             self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
-        elif isinstance(item, FrameDone) and job.workplace in self._workplaces.values():
+        elif isinstance(item, FrameDone) and job.workspace in self._workspaces.values():
             # of an image that was removed, reports may still be on their way
-            self._frame_done(job.workplace, item)
+            self._frame_done(job.workspace, item)
 
-    def _frame_done(self, workplace: Workplace, item: FrameDone) -> None:
+    def _frame_done(self, workspace: ImageWorkspace, item: FrameDone) -> None:
         is_3d = self._viewer.dims.ndisplay == 3
-        is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workplace.image, workplace.stack)
-        workplace.written(is_shown, is_3d)
+        is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workspace.image, workspace.stack)
+        workspace.written(is_shown, is_3d)
         if item.total:
             self._num_done = item.done
             self.progressed.emit(item.done, item.total)
@@ -373,14 +373,14 @@ class Controller:
                 left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
                 self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
         elif item.object_id is not None:
-            where = "" if workplace.stack.frame_axis is None else f" on frame {item.frame}"
+            where = "" if workspace.stack.frame_axis is None else f" on frame {item.frame}"
             found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
             self.said.emit(f"Object {item.object_id}: {found}")
 
     def _job_ended(self, job: Job, error: BaseException | None) -> None:
         self._take_cancel_key(False)
-        if job.workplace is not None:
-            job.workplace.finish_drawing()
+        if job.workspace is not None:
+            job.workspace.finish_drawing()
         if error is not None:
             self.said.emit(tell(error))
         elif self._queue.is_stopping:
@@ -391,8 +391,8 @@ class Controller:
         elif job.kind == JobKind.WARM_UP:
             self.said.emit("Ready.")
         elif job.kind == JobKind.DOWNLOAD:
-            for workplace in self._workplaces.values():
-                self._find_again(workplace)
+            for workspace in self._workspaces.values():
+                self._find_again(workspace)
         self.changed.emit()
 
     def _warn(self, text: str) -> None:
@@ -409,9 +409,9 @@ class Controller:
 
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
-        for workplace in self._workplaces.values():
-            if workplace.layer_removed(layer):
-                self._queue.forget(workplace)
+        for workspace in self._workspaces.values():
+            if workspace.layer_removed(layer):
+                self._queue.forget(workspace)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
@@ -421,9 +421,9 @@ class Controller:
         self.changed.emit()
 
     def _image_removed(self, layer: Any) -> None:
-        workplace = self._workplaces.get(layer.unique_id)
-        if workplace is not None:
-            self._drop(workplace)
+        workspace = self._workspaces.get(layer.unique_id)
+        if workspace is not None:
+            self._drop(workspace)
         if self._image is not None and layer == self._image:
             self.choose_image(next(iter(self.images), None))
 

@@ -34,17 +34,17 @@ class Job:
         What.
     make_task : callable
         Called when it begins, so that what is computed is what was said until then.
-    workplace : Workplace or None
+    workspace : ImageWorkspace or None
         Which image it is about.
     """
 
     kind: JobKind
     make_task: Callable[[], Task]
-    workplace: Any = None
+    workspace: Any = None
 
     def is_about_the_same(self, other: Job) -> bool:
         """Tell whether one of the two is enough."""
-        return self.kind == other.kind and self.workplace is other.workplace
+        return self.kind == other.kind and self.workspace is other.workspace
 
 
 class WorkQueue:
@@ -106,10 +106,10 @@ class WorkQueue:
             self.is_stopping = True
             self._runner.stop()
 
-    def forget(self, workplace: Any) -> None:
+    def forget(self, workspace: Any) -> None:
         """Give up everything about an image."""
-        self._waiting = [job for job in self._waiting if job.workplace is not workplace]
-        if self.running is not None and self.running.workplace is workplace:
+        self._waiting = [job for job in self._waiting if job.workspace is not workspace]
+        if self.running is not None and self.running.workspace is workspace:
             self.is_stopping = True
             self._runner.stop()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SessionOrder:
+class SessionRequest:
     """What a session is to be opened on.
 
     Attributes
@@ -37,7 +37,7 @@ class SessionOrder:
     labels: Any
     model: str
 
-    def is_same(self, other: SessionOrder | None) -> bool:
+    def is_same(self, other: SessionRequest | None) -> bool:
         """Tell whether a session opened on the other serves here too."""
         return other is not None and self.image is other.image and self.labels is other.labels and self.model == other.model
 
@@ -66,7 +66,7 @@ class FrameDone:
 
 
 @dataclass(frozen=True)
-class Refused:
+class PromptRejected:
     """Something was said that the session cannot make sense of."""
 
     reason: str
@@ -78,7 +78,7 @@ class OpenSession(Protocol):
     def load(self, model: str) -> Any:
         """Load a model beforehand, while the person looks for the first object."""
 
-    def __call__(self, order: SessionOrder) -> Session:
+    def __call__(self, order: SessionRequest) -> Session:
         """Open a session."""
 
 
@@ -98,7 +98,7 @@ class SessionOpener:
             self._loaded = (model, load_model(model))
         return self._loaded[1]
 
-    def __call__(self, order: SessionOrder) -> Session:
+    def __call__(self, order: SessionRequest) -> Session:
         """Open a session."""
         from napari_sam2.session.session import Session
 
@@ -110,13 +110,13 @@ class WorkerSession:
 
     def __init__(self, open_session: OpenSession) -> None:
         self._open_session = open_session
-        self._opened_on: SessionOrder | None = None
+        self._opened_on: SessionRequest | None = None
         self._session: Session | None = None
         self._told: dict[Place, tuple[Click, ...]] = {}
         self._refused: dict[Place, tuple[Click, ...]] = {}
         self._said_before: list[Callable[[Session], Any]] = []
 
-    def open(self, order: SessionOrder) -> Session:
+    def open(self, order: SessionRequest) -> Session:
         """Open the session, or return the one that is open.
 
         With another model, or other labels, a session begins anew. It knows the objects of the one before and what was said about
@@ -144,7 +144,7 @@ class WorkerSession:
         """The colour of each object, ``#rrggbb``, or None where none was chosen. To be read while the worker rests."""
         return {} if self._session is None else {item.object_id: item.info.colour for item in self._session.objects.values()}
 
-    def tell(self, order: SessionOrder, wanted: Prompts, report: Report) -> None:
+    def tell(self, order: SessionRequest, wanted: Prompts, report: Report) -> None:
         """Make the session know what is wanted, and no more of what it was told before."""
         session = self.open(order)
         failed: Exception | None = None
@@ -158,7 +158,7 @@ class WorkerSession:
                 self._say(session, place, clicks, report)
             except ValueError as error:
                 self._refused[place] = clicks
-                report(Refused(str(error)))
+                report(PromptRejected(str(error)))
             except Exception as error:  # a frame that cannot be read keeps no other click from being answered
                 failed = failed or error
         if failed is not None:
@@ -185,7 +185,7 @@ class WorkerSession:
         self._told[place] = clicks
         report(FrameDone(place.frame, object_id=place.object_id, area_px=int(mask.sum())))
 
-    def propagate(self, order: SessionOrder, wanted: Prompts, direction: Direction, report: Report) -> None:
+    def propagate(self, order: SessionRequest, wanted: Prompts, direction: Direction, report: Report) -> None:
         """Carry all objects through the stack."""
         self._refused.clear()  # an object may have been unlocked meanwhile
         self.tell(order, wanted, report)

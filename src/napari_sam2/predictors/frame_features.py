@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.frames import ArrayFrames, FrameSource
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of t
 from torch import Tensor
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 
 
 @dataclass(frozen=True)

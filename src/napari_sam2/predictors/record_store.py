@@ -16,14 +16,14 @@ from torch import Tensor
 
 from napari_sam2.files import no_room, os_error, reason_of, temporary_file
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 
 MOST_BYTES = 512 * 2**20
 """However many records are needed at a time, not more is held."""
 
 
 class RecordBudget:
-    """Memory that records share, wherever they are kept.
+    """Memory that records share, wherever they lie.
 
     Parameters
     ----------
@@ -42,21 +42,21 @@ class RecordBudget:
         self.budget_bytes = budget_bytes
         self.num_needed = 0
         self.held_bytes = 0
-        # Weakly: a record that nobody keeps any more must not live on in here.
-        self._held: OrderedDict[int, tuple[weakref.ref[KeptRecord], int]] = OrderedDict()
-        self._num_kept = 0
+        # Weakly: a record that nobody uses any more must not live on in here.
+        self._held: OrderedDict[int, tuple[weakref.ref[StoredRecord], int]] = OrderedDict()
+        self._num_stored = 0
         self._file: IO[bytes] | None = None
         self._end = 0
         self._free: dict[int, list[int]] = {}
         # A few, shared by all records that lie on disk.
         self.layouts: dict[_Layout, _Layout] = {}
 
-    def keep(self, record: FrameRecord) -> KeptRecord:
-        """Keep a record."""
-        self._num_kept += 1
-        return KeptRecord(self, self._num_kept, record)
+    def put(self, record: FrameRecord) -> StoredRecord:
+        """Put a record into the store."""
+        self._num_stored += 1
+        return StoredRecord(self, self._num_stored, record)
 
-    def hold(self, kept: KeptRecord, record: FrameRecord) -> None:
+    def touch(self, stored: StoredRecord, record: FrameRecord) -> None:
         """Count a record as just used, and spill others if need be.
 
         Raises
@@ -64,10 +64,10 @@ class RecordBudget:
         OSError
             If that cannot be done: then it is counted only if it was before.
         """
-        was_held = kept.number in self._held
-        self.release(kept.number)
+        was_held = stored.number in self._held
+        self.release(stored.number)
         num_bytes = _num_bytes(record)
-        self._held[kept.number] = weakref.ref(kept), num_bytes
+        self._held[stored.number] = weakref.ref(stored), num_bytes
         self.held_bytes += num_bytes
         limit = max(self.budget_bytes, min(self.num_needed * num_bytes, MOST_BYTES))
         while self.held_bytes > limit and len(self._held) > 1:
@@ -79,7 +79,7 @@ class RecordBudget:
             except OSError:
                 if was_held:
                     return
-                self.release(kept.number)
+                self.release(stored.number)
                 raise
             self.release(number)
 
@@ -89,7 +89,7 @@ class RecordBudget:
         self.held_bytes -= num_bytes
 
     def write(self, data: bytes) -> int:
-        """Put bytes into the file and return their place.
+        """Put bytes into the file and return their offset.
 
         Raises
         ------
@@ -100,20 +100,20 @@ class RecordBudget:
         if self._file is None:
             self._file = temporary_file(purpose)
             weakref.finalize(self, self._file.close)
-        places = self._free.get(len(data))
-        place = places[-1] if places else self._end
+        offsets = self._free.get(len(data))
+        offset = offsets[-1] if offsets else self._end
         try:
-            self._file.seek(place)
+            self._file.seek(offset)
             if self._file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise no_room(purpose, error) from error
-        if places:
-            places.pop()
-        self._end = max(self._end, place + len(data))
-        return place
+        if offsets:
+            offsets.pop()
+        self._end = max(self._end, offset + len(data))
+        return offset
 
-    def read(self, place: int, size: int) -> bytearray:
+    def read(self, offset: int, size: int) -> bytearray:
         """Read bytes of the file.
 
         Raises
@@ -123,18 +123,18 @@ class RecordBudget:
         """
         assert self._file is not None
         try:
-            self._file.seek(place)
+            self._file.seek(offset)
             return bytearray(self._file.read(size))
         except OSError as error:
             raise os_error(f"memories cannot be read back from a temporary file: {reason_of(error)}", error.errno) from error
 
-    def discard(self, place: int, size: int) -> None:
-        """Let a place be used again."""
-        self._free.setdefault(size, []).append(place)
+    def discard(self, offset: int, size: int) -> None:
+        """Free an offset for the next of the same size."""
+        self._free.setdefault(size, []).append(offset)
 
 
-class KeptRecord:
-    """A record, in memory or on disk; it goes when nobody keeps it any more. Made by :meth:`RecordBudget.keep`.
+class StoredRecord:
+    """A record, in memory or on disk; it goes when nobody uses it any more. Made by :meth:`RecordBudget.put`.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class KeptRecord:
     def __del__(self) -> None:
         self._budget.release(self.number)
         if self._on_disk is not None:
-            self._budget.discard(self._on_disk.place, self._on_disk.layout.num_bytes)
+            self._budget.discard(self._on_disk.offset, self._on_disk.layout.num_bytes)
 
     @property
     def is_in_memory(self) -> bool:
@@ -165,10 +165,10 @@ class KeptRecord:
         """Return the record, fetching it if need be."""
         if self._in_memory is None:
             assert self._on_disk is not None
-            self._in_memory = self._on_disk.record(self._budget.read(self._on_disk.place, self._on_disk.layout.num_bytes))
+            self._in_memory = self._on_disk.record(self._budget.read(self._on_disk.offset, self._on_disk.layout.num_bytes))
         record = self._in_memory
         try:
-            self._budget.hold(self, record)
+            self._budget.touch(self, record)
         except OSError:
             if self._on_disk is None:
                 raise
@@ -176,7 +176,7 @@ class KeptRecord:
             self._in_memory = None
         return record
 
-    def peek(self) -> FrameRecord:
+    def header(self) -> FrameRecord:
         """Return the record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
         if self._in_memory is not None:
             return self._in_memory
@@ -189,8 +189,8 @@ class KeptRecord:
             return
         if self._on_disk is None:
             # The record goes when it is written, not before: a disk may be full.
-            place = self._budget.write(b"".join(_raw(tensor) for tensor in _tensors(self._in_memory)))
-            self._on_disk = _OnDisk.of(self._in_memory, place, self._budget.layouts)
+            offset = self._budget.write(b"".join(_raw(tensor) for tensor in _tensors(self._in_memory)))
+            self._on_disk = _OnDisk.of(self._in_memory, offset, self._budget.layouts)
         self._in_memory = None
 
 
@@ -213,7 +213,7 @@ class _Layout:
 class _OnDisk:
     """Where a record lies in the file, and what is known of it without reading it."""
 
-    place: int
+    offset: int
     layout: _Layout
     object_score: float
     predicted_iou: float
@@ -221,10 +221,10 @@ class _OnDisk:
     anchor_distance: int
 
     @classmethod
-    def of(cls, record: FrameRecord, place: int, layouts: dict[_Layout, _Layout]) -> _OnDisk:
+    def of(cls, record: FrameRecord, offset: int, layouts: dict[_Layout, _Layout]) -> _OnDisk:
         layout = _Layout.of(record)
         shared = layouts.setdefault(layout, layout)
-        return cls(place, shared, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
+        return cls(offset, shared, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
 
     def record(self, data: bytearray) -> FrameRecord:
         """Return the record, of its bytes."""
@@ -252,34 +252,34 @@ class RecordStore(MutableMapping[int, FrameRecord]):
 
     def __init__(self, budget: RecordBudget) -> None:
         self._budget = budget
-        self._kept: dict[int, KeptRecord] = {}
+        self._stored: dict[int, StoredRecord] = {}
 
     def __contains__(self, frame: object) -> bool:
-        return frame in self._kept
+        return frame in self._stored
 
     def __iter__(self) -> Iterator[int]:
-        return iter(list(self._kept))
+        return iter(list(self._stored))
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._stored)
 
     def __getitem__(self, frame: int) -> FrameRecord:
-        return self._kept[frame].get()
+        return self._stored[frame].get()
 
     def __setitem__(self, frame: int, record: FrameRecord) -> None:
-        self._kept[frame] = kept = self._budget.keep(record)
-        self._budget.hold(kept, record)
+        self._stored[frame] = stored = self._budget.put(record)
+        self._budget.touch(stored, record)
 
     def __delitem__(self, frame: int) -> None:
-        del self._kept[frame]
+        del self._stored[frame]
 
-    def peek(self, frame: int) -> FrameRecord:
+    def header(self, frame: int) -> FrameRecord:
         """Return a record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
-        return self._kept[frame].peek()
+        return self._stored[frame].header()
 
     def clear(self) -> None:
         """Forget all records, without fetching those on disk."""
-        self._kept.clear()
+        self._stored.clear()
 
 
 def _tensors(record: FrameRecord) -> list[Tensor]:

@@ -19,7 +19,7 @@ from napari_sam2.model.sam2_base import RecalledMemory, SAM2Base, SamHeadOutputs
 from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
 from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
-from napari_sam2.predictors.views import View, Zoom, whole_view
+from napari_sam2.predictors.zoom import View, Zoom, whole_view
 
 PREVIOUS_LOGIT_BOUND = 32.0
 """A refined prediction comes in within plus and minus this (official ``sam2_video_predictor.py`` L257)."""

@@ -23,7 +23,7 @@ from napari_sam2.session.stop_rules import StopRules
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-MADE_AGAIN = (
+REPLAYABLE = (
     "add_object",
     "rename_object",
     "set_colour",
@@ -57,7 +57,7 @@ STEP_BY_STEP = ("propagate", "consensus", "follow_each")
 
 
 @dataclass(frozen=True)
-class Call:
+class LoggedCall:
     """A call of a method of a session.
 
     Attributes
@@ -73,7 +73,7 @@ class Call:
     arguments: dict[str, Any]
 
     @classmethod
-    def of(cls, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def of(cls, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> LoggedCall:
         """Write a call down."""
         bound = inspect.signature(method).bind(*args, **kwargs).arguments
         arguments = {name: value for name, value in bound.items() if name != "self"}
@@ -88,7 +88,7 @@ class Call:
         ValueError
             If there is no such method, its arguments are others, or it refuses them.
         """
-        if self.method not in MADE_AGAIN:
+        if self.method not in REPLAYABLE:
             raise ValueError(f"a session has no action {self.method!r}")
         arguments = {name: decode(value) for name, value in self.arguments.items()}
         steps = arguments.pop("steps", None)

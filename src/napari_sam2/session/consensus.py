@@ -21,8 +21,8 @@ from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, bounding_box, whole_view
-from napari_sam2.session.calls import Call, encode
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, bounding_box, whole_view
+from napari_sam2.session.calls import LoggedCall, encode
 from napari_sam2.session.history import History
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.readable_frames import propagate_readable
@@ -124,7 +124,7 @@ def _follow_and_vote(session: Session, history: History, chosen_axes: str, wante
                 yield AxisResult(axis, result)
     if history.num_changes != changes:
         raise ValueError("objects were changed while axes were followed: begin the consensus again")
-    with history.action(lambda: Call("consensus", {"axes": chosen_axes, "objects": encode(wanted)})):
+    with history.action(lambda: LoggedCall("consensus", {"axes": chosen_axes, "objects": encode(wanted)})):
         _vote(session, items, voters)
 
 

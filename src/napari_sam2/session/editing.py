@@ -12,7 +12,7 @@ from dataclasses import replace
 from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View, resample_logits, whole_view
+from napari_sam2.predictors.zoom import View, resample_logits, whole_view
 from napari_sam2.session.anchors import neighbouring_anchors, span_between
 from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.packed_mask import PackedMask

@@ -13,11 +13,11 @@ from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.anchors import anchors_to_recall
-from napari_sam2.session.calls import Call, encode
-from napari_sam2.session.history import Action
+from napari_sam2.session.calls import LoggedCall, encode
 from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
 from napari_sam2.session.stop_rules import StoppedObjects, StopRules
+from napari_sam2.session.undoable import Action
 
 STEPS_BETWEEN_TRIMS = 32
 
@@ -113,9 +113,9 @@ class Following(Prompting):
         frames = None if frames is None else check_wholes("frames", frames)
         steps, stopped, action, num_done = deque(self.plan(direction, wanted, frames)), self._stopped(stop), Action(), 0
 
-        def call(num_steps: int | None) -> Call:
+        def call(num_steps: int | None) -> LoggedCall:
             arguments = {"direction": direction, "objects": wanted, "frames": frames, "stop": stop, "steps": num_steps}
-            return Call("propagate", {name: encode(value) for name, value in arguments.items()})
+            return LoggedCall("propagate", {name: encode(value) for name, value in arguments.items()})
 
         while steps:
             step = steps.popleft()
@@ -137,7 +137,7 @@ class Following(Prompting):
             raise ValueError(f"stop takes StopRules, got {shown(rules)}")
         return StoppedObjects(rules, self._frame_shape)
 
-    def _take(self, step: Step, ended: list[int], action: Action, call: Call) -> tuple[FrameResult, Action]:
+    def _take(self, step: Step, ended: list[int], action: Action, call: LoggedCall) -> tuple[FrameResult, Action]:
         """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
         items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
         # Within reach of the frame, both anchors, and the one that is made.

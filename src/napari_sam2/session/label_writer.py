@@ -17,8 +17,8 @@ from napari_sam2.files import temporary_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View, whole_view
-from napari_sam2.session.overlaps import settle_twins, trust
+from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.overlaps import resolve_duplicates, trust
 from napari_sam2.session.packed_labels import unpack_plane
 
 MAX_BYTES_IN_MEMORY = 2**30
@@ -75,7 +75,7 @@ class LabelWriter:
     def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
         """Label a frame, (H, W), with what is shown of it by object id.
 
-        Where objects overlap, the higher trusted logit wins, of equal ones the lower id; see also :func:`settle_twins`.
+        Where objects overlap, the higher trusted logit wins, of equal ones the lower id; see also :func:`resolve_duplicates`.
         """
         object_ids, masks, boxes = list[int](), list[Tensor](), list[View]()
         trusts, tracked = list[float](), list[int]()
@@ -93,5 +93,5 @@ class LabelWriter:
                 masks.append(mask)
                 boxes.append(View(view.row + row, view.column + column, *mask.shape))
                 trusts.append(trust(record))
-            settle_twins([masks[i] for i in tracked], [boxes[i] for i in tracked], [trusts[i] for i in tracked])
+            resolve_duplicates([masks[i] for i in tracked], [boxes[i] for i in tracked], [trusts[i] for i in tracked])
             return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, trusts)

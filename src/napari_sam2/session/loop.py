@@ -18,12 +18,13 @@ from napari_sam2.images.axes import SEPARATE_AXIS
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.calls import Call
+from napari_sam2.session.calls import LoggedCall
 from napari_sam2.session.consensus import check_consensus
-from napari_sam2.session.history import Action, History, NotedMapping
+from napari_sam2.session.history import History
 from napari_sam2.session.object_editing import add_alike
 from napari_sam2.session.packed_labels import pack_plane, unpack_plane
 from napari_sam2.session.readable_frames import propagate_readable
+from napari_sam2.session.undoable import Action, UndoableDict
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import FrameResult, Session
@@ -73,7 +74,7 @@ def check_each(stack: Stack, over: str) -> str:
 def follow_each(
     session: Session,
     history: History,
-    found: NotedMapping[tuple[bytes, ...]],
+    found: UndoableDict[tuple[bytes, ...]],
     over: str,
     places: Iterable[int] | None = None,
     consensus: str | None = None,
@@ -86,7 +87,7 @@ def follow_each(
         The session.
     history : History
         Its history, of which all places are one action.
-    found : NotedMapping
+    found : UndoableDict
         Receives the packed label planes of other places, by their number.
     over, places, consensus
         See there.
@@ -130,7 +131,7 @@ def follow_each(
             planes = (_with_what_stays(plane, packed, session) for plane, packed in zip(planes, found[number], strict=True))
         packed_planes = tuple(pack_plane(plane) for plane in planes)
         arguments = {"over": axis, "places": done, "consensus": voting}
-        with history.action(partial(Call, "follow_each", arguments), continued=action) as action:
+        with history.action(partial(LoggedCall, "follow_each", arguments), continued=action) as action:
             found[number] = packed_planes
         changes = history.num_changes
     if unreadable:

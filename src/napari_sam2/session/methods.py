@@ -13,7 +13,7 @@ from napari_sam2.files import atomic_path, reading
 from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.session.calls import decode
 from napari_sam2.session.consensus import MAX_VOTE
-from napari_sam2.session.overlaps import TWIN_IOU
+from napari_sam2.session.overlaps import DUPLICATE_IOU
 from napari_sam2.session.session import Session
 from napari_sam2.session.session_document import Document, SavedObject, SavedPrompts
 from napari_sam2.session.stop_rules import StopRules
@@ -64,8 +64,8 @@ def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) 
         _vote(document),
         _loop(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
-        f"weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above {TWIN_IOU:g} "
-        "were decided as a whole.",
+        "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above "
+        f"{DUPLICATE_IOU:g} were decided as a whole.",
         _hidden(len(prompted) - len(shown)),
     ]
     return " ".join(filter(None, sentences))

@@ -10,10 +10,12 @@ import numpy as np
 
 from napari_sam2.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session import editing
-from napari_sam2.session.history import Action, History, action, weakly
-from napari_sam2.session.objects import Keep, Knowledge, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.history import History, action, weakly
+from napari_sam2.session.objects import ObjectInfo, PutRecord, SessionObject, check_colour, check_name
 from napari_sam2.session.packed_labels import replace_label
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
+from napari_sam2.session.state import SessionState
+from napari_sam2.session.undoable import Action
 
 MAX_OBJECT_ID = np.iinfo(np.uint16).max
 
@@ -25,7 +27,7 @@ class ObjectEditing:
     ----------
     num_frames : int
         Length of the stack.
-    keep : callable
+    put : callable
         Keeps a record.
     finish, write_down : callable
         Are given each action that was done or taken back: to write labels, and to save it.
@@ -36,7 +38,7 @@ class ObjectEditing:
     def __init__(
         self,
         num_frames: int,
-        keep: Keep,
+        put: PutRecord,
         finish: Callable[[Action], None],
         write_down: Callable[[Action], None],
         segmenter: PromptSegmenter,
@@ -44,13 +46,13 @@ class ObjectEditing:
         self._num_frames = num_frames
         self._segmenter = segmenter
         self._history = History(weakly(finish), weakly(write_down))
-        self._known = Knowledge(self._history, keep)
-        self.objects = self._known.objects
+        self._state = SessionState(self._history, put)
+        self.objects = self._state.objects
 
     @property
     def parents(self) -> dict[int, int]:
         """The mother of each object that came from a division, by object id, in order; those without one are left out."""
-        return {object_id: info.mother for object_id, info in sorted(self._known.infos.items()) if info.mother is not None}
+        return {object_id: info.mother for object_id, info in sorted(self._state.infos.items()) if info.mother is not None}
 
     def _line_of(self, object_id: int | None) -> set[int]:
         """Return an object, its mother, her mother, and so on."""
@@ -91,7 +93,7 @@ class ObjectEditing:
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
         name = check_name(f"object {object_id}" if name is None else name)
-        self._known.add(object_id, ObjectInfo(name, check_colour(colour)))
+        self._state.add(object_id, ObjectInfo(name, check_colour(colour)))
         return object_id
 
     def _free_id(self) -> int:
@@ -327,7 +329,7 @@ class ObjectEditing:
         info = replace(item.info, **changes)
         if info != item.info:
             # Not by the id that was given: one of NumPy is no key for a file.
-            self._known.infos[item.object_id] = info
+            self._state.infos[item.object_id] = info
 
     def _forget(self, item: SessionObject) -> None:
         for daughter, mother in self.parents.items():
@@ -335,14 +337,14 @@ class ObjectEditing:
                 self._change_info(daughter, mother=None)
         self._replace_elsewhere(item.object_id, 0)
         del self.objects[item.object_id]
-        del self._known.infos[item.object_id]
+        del self._state.infos[item.object_id]
 
     def _replace_elsewhere(self, object_id: int, by: int, first_frame: int = 0) -> None:
         """Give the label of an object at other places to another one, 0 for none, from a frame on."""
-        for number, planes in self._known.places.items():
+        for number, planes in self._state.places.items():
             later = tuple(replace_label(plane, object_id, by) for plane in planes[first_frame:])
             if later != planes[first_frame:]:
-                self._known.places[number] = planes[:first_frame] + later
+                self._state.places[number] = planes[:first_frame] + later
 
     def _check_frame(self, frame: int) -> int:
         frame = check_whole("frame", frame)

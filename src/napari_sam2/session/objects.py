@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from napari_sam2.checks import shown
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
-from napari_sam2.predictors.record_store import KeptRecord
-from napari_sam2.session.history import History, NotedMapping
+from napari_sam2.predictors.record_store import StoredRecord
+from napari_sam2.session.history import History
 from napari_sam2.session.prompts import FramePrompts
+from napari_sam2.session.undoable import UndoableDict
 
-Keep = Callable[[FrameRecord], KeptRecord]
+PutRecord = Callable[[FrameRecord], StoredRecord]
 """Keeps a record, in memory or on disk."""
 
 
@@ -69,7 +70,7 @@ class SessionObject:
         :class:`ObjectInfo` by object id.
     history : History
         Notes all changes.
-    keep : callable
+    put : callable
         Keeps a record.
 
     Attributes
@@ -90,12 +91,12 @@ class SessionObject:
         What was shown of a tracked frame before the first thing was said about it.
     """
 
-    def __init__(self, object_id: int, infos: NotedMapping[ObjectInfo], history: History, keep: Keep) -> None:
+    def __init__(self, object_id: int, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
         self.object_id = object_id
         self._infos = infos
-        self.conditioning, self.tracked, self.outdated, self.voted, self.corrected = (NotedMapping(history, keep) for _ in range(5))
+        self.conditioning, self.tracked, self.outdated, self.voted, self.corrected = (UndoableDict(history, put) for _ in range(5))
         self.memory = ObjectMemory(self.conditioning, self.tracked)
-        self.prompts: NotedMapping[FramePrompts] = NotedMapping(history)
+        self.prompts: UndoableDict[FramePrompts] = UndoableDict(history)
 
     @property
     def info(self) -> ObjectInfo:
@@ -108,7 +109,7 @@ class SessionObject:
         return self.info.name
 
     @property
-    def record_mappings(self) -> tuple[NotedMapping[FrameRecord], ...]:
+    def record_mappings(self) -> tuple[UndoableDict[FrameRecord], ...]:
         """Where its records lie by frame, as far as they are shown."""
         return self.conditioning, self.tracked, self.outdated, self.voted
 
@@ -144,40 +145,6 @@ class SessionObject:
         near = [t for t in range(frame - reach, frame + reach + 1) if t in self.outdated]
         remembered = {t: record for t in near if (record := self.outdated[t]).memory is not None}
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
-
-
-class Knowledge:
-    """All that a session knows, and that its file holds: in mappings that tell the history before they change.
-
-    Parameters
-    ----------
-    history : History
-        Notes all changes.
-    keep : callable
-        Keeps a record.
-
-    Attributes
-    ----------
-    history : History
-        Also tells what was done.
-    infos, objects : mapping
-        :class:`ObjectInfo` and :class:`SessionObject` by object id.
-    places : mapping
-        Packed label planes of other places, by their number.
-    """
-
-    def __init__(self, history: History, keep: Keep) -> None:
-        self.history = history
-        self._keep = keep
-        self.infos: NotedMapping[ObjectInfo] = NotedMapping(history)
-        self.objects: NotedMapping[SessionObject] = NotedMapping(history)
-        self.places: NotedMapping[tuple[bytes, ...]] = NotedMapping(history)
-
-    def add(self, object_id: int, info: ObjectInfo) -> SessionObject:
-        """Add an object of which nothing else is known yet, in the place of one with the same id."""
-        self.infos[object_id] = info
-        self.objects[object_id] = item = SessionObject(object_id, self.infos, self.history, self._keep)
-        return item
 
 
 def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:

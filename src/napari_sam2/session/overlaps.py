@@ -13,12 +13,12 @@ from scipy import ndimage as ndi
 from torch import Tensor
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 
 FRAMES_TO_HALF_TRUST = 16
 ANCHOR_TRUST = 1e3
 """More than logits differ by."""
-TWIN_IOU = 0.7
+DUPLICATE_IOU = 0.7
 """Two tracked masks, or pieces of them, that agree by more than this IoU are one thing that was found twice."""
 LEAST_PIECE = 0.1
 """Of a mask; smaller pieces are decided pixel by pixel."""
@@ -33,7 +33,7 @@ def trust(record: FrameRecord) -> float:
     return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_TRUST) if record.anchor_distance else ANCHOR_TRUST
 
 
-def settle_twins(masks: Sequence[Tensor], boxes: Sequence[View], trusts: Sequence[float]) -> None:
+def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], trusts: Sequence[float]) -> None:
     """Give what two masks share that are mostly the same to one of them as a whole: pixel by pixel both come out in stripes.
 
     Pieces that do not touch count for themselves: the mask of a cell that has divided may lie on both daughters, each of which has
@@ -57,7 +57,7 @@ def settle_twins(masks: Sequence[Tensor], boxes: Sequence[View], trusts: Sequenc
     if not pieces:
         return
     areas, owners = (np.array(values) for values in zip(*((piece.area, piece.owner) for piece in pieces), strict=True))
-    might_be = np.minimum.outer(areas, areas) > TWIN_IOU * np.maximum.outer(areas, areas)
+    might_be = np.minimum.outer(areas, areas) > DUPLICATE_IOU * np.maximum.outer(areas, areas)
     might_be &= np.not_equal.outer(owners, owners) & _meet([piece.box for piece in pieces])
     for pair in np.argwhere(np.triu(might_be, 1)):
         one, other = (pieces[i] for i in pair)
@@ -65,7 +65,7 @@ def settle_twins(masks: Sequence[Tensor], boxes: Sequence[View], trusts: Sequenc
         parts = [_part(masks[piece.owner], boxes[piece.owner], common) for piece in (one, other)]
         shared = _part(one.pixels, one.box, common) & _part(other.pixels, other.box, common) & (parts[0] > 0) & (parts[1] > 0)
         num_shared = int(shared.sum())
-        if num_shared > TWIN_IOU * (one.area + other.area - num_shared):
+        if num_shared > DUPLICATE_IOU * (one.area + other.area - num_shared):
             means = [trusts[piece.owner] * float(part[shared].mean()) for piece, part in zip((one, other), parts, strict=True)]
             parts[int(means[0] >= means[1])][shared] = 0
 

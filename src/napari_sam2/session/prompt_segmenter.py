@@ -19,9 +19,9 @@ from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.tracker import Prompt, Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.predictors.views import View, Zoom, resample_logits, whole_view
-from napari_sam2.session.looking import search, view_of_prompts
+from napari_sam2.predictors.zoom import View, Zoom, resample_logits, whole_view
 from napari_sam2.session.objects import SessionObject
+from napari_sam2.session.prompt_window import search, view_of_prompts
 from napari_sam2.session.prompts import FramePrompts, mask_as_logits
 from napari_sam2.session.refinement import is_elsewhere, refined
 
@@ -131,7 +131,7 @@ class PromptSegmenter:
         fresh: dict[int, list[SessionObject]] = {}
         for item in items:
             for frame in item.conditioning:
-                if frame != but and item.conditioning.peek(frame).memory is None:
+                if frame != but and item.conditioning.header(frame).memory is None:
                     fresh.setdefault(frame, []).append(item)
         for frame, owners in fresh.items():
             records = self.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])

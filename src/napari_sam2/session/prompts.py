@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_sam2.checks import as_array, shown
 from napari_sam2.predictors.tracker import Prompt
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session.packed_mask import PackedMask
 
 

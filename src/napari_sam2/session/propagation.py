@@ -64,5 +64,5 @@ def _leads(item: SessionObject, frame: int, reverse: bool, direction: Direction)
         return reverse and direction != "forward"
     if after is None:
         return not reverse and direction != "backward"
-    shows_before, shows_after = (item.conditioning.peek(anchor).is_present for anchor in (before, after))
+    shows_before, shows_after = (item.conditioning.header(anchor).is_present for anchor in (before, after))
     return reverse == (shows_after if shows_before != shows_after else after - frame < frame - before)

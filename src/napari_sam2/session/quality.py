@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View, whole_view
+from napari_sam2.predictors.zoom import View, whole_view
 
 if TYPE_CHECKING:
     from napari_sam2.session.objects import SessionObject

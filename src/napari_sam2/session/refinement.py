@@ -22,7 +22,7 @@ from torch import Tensor
 
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, resample_logits
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, resample_logits
 from napari_sam2.session.prompts import FramePrompts
 
 SURELY_ABSENT = -2.0

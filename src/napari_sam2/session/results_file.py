@@ -18,8 +18,8 @@ from typing import Any
 from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.record_store import KeptRecord
-from napari_sam2.predictors.views import View
+from napari_sam2.predictors.record_store import StoredRecord
+from napari_sam2.predictors.zoom import View
 from napari_sam2.session.results_refusals import refusal
 
 TABLES = """
@@ -59,7 +59,7 @@ class ResultsFile:
 
     def __init__(self, path: Path, is_read_only: bool = False) -> None:
         self.path = path
-        # Ids in the file of records that are kept, by their number, and the other way round.
+        # Ids in the file of records that are stored, by their number, and the other way round.
         self._ids: dict[int, int] = {}
         self._numbers: dict[int, int] = {}
         # A record that is taken from a place may be put at another one in the same action.
@@ -133,17 +133,17 @@ class ResultsFile:
         self._database.execute("DELETE FROM calls WHERE position >= ?", (start,))
         self._database.executemany("INSERT INTO calls VALUES (?, ?)", [(i, json.dumps(one)) for i, one in enumerate(calls, start)])
 
-    def write_record(self, place: Place, kept: KeptRecord | None) -> None:
-        """Write what is kept at a place; None where nothing is."""
+    def write_record(self, place: Place, stored: StoredRecord | None) -> None:
+        """Write what is stored at a place; None where nothing is."""
         object_id, kind, frame = place
         found = self._database.execute("SELECT record FROM places WHERE object = ? AND kind = ? AND frame = ?", place).fetchone()
-        if kept is None:
+        if stored is None:
             self._database.execute("DELETE FROM places WHERE object = ? AND kind = ? AND frame = ?", place)
         else:
-            if kept.number not in self._ids:
-                row = self._database.execute("INSERT INTO records (about, data) VALUES (?, ?)", _packed(kept.get()))
-                self.know(kept, row.lastrowid or 0)
-            row_of = object_id, kind, frame, self._ids[kept.number]
+            if stored.number not in self._ids:
+                row = self._database.execute("INSERT INTO records (about, data) VALUES (?, ?)", _packed(stored.get()))
+                self.know(stored, row.lastrowid or 0)
+            row_of = object_id, kind, frame, self._ids[stored.number]
             self._database.execute("INSERT OR REPLACE INTO places (object, kind, frame, record) VALUES (?, ?, ?, ?)", row_of)
         if found is not None:
             self._left.add(found[0])
@@ -168,14 +168,14 @@ class ResultsFile:
         rows = [(place, frame, plane) for frame, plane in enumerate(planes or ())]
         self._database.executemany("INSERT INTO label_planes VALUES (?, ?, ?)", rows)
 
-    def write_all_records(self, places: Iterator[tuple[Place, KeptRecord]]) -> None:
+    def write_all_records(self, places: Iterator[tuple[Place, StoredRecord]]) -> None:
         """Write the records of a session anew."""
         self._database.execute("DELETE FROM places")
         self._database.execute("DELETE FROM records")
         for known in (self._ids, self._numbers, self._left):
             known.clear()
-        for place, kept in places:
-            self.write_record(place, kept)
+        for place, stored in places:
+            self.write_record(place, stored)
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -231,9 +231,9 @@ class ResultsFile:
         for object_id, kind, frame, record_id, about, data in self._database.execute(query):
             yield (object_id, kind, frame), record_id, _unpacked(about, data, device)
 
-    def know(self, kept: KeptRecord, record_id: int) -> None:
+    def know(self, stored: StoredRecord, record_id: int) -> None:
         """Take a record for one that is in the file."""
-        self._ids[kept.number], self._numbers[record_id] = record_id, kept.number
+        self._ids[stored.number], self._numbers[record_id] = record_id, stored.number
 
 
 def _packed(record: FrameRecord) -> tuple[str, bytes]:

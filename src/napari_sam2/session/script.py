@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from napari_sam2.session.calls import STEP_BY_STEP, Call
+from napari_sam2.session.calls import STEP_BY_STEP, LoggedCall
 from napari_sam2.session.session_document import Document
 
 
@@ -56,7 +56,7 @@ def script(document: Document) -> str:
     )
 
 
-def _lines(call: Call) -> list[str]:
+def _lines(call: LoggedCall) -> list[str]:
     # Those that go step by step are written down with all their defaults, the others as they were called: there None is meant.
     is_meant = call.method not in STEP_BY_STEP
     arguments = {name: value for name, value in call.arguments.items() if name != "steps" and (is_meant or value is not None)}

@@ -33,12 +33,11 @@ from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.predictors.views import Zoom, whole_view
+from napari_sam2.predictors.zoom import Zoom, whole_view
 from napari_sam2.session.anchors import BetweenAnchorsPolicy
-from napari_sam2.session.calls import Call
+from napari_sam2.session.calls import LoggedCall
 from napari_sam2.session.consensus import AxisResult, follow_by_consensus
 from napari_sam2.session.following import Following, FrameResult
-from napari_sam2.session.history import Action
 from napari_sam2.session.label_writer import LabelWriter
 from napari_sam2.session.loop import PlaceResult, follow_each
 from napari_sam2.session.object_editing import MAX_OBJECT_ID
@@ -61,6 +60,7 @@ from napari_sam2.session.session_file import (
     results_path,
 )
 from napari_sam2.session.stop_rules import StopRules
+from napari_sam2.session.undoable import Action
 
 __all__ = ["MAX_OBJECT_ID", "Direction", "FrameResult", "ObjectScore", "Session", "SessionObject", "Step", "StopRules"]
 
@@ -187,7 +187,7 @@ class Session(Following):
             self.model, self._tracker, self._zoom, frame_shape, precision, policy.reach, self.stack.is_collection
         )
         self._budget = RecordBudget()
-        super().__init__(len(self.stack), self._budget.keep, self._finish, self._write_down, segmenter)
+        super().__init__(len(self.stack), self._budget.put, self._finish, self._write_down, segmenter)
         self._model_name = self.model.source or self.model.config.name
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         self._file: SessionFile | None = None
@@ -312,7 +312,7 @@ class Session(Following):
             At the end, if a frame could not be read: its place is left out, all others are done. Where that is the session's own,
             what does not come through the frame is done.
         """
-        return follow_each(self, self._history, self._known.places, over, places, consensus)
+        return follow_each(self, self._history, self._state.places, over, places, consensus)
 
     @classmethod
     def replay(
@@ -380,7 +380,7 @@ class Session(Following):
             self._file.write_all()
             return
         # Only when the new file is there the old one is let go.
-        before, self._file = self._file, SessionFile.create(path, self.document(), self._known)
+        before, self._file = self._file, SessionFile.create(path, self.document(), self._state)
         if before is not None:
             before.leave()
 
@@ -452,12 +452,12 @@ class Session(Following):
             if session.model.source is None:  # the same weights, made in memory: the file knows more of them
                 session._model_name = document.model.name
             with results.reading():
-                restore(session._known, document, results, session.model.device)
+                restore(session._state, document, results, session.model.device)
                 frames = (item.shown_frames() for item in session.objects.values())
-                session._draw(set[int]().union(*frames), session._known.places)
+                session._draw(set[int]().union(*frames), session._state.places)
             # image and model are found again where they were found now
             found_now = replace(document, source=session._source, model=replace(document.model, name=session._model_name))
-            session._file = SessionFile(path, results, found_now, session._known)
+            session._file = SessionFile(path, results, found_now, session._state)
         except BaseException:
             results.close()
             raise
@@ -587,7 +587,7 @@ class Session(Following):
             self.memory_gate,
         )
         image, model = ImageIdentity.of(self.stack), ModelIdentity.of(self.model, self._model_name)
-        return Document.of(self._known, self._source, image, model, settings)
+        return Document.of(self._state, self._source, image, model, settings)
 
     def _write_down(self, action: Action) -> None:
         if self._file is not None:
@@ -635,20 +635,20 @@ class Session(Following):
                 frames |= action.changed(mapping)
             if item.object_id in come_or_gone:
                 frames |= item.shown_frames()
-        places = action.changed(self._known.places)
-        for object_id, info in action.before(self._known.infos).items():
-            if object_id in self.objects and self._known.infos[object_id].is_hidden != info.is_hidden:
+        places = action.changed(self._state.places)
+        for object_id, info in action.before(self._state.infos).items():
+            if object_id in self.objects and self._state.infos[object_id].is_hidden != info.is_hidden:
                 frames |= self.objects[object_id].shown_frames()
-                places |= set(self._known.places)
+                places |= set(self._state.places)
         self._draw(frames, places)
 
     def _draw(self, frames: Iterable[int], places: Iterable[int]) -> None:
         """Write the labels of frames, and those of other places."""
         for frame in sorted(frames):
             self._writer.write(frame, shown_on(frame, self.objects.values()))
-        hidden = hidden_ids(self._known.infos)
+        hidden = hidden_ids(self._state.infos)
         for number in sorted(places):
-            self._writer.write_place(self.stack.place_of_number(number), self._known.places.get(number), hidden)
+            self._writer.write_place(self.stack.place_of_number(number), self._state.places.get(number), hidden)
 
     # --- results ---------------------------------------------------------------------------------------------------
 
@@ -789,7 +789,7 @@ def replay(
     return session, _do_again(session, document.calls)
 
 
-def _do_again(session: Session, calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
+def _do_again(session: Session, calls: Sequence[LoggedCall]) -> Iterator[tuple[int, Any]]:
     for place, call in enumerate(calls):
         try:
             for result in call.make(session):

@@ -19,9 +19,10 @@ from napari_sam2.files import atomic_path, read_json, reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.calls import Call, decode_mask, encode, encode_mask
-from napari_sam2.session.objects import Knowledge, ObjectInfo, SessionObject
+from napari_sam2.session.calls import LoggedCall, decode_mask, encode, encode_mask
+from napari_sam2.session.objects import ObjectInfo, SessionObject
 from napari_sam2.session.prompts import FramePrompts
+from napari_sam2.session.state import SessionState
 from napari_sam2.session.structure import structure
 from napari_sam2.version import __version__
 
@@ -245,7 +246,7 @@ class Document:
         What the session was opened on.
     objects : dict
         By id.
-    calls : list of Call
+    calls : list of LoggedCall
         Everything that was done and not taken back, in order.
     """
 
@@ -259,12 +260,12 @@ class Document:
     model: ModelIdentity
     settings: Settings
     objects: dict[int, SavedObject]
-    calls: list[Call]
+    calls: list[LoggedCall]
 
     @classmethod
     def of(
         cls,
-        known: Knowledge,
+        known: SessionState,
         source: ImageSource,
         image: ImageIdentity,
         model: ModelIdentity,

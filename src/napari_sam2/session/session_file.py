@@ -21,16 +21,17 @@ from napari_sam2.files import check_writable, reading
 from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.record_store import KeptRecord
+from napari_sam2.predictors.record_store import StoredRecord
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.calls import Call
-from napari_sam2.session.history import Action
+from napari_sam2.session.calls import LoggedCall
 from napari_sam2.session.moved_files import find_moved, path_from
-from napari_sam2.session.objects import Knowledge, SessionObject
+from napari_sam2.session.objects import SessionObject
 from napari_sam2.session.results_file import Place, ResultsFile
 from napari_sam2.session.results_refusals import obstacle
 from napari_sam2.session.session_document import Document, ImageIdentity, SavedObject, weights_sha256
+from napari_sam2.session.state import SessionState
 from napari_sam2.session.structure import structure
+from napari_sam2.session.undoable import Action
 from napari_sam2.weights.load import SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -65,21 +66,21 @@ class SessionFile:
         The results beside it.
     document : Document
         What the file says so far.
-    known : Knowledge
+    known : SessionState
         What the session knows.
     """
 
-    def __init__(self, path: Path, results: ResultsFile, document: Document, known: Knowledge) -> None:
+    def __init__(self, path: Path, results: ResultsFile, document: Document, known: SessionState) -> None:
         self.path = path
         self._results = results
         self._document = _seen_from(path.parent, document)
-        self._known = known
+        self._state = known
         self._revision = document.revision
         self._num_calls = len(document.calls)
         self._is_behind = False
 
     @classmethod
-    def create(cls, path: Path, document: Document, known: Knowledge) -> SessionFile:
+    def create(cls, path: Path, document: Document, known: SessionState) -> SessionFile:
         """Save a session to a new file, or in the place of another; of one that is damaged there are the results beside it."""
         check_writable(path)
         check_writable(results_path(path))
@@ -99,15 +100,15 @@ class SessionFile:
 
     def write_all(self) -> None:
         """Write everything anew."""
-        objects = {object_id: dataclasses.asdict(SavedObject.of(item)) for object_id, item in self._known.objects.items()}
-        calls = self._known.history.calls
+        objects = {object_id: dataclasses.asdict(SavedObject.of(item)) for object_id, item in self._state.objects.items()}
+        calls = self._state.history.calls
         self._revision += 1
         with self._results.transaction():
             self._results.write_objects(dict.fromkeys(self._results.read_objects()) | objects)
             self._results.write_calls(0, [dataclasses.asdict(call) for call in calls])
-            self._results.write_all_records(_all_records(self._known))
-            for number in {*self._results.read_label_planes(), *self._known.places}:
-                self._results.write_label_planes(number, self._known.places.get(number))
+            self._results.write_all_records(_all_records(self._state))
+            for number in {*self._results.read_label_planes(), *self._state.places}:
+                self._results.write_label_planes(number, self._state.places.get(number))
             self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
         self._write_document()
@@ -120,16 +121,16 @@ class SessionFile:
         # Whatever fails from here on leaves the files behind the session.
         self._is_behind = True
         self._revision += 1
-        calls = self._known.history.calls
+        calls = self._state.history.calls
         start = max(0, min(self._num_calls, len(calls)) - 1)
         with self._results.transaction():
-            self._results.write_objects(_changed_objects(self._known, action))
+            self._results.write_objects(_changed_objects(self._state, action))
             self._results.write_calls(start, [dataclasses.asdict(call) for call in calls[start:]])
-            for place, kept in _changed_records(self._known, action):
-                self._results.write_record(place, kept)
-            for number in action.changed(self._known.places):
-                self._results.write_label_planes(number, self._known.places.get(number))
-            for object_id in action.changed(self._known.objects) - set(self._known.objects):
+            for place, stored in _changed_records(self._state, action):
+                self._results.write_record(place, stored)
+            for number in action.changed(self._state.places):
+                self._results.write_label_planes(number, self._state.places.get(number))
+            for object_id in action.changed(self._state.objects) - set(self._state.objects):
                 self._results.forget_object(object_id)
             self._results.write_state(revision=self._revision)
         self._num_calls, self._is_behind = len(calls), False
@@ -155,7 +156,7 @@ class SessionFile:
 
     def _write_document(self) -> None:
         told = self._document
-        Document.of(self._known, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
+        Document.of(self._state, told.source, told.image, told.model, told.settings, self._revision).write(self.path)
 
 
 def _seen_from(folder: Path, document: Document) -> Document:
@@ -181,7 +182,7 @@ def _way(folder: Path, path: str | list[str] | None) -> str | list[str] | None:
     return None if path is None else path_from(folder, Path(path))
 
 
-def _changed_objects(known: Knowledge, action: Action) -> dict[int, Any]:
+def _changed_objects(known: SessionState, action: Action) -> dict[int, Any]:
     changed = action.changed(known.objects) | action.changed(known.infos)
     changed |= {object_id for object_id, item in known.objects.items() if action.changed(item.prompts)}
     objects = known.objects
@@ -198,19 +199,19 @@ def _records(item: SessionObject) -> dict[str, Any]:
     }
 
 
-def _all_records(known: Knowledge) -> Iterator[tuple[Place, KeptRecord]]:
+def _all_records(known: SessionState) -> Iterator[tuple[Place, StoredRecord]]:
     for object_id, item in known.objects.items():
         for kind, mapping in _records(item).items():
             for frame in mapping:
-                yield (object_id, kind, frame), mapping.kept(frame)
+                yield (object_id, kind, frame), mapping.stored(frame)
 
 
-def _changed_records(known: Knowledge, action: Action) -> Iterator[tuple[Place, KeptRecord | None]]:
+def _changed_records(known: SessionState, action: Action) -> Iterator[tuple[Place, StoredRecord | None]]:
     come = action.changed(known.objects)
     for object_id, item in known.objects.items():
         for kind, mapping in _records(item).items():
             for frame in sorted(set(mapping) if object_id in come else action.changed(mapping)):
-                yield (object_id, kind, frame), mapping.kept(frame)
+                yield (object_id, kind, frame), mapping.stored(frame)
 
 
 def open_results(path: Path, to_read: bool = False) -> ResultsFile:
@@ -272,7 +273,7 @@ def brought_up_to_date(document: Document, path: Path, results: ResultsFile) -> 
     objects = {
         object_id: structure(SavedObject, value, f"{results.path.name}, object {object_id}") for object_id, value in told.items()
     }
-    calls = [structure(Call, value, f"{results.path.name}, action {place}") for place, value in enumerate(done)]
+    calls = [structure(LoggedCall, value, f"{results.path.name}, action {place}") for place, value in enumerate(done)]
     return replace(document, objects=objects, calls=calls, revision=revision)
 
 
@@ -388,7 +389,7 @@ def check_weights(model: SAM2VideoPredictor, document: Document, path: Path) -> 
         )
 
 
-def restore(known: Knowledge, document: Document, results: ResultsFile, device: torch.device) -> None:
+def restore(known: SessionState, document: Document, results: ResultsFile, device: torch.device) -> None:
     """Put everything in its place, in a session that knows nothing yet; nothing of it can be taken back."""
     for object_id, saved in document.objects.items():
         item = known.add(object_id, saved.info)
@@ -397,6 +398,6 @@ def restore(known: Knowledge, document: Document, results: ResultsFile, device: 
     for (object_id, kind, frame), record_id, record in results.read_records(device):
         mapping = _records(known.objects[object_id])[kind]
         mapping[frame] = record
-        results.know(mapping.kept(frame), record_id)
+        results.know(mapping.stored(frame), record_id)
     known.places.update(results.read_label_planes())
     known.history.calls_before = list(document.calls)

@@ -10,7 +10,7 @@ from napari_sam2.torch_threads import torch
 import numpy as np
 import torch.nn.functional as F
 
-from napari_sam2.predictors.views import Zoom
+from napari_sam2.predictors.zoom import Zoom
 from napari_sam2.training.clips import Clip
 
 SMALLEST = 0.6

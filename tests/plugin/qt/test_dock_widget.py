@@ -141,7 +141,7 @@ def test_a_checkpoint_is_chosen_from_a_file(viewer, widget, monkeypatch, tmp_pat
     checkpoint.touch()
     answers = [("", ""), (str(checkpoint), "")]
     monkeypatch.setattr("napari_sam2.plugin.qt.dock_widget.QFileDialog.getOpenFileName", lambda *args, **kwargs: answers.pop(0))
-    monkeypatch.setattr(widget.controller, "_find_again", lambda workplace: None)
+    monkeypatch.setattr(widget.controller, "_find_again", lambda workspace: None)
 
     def from_file():
         assert widget._model.itemText(widget._model.count() - 1) == "from a file …"

@@ -160,14 +160,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._show_images()
         self._show_models()
         controller = self.controller
-        workplace, is_busy = controller.workplace, controller.is_busy
+        workspace, is_busy = controller.workspace, controller.is_busy
         self._plan.setText(controller.describe())
         with QSignalBlocker(self._object):
             self._object.setValue(controller.current_object)
         self._inside.setChecked(controller.is_inside)
         self._outside.setChecked(not controller.is_inside)
         self._show_swatch()
-        has_frames = workplace is not None and workplace.stack.frame_axis is not None
+        has_frames = workspace is not None and workspace.stack.frame_axis is not None
         self._propagate.setEnabled(has_frames and not is_busy)
         self._direction.setEnabled(has_frames)
         self._cancel.setEnabled(is_busy)
@@ -196,8 +196,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._download.setVisible(current in MODEL_NAMES and not self.controller.is_model_here)
 
     def _show_swatch(self) -> None:
-        workplace = self.controller.workplace
-        color = workplace.label_color() if workplace is not None else None
+        workspace = self.controller.workspace
+        color = workspace.label_color() if workspace is not None else None
         pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
         pixmap.fill(QColor.fromRgbF(*map(float, color)) if color is not None else QColor(0, 0, 0, 0))
         self._swatch.setPixmap(pixmap)

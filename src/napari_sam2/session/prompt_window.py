@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.views import View, Zoom, bounding_box, whole_view
+from napari_sam2.predictors.zoom import View, Zoom, bounding_box, whole_view
 from napari_sam2.session.prompts import FramePrompts
 
 Answer = Callable[[Sequence[View]], list[FrameRecord]]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.views import OUTSIDE_LOGIT, View, Zoom, bounding_box, resample_logits, whole_view
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, Zoom, bounding_box, resample_logits, whole_view
 
 SHAPE = (90, 140)
 ZOOM = Zoom(SHAPE, object_sizes=4.0, min_side_px=8)

@@ -23,10 +23,10 @@ from napari_sam2.plugin.prompt_layers import (
     set_next,
 )
 from napari_sam2.plugin.result_layer import ObjectColours, Redraw, is_result_of, new_result_layer
-from napari_sam2.plugin.worker_session import OpenSession, SessionOrder, WorkerSession
+from napari_sam2.plugin.worker_session import OpenSession, SessionRequest, WorkerSession
 
 
-class Workplace:
+class ImageWorkspace:
     """One image somebody works on.
 
     Parameters
@@ -38,9 +38,9 @@ class Workplace:
     open_session : callable
         How a session is opened.
     on_prompts : callable
-        Called with the workplace whenever something else is said.
+        Called with the workspace whenever something else is said.
     on_outgrown : callable
-        Called with the workplace when the image was given data that do not fit: work on them begins anew.
+        Called with the workspace when the image was given data that do not fit: work on them begins anew.
     warn : callable
         Tells the person a sentence.
 
@@ -55,8 +55,8 @@ class Workplace:
         viewer: Any,
         image: Any,
         open_session: OpenSession,
-        on_prompts: Callable[[Workplace], None],
-        on_outgrown: Callable[[Workplace], None],
+        on_prompts: Callable[[ImageWorkspace], None],
+        on_outgrown: Callable[[ImageWorkspace], None],
         warn: Callable[[str], None],
     ) -> None:
         self.image = image
@@ -223,11 +223,11 @@ class Workplace:
 
     # --- the worker ------------------------------------------------------------------------------------------------
 
-    def order(self, model: str) -> SessionOrder:
+    def order(self, model: str) -> SessionRequest:
         """Say what the session is to be opened on."""
         labels: npt.NDArray[np.uint16] = self.result.data if self.result is not None else np.zeros(self.stack.shape, np.uint16)
         image = full_resolution(self.image)
-        return SessionOrder(self._view("image", image), self.stack.axes, self._view("labels", labels), model)
+        return SessionRequest(self._view("image", image), self.stack.axes, self._view("labels", labels), model)
 
     def _view(self, name: str, array: Any) -> Any:
         """Drop axes of length 1. The same array gives the same view, for a session to know that it can go on."""
