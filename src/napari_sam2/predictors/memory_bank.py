@@ -151,16 +151,16 @@ class MemoryGate:
         """
         back = 1 if reverse else -1
         behind = (frame + back * distance for distance in range(1, self.look_back + 1))
-        admitted = [t for t in behind if t in span and t in tracked and self.admits(peek(tracked, t))]
+        admitted = [t for t in behind if t in span and t in tracked and self.admits(header(tracked, t))]
         official = recall(frame, conditioning, set(admitted), num_frames, reverse)
         prompted = tuple(slot for slot in official.memories if slot.is_conditioning)
         recent = [RecalledFrame(t, False, slot) for slot, t in enumerate(admitted[: recall.num_maskmem - 1], 1)]
         return replace(official, memories=(*prompted, *reversed(recent)))
 
 
-def peek(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
+def header(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
     """Look a record up for its scores alone: where records lie on disk, it stays there."""
-    look_up = getattr(records, "peek", None)
+    look_up = getattr(records, "header", None)
     record: FrameRecord = records[frame] if look_up is None else look_up(frame)
     return record
 

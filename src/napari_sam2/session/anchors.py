@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, ObjectMemory, peek
+from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, ObjectMemory, header
 
 
 def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | None, int | None]:
@@ -19,7 +19,7 @@ def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | No
 def anchors_to_recall(frame: int, conditioning: Mapping[int, FrameRecord]) -> list[int]:
     """Of the anchors next to a frame, choose those that say where an object is: if it is to be seen on one alone, that one."""
     neighbours = [anchor for anchor in neighbouring_anchors(frame, conditioning) if anchor is not None]
-    return [anchor for anchor in neighbours if peek(conditioning, anchor).is_present] or neighbours
+    return [anchor for anchor in neighbours if header(conditioning, anchor).is_present] or neighbours
 
 
 def span_between(before: int | None, after: int | None, num_frames: int) -> range:
