@@ -13,15 +13,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_sam2.session.packed_mask import PackedMask
 from napari_sam2.session.stop_rules import StopRules
-
-if TYPE_CHECKING:
-    from napari_sam2.session.session import Session
 
 REPLAYABLE = (
     "add_object",
@@ -80,7 +77,7 @@ class LoggedCall:
         arguments |= arguments.pop("options", {})
         return cls(method.__name__.lstrip("_"), {name: encode(value) for name, value in arguments.items()})
 
-    def make(self, session: Session) -> Iterator[Any]:
+    def replay(self, session: Any) -> Iterator[Any]:
         """Make the call again, yielding what it yields of each frame; nothing happens before that is asked for.
 
         Raises

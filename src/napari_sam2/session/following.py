@@ -16,7 +16,8 @@ from napari_sam2.session.anchors import anchors_to_recall
 from napari_sam2.session.calls import LoggedCall, encode
 from napari_sam2.session.prompting import Prompting
 from napari_sam2.session.propagation import Direction, Step, plan_steps
-from napari_sam2.session.stop_rules import StoppedObjects, StopRules
+from napari_sam2.session.stop_rules import StopRules
+from napari_sam2.session.stopped_objects import StoppedObjects
 from napari_sam2.session.undoable import Action
 
 STEPS_BETWEEN_TRIMS = 32

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.session.following import Following, FrameResult
 from napari_sam2.session.propagation import Direction, Step
-
-if TYPE_CHECKING:
-    from napari_sam2.session.session import FrameResult, Session
 
 MAX_ERRORS_SHOWN = 3
 
 
 def propagate_readable(
-    session: Session, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
+    session: Following, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
 ) -> Iterator[FrameResult]:
     """Carry objects through a stack as :meth:`Session.propagate` does, but not only up to the first frame that cannot be read.
 
@@ -65,7 +62,7 @@ def propagate_readable(
         raise _all_in_one(errors)
 
 
-def _beyond(session: Session, object_id: int, plan: Sequence[Step]) -> set[int]:
+def _beyond(session: Following, object_id: int, plan: Sequence[Step]) -> set[int]:
     """Return the frames of a plan to which an object comes through the first of them: up to its next anchor."""
     first = plan[0]
     ahead = [anchor for anchor in session.objects[object_id].anchors if (anchor < first.frame) == first.reverse]
@@ -75,7 +72,7 @@ def _beyond(session: Session, object_id: int, plan: Sequence[Step]) -> set[int]:
 
 
 def _groups(
-    session: Session, chosen: list[int] | None, frames: Sequence[int] | None, blocked: dict[int, set[int]]
+    session: Following, chosen: list[int] | None, frames: Sequence[int] | None, blocked: dict[int, set[int]]
 ) -> list[tuple[list[int] | None, Sequence[int] | None]]:
     """Put objects together that are followed to the same frames."""
     found: dict[frozenset[int], list[int]] = {}

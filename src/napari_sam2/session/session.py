@@ -792,7 +792,7 @@ def replay(
 def _do_again(session: Session, calls: Sequence[LoggedCall]) -> Iterator[tuple[int, Any]]:
     for place, call in enumerate(calls):
         try:
-            for result in call.make(session):
+            for result in call.replay(session):
                 yield place, result
         except FrameReadError as error:
             rest = len(calls) - place - 1
