@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.version import __version__
 
 _HOME_OF = {
-    "MemoryGate": "napari_sam2.predictors.memory_bank",
+    "Calibration": "napari_sam2.images.calibration",
+    "FrameResult": "napari_sam2.session.following",
+    "ObjectScore": "napari_sam2.predictors.object_score",
     "Session": "napari_sam2.session.session",
+    "SessionObject": "napari_sam2.session.objects",
+    "Stack": "napari_sam2.images.stack",
     "StopRules": "napari_sam2.session.stop_rules",
     "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
@@ -25,11 +29,15 @@ _HOME_OF = {
 }
 
 __all__ = [
-    "MemoryGate",
+    "Calibration",
+    "FrameResult",
+    "ObjectScore",
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
     "Session",
+    "SessionObject",
+    "Stack",
     "StopRules",
     "__version__",
     "build_sam2",
@@ -40,6 +48,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from napari_sam2.images.calibration import Calibration
+    from napari_sam2.images.stack import Stack
     from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
     from napari_sam2.predictors.build import (
         build_sam2,
@@ -49,8 +59,10 @@ if TYPE_CHECKING:
         load_model,
     )
     from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
-    from napari_sam2.predictors.memory_bank import MemoryGate
+    from napari_sam2.predictors.object_score import ObjectScore
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+    from napari_sam2.session.following import FrameResult
+    from napari_sam2.session.objects import SessionObject
     from napari_sam2.session.session import Session
     from napari_sam2.session.stop_rules import StopRules
 

@@ -75,6 +75,12 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "frames": NO_LIST,
         "stop": [*NEVER, 1, True, "gone", [], 5],
     },
+    "propagate_all": {
+        "direction": [*NEVER, None, 1, "", "up"],
+        "objects": NO_LIST,
+        "frames": NO_LIST,
+        "stop": [*NEVER, 1, True, "gone", [], 5],
+    },
     "consensus": {"axes": [*NO_TEXT, None, "Z", "ZT"], "objects": NO_LIST},
     "follow_each": {"over": [*NO_TEXT, None, "Z", "Y"], "places": NO_LIST, "consensus": NO_TEXT},
     "suspicious": {"objects": NO_LIST},

@@ -61,6 +61,13 @@ class Stack:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def __repr__(self) -> str:
+        sizes = " x ".join(f"{axis} {size}" for axis, size in zip(self.layout.axes, self.image.shape, strict=True))
+        where = "".join(f" at {axis} {index}" for axis, index in self.at.items())
+        along = f", frames along {self.along}{where}" if self.along else ""
+        name = f" {self.files[0].name}" if self.files else ""
+        return f"<stack{name}: {sizes}, {dtype_of(self.image)}{along}>"
+
     @property
     def axes(self) -> str:
         """Axes of a label image: of the image as it was given, without colour and axes of length 1 that have no part."""

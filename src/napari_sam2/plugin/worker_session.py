@@ -191,7 +191,7 @@ class WorkerSession:
         self.tell(order, wanted, report)
         session = self.open(order)
         total = len(session.plan(direction))
-        with contextlib.closing(session.propagate(direction)) as results:  # type: ignore[type-var]
+        with contextlib.closing(session.propagate(direction)) as results:
             for done, result in enumerate(results, 1):
                 if not report(FrameDone(result.frame, done, total)):
                     break

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from tqdm import tqdm
 
 from napari_sam2.checks import check_wholes, shown
 from napari_sam2.predictors.device import inference, return_free_memory
@@ -37,6 +39,46 @@ class FrameResult:
 
     frame: int
     scores: dict[int, ObjectScore]
+
+
+class Propagation(Iterator[FrameResult]):
+    """A propagation that goes on from frame to frame as it is iterated.
+
+    Parameters
+    ----------
+    results : generator of FrameResult
+        Does it.
+    plan : callable
+        Returns the steps that are to be done.
+    """
+
+    def __init__(self, results: Generator[FrameResult], plan: Callable[[], list[Step]]) -> None:
+        self._results = results
+        self.plan = plan
+
+    def __iter__(self) -> Propagation:
+        return self
+
+    def __next__(self) -> FrameResult:
+        return next(self._results)
+
+    def close(self) -> None:
+        """Stop here; what is done is kept."""
+        self._results.close()
+
+    def __repr__(self) -> str:
+        try:
+            steps = self.plan()
+        except ValueError as error:
+            return f"<propagation that cannot be done: {error}>"
+        if not steps:
+            return "<propagation: nothing to do>"
+        count = len({object_id for step in steps for object_id in step.object_ids})
+        frames = sorted({step.frame for step in steps})
+        return (
+            f"<propagation of {count} object{'' if count == 1 else 's'} to {len(frames)} frame{'' if len(frames) == 1 else 's'}, "
+            f"{frames[0]} to {frames[-1]}: iterate over it, or use propagate_all()>"
+        )
 
 
 class Following(Prompting):
@@ -79,7 +121,7 @@ class Following(Prompting):
         objects: Iterable[int] | None = None,
         frames: Sequence[int] | None = None,
         stop: StopRules | None = None,
-    ) -> Iterator[FrameResult]:
+    ) -> Propagation:
         """Carry objects through the stack, each from where something was said about it; of separate images, axis N, to none.
 
         Stop asking to stop: what was yielded is kept, and the next call goes on from there. What is said between two frames counts
@@ -96,19 +138,45 @@ class Following(Prompting):
         stop : StopRules, optional
             Where objects are not followed any further; to the end of the stack by default.
 
-        Yields
-        ------
-        FrameResult
-            One frame after another; only frames that can have changed.
+        Returns
+        -------
+        Propagation
+            Iterate over it for a :class:`FrameResult` of one frame after another, only of frames that can have changed. Nothing is
+            done before that.
 
         Raises
         ------
         ValueError
-            If no object was prompted, or there is no such direction, object or frame.
+            When it is iterated: if no object was prompted, or there is no such direction, object or frame.
         OSError
-            If a frame cannot be read. What was yielded is kept.
+            When it is iterated: if a frame cannot be read. What was yielded is kept.
         """
-        if not any(item.anchors for item in self.objects.values()):
+        return Propagation(self._propagated(direction, objects, frames, stop), lambda: self.plan(direction, objects, frames))
+
+    def propagate_all(
+        self,
+        direction: Direction = "both",
+        objects: Iterable[int] | None = None,
+        frames: Sequence[int] | None = None,
+        stop: StopRules | None = None,
+    ) -> int:
+        """Propagate to the end, with a progress bar where there is a terminal.
+
+        Parameters and errors are those of :meth:`propagate`. Ctrl-C stops it; what is done is kept.
+
+        Returns
+        -------
+        int
+            The number of frames done.
+        """
+        propagation = self.propagate(direction, objects, frames, stop)
+        total = len(propagation.plan())
+        return sum(1 for _ in tqdm(propagation, total=total, unit="frame", disable=None if total else True))
+
+    def _propagated(
+        self, direction: Direction, objects: Iterable[int] | None, frames: Sequence[int] | None, stop: StopRules | None
+    ) -> Generator[FrameResult]:
+        if not any(item.anchors for item in self._state.objects.values()):
             raise ValueError("there is nothing to propagate: add points, a box or a mask first")
         wanted = None if objects is None else check_wholes("objects", objects)
         frames = None if frames is None else check_wholes("frames", frames)
@@ -120,14 +188,14 @@ class Following(Prompting):
 
         while steps:
             step = steps.popleft()
-            ended = [i for i in step.object_ids if stopped is not None and stopped.update(self.objects[i], step)]
+            ended = [i for i in step.object_ids if stopped is not None and stopped.update(self._state.objects[i], step)]
             num_done = num_done * self._history.is_latest(action) + (len(ended) < len(step.object_ids))
             result, action = self._take(step, ended, action, call(num_done))
             changes = self._history.num_changes
             if result.scores:
                 yield result
             if changes != self._history.num_changes:
-                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self.objects]
+                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self._state.objects]
                 steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
         self._history.complete(action, call(None))
 
@@ -140,7 +208,7 @@ class Following(Prompting):
 
     def _take(self, step: Step, ended: list[int], action: Action, call: LoggedCall) -> tuple[FrameResult, Action]:
         """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
-        items = [self.objects[object_id] for object_id in step.object_ids if object_id not in ended]
+        items = [self._state.objects[object_id] for object_id in step.object_ids if object_id not in ended]
         # Within reach of the frame, both anchors, and the one that is made.
         self._budget.num_needed = len(items) * (self._segmenter.reach + 3)
         with inference(self.model.device, self.precision):
@@ -148,7 +216,7 @@ class Following(Prompting):
             records = self._tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
         with self._history.action(lambda: call, continued=action) as action:
             for object_id in ended:
-                self.objects[object_id].is_found_again(step.frame)
+                self._state.objects[object_id].is_found_again(step.frame)
             for item, record in zip(items, records, strict=True):
                 item.is_found_again(step.frame)
                 distance = min(abs(step.frame - anchor) for anchor in anchors_to_recall(step.frame, item.conditioning))

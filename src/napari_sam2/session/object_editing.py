@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam2.checks import check_flag, check_whole, check_wholes
 from napari_sam2.session import editing
 from napari_sam2.session.history import History, action, weakly
-from napari_sam2.session.objects import ObjectInfo, PutRecord, SessionObject, check_colour, check_name
+from napari_sam2.session.objects import ObjectInfo, ObjectsById, PutRecord, SessionObject, check_colour, check_name
 from napari_sam2.session.packed_labels import replace_label
 from napari_sam2.session.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.state import SessionState
@@ -47,7 +47,11 @@ class ObjectEditing:
         self._segmenter = segmenter
         self._history = History(weakly(finish), weakly(write_down))
         self._state = SessionState(self._history, put)
-        self.objects = self._state.objects
+
+    @property
+    def objects(self) -> ObjectsById:
+        """Objects by id, to be read; methods of the session change them."""
+        return ObjectsById(self._state.objects)
 
     @property
     def parents(self) -> dict[int, int]:
@@ -88,7 +92,7 @@ class ObjectEditing:
             If the id is taken or out of range, the name is no text, or the colour is none.
         """
         object_id = self._free_id() if object_id is None else check_whole("object_id", object_id)
-        if object_id in self.objects:
+        if object_id in self._state.objects:
             raise ValueError(f"there is already an object {object_id}")
         if object_id not in range(1, MAX_OBJECT_ID + 1):
             raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
@@ -98,10 +102,10 @@ class ObjectEditing:
 
     def _free_id(self) -> int:
         """The id after the highest one; where that is taken, the lowest that is free."""
-        highest = max(self.objects, default=0)
+        highest = max(self._state.objects, default=0)
         if highest < MAX_OBJECT_ID:
             return highest + 1
-        free = next((number for number in range(1, MAX_OBJECT_ID + 1) if number not in self.objects), None)
+        free = next((number for number in range(1, MAX_OBJECT_ID + 1) if number not in self._state.objects), None)
         if free is None:
             raise ValueError(f"there are {MAX_OBJECT_ID} objects already, as many as a label image can tell apart")
         return free
@@ -257,7 +261,7 @@ class ObjectEditing:
         later_id = self.add_object(f"{item.name}, from frame {frame}" if name is None else name)
         info = item.info
         self._change_info(later_id, colour=info.colour, first_frame=frame, end_frame=info.end_frame, is_hidden=info.is_hidden)
-        editing.cut(item, frame, self._num_frames, self.objects[later_id])
+        editing.cut(item, frame, self._num_frames, self._state.objects[later_id])
         self._replace_elsewhere(item.object_id, later_id, frame)
         self._change_info(object_id, end_frame=frame)
         for daughter, mother in self.parents.items():
@@ -298,7 +302,7 @@ class ObjectEditing:
         self._replace_elsewhere(item.object_id, 0, frame)
         self._change_info(object_id, end_frame=frame)
         for daughter, mother in self.parents.items():
-            if mother == object_id and self.objects[daughter].info.first_frame > frame:
+            if mother == object_id and self._state.objects[daughter].info.first_frame > frame:
                 self._change_info(daughter, mother=None)
         ids = [self.add_object(f"{item.name}.{number}") for number in range(1, daughters + 1)]
         for daughter in ids:
@@ -309,9 +313,9 @@ class ObjectEditing:
 
     def _object(self, object_id: int, argument: str = "object_id") -> SessionObject:
         object_id = check_whole(argument, object_id)
-        if object_id not in self.objects:
-            raise ValueError(f"there is no object {object_id}; objects are {sorted(self.objects)}")
-        return self.objects[object_id]
+        if object_id not in self._state.objects:
+            raise ValueError(f"there is no object {object_id}; objects are {sorted(self._state.objects)}")
+        return self._state.objects[object_id]
 
     def _unlocked(self, object_id: int, argument: str = "object_id") -> SessionObject:
         item = self._object(object_id, argument)
@@ -321,7 +325,7 @@ class ObjectEditing:
 
     def _ordered(self, object_ids: Iterable[int] | None = None) -> list[SessionObject]:
         """Return objects as they were asked for; all in the order of their ids by default."""
-        wanted = sorted(self.objects) if object_ids is None else check_wholes("objects", object_ids)
+        wanted = sorted(self._state.objects) if object_ids is None else check_wholes("objects", object_ids)
         return [self._object(object_id) for object_id in dict.fromkeys(wanted)]
 
     def _change_info(self, object_id: int, **changes: Any) -> None:
@@ -336,7 +340,7 @@ class ObjectEditing:
             if mother == item.object_id:
                 self._change_info(daughter, mother=None)
         self._replace_elsewhere(item.object_id, 0)
-        del self.objects[item.object_id]
+        del self._state.objects[item.object_id]
         del self._state.infos[item.object_id]
 
     def _replace_elsewhere(self, object_id: int, by: int, first_frame: int = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_sam2.checks import shown
@@ -13,6 +13,9 @@ from napari_sam2.predictors.record_store import StoredRecord
 from napari_sam2.session.history import History
 from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.undoable import UndoableDict
+
+MAX_WRITTEN = 5
+"""Of more frames than these the first are written."""
 
 PutRecord = Callable[[FrameRecord], StoredRecord]
 """Keeps a record, in memory or on disk."""
@@ -98,6 +101,15 @@ class SessionObject:
         self.memory = ObjectMemory(self.conditioning, self.tracked)
         self.prompts: UndoableDict[FramePrompts] = UndoableDict(history)
 
+    def __repr__(self) -> str:
+        states = [state for state, is_so in (("locked", self.info.is_locked), ("hidden", self.info.is_hidden)) if is_so]
+        frames = self.shown_frames()
+        shown = (
+            f"on {len(frames)} frame{'' if len(frames) == 1 else 's'}, {min(frames)} to {max(frames)}" if frames else "on no frame"
+        )
+        prompted = f"prompted on {written_frames(self.anchors)}" if self.anchors else "not prompted"
+        return f"<object {self.object_id} {self.name!r}: {'; '.join([shown, prompted, *states])}>"
+
     @property
     def info(self) -> ObjectInfo:
         """Name, colour, and whatever else is so of the object as a whole."""
@@ -147,9 +159,40 @@ class SessionObject:
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
 
 
+class ObjectsById(Mapping[int, SessionObject]):
+    """The objects of a session by id, to be read.
+
+    Parameters
+    ----------
+    objects : mapping of int to SessionObject
+        What is looked at; it changes with the session.
+    """
+
+    def __init__(self, objects: Mapping[int, SessionObject]) -> None:
+        self._objects = objects
+
+    def __getitem__(self, object_id: int) -> SessionObject:
+        return self._objects[object_id]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._objects)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{object_id}: {item!r}" for object_id, item in sorted(self._objects.items())) + "}"
+
+
 def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:
     """Return the ids of objects that are not in the labels, in order."""
     return sorted(object_id for object_id, info in infos.items() if info.is_hidden)
+
+
+def written_frames(frames: Sequence[int]) -> str:
+    """Write frames in a few words, as 0, 7, 12 and 30 more."""
+    first = ", ".join(map(str, frames[:MAX_WRITTEN]))
+    return first if len(frames) <= MAX_WRITTEN else f"{first} and {len(frames) - MAX_WRITTEN} more"
 
 
 def shown_on(frame: int, objects: Iterable[SessionObject]) -> dict[int, FrameRecord]:

@@ -316,13 +316,13 @@ class Prompting(ObjectEditing):
 
     def _add_masks(self, frame: int, masks: dict[int, npt.NDArray[np.bool_]]) -> dict[int, int]:
         """Add an object for each mask, with the key as its id where that is free."""
-        free = [value for value in masks if value not in self.objects and 1 <= value <= MAX_OBJECT_ID]
+        free = [value for value in masks if value not in self._state.objects and 1 <= value <= MAX_OBJECT_ID]
         # First those that keep their number: the others must not take it from them.
         found = {value: self.add_object(object_id=value) for value in free}
         found |= {value: self.add_object() for value in masks if value not in found}
         told = [FramePrompts(packed_mask=PackedMask.pack(mask)) for mask in masks.values()]
         for value, prompts, record in zip(masks, told, self._segmenter.segment_new(frame, told), strict=True):
-            item = self.objects[found[value]]
+            item = self._state.objects[found[value]]
             item.prompts[frame] = prompts
             item.memory.conditioning[frame] = record
         return {value: found[value] for value in masks}

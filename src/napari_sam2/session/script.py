@@ -37,7 +37,7 @@ def script(document: Document) -> str:
             "import numpy as np",
             "",
             "import napari_sam2 as sam2",
-            *(["from napari_sam2 import MemoryGate"] if "MemoryGate(" in given else []),
+            *(["from napari_sam2.predictors.memory_bank import MemoryGate"] if "MemoryGate(" in given else []),
             *(["from napari_sam2 import StopRules"] if any("StopRules(" in line for line in lines) else []),
             *(["from napari_sam2.session.calls import decode"] if any("decode(" in line for line in lines) else []),
             "",

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from napari_sam2.torch_threads import torch
 
@@ -191,6 +191,17 @@ class Session(Following):
         self._model_name = self.model.source or self.model.config.name
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         self._file: SessionFile | None = None
+
+    def __repr__(self) -> str:
+        count = len(self._state.objects)
+        saved = "not saved" if self.saved_to is None else f"saved to {self.saved_to.name}"
+        return f"<session on {self.stack!r}, {count} object{'' if count == 1 else 's'}, model {self._model_name}, {saved}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def labels(self) -> Any:
@@ -554,7 +565,7 @@ class Session(Following):
         """
         if not isinstance(calibration, Calibration | None):
             raise ValueError(f"calibration is a Calibration or None, got {shown(calibration)}")
-        infos = {object_id: item.info for object_id, item in self.objects.items()}
+        infos = {object_id: item.info for object_id, item in self._state.objects.items()}
         return Result(
             self.labels,
             self.stack.axes,
@@ -562,7 +573,7 @@ class Session(Following):
             parents=self.parents,
             stack=self.stack,
             image_path=self.image_path,
-            scores={object_id: self.scores(object_id) for object_id in self.objects},
+            scores={object_id: self.scores(object_id) for object_id in self._state.objects},
             names={object_id: info.name for object_id, info in infos.items()},
             colours={object_id: info.colour for object_id, info in infos.items() if info.colour is not None},
             intensity_ranges=self.intensity_ranges,
@@ -627,25 +638,25 @@ class Session(Following):
 
     def _finish(self, action: Action) -> None:
         """Write the labels that an action changed."""
-        replaced = action.before(self.objects).values()
-        come_or_gone = action.changed(self.objects)
+        replaced = action.before(self._state.objects).values()
+        come_or_gone = action.changed(self._state.objects)
         frames: set[int] = set()
-        for item in (*self.objects.values(), *replaced):
+        for item in (*self._state.objects.values(), *replaced):
             for mapping in item.record_mappings:
                 frames |= action.changed(mapping)
             if item.object_id in come_or_gone:
                 frames |= item.shown_frames()
         places = action.changed(self._state.places)
         for object_id, info in action.before(self._state.infos).items():
-            if object_id in self.objects and self._state.infos[object_id].is_hidden != info.is_hidden:
-                frames |= self.objects[object_id].shown_frames()
+            if object_id in self._state.objects and self._state.infos[object_id].is_hidden != info.is_hidden:
+                frames |= self._state.objects[object_id].shown_frames()
                 places |= set(self._state.places)
         self._draw(frames, places)
 
     def _draw(self, frames: Iterable[int], places: Iterable[int]) -> None:
         """Write the labels of frames, and those of other places."""
         for frame in sorted(frames):
-            self._writer.write(frame, shown_on(frame, self.objects.values()))
+            self._writer.write(frame, shown_on(frame, self._state.objects.values()))
         hidden = hidden_ids(self._state.infos)
         for number in sorted(places):
             self._writer.write_place(self.stack.place_of_number(number), self._state.places.get(number), hidden)
@@ -660,7 +671,7 @@ class Session(Following):
         ValueError
             If there is no such frame.
         """
-        return self._writer.plane(shown_on(self._check_frame(frame), self.objects.values()))
+        return self._writer.plane(shown_on(self._check_frame(frame), self._state.objects.values()))
 
     def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
         """Return an object's own mask on a frame, whether or not it is hidden or another object lies over it.
