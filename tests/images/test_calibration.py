@@ -134,7 +134,7 @@ def test_what_a_person_says(pixel_size: Any, interval: Any, expected: Calibratio
         ([0], None, "along Y must be above 0, got 0"),
         ([-1, 1, 1], None, "along Z must be above 0, got -1"),
         ([float("nan"), 1], None, "along Y must be above 0, got nan"),
-        (None, 0, "along T must be above 0, got 0"),
+        (None, 0, "^the time from frame to frame must be above 0, got 0"),
     ],
 )
 def test_what_cannot_be(pixel_size: Any, interval: Any, message: str) -> None:

@@ -116,12 +116,15 @@ def write_outputs(outputs: list[Path], result: Result, shortfall: Shortfall, fra
     Raises
     ------
     Exception
-        Why nothing could be written, where there is one output.
+        Why nothing could be written, where that is so of all outputs.
     """
     failed = write_each(outputs, result)
     if len(outputs) == len(failed) == 1 and not shortfall:
         raise failed[outputs[0]]
+    is_nothing_written = len(outputs) == len(failed) and not shortfall
     shortfall.errors += failed.values()
+    if is_nothing_written:
+        raise PartlyDone(shortfall.sentence(), shortfall.errors, is_something_written=False)
     unreadable = result.unreadable_frames(frames)
     if unreadable:
         shortfall.errors.append(FrameReadError(unreadable))

@@ -18,6 +18,7 @@ from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
 from napari_sam2.export.tracks import write_napari_tracks
 from napari_sam2.files import check_folder_writable, check_writable, os_error
+from napari_sam2.images.errors import FrameReadError
 
 
 @dataclass(frozen=True)
@@ -187,12 +188,24 @@ def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:
         try:
             write_result(path, result)
         except Exception as error:  # whatever is in the way of one is not in the way of the others
-            if len(paths) > 1 and isinstance(error, OSError | ValueError) and path.name not in str(error):
-                number = error.errno if isinstance(error, OSError) else None
-                named = f"{path}: {error}"
-                told = os_error(named, number) if isinstance(error, OSError) else ValueError(named)
-                told.__cause__ = error
-                failed[path] = told
-            else:
-                failed[path] = error
-    return failed
+            failed[path] = error
+    if len(paths) == 1:
+        return failed
+    alike: dict[str, list[Path]] = {}
+    for path, reason in failed.items():
+        alike.setdefault(str(reason), []).append(path)
+    return {path: _naming(alike[str(reason)], path, reason) for path, reason in failed.items()}
+
+
+def _naming(paths: Sequence[Path], path: Path, error: Exception) -> Exception:
+    """Make an error of the same kind that names all the outputs it is in the way of, unless it names its own already."""
+    if not isinstance(error, OSError | ValueError) or path.name in str(error):
+        return error
+    named = f"{', '.join(map(str, paths))}: {error}"
+    told: Exception
+    if isinstance(error, FrameReadError):
+        told = FrameReadError(named)
+    else:
+        told = os_error(named, error.errno) if isinstance(error, OSError) else ValueError(named)
+    told.__cause__ = error
+    return told

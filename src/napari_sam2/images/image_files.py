@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import ImageFileError
@@ -30,6 +32,8 @@ _FOREIGN_FORMATS = {
     "microscopy": (".czi", ".nd2", ".lif", ".lsm5", ".oib", ".oif", ".vsi", ".ims", ".dv", ".r3d", ".sld", ".mrc", ".h5", ".hdf5"),
     "medical": (".dcm", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"),
 }
+_VIDEOS = ", ".join(sorted(suffix[1:].upper() for suffix in VIDEO_SUFFIXES))
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_paths(image: Any) -> TypeGuard[ImagePath | Sequence[ImagePath]]:
@@ -79,6 +83,10 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
             logger.warning("the files are put in natural order: %s first, %s last", ordered[0].name, ordered[-1].name)
         return opened
     path = Path(paths)
+    if str(paths) == "":  # which Path takes for the folder where one stands
+        raise ImageFileError("the path of the image is empty")
+    if _ADDRESS.match(str(paths)):
+        raise ImageFileError(f"{paths} is an address: only files are opened; give an array of it, as zarr and dask make one")
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in glob.glob(str(path.expanduser()))]
         if not found:
@@ -98,7 +106,7 @@ def _open_one(path: Path, choice: Choice) -> OpenedImage:
         with path.open("rb"):
             pass
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+        raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         opened = _open_video(path)
@@ -123,7 +131,7 @@ def _why_unknown(path: Path) -> str:
     for field, suffixes in _FOREIGN_FORMATS.items():
         if path.name.lower().endswith(suffixes):
             return f"{path} is in a {field} format that is not read here: save it as OME-TIFF, or open it as a layer in napari"
-    return f"{path} is not an image that can be read: expected TIFF, zarr, a video, PNG, JPEG or BMP"
+    return f"{path} is not an image that can be read: expected TIFF, zarr, PNG, JPEG, BMP or a video ({_VIDEOS})"
 
 
 def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
@@ -144,7 +152,8 @@ def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
     folders = sorted((path.name for path in inside if path.is_dir()), key=natural_key)
     if len(zarrs) == 1:
         return open_zarr(folder / zarrs[0], choice)
-    named = zarrs or folders
+    videos = sorted((path.name for path in inside if path.suffix.lower() in VIDEO_SUFFIXES), key=natural_key)
+    named = zarrs or videos or folders
     hint = f": open one of {', '.join(named[:5])}{' …' if len(named) > 5 else ''} in it" if named else ""
     raise ImageFileError(f"the folder {folder} is no zarr and holds no TIFF, PNG, JPEG or BMP{hint}")
 
