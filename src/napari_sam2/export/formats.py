@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +122,9 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
         raise ImportError(f"{path.name} needs an extra: pip install 'napari-sam2[export]'")
     if chosen.is_ours is None:
         check_writable(path)
+        if path.exists() and not os.access(path, os.W_OK):
+            # The folder would let another file take its place: a person who protects a file means it.
+            raise ValueError(f"{path} is there and may not be written: give another name, or allow it")
     elif image_around(path) is None or path.parent.exists():
         check_folder_writable(path, chosen.is_ours)
 
