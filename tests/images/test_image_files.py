@@ -187,6 +187,31 @@ def test_the_first_may_be_asked_for(kind: str, tmp_path: Path, caplog: pytest.Lo
     assert said(caplog) == []
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_link_to_what_is_not_there_is_not_left_out(suffix: str, tmp_path: Path) -> None:
+    """As large files lie that have not been fetched, or a disk that is not mounted."""
+    for t, frame in enumerate(FRAMES):
+        Image.fromarray(frame).save(tmp_path / f"t{t}{suffix}")
+    (tmp_path / f"t2{suffix}").unlink()
+    (tmp_path / f"t2{suffix}").symlink_to("/mnt/annex/t2")
+    for given in (tmp_path, tmp_path / f"*{suffix}", tmp_path / f"t2{suffix}"):
+        with pytest.raises(FileNotFoundError, match=rf"t2\{suffix} is a link to what is not there$"):
+            Stack.open(given)
+
+
+def test_pattern_that_is_offered_finds_files_in_a_folder_with_brackets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "plate [1]"
+    folder.mkdir()
+    for suffix in ("tif", "png"):
+        for t, frame in enumerate(FRAMES):
+            Image.fromarray(frame).save(folder / f"t{t}.{suffix}")
+    Stack.open(folder)
+    (message,) = said(caplog)
+    found = re.search(r"such as '(.*)'$", message)
+    assert found is not None
+    np.testing.assert_array_equal(frames_of(Stack.open(found[1])), FRAMES)
+
+
 def test_cell_tracking_folder(tmp_path: Path) -> None:
     """What the product writes for the Cell Tracking Challenge: masks and a table of tracks beside them."""
     folder = tmp_path / "01_RES"

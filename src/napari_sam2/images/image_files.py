@@ -98,7 +98,7 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
 def _open_one(path: Path, choice: Choice) -> OpenedImage:
     try:
         if not path.exists():
-            raise FileNotFoundError(f"there is no file {path}")
+            raise FileNotFoundError(f"{path} is a link to what is not there" if path.is_symlink() else f"there is no file {path}")
         if is_zarr(path):
             return open_zarr(path, choice)
         if path.is_dir():
@@ -138,14 +138,13 @@ def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
     """Open the files of a folder as one image: its TIFFs, else its pictures."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     for suffixes in (TIFF_SUFFIXES, PICTURE_SUFFIXES):
-        found = [path for path in inside if path.suffix.lower() in suffixes and path.is_file()]
+        found = [path for path in inside if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink())]
         if found:
             others = Counter(path.suffix.lower() for path in inside if path not in found and _is_image_name(path))
             if others:
                 said = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-                logger.warning(
-                    "%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, folder / f"*{min(others)}"
-                )
+                pattern = Path(glob.escape(str(folder)), f"*{min(others)}")
+                logger.warning("%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, pattern)
             is_of_tracks = any(path.name.endswith("_track.txt") for path in inside)  # as the Cell Tracking Challenge has them
             return _open_several(found, str(folder), choice, "T" if is_of_tracks else "")
     zarrs = sorted((path.name for path in inside if path.is_dir() and is_zarr(path)), key=natural_key)
