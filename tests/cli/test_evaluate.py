@@ -201,7 +201,8 @@ def test_frames_of_unknown_kind_are_said_to_be_separate(
 ) -> None:
     several_images()
     evaluated(capsys, "images")
-    said = "images: its 3 frames, along Q, are taken for separate images; if they follow each other, say so by axes TYX or ZYX"
+    said = "images: its 3 frames, along Q, are taken for separate images; if they follow each other, "
+    said += "say so by axes TYX or ZYX (--axes)"
     assert [record.message for record in caplog.records] == [said]
 
 

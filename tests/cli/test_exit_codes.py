@@ -76,6 +76,8 @@ UNEXPECTED = "an error that is not expected, {}: the same command with --debug s
         (AssertionError(), 1, UNEXPECTED.format("AssertionError")),
         (PartlyDone("frame 1 cannot be read", [FrameReadError("frame 1 cannot be read")]), 3, "frame 1 cannot be read"),
         (PartlyDone("two things", [FrameReadError("x"), OSError(errno.ENOSPC, "")]), 1, "two things"),
+        (PartlyDone("nothing", [FrameReadError("x"), ValueError("y")], is_something_written=False), 2, "nothing"),
+        (PartlyDone("nothing", [FrameReadError("x"), MemoryError("y")], is_something_written=False), 1, "nothing"),
     ],
 )
 def test_code_and_sentence(

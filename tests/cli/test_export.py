@@ -241,3 +241,33 @@ def test_folder_of_label_files(suffix: str, folder: Path) -> None:
     np.testing.assert_array_equal(tifffile.imread("out/a.tif"), LABELS)
     assert main(["export", f"masks/*.{suffix}", "out/b.tif"]) == 0
     np.testing.assert_array_equal(tifffile.imread("out/b.tif"), LABELS)
+
+
+@pytest.mark.parametrize("outputs", [["out/a.csv"], ["out/a.csv", "out/b.tif"], ["out/a.csv", "out/b.tif", "out/02_RES"]])
+@pytest.mark.parametrize("kind", ["page", "chunk", "file"])
+def test_labels_with_a_plane_that_cannot_be_read(
+    kind: str, outputs: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing can be written of them: the reason is said once, whatever the number of outputs."""
+    source = {"page": "broken.tif", "chunk": "broken.zarr", "file": "frames"}[kind]
+    if kind == "page":
+        tifffile.imwrite(source, LABELS, photometric="minisblack", metadata={"axes": "TYX"}, compression="zlib")
+        with tifffile.TiffFile(source) as tiff:
+            offset, count = tiff.pages[2].dataoffsets[0], tiff.pages[2].databytecounts[0]
+        content = bytearray(Path(source).read_bytes())
+        content[offset : offset + count] = bytes(count)
+        Path(source).write_bytes(content)
+    elif kind == "chunk":
+        zarr.create_array(source, data=LABELS, chunks=(1, 24, 32), dimension_names=["t", "y", "x"])
+        Path(source, "c/2/0/0").write_bytes(b"no chunk")
+    else:
+        Path(source).mkdir()
+        for t, labels in enumerate(LABELS):
+            Image.fromarray(labels).save(Path(source, f"t{t}.tif"))
+        Path(source, "t2.tif").write_bytes(b"")
+    assert main(["export", source, *outputs]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("the labels at T 2 cannot be read")) == ("", 1)
+    if len(outputs) > 1:
+        assert f"napari-sam2: {', '.join(outputs)}: the labels at T 2 cannot be read: " in err
+    assert list(Path("out").iterdir()) == []

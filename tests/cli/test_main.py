@@ -211,7 +211,7 @@ def test_segment_a_single_image(folder: Path, double: None, capsys: pytest.Captu
     write_prompts("one.json", CLICKS[:1])
     assert main(segment(image="image.tif", prompts="one.json", output="out/labels.tiff")) == 0
     np.testing.assert_array_equal(tifffile.imread("out/labels.tiff"), np.where(TRUTH[0] == 3, 3, 0))
-    assert capsys.readouterr() == ("1 objects on 1 frames: out/labels.tiff\n", "")
+    assert capsys.readouterr() == ("1 object on 1 frame: out/labels.tiff\n", "")
 
 
 def test_an_earlier_result_is_replaced(folder: Path, double: None) -> None:

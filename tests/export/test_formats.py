@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -208,3 +209,19 @@ def test_a_session_exports_in_the_units_of_its_image(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == there.keys(), "nothing is written where not all can be"
     session.close()
     assert image.read_bytes() == there["movie.tif"]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.csv", "a.xml"])
+def test_a_file_that_is_protected_is_not_replaced(
+    name: str, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder would let another take its place; the administrator, who runs some tests, may write to it all the same."""
+    path = tmp_path / name
+    path.write_text("kept")
+    is_allowed = os.access
+    monkeypatch.setattr(os, "access", lambda one, mode: one != path and is_allowed(one, mode))
+    with pytest.raises(
+        ValueError, match=f"^{re.escape(str(path))} is there and may not be written: give another name, or allow it$"
+    ):
+        write_result(path, result)
+    assert path.read_text() == "kept"

@@ -134,7 +134,7 @@ def test_what_a_person_says(pixel_size: Any, interval: Any, expected: Calibratio
         ([0], None, "along Y must be above 0, got 0"),
         ([-1, 1, 1], None, "along Z must be above 0, got -1"),
         ([float("nan"), 1], None, "along Y must be above 0, got nan"),
-        (None, 0, "along T must be above 0, got 0"),
+        (None, 0, "^the time from frame to frame must be above 0, got 0"),
     ],
 )
 def test_what_cannot_be(pixel_size: Any, interval: Any, message: str) -> None:
@@ -251,7 +251,7 @@ OTHERS: dict[str, tuple[Any, Calibration]] = {
         raw(imagej_text("finterval=2.5", "tunit=Âµs"), **QUARTER),
         Calibration(t=2.5, time_unit="microsecond"),
     ),
-    "ImageJ, no interval": (raw(imagej_text("finterval=0", "tunit=sec", "unit=um", "spacing=-2"), **QUARTER), um(0.5, 0.25)),
+    "ImageJ, no interval": (raw(imagej_text("finterval=0", "tunit=sec", "unit=um", "spacing=-2"), **QUARTER), um(0.5, 0.25, 2)),
     "ImageJ, 72 dpi": (raw(imagej_text("unit=inch"), x=(72, 1), y=(72, 1), unit=2), PIXELS),
     "ImageJ, 96 dpi": (raw(imagej_text("unit=in", "spacing=2"), x=(96, 1), y=(96, 1), unit=2), PIXELS),
     "ImageJ, 300 dpi": (
@@ -265,7 +265,6 @@ OTHERS: dict[str, tuple[Any, Calibration]] = {
         Calibration(1e-4, 5e-5, None, 1, "centimeter"),
     ),
     "ImageJ without a unit, 1 per inch": (raw(imagej_text(), x=(1, 1), y=(1, 1), unit=2), PIXELS),
-    "ImageJ, infinite resolution": (raw(imagej_text("unit=um"), x=(4, 0), y=(2, 1), unit=1), PIXELS),
     "ImageJ, no resolution": (raw(imagej_text("unit=um", "spacing=2")), PIXELS),
     # resolution tags alone
     "Pillow, 254 dpi": (pillow((254, 254)), um(100, 100)),
@@ -323,9 +322,7 @@ OTHERS: dict[str, tuple[Any, Calibration]] = {
         raw(ome_xml(xyz("0.5")).replace("<Image", "<A><XMLAnnotation><Pixels PhysicalSizeX='9'/></XMLAnnotation></A><Image")),
         um(0.5, 0.5, 0.5),
     ),
-    "OME-XML, sizes that are none": (raw(ome_xml(xyz("-1") | {"TimeIncrement": "nan"})), PIXELS),
-    "OME-XML, endless": (raw(ome_xml(xyz("INF"))), PIXELS),
-    "OME-XML, decimal commas": (raw(ome_xml(xyz("0,5"))), PIXELS),
+    "OME-XML, sizes that nobody measured": (raw(ome_xml(xyz("0") | {"TimeIncrement": "0.0"})), PIXELS),
     "OME-XML, reference frame": (raw(ome_xml(xyz("0.5", "reference frame"))), PIXELS),
     "OME-XML of one plane with an odd distance": (
         raw(ome_xml(xyz("0.5") | {"PhysicalSizeZUnit": "steps", "SizeZ": "1"})),
@@ -393,6 +390,28 @@ SAID: dict[str, tuple[Any, str, Calibration]] = {
         f"the units 'M' of Z, Y and X and 'MS' of T are not understood, {BOTH}",
         PIXELS,
     ),
+    "ImageJ, infinite resolution": (
+        raw(imagej_text("unit=um"), x=(4, 0), y=(2, 1), unit=1),
+        f"the size of a pixel is told along Y and not along X, {LENGTHS}",
+        PIXELS,
+    ),
+    "OME-XML, the width alone": (
+        raw(ome_xml({"PhysicalSizeX": "0.5"})),
+        f"the size of a pixel is told along X and not along Y, {LENGTHS}",
+        PIXELS,
+    ),
+    "OME-XML, sizes that are none": (
+        raw(ome_xml(xyz("-1") | {"TimeIncrement": "nan"})),
+        f"the sizes '-1' of Y and X and 'nan' of T are not numbers above 0, {BOTH}",
+        PIXELS,
+    ),
+    "OME-XML, endless": (raw(ome_xml(xyz("INF"))), f"the size 'INF' of Y and X is not a number above 0, {LENGTHS}", PIXELS),
+    "OME-XML, decimal commas": (raw(ome_xml(xyz("0,5"))), f"the size '0,5' of Y and X is not a number above 0, {LENGTHS}", PIXELS),
+    "OME-XML, a height that is none": (
+        raw(ome_xml(xyz("0.5") | {"PhysicalSizeY": "?"})),
+        f"the size '?' of Y is not a number above 0, {LENGTHS}",
+        PIXELS,
+    ),
     "a long text": (
         raw(imagej_text("unit=" + "long" * 50), **QUARTER),
         f"the unit '{'long' * 14}lo… of Y and X is not understood, {LENGTHS}",
@@ -429,6 +448,20 @@ def test_what_is_not_understood_is_said_once(kind: str, tmp_path: Path, caplog: 
     write(path)
     assert read_calibration(path) == expected
     assert [(record.levelname, record.message) for record in caplog.records] == [("WARNING", f"{path}: {sentence}")]
+
+
+@pytest.mark.parametrize(
+    ("scales", "sentence"),
+    [
+        ((0, -2), "the size -2.0 of X is not a number above 0"),
+        ((float("nan"), float("nan")), "the size nan of Y and X is not a number above 0"),
+        ((0.5, 0), "the size of a pixel is told along Y and not along X"),
+    ],
+)
+def test_a_scale_of_ome_zarr_that_is_none(scales: Any, sentence: str, caplog: pytest.LogCaptureFixture) -> None:
+    image = {"axes": AXES[2:], "datasets": [{"coordinateTransformations": scale(*scales)}]}
+    assert calibration_of_multiscales({"multiscales": [image]}) == PIXELS
+    assert [record.message for record in caplog.records] == [f"OME-Zarr: {sentence}, {LENGTHS}"]
 
 
 def test_a_unit_of_ome_zarr_that_is_not_understood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -477,7 +510,7 @@ def test_a_unit_of_ome_zarr_that_is_not_understood(tmp_path: Path, caplog: pytes
             PIXELS,
         ),
         ({"multiscales": [{"axes": AXES[2:], "datasets": [{"coordinateTransformations": scale(1, 2, 3)}]}]}, PIXELS),
-        ({"multiscales": [{"axes": AXES[2:], "datasets": [{"coordinateTransformations": scale(0, -2)}]}]}, PIXELS),
+        ({"multiscales": [{"axes": AXES[2:], "datasets": [{"coordinateTransformations": scale(0, 0)}]}]}, PIXELS),
     ],
 )
 def test_attributes_of_ome_zarr(attributes: Any, expected: Calibration, caplog: pytest.LogCaptureFixture) -> None:

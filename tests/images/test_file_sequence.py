@@ -285,10 +285,45 @@ def test_name_with_a_word_before_any_number(tmp_path: Path, caplog: pytest.LogCa
             tifffile.imwrite(tmp_path / f"{word}_t{t}.tif", FRAMES[first + t], **GREY)
     np.testing.assert_array_equal(frames_of(Stack.open(tmp_path)), FRAMES)
     assert said(caplog) == [
-        f"{tmp_path}: the files are not numbered: 12 files are read one after another along T; choose some by a pattern such as "
-        "'ctrl*.tif', or name other axes by axes (--axes)"
+        f"{tmp_path}: the names of the files differ in words as well as numbers: 12 files are read one after another along T; "
+        "choose some by a pattern such as 'ctrl_t*.tif', or name other axes by axes (--axes)"
     ]
     np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "drug*.tif")), FRAMES[6:])
+
+
+WORDS, THINGS, PLAIN = (
+    "the names of the files differ in words as well as numbers: ",
+    "the names of the files count more than one thing: ",
+    "",
+)
+MANY_NAMES = {
+    "MetaMorph": (
+        [f"exp_w{w}_s{s}_t{t}.TIF" for w in ("1DAPI", "2GFP") for s in (1, 2) for t in (1, 2, 3)],
+        WORDS,
+        "exp_w1DAPI_s1_t*.TIF",
+    ),
+    "wells": ([f"{well}_f{f}.tif" for well in ("A01", "B02") for f in (1, 2)], WORDS, "A01_f*.tif"),
+    "no two alike": (["a1.tif", "b1.tif", "c1.tif"], WORDS, "a*.tif"),
+    "Operetta": ([f"r01c01f{f}p{p}-ch1.tiff" for f in (1, 2) for p in (1, 2, 3)], THINGS, "r01c01f1p*-ch1.tiff"),
+    "words alone": (["dapi.tif", "gfp.tif"], "the files are not numbered: ", "dapi*.tif"),
+    "numbers alone": (["0001.tif", "0002.tif", "0010.tif"], PLAIN, None),
+    "ImageJ": (["stack0000.tif", "stack0001.tif"], PLAIN, None),
+    "camera": (["2024-05-01_10-00.tif", "2024-05-01_10-10.tif"], PLAIN, None),
+}
+
+
+@pytest.mark.parametrize("kind", MANY_NAMES)
+def test_what_is_said_of_names(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A pattern is offered where it chooses some of the files, and chooses some then."""
+    names, reason, pattern = MANY_NAMES[kind]
+    for t, name in enumerate(names):
+        tifffile.imwrite(tmp_path / name, FRAMES[t], **GREY)
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path)), FRAMES[: len(names)])
+    some = "" if pattern is None else f"choose some by a pattern such as '{pattern}', or "
+    assert said(caplog) == [
+        f"{tmp_path}: {reason}{len(names)} files are read one after another along T; {some}name other axes by axes (--axes)"
+    ]
+    assert pattern is None or 0 < len(list(tmp_path.glob(pattern))) < len(names)
 
 
 def test_positions_are_no_frames(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,74 @@ def test_folder_of_zarrs(tmp_path: Path) -> None:
     assert "a.zarr" in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["https://example.com/movie.zarr", "s3://bucket/movie.tif", "file:///data/movie.tif"])
+def test_address(address: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(address)} is an address: only files are opened; ") as caught:
+        Stack.open(address)
+    assert_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("name", ["movie.wmv", "movie.mpg", "movie.gif"])
+def test_other_videos_are_told_which_are_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(bytes(64))
+    with pytest.raises(ValueError, match=r"expected TIFF, zarr, PNG, JPEG, BMP or a video \(AVI, M4V, MKV, MOV, MP4, WEBM\)$"):
+        Stack.open(tmp_path / name)
+
+
+def test_folder_of_videos_names_them(tmp_path: Path) -> None:
+    for name in ("b10.mp4", "b2.MOV"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds no TIFF, PNG, JPEG or BMP: open one of b2\.MOV, b10\.mp4 in it$"):
+        Stack.open(tmp_path)
+
+
+def test_empty_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a variable of the shell that is not set; it is not the folder where one stands."""
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES, **GREY)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^the path of the image is empty$"):
+        Stack.open("")
+
+
+@pytest.mark.parametrize("given", [None, 3, {"a": 1}, object])
+def test_what_is_no_image_at_all(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"^an image must be an array, a path or a list of frames of one shape, got "):
+        Stack.open(given)
+
+
+@pytest.mark.parametrize("empty", [[], ()])
+def test_empty_list(empty: Any) -> None:
+    with pytest.raises(ValueError, match=r"^the list of files or frames is empty: there is no image in it$"):
+        Stack.open(empty)
+
+
+@pytest.mark.parametrize("given", [iter(["a.tif"]), {"a.tif"}, (path for path in [Path("a.tif")])])
+def test_what_a_list_can_be_made_of(given: Any) -> None:
+    with pytest.raises(ValueError, match=rf"got a {type(given).__name__}: list\(\.\.\.\) makes a list of it$"):
+        Stack.open(given)
+
+
+@pytest.mark.parametrize("kind", ["tif", "zarr", "folder"])
+def test_image_that_may_not_be_read(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the rights of a file say it to others than the administrator, who runs some tests."""
+    path = tmp_path / f"image.{kind}"
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    if kind == "tif":
+        path.write_bytes(b"II*\0")
+        monkeypatch.setattr(Path, "open", refuse)
+    elif kind == "zarr":
+        zarr.create_array(path, data=FRAMES)
+        monkeypatch.setattr(zarr, "open", refuse)
+    else:
+        path.mkdir()
+        monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} may not be read: permission is denied$"):
+        Stack.open(path)
+
+
 def test_list_of_frames_in_memory_is_no_list_of_files() -> None:
     np.testing.assert_array_equal(frames_of(Stack.open(list(FRAMES))), FRAMES)
 
@@ -116,6 +185,31 @@ def test_the_first_may_be_asked_for(kind: str, tmp_path: Path, caplog: pytest.Lo
         image_by_hand(path, FRAMES, "0.5", "tyx")
     np.testing.assert_array_equal(frames_of(Stack.open(path, series=0)), FRAMES)
     assert said(caplog) == []
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_link_to_what_is_not_there_is_not_left_out(suffix: str, tmp_path: Path) -> None:
+    """As large files lie that have not been fetched, or a disk that is not mounted."""
+    for t, frame in enumerate(FRAMES):
+        Image.fromarray(frame).save(tmp_path / f"t{t}{suffix}")
+    (tmp_path / f"t2{suffix}").unlink()
+    (tmp_path / f"t2{suffix}").symlink_to("/mnt/annex/t2")
+    for given in (tmp_path, tmp_path / f"*{suffix}", tmp_path / f"t2{suffix}"):
+        with pytest.raises(FileNotFoundError, match=rf"t2\{suffix} is a link to what is not there$"):
+            Stack.open(given)
+
+
+def test_pattern_that_is_offered_finds_files_in_a_folder_with_brackets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "plate [1]"
+    folder.mkdir()
+    for suffix in ("tif", "png"):
+        for t, frame in enumerate(FRAMES):
+            Image.fromarray(frame).save(folder / f"t{t}.{suffix}")
+    Stack.open(folder)
+    (message,) = said(caplog)
+    found = re.search(r"such as '(.*)'$", message)
+    assert found is not None
+    np.testing.assert_array_equal(frames_of(Stack.open(found[1])), FRAMES)
 
 
 def test_cell_tracking_folder(tmp_path: Path) -> None:

@@ -32,11 +32,13 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         The sentence.
     errors : sequence of Exception
         Why; one at least.
+    is_something_written : bool
+        Where nothing is, that is the code of what is refused.
     """
 
-    def __init__(self, text: str, errors: Sequence[Exception]) -> None:
+    def __init__(self, text: str, errors: Sequence[Exception], is_something_written: bool = True) -> None:
         super().__init__(text)
-        self.errors = tuple(errors)
+        self.errors, self.is_something_written = tuple(errors), is_something_written
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
 
 
@@ -48,7 +50,9 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, PartlyDone):
-        return MACHINE_ERROR if any(code_of(one) == MACHINE_ERROR for one in error.errors) else PARTLY_DONE
+        if any(code_of(one) == MACHINE_ERROR for one in error.errors):
+            return MACHINE_ERROR
+        return PARTLY_DONE if error.is_something_written else REFUSED
     if any(_is_of_the_machine(one) for one in _chain(error)):
         return MACHINE_ERROR
     is_refused = isinstance(error, ValueError | ImportError | FrameReadError | DownloadError)

@@ -116,12 +116,15 @@ def write_outputs(outputs: list[Path], result: Result, shortfall: Shortfall, fra
     Raises
     ------
     Exception
-        Why nothing could be written, where there is one output.
+        Why nothing could be written, where that is so of all outputs.
     """
     failed = write_each(outputs, result)
     if len(outputs) == len(failed) == 1 and not shortfall:
         raise failed[outputs[0]]
+    is_nothing_written = len(outputs) == len(failed) and not shortfall
     shortfall.errors += failed.values()
+    if is_nothing_written:
+        raise PartlyDone(shortfall.sentence(), shortfall.errors, is_something_written=False)
     unreadable = result.unreadable_frames(frames)
     if unreadable:
         shortfall.errors.append(FrameReadError(unreadable))
@@ -172,6 +175,8 @@ def write_results(
         with shortfall.noted(OSError, ValueError):
             write_methods(methods, session, checkpoint)
     done = len(set[int]().union(*(item.shown_frames() for item in session.objects.values())))
-    num_frames = f"{done} of {len(session.stack)}" if is_partial and done < len(session.stack) else f"{len(session.stack)}"
+    all_frames = f"{len(session.stack)} frame{'s' if len(session.stack) > 1 else ''}"
+    frames_done = f"{done} of {all_frames}" if is_partial and done < len(session.stack) else all_frames
+    objects = f"{len(session.objects)} object{'' if len(session.objects) == 1 else 's'}"
     if written:
-        print(f"{len(session.objects)} objects on {num_frames} frames{where}: {', '.join(map(str, written))}")
+        print(f"{objects} on {frames_done}{where}: {', '.join(map(str, written))}")

@@ -143,7 +143,8 @@ def read_datasets(folder: Path, axes: str | None = None, channel: int | Sequence
     if len(image) > 1 and image.along not in "TZ":
         if axes is None:
             logger.warning(
-                "%s: its %d frames, along %s, are taken for separate images; if they follow each other, say so by axes TYX or ZYX",
+                "%s: its %d frames, along %s, are taken for separate images; if they follow each other, say so by axes TYX or "
+                "ZYX (--axes)",
                 folder,
                 len(image),
                 image.along,

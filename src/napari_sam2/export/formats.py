@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
 from napari_sam2.export.tracks import write_napari_tracks
 from napari_sam2.files import check_folder_writable, check_writable, os_error
+from napari_sam2.images.errors import FrameReadError
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
         raise ImportError(f"{path.name} needs an extra: pip install 'napari-sam2[export]'")
     if chosen.is_ours is None:
         check_writable(path)
+        if path.exists() and not os.access(path, os.W_OK):
+            # The folder would let another file take its place: a person who protects a file means it.
+            raise ValueError(f"{path} is there and may not be written: give another name, or allow it")
     elif image_around(path) is None or path.parent.exists():
         check_folder_writable(path, chosen.is_ours)
 
@@ -187,12 +192,24 @@ def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:
         try:
             write_result(path, result)
         except Exception as error:  # whatever is in the way of one is not in the way of the others
-            if len(paths) > 1 and isinstance(error, OSError | ValueError) and path.name not in str(error):
-                number = error.errno if isinstance(error, OSError) else None
-                named = f"{path}: {error}"
-                told = os_error(named, number) if isinstance(error, OSError) else ValueError(named)
-                told.__cause__ = error
-                failed[path] = told
-            else:
-                failed[path] = error
-    return failed
+            failed[path] = error
+    if len(paths) == 1:
+        return failed
+    alike: dict[str, list[Path]] = {}
+    for path, reason in failed.items():
+        alike.setdefault(str(reason), []).append(path)
+    return {path: _naming(alike[str(reason)], path, reason) for path, reason in failed.items()}
+
+
+def _naming(paths: Sequence[Path], path: Path, error: Exception) -> Exception:
+    """Make an error of the same kind that names all the outputs it is in the way of, unless it names its own already."""
+    if not isinstance(error, OSError | ValueError) or path.name in str(error):
+        return error
+    named = f"{', '.join(map(str, paths))}: {error}"
+    told: Exception
+    if isinstance(error, FrameReadError):
+        told = FrameReadError(named)
+    else:
+        told = os_error(named, error.errno) if isinstance(error, OSError) else ValueError(named)
+    told.__cause__ = error
+    return told

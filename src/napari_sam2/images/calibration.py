@@ -45,7 +45,8 @@ class Calibration:
     def __post_init__(self) -> None:
         for axis, size in (("Y", self.y), ("X", self.x), ("Z", self.z), ("T", self.t)):
             if size is not None and not (math.isfinite(size) and size > 0):
-                raise ValueError(f"the size of a pixel along {axis} must be above 0, got {size}")
+                what = "the time from frame to frame" if axis == "T" else f"the size of a pixel along {axis}"
+                raise ValueError(f"{what} must be above 0, got {size}")
 
     @property
     def has_lengths(self) -> bool:

@@ -119,7 +119,9 @@ def _of_imagej(metadata: Mapping[str, Any], tags: Any, name: str) -> Calibration
     if not any(_is_of_screen(value, units[axis]) for axis, value in per_unit.items()):
         said |= {axis: (1 / value, units[axis]) for axis, value in per_unit.items()}
         if metadata.get("slices", metadata.get("images", 1)) != 1 or unit_of(units["Z"]) is not None:
-            said["Z"] = metadata.get("spacing"), units["Z"]
+            spacing = metadata.get("spacing")
+            # below 0 where planes were taken downwards; ImageJ leaves out the sign, too
+            said["Z"] = abs(spacing) if isinstance(spacing, int | float) else spacing, units["Z"]
     return _calibration({axis: said[axis] for axis in "ZYXT" if axis in said}, name)
 
 
@@ -208,6 +210,7 @@ def _calibration(said: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
         are = "units {} are" if len(unknown) > 1 else "unit {} is"
         axes_of_unknown = [axis for axes in unknown.values() for axis in axes]
         logger.warning("%s: the %s not understood, %s", name, are.format(what), _consequence(axes_of_unknown))
+    _warn_of_sizes({axis: size for axis, (size, unit) in said.items() if not names_none(unit)}, name)
     calibration = PIXELS
     if {"Y", "X"} <= set(known) and not any(axis in "ZYX" for axes in unknown.values() for axis in axes):
         name_of_x = known["X"][1]
@@ -217,6 +220,32 @@ def _calibration(said: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
     if "T" in known:
         calibration = replace(calibration, t=known["T"][0], time_unit=known["T"][1])
     return calibration
+
+
+def _warn_of_sizes(sizes: Mapping[str, Any], name: str) -> None:
+    """Warn of sizes that are none, and of rows whose height or width alone is told; nothing and 0 say that nobody measured.
+
+    Where the distance of planes is missing is told when a volume needs it.
+    """
+    wrong = dict[str, list[str]]()
+    for axis in (axis for axis in "YXT" if axis in sizes and not _is_size(sizes[axis]) and not _is_nothing(sizes[axis])):
+        wrong.setdefault(shown(sizes[axis]), []).append(axis)
+    if wrong:
+        what = _listed([f"{text} of {_listed(axes)}" for text, axes in wrong.items()])
+        are = "sizes {} are not numbers" if len(wrong) > 1 else "size {} is not a number"
+        axes_of_wrong = [axis for axes in wrong.values() for axis in axes]
+        logger.warning("%s: the %s above 0, %s", name, are.format(what), _consequence(axes_of_wrong))
+    told = [axis for axis in "YX" if _is_size(sizes.get(axis))]
+    if len(told) == 1 and not wrong:
+        (other,) = {"Y", "X"} - set(told)
+        logger.warning("%s: the size of a pixel is told along %s and not along %s, %s", name, *told, other, _consequence("Y"))
+
+
+def _is_nothing(value: Any) -> bool:
+    try:
+        return value is None or float(value) == 0
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _consequence(axes: Iterable[str]) -> str:

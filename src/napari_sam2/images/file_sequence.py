@@ -231,13 +231,12 @@ def _outer_axes(names: Sequence[str], inner: str) -> tuple[str, tuple[int, ...],
     if len(counted) > 1 and not is_counted_once(names):
         reason = "the names of the files count more than one thing: "
     elif not counted:
-        reason = "the files are not numbered: "
+        is_numbered = all(re.search(r"\d", name) for name in names)
+        reason = "the names of the files differ in words as well as numbers: " if is_numbered else "the files are not numbered: "
     said = ""
     if reason or (not is_joined and (len(counted) != 1 or counted[0] != axis)):
-        said = (
-            f"{reason}{len(names)} files are read one after another along {axis}; choose some by a pattern such as "
-            f"'{_pattern(names)}', or name other axes by axes (--axes)"
-        )
+        some = f"choose some by a pattern such as '{_pattern(names)}', or " if reason else ""  # else it would choose them all
+        said = f"{reason}{len(names)} files are read one after another along {axis}; {some}name other axes by axes (--axes)"
     return ("", (), None, said) if is_joined else (axis, (len(names),), None, said)
 
 
@@ -246,6 +245,10 @@ def _pattern(names: Sequence[str]) -> str:
     split = [re.split(r"(\d+)", name) for name in names]
     different = {i: len({parts[2 * i + 1] for parts in split}) for i in counted_axes(names)}
     if not different:
+        # Names with the words of the first, whose own numbers may count several things; else what begins as it does.
+        alike = [name for name in names if re.split(r"\d+", name) == split[0][::2]]
+        if 1 < len(alike) < len(names):
+            return _pattern(alike) if counted_axes(alike) else "".join(split[0])
         start = re.match(r"[^\W\d_]*", names[0])
         return f"{start.group() if start else ''}*{Path(names[0]).suffix}"
     most = max(different, key=lambda i: different[i])

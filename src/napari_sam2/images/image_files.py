@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import ImageFileError
@@ -31,6 +33,8 @@ _FOREIGN_FORMATS = {
     "microscopy": (".czi", ".nd2", ".lif", ".lsm5", ".oib", ".oif", ".vsi", ".ims", ".dv", ".r3d", ".sld", ".mrc", ".h5", ".hdf5"),
     "medical": (".dcm", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"),
 }
+_VIDEOS = ", ".join(sorted(suffix[1:].upper() for suffix in VIDEO_SUFFIXES))
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_paths(image: Any) -> TypeGuard[ImagePath | Sequence[ImagePath]]:
@@ -80,6 +84,10 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
             logger.warning("the files are put in natural order: %s first, %s last", ordered[0].name, ordered[-1].name)
         return opened
     path = Path(paths)
+    if str(paths) == "":  # which Path takes for the folder where one stands
+        raise ImageFileError("the path of the image is empty")
+    if _ADDRESS.match(str(paths)):
+        raise ImageFileError(f"{paths} is an address: only files are opened; give an array of it, as zarr and dask make one")
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in glob.glob(str(path.expanduser()))]
         if not found:
@@ -91,7 +99,7 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
 def _open_one(path: Path, choice: Choice) -> OpenedImage:
     try:
         if not path.exists():
-            raise FileNotFoundError(f"there is no file {path}")
+            raise FileNotFoundError(f"{path} is a link to what is not there" if path.is_symlink() else f"there is no file {path}")
         if is_zarr(path):
             return open_zarr(path, choice)
         if path.is_dir():
@@ -99,7 +107,7 @@ def _open_one(path: Path, choice: Choice) -> OpenedImage:
         with path.open("rb"):
             pass
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+        raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         opened = _open_video(path)
@@ -124,28 +132,28 @@ def _why_unknown(path: Path) -> str:
     for field, suffixes in _FOREIGN_FORMATS.items():
         if path.name.lower().endswith(suffixes):
             return f"{path} is in a {field} format that is not read here: save it as OME-TIFF, or open it as a layer in napari"
-    return f"{path} is not an image that can be read: expected TIFF, zarr, a video, PNG, JPEG or BMP"
+    return f"{path} is not an image that can be read: expected TIFF, zarr, PNG, JPEG, BMP or a video ({_VIDEOS})"
 
 
 def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
     """Open the files of a folder as one image: its TIFFs, else its pictures."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     for suffixes in (TIFF_SUFFIXES, PICTURE_SUFFIXES):
-        found = [path for path in inside if path.suffix.lower() in suffixes and path.is_file()]
+        found = [path for path in inside if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink())]
         if found:
             others = Counter(path.suffix.lower() for path in inside if path not in found and _is_image_name(path))
             if others:
                 said = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
-                logger.warning(
-                    "%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, folder / f"*{min(others)}"
-                )
+                pattern = Path(glob.escape(str(folder)), f"*{min(others)}")
+                logger.warning("%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, pattern)
             is_of_tracks = any(path.name.endswith("_track.txt") for path in inside)  # as the Cell Tracking Challenge has them
             return _open_several(found, str(folder), choice, "T" if is_of_tracks else "")
     zarrs = sorted((path.name for path in inside if path.is_dir() and is_zarr(path)), key=natural_key)
     folders = sorted((path.name for path in inside if path.is_dir()), key=natural_key)
     if len(zarrs) == 1:
         return open_zarr(folder / zarrs[0], choice)
-    named = zarrs or folders
+    videos = sorted((path.name for path in inside if path.suffix.lower() in VIDEO_SUFFIXES), key=natural_key)
+    named = zarrs or videos or folders
     hint = f": open one of {', '.join(named[:5])}{' …' if len(named) > 5 else ''} in it" if named else ""
     raise ImageFileError(f"the folder {folder} is no zarr and holds no TIFF, PNG, JPEG or BMP{hint}")
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.axes import Layout
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 
@@ -132,10 +133,8 @@ class FramePlanes:
 def _reason(error: Exception) -> str:
     """Say why reading failed without the words of the library that failed; those of the system are everybody's."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
-    if isinstance(error, MemoryError):
-        return "there is not enough memory"
-    return "its data are damaged or missing"
+        return reason_of(error) if error.filename is None else f"{error.filename}: {reason_of(error)}"
+    return reason_of(error, "its data are damaged or missing")
 
 
 def _shortest(index: list[int | slice]) -> Any:

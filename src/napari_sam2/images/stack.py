@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -314,8 +314,12 @@ def _is_multiscale(image: Any) -> bool:
 
 
 def _as_array(image: Any) -> npt.NDArray[Any]:
+    if isinstance(image, Iterator | Set):  # as Path.glob gives one
+        raise ValueError(f"an image must be an array, a path or a list, got a {type(image).__name__}: list(...) makes a list of it")
+    if isinstance(image, list | tuple) and not image:
+        raise ValueError("the list of files or frames is empty: there is no image in it")
     array = as_array(image)
-    if array is None:
+    if array is None or array.ndim == 0:
         raise ValueError(f"an image must be an array, a path or a list of frames of one shape, got {shown(image)}")
     return array
 

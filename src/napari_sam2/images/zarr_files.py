@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.calibration_metadata import calibration_of_multiscales
 from napari_sam2.images.choice import ANY, Choice, listed
 from napari_sam2.images.errors import ImageFileError
@@ -54,7 +55,7 @@ def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
     try:
         opened = zarr.open(path, mode="r")
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+        raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
     except Exception as error:  # each version and store of zarr refuses with errors of its own
         what = "is a damaged zarr: its metadata cannot be understood" if path.is_dir() and _has_metadata(path) else "is no zarr"
         raise ImageFileError(f"{path} {what}") from error

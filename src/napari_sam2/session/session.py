@@ -539,8 +539,8 @@ class Session(Following):
             logger.warning(unreadable)
         if failed:
             first, *others = failed.values()
-            for other in others:
-                first.add_note(str(other))
+            for other in {str(other): None for other in others if str(other) != str(first)}:
+                first.add_note(other)
             raise first
 
     def result(self, calibration: Calibration | None = None) -> Result:
