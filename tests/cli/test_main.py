@@ -551,3 +551,13 @@ def test_demo(folder: Path, double: None, monkeypatch: pytest.MonkeyPatch, capsy
     assert lines[0] == "squares: 4 frames, one click on each of 2 nuclei, model micro"
     assert lines[1].startswith("followed 2 nuclei through 4 frames in ")
     assert lines[-1] == "nobody's"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["segment", "", "--prompts", "p.json", "-o", "l.tif"], ["export", " ", "a.csv"], ["replay", "", "-o", "l.tif"]]
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "expected a path, got an empty text" in capsys.readouterr().err

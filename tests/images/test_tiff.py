@@ -848,8 +848,10 @@ def test_tag_that_lies_beyond_the_end(tmp_path: Path, caplog: pytest.LogCaptureF
 # --- OME-TIFF over several files ------------------------------------------------------------------------------------
 
 
-def ome_set(folder: Path, by: str, kind: str, names: Callable[[int], str] = lambda n: f"img_{n}.ome.tif") -> np.ndarray:
-    """Two channels, three times; a file for each time or channel. Returns TCYX."""
+def ome_set(
+    folder: Path, by: str, kind: str, names: Callable[[int], str] = lambda n: f"img_{n}.ome.tif", where: str = ""
+) -> np.ndarray:
+    """Two channels, three times; a file for each time or channel, named in the XML with the folder ``where``. Returns TCYX."""
     image = FRAMES.reshape(3, 2, H, W)
     blocks = [image[t] for t in range(3)] if by == "time" else [image[:, c] for c in range(2)]
     files = [names(n) for n in range(len(blocks))]
@@ -859,7 +861,7 @@ def ome_set(folder: Path, by: str, kind: str, names: Callable[[int], str] = lamb
             t, c = (n, ifd) if by == "time" else (ifd, n)
             data += (
                 f'<TiffData FirstT="{t}" FirstC="{c}" FirstZ="0" IFD="{ifd}" PlaneCount="1">'
-                f'<UUID FileName="{files[n]}">urn:uuid:{n}</UUID></TiffData>'
+                f'<UUID FileName="{where}{files[n]}">urn:uuid:{n}</UUID></TiffData>'
             )
     pixels = (
         f'<Image ID="Image:0" Name="set"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="{W}" SizeY="{H}" '
@@ -880,6 +882,17 @@ def ome_set(folder: Path, by: str, kind: str, names: Callable[[int], str] = lamb
 
 
 KINDS = ["in each", "master", "companion"]
+
+
+@pytest.mark.parametrize("where", ["C:\\data\\", "/data/x/", "sub/", ".\\", "\\\\server\\share\\"])
+@pytest.mark.parametrize("by", ["time", "channel"])
+def test_ome_files_that_are_named_with_a_folder(where: str, by: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As where they were written; they lie beside each other all the same."""
+    image = ome_set(tmp_path, by, "in each", where=where)
+    for path in sorted(tmp_path.iterdir()):
+        np.testing.assert_array_equal(frames_of(Stack.open(path, channel=1)), image[:, 1])
+    assert Stack.open(tmp_path, channel=0).frames.shape == (3, H, W)
+    assert said(caplog) == []
 
 
 @pytest.mark.parametrize("by", ["time", "channel"])
@@ -1052,3 +1065,37 @@ def test_stains_do_not_look_alike(kind: str, tmp_path: Path, caplog: pytest.LogC
     as_channels(tmp_path / "image.tif", STAINS, kind)
     assert Stack.open(tmp_path / "image.tif").axes == "YX"
     assert not any("look alike" in message for message in said(caplog))
+
+
+# --- what only the length of the file, or only the description tells ----------------------------------------------------
+
+SCANIMAGE = b"state.configName='x'\rstate.acq=1\r"
+
+
+def scanimage_by_hand(path: Path) -> None:
+    tiff_by_hand(path, pages_of(FRAMES, SCANIMAGE))
+
+
+def scanimage_by_pillow(path: Path) -> None:
+    first, *others = [Image.fromarray(frame) for frame in FRAMES]
+    first.save(path, save_all=True, append_images=others, description=SCANIMAGE.decode())
+
+
+def scanimage_data_first(path: Path) -> None:
+    tiff_by_hand(path, pages_of(FRAMES, SCANIMAGE), data_first=True)
+
+
+@pytest.mark.parametrize("write", [scanimage_by_hand, scanimage_by_pillow, scanimage_data_first])
+def test_pages_of_scanimage_are_followed_to_the_last(write: Callable[[Path], None], tmp_path: Path) -> None:
+    """tifffile counts them by the length of the file, and misses one that ends it."""
+    write(tmp_path / "image.tif")
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "image.tif")), FRAMES)
+
+
+@pytest.mark.parametrize("count", ["-6", "0", "1000000000"])
+def test_imagej_with_a_count_that_cannot_be(count: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    description = f"ImageJ=1.53t\nimages={count}\nslices={count}\n".encode()
+    tiff_by_hand(tmp_path / "image.tif", pages_of(FRAMES, description))
+    np.testing.assert_array_equal(frames_of(Stack.open(tmp_path / "image.tif")), FRAMES)
+    assert len(said(caplog)) == 1
+    assert "ends too early" not in said(caplog)[0]

@@ -267,6 +267,8 @@ def test_labels_in_an_image(version: str, tmp_path: Path, caplog: pytest.LogCapt
     np.testing.assert_array_equal(frames_of(Stack.open(path)), FRAMES)
     for labels in (path / "labels/nuclei", path / "labels", path / "labels/nuclei/0"):
         np.testing.assert_array_equal(frames_of(Stack.open(labels)), FRAMES % 5)
+    for name in ("labels/nuclei", "/labels/nuclei/", "labels", "labels/nuclei/0"):
+        np.testing.assert_array_equal(frames_of(Stack.open(path, image_name=name)), FRAMES % 5)
     assert said(caplog) == []
 
 

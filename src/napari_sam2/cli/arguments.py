@@ -10,6 +10,13 @@ from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.predictors.device import PRECISIONS
 
 
+def path_argument(text: str) -> Path:
+    """Read a path; an empty text, as of a variable that is not set, would be the folder one is in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return Path(text)
+
+
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--window`` and ``--intensity-range``."""
     parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window to look in (default: soft tissue, for CT)")
@@ -55,7 +62,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_methods_argument(parser: argparse.ArgumentParser) -> None:
     """Add ``--methods``."""
-    parser.add_argument("--methods", type=Path, help="also write a paragraph for the methods section of a paper (.txt)")
+    parser.add_argument("--methods", type=path_argument, help="also write a paragraph for the methods section of a paper (.txt)")
 
 
 def add_output_argument(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +70,7 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=path_argument,
         required=True,
         action="append",
         help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.cli.arguments import add_model_arguments
+from napari_sam2.cli.arguments import add_model_arguments, path_argument
 from napari_sam2.cli.segment import follow
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.export.movie import write_gif
@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
         description=f"Follow the nuclei of a bundled time-lapse from one click each. {FLUO_MITOCHECK.credit}",
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)"
+        "--output", type=path_argument, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)"
     )
     add_model_arguments(parser)
     parser.set_defaults(run=run)

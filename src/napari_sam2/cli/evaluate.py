@@ -6,13 +6,12 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from napari_sam2.cli import score_table
-from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments
+from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments, path_argument
 from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, MAX_CLICKS, PROTOCOLS, Corrections, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset, read_datasets
 from napari_sam2.evaluation.evaluate import prompt_and_score
@@ -39,7 +38,9 @@ def add_parser(commands: Any) -> None:
         help="score a model on labelled stacks",
         description="Prompt each object of a labelled stack once, follow it, and compare it with its true mask.",
     )
-    parser.add_argument("dataset", nargs="+", type=Path, help="folder with image.tif, masks.tif and, for stacks, objects.csv")
+    parser.add_argument(
+        "dataset", nargs="+", type=path_argument, help="folder with image.tif, masks.tif and, for stacks, objects.csv"
+    )
     parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
     parser.add_argument(
         "--axes", help="axes of the image, such as TYX, ZYX, CYX, or NYX for separate images (default: what the file says)"
@@ -68,8 +69,10 @@ def add_parser(commands: Any) -> None:
         type=int,
         help=f"clicks on each object that is corrected (default: {MAX_CLICKS}), or on each frame of a review ({CLICKS_PER_FRAME})",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every object's scores (.json)")
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="write a picture of the worst objects of each data set")
+    parser.add_argument("--json", type=path_argument, metavar="FILE", help="write every object's scores (.json)")
+    parser.add_argument(
+        "--pictures", type=path_argument, metavar="FOLDER", help="write a picture of the worst objects of each data set"
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 

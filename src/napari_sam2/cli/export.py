@@ -7,7 +7,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.cli.arguments import add_calibration_arguments, add_choice_arguments, add_methods_argument, choice_of
+from napari_sam2.cli.arguments import (
+    add_calibration_arguments,
+    add_choice_arguments,
+    add_methods_argument,
+    choice_of,
+    path_argument,
+)
 from napari_sam2.cli.outputs import Shortfall, write_outputs
 from napari_sam2.export.ctc import ctc_parents
 from napari_sam2.export.formats import FORMATS, check_outputs
@@ -30,15 +36,19 @@ def add_parser(commands: Any) -> None:
         f"The end of its name says what an output is:\n\n{endings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", type=Path, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.json)")
-    parser.add_argument("output", nargs="*", type=Path, help="what to write, such as objects.csv outlines.mp4 01_RES")
     parser.add_argument(
-        "--image", type=Path, help="the image, for intensities, movies and the size of pixels (default: the one of the session)"
+        "source", type=path_argument, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.json)"
+    )
+    parser.add_argument("output", nargs="*", type=path_argument, help="what to write, such as objects.csv outlines.mp4 01_RES")
+    parser.add_argument(
+        "--image",
+        type=path_argument,
+        help="the image, for intensities, movies and the size of pixels (default: the one of the session)",
     )
     add_methods_argument(parser)
     add_choice_arguments(parser, "--image, or of the labels without it")
     parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: what the files say)")
-    parser.add_argument("--parents", type=Path, help="table of divisions: columns id and parent, 0 for none (.csv)")
+    parser.add_argument("--parents", type=path_argument, help="table of divisions: columns id and parent, 0 for none (.csv)")
     add_calibration_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from napari_sam2.cli.arguments import add_methods_argument, add_output_argument
+from napari_sam2.cli.arguments import add_methods_argument, add_output_argument, path_argument
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
@@ -23,10 +22,10 @@ def add_parser(commands: Any) -> None:
         help="do again what a session file says",
         description="Do again, without a screen, what a session file says: the same labels. Its results need not be there.",
     )
-    parser.add_argument("session", type=Path, help="session file (.json)")
+    parser.add_argument("session", type=path_argument, help="session file (.json)")
     add_output_argument(parser)
     add_methods_argument(parser)
-    parser.add_argument("--image", type=Path, help="the image, if it has been moved")
+    parser.add_argument("--image", type=path_argument, help="the image, if it has been moved")
     parser.add_argument("--model", help="another model, or its checkpoint file (default: the one of the session)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
     parser.set_defaults(run=run)

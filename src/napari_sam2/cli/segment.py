@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from napari_sam2.cli.arguments import (
     add_model_arguments,
     add_output_argument,
     choice_of,
+    path_argument,
 )
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
@@ -47,9 +47,12 @@ def add_parser(commands: Any) -> None:
         "segment", help="follow prompted objects through a stack", description="Follow prompted objects through a stack."
     )
     parser.add_argument(
-        "image", type=Path, nargs="+", help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames"
+        "image",
+        type=path_argument,
+        nargs="+",
+        help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames",
     )
-    parser.add_argument("--prompts", type=Path, required=True, help="JSON file of points, boxes and masks")
+    parser.add_argument("--prompts", type=path_argument, required=True, help="JSON file of points, boxes and masks")
     add_output_argument(parser)
     add_methods_argument(parser)
     add_choice_arguments(parser)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from napari_sam2.cli.arguments import path_argument
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.files import atomic_path, read_json, reading
 from napari_sam2.model.config import MICRO
@@ -43,7 +44,9 @@ def add_parser(commands: Any) -> None:
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("target", type=Path, metavar="RUN.toml|FOLDER", help="a run file, or with --recipe the folder of the run")
+    parser.add_argument(
+        "target", type=path_argument, metavar="RUN.toml|FOLDER", help="a run file, or with --recipe the folder of the run"
+    )
     where = parser.add_argument_group("where to train")
     where.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
     where.add_argument("--precision", choices=PRECISIONS, help="in which the network computes (default: bfloat16 on CUDA)")
@@ -52,11 +55,11 @@ def add_parser(commands: Any) -> None:
     where.add_argument("--nodes", type=int, default=1, help="machines, each with the same command under torchrun (default: 1)")
     recipe = parser.add_argument_group("training by a recipe")
     recipe.add_argument("--recipe", choices=("micro",), help="what to train")
-    recipe.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with (default: none)")
+    recipe.add_argument("--start", type=path_argument, metavar="CHECKPOINT", help="weights to begin with (default: none)")
     recipe.add_argument("--lessons", nargs="+", metavar="NAME", help="take only these of the recipe (default: all)")
     recipe.add_argument(
         "--data",
-        type=Path,
+        type=path_argument,
         nargs="*",
         help="folders with image.tif and masks.tif, or folders of such; named twice, drawn twice as often",
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import tifffile
 
+from napari_sam2.files import reason_of
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import named_path
 
@@ -41,6 +45,9 @@ def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
         return there[0], _open_alone(there[0], text)
     tiff = _open_alone(path)
     text = tiff.ome_metadata or ""
+    if "FileName=" in text and (beside := _named_beside(text)) != text:
+        tiff.close()
+        return path, _open_alone(path, beside)
     root = parsed_xml(text) if "BinaryOnly" in text else None
     pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
     name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
@@ -56,14 +63,41 @@ def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
     return path, _open_alone(path, other.read_text(encoding="utf-8", errors="replace"))
 
 
+def _named_beside(ome_xml: str) -> str:
+    """Drop the folders of the files that OME-XML says planes lie in: as the files of a set, they lie beside each other."""
+    return re.sub(r'(FileName=)"([^"]*)"', lambda found: f'{found[1]}"{named_path(found[2]).name}"', ome_xml)
+
+
 def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
     try:
-        return tifffile.TiffFile(path) if companion is None else tifffile.TiffFile(path, omexml=companion)
+        tiff = tifffile.TiffFile(path) if companion is None else tifffile.TiffFile(path, omexml=companion)
+        if tiff.is_scanimage and not tiff.is_bigtiff and not _ends_with(tiff, tiff.pages[-1]):
+            # tifffile counts the pages of ScanImage by the length of the file, and can miss the last
+            tiff.close()
+            tiff = tifffile.TiffFile(path, is_scanimage=False)
+        return tiff
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read: {error.strerror}") from error
+        raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
     except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
         what = "is a damaged TIFF" if is_tiff(path) else "is not a TIFF file"
         raise ImageFileError(f"{path} {what}") from error
+
+
+def _ends_with(tiff: tifffile.TiffFile, page: Any) -> bool:
+    """No page follows this one, as far as its place in the file is known."""
+    return not page.offset or next_directory(tiff, page) == 0
+
+
+def next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
+    """Offset of the page that follows, as the file gives it, be it there or not; 0 behind the last."""
+    form, file = tiff.tiff, tiff.filehandle
+    try:
+        file.seek(page.offset)
+        (num_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+        file.seek(page.offset + form.tagnosize + num_tags * form.tagsize)
+        return int(struct.unpack(form.offsetformat, file.read(form.offsetsize))[0])
+    except (struct.error, OSError):
+        return int(file.size)
 
 
 def parsed_xml(text: str) -> ET.Element | None:

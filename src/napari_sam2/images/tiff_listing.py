@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,12 @@ import numpy as np
 import tifffile
 
 from napari_sam2.images.errors import ImageFileError
-from napari_sam2.images.tiff_files import parsed_xml
+from napari_sam2.images.tiff_files import next_directory, parsed_xml
 from napari_sam2.images.tiff_images import TiffImage, shaped_metadata
-from napari_sam2.images.tiff_reports import CONTRADICTORY, ENDS_EARLY, TiffReports
+from napari_sam2.images.tiff_reports import CONTRADICTORY, ENDS_EARLY, IMAGEJ_INVALID, TiffReports
+
+MAX_PLANES = 10**6
+"""A description that promises more planes, of which most are not there, is not believed."""
 
 
 def list_images(path: Path, tiff: tifffile.TiffFile, reports: TiffReports) -> tuple[list[TiffImage], bool]:
@@ -26,16 +28,17 @@ def list_images(path: Path, tiff: tifffile.TiffFile, reports: TiffReports) -> tu
     except Exception as error:  # tifffile stumbles over what it does not expect with errors of all kinds
         images, failure = [], error
     is_cut = reports.any_of(ENDS_EARLY)
+    is_of_imagej = reports.any_of(IMAGEJ_INVALID)  # by its description alone, or because planes are missing
     if failure is None and not images:
         raise ImageFileError(f"{path} is a TIFF without an image in it")
     contradicts_itself = reports.any_of(CONTRADICTORY)
-    if failure is not None or (len(images) == 1 and (is_cut or contradicts_itself or _is_at_odds(tiff, images[0]))):
+    if failure is not None or (len(images) == 1 and (is_cut or is_of_imagej or contradicts_itself or _is_at_odds(tiff, images[0]))):
         pages = _pages_that_can_be_listed(tiff)
         if not pages and failure is not None:
             raise ImageFileError(f"{path} is a damaged TIFF: its pages cannot be listed") from failure
-        is_cut = is_cut or (bool(pages) and _next_directory(tiff, pages[-1]) >= tiff.filehandle.size)
+        is_cut = is_cut or (bool(pages) and next_directory(tiff, pages[-1]) >= tiff.filehandle.size)
         if pages and (failure is not None or contradicts_itself or images[0].kind != "ome"):
-            images = [_of_pages(tiff, pages, failure is not None or contradicts_itself)]
+            images = [_of_pages(tiff, pages, failure is not None or contradicts_itself or is_of_imagej)]
         elif pages and is_cut and _is_one_run_of_planes(tiff) and _is_block(tiff, pages[0], images[0].num_bytes):
             images = [replace(images[0], pages=[], offset=pages[0].dataoffsets[0])]
         elif images[0].offset is None and len(images[0].pages) < images[0].num_planes:
@@ -47,7 +50,7 @@ def _is_at_odds(tiff: tifffile.TiffFile, image: TiffImage) -> bool:
     """What describes the planes of an image does not fit the pages that are there."""
     if image.kind == "ome":
         return False
-    if image.offset is not None and image.offset < _next_directory(tiff, tiff.pages.first) < image.offset + image.num_bytes:
+    if image.offset is not None and image.offset < next_directory(tiff, tiff.pages.first) < image.offset + image.num_bytes:
         return True
     return not (image.is_paged or image.is_mappable) or (image.kind in ("shaped", "imagej") and len(tiff.pages) > image.num_planes)
 
@@ -64,18 +67,6 @@ def _pages_that_can_be_listed(tiff: tifffile.TiffFile) -> list[Any]:
     return [page for page in pages if page.dtype is not None and page.shape and all(isinstance(side, int) for side in page.shape)]
 
 
-def _next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
-    """Offset of the page that follows, as the file gives it, be it there or not; 0 behind the last."""
-    form, file = tiff.tiff, tiff.filehandle
-    try:
-        file.seek(page.offset)
-        (num_tags,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
-        file.seek(page.offset + form.tagnosize + num_tags * form.tagsize)
-        return int(struct.unpack(form.offsetformat, file.read(form.offsetsize))[0])
-    except (struct.error, OSError):
-        return int(file.size)
-
-
 def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) -> TiffImage:
     """Make an image of pages of one shape, or of the block of bytes that begins at the first; of the size promised if it can be."""
     page, size = pages[0], math.prod(pages[0].shape) * pages[0].dtype.itemsize
@@ -86,7 +77,7 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
         is_misdescribed = False  # but for pages beside them, as a preview, that tifffile did not expect
     elif count > 1 and _is_block(tiff, page, count * size):
         offset, pages = page.dataoffsets[0], []
-    elif count > 1 and count >= len(pages):
+    elif 1 < count <= MAX_PLANES and count >= len(pages):
         pages = [*pages, *[None] * (count - len(pages))]
     else:
         lead, is_misdescribed = {"I": len(pages)} if len(pages) > 1 else {}, is_misdescribed or count > 1
@@ -98,17 +89,17 @@ def _of_pages(tiff: tifffile.TiffFile, pages: list[Any], is_misdescribed: bool) 
 
 def _planes_before_the_next_directory(tiff: tifffile.TiffFile, page: Any, size: int) -> dict[str, int]:
     """Count the planes between the first and a second page that is cut off with all that describes them, where they fit exactly."""
-    next_directory = _next_directory(tiff, page)
-    if not page.is_contiguous or next_directory < tiff.filehandle.size or page.offset > page.dataoffsets[0]:
+    following = next_directory(tiff, page)
+    if not page.is_contiguous or following < tiff.filehandle.size or page.offset > page.dataoffsets[0]:
         return {}
-    count, rest = divmod(next_directory - page.dataoffsets[0], size)
+    count, rest = divmod(following - page.dataoffsets[0], size)
     return {"I": count} if rest == 0 and count > 1 else {}
 
 
 def _is_block(tiff: tifffile.TiffFile, page: Any, num_bytes: int) -> bool:
     """All planes of an image can lie behind each other from the first on: no directory is among them."""
-    next_directory = _next_directory(tiff, page)
-    return bool(page.is_contiguous) and (next_directory == 0 or next_directory >= page.dataoffsets[0] + num_bytes)
+    following = next_directory(tiff, page)
+    return bool(page.is_contiguous) and (following == 0 or following >= page.dataoffsets[0] + num_bytes)
 
 
 def _is_one_run_of_planes(tiff: tifffile.TiffFile) -> bool:

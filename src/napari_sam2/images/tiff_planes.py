@@ -37,12 +37,13 @@ def with_what_is_there(path: Path, tiff: tifffile.TiffFile, image: TiffImage, en
         return image
     if all(there):
         if ends_early:
-            logger.warning("%s ends too early: what is there is read, planes: %d", path, len(there))
+            found = "the one plane that is there is" if len(there) == 1 else f"the {len(there)} planes that are there are"
+            logger.warning("%s ends too early: %s read", path, found)
         return image
     trimmed = _trimmed(image, there)
     absent = _absent_files(path, tiff)
     if trimmed is None or not any(there):
-        missing = f": {', '.join(absent)} is not beside it" if absent else ": it ends too early"
+        missing = f": {_not_beside(absent)}" if absent else ": it ends too early"
         raise ImageFileError(f"{path} holds no whole plane of its image{missing}")
     _warn_of_missing_planes(path, image, trimmed, there, absent)
     return trimmed
@@ -69,7 +70,7 @@ def _trimmed(image: TiffImage, there: Sequence[bool]) -> TiffImage | None:
 def _warn_of_missing_planes(path: Path, image: TiffImage, trimmed: TiffImage, there: Sequence[bool], absent: Sequence[str]) -> None:
     said = f"{path} has {sum(there)} of the {len(there)} planes that it promises"
     if absent:
-        said += f" ({', '.join(absent[:3])}{' and more are' if len(absent) > 3 else ' is'} not beside it)"
+        said += f" ({_not_beside(absent)})"
     shorter = [
         f"{after} of {before} along {axis}"
         for axis, before, after in zip(image.axes, image.shape, trimmed.shape, strict=True)
@@ -80,6 +81,11 @@ def _warn_of_missing_planes(path: Path, image: TiffImage, trimmed: TiffImage, th
     if any(page is None for page in trimmed.pages):
         said += "; frames with planes that are missing cannot be read"
     logger.warning("%s", said)
+
+
+def _not_beside(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} {'is' if len(names) == 1 else 'are'} not beside it"
 
 
 def _absent_files(path: Path, tiff: tifffile.TiffFile) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,13 @@ def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | No
         logger.warning("the metadata of %s name images that are not there: %s", name, listed([""] * len(absent), absent))
     paths = list(images)
     names = [_name_of(*images[at]) for at in paths]
+    wanted = (choice.image_name or "").strip("/")
+    if wanted and wanted in paths:
+        choice = replace(choice, image_name=wanted)
+    elif wanted and wanted not in names and wanted in group:  # not listed, such as label images of an image
+        found = group[wanted]
+        inner = open_zarr_group(found, f"{name.rstrip('/')}/{wanted}", ANY, path) if hasattr(found, "group_keys") else None
+        return inner or OpenedImage(found, files=() if path is None else (path,))
     number = choice.find(name, names, paths)
     if number is None:
         if len(paths) > 1:
