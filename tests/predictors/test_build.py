@@ -128,3 +128,11 @@ def test_inference_ends_where_it_began() -> None:
     assert not torch.is_inference_mode_enabled()
     with pytest.raises(ValueError, match="precision must be one of"), inference(torch.device("cpu"), "float8"):
         pass
+
+
+def test_loading_a_model_moves_no_random_numbers() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    load_model("micro", "cpu")
+    assert torch.equal(torch.rand(4), expected)

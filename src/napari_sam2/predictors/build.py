@@ -184,7 +184,9 @@ def _build(
     chosen = resolve_device(device)
     config = config_file if isinstance(config_file, ModelConfig) else MODEL_CONFIGS[resolve_model_name(config_file)]
     merged = _merge(arguments, parse_overrides(overrides, model_class), kwargs)
-    model = build_model(config, model_class, **merged)
+    # Random weights that are replaced at once must not move the random numbers of whoever has a seed.
+    with torch.random.fork_rng(devices=[], enabled=ckpt_path is not None):
+        model = build_model(config, model_class, **merged)
     if ckpt_path is not None:
         load_weights(model, Path(ckpt_path))
     with tensor_defaults():
