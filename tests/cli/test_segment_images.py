@@ -114,7 +114,7 @@ def test_interrupted_acquisition(caplog: pytest.LogCaptureFixture) -> None:
     imagej_by_hand(Path("movie.tif"), MOVIE, f"ImageJ=1.53t\nimages={T}\nframes={T}\n".encode(), cut=6.5)
     assert segment("movie.tif") == 0
     np.testing.assert_array_equal(labels(), TRUTH[:6])
-    assert said(caplog) == ["movie.tif has 6 of the 12 planes that it promises: 6 of 12 along T are read"]
+    assert said(caplog) == ["movie.tif has 6 of the 12 planes that it promises, which are read along T"]
 
 
 def test_damaged_file_among_frames(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:

@@ -44,7 +44,7 @@ def one_cut(folder: Path) -> str:
     for f, volume in enumerate(VOLUMES):
         text = b"ImageJ=1.53t\nimages=4\nframes=4\n"
         imagej_by_hand(folder / f"t{f:02}.tif", volume, text, cut=2.5 if f == F - 1 else None)
-    return f"{folder / 't11.tif'} has 2 of the 4 planes that it promises: 2 of 4 along T are read"
+    return f"{folder / 't11.tif'} has 2 of the 4 planes that it promises, which are read along T"
 
 
 @pytest.mark.parametrize("write", [loops, bad_xml, one_cut])

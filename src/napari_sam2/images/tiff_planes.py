@@ -76,7 +76,9 @@ def _warn_of_missing_planes(path: Path, image: TiffImage, trimmed: TiffImage, th
         for axis, before, after in zip(image.axes, image.shape, trimmed.shape, strict=True)
         if after != before
     ]
-    if shorter:
+    if [f"{sum(there)} of {len(there)}"] == [text.partition(" along ")[0] for text in shorter]:
+        said += f", which are read along {shorter[0][-1]}"
+    elif shorter:
         said += f": {' and '.join(shorter)} are read"
     if any(page is None for page in trimmed.pages):
         said += "; frames with planes that are missing cannot be read"
