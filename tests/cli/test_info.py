@@ -249,7 +249,7 @@ def test_the_check_expects_the_area_of_the_reference_masks() -> None:
 
 
 def test_the_check_fails_where_something_else_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_sam2.predictors.build.load_weights", lambda model, path: None)
+    monkeypatch.setattr("napari_sam2.predictors.construction.load_weights", lambda model, path: None)
     torch.manual_seed(0)
     assert re.fullmatch(r"FAILED: micro loads .* on \w+, \d+ px where 161 are expected", fact("check"))
 

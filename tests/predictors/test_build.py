@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import napari_sam2
-from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model, parse_overrides
+from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model
+from napari_sam2.predictors.construction import parse_overrides
 from napari_sam2.predictors.device import inference, resolve_device
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.weights.download import DownloadError
@@ -41,7 +42,7 @@ def test_other_names_are_not() -> None:
     ],
 )
 def test_overrides_of_existing_scripts_are_read(override: str, expected: dict) -> None:
-    assert parse_overrides([override]) == expected
+    assert parse_overrides([override], SAM2VideoPredictor) == expected
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_overrides_of_existing_scripts_are_read(override: str, expected: dict) -
 )
 def test_overrides_that_mean_nothing_are_refused(override: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_overrides([override])
+        parse_overrides([override], SAM2VideoPredictor)
 
 
 def test_arguments_win_over_overrides_and_these_over_the_defaults() -> None:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from napari_sam2.torch_threads import torch
 
-from napari_sam2.model.assembly import build_model
-from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
+from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
-from napari_sam2.model.tensor_defaults import tensor_defaults
-from napari_sam2.predictors.device import resolve_device
+from napari_sam2.predictors.construction import STABILITY, construct, construct_video_predictor
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
 from napari_sam2.weights.download import download
-from napari_sam2.weights.load import find_weights, load_weights
+from napari_sam2.weights.load import find_weights
 from napari_sam2.weights.registry import is_model_name, resolve_model_name
 
-AnyModel = TypeVar("AnyModel", bound=SAM2Base)
 AnyPredictor = TypeVar("AnyPredictor", bound=SAM2VideoPredictor)
-
-STABILITY = {
-    "dynamic_multimask_via_stability": True,
-    "dynamic_multimask_stability_delta": 0.05,
-    "dynamic_multimask_stability_thresh": 0.98,
-}
-"""Post-processing of single masks that the official builders switch on (official ``build_sam.py`` L83)."""
 
 
 def build_sam2(
@@ -69,7 +57,7 @@ def build_sam2(
         If a name, an override, or the weights are not what they should be.
     """
     arguments = {"sam_mask_decoder_extra_args": dict(STABILITY)} if apply_postprocessing else {}
-    return _build(SAM2Base, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
+    return construct(SAM2Base, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
 
 
 def build_sam2_video_predictor(
@@ -101,17 +89,10 @@ def build_sam2_video_predictor(
     -------
     predictor_class
     """
-    arguments: dict[str, Any] = {}
-    if apply_postprocessing:
-        arguments = {
-            "sam_mask_decoder_extra_args": dict(STABILITY),
-            "binarize_mask_from_pts_for_mem_enc": True,
-            "fill_hole_area": 8,
-        }
-    chosen: type[Any] = predictor_class
-    if vos_optimized:
-        chosen, arguments["compile_image_encoder"] = SAM2VideoPredictorVOS, True
-    predictor: AnyPredictor = _build(chosen, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
+    chosen: Any = SAM2VideoPredictorVOS if vos_optimized else predictor_class
+    predictor: AnyPredictor = construct_video_predictor(
+        chosen, config_file, ckpt_path, device, mode, hydra_overrides_extra, apply_postprocessing, vos_optimized, **kwargs
+    )
     return predictor
 
 
@@ -167,99 +148,3 @@ def load_model(model: str | Path = "micro", device: str | torch.device | None = 
     is_name = isinstance(model, str) and is_model_name(model) and not Path(model).expanduser().is_file()
     predictor.source = str(model) if is_name else str(path.absolute())
     return predictor
-
-
-def _build(
-    model_class: type[AnyModel],
-    config_file: str | ModelConfig,
-    ckpt_path: str | Path | None,
-    device: str | torch.device | None,
-    mode: str,
-    arguments: dict[str, Any],
-    overrides: Iterable[str],
-    kwargs: dict[str, Any],
-) -> AnyModel:
-    if mode not in ("eval", "train"):
-        raise ValueError(f"mode must be 'eval' or 'train', got {mode!r}")
-    chosen = resolve_device(device)
-    config = config_file if isinstance(config_file, ModelConfig) else MODEL_CONFIGS[resolve_model_name(config_file)]
-    merged = _merge(arguments, parse_overrides(overrides, model_class), kwargs)
-    # Random weights that are replaced at once must not move the random numbers of whoever has a seed.
-    with torch.random.fork_rng(devices=[], enabled=ckpt_path is not None):
-        model = build_model(config, model_class, **merged)
-    if ckpt_path is not None:
-        load_weights(model, Path(ckpt_path))
-    with tensor_defaults():
-        return model.to(chosen).train(mode == "train")
-
-
-def _merge(*layers: dict[str, Any]) -> dict[str, Any]:
-    """Merge arguments, the later ones winning, dictionaries key by key."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            merged[key] = {**merged[key], **value} if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
-    return merged
-
-
-def parse_overrides(overrides: Iterable[str], model_class: type[SAM2Base] = SAM2VideoPredictor) -> dict[str, Any]:
-    """Read ``++model.key=value`` strings.
-
-    Parameters
-    ----------
-    overrides : iterable of str
-        With or without the plus signs; ``key`` is an argument of the model, or one of its ``sam_mask_decoder_extra_args``.
-    model_class : type
-        Whose arguments are allowed.
-
-    Returns
-    -------
-    dict
-        Arguments of ``model_class``.
-
-    Raises
-    ------
-    ValueError
-        If a string has another form, or names no argument.
-    """
-    allowed = _argument_names(model_class)
-    arguments: dict[str, Any] = {}
-    for override in overrides:
-        key, equals, text = override.lstrip("+").partition("=")
-        parts = key.split(".")
-        if not equals or parts[0] != "model" or len(parts) not in (2, 3):
-            raise ValueError(f"an override has the form '++model.key=value', got {override!r}")
-        if parts[1] == "_target_":
-            continue
-        if parts[1] not in allowed or (len(parts) == 3 and parts[1] != "sam_mask_decoder_extra_args"):
-            near = difflib.get_close_matches(parts[1], allowed, n=1)
-            raise ValueError(
-                f"{key!r} is not an argument of {model_class.__name__}" + (f"; did you mean {near[0]!r}?" if near else "")
-            )
-        value = _parse_value(text)
-        if len(parts) == 3:
-            arguments.setdefault(parts[1], {})[parts[2]] = value
-        else:
-            arguments[parts[1]] = value
-    return arguments
-
-
-def _argument_names(model_class: type) -> set[str]:
-    names: set[str] = set()
-    for base in model_class.__mro__:
-        if issubclass(base, SAM2Base):
-            names |= set(inspect.signature(base.__init__).parameters)
-    return names - {"self", "kwargs", "image_encoder", "memory_attention", "memory_encoder"}
-
-
-def _parse_value(text: str) -> bool | int | float | str | None:
-    """Read a value as YAML would."""
-    constants = {"true": True, "false": False, "null": None, "none": None}
-    if text.strip().lower() in constants:
-        return constants[text.strip().lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text.strip("'\"")

@@ -18,12 +18,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
+from napari_sam2.predictors.construction import construct_video_predictor
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import FrameSource, open_frames
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.weights.download import download
+from napari_sam2.weights.registry import resolve_model_name
 
 FrameResult = tuple[int, list[int], Tensor]
 """Frame, object ids in order, and logits (N, 1, H, W)."""
@@ -175,9 +178,9 @@ class SAM2VideoPredictor(SAM2Base):
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
         """Build a predictor by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be."""
-        from napari_sam2.predictors.build import build_sam2_video_predictor_hf
-
-        return build_sam2_video_predictor_hf(model_id, predictor_class=cls, **kwargs)
+        name, is_compiled = resolve_model_name(model_id), bool(kwargs.get("vos_optimized"))
+        chosen: Any = SAM2VideoPredictorVOS if is_compiled else cls
+        return construct_video_predictor(chosen, name, download(name), **kwargs)
 
     @torch.inference_mode()
     def init_state(
