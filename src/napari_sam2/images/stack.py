@@ -269,7 +269,7 @@ class Stack:
         return all(np.corrcoef(first, second)[0, 1] > MIN_CORRELATION for first, second in pairs)
 
     @property
-    def frames_elsewhere(self) -> str:
+    def more_frames_hint(self) -> str:
         """Where more frames may be than the stack has, for a message about a frame that does not exist; else empty."""
         size = dict(zip(self.layout.axes, map(int, self.image.shape), strict=True))
         axes = self.layout.axes_with_channels_as_frames

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.calibration_metadata import calibration_of_tiff
@@ -137,25 +138,12 @@ def _open_for_reading(page: Any) -> Iterator[None]:
 
 
 def _why_undecodable(path: Path, page: Any, number: int) -> str:
-    compression = getattr(page.compression, "name", str(page.compression)) if hasattr(page, "compression") else ""
-    if compression and compression not in _KNOWN_COMPRESSIONS:
-        return f"{path} is compressed by {compression}, which cannot be read here: save it without compression"
+    compression = getattr(page, "compression", 1)
+    if compression not in tifffile.TIFF.DECOMPRESSORS:
+        return (
+            f"{path} is compressed by {getattr(compression, 'name', compression)}, which cannot be read here: save it uncompressed"
+        )
     return f"page {number} of {path} is damaged"
-
-
-_KNOWN_COMPRESSIONS = {
-    "NONE",
-    "LZW",
-    "ADOBE_DEFLATE",
-    "DEFLATE",
-    "PACKBITS",
-    "ZSTD",
-    "JPEG",
-    "JPEG_2000_LOSSY",
-    "LZMA",
-    "PNG",
-    "WEBP",
-}
 
 
 def _told_apart(axes: str) -> str:

@@ -45,9 +45,6 @@ def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
         return there[0], _open_alone(there[0], text)
     tiff = _open_alone(path)
     text = tiff.ome_metadata or ""
-    if "FileName=" in text and (beside := _named_beside(text)) != text:
-        tiff.close()
-        return path, _open_alone(path, beside)
     root = parsed_xml(text) if "BinaryOnly" in text else None
     pointer = None if root is None else next((item for item in root if item.tag.endswith("BinaryOnly")), None)
     name = "" if pointer is None else named_path(pointer.get("MetadataFile", "")).name
@@ -65,12 +62,18 @@ def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
 
 def _named_beside(ome_xml: str) -> str:
     """Drop the folders of the files that OME-XML says planes lie in: as the files of a set, they lie beside each other."""
-    return re.sub(r'(FileName=)"([^"]*)"', lambda found: f'{found[1]}"{named_path(found[2]).name}"', ome_xml)
+    return re.sub(
+        r"""(FileName=)(["'])(.*?)\2""", lambda found: f"{found[1]}{found[2]}{named_path(found[3]).name}{found[2]}", ome_xml
+    )
 
 
 def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
     try:
         tiff = tifffile.TiffFile(path) if companion is None else tifffile.TiffFile(path, omexml=companion)
+        text = tiff.ome_metadata or ""
+        if "FileName=" in text and (beside := _named_beside(text)) != text:
+            tiff.close()
+            return tifffile.TiffFile(path, omexml=beside)
         if tiff.is_scanimage and not tiff.is_bigtiff and not _ends_with(tiff, tiff.pages[-1]):
             # tifffile counts the pages of ScanImage by the length of the file, and can miss the last
             tiff.close()

@@ -44,13 +44,14 @@ class _Listening:
         with self._lock:
             if self._count == 0:
                 self._level, self.level_of_others = log.level, log.getEffectiveLevel()
-                log.setLevel(min(logging.WARNING, self.level_of_others))
+                if self.level_of_others > logging.WARNING:  # else nothing is kept out, and a level costs more to set than to read
+                    log.setLevel(logging.WARNING)
             self._count += 1
 
     def end(self, log: logging.Logger) -> None:
         with self._lock:
             self._count -= 1
-            if self._count == 0:
+            if self._count == 0 and self.level_of_others > logging.WARNING:
                 log.setLevel(self._level)
 
 

@@ -26,7 +26,7 @@ _FIVE_AXES = ("t", "c", "z", "y", "x")
 
 def is_zarr(path: Path) -> bool:
     """Tell a folder of zarr 2 or 3, or what is called so."""
-    return path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray", ".zattrs"))
+    return path.suffix.lower() == ".zarr" or _has_metadata(path)
 
 
 def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:

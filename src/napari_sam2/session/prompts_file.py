@@ -109,7 +109,7 @@ def _check_axes(axes: str, stack: Stack, path: Path) -> None:
     if layout.along and {layout.along, *told} <= {*"TZYX", *_COLOUR_AXES}:
         fits = {layout.along, layout.rows, layout.columns} <= told <= {*layout.axes, *_COLOUR_AXES}
     if fits and not layout.along and told & {"T", "Z"} and stack.has_many_channels:
-        raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.frames_elsewhere}")
+        raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.more_frames_hint}")
     if not fits:
         raise ValueError(
             f"{path} is for an image with axes {axes}, and this one has {layout.axes}, with frames along {layout.along or 'none'}: "

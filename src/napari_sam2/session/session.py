@@ -252,7 +252,7 @@ class Session(Following):
         try:
             return super()._check_frame(frame)
         except ValueError as error:
-            hint = self.stack.frames_elsewhere if isinstance(frame, int) else ""
+            hint = self.stack.more_frames_hint if isinstance(frame, int) else ""
             raise ValueError(f"{error}; {hint}" if hint else str(error)) from error
 
     def _seen(self, frame: int) -> npt.NDArray[np.uint8]:
