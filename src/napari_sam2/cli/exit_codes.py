@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator, Sequence
 
-from napari_sam2.files import REASONS, reason_of
+from napari_sam2.file_errors import REASONS, reason_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.weights.download import DownloadError, TransferError
 

@@ -18,7 +18,7 @@ from napari_sam2.cli.outputs import Shortfall, write_outputs
 from napari_sam2.export.ctc import ctc_parents
 from napari_sam2.export.formats import FORMATS, check_outputs
 from napari_sam2.export.result import MAX_LABEL, Result, axes_of_labels, known_axes, open_image
-from napari_sam2.files import reading
+from napari_sam2.file_errors import reading
 from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.choice import ANY
 from napari_sam2.session.methods import write_methods

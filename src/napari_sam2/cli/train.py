@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from napari_sam2.cli.arguments import path_argument
 from napari_sam2.cli.interruption import stop_on_interrupt
-from napari_sam2.files import atomic_path, read_json, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import atomic_path, read_json
 from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.files import reading
+from napari_sam2.file_errors import reading
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import MAX_OBJECT_ID
 

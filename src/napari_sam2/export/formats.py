@@ -18,7 +18,8 @@ from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
 from napari_sam2.export.tracks import write_napari_tracks
-from napari_sam2.files import check_folder_writable, check_writable, os_error
+from napari_sam2.file_errors import os_error
+from napari_sam2.files import check_folder_writable, check_writable
 from napari_sam2.images.errors import FrameReadError
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 from napari_sam2.export.colours import Colour
 from napari_sam2.export.pictures import OutlinedFrames, Picture
 from napari_sam2.export.result import Result
-from napari_sam2.files import REASONS, atomic_path, os_error
+from napari_sam2.file_errors import REASONS, os_error
+from napari_sam2.files import atomic_path
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from napari_sam2.export.colours import object_colours
 from napari_sam2.export.result import Result
-from napari_sam2.files import atomic_folder, os_error, reason_of
+from napari_sam2.file_errors import os_error, reason_of
+from napari_sam2.files import atomic_folder
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.zarr_attributes import zarr_attributes

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.files import reason_of
+from napari_sam2.file_errors import reason_of
 from napari_sam2.images.axes import Layout
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 

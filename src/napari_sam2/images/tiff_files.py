@@ -11,7 +11,7 @@ from typing import Any
 
 import tifffile
 
-from napari_sam2.files import reason_of
+from napari_sam2.file_errors import reason_of
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import named_path
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.files import reason_of
+from napari_sam2.file_errors import reason_of
 from napari_sam2.images.calibration_metadata import calibration_of_multiscales
 from napari_sam2.images.choice import ANY, Choice, listed
 from napari_sam2.images.errors import ImageFileError

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from napari_sam2.files import reading
+from napari_sam2.file_errors import reading
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
 from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 

@@ -14,7 +14,8 @@ from napari_sam2.torch_threads import torch
 
 from torch import Tensor
 
-from napari_sam2.files import no_room, os_error, reason_of, temporary_file
+from napari_sam2.file_errors import os_error, reason_of
+from napari_sam2.files import no_room, temporary_file
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 

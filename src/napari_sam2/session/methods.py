@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.files import atomic_path, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.session.calls import decode
 from napari_sam2.session.consensus import MAX_VOTE

@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_keys, check_text
-from napari_sam2.files import read_json, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import read_json
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.moved_files import find_moved

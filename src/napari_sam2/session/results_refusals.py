@@ -7,7 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from napari_sam2.files import os_error, reason_of
+from napari_sam2.file_errors import os_error, reason_of
 
 LONGEST_PATH_BYTES = 512 - len("-journal")
 """SQLite, as it is built by default, opens no file with a longer path, whatever the system does."""

@@ -15,7 +15,8 @@ from napari_sam2.torch_threads import torch
 
 import numpy as np
 
-from napari_sam2.files import atomic_path, read_json, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import atomic_path, read_json
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor

@@ -17,7 +17,8 @@ from typing import Any
 
 from napari_sam2.torch_threads import torch
 
-from napari_sam2.files import check_writable, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import check_writable
 from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model

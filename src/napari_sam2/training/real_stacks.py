@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch.nn.functional as F
 
-from napari_sam2.files import reading
+from napari_sam2.file_errors import reading
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.sampling import sample_frames

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.checks import check_keys
-from napari_sam2.files import atomic_path, reading
+from napari_sam2.file_errors import reading
+from napari_sam2.files import atomic_path
 from napari_sam2.training.optimization import TRAINED_PARTS
 from napari_sam2.weights.load import SUFFIXES
 from napari_sam2.weights.registry import is_model_name

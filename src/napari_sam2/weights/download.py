@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from napari_sam2.files import reason_of
+from napari_sam2.file_errors import reason_of
 from napari_sam2.weights.registry import EMBEDDED, RELEASED, ReleasedCheckpoint, resolve_model_name
 
 logger = logging.getLogger(__name__)

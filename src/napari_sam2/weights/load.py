@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_sam2.files import os_error, reading, reason_of
+from napari_sam2.file_errors import os_error, reading, reason_of
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
