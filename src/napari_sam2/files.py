@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from napari_sam2.file_errors import os_error, reading, reason_of
+from napari_sam2.structured import json_content
 
 NAME_LETTERS = 40
 """So much of a name is in that of its partial file, which must not be longer than a system allows."""
@@ -28,15 +28,9 @@ def read_json(path: Path, what: str = "") -> Any:
     ValueError
         If it is not JSON; line and column are named.
     """
-    try:
-        with reading(path, what):
-            return json.loads(path.read_text(encoding="utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: line {error.lineno}, column {error.colno}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not JSON: it is no text in UTF-8, from byte {error.start} on") from error
-    except RecursionError as error:
-        raise ValueError(f"{path} is not JSON: it is nested too deeply to be read") from error
+    with reading(path, what):
+        content = path.read_bytes()
+    return json_content(content, str(path))
 
 
 def temporary_file(purpose: str) -> IO[bytes]:
