@@ -23,7 +23,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, Object
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.zoom import View, Zoom
-from napari_sam2.session import session as session_module
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
 
@@ -153,5 +153,5 @@ def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[Squa
 def blob_session(image: Any, axes: str | None = None, **arguments: Any) -> Session:
     """Open a session whose tracker is the double."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "Tracker", BlobTracker)
+        patch.setattr(model_in_use, "Tracker", BlobTracker)
         return Session(image, axes, model=tiny_model(), **arguments)

@@ -21,6 +21,7 @@ from evaluation_stacks import write_dataset
 from napari_sam2.cli.main import COMMANDS, build_parser
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file as session_file_module
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
 from napari_sam2.training.run_file import read_run_file
 
@@ -145,7 +146,7 @@ def test_what_examples_import_is_there(page: str) -> None:
 @pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if blocks(text, "python") and page not in NOT_RUN])
 def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     for module in (session_module, session_file_module):
         monkeypatch.setattr(module, "load_model", lambda *_args: tiny_model())
     plane = np.zeros((H, W), np.uint16)

@@ -8,7 +8,11 @@ from pathlib import Path
 import napari_sam2
 
 ROOT = Path(napari_sam2.__file__).parent
-LEFT = {frozenset({"napari_sam2.session.consensus", "napari_sam2.session.loop", "napari_sam2.session.session"})}
+LEFT = {
+    frozenset(
+        {"napari_sam2.session.volumes.fuse_axes", "napari_sam2.session.volumes.propagate_each", "napari_sam2.session.session"}
+    )
+}
 """A session has methods that go over axes and positions by opening sessions."""
 
 

@@ -23,7 +23,10 @@ from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
+from napari_sam2.session.volumes.fuse_axes import fuse_axes
+from napari_sam2.session.volumes.propagate_each import propagate_each
 from napari_sam2.weights.load import load_weights, save_checkpoint
 from tiny_models import TINY, TINY_HIERA, tiny_predictor
 
@@ -164,9 +167,9 @@ def prompts_and_files(model: SAM2VideoPredictor, folder: Path) -> Results:
     propagated(again)
     again.close()
     found["after opening"] = np.array(again.labels)
-    found["replayed"] = np.array(Session.replay(folder / "session.json", MOVIE, model).labels)
+    found["replayed"] = np.array(replay(folder / "session.json", MOVIE, model).labels)
     found["preview"] = again.preview(1, 1)
-    found["doubts"] = [(one.object_id, one.frame, one.doubt) for one in again.suspicious()]
+    found["doubts"] = [(one.object_id, one.frame, one.doubt) for one in again.review_queue()]
     return found
 
 
@@ -181,10 +184,10 @@ def axes_and_places(model: SAM2VideoPredictor, folder: Path) -> Results:
     session = Session(VOLUMES, "TZYX", model=model, along="Z", at={"T": 0}, zoom=None)
     session.add_object()
     session.add_points(1, 1, [(4, 5)])
-    for _ in session.consensus("ZY"):
+    for _ in fuse_axes(session, "ZY"):
         pass
     found = {f"vote {name}": value for name, value in of_session(session).items()}
-    for _ in session.follow_each("T"):
+    for _ in propagate_each(session, "T"):
         pass
     return found | of_session(session)
 

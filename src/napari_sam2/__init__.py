@@ -12,12 +12,18 @@ from napari_sam2.version import __version__
 
 _HOME_OF = {
     "Calibration": "napari_sam2.images.calibration",
-    "FrameResult": "napari_sam2.session.following",
+    "FramePrompts": "napari_sam2.session.state.prompts",
+    "FrameResult": "napari_sam2.session.propagation.propagator",
+    "ModelIdentity": "napari_sam2.session.state.identity",
+    "ObjectInfo": "napari_sam2.session.state.objects",
     "ObjectScore": "napari_sam2.predictors.object_score",
+    "ReviewItem": "napari_sam2.session.review.quality",
     "Session": "napari_sam2.session.session",
-    "SessionObject": "napari_sam2.session.objects",
+    "SessionBusyError": "napari_sam2.session.state.history",
+    "SessionObject": "napari_sam2.session.state.objects",
     "Stack": "napari_sam2.images.stack",
-    "StopRules": "napari_sam2.session.stop_rules",
+    "StateChange": "napari_sam2.session.state.session_state",
+    "StopRules": "napari_sam2.session.state.stop_rules",
     "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
     "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
@@ -25,7 +31,10 @@ _HOME_OF = {
     "build_sam2_hf": "napari_sam2.predictors.build",
     "build_sam2_video_predictor": "napari_sam2.predictors.build",
     "build_sam2_video_predictor_hf": "napari_sam2.predictors.build",
+    "fuse_axes": "napari_sam2.session.volumes.fuse_axes",
     "load_model": "napari_sam2.predictors.build",
+    "propagate_each": "napari_sam2.session.volumes.propagate_each",
+    "replay": "napari_sam2.session.replay",
 }
 
 __all__ = [
@@ -61,10 +70,10 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
     from napari_sam2.predictors.object_score import ObjectScore
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-    from napari_sam2.session.following import FrameResult
-    from napari_sam2.session.objects import SessionObject
+    from napari_sam2.session.propagation.propagator import FrameResult
     from napari_sam2.session.session import Session
-    from napari_sam2.session.stop_rules import StopRules
+    from napari_sam2.session.state.objects import SessionObject
+    from napari_sam2.session.state.stop_rules import StopRules
 
 
 def __getattr__(name: str) -> Any:

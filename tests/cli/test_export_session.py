@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari_sam2.session.store.session_file import results_path
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.export.formats import FORMATS, find_format, write_result
-from napari_sam2.session import session as session_module
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.session import Session
-from napari_sam2.session.session_file import results_path
 
 NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
 BLOBS = np.zeros((4, 24, 32), np.uint16)
@@ -29,7 +29,7 @@ MOVIE = BLOBS + 100
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A mother that divides and an object that is hidden, saved in the folder where people stand."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     tifffile.imwrite("movie.tif", MOVIE, imagej=True, resolution=(4, 4), metadata={"axes": "TYX", "unit": "um", "finterval": 30.0})
     Path("out").mkdir()
     session = Session("movie.tif", model=tiny_model())
@@ -37,10 +37,10 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     session.add_points(session.add_object("hidden"), 2, [(14, 15)])
     list(session.propagate())
     session.hide_object(2)
-    (daughter,) = session.divide_object(1, 2, daughters=1)
+    (daughter,) = session.divide_object(1, 2, children=1)
     session.add_points(daughter, 2, [(14, 15)])
     list(session.propagate())
-    session.save("movie.sam2.json")
+    session.save("movie.sam2")
     session.close()
     return session
 
@@ -60,7 +60,7 @@ def test_the_same_as_from_python(session: Session, capsys: pytest.CaptureFixture
         write_result(Path("python") / name, result)
     before = contents(Path())
     outputs = [f"out/{name}" for name in NAMES]
-    assert main(["export", "movie.sam2.json", *outputs, "--methods", "out/methods.txt"]) == 0
+    assert main(["export", "movie.sam2", *outputs, "--methods", "out/methods.txt"]) == 0
     assert capsys.readouterr().out.splitlines() == [*outputs, "out/methods.txt"]
     assert Path("out/methods.txt").read_text() == methods_paragraph(session) + "\n"
     Path("out/methods.txt").unlink()
@@ -79,10 +79,10 @@ def test_every_kind_of_record_is_shown_as_the_session_shows_it(session: Session)
     volumes = Session("volumes.tif", model=tiny_model(), at={"T": 0})
     volumes.add_points(volumes.add_object(), 0, [(3, 4)])
     volumes.save("volumes.json")
-    list(volumes.follow_each("T", consensus="ZX"))
+    list(volumes.propagate_each("T", consensus="ZX"))
     volumes.add_mask(1, 1, BLOBS[2] > 0)
-    kinds = [name for name in ("conditioning", "tracked", "outdated", "voted") if len(getattr(volumes.objects[1], name))]
-    assert kinds == ["conditioning", "outdated", "voted"]
+    kinds = [name for name in ("conditioning", "tracked", "stale", "fused") if len(getattr(volumes.objects[1], name))]
+    assert kinds == ["conditioning", "stale", "fused"]
     volumes.close()
     assert main(["export", "volumes.json", "out/a.tif"]) == 0
     np.testing.assert_array_equal(tifffile.imread("out/a.tif"), volumes.labels)
@@ -106,9 +106,7 @@ def test_without_the_image(
         tifffile.imwrite("movie.tif", MOVIE + 1, imagej=True, metadata={"axes": "TYX"})
     else:
         Path("movie.tif").write_bytes(Path("movie.tif").read_bytes()[:100])
-    assert (
-        main(["export", "movie.sam2.json", "out/a.tif", "out/a.csv", "--pixel-size", "0.25", "--methods", "out/methods.txt"]) == 0
-    )
+    assert main(["export", "movie.sam2", "out/a.tif", "out/a.csv", "--pixel-size", "0.25", "--methods", "out/methods.txt"]) == 0
     said = rf"{reason}; without the image there are no intensities, no movies, and no size of pixels but one that is given"
     assert re.fullmatch(said, caplog.records[0].message)
     np.testing.assert_array_equal(tifffile.imread("out/a.tif"), session.labels)
@@ -116,11 +114,11 @@ def test_without_the_image(
     assert "intensity" not in Path("out/a.csv").read_text()
     assert Path("out/methods.txt").read_text() == told + "\n"
     capsys.readouterr()
-    assert main(["export", "movie.sam2.json", "out/b.csv", "out/a.gif"]) == 2
+    assert main(["export", "movie.sam2", "out/b.csv", "out/a.gif"]) == 2
     assert capsys.readouterr().err == "napari-sam2: a.gif: the movie as GIF needs the image\n"
     assert not Path("out/b.csv").exists()
     if fault == "gone":
-        assert main(["export", "movie.sam2.json", "out/a.gif", "--image", "moved.tif"]) == 0
+        assert main(["export", "movie.sam2", "out/a.gif", "--image", "moved.tif"]) == 0
 
 
 def test_an_image_that_was_an_array(session: Session, caplog: pytest.LogCaptureFixture) -> None:
@@ -142,7 +140,7 @@ BAD = {
     "no image": (["out/a.csv", "--image", "none.tif"], r"there is no file none\.tif"),
     "onto the image": (["movie.tif"], r"movie\.tif is what is read: give another name for what is written"),
     "onto the session": (
-        ["out/a.csv", "--methods", "movie.sam2.json"],
+        ["out/a.csv", "--methods", "movie.sam2"],
         r"movie\.sam2\.json is what is read: give another name for what is written",
     ),
     "no folder": (["out/a.csv", "--methods", "none/m.txt"], r"there is no folder none to write m\.txt to"),
@@ -154,7 +152,7 @@ def test_one_sentence_and_nothing_written(name: str, session: Session, capsys: p
     arguments, message = BAD[name]
     tifffile.imwrite("other.tif", MOVIE + 1, imagej=True, metadata={"axes": "TYX"})
     before = contents(Path())
-    assert main(["export", "movie.sam2.json", *arguments]) == 2
+    assert main(["export", "movie.sam2", *arguments]) == 2
     out, err = capsys.readouterr()
     assert re.fullmatch(rf"napari-sam2: {message}\n", err), err
     assert (out, contents(Path())) == ("", before)
@@ -167,11 +165,11 @@ def test_files_that_are_not_there_or_in_use(session: Session, capsys: pytest.Cap
 
     assert "there is no session file none.json" in said("none.json", "out/a.csv")
     assert "--methods needs a session file: the labels movie.tif do not say" in said("movie.tif", "--methods", "out/m.txt")
-    again = Session.open("movie.sam2.json", model=tiny_model())
-    assert "movie.sam2.results is open in another session: close it there first" in said("movie.sam2.json", "out/a.csv")
+    again = Session.open("movie.sam2", model=tiny_model())
+    assert "movie.sam2.results is open in another session: close it there first" in said("movie.sam2", "out/a.csv")
     again.close()
-    results_path(Path("movie.sam2.json")).unlink()
-    assert "movie.sam2.results are not there: find them again with napari-sam2 replay" in said("movie.sam2.json", "out/a.csv")
+    results_path(Path("movie.sam2")).unlink()
+    assert "movie.sam2.results are not there: find them again with napari-sam2 replay" in said("movie.sam2", "out/a.csv")
 
 
 def test_a_session_that_lies_where_nothing_can_be_written(
@@ -182,14 +180,14 @@ def test_a_session_that_lies_where_nothing_can_be_written(
 
     monkeypatch.setattr(os, "access", out_of_reach)
     before = {path.name: path.stat().st_mtime_ns for path in Path().iterdir()}
-    assert main(["export", "movie.sam2.json", "out/labels.tif"]) == 0
+    assert main(["export", "movie.sam2", "out/labels.tif"]) == 0
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), session.labels)
     assert {path.name: path.stat().st_mtime_ns for path in Path().iterdir() if path.name != "out"} == {
         name: time for name, time in before.items() if name != "out"
     }
     Path("movie.sam2.results-wal").touch()
-    assert main(["export", "movie.sam2.json", "out/again.tif"]) == 2
+    assert main(["export", "movie.sam2", "out/again.tif"]) == 2
     assert capsys.readouterr().err == (
         "napari-sam2: movie.sam2.results-wal is still to be written into movie.sam2.results, which may not be written by you: "
-        "copy both, and movie.sam2.json, to a folder of yours\n"
+        "copy both, and movie.sam2, to a folder of yours\n"
     )

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from napari_sam2.session.store.session_file import results_path
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
-from napari_sam2.session.session_file import results_path
+from napari_sam2.session.volumes.fuse_axes import fuse_axes
+from napari_sam2.session.volumes.propagate_each import propagate_each
 
 TRUTH = squares(6, (32, 32), {1: [(4, 3 + t, 6) for t in range(6)], 2: [(20 - t, 20, 5) for t in range(6)]})
 MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
@@ -21,16 +23,16 @@ MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
 
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     monkeypatch.setattr(session_file, "load_model", lambda name, device: tiny_model())
     tifffile.imwrite(tmp_path / "movie.tif", MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
     session = Session(tmp_path / "movie.tif", model=tiny_model())
-    session.save(tmp_path / "movie.sam2.json")
+    session.save(tmp_path / "movie.sam2")
     for object_id, point in ((1, (5, 5)), (2, (21, 21))):
         session.add_points(session.add_object(object_id=object_id), 0, [point])
     list(session.propagate())
     session.close()
-    return tmp_path / "movie.sam2.json"
+    return tmp_path / "movie.sam2"
 
 
 def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +52,10 @@ def test_a_vote_and_all_volumes(saved: Path) -> None:
     session = Session(image, model=tiny_model(), at={"T": 1})
     session.save(saved)
     session.add_points(session.add_object(), 0, [(5, 6)])
-    list(session.consensus())
+    list(fuse_axes(session))
     session.add_mask(1, 3, TRUTH[3] == 2)
     list(session.propagate())
-    for step in session.follow_each("T", [1, 2]):
+    for step in propagate_each(session, "T", [1, 2]):
         assert step.place == 2
     session.close()
     assert np.unique(session.labels[2, 3]).tolist() == [0, 1]
@@ -81,9 +83,9 @@ def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = str(saved.with_name("labels.tif"))
     assert "there is no session file nothing.json" in said("nothing.json", "-o", output)
     assert "movie.tif is what is read" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
-    assert "movie.sam2.json is what is read" in said(str(saved), "-o", output, "--methods", str(saved))
+    assert "movie.sam2 is what is read" in said(str(saved), "-o", output, "--methods", str(saved))
     tifffile.imwrite(saved.with_name("other.tif"), MOVIE[:5], metadata={"axes": "TYX"}, photometric="minisblack")
-    assert "this is another image than movie.sam2.json was saved with" in said(
+    assert "this is another image than movie.sam2 was saved with" in said(
         str(saved), "-o", output, "--image", str(saved.with_name("other.tif"))
     )
     saved.with_name("movie.tif").unlink()

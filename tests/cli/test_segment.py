@@ -23,6 +23,7 @@ from napari_sam2.cli.main import main
 from napari_sam2.export import formats
 from napari_sam2.session import session as session_module
 from napari_sam2.session import session_file
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 
 T = 6
@@ -37,7 +38,7 @@ WHY = "its data are damaged or missing"
 @pytest.fixture(autouse=True)
 def _double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     for module in (session_module, session_file):
         monkeypatch.setattr(module, "load_model", lambda model, device: tiny_model())
     write_prompts(CLICKS)

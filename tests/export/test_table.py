@@ -18,7 +18,7 @@ from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import UNITS
-from napari_sam2.session.following import ObjectScore
+from napari_sam2.session.propagation.propagator import ObjectScore
 
 LABELS = np.zeros((4, 20, 30), np.uint16)
 LABELS[0, 2:5, 3:8] = 7

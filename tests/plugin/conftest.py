@@ -9,8 +9,8 @@ import pytest
 from napari.utils.notifications import notification_manager
 from scipy import ndimage
 
-from napari_sam2.session.objects import ObjectInfo
-from napari_sam2.session.prompts import FramePrompts, check_points
+from napari_sam2.session.state.objects import ObjectInfo
+from napari_sam2.session.state.prompts import FramePrompts, check_points
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from napari_sam2.images import planes as planes_module
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD
 from napari_sam2.session.session import Session
+from napari_sam2.session.volumes.propagate_each import propagate_each
 
 T, Z, C, Y, X = 4, 3, 2, 18, 26
 TRUTH = np.stack(
@@ -429,11 +430,11 @@ def test_one_of_several_separate_movies() -> None:
     session.add_points(1, 0, [(4, 4)])
     assert [result.frame for result in session.propagate()] == [1, 2]
     with pytest.raises(ValueError, match="along N are separate images: objects are not followed from one to another"):
-        list(session.follow_each("N"))
+        list(propagate_each(session, "N"))
     across = blob_session(movies, axes="NTYX", along="N", at={"T": 0})
     assert across.stack.is_collection
     with pytest.raises(ValueError, match="along N are separate images"):
-        list(across.follow_each("T"))
+        list(across.propagate_each("T"))
 
 
 @pytest.mark.parametrize("names", [("n", "y", "x"), ("image", "row", "col"), ("Images", "y", "x")])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from napari_sam2.session.store.session_document import weights_sha256
 
 from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2 import __version__
@@ -16,8 +17,9 @@ from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.session import prompting as prompting_module
 from napari_sam2.session.methods import methods_paragraph, write_methods
 from napari_sam2.session.session import Session
-from napari_sam2.session.session_document import weights_sha256
-from napari_sam2.session.stop_rules import StopRules
+from napari_sam2.session.state.stop_rules import StopRules
+from napari_sam2.session.volumes.fuse_axes import fuse_axes
+from napari_sam2.session.volumes.propagate_each import propagate_each
 
 TRUTH = squares(4, (32, 40), {3: [(4, 3 + t, 6) for t in range(4)], 8: [(20 - t, 20, 5) for t in range(4)]})
 MOVIE = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
@@ -150,8 +152,8 @@ def test_windows() -> None:
 def test_rules_that_stopped_it() -> None:
     """Each set once; those of a propagation that was taken back do not count."""
     session = clicked()
-    rules = StopRules(gone_for=5, area_px=(4, 200.5), at_border=True)
-    for stop in (rules, rules, StopRules(gone_for=1), StopRules(), None):
+    rules = StopRules(max_absent_frames=5, area_px=(4, 200.5), at_border=True)
+    for stop in (rules, rules, StopRules(max_absent_frames=1), StopRules(), None):
         session.add_points(1, 0, [(6, 6)])
         list(session.propagate(stop=stop))
     session.add_points(1, 0, [(6, 6)])
@@ -201,7 +203,7 @@ def test_divisions() -> None:
 
 def test_a_vote_of_axes() -> None:
     session = clicked(MOVIE, "ZYX")
-    list(session.consensus("zx"))
+    list(fuse_axes(session, "zx"))
     told = methods_paragraph(session)
     assert "was followed along Z and X with the SAM 2 architecture" in told
     assert "An object was taken to be where the mean of its logits along Z and X, each clipped to -4 to 4, was above 0." in told
@@ -212,7 +214,7 @@ def test_a_vote_of_axes() -> None:
 @pytest.mark.parametrize("consensus", [None, "ZX"])
 def test_every_place_on_another_axis(consensus: str | None) -> None:
     session = clicked(np.stack([MOVIE] * 3), "TZYX", along="Z", at={"T": 0})
-    list(session.follow_each("T", [0, 1], consensus))
+    list(propagate_each(session, "T", [0, 1], consensus))
     told = methods_paragraph(session)
     how = "from plane to plane" if consensus is None else "along Z and X"
     assert f"1 object in 4 frames of 32 x 40 pixels, at 2 places on T, was followed {how} with" in told

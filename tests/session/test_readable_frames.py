@@ -12,8 +12,9 @@ import pytest
 from blob_tracker import BlobTracker, blob_session, squares, tiny_model
 from broken_images import BrokenArray, broken_tiff, broken_zarr, broken_zarr_by_hand
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session import session as session_module
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.readable_frames import propagate_readable
+from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 
 T = 8
@@ -118,13 +119,13 @@ def test_an_anchor_that_can_no_longer_be_read_is_in_the_way_of_its_object_alone(
 
 def test_what_was_done_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls are those of the session: a file of it finds the same, whether or not the frame can be read then."""
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     session = prompted(BrokenArray(MOVIE, [3]), (1, 0), (2, 5))
     session.save(tmp_path / "movie.json")
     followed(session)
     session.close()
     for image in (BrokenArray(MOVIE, [3]), MOVIE):
-        again = Session.replay(tmp_path / "movie.json", image, tiny_model())
+        again = replay(tmp_path / "movie.json", image, tiny_model())
         np.testing.assert_array_equal(again.labels, session.labels)
 
 

@@ -19,8 +19,10 @@ from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
-from napari_sam2.session.history import MAX_ACTIONS
-from napari_sam2.session.session import Session, Step
+from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.propagation.plan import Step
+from napari_sam2.session.session import Session
+from napari_sam2.session.state.history import MAX_ACTIONS
 from tiny_models import tiny_predictor
 
 T, SHAPE = 8, (32, 32)
@@ -567,7 +569,7 @@ def test_what_the_tracker_is_given(precision: str, monkeypatch: pytest.MonkeyPat
             given.append(("track", frame, reverse, torch.is_autocast_enabled("cpu")))
             return super().track(frame, memories, reverse)
 
-    monkeypatch.setattr(session_module, "Tracker", Watched)
+    monkeypatch.setattr(model_in_use, "Tracker", Watched)
     session = Session(MOVIE[:4], model=tiny_model(), precision=precision)
     for frame in (1, 1, 3, 1):
         click(session, 1, frame)
@@ -864,7 +866,7 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
         monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
         monkeypatch.setattr(record_store, "MOST_BYTES", budget.budget_bytes)
         if double:
-            monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+            monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
         session = Session(JUMP_MOVIE, model=tiny_model())
         for object_id in (1, 2):
             click(session, object_id, 0, JUMP)

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from blob_tracker import blob_session, tiny_model
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.session.objects import ObjectInfo
-from napari_sam2.session.prompts import FramePrompts
 from napari_sam2.session.session import Session
+from napari_sam2.session.state.objects import ObjectInfo
+from napari_sam2.session.state.prompts import FramePrompts
 
 T, SIDE, NUM_BLOBS = 7, 24, 4
 _RANDOM = np.random.default_rng(3)
@@ -145,7 +145,7 @@ class State:
             (item.object_id, kind, mapping)
             for item in items
             for kind, mapping in zip(
-                ("anchor", "tracked", "outdated", "voted", "corrected"), (*item.record_mappings, item.corrected), strict=True
+                ("anchor", "tracked", "stale", "fused", "corrected"), (*item.record_mappings, item.corrected), strict=True
             )
         ]
         return cls(
@@ -209,7 +209,7 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
             past, future = [*past, State.of(session)], []
         before, decided = shown(session), {i: item.anchors for i, item in session.objects.items()}
         locked = {i for i, item in session.objects.items() if item.info.is_locked}
-        num_done, could_redo = len(session._history._done), session.can_redo
+        num_done, could_redo = len(session._history.done), session.can_redo
         state = State.of(session)
         try:
             touched = do(session, kind, *arguments)
@@ -222,9 +222,9 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
         elif kind == "redo":
             if could_redo:
                 past.append(future.pop())
-        elif len(session._history._done) > num_done:
+        elif len(session._history.done) > num_done:
             past, future = [*past, State.of(session)], []
-        assert (len(past) - 1, len(future)) == (len(session._history._done), len(session._history._undone))
+        assert (len(past) - 1, len(future)) == (len(session._history.done), len(session._history.undone))
         assert State.of(session) == past[-1]
         after = shown(session)
         changed = {key for key in before | after if before.get(key) != after.get(key)}
@@ -241,7 +241,7 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
             assert sum(map(len, stores)) == len(set.union(*stores)), "one frame, one record"
             assert set(item.prompts) == stores[0]
             assert all(item.info.may_be_on(frame) for frame in set.union(*stores))
-            assert item.info.mother is None or item.info.mother in session.objects
+            assert item.info.parent is None or item.info.parent in session.objects
 
     for object_id in session.objects:
         session.lock_object(object_id, False)

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from blob_tracker import BlobTracker, squares, tiny_model
-from napari_sam2.session import session as session_module
-from napari_sam2.session.session import Session, StopRules
+from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.session import Session
+from napari_sam2.session.state.stop_rules import StopRules
 
 T = 4
 TRUTH = squares(T, (32, 32), {1: [(4, 3 + t, 6) for t in range(T)], 2: [(20 - t, 20, 5) for t in range(T)]})
@@ -82,8 +83,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "stop": [*NEVER, 1, True, "gone", [], 5],
     },
     "consensus": {"axes": [*NO_TEXT, None, "Z", "ZT"], "objects": NO_LIST},
-    "follow_each": {"over": [*NO_TEXT, None, "Z", "Y"], "places": NO_LIST, "consensus": NO_TEXT},
-    "suspicious": {"objects": NO_LIST},
+    "propagate_each": {"over": [*NO_TEXT, None, "Z", "Y"], "places": NO_LIST, "consensus": NO_TEXT},
+    "review_queue": {"objects": NO_LIST},
     "elsewhere": {
         "along": [*NO_TEXT, None],
         "at": [*[i for i in NEVER if not isinstance(i, dict)], 1, "T", [], {"T": 9}, {"T": 0.5}, {"Z": 0}],
@@ -120,7 +121,7 @@ PYTHON = re.compile(r"ambiguous|unhashable|not iterable|has no attribute|unpack|
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "Tracker", BlobTracker)
+        patch.setattr(model_in_use, "Tracker", BlobTracker)
         session = Session(VOLUMES, "TZYX", model=tiny_model(), along="Z", at={"T": 0})
         session.add_points(session.add_object(), 2, [(5, 6)])
         session.add_object()
@@ -183,7 +184,7 @@ def test_what_is_said(method: str, arguments: dict[str, Any], said: str, session
 @pytest.mark.parametrize("one", [1, np.int64(1), np.uint8(1), np.array(1), torch.tensor(1)])
 def test_whole_numbers_of_any_kind(one: Any, session: Session) -> None:
     np.testing.assert_array_equal(session.mask(one, one), session.mask(1, 1))
-    assert session.suspicious([one]) == session.suspicious([1])
+    assert session.review_queue([one]) == session.review_queue([1])
 
 
 BEGINNINGS: dict[str, list[Any]] = {
@@ -227,11 +228,11 @@ def test_a_tensor_is_no_image() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "values"),
-    [("gone_for", [*[one for one in NO_NUMBER if one is not None], 0, -1]), ("area_px", NO_PAIR), ("at_border", NO_FLAG)],
+    [("max_absent_frames", [*[one for one in NO_NUMBER if one is not None], 0, -1]), ("area_px", NO_PAIR), ("at_border", NO_FLAG)],
 )
 def test_rules_that_cannot_be(rule: str, values: list[Any]) -> None:
     for value in values:
-        with pytest.raises(ValueError, match=rule if rule != "gone_for" else "gone") as caught:
+        with pytest.raises(ValueError, match=rule if rule != "max_absent_frames" else "gone") as caught:
             StopRules(**{rule: value})
         assert SENTENCE.fullmatch(str(caught.value)), value
         assert not PYTHON.search(str(caught.value)), (value, str(caught.value))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.cli.arguments import add_model_arguments, path_argument
-from napari_sam2.cli.segment import follow
+from napari_sam2.cli.segment import propagate
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.export.movie import write_gif
 from napari_sam2.export.pictures import outlined_frames, write_strip
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     started = time.monotonic()
     add_prompts(session, entries)
     # Each nucleus is clicked on where it appears: before that it was its mother.
-    follow(session, "forward")
+    propagate(session, "forward")
     seconds = time.monotonic() - started
 
     frames = list(range(len(session.stack)))

@@ -23,7 +23,7 @@ from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.choice import ANY
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.saved_session import SavedSession
-from napari_sam2.session.session_file import results_path
+from napari_sam2.session.store.temporary import SUFFIX
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", type=path_argument, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.json)"
+        "source", type=path_argument, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.sam2)"
     )
     parser.add_argument("output", nargs="*", type=path_argument, help="what to write, such as objects.csv outlines.mp4 01_RES")
     parser.add_argument(
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     if not args.output and args.methods is None:
         raise ValueError("there is nothing to write: name outputs, such as objects.csv or outlines.mp4")
-    if args.source.suffix.lower() == ".json":
+    if args.source.suffix.lower() in (SUFFIX, ".json"):
         _export_session(args)
     else:
         _export_labels(args)
@@ -85,7 +85,7 @@ def _export_session(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')} goes with labels alone: a session knows {known_by}")
     saved = SavedSession.read(args.source, args.image)
-    inputs = [args.source, results_path(args.source), saved.image_path, *saved.stack.files]
+    inputs = [args.source, saved.image_path, *saved.stack.files]
     check_outputs(args.output, inputs, "T" in known_axes(saved.stack.axes), saved.image_path is not None, args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, saved.stack.calibration)
     shortfall = Shortfall()

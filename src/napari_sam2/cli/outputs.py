@@ -156,7 +156,7 @@ def write_results(
     shortfall : Shortfall
         Receives what could not be written.
     where : str
-        What is said after the number of frames, such as `` at each place of T``.
+        What is said after the number of frames, such as `` at each position of T``.
     is_partial : bool
         Not all frames are done: it is said how many.
     frames : collection of int, optional
@@ -173,7 +173,7 @@ def write_results(
     written = write_outputs(outputs, session.result(calibration), shortfall, frames)
     if methods is not None:
         with shortfall.noted(OSError, ValueError):
-            write_methods(methods, session, checkpoint)
+            write_methods(methods, session.document(), checkpoint)
     done = len(set[int]().union(*(item.shown_frames() for item in session.objects.values())))
     all_frames = f"{len(session.stack)} frame{'s' if len(session.stack) > 1 else ''}"
     frames_done = f"{done} of {all_frames}" if is_partial and done < len(session.stack) else all_frames

@@ -11,18 +11,18 @@ from napari_sam2.cli.arguments import add_methods_argument, add_output_argument,
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
-from napari_sam2.session.session import replay
-from napari_sam2.session.session_file import results_path
+from napari_sam2.session.replay import replay_steps
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "replay",
-        help="do again what a session file says",
-        description="Do again, without a screen, what a session file says: the same labels. Its results need not be there.",
+        help="replay a session",
+        description="Replay a session without a screen: everything that was done is done again, with the same labels. Its "
+        "results are not used.",
     )
-    parser.add_argument("session", type=path_argument, help="session file (.json)")
+    parser.add_argument("session", type=path_argument, help="session file (.sam2), or its log (.json)")
     add_output_argument(parser)
     add_methods_argument(parser)
     parser.add_argument("--image", type=path_argument, help="the image, if it has been moved")
@@ -33,9 +33,9 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    session, results = replay(args.session, args.image, args.model, args.device)
+    session, results = replay_steps(args.session, args.image, args.model, args.device)
     image = args.image or session.image_path
-    inputs = [args.session, results_path(args.session), image, *session.stack.files]
+    inputs = [args.session, image, *session.stack.files]
     check_outputs(args.output, inputs, "T" in known_axes(session.stack.axes), has_image=True, methods=args.methods)
     shortfall = Shortfall()
     with written_when_stopped(shortfall) as stop:

@@ -28,11 +28,11 @@ from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.consensus import AxisResult, check_consensus, check_voters
-from napari_sam2.session.loop import PlaceResult, check_each
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
+from napari_sam2.session.volumes.fuse_axes import AxisResult, check_axes, check_fusion, fuse_axes
+from napari_sam2.session.volumes.propagate_each import PositionResult, check_each, propagate_each
 from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ FLAT = 2
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "segment", help="follow prompted objects through a stack", description="Follow prompted objects through a stack."
+        "segment", help="propagate prompted objects through a stack", description="Propagate prompted objects through a stack."
     )
     parser.add_argument(
         "image",
@@ -61,17 +61,19 @@ def add_parser(commands: Any) -> None:
         "--channel",
         type=int,
         action="append",
-        help="channel to look at, counted from 0; up to three in colour (default: the first)",
+        help="channel to use, counted from 0; up to three in colour (default: the first)",
     )
     parser.add_argument(
-        "--along", help="axis to follow objects along: T, Z, Y or X (default: the first of --consensus, else T, else Z)"
+        "--along", help="axis to propagate objects along: T, Z, Y or X (default: the first of --fuse, else T, else Z)"
     )
-    parser.add_argument("--at", type=_place, action="append", metavar="AXIS=INDEX", help="where to stay on another axis, as T=3")
+    parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
     parser.add_argument(
-        "--each", metavar="AXIS", help="follow objects at each place of another axis, T or Z; prompts are at --at (default: 0)"
+        "--each",
+        metavar="AXIS",
+        help="propagate objects at each position of another axis, T or Z; prompts are at --at (default: 0)",
     )
     parser.add_argument(
-        "--consensus", metavar="AXES", help="follow objects along several axes of a volume and take what these agree on, as ZYX"
+        "--fuse", metavar="AXES", help="propagate objects along several axes of a volume and take the mean of their logits, as ZYX"
     )
     add_calibration_arguments(parser)
     add_intensity_arguments(parser)
@@ -85,7 +87,7 @@ def add_parser(commands: Any) -> None:
         "--frames",
         type=FrameRanges.parse,
         metavar="A:B",
-        help="follow objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
+        help="propagate objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
     )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
@@ -101,8 +103,8 @@ def run(args: argparse.Namespace) -> None:
     inputs = [*args.image, *stack.files, args.prompts]
     check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
-    if args.consensus is not None:
-        _say_how_flat(calibration)
+    if args.fuse is not None:
+        _warn_if_flat(calibration)
     session = Session(
         stack,
         model=args.model,
@@ -116,23 +118,23 @@ def run(args: argparse.Namespace) -> None:
         add_prompts(session, entries)
     if not session.objects:
         raise shortfall.errors[0]
-    _follow_and_write(args, session, frames, calibration, shortfall)
+    _propagate_and_write(args, session, frames, calibration, shortfall)
 
 
-def _follow_and_write(
+def _propagate_and_write(
     args: argparse.Namespace, session: Session, frames: list[int] | None, calibration: Calibration, shortfall: Shortfall
 ) -> None:
-    """Follow objects as far as possible, or until Ctrl-C, and write what was found, whatever was in the way of the rest."""
-    is_plain = args.each is None and args.consensus is None
+    """Propagate objects as far as possible, or until Ctrl-C, and write what was found, whatever was in the way of the rest."""
+    is_plain = args.each is None and args.fuse is None
     remark = "; --frames leaves out what cannot be read" if is_plain and frames is None else ""
     with written_when_stopped(shortfall, remark) as stop:
         with shortfall.noted(*STOPS):
             if is_plain:
-                follow(session, args.direction, frames, stop.is_set)
+                propagate(session, args.direction, frames, stop.is_set)
             else:
-                _follow_several(session, args.each, args.consensus, stop.is_set)
+                _propagate_volumes(session, args.each, args.fuse, stop.is_set)
         is_partial = bool(shortfall) or stop.is_set()
-        where = "" if args.each is None else f" at {'some places' if is_partial else 'each place'} of {args.each.upper()}"
+        where = "" if args.each is None else f" at {'some positions' if is_partial else 'each position'} of {args.each.upper()}"
         write_results(
             session,
             args.output,
@@ -146,7 +148,7 @@ def _follow_and_write(
         )
 
 
-def _place(text: str) -> tuple[str, int]:
+def _position(text: str) -> tuple[str, int]:
     axis, _, index = text.partition("=")
     if len(axis) != 1 or not index.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
@@ -154,24 +156,24 @@ def _place(text: str) -> tuple[str, int]:
 
 
 def _open_stack(args: argparse.Namespace) -> Stack:
-    """Open the image, and say before long work what cannot be followed in it."""
-    if args.direction != "both" and (args.each, args.consensus) != (None, None):
-        raise ValueError(f"--direction {args.direction} goes with neither --each nor --consensus: these follow objects both ways")
-    if args.frames is not None and (args.each, args.consensus) != (None, None):
-        raise ValueError("--frames goes with neither --each nor --consensus: these follow objects through all frames")
+    """Open the image, and refuse before long work what cannot be propagated in it."""
+    if args.direction != "both" and (args.each, args.fuse) != (None, None):
+        raise ValueError(f"--direction {args.direction} goes with neither --each nor --fuse: these propagate objects both ways")
+    if args.frames is not None and (args.each, args.fuse) != (None, None):
+        raise ValueError("--frames goes with neither --each nor --fuse: these propagate objects through all frames")
     opened = open_image_file(args.image[0] if len(args.image) == 1 else args.image, choice_of(args))
     at = {} if args.each is None else {_check_each(args, opened): 0}
-    along = args.along if args.consensus is None else args.along or check_voters(args.consensus)[0]
+    along = args.along if args.fuse is None else args.along or check_axes(args.fuse)[0]
     stack = Stack.open(opened, args.axes, args.channel, along, at | dict(args.at or ()))
     if args.each is not None:
         check_each(stack, args.each)
-    if args.consensus is not None:
-        check_consensus(stack, args.consensus)
+    if args.fuse is not None:
+        check_fusion(stack, args.fuse)
     return stack
 
 
 def _check_each(args: argparse.Namespace, opened: OpenedImage) -> str:
-    """Check that an axis is left to go through: where it is not, a stack at one place of it cannot be opened."""
+    """Check that an axis is left to go through: where it is not, a stack at one position of it cannot be opened."""
     each, along = args.each.upper(), (args.along or "").upper()
     axes = "".join(axis for axis in open_image(opened, args.axes).layout.axes if axis not in "CS")
     if len(axes) < 4:
@@ -182,24 +184,24 @@ def _check_each(args: argparse.Namespace, opened: OpenedImage) -> str:
     return str(each)
 
 
-def _say_how_flat(calibration: Calibration) -> None:
+def _warn_if_flat(calibration: Calibration) -> None:
     if calibration.z is None or not calibration.has_lengths:
         logger.warning(
             "the size of voxels is not known: if planes lie much farther apart than pixels, objects are seen flat from the side, "
-            "and a consensus may be worse than Z alone"
+            "and fused axes may be worse than Z alone"
         )
     elif calibration.z > FLAT * calibration.y:
         logger.warning(
-            "planes lie %.3g times as far apart as pixels: objects are seen flat from the side, and a consensus may be worse than "
+            "planes lie %.3g times as far apart as pixels: objects are seen flat from the side, and fused axes may be worse than "
             "Z alone",
             calibration.z / calibration.y,
         )
 
 
-def follow(
+def propagate(
     session: Session, direction: str = "both", frames: list[int] | None = None, is_stopped: Callable[[], bool] = lambda: False
 ) -> None:
-    """Propagate with a progress bar, wherever frames can be read, until told to stop."""
+    """Propagate with a progress bar, wherever frames can be read, until it is to stop."""
     total = len(session.plan(direction, frames=frames))  # type: ignore[arg-type]
     results = propagate_readable(session, direction, frames=frames)  # type: ignore[arg-type]
     for _ in tqdm(results, total=total, unit="frame", disable=total == 0):
@@ -207,13 +209,13 @@ def follow(
             break
 
 
-def _follow_several(session: Session, each: str | None, consensus: str | None, is_stopped: Callable[[], bool]) -> None:
-    """Follow objects at each place, along several axes, or both, with a progress bar; until told to stop."""
-    results: Any = session.consensus(consensus or "") if each is None else session.follow_each(each, consensus=consensus)
+def _propagate_volumes(session: Session, each: str | None, fuse: str | None, is_stopped: Callable[[], bool]) -> None:
+    """Propagate objects at each position, along several axes, or both, with a progress bar, until it is to stop."""
+    results: Any = fuse_axes(session, fuse or "") if each is None else propagate_each(session, each, fuse=fuse)
     with tqdm(results, unit="frame") as bar:
         for done in bar:
-            if isinstance(done, PlaceResult):
-                bar.set_description_str(f"{(each or '').upper()} {done.place}", refresh=False)
+            if isinstance(done, PositionResult):
+                bar.set_description_str(f"{(each or '').upper()} {done.position}", refresh=False)
             elif isinstance(done, AxisResult):
                 bar.set_description_str(f"along {done.axis}", refresh=False)
             if is_stopped():

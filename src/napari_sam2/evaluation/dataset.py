@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from napari_sam2.file_errors import reading
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.session import MAX_OBJECT_ID
+from napari_sam2.session.state.objects import MAX_OBJECT_ID
 
 logger = logging.getLogger(__name__)
 

@@ -93,7 +93,7 @@ def simulate_review(
 
     Notes
     -----
-    The frame is the first that :meth:`Session.suspicious` lists of the object; the truth has no part in that choice. There the
+    The frame is the first that :meth:`Session.review_queue` lists of the object; the truth has no part in that choice. There the
     person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that
     can have changed is followed again: of each object what lies between the neighbouring anchors.
     """
@@ -119,7 +119,7 @@ def simulate_review(
 
 def _look(session: Session, dataset: Dataset, object_id: int, number: int, max_clicks: int) -> Look | None:
     """Look at the most doubtful frame of an object, and click if need be; None where a person has decided on all frames."""
-    worst = next(iter(session.suspicious([object_id])), None)
+    worst = next(iter(session.review_queue([object_id])), None)
     if worst is None:
         return None
     truth, found = dataset.mask(object_id, worst.frame), session.mask(object_id, worst.frame)

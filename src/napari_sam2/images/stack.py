@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.checks import as_array, check_places, check_text, dtype_of, shown
+from napari_sam2.checks import as_array, check_places, check_text, check_whole, dtype_of, shown
 from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
@@ -132,13 +132,27 @@ class Stack:
         size = dict(zip(self.layout.axes, self.image.shape, strict=True))
         return tuple(int(size[axis]) for axis in self.axes)
 
-    def number_of_place(self, at: Mapping[str, int]) -> int:
+    def check_frame(self, frame: int) -> int:
+        """Check that a frame is there.
+
+        Raises
+        ------
+        ValueError
+            If it is not, or is no whole number.
+        """
+        number = check_whole("frame", frame)
+        if number in range(len(self)):
+            return number
+        hint = f"; {self.more_frames_hint}" if self.more_frames_hint else ""
+        raise ValueError(f"frame {number} does not exist: the stack has {len(self)}, counted from 0{hint}")
+
+    def number_of_position(self, at: Mapping[str, int]) -> int:
         """Number the places at which frames can lie along the same axis, counted from 0."""
         size = dict(zip(self.axes, self.labels_shape, strict=True))
         return int(np.ravel_multi_index([at[axis] for axis in self.at], [size[axis] for axis in self.at]))
 
-    def place_of_number(self, number: int) -> dict[str, int]:
-        """Return the place that has a number; see :meth:`number_of_place`."""
+    def position_of_number(self, number: int) -> dict[str, int]:
+        """Return the place that has a number; see :meth:`number_of_position`."""
         size = dict(zip(self.axes, self.labels_shape, strict=True))
         found = np.unravel_index(number, [size[axis] for axis in self.at])
         return {axis: int(place) for axis, place in zip(self.at, found, strict=True)}

@@ -23,7 +23,8 @@ from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 from napari_sam2.plugin.worker_session import FrameDone, OpenSession, PromptRejected, SessionOpener
 
 if TYPE_CHECKING:
-    from napari_sam2.session.session import Direction, Session
+    from napari_sam2.session.propagation.plan import Direction
+    from napari_sam2.session.session import Session
 
 
 class Controller:

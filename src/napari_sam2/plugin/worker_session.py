@@ -13,7 +13,8 @@ from napari_sam2.plugin.runner import Report
 
 if TYPE_CHECKING:
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-    from napari_sam2.session.session import Direction, Session
+    from napari_sam2.session.propagation.plan import Direction
+    from napari_sam2.session.session import Session
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Keeps records of tracked frames in memory up to a budget, the others in a temporary file: length costs disk, not memory."""
+"""Keeps records of tracked frames in memory up to a budget, the others on disk: length costs disk, not memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import errno
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from napari_sam2.torch_threads import torch
 
@@ -23,14 +23,48 @@ MOST_BYTES = 512 * 2**20
 """However many records are needed at a time, not more is held."""
 
 
+class SpilledRecord(Protocol):
+    """A record on disk. Its place there is free again when nobody holds this any more."""
+
+    def read(self) -> FrameRecord:
+        """Read the record.
+
+        Raises
+        ------
+        OSError
+            If the disk fails.
+        """
+        ...
+
+    def header(self) -> FrameRecord:
+        """Return the record for its scores and its view alone: its tensors are empty, and nothing is read."""
+        ...
+
+
+class RecordFile(Protocol):
+    """Where records go for which there is no room in memory."""
+
+    def write(self, record: FrameRecord) -> SpilledRecord:
+        """Write a record.
+
+        Raises
+        ------
+        OSError
+            If there is no folder for the file, or the disk is full.
+        """
+        ...
+
+
 class RecordBudget:
     """Memory that records share, wherever they lie.
 
     Parameters
     ----------
     budget_bytes : int
-        The least recently used records beyond it go to a temporary file, which ends with the process. Small, so that it is full
-        soon: what fills up only after a thousand frames is growth to whoever watches.
+        The least recently used records beyond it go to disk. Small, so that it is full soon: what fills up only after a thousand
+        frames is growth to whoever watches.
+    file : RecordFile, optional
+        Where they go; by default a temporary file, which ends with the process.
 
     Attributes
     ----------
@@ -39,23 +73,24 @@ class RecordBudget:
         its objects, lest each frame read them from disk again.
     """
 
-    def __init__(self, budget_bytes: int = 16 * 2**20) -> None:
+    def __init__(self, budget_bytes: int = 16 * 2**20, file: RecordFile | None = None) -> None:
         self.budget_bytes = budget_bytes
+        self.file = TemporaryRecords() if file is None else file
         self.num_needed = 0
         self.held_bytes = 0
         # Weakly: a record that nobody uses any more must not live on in here.
         self._held: OrderedDict[int, tuple[weakref.ref[StoredRecord], int]] = OrderedDict()
         self._num_stored = 0
-        self._file: IO[bytes] | None = None
-        self._end = 0
-        self._free: dict[int, list[int]] = {}
-        # A few, shared by all records that lie on disk.
-        self.layouts: dict[_Layout, _Layout] = {}
 
     def put(self, record: FrameRecord) -> StoredRecord:
         """Put a record into the store."""
         self._num_stored += 1
         return StoredRecord(self, self._num_stored, record)
+
+    def restore(self, row: SpilledRecord) -> StoredRecord:
+        """Take a record that is on disk already."""
+        self._num_stored += 1
+        return StoredRecord(self, self._num_stored, None, row)
 
     def touch(self, stored: StoredRecord, record: FrameRecord) -> None:
         """Count a record as just used, and spill others if need be.
@@ -89,14 +124,102 @@ class RecordBudget:
         _, num_bytes = self._held.pop(number, (None, 0))
         self.held_bytes -= num_bytes
 
-    def write(self, data: bytes) -> int:
-        """Put bytes into the file and return their offset.
+
+class StoredRecord:
+    """A record, in memory, on disk or both; it goes when nobody uses it any more. Made by a :class:`RecordBudget`.
+
+    Attributes
+    ----------
+    number : int
+        No other record of the budget has it.
+    row : SpilledRecord or None
+        The record on disk, if it is there.
+    """
+
+    # Each frame of each object leaves one of these in memory for good.
+    __slots__ = ("__weakref__", "_budget", "_in_memory", "number", "row")
+
+    def __init__(self, budget: RecordBudget, number: int, record: FrameRecord | None, row: SpilledRecord | None = None) -> None:
+        self.number = number
+        self.row = row
+        self._budget = budget
+        self._in_memory = record
+
+    def __del__(self) -> None:
+        self._budget.release(self.number)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """It need not be read."""
+        return self._in_memory is not None
+
+    def get(self) -> FrameRecord:
+        """Return the record, reading it if need be.
 
         Raises
         ------
         OSError
-            If there is no folder for temporary files, or the disk is full.
+            If there is no room on disk for others, or it cannot be read.
         """
+        if self._in_memory is None:
+            assert self.row is not None
+            self._in_memory = self.row.read()
+        record = self._in_memory
+        try:
+            self._budget.touch(self, record)
+        except OSError:
+            if self.row is None:
+                raise
+            # There is no room to put others on disk, but this one is there already.
+            self._in_memory = None
+        return record
+
+    def header(self) -> FrameRecord:
+        """Return the record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
+        if self._in_memory is not None:
+            return self._in_memory
+        assert self.row is not None
+        return self.row.header()
+
+    def spill(self) -> None:
+        """Let the record be on disk alone; one that was there before need not be written again.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; it stays in memory.
+        """
+        if self._in_memory is None:
+            return
+        self.save()
+        self._in_memory = None
+
+    def save(self) -> None:
+        """Let the record be on disk too.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        if self.row is None:
+            assert self._in_memory is not None
+            self.row = self._budget.file.write(self._in_memory)
+
+
+class TemporaryRecords:
+    """Records in a temporary file, which ends with the process."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._end = 0
+        self._free: dict[int, list[int]] = {}
+        # A few, shared by all records that lie on disk.
+        self._layouts: dict[RecordLayout, RecordLayout] = {}
+
+    def write(self, record: FrameRecord) -> _InTemporaryFile:
+        """Write a record; see :class:`RecordFile`."""
+        data = b"".join(_raw(tensor) for tensor in _tensors(record))
         purpose = "memories cannot be put into a temporary file"
         if self._file is None:
             self._file = temporary_file(purpose)
@@ -112,7 +235,8 @@ class RecordBudget:
         if offsets:
             offsets.pop()
         self._end = max(self._end, offset + len(data))
-        return offset
+        layout = RecordLayout.of(record)
+        return _InTemporaryFile(self, offset, RecordHeader.of(record, self._layouts.setdefault(layout, layout)))
 
     def read(self, offset: int, size: int) -> bytearray:
         """Read bytes of the file.
@@ -130,122 +254,74 @@ class RecordBudget:
             raise os_error(f"memories cannot be read back from a temporary file: {reason_of(error)}", error.errno) from error
 
     def discard(self, offset: int, size: int) -> None:
-        """Free an offset for the next of the same size."""
+        """Free an offset for the next record of the same size."""
         self._free.setdefault(size, []).append(offset)
 
 
-class StoredRecord:
-    """A record, in memory or on disk; it goes when nobody uses it any more. Made by :meth:`RecordBudget.put`.
-
-    Attributes
-    ----------
-    number : int
-        No other record of the budget has it.
-    """
-
-    # Each frame of each object leaves one of these in memory for good.
-    __slots__ = ("__weakref__", "_budget", "_in_memory", "_on_disk", "number")
-
-    def __init__(self, budget: RecordBudget, number: int, record: FrameRecord) -> None:
-        self.number = number
-        self._budget = budget
-        self._in_memory: FrameRecord | None = record
-        self._on_disk: _OnDisk | None = None
-
-    def __del__(self) -> None:
-        self._budget.release(self.number)
-        if self._on_disk is not None:
-            self._budget.discard(self._on_disk.offset, self._on_disk.layout.num_bytes)
-
-    @property
-    def is_in_memory(self) -> bool:
-        """It need not be fetched."""
-        return self._in_memory is not None
-
-    def get(self) -> FrameRecord:
-        """Return the record, fetching it if need be."""
-        if self._in_memory is None:
-            assert self._on_disk is not None
-            self._in_memory = self._on_disk.record(self._budget.read(self._on_disk.offset, self._on_disk.layout.num_bytes))
-        record = self._in_memory
-        try:
-            self._budget.touch(self, record)
-        except OSError:
-            if self._on_disk is None:
-                raise
-            # There is no room to put others on disk, but this one is there already.
-            self._in_memory = None
-        return record
-
-    def header(self) -> FrameRecord:
-        """Return the record for its scores and its view alone: one on disk stays there, and its tensors are empty."""
-        if self._in_memory is not None:
-            return self._in_memory
-        assert self._on_disk is not None
-        return self._on_disk.shell()
-
-    def spill(self) -> None:
-        """Let the record be on disk alone; one that was there before need not be written again."""
-        if self._in_memory is None:
-            return
-        if self._on_disk is None:
-            # The record goes when it is written, not before: a disk may be full.
-            offset = self._budget.write(b"".join(_raw(tensor) for tensor in _tensors(self._in_memory)))
-            self._on_disk = _OnDisk.of(self._in_memory, offset, self._budget.layouts)
-        self._in_memory = None
-
-
 @dataclass(frozen=True)
-class _Layout:
+class RecordLayout:
     """Shape, type and device of a record's logits, pointer and, where it has one, memory."""
 
     tensors: tuple[tuple[torch.Size, torch.dtype, torch.device], ...]
 
     @classmethod
-    def of(cls, record: FrameRecord) -> _Layout:
+    def of(cls, record: FrameRecord) -> RecordLayout:
+        """Describe a record."""
         return cls(tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in _tensors(record)))
 
     @property
     def num_bytes(self) -> int:
+        """Size of the tensors, without anything else."""
         return sum(shape.numel() * dtype.itemsize for shape, dtype, _ in self.tensors)
 
 
 @dataclass(frozen=True, slots=True)
-class _OnDisk:
-    """Where a record lies in the file, and what is known of it without reading it."""
+class RecordHeader:
+    """A record without the contents of its tensors."""
 
-    offset: int
-    layout: _Layout
+    layout: RecordLayout
     object_score: float
     predicted_iou: float
     view: View | None
     anchor_distance: int
 
     @classmethod
-    def of(cls, record: FrameRecord, offset: int, layouts: dict[_Layout, _Layout]) -> _OnDisk:
-        layout = _Layout.of(record)
-        shared = layouts.setdefault(layout, layout)
-        return cls(offset, shared, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
+    def of(cls, record: FrameRecord, layout: RecordLayout) -> RecordHeader:
+        """Describe a record."""
+        return cls(layout, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
 
-    def record(self, data: bytearray) -> FrameRecord:
-        """Return the record, of its bytes."""
-        filled, offset = [], 0
-        for shape, dtype, device in self.layout.tensors:
-            values = torch.frombuffer(data, dtype=dtype, count=shape.numel(), offset=offset)
-            filled.append(values.clone().reshape(shape).to(device))
-            offset += values.numel() * dtype.itemsize
-        return self._with(filled)
-
-    def shell(self) -> FrameRecord:
-        """Return the record without its contents: empty tensors that know shape, type and device."""
-        return self._with(
+    def empty(self) -> FrameRecord:
+        """Return the record with empty tensors that have its shapes, types and devices."""
+        return self.with_tensors(
             [torch.empty(1, dtype=dtype, device=device).expand(shape) for shape, dtype, device in self.layout.tensors]
         )
 
-    def _with(self, tensors: list[Tensor]) -> FrameRecord:
+    def with_tensors(self, tensors: Sequence[Tensor]) -> FrameRecord:
+        """Return the record with logits, pointer and, where it has one, memory."""
         mask_logits, pointer, *rest = tensors
         memory = rest[0] if rest else None
         return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view, self.anchor_distance)
+
+
+@dataclass(frozen=True, slots=True)
+class _InTemporaryFile:
+    file: TemporaryRecords
+    offset: int
+    about: RecordHeader
+
+    def read(self) -> FrameRecord:
+        data, filled, offset = self.file.read(self.offset, self.about.layout.num_bytes), [], 0
+        for shape, dtype, device in self.about.layout.tensors:
+            values = torch.frombuffer(data, dtype=dtype, count=shape.numel(), offset=offset)
+            filled.append(values.clone().reshape(shape).to(device))
+            offset += values.numel() * dtype.itemsize
+        return self.about.with_tensors(filled)
+
+    def header(self) -> FrameRecord:
+        return self.about.empty()
+
+    def __del__(self) -> None:
+        self.file.discard(self.offset, self.about.layout.num_bytes)
 
 
 class RecordStore(MutableMapping[int, FrameRecord]):

@@ -12,24 +12,24 @@ import numpy as np
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import CT_WINDOWS_HU
-from napari_sam2.session.calls import decode
-from napari_sam2.session.consensus import MAX_VOTE
-from napari_sam2.session.overlaps import DUPLICATE_IOU
-from napari_sam2.session.session import Session
-from napari_sam2.session.session_document import Document, SavedObject, SavedPrompts
-from napari_sam2.session.stop_rules import StopRules
+from napari_sam2.session.labels.overlaps import DUPLICATE_IOU
+from napari_sam2.session.log.document import Document, SavedObject
+from napari_sam2.session.state.calls import decode
+from napari_sam2.session.state.stop_rules import StopRules
+from napari_sam2.session.store.values import SavedPrompts
+from napari_sam2.session.volumes.fuse_axes import MAX_LOGIT
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
 _HOW = {"T": "followed through time", "Z": "followed from plane to plane", "N": "segmented", "": "segmented"}
 
 
-def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) -> str:
+def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str:
     """Say how the objects of a session were found, in English, ready to paste.
 
     Parameters
     ----------
-    told : Session or Document
-        The session, or what its file says. Objects that are hidden, which are not in its labels, are not counted.
+    document : Document
+        The log of the session. Objects that are hidden, which are not in its labels, are not counted.
     checkpoint : Path, optional
         The file its model was loaded from, of which the SHA-256 is told; by default that of the weights
         themselves.
@@ -47,7 +47,6 @@ def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) 
     FileNotFoundError
         If there is no such file.
     """
-    document = told if isinstance(told, Document) else told.document()
     prompted = [item for item in document.objects.values() if any(map(_count, item.prompts.values()))]
     shown = [item for item in prompted if not item.info.is_hidden]
     if not shown:
@@ -72,9 +71,9 @@ def methods_paragraph(told: Session | Document, checkpoint: Path | None = None) 
     return " ".join(filter(None, sentences))
 
 
-def write_methods(path: Path, told: Session | Document, checkpoint: Path | None = None) -> None:
+def write_methods(path: Path, document: Document, checkpoint: Path | None = None) -> None:
     """Write the paragraph to a text file; see :func:`methods_paragraph`."""
-    text = methods_paragraph(told, checkpoint)
+    text = methods_paragraph(document, checkpoint)
     with atomic_path(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
@@ -83,28 +82,29 @@ def write_methods(path: Path, told: Session | Document, checkpoint: Path | None 
 
 
 def _task(document: Document, number: int, checkpoint: Path | None) -> str:
-    stack = document.blank_stack()
+    stack = document.header.blank_stack()
     noun = "separate image" if stack.is_collection else "frame"
     where = f"{_plural(len(stack), noun)} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
-    loop = _latest(document, "follow_each")
+    loop = _latest(document, "propagate_each")
     for axis, place in stack.at.items():
-        places = {place, *loop["places"]} if loop.get("over") == axis else {place}
+        places = {place, *loop["positions"]} if loop.get("over") == axis else {place}
         where += f", at {len(places)} places on {axis}," if len(places) > 1 else f", at {axis} = {place} counted from 0,"
     axes = _voting_axes(document)
     how = f"followed along {_listed(list(axes))}" if axes else _HOW.get(stack.along, "followed from frame to frame")
     weights = (
         f"parameters with SHA-256 {document.model.sha256}" if checkpoint is None else f"weights with SHA-256 {_sha256(checkpoint)}"
     )
-    precision = document.settings.precision
+    precision = document.header.settings.precision
     computed = "" if precision == "float32" else f", computed in {precision}"
     return (
         f"{_plural(number, 'object')} in {where} {_were(number)} {how} with the SAM 2 architecture ({CITATION}), model "
-        f"{document.model.architecture} ({weights}), in napari-sam2 {document.software} with PyTorch {document.torch}{computed}."
+        f"{document.model.architecture} ({weights}), in napari-sam2 {document.header.software} with PyTorch "
+        f"{document.header.torch}{computed}."
     )
 
 
 def _intensities(document: Document) -> str:
-    stack, ranges = document.blank_stack(), document.settings.intensity_ranges
+    stack, ranges = document.header.blank_stack(), document.header.settings.intensity_ranges
     if ranges is None:
         return "Colours were shown to the model as they are."
     if stack.is_composed:
@@ -120,7 +120,7 @@ def _intensities(document: Document) -> str:
 
 
 def _looking(document: Document) -> str:
-    side, zoom = document.model.image_size, document.settings.zoom
+    side, zoom = document.model.image_size, document.header.settings.zoom
     if zoom is None:
         return f"It saw frames whole, resized to {side} x {side} pixels."
     return f"It saw each object through a window of {zoom:.3g} times its size that followed it, resized to {side} x {side} pixels."
@@ -147,7 +147,7 @@ def _automatic(document: Document) -> str:
     sentences = []
     if frames:
         where = f" on {'frame' if len(frames) == 1 else 'frames'} {_listed(list(map(str, frames)))}"
-        where = where if document.blank_stack().along else ""
+        where = where if document.header.blank_stack().along else ""
         sentences.append(f"Masks were found automatically{where}, by a grid of clicks.")
     if any(_calls(document, "add_labels")):
         sentences.append("Masks were taken over from a label image.")
@@ -155,7 +155,7 @@ def _automatic(document: Document) -> str:
 
 
 def _memory(document: Document) -> str:
-    gate = document.settings.memory_gate
+    gate = document.header.settings.memory_gate
     if gate is None:
         return ""
     return (
@@ -172,8 +172,10 @@ def _stops(document: Document) -> list[str]:
 
 def _reasons(rules: StopRules) -> str:
     reasons = []
-    if rules.gone_for is not None:
-        reasons.append("were absent" if rules.gone_for == 1 else f"had been absent for {rules.gone_for} frames in a row")
+    if rules.max_absent_frames is not None:
+        reasons.append(
+            "were absent" if rules.max_absent_frames == 1 else f"had been absent for {rules.max_absent_frames} frames in a row"
+        )
     if rules.area_px is not None:
         reasons.append(f"had an area outside {rules.area_px[0]:g} to {rules.area_px[1]:g} pixels")
     if rules.at_border:
@@ -195,8 +197,8 @@ def _corrections(items: Sequence[SavedObject]) -> str:
 
 def _divisions(document: Document) -> str:
     infos = [item.info for item in document.objects.values()]
-    mothers = {info.mother for info in infos if info.mother is not None and not info.is_hidden}
-    return f"{_plural(len(mothers), 'division')} {_were(len(mothers))} marked by hand." if mothers else ""
+    parents = {info.parent for info in infos if info.parent is not None and not info.is_hidden}
+    return f"{_plural(len(parents), 'division')} {_were(len(parents))} marked by hand." if parents else ""
 
 
 def _vote(document: Document) -> str:
@@ -204,13 +206,13 @@ def _vote(document: Document) -> str:
     if not axes:
         return ""
     return (
-        f"An object was taken to be where the mean of its logits along {_listed(list(axes))}, each clipped to -{MAX_VOTE:g} to "
-        f"{MAX_VOTE:g}, was above 0."
+        f"An object was taken to be where the mean of its logits along {_listed(list(axes))}, each clipped to -{MAX_LOGIT:g} to "
+        f"{MAX_LOGIT:g}, was above 0."
     )
 
 
 def _loop(document: Document) -> str:
-    axis = _latest(document, "follow_each").get("over")
+    axis = _latest(document, "propagate_each").get("over")
     if axis is None:
         return ""
     return (
@@ -237,8 +239,8 @@ def _latest(document: Document, method: str) -> dict[str, Any]:
 
 
 def _voting_axes(document: Document) -> str:
-    """Axes that voted; empty where there was no vote."""
-    return str(_latest(document, "follow_each").get("consensus") or _latest(document, "consensus").get("axes", ""))
+    """Axes that fused; empty where there was no vote."""
+    return str(_latest(document, "propagate_each").get("fuse_axes") or _latest(document, "fuse_axes").get("axes", ""))
 
 
 def _count(prompts: SavedPrompts) -> int:

@@ -28,8 +28,8 @@ from napari_sam2.file_errors import reading
 from napari_sam2.files import read_json
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.moved_files import find_moved
 from napari_sam2.session.session import Session
+from napari_sam2.session.store.moved_files import find_moved
 
 KEYS = ("object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble")
 _COLOUR_AXES = "CS"

@@ -1,22 +1,23 @@
-"""Objects carried through a stack of which some frames cannot be read: everything is done that does not come through these."""
+"""Objects propagated through a stack of which some frames cannot be read: everything is done that does not come through these."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session.following import Following, FrameResult
-from napari_sam2.session.propagation import Direction, Step
+from napari_sam2.session.propagation.plan import Direction, Step
+from napari_sam2.session.propagation.propagator import FrameResult
+from napari_sam2.session.session import Session
 
 MAX_ERRORS_SHOWN = 3
 
 
 def propagate_readable(
-    session: Following, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
+    session: Session, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
 ) -> Iterator[FrameResult]:
-    """Carry objects through a stack as :meth:`Session.propagate` does, but not only up to the first frame that cannot be read.
+    """Propagate objects through a stack as :meth:`Session.propagate` does, but not only up to the first frame that cannot be read.
 
-    An object is not followed through such a frame. The other way, from an anchor beyond it, and other objects are.
+    An object is not propagated through such a frame. The other way, from an anchor beyond it, and other objects are.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def propagate_readable(
         raise _all_in_one(errors)
 
 
-def _beyond(session: Following, object_id: int, plan: Sequence[Step]) -> set[int]:
+def _beyond(session: Session, object_id: int, plan: Sequence[Step]) -> set[int]:
     """Return the frames of a plan to which an object comes through the first of them: up to its next anchor."""
     first = plan[0]
     ahead = [anchor for anchor in session.objects[object_id].anchors if (anchor < first.frame) == first.reverse]
@@ -72,9 +73,9 @@ def _beyond(session: Following, object_id: int, plan: Sequence[Step]) -> set[int
 
 
 def _groups(
-    session: Following, chosen: list[int] | None, frames: Sequence[int] | None, blocked: dict[int, set[int]]
+    session: Session, chosen: list[int] | None, frames: Sequence[int] | None, blocked: dict[int, set[int]]
 ) -> list[tuple[list[int] | None, Sequence[int] | None]]:
-    """Put objects together that are followed to the same frames."""
+    """Group objects that are propagated to the same frames."""
     found: dict[frozenset[int], list[int]] = {}
     for object_id in sorted(session.objects) if chosen is None else chosen:
         found.setdefault(frozenset(blocked.get(object_id, ())), []).append(object_id)
@@ -83,10 +84,10 @@ def _groups(
 
 
 def _all_in_one(errors: Sequence[FrameReadError]) -> FrameReadError:
-    said = list(dict.fromkeys(str(error) for error in errors))
-    if len(said) == 1:
+    reasons = list(dict.fromkeys(str(error) for error in errors))
+    if len(reasons) == 1:
         return errors[0]
-    more = f"; and {len(said) - MAX_ERRORS_SHOWN} more" if len(said) > MAX_ERRORS_SHOWN else ""
-    found = FrameReadError("; ".join(said[:MAX_ERRORS_SHOWN]) + more)
+    more = f"; and {len(reasons) - MAX_ERRORS_SHOWN} more" if len(reasons) > MAX_ERRORS_SHOWN else ""
+    found = FrameReadError("; ".join(reasons[:MAX_ERRORS_SHOWN]) + more)
     found.__cause__ = errors[0]
     return found

@@ -21,7 +21,7 @@ from napari_sam2.file_errors import reading
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.sampling import sample_frames
-from napari_sam2.session.session import MAX_OBJECT_ID
+from napari_sam2.session.state.objects import MAX_OBJECT_ID
 from napari_sam2.training.clips import Clip, should_be_turned
 
 CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}

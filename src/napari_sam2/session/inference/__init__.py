@@ -1,0 +1,1 @@
+"""How the model of a session segments what is prompted."""

@@ -1,0 +1,149 @@
+"""Segments objects on frames on which they are prompted.
+
+H, W height and width of a frame · h, w mask size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from napari_sam2.torch_threads import torch
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.model.sam2_base import NO_OBJ_SCORE
+from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.mask_postprocessing import resize_logits
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.tracker import Prompt
+from napari_sam2.predictors.zoom import View, resample_logits
+from napari_sam2.session.inference.model_in_use import ModelInUse
+from napari_sam2.session.inference.prompt_window import search, view_of_prompts
+from napari_sam2.session.inference.refinement import is_elsewhere, refined
+from napari_sam2.session.state.objects import SessionObject
+from napari_sam2.session.state.packed_mask import PackedMask
+from napari_sam2.session.state.prompts import FramePrompts, mask_as_logits
+
+
+class PromptSegmenter:
+    """Segments objects as they are prompted.
+
+    Parameters
+    ----------
+    in_use : ModelInUse
+        The network, and how it sees the stack.
+    """
+
+    def __init__(self, in_use: ModelInUse) -> None:
+        self._in_use = in_use
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of a frame."""
+        return self._in_use.frame_shape
+
+    def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
+        """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
+
+        Seen through windows, clicks on an earlier mask change it only where they are, unless they say that the object is elsewhere,
+        see :mod:`~napari_sam2.session.inference.refinement`, and what they say holds whatever the model answers. Seen in whole
+        frames, as released models look unless they are told to zoom, the answer counts as it is: it is the official predictor's.
+        """
+        in_use, zoom = self._in_use, self._in_use.zoom
+        others = [] if in_use.stack.is_collection else [anchor for anchor in item.memory.conditioning if anchor != frame]
+        memory = item.memory_around(frame, in_use.reach)
+        if zoom is not None and previous is not None and is_elsewhere(previous, prompts, in_use.whole):
+            previous = None
+
+        def segment(views: Sequence[View | None]) -> list[FrameRecord]:
+            given = [self._prompt(prompts, view, previous) for view in views]
+            return in_use.tracker.segment(frame, given, [memory] * len(given) if others else None, views=views)
+
+        with inference(in_use.model.device, in_use.precision):
+            if others:
+                self.remember([item], but=frame)  # nothing recalls the frame that is segmented
+            if zoom is None:
+                return segment([None])[0]
+            nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
+            known = None if nearest is None else item.memory.conditioning[nearest]
+            view = view_of_prompts(zoom, prompts, previous, known)
+            found = search(zoom, prompts, segment) if view is None else segment([view])[0]
+            record = refined(found, previous or found, prompts, in_use.whole)
+            return self._absent(found) if record is None else record
+
+    def segment_shown(self, frame: int, record: FrameRecord, mask: npt.NDArray[np.bool_]) -> FrameRecord:
+        """Make a record of this model of what another one showed of a frame.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        record : FrameRecord
+            What was shown.
+        mask : ndarray
+            (H, W), bool, the mask of it; empty where the object is absent.
+        """
+        if mask.any():
+            (found,) = self.segment_new(frame, [FramePrompts(packed_mask=PackedMask.pack(mask))])
+        else:
+            point = tuple(side / 2 for side in self.frame_shape)
+            with inference(self._in_use.model.device, self._in_use.precision):
+                prompt = self._prompt(FramePrompts(((point[0], point[1]),), (1,)), None, None)
+                found = self._absent(self._in_use.tracker.segment(frame, [prompt], None, views=[None])[0])
+        return replace(found, anchor_distance=record.anchor_distance)
+
+    def _absent(self, found: FrameRecord) -> FrameRecord:
+        """Return the record of an object that is not there, as the network makes it."""
+        if found.object_score <= 0:
+            return found
+        score = torch.tensor([[NO_OBJ_SCORE]], dtype=torch.float32, device=found.pointer.device)
+        return replace(
+            found,
+            mask_logits=torch.full_like(found.mask_logits, NO_OBJ_SCORE),
+            pointer=self._in_use.model._mix_absent_pointer(found.pointer[None], score)[0],
+            object_score=NO_OBJ_SCORE,
+        )
+
+    def segment_new(self, frame: int, masks: Sequence[FramePrompts]) -> list[FrameRecord]:
+        """Segment objects without other prompts by masks, all at a time."""
+        in_use, zoom = self._in_use, self._in_use.zoom
+        views = [None if zoom is None else view_of_prompts(zoom, prompts, None, None) for prompts in masks]
+        with inference(in_use.model.device, in_use.precision):
+            given = [self._prompt(prompts, view, None) for prompts, view in zip(masks, views, strict=True)]
+            return in_use.tracker.segment(frame, given, None, views=views)
+
+    def _prompt(self, prompts: FramePrompts, view: View | None, previous: FrameRecord | None) -> Prompt:
+        """Translate prompts to the model's terms, for a view."""
+        size, whole = self._in_use.model.image_size, self._in_use.whole
+        seen = view or whole
+        prompt = prompts.to_model(seen, size)
+        if prompt.mask is not None:
+            return prompt
+        if previous is not None:
+            return prompt.refining(resample_logits(previous.mask_logits, previous.view or whole, seen))
+        # Points that refine a mask need it as an earlier prediction.
+        mask = prompts.mask
+        return prompt if mask is None else prompt.refining(mask_as_logits(mask[seen.window], size // 4))
+
+    def remember(self, items: Sequence[SessionObject], but: int | None = None) -> None:
+        """Encode the memories of anchors that have none yet, but for one frame."""
+        fresh: dict[int, list[SessionObject]] = {}
+        for item in items:
+            for frame in item.conditioning:
+                if frame != but and item.conditioning.header(frame).memory is None:
+                    fresh.setdefault(frame, []).append(item)
+        for frame, owners in fresh.items():
+            records = self._in_use.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])
+            for item, record in zip(owners, records, strict=True):
+                item.conditioning.refresh(frame, record)
+
+    def mask(self, record: FrameRecord | None) -> npt.NDArray[np.bool_]:
+        """Return a record's mask at the resolution of the data, (H, W)."""
+        mask = np.zeros(self.frame_shape, bool)
+        if record is not None:
+            view = record.view or self._in_use.whole
+            logits = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
+            mask[view.window] = (logits > 0).cpu().numpy()
+        return mask

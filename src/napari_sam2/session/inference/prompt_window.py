@@ -1,0 +1,94 @@
+"""Where the model looks when something is said about an object: the window in which a prompt is answered.
+
+H, W height and width of a frame · h, w size of a low-resolution mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View, Zoom, bounding_box, whole_view
+from napari_sam2.session.state.prompts import FramePrompts
+
+Answer = Callable[[Sequence[View]], list[FrameRecord]]
+"""Segments what was said in each of several views; one record per view."""
+
+SCALE_PENALTY = 0.1
+"""How much predicted IoU a view must win for each factor of two by which it fits the object badly."""
+
+
+def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None, nearest: FrameRecord | None) -> View | None:
+    """Choose the view for prompts by what is known of the object's size.
+
+    Parameters
+    ----------
+    zoom : Zoom
+        Chooses.
+    prompts : FramePrompts
+        What was said.
+    shown : FrameRecord, optional
+        What is shown of the object on the frame.
+    nearest : FrameRecord, optional
+        What is known of it on the nearest frame that a person decided on.
+
+    Returns
+    -------
+    View or None
+        None if nothing tells the size: then :func:`search` finds it.
+    """
+    mask = prompts.mask
+    if mask is not None:
+        box = bounding_box(mask)
+        assert box is not None
+        return _reaching(zoom, zoom.of_box(box, float(mask.sum())), prompts)
+    if prompts.box_rc is not None:
+        return _reaching(zoom, zoom.of_box(prompts.box_rc), prompts)
+    for known in (shown, nearest):
+        if known is None:
+            continue
+        view = known.view or whole_view(zoom.frame_shape)
+        if known is shown:
+            return _reaching(zoom, view, prompts)
+        inside = np.array([point for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label])
+        if len(inside):
+            row, column = inside.mean(0)
+            return _reaching(zoom, zoom.around((row, column), view.side), prompts)
+    return None
+
+
+def search(zoom: Zoom, prompts: FramePrompts, answer: Answer) -> FrameRecord:
+    """Answer points about an object of unknown size: look from far and near, believe the best fit, and look once more there."""
+    inside = np.array([point for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label])
+    row, column = (inside.min(0) + inside.max(0)) / 2
+    views = list(dict.fromkeys(_reaching(zoom, zoom.around((row, column), side), prompts) for side in zoom.ladder()))
+    records = answer(views)
+
+    def doubt(record: FrameRecord) -> float:
+        assert record.view is not None
+        if not bool((record.mask_logits > 0).any()):
+            return float("inf")
+        misfit = abs(np.log2(zoom.side_for(record.view, record.mask_logits) / record.view.side))
+        return SCALE_PENALTY * float(misfit) - record.predicted_iou
+
+    best = min(records, key=doubt)
+    assert best.view is not None
+    view = _reaching(zoom, zoom.fitting(best.view, best.mask_logits), prompts)
+    return best if view == best.view else answer([view])[0]
+
+
+def _reaching(zoom: Zoom, view: View, prompts: FramePrompts) -> View:
+    """Widen a view until it holds every point inside the object, and box and mask, with a margin."""
+    corners = [point for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label]
+    if prompts.box_rc is not None:
+        row0, col0, row1, col1 = prompts.box_rc
+        corners += [(row0, col0), (row1 - 1, col1 - 1)]
+    if all(view.contains(*corner) for corner in corners):
+        return view
+    rows, columns = zip(*corners, strict=True)
+    low = min(*rows, view.row), min(*columns, view.column)
+    high = max(*rows, view.row + view.height - 1), max(*columns, view.column + view.width - 1)
+    centre = (low[0] + high[0]) / 2, (low[1] + high[1]) / 2
+    return zoom.around(centre, 1.1 * max(high[0] - low[0], high[1] - low[1]) + 2)

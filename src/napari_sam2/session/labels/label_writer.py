@@ -1,0 +1,97 @@
+"""Masks of objects into a label image, frame by frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from napari_sam2.checks import dtype_of
+from napari_sam2.files import temporary_file
+from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.labels.overlaps import resolve_duplicates, trust
+from napari_sam2.session.state.packed_labels import unpack_plane
+
+MAX_BYTES_IN_MEMORY = 2**30
+
+
+def _empty_labels(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
+    if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY:
+        return np.zeros(shape, np.uint16)
+    with temporary_file("labels cannot be put into a temporary file") as file:  # the memory map outlives it
+        return np.memmap(file, np.uint16, "w+", shape=shape)
+
+
+class LabelWriter:
+    """Writes labels.
+
+    Parameters
+    ----------
+    stack : Stack
+        What is labelled.
+    labels : array-like, optional
+        Receives the result: uint16, of the stack's shape without colour. By default a NumPy array, which lies in a temporary file
+        where it is larger than :data:`MAX_BYTES_IN_MEMORY`.
+
+    Raises
+    ------
+    ValueError
+        If the labels have another shape or dtype.
+    """
+
+    def __init__(self, stack: Stack, labels: Any = None) -> None:
+        shape = stack.labels_shape
+        self._stack = stack
+        if labels is None:
+            labels = _empty_labels(shape)
+        elif not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
+            raise ValueError(f"labels must be an array, uint16 of shape {shape}, got {type(labels).__name__}")
+        elif tuple(labels.shape) != shape or dtype_of(labels) != np.uint16:
+            raise ValueError(f"labels must be uint16 of shape {shape}, got {labels.dtype} of shape {tuple(labels.shape)}")
+        self.labels = labels
+        self._planes = stack.planes(labels)
+        self._frame_shape = (stack.height, stack.width)
+
+    def write(self, frame: int, shown: Mapping[int, FrameRecord]) -> None:
+        """Write a frame; see :meth:`plane`."""
+        self._planes[frame] = self.plane(shown)
+
+    def write_position(self, at: Mapping[str, int], packed: Sequence[bytes] | None, hidden: Sequence[int] = ()) -> None:
+        """Write all planes of another position, without hidden objects; None where nothing was found at it."""
+        planes = self._stack.view(self._stack.along, at).planes(self.labels)
+        for frame in range(len(planes)):
+            plane = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
+            planes[frame] = np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane
+
+    def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
+        """Label a frame, (H, W), with what is shown of it by object id.
+
+        Where objects overlap, the higher trusted logit wins, of equal ones the lower id; see also :func:`resolve_duplicates`.
+        """
+        object_ids, masks, boxes = list[int](), list[Tensor](), list[View]()
+        trusts, tracked = list[float](), list[int]()
+        with torch.inference_mode():
+            for object_id, record in sorted(shown.items()):
+                view = record.view or whole_view(self._frame_shape)
+                found = enlarge_found(record.mask_logits, (view.height, view.width))
+                if found is None:
+                    continue
+                # Where people said something they meant two things, even if the masks do not show it.
+                if record.anchor_distance:
+                    tracked.append(len(object_ids))
+                mask, row, column = found
+                object_ids.append(object_id)
+                masks.append(mask)
+                boxes.append(View(view.row + row, view.column + column, *mask.shape))
+                trusts.append(trust(record))
+            resolve_duplicates([masks[i] for i in tracked], [boxes[i] for i in tracked], [trusts[i] for i in tracked])
+            return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, trusts)

@@ -1,0 +1,1 @@
+"""What propagates objects from frame to frame."""

@@ -1,0 +1,1 @@
+"""How uncertain results are."""

@@ -1,0 +1,139 @@
+"""How much to trust what is shown: scores, sizes and jumps of each object on each frame.
+
+h, w mask size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View, whole_view
+
+if TYPE_CHECKING:
+    from napari_sam2.session.state.objects import SessionObject
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where an object is on a frame, measured on the mask of the model, which is coarser or finer than the data.
+
+    Attributes
+    ----------
+    area_px : float
+        In pixels of the data, 0 where it is absent.
+    centroid_rc : tuple of float or None
+        Row and column in the data.
+    touches_border : bool
+        The mask reaches an edge of the frame.
+    """
+
+    area_px: float
+    centroid_rc: tuple[float, float] | None
+    touches_border: bool
+
+    @classmethod
+    def of(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Extent:
+        """Measure a record."""
+        mask = (record.mask_logits > 0).cpu().numpy()
+        rows, columns = mask.sum(1), mask.sum(0)
+        count = int(rows.sum())
+        if count == 0:
+            return cls(0.0, None, False)
+        view = record.view or whole_view(frame_shape)
+        scale_row, scale_col = view.height / mask.shape[0], view.width / mask.shape[1]
+        row = (np.dot(rows, np.arange(len(rows))) / count + 0.5) * scale_row + view.row - 0.5
+        column = (np.dot(columns, np.arange(len(columns))) / count + 0.5) * scale_col + view.column - 0.5
+        return cls(count * scale_row * scale_col, (float(row), float(column)), _touches(view, frame_shape, rows, columns))
+
+
+def _touches(view: View, frame_shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray) -> bool:
+    """Tell whether a mask, by its pixels in each row and column, reaches an edge of the frame and not only of its window."""
+    low = (view.row == 0 and rows[0]) or (view.column == 0 and columns[0])
+    high = (view.row + view.height == frame_shape[0] and rows[-1]) or (view.column + view.width == frame_shape[1] and columns[-1])
+    return bool(low or high)
+
+
+@dataclass(frozen=True)
+class FrameQuality:
+    """How an object looks on a frame.
+
+    Attributes
+    ----------
+    object_score : float
+        Logit, above 0 where the object is on the frame.
+    predicted_iou : float
+        How good the model believes its mask to be, 0 .. 1.
+    area_px : float
+        Area in pixels of the data.
+    centroid_rc : tuple of float or None
+        Row and column in pixels of the data, pixel centres at integers; None where it is absent.
+    jump : float
+        How far it jumps against the frames before and after, the larger of the two, 0 or more: the logarithm of the ratio of areas,
+        plus the distance of the centroids in diameters of the object; 1 where it comes or goes, 0 where neither frame is known.
+    is_anchor : bool
+        A person decided on it.
+    """
+
+    object_score: float
+    predicted_iou: float
+    area_px: float
+    centroid_rc: tuple[float, float] | None
+    jump: float
+    is_anchor: bool
+
+    @property
+    def uncertainty(self) -> float:
+        """How uncertain it is, 0 .. 3; 0 on anchors.
+
+        The sum of three: ``1 - predicted_iou`` where the object is present; ``2 / (1 + exp(|object_score|))``, which is 1 where the
+        model does not know whether it is; and ``1 - exp(-jump)``.
+        """
+        if self.is_anchor:
+            return 0.0
+        bad_mask = 1 - min(max(self.predicted_iou, 0.0), 1.0) if self.area_px > 0 else 0.0
+        unknown_presence = 2 / (1 + math.exp(min(abs(self.object_score), 700.0)))
+        return bad_mask + unknown_presence + 1 - math.exp(-self.jump)
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """An object on a frame, and how uncertain it is, 0 .. 3; see :attr:`FrameQuality.uncertainty`."""
+
+    object_id: int
+    frame: int
+    uncertainty: float
+
+
+def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:
+    """Return how an object looks on each frame of which something is known, in order."""
+    frames = sorted(item.shown_frames())
+    # One after another and only once: the records of a long stack lie on disk.
+    records = ((frame, item.shown(frame)) for frame in frames)
+    seen = {
+        frame: (record.object_score, record.predicted_iou, Extent.of(record, frame_shape))
+        for frame, record in records
+        if record is not None
+    }
+    return {
+        frame: FrameQuality(
+            object_score=score,
+            predicted_iou=iou,
+            area_px=extent.area_px,
+            centroid_rc=extent.centroid_rc,
+            jump=max((_jump(extent, seen[t][2]) for t in (frame - 1, frame + 1) if t in seen), default=0.0),
+            is_anchor=frame in item.memory.conditioning,
+        )
+        for frame, (score, iou, extent) in seen.items()
+    }
+
+
+def _jump(one: Extent, other: Extent) -> float:
+    if one.centroid_rc is None or other.centroid_rc is None:
+        return float((one.centroid_rc is None) != (other.centroid_rc is None))
+    diameter = 2 * math.sqrt((one.area_px + other.area_px) / 2 / math.pi)
+    return abs(math.log(one.area_px / other.area_px)) + math.dist(one.centroid_rc, other.centroid_rc) / diameter

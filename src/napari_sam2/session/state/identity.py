@@ -1,0 +1,54 @@
+"""By which the model of a session is known again."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from dataclasses import dataclass
+
+from napari_sam2.torch_threads import torch
+
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+
+_HASHES: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """By which a model is known again.
+
+    Attributes
+    ----------
+    name : str
+        As it was asked for, or its file.
+    architecture : str
+        Name of its configuration.
+    image_size : int
+        Side of its input.
+    sha256 : str or None
+        Of its weights; None as long as a session is not saved, since all weights are read for it.
+    relative_path : str or None
+        From the folder of the session file to the model's file, in POSIX form.
+    """
+
+    name: str
+    architecture: str
+    image_size: int
+    sha256: str | None = None
+    relative_path: str | None = None
+
+    @classmethod
+    def of(cls, model: SAM2VideoPredictor, name: str | None = None) -> ModelIdentity:
+        """Describe a model; its weights are not read."""
+        return cls(name or model.source or model.config.name, model.config.name, model.image_size)
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Return the SHA-256 of a model's weights; of each model they are read once."""
+    if model not in _HASHES:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(model.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        _HASHES[model] = digest.hexdigest()
+    return _HASHES[model]

@@ -1,0 +1,264 @@
+"""The objects of a session: what a person calls them, what was said about them, and what is known of them on each frame."""
+
+from __future__ import annotations
+
+import re
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from napari_sam2.checks import shown
+from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.record_store import StoredRecord
+from napari_sam2.session.state.history import History
+from napari_sam2.session.state.prompts import FramePrompts
+from napari_sam2.session.state.undoable import Address, UndoableDict
+
+MAX_OBJECT_ID = 65535
+"""The highest value of a label image of 16 bit."""
+RECORD_KINDS = ("anchor", "tracked", "stale", "fused", "corrected")
+"""The kinds of records of an object on a frame."""
+SHOWN_KINDS = ("fused", "anchor", "tracked", "stale")
+"""Of several records of an object on a frame the first of these kinds is shown."""
+MAX_WRITTEN = 5
+"""Of more frames than these the first are written."""
+
+PutRecord = Callable[[FrameRecord], StoredRecord]
+"""Stores a record, in memory or on disk."""
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """What is so of an object as a whole.
+
+    Attributes
+    ----------
+    name : str
+        What a person calls it.
+    colour : str or None
+        ``#rrggbb``; None leaves it to whoever draws it.
+    is_locked : bool
+        Nothing changes its masks.
+    is_hidden : bool
+        It is not in the labels.
+    first_frame : int
+        It is on no frame before.
+    end_frame : int or None
+        It is on no frame from there on; None where it may last to the end of the stack.
+    parent : int or None
+        The object that divided into this one and others.
+    """
+
+    name: str
+    colour: str | None = None
+    is_locked: bool = False
+    is_hidden: bool = False
+    first_frame: int = 0
+    end_frame: int | None = None
+    parent: int | None = None
+
+    def may_be_on(self, frame: int) -> bool:
+        """The object may be on a frame."""
+        return self.first_frame <= frame and (self.end_frame is None or frame < self.end_frame)
+
+    @property
+    def lifetime(self) -> str:
+        """On which frames the object may be, in words."""
+        end = "the last frame" if self.end_frame is None else f"frame {self.end_frame - 1}"
+        return f"it lasts from frame {self.first_frame} to {end}"
+
+
+class SessionObject:
+    """One object: a view of the state of its session.
+
+    Parameters
+    ----------
+    object_id : int
+        Its label value.
+    infos : mapping
+        :class:`ObjectInfo` by object id.
+    history : History
+        Records all changes.
+    put : callable
+        Stores a record.
+
+    Attributes
+    ----------
+    object_id : int
+        Its label value.
+    conditioning, tracked : mapping
+        Records by frame: of its anchor frames, those a person decided on, which the predictor calls conditioning frames, and of
+        those that the model tracked it to.
+    memory : ObjectMemory
+        Both.
+    prompts : mapping
+        :class:`FramePrompts` by frame.
+    stale : mapping
+        Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+    fused : mapping
+        What several axes agreed on of tracked frames: shown in their place until they are tracked again, and never recalled.
+    corrected : mapping
+        What was shown of a tracked frame before its first prompt.
+    """
+
+    def __init__(self, object_id: int, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
+        self.object_id = object_id
+        self._infos = infos
+        self.records = {kind: UndoableDict(history, Address(kind, object_id), put) for kind in RECORD_KINDS}
+        self.conditioning, self.tracked, self.stale, self.fused, self.corrected = self.records.values()
+        self.memory = ObjectMemory(self.conditioning, self.tracked)
+        self.prompts: UndoableDict[FramePrompts] = UndoableDict(history, Address("prompts", object_id))
+
+    def __repr__(self) -> str:
+        states = [state for state, is_so in (("locked", self.info.is_locked), ("hidden", self.info.is_hidden)) if is_so]
+        frames = self.shown_frames()
+        shown = (
+            f"on {len(frames)} frame{'' if len(frames) == 1 else 's'}, {min(frames)} to {max(frames)}" if frames else "on no frame"
+        )
+        prompted = f"prompted on {written_frames(self.anchors)}" if self.anchors else "not prompted"
+        return f"<object {self.object_id} {self.name!r}: {'; '.join([shown, prompted, *states])}>"
+
+    @property
+    def info(self) -> ObjectInfo:
+        """Name, colour, and whatever else is so of the object as a whole."""
+        return self._infos[self.object_id]
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.info.name
+
+    @property
+    def record_mappings(self) -> tuple[UndoableDict[FrameRecord], ...]:
+        """Records that are shown, by frame; of several of a frame the first one."""
+        return tuple(self.records[kind] for kind in SHOWN_KINDS)
+
+    @property
+    def anchors(self) -> list[int]:
+        """Frames a person decided on, in order."""
+        return sorted(self.memory.conditioning)
+
+    def shown(self, frame: int) -> FrameRecord | None:
+        """What is shown of a frame."""
+        return next((mapping[frame] for mapping in self.record_mappings if frame in mapping), None)
+
+    def shown_frames(self) -> set[int]:
+        """Frames of which something is shown."""
+        return set[int]().union(*self.record_mappings)
+
+    def drop_provisional(self, frame: int) -> None:
+        """Show no longer what was shown of a frame until it is tracked again."""
+        self.stale.discard(frame)
+        self.fused.discard(frame)
+
+    def forget(self, frame: int) -> None:
+        """Remove everything about a frame."""
+        self.prompts.discard(frame)
+        for mapping in self.records.values():
+            mapping.discard(frame)
+
+    def clear(self) -> None:
+        """Remove everything, but for what is so of the object as a whole."""
+        self.prompts.clear()
+        for mapping in self.records.values():
+            mapping.clear()
+
+    def memory_around(self, frame: int, reach: int) -> ObjectMemory:
+        """Return what is remembered for a prompt on a frame.
+
+        Stale frames too: a second click on a frame must see around it what the first one saw.
+        """
+        near = [t for t in range(frame - reach, frame + reach + 1) if t in self.stale]
+        remembered = {t: record for t in near if (record := self.stale[t]).memory is not None}
+        return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
+
+
+class ObjectsById(Mapping[int, SessionObject]):
+    """The objects of a session by id, to be read.
+
+    Parameters
+    ----------
+    infos : mapping
+        :class:`ObjectInfo` by object id: of these there are objects.
+    history, put
+        As :class:`SessionObject` takes them.
+    """
+
+    def __init__(self, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
+        self._infos = infos
+        self._make = partial(SessionObject, infos=infos, history=history, put=put)
+        # Also those that were removed, as undo brings them back: they hold nothing then.
+        self._made: dict[int, SessionObject] = {}
+
+    def __getitem__(self, object_id: int) -> SessionObject:
+        if object_id not in self._infos:
+            raise KeyError(object_id)
+        return self.made(object_id)
+
+    def made(self, object_id: int) -> SessionObject:
+        """Return an object, also one that was removed, or is to be added."""
+        if object_id not in self._made:
+            # Not by the id that was given: one of NumPy is no key for a file.
+            self._made[int(object_id)] = self._make(int(object_id))
+        return self._made[object_id]
+
+    @property
+    def made_ids(self) -> list[int]:
+        """Ids of objects that were made, also of those that were removed."""
+        return list(self._made)
+
+    def __contains__(self, object_id: object) -> bool:
+        return object_id in self._infos
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{object_id}: {item!r}" for object_id, item in sorted(self.items())) + "}"
+
+
+def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:
+    """Return the ids of objects that are not in the labels, in order."""
+    return sorted(object_id for object_id, info in infos.items() if info.is_hidden)
+
+
+def written_frames(frames: Sequence[int]) -> str:
+    """Write frames in a few words, as 0, 7, 12 and 30 more."""
+    first = ", ".join(map(str, frames[:MAX_WRITTEN]))
+    return first if len(frames) <= MAX_WRITTEN else f"{first} and {len(frames) - MAX_WRITTEN} more"
+
+
+def shown_on(frame: int, objects: Iterable[SessionObject]) -> dict[int, FrameRecord]:
+    """Return what is shown of a frame by object id; hidden objects are left out."""
+    drawn = ((item.object_id, item.shown(frame)) for item in objects if not item.info.is_hidden)
+    return {object_id: record for object_id, record in drawn if record is not None}
+
+
+def check_name(name: str) -> str:
+    """Check an object's name.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing in it, or it is no text.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"a name is a text with something in it, got {shown(name)}")
+    return name.strip()
+
+
+def check_colour(colour: str | None) -> str | None:
+    """Check a colour.
+
+    Raises
+    ------
+    ValueError
+        If it is not ``#rrggbb``, or None.
+    """
+    if colour is not None and not (isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour)):
+        raise ValueError(f"a colour has the form #rrggbb, got {shown(colour)}")
+    return None if colour is None else colour.lower()

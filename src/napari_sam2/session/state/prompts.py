@@ -1,0 +1,185 @@
+"""What a person says about an object on a frame: points, a box, a mask. All in data pixels, row before column.
+
+P points · H, W height and width of a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.checks import as_array, shown
+from napari_sam2.predictors.tracker import Prompt
+from napari_sam2.predictors.zoom import View
+from napari_sam2.session.state.packed_mask import PackedMask
+
+
+@dataclass(frozen=True)
+class FramePrompts:
+    """Everything that was said about one object on one frame.
+
+    Attributes
+    ----------
+    points_rc : tuple of tuple of float
+        (P, 2), row and column in the order in which they were given; pixel centres lie on integers.
+    labels : tuple of int
+        (P,), 1 inside, 0 outside.
+    box_rc : tuple of float or None
+        Outer edges row0, col0, row1, col1: a box around the one pixel (0, 0) is 0, 0, 1, 1.
+    packed_mask : PackedMask or None
+        It stands for the object; points refine it.
+    is_approved : bool
+        What was shown is right. Nothing else was said then.
+    """
+
+    points_rc: tuple[tuple[float, float], ...] = ()
+    labels: tuple[int, ...] = ()
+    box_rc: tuple[float, float, float, float] | None = None
+    packed_mask: PackedMask | None = None
+    is_approved: bool = False
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_] | None:
+        """The mask that was given, (H, W), bool."""
+        return None if self.packed_mask is None else self.packed_mask.unpack()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was said."""
+        return self == FramePrompts()
+
+    @property
+    def locates(self) -> bool:
+        """Something was said about where the object is, not only where it is not."""
+        return self.box_rc is not None or self.packed_mask is not None or 1 in self.labels
+
+    def with_points(self, points_rc: tuple[tuple[float, float], ...], labels: tuple[int, ...]) -> FramePrompts:
+        """Return these with more points; then it is no longer an approval."""
+        return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels, is_approved=False)
+
+    def with_point(self, index: int, point_rc: tuple[float, float], label: int) -> FramePrompts:
+        """Return these with a point in the place of another, counted from 0."""
+        points, labels = list(self.points_rc), list(self.labels)
+        points[index], labels[index] = point_rc, label
+        return replace(self, points_rc=tuple(points), labels=tuple(labels))
+
+    def without_point(self, index: int) -> FramePrompts:
+        """Return these without one point, counted from 0."""
+        points, labels = list(self.points_rc), list(self.labels)
+        del points[index], labels[index]
+        return replace(self, points_rc=tuple(points), labels=tuple(labels))
+
+    def to_model(self, view: View, size: int) -> Prompt:
+        """Translate to the model's terms.
+
+        Parameters
+        ----------
+        view : View
+            What the model sees of the frame. Points inside an object must lie in it; points outside that do not are left out.
+        size : int
+            Side of the model's input.
+
+        Returns
+        -------
+        Prompt
+            Points in x, y of the model's input, where the encoder adds half a pixel; or the mask, if there are no points.
+        """
+        mask = self.mask
+        if mask is not None and not self.points_rc:
+            return Prompt(mask=_resize_mask(mask[view.window], size))
+        seen = [(point, label) for point, label in zip(self.points_rc, self.labels, strict=True) if label or view.contains(*point)]
+        points, labels = [point for point, _ in seen], [label for _, label in seen]
+        if self.box_rc is not None:
+            row0, col0, row1, col1 = self.box_rc
+            # The model learnt boxes from the centres of the first and the last pixel inside.
+            points = [(row0, col0), (max(row1 - 1, row0), max(col1 - 1, col0)), *points]
+            labels = [2, 3, *labels]
+        if not points:
+            return Prompt()
+        scale = np.array([size / view.height, size / view.width])
+        xy = ((np.array(points) - (view.row, view.column) + 0.5) * scale - 0.5)[:, ::-1]
+        points_xy = torch.tensor(xy.copy(), dtype=torch.float32, device="cpu")
+        return Prompt(points_xy, torch.tensor(labels, dtype=torch.int32, device="cpu"))
+
+
+def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
+    given = torch.from_numpy(np.ascontiguousarray(mask)).float()[None, None]
+    resized = torch.nn.functional.interpolate(given, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    return resized[0, 0] >= 0.5
+
+
+def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
+    """Read numbers, of whatever shape; None where there is anything else."""
+    array = as_array(values)
+    return array.astype(np.float64) if array is not None and array.dtype.kind in "uifb" else None
+
+
+def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
+    """Bring a mask (H, W) to the logits of a sure prediction, (size, size), float32, as the model does with a mask prompt."""
+    full = _resize_mask(mask, 4 * size).float()[None, None] * 20.0 - 10.0
+    return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
+
+
+def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
+    """Check points (P, 2) and labels (P,), or None for all inside.
+
+    Raises
+    ------
+    ValueError
+        If there is none, a number is not finite, a point is outside the frame, or a label is not 0 or 1.
+    """
+    array = _numbers(points)
+    if array is None or array.ndim != 2 or array.shape[1] != 2 or len(array) == 0:
+        raise ValueError(f"points must be (row, column) pairs, got {shown(points)}")
+    chosen = np.ones(len(array)) if labels is None else _numbers(labels)
+    if chosen is None or chosen.shape != (len(array),) or not np.isin(chosen, (0, 1)).all():
+        raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {shown(labels)}")
+    for row, col in array:
+        if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= col < shape[1] - 0.5):
+            place = f"(row {row:g}, column {col:g})"
+            raise ValueError(f"the point {place} is outside the image of {shape[0]} rows and {shape[1]} columns")
+    return tuple((float(row), float(col)) for row, col in array), tuple(int(label) for label in chosen)
+
+
+def check_box(box: Any, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Check a box row0, col0, row1, col1.
+
+    Raises
+    ------
+    ValueError
+        If it is not four finite numbers in order, or a part of it is outside the frame.
+    """
+    values = _numbers(box)
+    if values is None or values.shape != (4,) or not np.isfinite(values).all():
+        raise ValueError(f"a box must be row0, col0, row1, col1, got {shown(box)}")
+    row0, col0, row1, col1 = (float(value) for value in values)
+    if row1 <= row0 or col1 <= col0:
+        raise ValueError(f"a box must have row0 < row1 and col0 < col1, got {shown(box)}")
+    if row0 < 0 or col0 < 0 or row1 > shape[0] or col1 > shape[1]:
+        raise ValueError(f"the box {shown(box)} is not inside the image of {shape[0]} rows and {shape[1]} columns")
+    return row0, col0, row1, col1
+
+
+def check_mask(mask: Any, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Check a mask (H, W).
+
+    Raises
+    ------
+    ValueError
+        If its shape is another, it holds no numbers, or it is empty.
+    """
+    array = as_array(mask)
+    if array is None or array.shape != shape:
+        got = "lists of unequal length" if array is None else array.shape
+        raise ValueError(f"a mask must have the shape of a frame, {shape}, got {got}")
+    if array.dtype.kind not in "uifb":
+        raise ValueError(f"a mask must hold booleans or numbers, got {array.dtype}")
+    array = array.astype(bool)
+    if not array.any():
+        raise ValueError("the mask is empty: it has no pixel inside")
+    return array

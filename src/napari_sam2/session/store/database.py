@@ -1,0 +1,285 @@
+"""The SQLite file of a session: its tables, who may write to it, and what is written as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.file_errors import reading
+from napari_sam2.session.store.file_lock import FileLock
+from napari_sam2.session.store.refusals import refusal
+from napari_sam2.version import __version__
+
+APPLICATION_ID = 0x53414D32
+"""By which SQLite files of sessions differ from others: "SAM2"."""
+VERSION = 3
+"""Counts up with every change of what a file may hold, docs/session.md says what; a file of another version is not read."""
+TABLES = """
+CREATE TABLE header (value TEXT NOT NULL);
+CREATE TABLE stored (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, data BLOB);
+CREATE TABLE state (
+    kind TEXT, object INTEGER, key INTEGER, value INTEGER NOT NULL, PRIMARY KEY (kind, object, key)
+) WITHOUT ROWID;
+CREATE TABLE actions (number INTEGER PRIMARY KEY, call TEXT, is_undone INTEGER NOT NULL);
+CREATE TABLE changes (
+    action INTEGER, kind TEXT, object INTEGER, key INTEGER, value INTEGER, PRIMARY KEY (action, kind, object, key)
+) WITHOUT ROWID;
+"""
+MAX_UNSYNCED_S = 1.0
+"""Frames that were written longer ago are on the disk, whatever happens to the power."""
+
+
+class Database:
+    """A session file that is open.
+
+    Parameters
+    ----------
+    path : Path
+        The file, see :meth:`create`.
+    is_read_only : bool
+        Others may have it open, and it may lie where nothing can be written.
+    lock : FileLock, optional
+        Held for as long as the file is open.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, is damaged, or of another version.
+    OSError
+        If it may not be read or written, or the disk fails.
+    """
+
+    def __init__(self, path: Path, is_read_only: bool = False, lock: FileLock | None = None) -> None:
+        self.path = path
+        self._lock = lock
+        self._synced_at_s = time.monotonic()
+        self._is_durable = False
+        place = path.absolute().as_uri() + "?mode=rw"
+        if is_read_only:
+            is_unchanged = not path.with_name(path.name + "-wal").exists()
+            place = path.absolute().as_uri() + ("?mode=ro&immutable=1" if is_unchanged else "?mode=ro")
+        try:
+            # The session may pass from one thread to another, but is never in two.
+            self._connection = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+            self._end = weakref.finalize(self, _close, self._connection, lock)
+            if not is_read_only:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._check()
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it finds
+            self.close()
+            raise refusal(path, error, f"{path} cannot be used for a session", is_read_only) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self) -> None:
+        """Check that the file is a session file of this version."""
+        ((application_id,),) = self._connection.execute("PRAGMA application_id")
+        ((version,),) = self._connection.execute("PRAGMA user_version")
+        if application_id != APPLICATION_ID:
+            raise ValueError(f"{self.path} is not a session file")
+        if version != VERSION:
+            raise ValueError(
+                f"{self.path} is of version {version} of the session format; napari-sam2 {__version__} reads version {VERSION}"
+            )
+        for table in ("header", "stored", "state", "actions", "changes"):
+            self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608
+
+    @classmethod
+    def create(cls, path: Path, lock: FileLock | None = None) -> Database:
+        """Make an empty session file where there is none.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be made.
+        """
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise refusal(path, error, f"{path} cannot be used for a session") from error
+        return cls(path, lock=lock)
+
+    def close(self) -> None:
+        """Close the file, and let others write to it."""
+        if hasattr(self, "_end"):
+            self._end()
+        elif self._lock is not None:
+            self._lock.release()
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self, is_durable: bool = True) -> Iterator[None]:
+        """Write all of what is written inside, or nothing.
+
+        Parameters
+        ----------
+        is_durable : bool
+            It is on the disk at the end. Else this is so after a second, in which more may be written.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be written.
+        """
+        is_durable = is_durable or time.monotonic() - self._synced_at_s > MAX_UNSYNCED_S
+        try:
+            if is_durable != self._is_durable:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                self._is_durable = is_durable
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                task = f"what was done is still there, but could not be saved to {self.path}"
+                raise refusal(self.path, error, task) from error
+            raise
+        if is_durable:
+            self._synced_at_s = time.monotonic()
+
+    def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
+        """Execute a statement; in a :meth:`transaction` or under :meth:`reading`, its errors are told in plain words."""
+        return self._connection.execute(statement, tuple(values))
+
+    def execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
+        """Execute a statement for each of many rows."""
+        self._connection.executemany(statement, [tuple(row) for row in rows])
+
+    def copy_to(self, path: Path) -> None:
+        """Write the file to another place, without what is unused; nothing may be there.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be written.
+        """
+        try:
+            self._connection.execute("VACUUM INTO ?", (str(path),))
+        except sqlite3.Error as error:
+            raise refusal(path, error, f"the session could not be saved to {path}") from error
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Name the file where what is read inside cannot be understood, or does not fit.
+
+        Raises
+        ------
+        ValueError
+            If so.
+        OSError
+            If the disk fails.
+        """
+        try:
+            yield
+        except MemoryError:
+            raise
+        except sqlite3.OperationalError as error:
+            found = refusal(self.path, error, f"{self.path} cannot be read", is_read_only=True)
+            raise (found if isinstance(found, OSError | MemoryError) else self._damaged()) from error
+        except RuntimeError as error:
+            if "out of memory" in str(error).lower():
+                raise
+            raise self._damaged() from error
+        except (sqlite3.DatabaseError, LookupError, AttributeError, TypeError, ValueError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> ValueError:
+        return ValueError(
+            f"{self.path} is damaged; napari-sam2 replay {self.path.name} does again what was done, if its log can be read"
+        )
+
+
+def is_session_file(path: Path) -> bool:
+    """Tell whether a file is one of a session, of whatever version.
+
+    Raises
+    ------
+    OSError
+        If it may not be read, or the disk fails.
+    """
+    with reading(path, "the session file"):
+        if not path.is_file():
+            return False
+        with contextlib.suppress(sqlite3.Error):
+            # Not by opening the file: to close it would end the locks that SQLite has on it in this process.
+            place = path.absolute().as_uri() + "?mode=ro&immutable=1"
+            with contextlib.closing(sqlite3.connect(place, uri=True)) as connection:
+                ((application_id,),) = connection.execute("PRAGMA application_id")
+                return bool(application_id == APPLICATION_ID)
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    return False
+
+
+def open_to_write(path: Path) -> Database:
+    """Open a session file to go on with it; no other session can do so meanwhile.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it is open in another session, is something else, is damaged, or of another version.
+    PermissionError
+        If it may not be read, or not written.
+    OSError
+        If the disk fails.
+    """
+    _check_is_there(path)
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)) and os.access(path, os.R_OK):
+        raise PermissionError(
+            f"{path} may be read by you but not written: copy it to a folder of yours; as it is, napari-sam2 export and "
+            "napari-sam2 replay take it, but a session that is opened is saved to its file as it goes"
+        )
+    return Database(path, lock=FileLock(path))
+
+
+def open_to_read(path: Path) -> Database:
+    """Open a session file as it is, whether or not a session has it open.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        As :func:`open_to_write`.
+    """
+    _check_is_there(path)
+    is_read_only = not (os.access(path.parent, os.W_OK) and os.access(path, os.W_OK))
+    if is_read_only and (unfinished := path.with_name(path.name + "-wal")).exists():
+        raise ValueError(
+            f"{unfinished} is still to be written into {path.name}, which may not be written by you: copy both to a folder of yours"
+        )
+    return Database(path, is_read_only=True)
+
+
+def _check_is_there(path: Path) -> None:
+    with reading(path, "the session file"):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no session file {path}")
+    if not is_session_file(path):
+        raise ValueError(f"{path} is not a session file")
+
+
+def _close(connection: sqlite3.Connection, lock: FileLock | None) -> None:
+    connection.close()
+    if lock is not None:
+        lock.release()

@@ -1,0 +1,73 @@
+"""One session writes to a file at a time: a lock beside the file, which ends with the process that holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import filelock
+
+ENDING = "-lock"
+
+
+class FileLock:
+    """The lock of a session file.
+
+    Parameters
+    ----------
+    path : Path
+        The session file, which need not be there yet.
+
+    Raises
+    ------
+    ValueError
+        If another session holds it.
+    OSError
+        If nothing may be written to the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(path.name + ENDING)
+        while True:
+            lock = filelock.FileLock(self.path, timeout=0, thread_local=False)
+            try:
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise ValueError(
+                    f"{path} is open in another session: close it there first, export it with napari-sam2 export, or open a copy"
+                ) from error
+            if self._is_still_there(lock):
+                self._lock = lock
+                return
+            lock.release()
+
+    def _is_still_there(self, lock: filelock.BaseFileLock) -> bool:
+        """Tell whether the file that is locked was not removed by whoever held it before."""
+        descriptor = getattr(lock._context, "lock_file_fd", None)
+        if descriptor is None or os.name == "nt":  # there a file that is open cannot be removed
+            return True
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        return False
+
+    def release(self) -> None:
+        """Release the lock, and remove its file."""
+        if self._lock.is_locked:
+            if os.name != "nt":
+                self.path.unlink(missing_ok=True)
+            self._lock.release()
+            with contextlib.suppress(OSError):
+                if os.name == "nt":
+                    self.path.unlink(missing_ok=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a session holds a file."""
+    if not path.with_name(path.name + ENDING).exists():
+        return False
+    try:
+        FileLock(path).release()
+    except ValueError:
+        return True
+    return False

@@ -1,0 +1,272 @@
+"""Sessions of the first format, a JSON file and results beside it, read once and converted to a file of today's.
+
+Nothing of them is changed: the new file lies beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+from napari_sam2.file_errors import reading
+from napari_sam2.files import check_writable, read_json
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View
+from napari_sam2.session.state.calls import LoggedCall
+from napari_sam2.session.state.identity import ModelIdentity
+from napari_sam2.session.state.objects import ObjectInfo
+from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.file_lock import FileLock
+from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.refusals import refusal
+from napari_sam2.session.store.temporary import SUFFIX, remove
+from napari_sam2.session.store.values import SavedPrompts, pack_record
+from napari_sam2.structured import parse, to_json
+
+SCHEMA, VERSION = "napari-sam2 session", 2
+_KINDS = {"anchor": "anchor", "tracked": "tracked", "outdated": "stale", "voted": "fused", "corrected": "corrected"}
+_METHODS = {"consensus": "fuse_axes", "follow_each": "propagate_each"}
+_ARGUMENTS = {
+    "divide_object": {"daughters": "children"},
+    "follow_each": {"places": "positions", "consensus": "fuse"},
+}
+
+
+def is_first_format(path: Path) -> bool:
+    """Tell whether a file is the JSON file of a session of the first format.
+
+    Raises
+    ------
+    ValueError
+        If it is a JSON file, and damaged.
+    OSError
+        If it may not be read.
+    """
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    content = read_json(path, "the session file")
+    return isinstance(content, dict) and content.get("schema") == SCHEMA and content.get("version") == VERSION
+
+
+def results_of(path: Path) -> Path:
+    """Return where the results of a JSON file lie."""
+    return path.with_name(path.name.removesuffix(".json") + ".results")
+
+
+def name_of_converted(path: Path) -> Path:
+    """Return the file that a session is converted to: ``movie.sam2`` for ``movie.sam2.json``."""
+    without = path.with_name(path.name.removesuffix(".json"))
+    return without if without.suffix == SUFFIX else without.with_name(without.name + SUFFIX)
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Read what a session of the first format says, in the form of :class:`~napari_sam2.session.log.document.Document`.
+
+    Its results are asked too, if they are there: they were written in the middle of a propagation, the JSON file only between
+    actions.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged.
+    OSError
+        If a file may not be read.
+    """
+    old = read_json(path, "the session file")
+    if results_of(path).exists():
+        with _results(path) as database:
+            old = _brought_up_to_date(old, path, database)
+    return _today(old, path.name)
+
+
+def converted(path: Path, to: Path | None = None) -> Path:
+    """Convert a session of the first format.
+
+    Parameters
+    ----------
+    path : Path
+        Its JSON file.
+    to : Path, optional
+        The file to write; by default :func:`name_of_converted`.
+
+    Returns
+    -------
+    Path
+        The new file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its results are not there.
+    ValueError
+        If a file is damaged, or older than the other, or is open in a program; or there is already a file of that name.
+    OSError
+        If a file may not be read, or the new one cannot be written.
+    """
+    to = name_of_converted(path) if to is None else to
+    if to.exists():
+        raise ValueError(
+            f"{path.name} is a session of the first format, and {to} is there already: open that, if it was converted before, or "
+            "move it away"
+        )
+    with reading(results_of(path), "the results"):
+        if not results_of(path).exists():
+            raise FileNotFoundError(
+                f"the results {results_of(path)} are not there: find them again with napari-sam2 replay {path.name}"
+            )
+    check_writable(to)
+    lock = FileLock(to)
+    partial = to.with_name(f".{to.stem[:40]}-{secrets.token_hex(4)}.partial{to.suffix}")
+    try:
+        with _results(path) as results:
+            content = _today(_brought_up_to_date(read_json(path, "the session file"), path, results), path.name)
+            with contextlib.closing(Database.create(partial)) as database, database.transaction():
+                _write(database, content, path.name)
+                _copy_records(results, database, content)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, to)
+    finally:
+        remove(partial)
+        lock.release()
+    return to
+
+
+@contextlib.contextmanager
+def _results(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the results of a JSON file to be read; what is damaged in them is told in one sentence."""
+    file = results_of(path)
+    is_read_only = not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK))
+    is_unchanged = is_read_only and not file.with_name(file.name + "-wal").exists()
+    mode = "ro&immutable=1" if is_unchanged else "ro" if is_read_only else "rw"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=0, uri=True)) as database:
+            database.execute("BEGIN")
+            yield database
+    except sqlite3.OperationalError as error:
+        found = refusal(file, error, f"{file} cannot be read", is_read_only=True)
+        is_known = isinstance(found, OSError | MemoryError) or "open in another" in str(found)
+        raise (found if is_known else _damaged(file)) from error
+    # imagecodecs refuses some of what it cannot decode with a SystemError.
+    except (
+        sqlite3.DatabaseError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        SystemError,
+        json.JSONDecodeError,
+    ) as error:
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> ValueError:
+    return ValueError(f"{file} is damaged; without it, napari-sam2 replay finds the results again")
+
+
+def _brought_up_to_date(old: dict[str, Any], path: Path, results: sqlite3.Connection) -> dict[str, Any]:
+    """Take objects and actions from the results."""
+    found = results.execute("SELECT value FROM state WHERE key = 'revision'").fetchone()
+    revision = None if found is None else json.loads(found[0])
+    if not isinstance(revision, int) or revision < int(old.get("revision", 0)):
+        raise ValueError(
+            f"{results_of(path)} is older than {path.name}: find the results again with napari-sam2 replay {path.name}"
+        )
+    objects = {str(number): json.loads(value) for number, value in results.execute("SELECT id, value FROM objects ORDER BY id")}
+    calls = [json.loads(value) for (value,) in results.execute("SELECT value FROM calls ORDER BY position")]
+    return old | {"objects": objects, "calls": calls}
+
+
+def _today(old: dict[str, Any], where: str) -> dict[str, Any]:
+    """Bring what a session of the first format says to today's names."""
+    try:
+        source, model = dict(old["source"]), dict(old["model"])
+        source["relative_path"], model["relative_path"] = source.pop("way", None), model.pop("way", None)
+        header = {"software": old["software"], "torch": old["torch"], "source": source, "image": old["image"]}
+        objects = {}
+        for number, one in old["objects"].items():
+            info = dict(one["info"])
+            info["parent"] = info.pop("mother", None)
+            objects[number] = {"info": info, "prompts": one["prompts"]}
+        calls = [_call_of_today(call) for call in old["calls"]]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{where} is damaged: it is not whole as a session file of the first format") from error
+    header |= {"settings": old.get("settings"), "model": model}
+    return {"header": header, "model": model, "objects": objects, "calls": calls}
+
+
+def _call_of_today(call: dict[str, Any]) -> dict[str, Any]:
+    method = call["method"]
+    names = _ARGUMENTS.get(method, {})
+    arguments = {names.get(name, name): value for name, value in call["arguments"].items()}
+    if isinstance(stop := arguments.get("stop"), dict):
+        rules = dict(stop["stop_rules"])
+        rules["max_absent_frames"] = rules.pop("gone_for", None)
+        arguments["stop"] = {"stop_rules": rules}
+    return {"method": _METHODS.get(method, method), "arguments": arguments}
+
+
+def _write(database: Database, content: dict[str, Any], where: str) -> None:
+    """Write everything but records."""
+    header = parse(SessionHeader, content["header"], where)
+    database.execute("INSERT INTO header VALUES (?)", (to_json(header),))
+    _add(database, "model", 0, 0, to_json(parse(ModelIdentity, content["model"], f"{where}.model")))
+    for number, one in content["objects"].items():
+        place = f"{where}.objects.{number}"
+        _add(database, "info", 0, int(number), to_json(parse(ObjectInfo, one["info"], f"{place}.info")))
+        for frame, prompts in one["prompts"].items():
+            saved = parse(SavedPrompts, prompts, f"{place}.prompts.{frame}")
+            saved.prompts()
+            _add(database, "prompts", int(number), int(frame), to_json(saved))
+    for number, call in enumerate(content["calls"], 1):
+        checked = parse(LoggedCall, call, f"{where}, action {number}")
+        database.execute("INSERT INTO actions VALUES (?, ?, 0)", (number, to_json(checked)))
+
+
+def _add(database: Database, kind: str, object_id: int, key: int, about: str, data: bytes | None = None) -> None:
+    cursor = database.execute("INSERT INTO stored (kind, about, data) VALUES (?, ?, ?)", (kind, about, data))
+    database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (kind, object_id, key, cursor.lastrowid))
+
+
+def _copy_records(results: sqlite3.Connection, database: Database, content: dict[str, Any]) -> None:
+    """Write records and label planes of positions."""
+    numbers: dict[int, int] = {}
+    query = "SELECT object, kind, frame, record, about, data FROM places JOIN records ON places.record = records.id"
+    for object_id, kind, frame, record, about, data in results.execute(query):
+        if str(object_id) not in content["objects"]:
+            raise LookupError(object_id)
+        if record not in numbers:
+            row = pack_record(_unpacked(about, data))
+            cursor = database.execute("INSERT INTO stored (kind, about, data) VALUES ('record', ?, ?)", row)
+            numbers[record] = cursor.lastrowid or 0
+        database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (_KINDS[kind], object_id, frame, numbers[record]))
+    planes: dict[int, list[bytes]] = {}
+    for position, plane in results.execute("SELECT place, data FROM label_planes ORDER BY place, frame"):
+        planes.setdefault(position, []).append(plane)
+    for position, packed in planes.items():
+        _add(database, "planes", 0, position, json.dumps([len(plane) for plane in packed]), b"".join(packed))
+
+
+def _unpacked(about: str, data: bytes) -> FrameRecord:
+    import imagecodecs
+
+    told = json.loads(about)
+    tensors: dict[str, Any] = {}
+    start = 0
+    for one in told["tensors"]:
+        try:
+            raw = imagecodecs.blosc_decode(data[start : start + one["bytes"]])
+            tensors[one["name"]] = torch.frombuffer(bytearray(raw), dtype=getattr(torch, one["dtype"])).reshape(one["shape"])
+        except ValueError as error:
+            raise LookupError("a record is damaged") from error
+        start += one["bytes"]
+    view = None if told["view"] is None else View(*told["view"])
+    return FrameRecord(**tensors, **told["scalars"], view=view)

@@ -1,0 +1,182 @@
+"""What a session was opened on: the image, by what it is known again, and the settings."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+import numpy as np
+
+from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.session.state.identity import ModelIdentity
+from napari_sam2.version import __version__
+
+NUM_SAMPLED_FRAMES, SAMPLED_SIDE_PX = 4, 64
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """How the image was given.
+
+    Attributes
+    ----------
+    path : str, list of str or None
+        The file, or all of several that were named; None where it was an array.
+    axes, channel, along, at, series, image_name
+        As :class:`~napari_sam2.session.session.Session` takes them.
+    relative_path : str, list of str or None
+        From the folder of the session file to the image, or to each of its files, by which it is found where both were moved.
+    """
+
+    path: str | list[str] | None
+    axes: str | None
+    channel: list[int] | None
+    along: str | None
+    at: dict[str, int] | None
+    relative_path: str | list[str] | None = None
+    series: int | None = None
+    image_name: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        image: Any,
+        stack: Stack,
+        axes: str | None,
+        channel: int | Sequence[int] | None,
+        along: str | None,
+        at: Mapping[str, int] | None,
+    ) -> ImageSource:
+        """Collect the arguments of a session, and the files of the stack that it opened."""
+        if isinstance(image, Stack):
+            layout = image.layout
+            axes, channel, along, at = (
+                layout.axes,
+                list(dict.fromkeys(layout.channels or ())) or None,
+                layout.along or None,
+                layout.at,
+            )
+        channels = None if channel is None else [int(one) for one in np.atleast_1d(np.asarray(channel))]
+        positions = {axis: int(index) for axis, index in at.items()} if at else None
+        choice = stack.choice
+        return cls(_path_of(image, stack), axes, channels, along, positions, None, choice.series, choice.image_name)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session, but for the image."""
+        channel = self.channel[0] if self.channel is not None and len(self.channel) == 1 else self.channel
+        given = {"axes": self.axes, "channel": channel, "along": self.along, "at": self.at}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def choice(self) -> dict[str, Any]:
+        """Arguments of a session by which the image is found in a file that holds several."""
+        given = {"series": self.series, "image_name": self.image_name}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _path_of(image: Any, stack: Stack) -> str | list[str] | None:
+    """Take the path as it was given, or all files where several were given or a pattern was."""
+    if isinstance(image, str | os.PathLike) and Path(image).exists():
+        return str(Path(image).absolute())
+    files = [str(path.absolute()) for path in stack.files]
+    return files[0] if len(files) == 1 else files or None
+
+
+@dataclass(frozen=True)
+class ImageIdentity:
+    """By which an image is known again.
+
+    Attributes
+    ----------
+    shape : list of int
+        Of the image.
+    axes : str
+        Its axes, whether they were given, told by the file or guessed.
+    dtype : str
+        As NumPy writes it.
+    sample : dict of int to str
+        SHA-256 of a small block of a few frames, by frame; without those that could not be read.
+    """
+
+    shape: list[int]
+    axes: str
+    dtype: str
+    sample: dict[int, str]
+
+    @classmethod
+    def of(cls, stack: Stack) -> ImageIdentity:
+        """Sample a stack; few frames are read."""
+        sample = {}
+        for frame in np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist():
+            try:
+                plane = np.asarray(stack.frames[frame])
+            except OSError:
+                # A chunk that cannot be read must not keep a session from being saved.
+                continue
+            row, column = (max(0, (side - SAMPLED_SIDE_PX) // 2) for side in plane.shape[:2])
+            block = plane[row : row + SAMPLED_SIDE_PX, column : column + SAMPLED_SIDE_PX]
+            pixels = np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes()
+            sample[frame] = hashlib.sha256(pixels).hexdigest()
+        return cls([int(side) for side in stack.image.shape], stack.layout.axes, np.dtype(stack.image.dtype).name, sample)
+
+    def is_of_same(self, other: ImageIdentity) -> bool:
+        """Tell whether another is of the same image, as far as frames could be read both times."""
+        alike = all(self.sample[frame] == other.sample[frame] for frame in self.sample.keys() & other.sample.keys())
+        return alike and (self.shape, self.dtype) == (other.shape, other.dtype)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the model looks at the image; see :class:`~napari_sam2.session.session.Session`."""
+
+    precision: str
+    intensity_ranges: list[tuple[float, float]] | None
+    zoom: float | None
+    memory_gate: MemoryGate | None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session."""
+        given = {"precision": self.precision, "intensity_range": self.intensity_ranges, "zoom": self.zoom}
+        return given if self.memory_gate is None else given | {"memory_gate": self.memory_gate}
+
+
+@dataclass(frozen=True)
+class SessionHeader:
+    """What a session was opened on.
+
+    Attributes
+    ----------
+    software, torch : str
+        Versions of napari-sam2 and PyTorch that wrote it.
+    source, image, settings
+        The image, by which it is known again, and how the model sees it.
+    model : ModelIdentity
+        The model that the session began with; it may have another one now.
+    """
+
+    software: str
+    torch: str
+    source: ImageSource
+    image: ImageIdentity
+    settings: Settings
+    model: ModelIdentity
+
+    @classmethod
+    def of(cls, source: ImageSource, image: ImageIdentity, settings: Settings, model: ModelIdentity) -> SessionHeader:
+        """Describe a session of this version."""
+        return cls(__version__, str(torch.__version__), source, image, settings, model)
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of a session, but for image and model; axes too where the image told them: another array of it may not."""
+        return self.source.arguments() | {"axes": self.image.axes} | self.settings.arguments()
+
+    def blank_stack(self) -> Stack:
+        """Return a stack like that of the session, without pixels: for its axes and positions, where the image is not there."""
+        blank = np.broadcast_to(np.zeros((), self.image.dtype), self.image.shape)
+        return Stack.open(blank, **self.source.arguments() | {"axes": self.image.axes})

@@ -1,0 +1,217 @@
+"""Rows of a session file in which values lie: written once, however often a value passes from one place to another."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.record_store import RecordBudget, RecordHeader, RecordLayout, StoredRecord
+from napari_sam2.session.state.undoable import InMemory, Stored
+from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.file_lock import FileLock
+from napari_sam2.session.store.temporary import new_unsaved_path, remove
+from napari_sam2.session.store.values import pack, pack_record, unpack, unpack_header, unpack_record
+
+logger = logging.getLogger(__name__)
+
+
+class Row:
+    """A row that is there for as long as somebody holds this.
+
+    Attributes
+    ----------
+    number : int
+        Its id in the file; 0 where it was taken back before it was written.
+    """
+
+    __slots__ = ("_rows", "number")
+
+    def __init__(self, rows: Rows, number: int) -> None:
+        self._rows = rows
+        self.number = number
+
+    def __del__(self) -> None:
+        if self.number:
+            self._rows.unused.append(self.number)
+
+
+class RecordRow(Row):
+    """A record in a session file."""
+
+    __slots__ = ("_header",)
+
+    def __init__(self, rows: Rows, number: int, header: RecordHeader) -> None:
+        super().__init__(rows, number)
+        self._header = header
+
+    def read(self) -> FrameRecord:
+        """Read the record; see :class:`~napari_sam2.predictors.record_store.SpilledRecord`."""
+        return self._rows.read_record(self.number, self._header)
+
+    def header(self) -> FrameRecord:
+        """Return the record with empty tensors."""
+        return self._header.empty()
+
+
+class Rows:
+    """Where values of a session are written to: its file, or, before it is saved, one in the user's data folder.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where records are read to.
+
+    Attributes
+    ----------
+    database : Database or None
+        The file; None before anything was written.
+    is_temporary : bool
+        The file is removed when it is closed.
+    unused : deque of int
+        Ids of rows that nobody holds any more.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.database: Database | None = None
+        self.is_temporary = True
+        self.unused: deque[int] = deque()
+        self._new: list[Any] | None = None
+        # A few, shared by all records.
+        self._layouts: dict[RecordLayout, RecordLayout] = {}
+
+    def opened(self) -> Database:
+        """Return the file; make a temporary one where there is none yet.
+
+        Raises
+        ------
+        OSError, ValueError
+            If that cannot be done.
+        """
+        if self.database is None:
+            path = new_unsaved_path()
+            self.database = Database.create(path, FileLock(path))
+            self.is_temporary = True
+        return self.database
+
+    def replace(self, database: Database, is_temporary: bool = False) -> None:
+        """Go on in a copy of the file, in which rows have the same ids."""
+        before, was_temporary = self.database, self.is_temporary
+        self.database, self.is_temporary = database, is_temporary
+        if before is not None:
+            before.close()
+            if was_temporary:
+                remove(before.path)
+
+    def close(self) -> None:
+        """Close the file; one that is temporary is gone then."""
+        if self.database is not None:
+            self.database.close()
+            if self.is_temporary:
+                remove(self.database.path)
+            self.database = None
+
+    # --- writing ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self, is_durable: bool = True) -> Iterator[Database]:
+        """Write all of what is written inside, or nothing; rows that nobody holds any more are removed.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be written.
+        """
+        database = self.opened()
+        self._new = []
+        removed: list[int] = []
+        try:
+            with database.transaction(is_durable):
+                yield database
+                while self.unused:
+                    removed.append(self.unused.popleft())
+                database.execute_many("DELETE FROM stored WHERE id = ?", ((number,) for number in removed))
+        except BaseException:
+            self.unused.extend(removed)
+            for stored in self._new:
+                stored.row.number = 0  # another row may get its id
+                stored.row = None
+            raise
+        finally:
+            self._new = None
+
+    def write(self, record: FrameRecord) -> RecordRow:
+        """Write a record; see :class:`~napari_sam2.predictors.record_store.RecordFile`."""
+        about, data = pack_record(record)
+        header = RecordHeader.of(record, self._shared(RecordLayout.of(record)))
+        if self._new is None:  # there is no room for it in memory, and no action is being written
+            with self.opened().transaction(is_durable=False):
+                number = self._insert("record", about, data)
+        else:
+            number = self._insert("record", about, data)
+        return RecordRow(self, number, header)
+
+    def number_of(self, kind: str, stored: Stored[Any]) -> int:
+        """Return the id of a stored value, which is written if it was not before; inside a :meth:`transaction`."""
+        assert isinstance(stored, StoredRecord | InMemory)
+        if stored.row is None:
+            if isinstance(stored, StoredRecord):
+                stored.save()
+            else:
+                stored.row = Row(self, self._insert(kind, *pack(kind, stored.value)))
+            if self._new is not None:
+                self._new.append(stored)
+        assert isinstance(stored.row, Row)
+        return stored.row.number
+
+    def _insert(self, kind: str, about: str, data: bytes | None) -> int:
+        cursor = self.opened().execute("INSERT INTO stored (kind, about, data) VALUES (?, ?, ?)", (kind, about, data))
+        return cursor.lastrowid or 0
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    def read_record(self, number: int, header: RecordHeader) -> FrameRecord:
+        """Read a record.
+
+        Raises
+        ------
+        OSError, ValueError
+            If the disk fails, or the file is damaged.
+        """
+        database = self.opened()
+        with database.reading():
+            ((data,),) = database.execute("SELECT data FROM stored WHERE id = ?", (number,))
+            return unpack_record(header, data)
+
+    def read_all(self, budget: RecordBudget) -> dict[int, Stored[Any]]:
+        """Read all rows by id; of records, scores alone.
+
+        Raises
+        ------
+        ValueError
+            If a value is damaged.
+        """
+        database = self.opened()
+        found: dict[int, Stored[Any]] = {}
+        query = "SELECT id, kind, about, CASE kind WHEN 'record' THEN NULL ELSE data END FROM stored"
+        for number, kind, about, data in database.execute(query):
+            if kind == "record":
+                header = unpack_header(about, self.device)
+                shared = RecordHeader(
+                    self._shared(header.layout), header.object_score, header.predicted_iou, header.view, header.anchor_distance
+                )
+                found[number] = budget.restore(RecordRow(self, number, shared))
+            else:
+                small = InMemory(unpack(kind, about, data, f"{database.path.name}, row {number}"))
+                small.row = Row(self, number)
+                found[number] = small
+        return found
+
+    def _shared(self, layout: RecordLayout) -> RecordLayout:
+        return self._layouts.setdefault(layout, layout)

@@ -1,0 +1,315 @@
+"""The file of a session: written with each action, saved under a name, opened again with everything that can be undone.
+
+Each action, undo and redo, and in a propagation each frame, is one transaction. Whatever ends the program, the file holds the state
+after one of these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari_sam2.files import check_writable
+from napari_sam2.predictors.record_store import RecordBudget
+from napari_sam2.session.state.calls import LoggedCall
+from napari_sam2.session.state.history import Action, Commit, Deed
+from napari_sam2.session.state.identity import ModelIdentity
+from napari_sam2.session.state.session_state import SessionState
+from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
+from napari_sam2.session.store.database import Database, is_session_file
+from napari_sam2.session.store.file_lock import FileLock
+from napari_sam2.session.store.found_files import model_from, source_from
+from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.rows import Rows
+from napari_sam2.session.store.temporary import remove
+from napari_sam2.structured import parse, parse_json, to_json
+
+logger = logging.getLogger(__name__)
+
+
+class SessionStore:
+    """Writes the state of a session to its file.
+
+    Parameters
+    ----------
+    rows : Rows
+        The file.
+    state : SessionState
+        What is written.
+    describe : callable
+        Returns what the session was opened on; called when it is written first.
+    """
+
+    def __init__(self, rows: Rows, state: SessionState, describe: Callable[[], SessionHeader]) -> None:
+        self._rows = rows
+        self._state = state
+        self._describe = describe
+        self._is_behind = True
+        self._is_header_written = False
+        self._has_warned = False
+
+    @property
+    def saved_to(self) -> Path | None:
+        """The file under the name that somebody chose, if there is one."""
+        return None if self._rows.database is None or self._rows.is_temporary else self._rows.database.path
+
+    @property
+    def is_behind(self) -> bool:
+        """Something was done that is not in the file."""
+        return self._is_behind
+
+    # --- each action -----------------------------------------------------------------------------------------------
+
+    def keep(self, commit: Commit) -> None:
+        """Write what was done.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be written to the file that was chosen; it is written with what is done next. Where no file was chosen, a
+            warning is logged once.
+        """
+        try:
+            if self._is_behind:
+                self.write_all()
+            else:
+                self._write(commit)
+        except (ValueError, OSError) as error:
+            self._is_behind = True
+            if self.saved_to is not None:
+                raise
+            if not self._has_warned:
+                self._has_warned = True
+                logger.warning("the session is in memory alone, and would be lost if the program were ended: %s", error)
+
+    def _write(self, commit: Commit) -> None:
+        history = self._state.history
+        changed = {(snapshot.mapping.address, key) for snapshot in commit.changed for key in snapshot.stored} | history.refreshed
+        is_frame = commit.deed in (Deed.CONTINUED, Deed.COMPLETED)
+        with self._rows.transaction(is_durable=not is_frame) as database:
+            for address, key in changed:
+                self._write_value(database, address, key)
+            action = commit.action
+            if commit.deed == Deed.DONE:
+                database.execute("DELETE FROM changes WHERE action IN (SELECT number FROM actions WHERE is_undone)")
+                database.execute("DELETE FROM actions WHERE is_undone")
+                database.execute("DELETE FROM changes WHERE action < ?", (history.done[0].number,))
+            if commit.deed == Deed.CONTINUED:
+                self._write_changes(database, action.number, commit.changed, "INSERT OR IGNORE")
+            elif commit.deed != Deed.COMPLETED:
+                database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
+                self._write_changes(database, action.number, action.snapshots)
+            row = action.number, _text(action.call), commit.deed == Deed.UNDONE
+            database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?)", row)
+        history.refreshed.clear()
+
+    def write_all(self) -> None:
+        """Write everything anew, but for values that are in the file already."""
+        history = self._state.history
+        is_first = not self._is_header_written
+        with self._rows.transaction() as database:
+            for table in ("state", "changes", "actions"):
+                database.execute(f"DELETE FROM {table}")  # noqa: S608
+            if is_first:
+                self._write_header(database, self._describe())
+            for mapping in self._state.mappings():
+                for key in mapping:
+                    self._write_value(database, mapping.address, key)
+            numbered = [(number, call, False) for number, call in enumerate(history.calls_before, 1)]
+            done = [(action.number, action.call, False) for action in history.done]
+            undone = [(action.number, action.call, True) for action in history.undone]
+            rows = ((number, _text(call), is_undone) for number, call, is_undone in (*numbered, *done, *undone))
+            database.execute_many("INSERT INTO actions VALUES (?, ?, ?)", rows)
+            for action in (*history.done, *history.undone):
+                self._write_changes(database, action.number, action.snapshots)
+        self._is_header_written, self._is_behind = True, False
+        history.refreshed.clear()
+
+    def _write_header(self, database: Database, header: SessionHeader) -> None:
+        database.execute("DELETE FROM header")
+        database.execute("INSERT INTO header VALUES (?)", (to_json(header),))
+
+    def _write_value(self, database: Database, address: Address, key: int) -> None:
+        stored = self._state.mapping(address).stored(key)
+        if stored is None:
+            database.execute("DELETE FROM state WHERE kind = ? AND object = ? AND key = ?", (*address, key))
+        else:
+            row = *address, key, self._rows.number_of(address.kind, stored)
+            database.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", row)
+
+    def _write_changes(self, database: Database, action: int, snapshots: Iterable[Any], insert: str = "INSERT") -> None:
+        rows = (
+            (action, *snapshot.mapping.address, key, None if stored is None else self._rows.number_of(address.kind, stored))
+            for snapshot in snapshots
+            for address in [snapshot.mapping.address]
+            for key, stored in snapshot.stored.items()
+        )
+        database.execute_many(f"{insert} INTO changes VALUES (?, ?, ?, ?, ?)", rows)
+
+    # --- under a name ----------------------------------------------------------------------------------------------
+
+    def save_as(self, path: Path) -> None:
+        """Save the session under a name, and from now on everything that is done to it, as it is done.
+
+        Parameters
+        ----------
+        path : Path
+            The file. An earlier session there is replaced; of one that is open, nothing is.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written, is open in another session, or is there and is something else, such as the image.
+        OSError
+            If the disk is full or fails.
+        """
+        if self.saved_to == path:
+            self.write_all()
+            return
+        check_writable(path)
+        lock = FileLock(path)
+        partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.partial{path.suffix}")
+        try:
+            if path.exists() and not is_session_file(path):
+                raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
+            self._write_copy(partial, path.parent)
+            for ending in ("-wal", "-shm"):  # of an earlier session there, whose program was killed
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+            os.replace(partial, path)
+            database = Database(path, lock=lock)
+        except BaseException:
+            remove(partial)
+            lock.release()
+            raise
+        self._rows.replace(database)
+        if self._is_behind:
+            self.write_all()
+
+    def _write_copy(self, path: Path, folder: Path) -> None:
+        """Write a copy of the file, in which paths are those from another folder."""
+        if self._is_behind:
+            # Where the file so far cannot be written any more, what is missing goes to the new one alone.
+            with contextlib.suppress(ValueError, OSError):
+                self.write_all()
+        if self._rows.database is None:
+            Database.create(path).close()
+        else:
+            self._rows.database.copy_to(path)
+        header = self._describe()
+        self._state.models.refresh(0, model_from(folder, self._state.model))
+        with contextlib.closing(Database(path)) as copy, copy.transaction():
+            here = replace(header, source=source_from(folder, header.source), model=model_from(folder, header.model))
+            self._write_header(copy, here)
+            about = to_json(self._state.model)
+            copy.execute("UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')", (about,))
+        self._is_header_written = True
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close the file; one that nobody chose is gone then.
+
+        Raises
+        ------
+        ValueError, OSError
+            If something is still to be written, and cannot be.
+        """
+        if self.saved_to is not None and (self._is_behind or self._state.history.refreshed):
+            self.write_all()
+        self._rows.close()
+        self._is_behind = True
+
+    # --- opened again ----------------------------------------------------------------------------------------------
+
+    def restore(self, database: Database, budget: RecordBudget) -> None:
+        """Fill a new state with what a file holds, and go on in that file.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged.
+        OSError
+            If the disk fails.
+        """
+        self._rows.replace(database)
+        with database.reading():
+            values = self._rows.read_all(budget)
+            query = "SELECT kind, object, key, value FROM state ORDER BY kind, object, key"
+            for kind, object_id, key, value in database.execute(query):
+                self._state.mapping(Address(kind, object_id)).restore(key, values[value])
+            if not set(self._state.objects.made_ids) <= set(self._state.infos):
+                raise ValueError("there are records of no object")
+            self._state.history.restore(*self._read_actions(database, values))
+        self._is_header_written, self._is_behind = True, False
+
+    def _read_actions(
+        self, database: Database, values: dict[int, Stored[Any]]
+    ) -> tuple[list[Action], list[Action], list[LoggedCall]]:
+        snapshots: dict[int, list[tuple[UndoableDict[Any], int, Stored[Any] | None]]] = {}
+        for number, kind, object_id, key, value in database.execute("SELECT action, kind, object, key, value FROM changes"):
+            change = self._state.mapping(Address(kind, object_id)), key, None if value is None else values[value]
+            snapshots.setdefault(number, []).append(change)
+        done, undone, before = list[Action](), list[Action](), list[LoggedCall]()
+        for number, text, is_undone in database.execute("SELECT number, call, is_undone FROM actions ORDER BY number"):
+            call = None if text is None else parse_json(LoggedCall, text, f"action {number}")
+            if number not in snapshots:
+                before += [] if call is None else [call]
+                continue
+            action = Action(call=call, number=number)
+            for mapping, key, stored in snapshots[number]:
+                action.snapshots.of(mapping).stored[key] = stored
+            (undone if is_undone else done).append(action)
+        return done, undone[::-1], before
+
+
+def read_header(database: Database) -> SessionHeader:
+    """Read what a session was opened on.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    with database.reading():
+        ((text,),) = database.execute("SELECT value FROM header")
+        content = json.loads(text)
+    header: SessionHeader = parse(SessionHeader, content, database.path.name)
+    return header
+
+
+def read_model(database: Database) -> ModelIdentity:
+    """Read by which model the records of a session were made.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    with database.reading():
+        ((text,),) = database.execute("SELECT about FROM stored WHERE id = (SELECT value FROM state WHERE kind = 'model')")
+        model: ModelIdentity = parse_json(ModelIdentity, text, database.path.name)
+    return model
+
+
+def read_calls(database: Database) -> list[LoggedCall]:
+    """Read everything that was done and not undone, in order.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged.
+    """
+    with database.reading():
+        texts = database.execute("SELECT call FROM actions WHERE NOT is_undone AND call IS NOT NULL ORDER BY number")
+        return [parse_json(LoggedCall, text, "an action") for (text,) in texts]
+
+
+def _text(call: LoggedCall | None) -> str | None:
+    return None if call is None else to_json(call)
