@@ -31,8 +31,19 @@ class Outline:
 
 
 @dataclass(frozen=True)
+class Nothing:
+    pass
+
+
+@dataclass(frozen=True)
+class Sorted:
+    by: Literal["size"] | None
+    then_by: Literal["name"] | None = None
+
+
+@dataclass(frozen=True)
 class Stroke:
-    kind: Literal["stroke"]
+    kind: Literal["stroke"] = "stroke"
     width: int = 1
 
 
@@ -138,11 +149,19 @@ def test_a_number_that_is_none_is_a_number() -> None:
 GOOD: dict[str, Any] = {"name": "a", "frames": 3}
 CLICKS = {"clicks": {"3": [{"row": 1, "column": 2}, {"row": 1, "colum": 2}]}}
 FAULTS: dict[str, tuple[Any, Any, str]] = {
-    "no object": (Movie, [], "m.json must hold Movie, got []"),
-    "null": (Movie, None, "m.json must hold Movie, got None"),
+    "no object": (Movie, [], "m.json must be an object, got []"),
+    "null": (Movie, None, "m.json must be an object, got None"),
     "unknown key": (Movie, {"nme": "a", "frames": 3}, "m.json has an unknown key 'nme'; did you mean 'name'?"),
-    "unknown key of no likeness": (Movie, GOOD | {"zzz": 1}, "m.json has an unknown key 'zzz'"),
-    "not a key from outside": (Movie, GOOD | {"window": {"size": 1}}, "m.json.window has an unknown key 'size'"),
+    "unknown key of no likeness": (
+        Window,
+        {"zzz": 1},
+        "m.json has an unknown key 'zzz'; there are low, high",
+    ),
+    "not a key from outside": (
+        Movie,
+        GOOD | {"window": {"size": 1}},
+        "m.json.window has an unknown key 'size'; there are low, high",
+    ),
     "unknown key inside": (Movie, GOOD | CLICKS, "m.json.clicks.3[1] has an unknown key 'colum'; did you mean 'column'?"),
     "missing key": (Movie, {"name": "a"}, "m.json has no 'frames'"),
     "missing key, and wrong values": (Movie, {"name": 3}, "m.json has no 'frames'"),
@@ -173,11 +192,11 @@ FAULTS: dict[str, tuple[Any, Any, str]] = {
     "none of two kinds": (Movie, GOOD | {"path": 3}, "m.json.path must be a text or a list, got 3"),
     "a list with a fault": (Movie, GOOD | {"path": ["a", 3]}, "m.json.path[1] must be a text, got 3"),
     "whole numbers are numbers": (int | float, "3", "m.json must be a number, got '3'"),
-    "neither kind": (str | Click, 3, "m.json must be a text or hold Click, got 3"),
+    "neither kind": (str | Click, 3, "m.json must be a text or an object, got 3"),
     "an object with a fault": (str | Click, {"row": 1}, "m.json has no 'column'"),
     "kinds by name": (Movie, GOOD | {"drawn": [{"kind": "arc"}]}, "m.json.drawn[0].kind must be 'outline' or 'stroke', got 'arc'"),
     "kind of another kind": (Movie, GOOD | {"drawn": [{"kind": 3}]}, "m.json.drawn[0].kind must be 'outline' or 'stroke', got 3"),
-    "no kind": (Movie, GOOD | {"drawn": [{}]}, "m.json.drawn[0] has no 'kind'"),
+    "no kind": (Outline, {}, "m.json has no 'kind'"),
     "a kind of one alone": (Stroke, {"kind": "outline", "x": 1}, "m.json.kind must be 'stroke', got 'outline'"),
     "a fault in the kind that is named": (
         Movie,
@@ -201,7 +220,13 @@ FAULTS: dict[str, tuple[Any, Any, str]] = {
     ),
     "refused by the dataclass at the top": (Window, {"low": 3, "high": 2}, "m.json: low must be below high, got 3.0 and 2.0"),
     "too large for a fraction": (float, 10**400, f"m.json must be a number, got 1{'0' * 79}"),
-    "braces": (Movie, GOOD | {"{0} {x}": 1}, "m.json has an unknown key '{0} {x}'"),
+    "braces": (Window, {"{0} {x}": 1}, "m.json has an unknown key '{0} {x}'; there are low, high"),
+    "unknown key beside no choice": (
+        Sorted,
+        {"by": None, "then_by": None, "x": 1},
+        "m.json has an unknown key 'x'; there are by, then_by",
+    ),
+    "a key of what has none": (Nothing, {"a": 1}, "m.json has an unknown key 'a'; there are none"),
     "lines": (int, "a\nb", "m.json must be a whole number, got 'a\\nb'"),
     "a long text": (int, "a" * 200, f"m.json must be a whole number, got '{'a' * 79}"),
     "half of a character": (Literal["a"], "\udc80", "m.json must be 'a', got '\\udc80'"),
@@ -216,6 +241,21 @@ def test_one_sentence_names_place_and_value(name: str) -> None:
             read()
         assert str(caught.value) == message
         assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "run.toml must be an object, got []"),
+        ({"name": "a"}, "run.toml has no 'frames'"),
+        (GOOD | {"name": 3}, "run.toml: name must be a text, got 3"),
+        (GOOD | {"window": {"lo": 3}}, "run.toml: window has an unknown key 'lo'; did you mean 'low'?"),
+        (GOOD | {"window": {"low": math.inf}}, "run.toml: window: low must be below high, got inf and inf"),
+    ],
+)
+def test_names_of_keys_stand_alone_after_a_colon(content: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse(Movie, content, "run.toml: ")
 
 
 TEXTS: dict[str, tuple[str | bytes, str]] = {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +156,3 @@ def check_places(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} is a place by axis, as {{'T': 3}}, got {shown(value)}")
     return value
-
-
-def check_keys(keys: Iterable[str], known: Sequence[str], where: str = "") -> None:
-    """Check the keys of a table that a person wrote; ``where`` begins the message.
-
-    Raises
-    ------
-    ValueError
-        If there is one that is not known; the nearest that is, or all are named.
-    """
-    for key in keys:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"{where}there is no key {key!r}; {hint}")

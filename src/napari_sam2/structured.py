@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _EXPECTED = {
-    "string_type": "be a text",
-    "int_type": "be a whole number",
-    "float_type": "be a number",
-    "bool_type": "be true or false",
-    "none_required": "be null",
-    "list_type": "be a list",
-    "tuple_type": "be a list",
-    "dict_type": "be an object",
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "none_required": "null",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
 }
 _CHOICE = "\0choice "
 """Begins what stands for a choice of a union in the location of an error, where else are keys and positions."""
@@ -49,7 +49,8 @@ def parse(kind: Any, content: Any, where: str) -> Any:
     content : Any
         As ``json.loads`` gives it.
     where : str
-        Its place, which begins the message, such as ``movie.sam2.json``.
+        Its place, which begins the message, such as ``movie.sam2.json``; after a colon and a blank at its end, names of keys stand
+        alone, as in ``run.toml: steps must be a whole number``.
 
     Returns
     -------
@@ -212,7 +213,7 @@ def _is_among(content: Any, choices: Sequence[Any]) -> bool:
 
 def _check_choice(choices: Sequence[Any], content: Any) -> Any:
     if not _is_among(content, choices):
-        raise _refusal("choice", f"be {_either([repr(one) for one in choices])}")
+        raise _refusal("choice", _either([repr(one) for one in choices]))
     return content
 
 
@@ -234,17 +235,20 @@ def _names_check(schema: Any) -> Callable[[Any], Any]:
     fields = [field for field in dataclasses.fields(kind) if field.init]
     known = [field.name for field in fields]
     needed = [field.name for field in fields if field.default is field.default_factory is dataclasses.MISSING]
-    choices = {one["name"]: one["schema"]["expected"] for one in schema["schema"]["fields"] if one["schema"]["type"] == "literal"}
+    types = {one["name"]: one["schema"] for one in schema["schema"]["fields"]}
+    types = {name: one["schema"] if one["type"] == "default" else one for name, one in types.items()}
+    choices = {name: one["expected"] for name, one in types.items() if one["type"] == "literal"}
 
     def check(content: Any) -> Any:
         if not isinstance(content, dict):
-            raise _refusal("choice", f"hold {kind.__name__}")
+            raise _refusal("choice", "an object")
         if any(name in content and not _is_among(content[name], choices[name]) for name in choices):
             return content
         for name in content:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                raise _refusal("fault", f" has an unknown key {name!r:.80}" + (f"; did you mean {near[0]!r}?" if near else ""))
+                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known) or 'none'}"
+                raise _refusal("fault", f" has an unknown key {name!r:.80}; {hint}")
         for name in needed:
             if name not in content:
                 raise _refusal("fault", f" has no {name!r}")
@@ -260,17 +264,15 @@ def _sentence(error: ValidationError, where: str) -> str:
     """Say one thing that is wrong."""
     found = _nearest([one for one in error.errors(include_url=False) if one["type"] != "missing"])
     first = found[0]
-    place = where + _place(first["loc"][:-2] if first["type"] == "key" else first["loc"])
+    place = _place(where, first["loc"][:-2] if first["type"] == "key" else first["loc"])
     if first["type"] in ("fault", "key"):
         return f"{place}{first['ctx']['sentence']}"
     if first["type"] == "value_error":
         return f"{place}: {first['ctx']['error']}"
     expected = list(dict.fromkeys(filter(None, map(_expected, found))))
-    if "be a number" in expected and "be a whole number" in expected:
-        expected.remove("be a whole number")
-    is_same = all(one.startswith("be ") for one in expected)
-    what = f"be {_either([one.removeprefix('be ') for one in expected])}" if is_same else _either(expected)
-    return f"{place} must {what}, got {first['input']!r:.80}"
+    if {"a number", "a whole number"} <= {*expected}:
+        expected.remove("a whole number")
+    return f"{place} must be {_either(expected)}, got {first['input']!r:.80}"
 
 
 def _expected(error: Mapping[str, Any]) -> str:
@@ -312,8 +314,10 @@ def _rank(errors: Sequence[Any]) -> tuple[int, bool]:
     return len(errors[0]["loc"]), not _is_mismatch(errors[0])
 
 
-def _place(location: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+def _place(where: str, location: Sequence[int | str]) -> str:
+    inside = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    before = where.removesuffix(": ")
+    return before + inside if before == where or not inside else where + inside.removeprefix(".")
 
 
 def _either(names: Sequence[str]) -> str:

@@ -337,7 +337,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "prompt of another form": (
         prompts({"object": "a"}),
         segment(prompts="bad.json"),
-        r"bad\.json, prompt 3: an object and a frame number are needed, both whole numbers",
+        r"bad\.json, prompt 3: object must be a whole number, got 'a'",
     ),
     "outside": (
         prompts({"object": 9, "points": [[40, 1]]}),
@@ -357,7 +357,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "points of another kind": (
         prompts({"object": 9, "points": {"row": 5}}),
         segment(prompts="bad.json"),
-        r"object 9: points must be \(row, column\) pairs, got \{'row': 5\}",
+        r"bad\.json, prompt 3: points must be a list, got \{'row': 5\}",
     ),
     "missing mask": (prompts({"object": 9, "mask": "gone.tif"}), segment(prompts="bad.json"), r"there is no file gone\.tif"),
     "no such model": (None, segment("--model", "sam2.1_hiera_huge"), r"no model is called 'sam2\.1_hiera_huge': .*"),

@@ -190,7 +190,7 @@ BAD: dict[str, tuple[str, list[str], str]] = {
         ["run", "--recipe", "micro", "--lessons", "sums"],
         r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, together, longer, finer, finer-longer",
     ),
-    "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml: there is no key 'step'; did you mean 'steps'\?"),
+    "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml has an unknown key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),
     "no such device": ("", ["cells.toml", "--device", "abacus"], r"device 'abacus' is not available here; .*"),
     "no such workers": ("", ["cells.toml", "--workers", "-1"], r"--workers must be 0 or more, got -1"),

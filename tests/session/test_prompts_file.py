@@ -35,7 +35,7 @@ def test_points_box_and_mask_give_exact_labels(tmp_path: Path) -> None:
     )
     entries = read_prompts(path)
     assert [(entry.object_id, entry.frame, entry.points_rc, entry.labels, entry.box_rc) for entry in entries] == [
-        (1, 0, [[3, 3.5], [14, 5], [15, 7]], [1, 1, 0], None),
+        (1, 0, [(3, 3.5), (14, 5), (15, 7)], [1, 1, 0], None),
         (2, 0, None, None, [11.5, 4, 18, 10]),
         (3, 1, None, None, None),
     ]
@@ -50,11 +50,11 @@ def test_points_box_and_mask_give_exact_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ({"object": 4, "points": [[1, 2]]}, PromptEntry(4, 0, [[1, 2]])),
-        ({"object": 4, "frame": 2, "points": [[1, 2]], "labels": None}, PromptEntry(4, 2, [[1, 2]])),
+        ({"object": 4, "points": [[1, 2]]}, PromptEntry(4, 0, [(1, 2)])),
+        ({"object": 4, "frame": 2, "points": [[1, 2]], "labels": None}, PromptEntry(4, 2, [(1, 2)])),
         (
             {"object": 4, "frame": 2, "box": [1, 2, 3, 4], "points": [[1, 2]], "labels": [0]},
-            PromptEntry(4, 2, [[1, 2]], [0], [1, 2, 3, 4]),
+            PromptEntry(4, 2, [(1, 2)], [0], [1, 2, 3, 4]),
         ),
     ],
 )
@@ -108,20 +108,19 @@ def test_mask_files(image: np.ndarray, frame: int, label: int | None, expected: 
 
 
 CLICK = {"object": 1, "frame": 0, "points": [[3, 3]]}
-NUMBERS_NEEDED = "prompts.json, prompt 2: an object and a frame number are needed, both whole numbers"
 BAD_ENTRIES: dict[str, tuple[Any, str]] = {
-    "a word": ("click", NUMBERS_NEEDED),
-    "a list": ([1, 0, [3, 3]], NUMBERS_NEEDED),
-    "no object": ({"frame": 0, "points": [[3, 3]]}, NUMBERS_NEEDED),
-    "object is a word": (CLICK | {"object": "1"}, NUMBERS_NEEDED),
-    "object is a fraction": (CLICK | {"object": 1.5}, NUMBERS_NEEDED),
-    "object is true": (CLICK | {"object": True}, NUMBERS_NEEDED),
-    "frame is a fraction": (CLICK | {"frame": 0.5}, NUMBERS_NEEDED),
-    "frame is false": (CLICK | {"frame": False}, NUMBERS_NEEDED),
-    "frame is null": (CLICK | {"frame": None}, NUMBERS_NEEDED),
+    "a word": ("click", "prompts.json, prompt 2 must be an object, got 'click'"),
+    "a list": ([1, 0, [3, 3]], "prompts.json, prompt 2 must be an object, got [1, 0, [3, 3]]"),
+    "no object": ({"frame": 0, "points": [[3, 3]]}, "prompts.json, prompt 2 has no 'object'"),
+    "object is a word": (CLICK | {"object": "1"}, "prompts.json, prompt 2: object must be a whole number, got '1'"),
+    "object is a fraction": (CLICK | {"object": 1.5}, "prompts.json, prompt 2: object must be a whole number, got 1.5"),
+    "object is true": (CLICK | {"object": True}, "prompts.json, prompt 2: object must be a whole number, got True"),
+    "frame is a fraction": (CLICK | {"frame": 0.5}, "prompts.json, prompt 2: frame must be a whole number, got 0.5"),
+    "frame is false": (CLICK | {"frame": False}, "prompts.json, prompt 2: frame must be a whole number, got False"),
+    "frame is null": (CLICK | {"frame": None}, "prompts.json, prompt 2: frame must be a whole number, got None"),
     "a typing error": (
         CLICK | {"lables": [1]},
-        "prompt 2: there is no key 'lables'; did you mean 'labels'?",
+        "prompt 2 has an unknown key 'lables'; did you mean 'labels'?",
     ),
     "says nothing": ({"object": 1, "frame": 0}, "prompt 2: points, a scribble, a box, a mask or a polygon is needed"),
     "points are null": (
@@ -138,15 +137,26 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
         {"object": 1, "box": [1, 1, 2, 2], "polygon": [[1, 1], [1, 5], [5, 5]]},
         "prompt 2: a box or a mask or a polygon, not two of them",
     ),
-    "mask is a number": ({"object": 1, "mask": 5}, "prompt 2: a mask is the name of a file, and mask_label a whole number, got 5"),
+    "mask is a number": ({"object": 1, "mask": 5}, "prompt 2: mask must be a text, got 5"),
     "mask_label is a word": (
         {"object": 1, "mask": "masks.tif", "mask_label": "1"},
-        "mask_label a whole number, got 'masks.tif' and '1'",
+        "prompt 2: mask_label must be a whole number, got '1'",
     ),
     "no such label": ({"object": 1, "mask": "masks.tif", "mask_label": 9}, "prompt 2: there is no label 9 on frame 0 of masks.tif"),
     "nothing there": ({"object": 1, "mask": "empty.tif"}, "prompt 2: there is nothing on frame 0 of empty.tif"),
     "no such mask frame": ({"object": 1, "frame": 7, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame 7"),
     "negative mask frame": ({"object": 1, "frame": -1, "mask": "masks.tif"}, "prompt 2: masks.tif has no frame -1"),
+    "points are a mapping": (CLICK | {"points": {"row": 3}}, "prompt 2: points must be a list, got {'row': 3}"),
+    "points are words": (CLICK | {"points": [["3", "4"]]}, "prompt 2: points[0][0] must be a number, got '3'"),
+    "a point without a row": (CLICK | {"points": [[None, 4]]}, "prompt 2: points[0][0] must be a number, got None"),
+    "ragged points": (CLICK | {"points": [[3, 4], [5]]}, "prompt 2: points[1] must have 2 entries, got 1"),
+    "a point alone": (CLICK | {"points": [3, 4]}, "prompt 2: points[0] must be a list, got 3"),
+    "labels are words": (CLICK | {"labels": ["inside"]}, "prompt 2: labels[0] must be a whole number, got 'inside'"),
+    "labels are null": (CLICK | {"labels": [None]}, "prompt 2: labels[0] must be a whole number, got None"),
+    "box is a mapping": ({"object": 1, "box": {"row0": 3}}, "prompt 2: box must be a list, got {'row0': 3}"),
+    "half a box": ({"object": 1, "box": [3, 3]}, "prompt 2: box must have 4 entries, got 2"),
+    "a corner alone": ({"object": 1, "polygon": [[3, 3], 4]}, "prompt 2: polygon[1] must be a list, got 4"),
+    "a volume's place": ({"object": 1, "scribble": [[0, 3, 3]]}, "prompt 2: scribble[0] must have 2 entries, got 3"),
     "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json is not an image that can be read"),
 }
 
@@ -169,13 +179,14 @@ def test_bad_entry(name: str, tmp_path: Path) -> None:
         (b"row,col\n1,2\n", r"prompts\.json is not JSON: "),
         (b"\xff\xfe\x00", r"prompts\.json is not JSON: "),
         (b"[" * 100_000, r"prompts\.json is not JSON: "),
-        (b"[]", r"prompts\.json is not a prompts file: expected "),
-        (b"3", r"prompts\.json is not a prompts file: expected "),
-        (b"{}", r"prompts\.json is not a prompts file: expected "),
-        (b'{"prompts": {"object": 1}}', r"prompts\.json is not a prompts file: expected "),
+        (b"[]", r"prompts\.json must be an object, got \[\]$"),
+        (b"3", r"prompts\.json must be an object, got 3$"),
+        (b"{}", r"prompts\.json has no 'prompts'$"),
+        (b'{"prompts": {"object": 1}}', r"prompts\.json: prompts must be a list, got \{'object': 1\}$"),
         (b'{"prompts": []}', r"prompts\.json has no prompts$"),
-        (b'{"axis": "TYX", "prompts": []}', r"prompts\.json: there is no key 'axis'; did you mean 'axes'\?$"),
-        (b'{"made by": "me", "prompts": []}', r"prompts\.json: there is no key 'made by'; there are axes, prompts$"),
+        (b'{"axis": "TYX", "prompts": []}', r"prompts\.json has an unknown key 'axis'; did you mean 'axes'\?$"),
+        (b'{"made by": "me", "prompts": []}', r"prompts\.json has an unknown key 'made by'; there are prompts, axes$"),
+        (b'{"axes": 3, "prompts": []}', r"prompts\.json: axes must be a text, got 3$"),
     ],
 )
 def test_bad_file(content: bytes, message: str, tmp_path: Path) -> None:
@@ -228,7 +239,7 @@ def test_axes_are_those_of_the_image(axes: str | None, fitting: set[str], tmp_pa
 
 def test_axes_are_letters(tmp_path: Path) -> None:
     (tmp_path / "prompts.json").write_text(json.dumps({"axes": ["T", "Y", "X"], "prompts": [CLICK]}))
-    with pytest.raises(ValueError, match=r"prompts\.json: axes is a text, got \['T', 'Y', 'X'\]"):
+    with pytest.raises(ValueError, match=r"prompts\.json: axes must be a text, got \['T', 'Y', 'X'\]"):
         read_prompts(tmp_path / "prompts.json", STACKS["movie"])
 
 
@@ -247,13 +258,7 @@ BAD_FOR_THE_STACK: dict[str, tuple[dict[str, Any], str]] = {
         {"points": [[3, 3]], "labels": [0]},
         "object 5: frame 0 has only points outside object 5: add a point inside, a box or a mask",
     ),
-    "points are a mapping": ({"points": {"row": 3}}, "object 5: points must be (row, column) pairs"),
-    "points are words": ({"points": [["3", "4"]]}, "object 5: points must be (row, column) pairs"),
-    "a point without a row": ({"points": [[None, 4]]}, "object 5: points must be (row, column) pairs"),
-    "ragged points": ({"points": [[3, 4], [5]]}, "object 5: points must be (row, column) pairs"),
-    "labels are words": ({"points": [[3, 3]], "labels": ["inside"]}, "object 5: labels must be 1 (inside) or 0 (outside)"),
-    "labels are null": ({"points": [[3, 3]], "labels": [None]}, "object 5: labels must be 1 (inside) or 0 (outside)"),
-    "box is a mapping": ({"box": {"row0": 3}}, "object 5: a box must be row0, col0, row1, col1, got {'row0': 3}"),
+    "labels are other numbers": ({"points": [[3, 3]], "labels": [2]}, "object 5: labels must be 1 (inside) or 0 (outside)"),
     "box outside": ({"box": [0, 0, 33, 3]}, "object 5: the box [0, 0, 33, 3] is not inside the image"),
     "mask of another image": ({"mask": "small.tif"}, "object 5: a mask must have the shape of a frame, (32, 32), got (9, 9)"),
     "object 0": ({"object": 0, "points": [[3, 3]]}, "an object id is a label value between 1 and 65535, got 0"),

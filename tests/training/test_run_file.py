@@ -93,13 +93,22 @@ def test_a_number_of_numpy_is_written_as_one(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[str, str]] = {
     "not TOML": ("minutes =", r"cells\.toml is not TOML: .*"),
-    "unknown key": ("lerning_rate = 1", r"there is no key 'lerning_rate'; did you mean 'learning_rate'\?"),
-    "nothing like it": ("zzz = 1", r"there is no key 'zzz'; there are out, data, .*"),
-    "unknown key of an entry": (GOOD + "chanel = 1", r"\[\[data\]\] number 2: there is no key 'chanel'; did you mean 'channel'\?"),
-    "text for a number": ('minutes = "twenty"\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got 'twenty'"),
+    "unknown key": ("lerning_rate = 1", r"cells\.toml has an unknown key 'lerning_rate'; did you mean 'learning_rate'\?"),
+    "nothing like it": ("zzz = 1", r"cells\.toml has an unknown key 'zzz'; there are out, data, .*"),
+    "unknown key of an entry": (
+        GOOD + "chanel = 1",
+        r"\[\[data\]\] number 2 has an unknown key 'chanel'; did you mean 'channel'\?",
+    ),
+    "nothing like it in an entry": (
+        GOOD + "zzz = 1",
+        r"cells\.toml: \[\[data\]\] number 2 has an unknown key 'zzz'; there are folder, image, labels, axes, channel",
+    ),
+    "a date": ('start = 2024-05-01\nsteps = 1\n[[data]]\nfolder = "a"', r"start must be a text, got datetime\.date\(2024, 5, 1\)"),
+    "text for a number": ('minutes = "twenty"\n[[data]]\nfolder = "a"', r"cells\.toml: minutes must be a number, got 'twenty'"),
     "endless": ('minutes = inf\n[[data]]\nfolder = "a"', r"minutes must be a number above 0, got inf"),
-    "half a step": ('steps = 1.5\n[[data]]\nfolder = "a"', r"steps must be a whole number, from 1, got 1\.5"),
-    "true is no number": ('seed = true\nsteps = 1\n[[data]]\nfolder = "a"', r"seed must be a whole number, from 0, .*, got True"),
+    "half a step": ('steps = 1.5\n[[data]]\nfolder = "a"', r"steps must be a whole number, got 1\.5"),
+    "no step": ('steps = 0\n[[data]]\nfolder = "a"', r"steps must be a whole number, from 1, got 0"),
+    "true is no number": ('seed = true\nsteps = 1\n[[data]]\nfolder = "a"', r"seed must be a whole number, got True"),
     "more than a seed holds": (
         f'seed = {2**63}\nsteps = 1\n[[data]]\nfolder = "a"',
         r"seed must be a whole number, from 0, below 2\*\*63, got 9223372036854775808",
@@ -121,10 +130,14 @@ BAD: dict[str, tuple[str, str]] = {
         'steps = 1\n[[data]]\nfolder = "a"\nimage = "b"',
         r"\[\[data\]\] number 1: give either folder, or image and labels",
     ),
-    "path is a number": ("steps = 1\n[[data]]\nfolder = 5", r"\[\[data\]\] number 1: folder must be a path, got 5"),
+    "path is a number": ("steps = 1\n[[data]]\nfolder = 5", r"\[\[data\]\] number 1: folder must be a text, got 5"),
     "channel by name": (
         GOOD.replace("channel = 1", 'channel = "red"'),
-        r"number 1: channel must be a whole number, from 0, got 'red'",
+        r"number 1: channel must be a whole number, got 'red'",
+    ),
+    "negative channel": (
+        GOOD.replace("channel = 1", "channel = -1"),
+        r"\[\[data\]\] number 1: channel must be a whole number, from 0, got -1",
     ),
     "out is a number": ('out = 5\nsteps = 1\n[[data]]\nfolder = "a"', r"out must be a text, got 5"),
 }

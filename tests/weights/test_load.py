@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MICRO, MODEL_CONFIGS, ConvTrunkConfig, ModelConfig
+from napari_sam2.structured import to_json
 from napari_sam2.weights import download, load
 from napari_sam2.weights.load import find_weights, identify, load_weights, read_checkpoint, save_checkpoint
 from napari_sam2.weights.registry import RELEASED
@@ -203,11 +204,11 @@ FAULTY_FILES = {
     "nothing": (lambda path, _: torch.save({"model": {}}, path), "not a SAM 2 model, it holds nothing instead"),
     "bad config": (
         lambda path, weights: save_file(dict(weights), path, metadata={"config": "{}"}),
-        "cannot be used: not a model configuration",
+        "file.pt has no 'name'",
     ),
     "bad value": (
-        lambda path, weights: save_file(dict(weights), path, {"config": TOY.to_json().replace('"2.1"', '"3"')}),
-        "cannot be used: version must be",
+        lambda path, weights: save_file(dict(weights), path, {"config": to_json(TOY).replace('"2.1"', '"3"')}),
+        "file.pt: version must be '2.0' or '2.1', got '3'",
     ),
 }
 

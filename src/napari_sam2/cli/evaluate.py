@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
+from napari_sam2.structured import to_json
 
 Result = TypeVar("Result")
 Report = dict[str, Any]
@@ -201,4 +201,4 @@ def _last(steps: Iterable[int | Result], name: str, is_shown: bool = True) -> Re
 def _write_json(args: argparse.Namespace, reports: Sequence[Report]) -> None:
     content = {"model": args.model, "kind": args.kind, "datasets": reports}
     with atomic_path(args.json) as partial:
-        partial.write_text(json.dumps(content, indent=1))
+        partial.write_text(to_json(content, indent=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path, read_json
 from napari_sam2.model.config import MICRO
 from napari_sam2.predictors.device import PRECISIONS
+from napari_sam2.structured import parse, to_json
 from napari_sam2.training.fine_tuning import Findings, FineTuning, StackScores, overall
 from napari_sam2.training.loss_curves import write_loss_curves
 from napari_sam2.training.pacing import fit_to_time
@@ -191,7 +192,8 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
     """The recipe of a run: the one it began with, if it did."""
     kept, command = args.target / "recipe.json", args.target / "command.json"
     if kept.exists():
-        _check_same_command(args, read_json(command, "the command of the run"))
+        begun_with = parse(_Command, read_json(command, "the command of the run"), f"{command}: ")
+        _check_same_command(args.target, begun_with, _Command.of(args))
         try:
             with reading(kept, "the recipe of the run"):
                 return Recipe.from_json(kept.read_text())
@@ -204,29 +206,36 @@ def _recipe(args: argparse.Namespace, stacks: list[LabelledStack], processes: Pr
     if processes.rank == 0:
         args.target.mkdir(parents=True, exist_ok=True)
         # Each whole at once, the recipe last: another process may look for it meanwhile.
-        for path, text in ((command, json.dumps(_command(args), indent=1)), (kept, recipe.to_json())):
+        for path, text in ((command, to_json(_Command.of(args), indent=1)), (kept, recipe.to_json())):
             with atomic_path(path) as partial:
                 partial.write_text(text)
     return recipe
 
 
-def _command(args: argparse.Namespace) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Command:
     """What a run goes by, beside where it runs."""
-    return {
-        "start": None if args.start is None else str(args.start.absolute()),
-        "lessons": args.lessons,
-        "data": [str(folder.absolute()) for folder in args.data or []],
-        "minutes": args.minutes,
-        "batch_factor": args.batch_factor,
-    }
+
+    start: str | None
+    lessons: list[str] | None
+    data: list[str]
+    minutes: float | None
+    batch_factor: int | None
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> _Command:
+        start = None if args.start is None else str(args.start.absolute())
+        data = [str(folder.absolute()) for folder in args.data or []]
+        return cls(start, args.lessons, data, args.minutes, args.batch_factor)
 
 
-def _check_same_command(args: argparse.Namespace, begun_with: dict[str, Any]) -> None:
-    for name, value in _command(args).items():
-        if value != begun_with[name]:
-            old, new = (_option(name, each) for each in (begun_with[name], value))
+def _check_same_command(folder: Path, begun_with: _Command, given: _Command) -> None:
+    for name in (field.name for field in fields(_Command)):
+        before, now = getattr(begun_with, name), getattr(given, name)
+        if before != now:
+            old, new = _option(name, before), _option(name, now)
             raise ValueError(
-                f"{args.target} holds a run that was begun with {old}, not with {new}: "
+                f"{folder} holds a run that was begun with {old}, not with {new}: "
                 "give another folder, or the command it was begun with"
             )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy.typing as npt
 import tifffile
 
 from napari_sam2.images.choice import Choice, listed
+from napari_sam2.structured import json_content
 
 logger = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def shaped_metadata(page: Any) -> Mapping[str, Any]:
     if not text.startswith("{"):
         return {}
     try:
-        told = json.loads(text)
+        told = json_content(text, "")
     except ValueError:
         return {}
     return told if isinstance(told, dict) and "shape" in told else {}

@@ -27,7 +27,7 @@ def build_image_encoder(config: ModelConfig) -> ImageEncoder:
     if isinstance(config.trunk, ConvTrunkConfig):
         trunk = ConvTrunk(config.trunk.channels, config.trunk.depths)
     else:
-        trunk = Hiera(**dataclasses.asdict(config.trunk))
+        trunk = Hiera(**{name: value for name, value in dataclasses.asdict(config.trunk).items() if name != "kind"})
     neck = FpnNeck(
         position_encoding=PositionEmbeddingSine(num_pos_feats=config.d_model),
         d_model=config.d_model,

@@ -5,16 +5,15 @@ Of the 91 keys in the eight released configuration files 11 vary. Those are here
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class HieraConfig:
     """The hierarchical vision transformer that released models use as trunk (official ``configs/sam2*/*.yaml``)."""
 
+    kind: Literal["hiera"] = field(default="hiera", kw_only=True)
     embed_dim: int = 96
     num_heads: int = 1
     stages: tuple[int, ...] = (1, 2, 7, 2)
@@ -33,6 +32,7 @@ class HieraConfig:
 class ConvTrunkConfig:
     """A plain residual convolutional trunk: its bias towards local structure lets a small model learn from little."""
 
+    kind: Literal["conv"] = field(default="conv", kw_only=True)
     channels: tuple[int, ...] = (32, 64, 128, 192)
     depths: tuple[int, ...] = (2, 2, 3, 1)
 
@@ -85,39 +85,6 @@ class ModelConfig:
             raise ValueError(f"image_size must be a positive multiple of 32, got {self.image_size}")
         if self.version not in ("2.0", "2.1"):
             raise ValueError(f"version must be '2.0' or '2.1', got {self.version!r}")
-
-    def to_json(self) -> str:
-        """Write the configuration as JSON, as it is kept inside a checkpoint."""
-        fields = dataclasses.asdict(self)
-        fields["trunk"] = {"kind": _TRUNK_KINDS[type(self.trunk)], **fields["trunk"]}
-        return json.dumps(fields)
-
-    @classmethod
-    def from_json(cls, text: str) -> ModelConfig:
-        """Read what :meth:`to_json` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the text is not a configuration.
-        """
-        try:
-            fields = _tuples(json.loads(text))
-            trunk = fields.pop("trunk")
-            trunk_type = {kind: trunk_type for trunk_type, kind in _TRUNK_KINDS.items()}[trunk.pop("kind")]
-            return cls(trunk=trunk_type(**trunk), **fields)
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"not a model configuration: {text[:80]!r}") from error
-
-
-_TRUNK_KINDS: dict[type[HieraConfig | ConvTrunkConfig], str] = {HieraConfig: "hiera", ConvTrunkConfig: "conv"}
-
-
-def _tuples(value: Any) -> Any:
-    """Turn JSON lists into tuples, recursively, so that what was written compares equal to what is read."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 _FAMILIES: dict[str, Literal["2.0", "2.1"]] = {"sam2.1": "2.1", "sam2": "2.0"}

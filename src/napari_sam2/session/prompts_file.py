@@ -16,23 +16,24 @@ prompted frame is taken. A polygon counts as a mask, and a scribble as points in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.checks import check_keys, check_text
 from napari_sam2.file_errors import reading
 from napari_sam2.files import read_json
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.moved_files import find_moved
+from napari_sam2.structured import parse
 
-KEYS = ("object", "frame", "points", "labels", "box", "mask", "mask_label", "polygon", "scribble")
 _COLOUR_AXES = "CS"
+_Number = int | float  # whole numbers are shown as they were written
 OUTLINES = ("box", "mask", "polygon")
 """Of these an entry has one at most."""
 
@@ -45,28 +46,55 @@ class PromptEntry:
     ----------
     object_id, frame : int
         The object's label value, and the frame.
-    points_rc : list or None
+    points_rc : sequence or None
         (P, 2).
-    labels : list or None
+    labels : sequence or None
         (P,), 1 inside, 0 outside.
-    box_rc : list or None
+    box_rc : sequence or None
         Outer edges row0, col0, row1, col1.
     mask : ndarray or None
         (H, W), bool.
-    polygon_rc : list or None
+    polygon_rc : sequence or None
         (V, 2), vertices.
-    scribble_rc : list or None
+    scribble_rc : sequence or None
         (N, 2), places of a stroke.
     """
 
     object_id: int
     frame: int
-    points_rc: list[list[float]] | None = None
-    labels: list[int] | None = None
-    box_rc: list[float] | None = None
+    points_rc: Sequence[Sequence[float]] | None = None
+    labels: Sequence[int] | None = None
+    box_rc: Sequence[float] | None = None
     mask: npt.NDArray[np.bool_] | None = None
-    polygon_rc: list[list[float]] | None = None
-    scribble_rc: list[list[float]] | None = None
+    polygon_rc: Sequence[Sequence[float]] | None = None
+    scribble_rc: Sequence[Sequence[float]] | None = None
+
+
+@dataclass(frozen=True)
+class _WrittenEntry:
+    """An entry as it is written."""
+
+    object: int
+    frame: int = 0
+    points: list[tuple[_Number, _Number]] | None = None
+    labels: list[int] | None = None
+    box: tuple[_Number, _Number, _Number, _Number] | None = None
+    mask: str | None = None
+    mask_label: int | None = None
+    polygon: list[tuple[_Number, _Number]] | None = None
+    scribble: list[tuple[_Number, _Number]] | None = None
+
+
+@dataclass(frozen=True)
+class _WrittenFile:
+    """A prompts file as it is written; its entries are read one after another."""
+
+    prompts: list[Any]
+    axes: str | None = None
+
+
+KEYS = tuple(field.name for field in fields(_WrittenEntry))
+"""What an entry may have."""
 
 
 def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
@@ -91,16 +119,12 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
     with reading(path, "the prompts file"):
         if not path.exists():
             raise FileNotFoundError(f"there is no prompts file {path}")
-    content = read_json(path, "the prompts file")
-    entries = content.get("prompts") if isinstance(content, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError(f'{path} is not a prompts file: expected {{"axes": ..., "prompts": [...]}}')
-    check_keys(content, ("axes", "prompts"), f"{path}: ")
-    if stack is not None and content.get("axes") is not None:
-        _check_axes(check_text(f"{path}: axes", content["axes"]), stack, path)
-    if not entries:
+    written = parse(_WrittenFile, read_json(path, "the prompts file"), f"{path}: ")
+    if stack is not None and written.axes is not None:
+        _check_axes(written.axes, stack, path)
+    if not written.prompts:
         raise ValueError(f"{path} has no prompts")
-    return [_read_entry(entry, f"{path}, prompt {number}", path.parent) for number, entry in enumerate(entries, start=1)]
+    return [_read_entry(entry, f"{path}, prompt {number}: ", path.parent) for number, entry in enumerate(written.prompts, start=1)]
 
 
 def _check_axes(axes: str, stack: Stack, path: Path) -> None:
@@ -118,42 +142,31 @@ def _check_axes(axes: str, stack: Stack, path: Path) -> None:
         )
 
 
-def _read_entry(entry: Any, where: str, folder: Path) -> PromptEntry:
-    if not isinstance(entry, dict) or not _is_whole(entry.get("object")) or not _is_whole(entry.get("frame", 0)):
-        raise ValueError(f"{where}: an object and a frame number are needed, both whole numbers")
-    check_keys(entry, KEYS, f"{where}: ")
-    entry = {key: value for key, value in entry.items() if value is not None}
-    if not {"points", "scribble", *OUTLINES} & set(entry):
-        raise ValueError(f"{where}: points, a scribble, a box, a mask or a polygon is needed")
-    if len({*OUTLINES} & set(entry)) > 1:
-        raise ValueError(f"{where}: a box or a mask or a polygon, not two of them")
+def _read_entry(content: Any, where: str, folder: Path) -> PromptEntry:
+    entry = parse(_WrittenEntry, content, where)
+    given = {key for key in KEYS if getattr(entry, key) is not None}
+    if not {"points", "scribble", *OUTLINES} & given:
+        raise ValueError(f"{where}points, a scribble, a box, a mask or a polygon is needed")
+    if len({*OUTLINES} & given) > 1:
+        raise ValueError(f"{where}a box or a mask or a polygon, not two of them")
     for key, owner in (("labels", "points"), ("mask_label", "mask")):
-        if key in entry and owner not in entry:
-            raise ValueError(f"{where}: {key} without {owner}")
-    frame = entry.get("frame", 0)
-    mask = None
-    if "mask" in entry:
-        mask = _read_mask(folder, entry["mask"], frame, entry.get("mask_label"), where)
-    points, labels, box, polygon, scribble = (entry.get(key) for key in ("points", "labels", "box", "polygon", "scribble"))
-    return PromptEntry(entry["object"], frame, points, labels, box, mask, polygon, scribble)
+        if key in given and owner not in given:
+            raise ValueError(f"{where}{key} without {owner}")
+    mask = None if entry.mask is None else _read_mask(folder, entry.mask, entry.frame, entry.mask_label, where)
+    box = None if entry.box is None else list(entry.box)
+    return PromptEntry(entry.object, entry.frame, entry.points, entry.labels, box, mask, entry.polygon, entry.scribble)
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _read_mask(folder: Path, name: Any, frame: int, label: Any, where: str) -> npt.NDArray[np.bool_]:
-    if not isinstance(name, str) or not (label is None or _is_whole(label)):
-        raise ValueError(f"{where}: a mask is the name of a file, and mask_label a whole number, got {name!r} and {label!r}")
+def _read_mask(folder: Path, name: str, frame: int, label: int | None, where: str) -> npt.NDArray[np.bool_]:
     path = find_moved(name, folder) or folder / name
     stack = Stack.open(path)
     if len(stack) > 1 and not 0 <= frame < len(stack):
-        raise ValueError(f"{where}: {path.name} has no frame {frame}")
+        raise ValueError(f"{where}{path.name} has no frame {frame}")
     plane = np.asarray(stack.frames[frame if len(stack) > 1 else 0])
     mask = plane != 0 if label is None else plane == label
     if not mask.any():
         what = "nothing" if label is None else f"no label {label}"
-        raise ValueError(f"{where}: there is {what} on frame {frame} of {path.name}")
+        raise ValueError(f"{where}there is {what} on frame {frame} of {path.name}")
     return mask
 
 

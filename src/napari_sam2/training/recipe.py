@@ -6,10 +6,11 @@ first learns what every pixel belongs to, then clicks and boxes on single images
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+
+from napari_sam2.structured import parse_json, to_json
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """Write the recipe as JSON, as it is kept beside a run."""
-        return json.dumps(asdict(self), indent=1)
+        return to_json(self, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -140,11 +141,7 @@ class Recipe:
         ValueError
             If it is something else.
         """
-        try:
-            fields = json.loads(text)
-            return cls(lessons=tuple(Lesson(**lesson) for lesson in fields.pop("lessons")), **fields)
-        except (json.JSONDecodeError, AttributeError, LookupError, TypeError) as error:
-            raise ValueError(f"not a recipe: {text[:80]!r}") from error
+        return parse_json(cls, text, "the recipe: ")
 
 
 # Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.

@@ -9,11 +9,11 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from napari_sam2.checks import check_keys
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
+from napari_sam2.structured import parse
 from napari_sam2.training.optimization import TRAINED_PARTS
 from napari_sam2.weights.load import SUFFIXES
 from napari_sam2.weights.registry import is_model_name
@@ -137,6 +137,24 @@ class RunFile:
             partial.write_text(self.to_toml(), encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class _WrittenEntry:
+    """A table of a run file."""
+
+    folder: str | None = None
+    image: str | None = None
+    labels: str | None = None
+    axes: str | None = None
+    channel: int | None = None
+
+
+_KINDS = get_type_hints(RunFile) | {"out": str, "data": Any, "validation": Any}
+_WrittenRun = dataclasses.make_dataclass(
+    "_WrittenRun", [(field.name, _KINDS[field.name] | None, None) for field in dataclasses.fields(RunFile)]
+)
+"""A run as it is written: None for what is not, and tables are read one after another."""
+
+
 def read_run_file(path: Path) -> RunFile:
     """Read a run file; paths in it are relative to its folder.
 
@@ -169,21 +187,19 @@ def read_run_file(path: Path) -> RunFile:
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"line \d+, column \d+", str(error))
         raise ValueError(f"{path} is not TOML: {where.group() if where else 'its end is missing'}") from error
+    return _run(parse(_WrittenRun, read, f"{path}: "), path)
+
+
+def _run(written: Any, path: Path) -> RunFile:
+    given = dict(_set_values(written))
+    base = path.absolute().parent
+    tables: dict[str, Any] = {name: _entries(given.pop(name, []), name, path) for name in ("data", "validation")}
+    out = base / Path(given.pop("out", path.absolute().with_suffix("").name)).expanduser()
+    start = _name_or_path(given.pop("start", "micro"), base)
     try:
-        return _run(read, path)
+        return RunFile(out=out, start=start, **tables, **given)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _run(content: dict[str, Any], path: Path) -> RunFile:
-    check_keys(content, [field.name for field in dataclasses.fields(RunFile)])
-    base = path.absolute().parent
-    tables: dict[str, Any] = {name: _entries(content.pop(name, []), name, base) for name in ("data", "validation")}
-    for key in ("out", "start"):
-        _check(isinstance(content.get(key, ""), str), key, "a text", content.get(key))
-    out = base / Path(content.pop("out", path.absolute().with_suffix("").name)).expanduser()
-    start = _name_or_path(content.pop("start", "micro"), base)
-    return RunFile(out=out, start=start, **tables, **content)
 
 
 def _name_or_path(start: str, base: Path) -> str:
@@ -193,31 +209,27 @@ def _name_or_path(start: str, base: Path) -> str:
     return str(path) if is_path else start
 
 
-def _entries(tables: Any, name: str, base: Path) -> tuple[DataEntry, ...]:
+def _entries(tables: Any, name: str, path: Path) -> tuple[DataEntry, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise ValueError(f"{name} must be tables that begin with [[{name}]], got {tables!r}")
-    return tuple(_entry(table, f"[[{name}]] number {number}", base) for number, table in enumerate(tables, start=1))
+        raise ValueError(f"{path}: {name} must be tables that begin with [[{name}]], got {tables!r}")
+    return tuple(_entry(table, f"{path}: [[{name}]] number {number}: ", path) for number, table in enumerate(tables, start=1))
 
 
-def _entry(table: dict[str, Any], where: str, base: Path) -> DataEntry:
-    check_keys(table, ["folder", *(field.name for field in dataclasses.fields(DataEntry))], f"{where}: ")
-    if ("folder" in table) == ("image" in table or "labels" in table):
-        raise ValueError(f"{where}: give either folder, or image and labels")
-    paths: dict[str, Any] = {}
-    for key in ("folder", "image", "labels"):
-        value = table.pop(key, None)
-        if value is not None:
-            _check(isinstance(value, str), f"{where}: {key}", "a path", value)
-            paths[key] = base / Path(value).expanduser()
+def _entry(table: dict[str, Any], where: str, path: Path) -> DataEntry:
+    given = dict(_set_values(parse(_WrittenEntry, table, where)))
+    if ("folder" in given) == ("image" in given or "labels" in given):
+        raise ValueError(f"{where}give either folder, or image and labels")
+    base = path.absolute().parent
+    paths: dict[str, Any] = {key: base / Path(given.pop(key)).expanduser() for key in ("folder", "image", "labels") if key in given}
     if "folder" in paths:
         folder = paths.pop("folder")
         paths = {"image": folder / "image.tif", "labels": folder / "masks.tif"}
     if len(paths) < 2:
-        raise ValueError(f"{where}: {'labels' if 'image' in paths else 'image'} is missing")
+        raise ValueError(f"{where}{'labels' if 'image' in paths else 'image'} is missing")
     try:
-        return DataEntry(**paths, **table)
+        return DataEntry(**paths, **given)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise ValueError(f"{where}{error}") from error
 
 
 def _check(is_good: bool, key: str, expected: str, value: Any) -> None:
@@ -233,7 +245,7 @@ def _is_above_0(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
-def _set_values(item: RunFile | DataEntry) -> list[tuple[str, Any]]:
+def _set_values(item: Any) -> list[tuple[str, Any]]:
     values = [(field.name, getattr(item, field.name)) for field in dataclasses.fields(item)]
     return [(key, value) for key, value in values if value is not None]
 

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from napari_sam2.files import atomic_path
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
+from napari_sam2.structured import to_json
 from napari_sam2.training.batch_losses import BatchLosses
 from napari_sam2.training.batches import Batch, LessonBatches
 from napari_sam2.training.calibration import calibrate_object_score
@@ -170,7 +171,7 @@ class Trainer:
 
     @property
     def _model_and_parts(self) -> str:
-        return f"{self.config.to_json()} {self.trained}"
+        return f"{to_json(self.config)} {self.trained}"
 
     @property
     def device(self) -> torch.device:

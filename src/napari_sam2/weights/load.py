@@ -24,6 +24,7 @@ from napari_sam2.file_errors import os_error, reading, reason_of
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.structured import parse_json, to_json
 from napari_sam2.weights.download import checkpoint_path, find_checkpoint, wrong_size
 from napari_sam2.weights.registry import RELEASED, resolve_model_name
 
@@ -131,10 +132,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # not a dict
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or damaged: copy or download it again") from error
-    try:
-        config = ModelConfig.from_json(metadata["config"]) if "config" in metadata else None
-    except ValueError as error:
-        raise ValueError(f"the configuration inside {path} cannot be used: {error}") from error
+    written = metadata.get("config")
+    config = None if written is None else parse_json(ModelConfig, written, f"the configuration inside {path}: ")
     return Checkpoint(_state_dict_of(tensors, path), config)
 
 
@@ -182,7 +181,7 @@ def save_checkpoint(path: str | Path, state_dict: Mapping[str, Tensor], config: 
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.touch(exist_ok=False)
         mode = partial.stat().st_mode
-        save_file(tensors, partial, metadata={"format": "pt", "config": config.to_json()})
+        save_file(tensors, partial, metadata={"format": "pt", "config": to_json(config)})
         partial.chmod(mode)  # safetensors makes files only their owner can read; weights are shared in a lab
         os.replace(partial, path)
     except SafetensorError as error:  # it writes them itself, and has no numbers for what the system refuses
