@@ -21,7 +21,7 @@ from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, bounding_box, whole_view
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, bounding_box, whole_view
 from napari_sam2.session.calls import LoggedCall, encode
 from napari_sam2.session.history import History
 from napari_sam2.session.objects import SessionObject
@@ -225,7 +225,9 @@ def _voted(tracked: FrameRecord, mask: npt.NDArray[np.bool_], votes: npt.NDArray
     The object score is the highest vote; how good the mask is believed to be is how far the two masks agree (IoU).
     """
     whole, elected = whole_view((votes.shape[0], votes.shape[1])), votes > 0
-    view = _reaching(tracked.view or whole, bounding_box(elected))
+    view, box = tracked.view or whole, bounding_box(elected)
+    if box is not None:
+        view = view.expand_to(box)
     seen = torch.from_numpy(np.ascontiguousarray(votes[view.window])).to(tracked.mask_logits.device)
     size = (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
     logits = F.interpolate(seen[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
@@ -238,12 +240,3 @@ def _voted(tracked: FrameRecord, mask: npt.NDArray[np.bool_], votes: npt.NDArray
         memory=None,
         view=None if view == whole else view,
     )
-
-
-def _reaching(view: View, box: tuple[int, int, int, int] | None) -> View:
-    """Return the smallest view that holds another one and a box."""
-    if box is None:
-        return view
-    row, column = min(view.row, box[0]), min(view.column, box[1])
-    bottom, right = max(view.row + view.height, box[2]), max(view.column + view.width, box[3])
-    return View(row, column, bottom - row, right - column)
