@@ -110,7 +110,7 @@ def test_any_class_is_constructed_with_its_own_arguments() -> None:
     model = construct_video_predictor(Counting, TINY, device="cpu", hydra_overrides_extra=["++model.speed=7"])
     assert type(model) is Counting
     assert (model.speed, model.config, model.training) == (7, TINY, False)
-    with pytest.raises(ValueError, match="'model.spead' is not an argument of Counting; did you mean 'speed'?"):
+    with pytest.raises(ValueError, match=r"'model\.spead' is not an argument of Counting; did you mean 'speed'\?"):
         parse_overrides(["model.spead=7"], Counting)
-    with pytest.raises(ValueError, match="'model.speed' is not an argument of SAM2VideoPredictor"):
+    with pytest.raises(ValueError, match=r"'model\.speed' is not an argument of SAM2VideoPredictor"):
         parse_overrides(["model.speed=7"], SAM2VideoPredictor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -64,7 +63,7 @@ frames = st.integers(0, NUM_FRAMES - 1)
 
 @given(
     frame=frames,
-    scores=st.dictionaries(frames, st.sampled_from([-1.0, 1.0])),
+    scores=st.lists(st.sampled_from([-1.0, 1.0, None]), min_size=NUM_FRAMES, max_size=NUM_FRAMES),
     conditioning=st.frozensets(frames, max_size=4),
     reverse=st.booleans(),
     look_back=st.integers(1, NUM_FRAMES),
@@ -73,28 +72,34 @@ frames = st.integers(0, NUM_FRAMES - 1)
 )
 def test_past_a_gate_the_latest_frames_that_are_good_are_recalled(
     frame: int,
-    scores: Mapping[int, float],
+    scores: list[float | None],
     conditioning: frozenset[int],
     reverse: bool,
     look_back: int,
     num_maskmem: int,
     span: list[int],
 ) -> None:
-    tracked = {t: record(score) for t, score in scores.items()}
+    tracked = {t: record(score) for t, score in enumerate(scores) if score is not None}
     official = OfficialRecall(num_maskmem=num_maskmem)
     found = MemoryGate(look_back=look_back).recall(
         official, frame, conditioning, tracked, NUM_FRAMES, reverse, range(span[0], span[1])
     )
-    # behind is where tracking comes from
-    behind = [
-        t for t in scores if scores[t] > 0 and span[0] <= t < span[1] and 1 <= (t - frame if reverse else frame - t) <= look_back
-    ]
-    latest = sorted(behind, key=lambda t: abs(frame - t))[: num_maskmem - 1]
+    distance = {t: t - frame if reverse else frame - t for t in tracked}  # against the direction of tracking
+    behind = [t for t in tracked if tracked[t].is_present and t in range(*span) and 1 <= distance[t] <= look_back]
+    latest = sorted(behind, key=distance.__getitem__)[: num_maskmem - 1]
     prompted = [slot for slot in found.memories if slot.is_conditioning]
     assert {slot.frame for slot in prompted} == set(conditioning)
     recent = [(slot.frame, slot.offset) for slot in found.memories[len(prompted) :]]
     assert recent == [(t, slot) for slot, t in enumerate(latest, 1)][::-1]
     assert found.pointers == official(frame, conditioning, set(behind), NUM_FRAMES, reverse).pointers
+
+
+@pytest.mark.parametrize(("reverse", "expected"), [(False, [7, 8, 9]), (True, [13, 12, 11])])
+def test_frames_are_looked_for_as_far_back_as_was_said(reverse: bool, expected: list[int]) -> None:
+    found = MemoryGate(look_back=3).recall(
+        OfficialRecall(num_maskmem=7), 10, [], {t: record() for t in range(20)}, 20, reverse, range(20)
+    )
+    assert [slot.frame for slot in found.memories] == expected
 
 
 def test_a_policy_recalls_with_or_without_a_gate() -> None:
