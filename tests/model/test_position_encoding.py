@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from napari_sam2.model.attention import RoPEAttention
 from napari_sam2.model.position_encoding import (
     PositionEmbeddingRandom,
     PositionEmbeddingSine,
@@ -43,47 +42,6 @@ def test_rotation_keeps_the_product_of_two_cells_that_move_together() -> None:
 
     # One row down and two columns to the right, from two places.
     assert product(0, WIDTH + 2) == pytest.approx(product(WIDTH + 1, 2 * WIDTH + 3), abs=1e-5)
-
-
-def attention(**arguments: object) -> RoPEAttention:
-    torch.manual_seed(0)
-    return RoPEAttention(DIM, 1, kv_in_dim=4, **arguments).eval()
-
-
-def test_a_map_that_is_not_square_needs_its_size() -> None:
-    q, k = torch.randn(1, 15, DIM), torch.randn(1, 15, 4)
-    with pytest.raises(ValueError, match="give feat_size"):
-        attention()(q, k, k)
-    with pytest.raises(ValueError, match="15 positions are not a map of 4 x 4"):
-        attention()(q, k, k, feat_size=(4, 4))
-    tall, wide = attention()(q, k, k, feat_size=(5, 3)), attention()(q, k, k, feat_size=(3, 5))
-    assert not torch.allclose(tall, wide, atol=1e-4)
-    assert torch.equal(attention(feat_sizes=(3, 5))(q, k, k), wide)
-
-
-def test_keys_must_be_whole_maps() -> None:
-    q, k = torch.randn(1, 16, DIM), torch.randn(1, 37, 4)
-    layer = attention(rope_k_repeat=True)
-    with pytest.raises(ValueError, match="37 keys are not whole maps of 4 x 4"):
-        layer(q, k, k)
-    assert layer(q, k, k, num_k_exclude_rope=5).shape == (1, 16, DIM)
-    assert layer(q, k[:, :5], k[:, :5], num_k_exclude_rope=5).shape == (1, 16, DIM)
-    with pytest.raises(ValueError, match="not whole maps"):
-        attention(rope_k_repeat=False)(q, k[:, :32], k[:, :32])
-
-
-def test_pointers_have_no_place_in_the_image() -> None:
-    """Swapping two keys that are excluded from the rotation changes nothing; swapping two that are in the map does."""
-    q, k = torch.randn(1, 16, DIM), torch.randn(1, 18, 4)
-    layer = attention(rope_k_repeat=True)
-
-    def with_swapped(a: int, b: int) -> torch.Tensor:
-        order = list(range(18))
-        order[a], order[b] = b, a
-        return layer(q, k[:, order], k[:, order], num_k_exclude_rope=2)
-
-    assert torch.allclose(with_swapped(16, 17), with_swapped(0, 0), atol=1e-6)
-    assert not torch.allclose(with_swapped(3, 9), with_swapped(0, 0), atol=1e-6)
 
 
 def test_sine_code_is_rows_first_and_ends_at_a_full_turn() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -13,6 +14,7 @@ from napari_sam2.predictors.mask_postprocessing import (
     label_image,
     remove_holes_and_sprinkles,
     resize_logits,
+    resize_mask,
 )
 
 
@@ -100,6 +102,34 @@ def test_resizing_to_the_same_size_changes_nothing() -> None:
     mask = torch.randn(1, 1, 4, 6)
     assert resize_logits(mask, (4, 6)) is mask
     assert resize_logits(mask, (9, 7)).shape == (1, 1, 9, 7)
+
+
+def test_half_of_a_pixel_is_inside_and_less_is_not() -> None:
+    """Worked by hand: a pixel of half the number is a mean with weights that fall off from its middle."""
+    assert resize_mask(torch.tensor([[True, False]]), (1, 1)).tolist() == [[True]]
+    # the weights of four pixels in the first of two are 3, 3, 1, 0 sevenths
+    assert resize_mask(torch.tensor([[False, True, False, False]]), (1, 2)).tolist() == [[False, False]]
+    assert resize_mask(torch.tensor([[False, True, True, False]]), (1, 2)).tolist() == [[True, True]]
+    assert resize_mask(torch.tensor([[True, False, False]]), (1, 6)).tolist() == [[True, True, False, False, False, False]]
+
+
+def test_a_mask_of_the_size_wanted_is_returned_as_it_is() -> None:
+    mask = torch.rand(5, 7) > 0.5
+    assert resize_mask(mask, (5, 7)) is mask
+
+
+@settings(deadline=None)
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)), st.integers(1, 5))
+def test_a_mask_enlarged_and_made_small_again_is_the_same_mask(mask: np.ndarray, factor: int) -> None:
+    given_mask, size = torch.from_numpy(mask), tuple(mask.shape)
+    enlarged = resize_mask(given_mask, (factor * size[0], factor * size[1]))
+    assert enlarged.dtype == torch.bool
+    middles = enlarged[factor // 2 :: factor, factor // 2 :: factor]
+    if factor % 2:
+        assert torch.equal(middles, given_mask)
+    # nothing is skipped where the size is the same: the interpolation itself changes nothing there
+    kept = F.interpolate(given_mask.float()[None, None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+    assert torch.equal(kept, given_mask.float())
 
 
 @settings(deadline=None)

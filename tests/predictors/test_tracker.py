@@ -64,26 +64,6 @@ def test_records_on_disk_are_the_same_records(features: FrameFeatures) -> None:
             assert a.tracked[frame].object_score == b.tracked[frame].object_score
 
 
-def test_each_frame_is_encoded_once_while_the_budget_lasts() -> None:
-    model = tiny_predictor(TINY_HIERA)
-    frames = open_frames(np.zeros((4, 32, 32), np.uint8), 64)
-    with torch.inference_mode():
-        plenty = FrameFeatures(model, frames)
-        for frame in (0, 1, 2, 1, 0):
-            plenty.get(frame)
-        assert plenty.num_encoded == 3
-        one_frame = FrameFeatures(model, frames, budget_bytes=0)
-        for frame in (0, 0, 1, 0):
-            one_frame.get(frame)
-        assert one_frame.num_encoded == 3
-
-
-def test_a_frame_that_is_not_there_is_an_index_error(features: FrameFeatures) -> None:
-    for frame in (-1, T):
-        with pytest.raises(IndexError, match=f"there are {T}"):
-            features.get(frame)
-
-
 def test_memories_are_kept_in_bfloat16(features: FrameFeatures) -> None:
     (memory,) = memories = [ObjectMemory()]
     follow(Tracker(features.model, features), memories)

@@ -53,6 +53,47 @@ def test_a_view_is_a_few_times_the_object() -> None:
     assert ZOOM.of_box((40, 10, 42, 60), area_px=100).side == 80
 
 
+def pixels_of(view: View) -> set[tuple[int, int]]:
+    return {(row, column) for row in range(*view.window[0].indices(99)) for column in range(*view.window[1].indices(99))}
+
+
+views = st.builds(View, st.integers(0, 9), st.integers(0, 9), st.integers(1, 9), st.integers(1, 9))
+
+
+def test_views_are_joined_cut_and_widened() -> None:
+    one, other = View(2, 3, 4, 5), View(4, 1, 10, 3)
+    assert one.union(other) == other.union(one) == View(2, 1, 12, 7)
+    assert one.intersection(other) == other.intersection(one) == View(4, 3, 2, 1)
+    assert one.expand_to((0, 4, 7, 6)) == View(0, 3, 7, 5)
+    assert one.expand_to((3, 4, 5, 6)) == one
+
+
+@given(views, views)
+def test_the_union_is_the_box_of_all_pixels(one: View, other: View) -> None:
+    frame = np.zeros((20, 20), bool)
+    frame[one.window] = frame[other.window] = True
+    row0, col0, row1, col1 = bounding_box(frame)  # type: ignore[misc]
+    assert one.union(other) == View(row0, col0, row1 - row0, col1 - col0)
+    assert one.expand_to((other.row, other.column, other.row + other.height, other.column + other.width)) == one.union(other)
+
+
+@given(views, views)
+def test_the_intersection_has_the_pixels_of_both(one: View, other: View) -> None:
+    common = pixels_of(one) & pixels_of(other)
+    if common:
+        assert pixels_of(one.intersection(other)) == common
+    else:
+        with pytest.raises(ValueError, match="have no pixel in common"):
+            one.intersection(other)
+
+
+def test_views_that_only_touch_have_nothing_in_common() -> None:
+    with pytest.raises(ValueError, match="have no pixel in common") as caught:
+        View(0, 0, 2, 2).intersection(View(0, 2, 2, 2))
+    expected = "View(row=0, column=0, height=2, width=2) and View(row=0, column=2, height=2, width=2) have no pixel in common"
+    assert str(caught.value) == expected
+
+
 def test_sides_to_try_are_halved_down_to_twice_the_smallest() -> None:
     assert ZOOM.ladder() == [140, 45, 22.5]
     assert Zoom((1, 1), 4.0).ladder() == [1]

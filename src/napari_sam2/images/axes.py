@@ -34,6 +34,11 @@ _LETTER_OF = {
 _LETTERS = {name: letter for letter, names in _LETTER_OF.items() for name in names}
 
 
+def letter_of(name: Any) -> str | None:
+    """Translate what an axis is called, a letter or a word such as ``time``, to T, Z, N, Y, X, C or S; None for other names."""
+    return _LETTERS.get(str(name).lower())
+
+
 def letters_of(names: Sequence[Any]) -> str | None:
     """Translate the names that xarray, OME-Zarr or TIFF give axes; None if they mean nothing, as those that xarray invents.
 
@@ -42,7 +47,7 @@ def letters_of(names: Sequence[Any]) -> str | None:
     ValueError
         If only some of them are known.
     """
-    letters = [_LETTERS.get(str(name).lower()) or (str(name).upper() if len(str(name)) == 1 else None) for name in names]
+    letters = [letter_of(name) or (str(name).upper() if len(str(name)) == 1 else None) for name in names]
     if letters and all(letters):
         return "".join(letter for letter in letters if letter)
     if any(letters):

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pint
 
+from napari_sam2.images.axes import letter_of
+
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """What says where the pixels of a layer are."""
-
-_AXIS_LETTERS = {"t": "T", "time": "T", "frame": "T", "z": "Z", "depth": "Z", "plane": "Z", "slice": "Z"}
 
 
 class Pixel(NamedTuple):
@@ -72,7 +72,7 @@ class ImageStack:
             return cls(shape, None, "YX" + colour, "")
         (axis,) = long_axes
         label = str(layer.axis_labels[axis])
-        letter = _AXIS_LETTERS.get(label.lower())
+        letter = letter if (letter := letter_of(label)) in ("T", "Z") else None
         # napari calls an axis that nobody named by a negative number
         name = f"axis {axis}" if label.lstrip("-").isdigit() else label
         return cls(shape, axis, (letter or "T") + "YX" + colour, letter or name)

@@ -95,6 +95,26 @@ def resize_logits(masks: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
 
 
+def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bring a mask to another size: a pixel is inside where at least half of what it covers is.
+
+    Parameters
+    ----------
+    mask : Tensor
+        (h, w), bool.
+    size : tuple of int
+        (H, W).
+
+    Returns
+    -------
+    Tensor
+        (H, W), bool; the same mask where it has this size already.
+    """
+    if tuple(mask.shape) == size:
+        return mask
+    return F.interpolate(mask.float()[None, None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0] >= 0.5
+
+
 def _between_cells(length: int, found: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Along an axis, list the pixels next to cells in which something was found, the two cells of each, and the second's weight."""
     num_cells = len(found)

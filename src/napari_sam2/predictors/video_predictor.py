@@ -14,14 +14,13 @@ from napari_sam2.torch_threads import torch
 
 import numpy as np
 import numpy.typing as npt
-import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
 from napari_sam2.predictors.construction import construct_video_predictor
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import FrameSource, open_frames
-from napari_sam2.predictors.mask_postprocessing import resize_logits
+from napari_sam2.predictors.mask_postprocessing import resize_logits, resize_mask
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Prompt, Tracker
@@ -291,11 +290,7 @@ class SAM2VideoPredictor(SAM2Base):
         given = mask if isinstance(mask, Tensor) else torch.from_numpy(np.asarray(mask))
         if given.ndim != 2:
             raise ValueError(f"a mask must be two-dimensional, got shape {tuple(given.shape)}")
-        given = given.bool().to(self.device)
-        size = (self.image_size, self.image_size)
-        if tuple(given.shape) != size:
-            resized = F.interpolate(given.float()[None, None], size, mode="bilinear", align_corners=False, antialias=True)
-            given = resized[0, 0] >= 0.5
+        given = resize_mask(given.bool().to(self.device), (self.image_size, self.image_size))
         inference_state.tracker.features.get(frame_idx)
         track = inference_state.track(obj_id)
         track.masks[frame_idx] = given

@@ -44,6 +44,31 @@ class View:
         """Tell whether a point, pixel centres at integers, lies inside."""
         return self.row - 0.5 <= row < self.row + self.height - 0.5 and self.column - 0.5 <= column < self.column + self.width - 0.5
 
+    def union(self, other: View) -> View:
+        """Return the smallest view that holds this one and another."""
+        return self.expand_to((other.row, other.column, other.row + other.height, other.column + other.width))
+
+    def expand_to(self, box: tuple[int, int, int, int]) -> View:
+        """Return the smallest view that holds this one and a box row0, col0, row1, col1, the last row and column excluded."""
+        row, column = min(self.row, box[0]), min(self.column, box[1])
+        bottom, right = max(self.row + self.height, box[2]), max(self.column + self.width, box[3])
+        return View(row, column, bottom - row, right - column)
+
+    def intersection(self, other: View) -> View:
+        """Return the view of the pixels that lie in this one and in another.
+
+        Raises
+        ------
+        ValueError
+            If there are none.
+        """
+        row, column = max(self.row, other.row), max(self.column, other.column)
+        bottom = min(self.row + self.height, other.row + other.height)
+        right = min(self.column + self.width, other.column + other.width)
+        if bottom <= row or right <= column:
+            raise ValueError(f"{self} and {other} have no pixel in common")
+        return View(row, column, bottom - row, right - column)
+
 
 def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """Find the rows and columns row0, col0, row1, col1 of a mask (H, W), the last ones excluded; None for an empty mask."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import View, resample_logits, whole_view
+from napari_sam2.predictors.zoom import resample_logits, whole_view
 from napari_sam2.session.inference.anchors import neighbouring_anchors, span_between
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.state.objects import SessionObject
@@ -123,9 +123,7 @@ def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
 def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) -> FrameRecord:
     """Show two records as one. It has no memory: what would be remembered of both was never encoded."""
     views = [record.view or whole_view(frame_shape) for record in (one, other)]
-    row, column = min(view.row for view in views), min(view.column for view in views)
-    bottom, right = max(view.row + view.height for view in views), max(view.column + view.width for view in views)
-    view = View(row, column, bottom - row, right - column)
+    view = views[0].union(views[1])
     logits = [resample_logits(record.mask_logits, seen, view) for record, seen in zip((one, other), views, strict=True)]
     return FrameRecord(
         mask_logits=torch.maximum(*logits),

@@ -61,7 +61,7 @@ def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], trusts: S
     might_be &= np.not_equal.outer(owners, owners) & _meet([piece.box for piece in pieces])
     for pair in np.argwhere(np.triu(might_be, 1)):
         one, other = (pieces[i] for i in pair)
-        common = _common(one.box, other.box)
+        common = one.box.intersection(other.box)
         parts = [_part(masks[piece.owner], boxes[piece.owner], common) for piece in (one, other)]
         shared = _part(one.pixels, one.box, common) & _part(other.pixels, other.box, common) & (parts[0] > 0) & (parts[1] > 0)
         num_shared = int(shared.sum())
@@ -96,13 +96,6 @@ def _meet(boxes: Sequence[View]) -> npt.NDArray[np.bool_]:
     y0, x0, heights, widths = np.array([(box.row, box.column, box.height, box.width) for box in boxes]).T
     along_rows = np.maximum.outer(y0, y0) < np.minimum.outer(y0 + heights, y0 + heights)
     return np.asarray(along_rows & (np.maximum.outer(x0, x0) < np.minimum.outer(x0 + widths, x0 + widths)))
-
-
-def _common(one: View, other: View) -> View:
-    row, column = max(one.row, other.row), max(one.column, other.column)
-    bottom = min(one.row + one.height, other.row + other.height)
-    right = min(one.column + one.width, other.column + other.width)
-    return View(row, column, bottom - row, right - column)
 
 
 def _part(plane: Tensor, box: View, part: View) -> Tensor:

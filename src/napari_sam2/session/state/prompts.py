@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import as_array, shown
+from napari_sam2.predictors.mask_postprocessing import resize_mask
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.packed_mask import PackedMask
@@ -91,7 +92,7 @@ class FramePrompts:
         """
         mask = self.mask
         if mask is not None and not self.points_rc:
-            return Prompt(mask=_resize_mask(mask[view.window], size))
+            return Prompt(mask=resize_mask(torch.from_numpy(mask[view.window]), (size, size)))
         seen = [(point, label) for point, label in zip(self.points_rc, self.labels, strict=True) if label or view.contains(*point)]
         points, labels = [point for point, _ in seen], [label for _, label in seen]
         if self.box_rc is not None:
@@ -107,12 +108,6 @@ class FramePrompts:
         return Prompt(points_xy, torch.tensor(labels, dtype=torch.int32, device="cpu"))
 
 
-def _resize_mask(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
-    given = torch.from_numpy(np.ascontiguousarray(mask)).float()[None, None]
-    resized = torch.nn.functional.interpolate(given, (size, size), mode="bilinear", align_corners=False, antialias=True)
-    return resized[0, 0] >= 0.5
-
-
 def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
     """Read numbers, of whatever shape; None where there is anything else."""
     array = as_array(values)
@@ -121,7 +116,7 @@ def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
 
 def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
     """Bring a mask (H, W) to the logits of a sure prediction, (size, size), float32, as the model does with a mask prompt."""
-    full = _resize_mask(mask, 4 * size).float()[None, None] * 20.0 - 10.0
+    full = resize_mask(torch.from_numpy(mask), (4 * size, 4 * size)).float()[None, None] * 20.0 - 10.0
     return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
 
 

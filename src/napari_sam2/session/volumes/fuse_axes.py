@@ -23,7 +23,7 @@ from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, bounding_box, whole_view
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, bounding_box, whole_view
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
@@ -238,7 +238,9 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
     The object score is the highest logit; the predicted IoU is how far the two masks agree (IoU).
     """
     whole, fused = whole_view((means.shape[0], means.shape[1])), means > 0
-    view = _reaching(tracked.view or whole, bounding_box(fused))
+    view, box = tracked.view or whole, bounding_box(fused)
+    if box is not None:
+        view = view.expand_to(box)
     seen = torch.from_numpy(np.ascontiguousarray(means[view.window])).to(tracked.mask_logits.device)
     size = (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
     logits = F.interpolate(seen[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
@@ -251,12 +253,3 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
         memory=None,
         view=None if view == whole else view,
     )
-
-
-def _reaching(view: View, box: tuple[int, int, int, int] | None) -> View:
-    """Return the smallest view that holds another one and a box."""
-    if box is None:
-        return view
-    row, column = min(view.row, box[0]), min(view.column, box[1])
-    bottom, right = max(view.row + view.height, box[2]), max(view.column + view.width, box[3])
-    return View(row, column, bottom - row, right - column)

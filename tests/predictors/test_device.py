@@ -1,0 +1,69 @@
+"""Where and in which precision to compute."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from napari_sam2.predictors.device import checked_precision, inference, resolve_device, return_free_memory
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(ValueError, match="not available here"):
+        resolve_device(device)
+
+
+def test_inference_ends_where_it_began() -> None:
+    with inference(torch.device("cpu"), "bfloat16"):
+        assert torch.is_inference_mode_enabled()
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    assert not torch.is_inference_mode_enabled()
+    with pytest.raises(ValueError, match="precision must be one of"), inference(torch.device("cpu"), "float8"):
+        pass
+
+
+@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+@pytest.mark.parametrize("asked", ["auto", None])
+def test_the_fastest_device_that_is_there_is_chosen(
+    cuda: bool, mps: bool, chosen: str, asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert resolve_device(asked) == torch.device(chosen)
+    # what is asked for by name is not replaced by what is faster
+    assert resolve_device("cpu") == resolve_device(torch.device("cpu")) == torch.device("cpu")
+
+
+def test_a_device_is_a_name() -> None:
+    with pytest.raises(ValueError, match="a device is a name, as 'cpu' or 'cuda', got int"):
+        resolve_device(0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["float16", "", None, 32, ["float32"]])
+def test_other_precisions_are_refused(precision: object) -> None:
+    with pytest.raises(ValueError, match=r"precision must be one of \('float32', 'bfloat16'\), got "):
+        checked_precision(precision)  # type: ignore[arg-type]
+
+
+def test_float32_is_computed_in_float32() -> None:
+    with inference(torch.device("cpu"), checked_precision("float32")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_an_error_ends_inference_too() -> None:
+    with pytest.raises(KeyError), inference(torch.device("cpu")):
+        raise KeyError
+    assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_free_memory_is_returned_where_the_system_can(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[int] = []
+    library = type("Library", (), {"malloc_trim": staticmethod(trimmed.append)})
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    return_free_memory()
+    assert trimmed == ([0] if platform == "linux" else [])

@@ -1,0 +1,13 @@
+"""What the model thinks of its own work."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.object_score import ObjectScore
+
+
+def test_scores_are_those_of_the_record() -> None:
+    record = FrameRecord(torch.zeros(2, 2), torch.zeros(1), object_score=-3.5, predicted_iou=0.25)
+    assert ObjectScore.of(record) == ObjectScore(object_score=-3.5, predicted_iou=0.25)
