@@ -208,11 +208,11 @@ def test_a_click_reads_one_frame_of_ten_thousand() -> None:
 def test_each_frame_is_read_once() -> None:
     image = Counting(12)
     session = blob_session(image, "TYX")
-    session._frames.read(5)
+    session._in_use.frames.read(5)
     image.reads.clear()
     for frame in range(12):
-        session._frames.read(frame)
-        session._frames.read(frame)
+        session._in_use.frames.read(frame)
+        session._in_use.frames.read(frame)
     assert image.reads == [(frame, frame + 1) for frame in range(12)]
 
 
@@ -321,7 +321,7 @@ def test_preview_is_what_the_encoder_gets(name: str, zoom: float | None, monkeyp
     whole = seen[0][0].permute(1, 2, 0).numpy() * np.array(IMAGE_STD) + np.array(IMAGE_MEAN)
     # Equal but for the rounding to 8 bit.
     np.testing.assert_allclose(session.preview(0), 255 * whole, rtol=0, atol=0.5001)
-    assert torch.equal(session._frames.read(0), seen[0][0])
+    assert torch.equal(session._in_use.frames.read(0), seen[0][0])
 
 
 def grey(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -429,12 +429,12 @@ def test_one_of_several_separate_movies() -> None:
     assert (session.stack.along, session.stack.is_collection, session.stack.axes) == ("T", False, "NTYX")
     session.add_points(1, 0, [(4, 4)])
     assert [result.frame for result in session.propagate()] == [1, 2]
-    with pytest.raises(ValueError, match="along N are separate images: objects are not followed from one to another"):
+    with pytest.raises(ValueError, match="along N are separate images: objects are not propagated from one to another"):
         list(propagate_each(session, "N"))
     across = blob_session(movies, axes="NTYX", along="N", at={"T": 0})
     assert across.stack.is_collection
     with pytest.raises(ValueError, match="along N are separate images"):
-        list(across.propagate_each("T"))
+        list(propagate_each(across, "T"))
 
 
 @pytest.mark.parametrize("names", [("n", "y", "x"), ("image", "row", "col"), ("Images", "y", "x")])

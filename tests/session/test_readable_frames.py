@@ -121,11 +121,11 @@ def test_what_was_done_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The calls are those of the session: a file of it finds the same, whether or not the frame can be read then."""
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     session = prompted(BrokenArray(MOVIE, [3]), (1, 0), (2, 5))
-    session.save(tmp_path / "movie.json")
+    session.save(tmp_path / "movie.sam2")
     followed(session)
     session.close()
     for image in (BrokenArray(MOVIE, [3]), MOVIE):
-        again = replay(tmp_path / "movie.json", image, tiny_model())
+        again = replay(tmp_path / "movie.sam2", image, tiny_model())
         np.testing.assert_array_equal(again.labels, session.labels)
 
 

@@ -6,6 +6,7 @@ import gc
 import re
 import tracemalloc
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.propagation.plan import Step
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import MAX_ACTIONS
+from napari_sam2.session.store.rows import Rows
 from tiny_models import tiny_predictor
 
 T, SHAPE = 8, (32, 32)
@@ -797,7 +799,7 @@ def test_clear_the_first_of_two_prompts_turns_the_direction() -> None:
 
 def test_removing_an_object_frees_its_records() -> None:
     session = followed(blob_session(MOVIE))
-    records = weakref.ref(session.objects[1].memory.tracked)
+    records = weakref.ref(session.objects[1].tracked.stored(3))
     session.remove_object(1)
     gc.collect()
     assert records() is not None, "they can be taken back"
@@ -862,9 +864,9 @@ def test_labels_that_are_no_array() -> None:
 def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the last used record are on disk; a correction recalls, moves and replaces them."""
 
-    def run(budget: RecordBudget) -> Session:
-        monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
-        monkeypatch.setattr(record_store, "MOST_BYTES", budget.budget_bytes)
+    def run(budget_bytes: int) -> Session:
+        monkeypatch.setattr(session_module, "RecordBudget", partial(RecordBudget, budget_bytes))
+        monkeypatch.setattr(record_store, "MOST_BYTES", budget_bytes)
         if double:
             monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
         session = Session(JUMP_MOVIE, model=tiny_model())
@@ -879,7 +881,7 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
         list(session.propagate())
         return session
 
-    roomy, tight = run(RecordBudget()), run(RecordBudget(0))
+    roomy, tight = run(16 * 2**20), run(0)
     np.testing.assert_array_equal(tight.labels, roomy.labels)
     assert tight.scores(1) == roomy.scores(1)
     for frame, record in roomy.objects[1].memory.tracked.items():
@@ -906,10 +908,10 @@ def test_no_frame_reads_from_disk_however_many_objects(monkeypatch: pytest.Monke
     running = session.propagate()
     next(running)
     reads: list[int] = []
-    monkeypatch.setattr(session._budget, "read", lambda place, size: reads.append(place))
+    monkeypatch.setattr(Rows, "read_record", lambda rows, number, header: reads.append(number))
     assert len(list(running)) == 38
     assert reads == []
-    assert session._budget._end > 0
+    assert not session.objects[1].tracked.stored(1).is_in_memory
 
 
 def test_memory_of_a_long_stack_is_flat() -> None:

@@ -141,17 +141,11 @@ class State:
     @classmethod
     def of(cls, session: Session) -> State:
         items = session.objects.values()
-        places = [
-            (item.object_id, kind, mapping)
-            for item in items
-            for kind, mapping in zip(
-                ("anchor", "tracked", "stale", "fused", "corrected"), (*item.record_mappings, item.corrected), strict=True
-            )
-        ]
+        mappings = [(item.object_id, kind, mapping) for item in items for kind, mapping in item.records.items()]
         return cls(
             {item.object_id: item.info for item in items},
             {(item.object_id, frame): prompts for item in items for frame, prompts in item.prompts.items()},
-            {(object_id, kind, frame): _told(record) for object_id, kind, mapping in places for frame, record in mapping.items()},
+            {(object_id, kind, frame): _told(record) for object_id, kind, mapping in mappings for frame, record in mapping.items()},
             np.asarray(session.labels).tobytes(),
         )
 
@@ -239,7 +233,7 @@ def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ..
         for item in session.objects.values():
             stores = [set(mapping) for mapping in item.record_mappings]
             assert sum(map(len, stores)) == len(set.union(*stores)), "one frame, one record"
-            assert set(item.prompts) == stores[0]
+            assert set(item.prompts) == set(item.conditioning)
             assert all(item.info.may_be_on(frame) for frame in set.union(*stores))
             assert item.info.parent is None or item.info.parent in session.objects
 

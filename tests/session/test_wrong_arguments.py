@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.stop_rules import StopRules
+from napari_sam2.session.volumes.fuse_axes import fuse_axes
+from napari_sam2.session.volumes.propagate_each import propagate_each
 
 T = 4
 TRUTH = squares(T, (32, 32), {1: [(4, 3 + t, 6) for t in range(T)], 2: [(20 - t, 20, 5) for t in range(T)]})
@@ -50,7 +53,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "approve": {"object_id": NO_ID, "frame": NO_FRAME},
     "merge_objects": {"object_id": NO_ID, "other_id": [*NO_ID, 1]},
     "split_object": {"object_id": NO_ID, "frame": NO_FRAME, "name": [*NEVER, 1, "", []]},
-    "divide_object": {"object_id": NO_ID, "frame": NO_FRAME, "daughters": [*NO_NUMBER, 0, -1]},
+    "divide_object": {"object_id": NO_ID, "frame": NO_FRAME, "children": [*NO_NUMBER, 0, -1]},
     "add_points": {"object_id": NO_ID, "frame": NO_FRAME, "points": NO_POINTS, "labels": [*NEVER, 1, "1", [], [2], [1, 1], [None]]},
     "set_points": {"object_id": NO_ID, "frame": NO_FRAME, "points": NO_POINTS, "labels": [*NEVER, 1, "1", [], [2], [1, 1], [None]]},
     "change_point": {
@@ -82,10 +85,9 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "frames": NO_LIST,
         "stop": [*NEVER, 1, True, "gone", [], 5],
     },
-    "consensus": {"axes": [*NO_TEXT, None, "Z", "ZT"], "objects": NO_LIST},
-    "propagate_each": {"over": [*NO_TEXT, None, "Z", "Y"], "places": NO_LIST, "consensus": NO_TEXT},
+    "use_model": {"model": [*NEVER, None, 1, True, "no such model"]},
     "review_queue": {"objects": NO_LIST},
-    "elsewhere": {
+    "reslice": {
         "along": [*NO_TEXT, None],
         "at": [*[i for i in NEVER if not isinstance(i, dict)], 1, "T", [], {"T": 9}, {"T": 0.5}, {"Z": 0}],
     },
@@ -98,6 +100,11 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "export": {"pixel_size": NO_SIZES, "interval": [*NO_SIZES, [1.0]]},
     "result": {"calibration": [*NEVER, 1, "1", True, (1, 1)]},
 }
+WRONG_OF_FUNCTIONS: dict[str, dict[str, list[Any]]] = {
+    "fuse_axes": {"axes": [*NO_TEXT, None, "Z", "ZT"], "objects": NO_LIST},
+    "propagate_each": {"over": [*NO_TEXT, None, "Z", "Y"], "positions": NO_LIST, "fuse": NO_TEXT},
+}
+FUNCTIONS = {"fuse_axes": fuse_axes, "propagate_each": propagate_each}
 RIGHT: dict[str, Any] = {
     "object_id": 1,
     "other_id": 2,
@@ -142,14 +149,16 @@ def test_no_method_is_left_out() -> None:
     assert {name for name in taking if not name.startswith("_")} == set(WRONG)
 
 
-@pytest.mark.parametrize(("method", "argument"), [(method, argument) for method, wrong in WRONG.items() for argument in wrong])
+@pytest.mark.parametrize(
+    ("method", "argument"), [(method, argument) for method, wrong in (WRONG | WRONG_OF_FUNCTIONS).items() for argument in wrong]
+)
 def test_one_sentence_and_nothing_changes(method: str, argument: str, session: Session) -> None:
     before = known(session)
-    call = getattr(session, method)
+    call = partial(FUNCTIONS[method], session) if method in FUNCTIONS else getattr(session, method)
     needed = {name for name, one in inspect.signature(call).parameters.items() if one.default is inspect.Parameter.empty}
     right = {name: RIGHT[name] for name in needed & set(RIGHT)}
-    for value in WRONG[method][argument]:
-        with pytest.raises(ValueError) as caught:  # noqa: PT011  # what it says is asserted below
+    for value in (WRONG | WRONG_OF_FUNCTIONS)[method][argument]:
+        with pytest.raises((ValueError, FileNotFoundError)) as caught:
             list(call(**right | {argument: value}))
         said = str(caught.value)
         assert SENTENCE.fullmatch(said), (value, said)
@@ -168,8 +177,7 @@ def test_one_sentence_and_nothing_changes(method: str, argument: str, session: S
         ("mask", {"object_id": 1, "frame": -1}, "frame -1 does not exist: the stack has 4, counted from 0"),
         ("merge_objects", {"object_id": 1, "other_id": None}, "other_id is a whole number, got None"),
         ("lock_object", {"object_id": 1, "is_locked": "no"}, "is_locked is True or False, got 'no'"),
-        ("consensus", {"axes": 3}, "axes is a text, got 3"),
-        ("elsewhere", {"along": "Z", "at": 3}, "at is a place by axis, as {'T': 3}, got 3"),
+        ("reslice", {"along": "Z", "at": 3}, "at is a place by axis, as {'T': 3}, got 3"),
         ("save", {"path": None}, "path is the path of a file, got None"),
         ("export", {}, 'there is nothing to write: name outputs, such as "objects.csv"'),
         ("export", {"pixel_size": [0.5, -1]}, "pixel_size is a number above 0, or a list of up to 3, got [0.5, -1]"),
@@ -232,7 +240,7 @@ def test_a_tensor_is_no_image() -> None:
 )
 def test_rules_that_cannot_be(rule: str, values: list[Any]) -> None:
     for value in values:
-        with pytest.raises(ValueError, match=rule if rule != "max_absent_frames" else "gone") as caught:
+        with pytest.raises(ValueError, match=rule) as caught:
             StopRules(**{rule: value})
         assert SENTENCE.fullmatch(str(caught.value)), value
         assert not PYTHON.search(str(caught.value)), (value, str(caught.value))

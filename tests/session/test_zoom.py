@@ -62,13 +62,13 @@ def test_a_box_decides_the_window() -> None:
 def test_a_click_is_looked_at_from_far_and_near(monkeypatch: pytest.MonkeyPatch) -> None:
     session = open_session()
     asked: list[View] = []
-    segment = session._tracker.segment
+    segment = session._in_use.tracker.segment
 
     def spy(*args: Any, **kwargs: Any) -> Any:
         asked.extend(kwargs["views"])
         return segment(*args, **kwargs)
 
-    monkeypatch.setattr(session._tracker, "segment", spy)
+    monkeypatch.setattr(session._in_use.tracker, "segment", spy)
     session.add_points(1, 0, [(30, 40)])
     assert asked[:3] == [View(0, 0, 200, 260), View(0, 0, 100, 100), View(6, 16, 50, 50)]
     assert len(asked) <= 4
@@ -122,11 +122,11 @@ def test_each_tracked_frame_is_looked_at_where_the_object_was_on_the_one_before(
     session = open_session()
     session.add_mask(1, 2, disk(100, 100, 10))
     list(session.propagate())
-    assert session._zoom is not None
+    assert session._in_use.zoom is not None
     for frame, before in ((3, 2), (4, 3), (1, 2), (0, 1)):
         record = session.objects[1].shown(before)
         assert record is not None
-        assert view_of(session, frame) == session._zoom.following(view_of(session, before), record.mask_logits)
+        assert view_of(session, frame) == session._in_use.zoom.following(view_of(session, before), record.mask_logits)
 
 
 def test_labels_equal_those_of_a_session_with_the_same_anchors() -> None:

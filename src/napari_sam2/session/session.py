@@ -49,7 +49,7 @@ from napari_sam2.session.state.session_state import SessionState, StateChange
 from napari_sam2.session.state.undoable import Snapshots
 from napari_sam2.session.store.database import Database, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
-from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model
+from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model, model_from
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader, Settings
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
@@ -161,13 +161,11 @@ class Session:
             self.stack = image
         else:
             self.stack = Stack.open(image, axes, channel, along, at, series=series, image_name=image_name)
-        if not isinstance(model, str | Path | SAM2VideoPredictor):
-            raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
         if not isinstance(memory_gate, MemoryGate | None):
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
         self._device = device
-        network = model if isinstance(model, SAM2VideoPredictor) else load_model(model, device)
+        network = _loaded(model, device)
         self._writer = LabelWriter(self.stack, labels)
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
@@ -183,6 +181,7 @@ class Session:
         self._models = {identity: network} if network.source is None else weakref.WeakValueDictionary({identity: network})
         self._begun_with: ModelIdentity | None = None
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
+        weakref.finalize(self, rows.close)
         self._store = SessionStore(rows, self._state, weakly(self._header))
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
@@ -235,7 +234,6 @@ class Session:
     # --- what is done: documented where it is done -----------------------------------------------------------------
 
     add_object = _of("_objects", ObjectEditor.add_object)
-    add_like = _of("_objects", ObjectEditor.add_like)
     rename_object = _of("_objects", ObjectEditor.rename_object)
     set_colour = _of("_objects", ObjectEditor.set_colour)
     lock_object = _of("_objects", ObjectEditor.lock_object)
@@ -328,7 +326,7 @@ class Session:
         SessionBusyError
             If another thread is at work.
         """
-        network = model if isinstance(model, SAM2VideoPredictor) else load_model(model, self._device)
+        network = _loaded(model, self._device)
         identity, before = ModelIdentity.of(network), self._in_use.model
         with self._history.working():
             self._in_use.use(network)
@@ -520,7 +518,7 @@ class Session:
 
     def document(self) -> Document:
         """Return everything that was done, and what the session was opened on, as JSON holds it."""
-        return Document.of(self._header(), self._state, weights_sha256(self.model))
+        return Document.of(self._header(True), self._state, weights_sha256(self.model))
 
     def to_json(self) -> str:
         """Write everything that was done as JSON, which :func:`napari_sam2.replay` and ``napari-sam2 replay`` take."""
@@ -536,10 +534,13 @@ class Session:
         """
         return script(self.document())
 
-    def _header(self) -> SessionHeader:
+    def _header(self, is_sampled: bool) -> SessionHeader:
+        """Describe what the session was opened on; the image by some of its pixels, or not."""
         ranges = None if self.intensity_ranges is None else list(self.intensity_ranges)
         settings = Settings(self.precision, ranges, self._in_use.object_sizes, self.memory_gate)
-        return SessionHeader.of(self._source, ImageIdentity.of(self.stack), settings, self._begun_with or self._state.model)
+        return SessionHeader.of(
+            self._source, ImageIdentity.of(self.stack, is_sampled), settings, self._begun_with or self._state.model
+        )
 
     # --- called by the history -------------------------------------------------------------------------------------
 
@@ -572,11 +573,11 @@ class Session:
         name = identity.name if self.model.source is None else self._state.model.name
         self._store.restore(database, self._budget)
         # Image and model are found again where they were found now.
-        self._state.models.refresh(0, replace(self._state.model, name=name))
+        self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
         self._models[self._state.model] = self._models[identity] = self.model
         frames = (item.shown_frames() for item in self._state.objects.values())
         self._draw(set[int]().union(*frames), self._state.positions)
-        self._store.write_all()
+        self._store.write_again()
 
     def _draw(self, frames: Iterable[int], positions: Iterable[int]) -> None:
         """Write the labels of frames, and those of other positions."""
@@ -771,3 +772,11 @@ class Session:
         """
         frame = self.stack.check_frame(frame)
         return self._in_use.preview(frame, None if object_id is None else self._state.object(object_id).shown(frame))
+
+
+def _loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2VideoPredictor:
+    if isinstance(model, SAM2VideoPredictor):
+        return model
+    if not isinstance(model, str | Path):
+        raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
+    return load_model(model, device)

@@ -123,7 +123,7 @@ def test_an_approved_frame_never_changes() -> None:
 def test_approving_what_is_not_known_is_refused() -> None:
     session = blob_session(MOVIE)
     session.add_object()
-    refused(session, "nothing is known of object 1 on frame 3: there is nothing to approve", "approve", 1, 3)
+    refused(session, "nothing is shown of object 1 on frame 3: there is nothing to approve", "approve", 1, 3)
 
 
 def test_a_click_on_an_approved_frame_refines_it() -> None:

@@ -158,7 +158,7 @@ def test_what_was_shown_beyond_the_stop_goes_when_it_is_out_of_date() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_absent_frames": 0}, "an object is gone for one frame or more, got 0"),
+        ({"max_absent_frames": 0}, "max_absent_frames is one frame or more, got 0"),
         ({"area_px": (5, 5)}, "area_px are two numbers in order, at least 0"),
         ({"area_px": (-1, 5)}, "area_px are two numbers"),
     ],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sqlite3
+import threading
 import weakref
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,8 @@ from napari_sam2.predictors import record_store
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
 from napari_sam2.session.session import Session
-from napari_sam2.session.state.history import MAX_ACTIONS, Action, History
-from napari_sam2.session.state.undoable import UndoableDict
+from napari_sam2.session.state.history import MAX_ACTIONS, History, SessionBusyError
+from napari_sam2.session.state.undoable import Address, Snapshots, UndoableDict
 
 T, SHAPE = 60, (16, 24)
 TRUTH = squares(T, SHAPE, {1: [(2, 2, 4)] * T, 2: [(9, 2 + t // 4, 5) for t in range(T)]})
@@ -29,6 +32,12 @@ def opened() -> Session:
     for point in ((3, 3), (10, 4)):
         session.add_points(session.add_object(), 0, [point])
     return session
+
+
+def num_rows(session: Session) -> int:
+    database = session._store._rows.database
+    assert database is not None
+    return database.execute("SELECT COUNT(*) FROM stored").fetchone()[0]
 
 
 def test_one_undo_takes_back_a_whole_propagation() -> None:
@@ -99,19 +108,18 @@ def test_a_prompt_in_the_middle_is_an_action_of_its_own() -> None:
 
 
 def test_records_on_disk_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = RecordBudget(0)
-    monkeypatch.setattr(session_module, "RecordBudget", lambda: budget)
+    monkeypatch.setattr(session_module, "RecordBudget", partial(RecordBudget, 0))
     monkeypatch.setattr(record_store, "MOST_BYTES", 0)
     session = opened()
     list(session.propagate())
-    end = budget._end
+    count = num_rows(session)
     session.add_mask(1, 30, TRUTH[30] == 2)
     session.undo()
     session.redo()
     session.undo()
     np.testing.assert_array_equal(session.labels, TRUTH)
-    # Between mappings and the history records pass as they are.
-    assert budget._end <= end + 10 * MOVIE[0].size * 8
+    # Between mappings and the history records pass as they are: new are that of the frame, what it corrected, and the prompts.
+    assert num_rows(session) <= count + 3
 
 
 def test_labels_that_cannot_be_written_leave_everything_as_it_was() -> None:
@@ -179,9 +187,9 @@ def test_so_many_actions_and_no_more_can_be_taken_back() -> None:
 
 
 def test_an_action_inside_an_action_is_part_of_it_and_one_without_effect_is_none() -> None:
-    finished: list[Action] = []
-    history = History(finished.append, lambda action: None)
-    mapping: UndoableDict[Any] = UndoableDict(history)
+    finished: list[Snapshots] = []
+    history = History(finished.append, lambda commit: None)
+    mapping: UndoableDict[Any] = UndoableDict(history, Address("info", 0))
     with history.action():
         mapping[1] = "a"
         with history.action():
@@ -189,7 +197,7 @@ def test_an_action_inside_an_action_is_part_of_it_and_one_without_effect_is_none
             mapping[1] = "c"
     with history.action():
         pass
-    assert len(history._done) == 1
+    assert len(history.done) == 1
 
     def fail() -> None:
         with history.action():
@@ -216,6 +224,33 @@ def test_a_session_that_nobody_uses_is_gone_at_once(tmp_path: Path) -> None:
     try:
         del session
         assert gone() is None
-        sqlite3.connect(tmp_path / "movie.sam2.results", timeout=0).execute("SELECT * FROM state").fetchall()
+        assert [path.name for path in tmp_path.iterdir()] == ["movie.sam2"]
+        with contextlib.closing(sqlite3.connect(tmp_path / "movie.sam2", timeout=0)) as database:
+            database.execute("DELETE FROM state")
     finally:
         gc.enable()
+
+
+def test_another_thread_is_refused_while_the_session_is_at_work() -> None:
+    session = opened()
+    refused: list[BaseException] = []
+
+    def click() -> None:
+        for call in (lambda: session.add_object(), session.undo, session.redo, lambda: next(session.propagate())):
+            try:
+                call()
+            except SessionBusyError as error:
+                refused.append(error)
+
+    with session.state.history.working():
+        thread = threading.Thread(target=click)
+        thread.start()
+        thread.join()
+    assert [str(error) for error in refused] == [
+        "the session is at work in another thread: try again when that is done, or stop it first"
+    ] * 4
+    assert len(session.objects) == 2
+    thread = threading.Thread(target=click)
+    thread.start()
+    thread.join()
+    assert len(refused) == 4

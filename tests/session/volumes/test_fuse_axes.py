@@ -18,7 +18,7 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.calls import LoggedCall
-from napari_sam2.session.volumes.fuse_axes import _voted, fuse_axes, line_through
+from napari_sam2.session.volumes.fuse_axes import _fused, fuse_axes, line_through
 
 SHAPE = Z, Y, X = 10, 16, 22
 
@@ -107,12 +107,12 @@ def test_line_of_one_pixel_and_of_a_whole_frame() -> None:
 @pytest.mark.parametrize(
     ("axes", "along", "voting", "sentence"),
     [
-        ("TYX", "T", "ZYX", "a consensus of axes needs a volume: axes TYX have no Z"),
-        ("TZYX", "T", "ZYX", "objects are followed along T: a consensus of ZYX starts along one of these"),
-        ("TZYX", "Z", "yx", "objects are followed along Z: a consensus of YX starts along one of these"),
-        ("TZYX", "Z", "TZY", "a consensus is a vote of two or three of the axes Z, Y and X, got 'TZY'"),
-        ("TZYX", "Z", "ZYY", "a consensus is a vote of two or three of the axes Z, Y and X, got 'ZYY'"),
-        ("TZYX", "Z", "Z", "a consensus is a vote of two or three of the axes Z, Y and X, got 'Z'"),
+        ("TYX", "T", "ZYX", "axes of a volume are fused: axes TYX have no Z"),
+        ("TZYX", "T", "ZYX", "objects are propagated along T: to fuse ZYX they have to be along one of these"),
+        ("TZYX", "Z", "yx", "objects are propagated along Z: to fuse YX they have to be along one of these"),
+        ("TZYX", "Z", "TZY", "two or three of the axes Z, Y and X are fused, got 'TZY'"),
+        ("TZYX", "Z", "ZYY", "two or three of the axes Z, Y and X are fused, got 'ZYY'"),
+        ("TZYX", "Z", "Z", "two or three of the axes Z, Y and X are fused, got 'Z'"),
     ],
 )
 def test_what_is_no_vote_is_refused(axes: str, along: str, voting: str, sentence: str) -> None:
@@ -148,7 +148,7 @@ def test_it_is_one_action_that_is_taken_back_and_done_again(monkeypatch: pytest.
     assert {step.axis for step in done} == {"X"}, "what is tracked is not tracked again"
     fused = state(session)
     assert fused != flooded
-    assert session._history.calls[-1] == LoggedCall("consensus", {"axes": "ZX", "objects": None})
+    assert session._history.calls[-1] == LoggedCall("fuse_axes", {"axes": "ZX", "objects": None})
     session.undo()
     assert state(session) == flooded
     session.redo()
@@ -157,7 +157,7 @@ def test_it_is_one_action_that_is_taken_back_and_done_again(monkeypatch: pytest.
     assert state(session) == fused, "a vote is not counted in the next one"
 
 
-def test_nothing_is_voted_on_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_fused_on_before_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     session = prompted(monkeypatch, "ZYX", "Z", (Y, X))
     for step in fuse_axes(session):
         if step.axis == "X":
@@ -167,7 +167,7 @@ def test_nothing_is_voted_on_before_the_end(monkeypatch: pytest.MonkeyPatch) -> 
     running = fuse_axes(session)
     next(running)
     session.rename_object(1, "other")
-    with pytest.raises(ValueError, match="objects were changed while axes were followed: begin the consensus again"):
+    with pytest.raises(ValueError, match="objects were changed while axes were propagated: begin the fusion again"):
         list(running)
 
 
@@ -227,18 +227,18 @@ def test_merged_and_split_objects_keep_what_is_shown(monkeypatch: pytest.MonkeyP
 
 def test_saved_opened_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = prompted(monkeypatch, "ZYX", "Z", (Y, X))
-    session.save(tmp_path / "volume.json")
+    session.save(tmp_path / "volume.sam2")
     list(fuse_axes(session, objects=[1, 7]))
     session.add_mask(1, 6, TRUTH[6] == 1)
     for _, _ in zip(range(1), session.propagate(), strict=False):
         pass
     session.close()
-    again = Session.open(tmp_path / "volume.json", VOLUME, tiny_model())
+    again = Session.open(tmp_path / "volume.sam2", VOLUME, tiny_model())
     assert state(again) == state(session)
     again.close()
-    assert state(replay(tmp_path / "volume.json", VOLUME, tiny_model())) == state(session)
+    assert state(replay(tmp_path / "volume.sam2", VOLUME, tiny_model())) == state(session)
     script = session.to_script()
-    assert "for _ in fuse_axes(session, axes='ZYX', objects=[1, 7]):" in script
+    assert "for _ in sam2.fuse_axes(session, axes='ZYX', objects=[1, 7]):" in script
     monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script", "exec"), names)
@@ -260,7 +260,7 @@ def test_a_vote_lies_in_a_window_that_holds_it() -> None:
     tracked = replace(tracked, view=View(10, 10, 8, 8))
     votes = np.full((40, 50), -4, np.float32)
     votes[4:8, 12:20] = 4
-    record = _voted(tracked, np.zeros((40, 50), bool), votes)
+    record = _fused(tracked, np.zeros((40, 50), bool), votes)
     assert record.view == View(4, 10, 14, 10)
     assert record.mask_logits.shape == (8, 8)
-    assert _voted(tracked, np.zeros((40, 50), bool), -np.abs(votes)).view == tracked.view
+    assert _fused(tracked, np.zeros((40, 50), bool), -np.abs(votes)).view == tracked.view

@@ -12,9 +12,9 @@ import zarr
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session import label_writer
 from napari_sam2.session import session as session_module
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.labels import label_writer
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
@@ -59,7 +59,7 @@ def prompted(axes: str, along: str, at: dict[str, int], click: dict[int, int], *
 @pytest.mark.parametrize("axes", ["TZYX", "XTYZ"])
 def test_each_volume_of_a_time_lapse(start: int, axes: str) -> None:
     session = prompted(axes, "Z", {"T": start}, {1: 0, 2: 1})
-    done = [(step.place, step.result.frame) for step in propagate_each(session, "t")]
+    done = [(step.position, step.result.frame) for step in propagate_each(session, "t")]
     assert [place for place, _ in done] == sorted((place for place, _ in done), key=lambda t: (t < start, abs(t - start)))
     assert {place for place, _ in done} == set(range(T))
     np.testing.assert_array_equal(session.labels, TRUTH.transpose(["TZYX".index(axis) for axis in axes]))
@@ -82,19 +82,17 @@ def test_each_plane_of_a_time_lapse() -> None:
 
 def test_a_stack_without_a_fourth_axis() -> None:
     session = Session(VOLUMES[:, 0], "TYX", model=tiny_model(), at={"T": 0})
-    with pytest.raises(
-        ValueError, match="at one place of T, axes TYX leave none to follow objects along: that takes a fourth axis"
-    ):
+    with pytest.raises(ValueError, match="at one position of T, axes TYX leave none to propagate along: that takes a fourth axis"):
         next(propagate_each(session, "T"))
 
 
 def test_some_places_and_going_on() -> None:
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
-    for _ in propagate_each(session, "T", places=[1, 2]):
+    for _ in propagate_each(session, "T", positions=[1, 2]):
         pass
     np.testing.assert_array_equal(session.labels[1:3], TRUTH[1:3])
     assert not session.labels[[0, 3, 4]].any()
-    for _ in propagate_each(session, "T", places=range(2, T)):
+    for _ in propagate_each(session, "T", positions=range(2, T)):
         pass
     np.testing.assert_array_equal(session.labels[1:], TRUTH[1:])
     assert not session.labels[0].any()
@@ -104,7 +102,7 @@ def test_what_was_done_stays_when_nobody_asks_for_more() -> None:
     session = prompted("TZYX", "Z", {"T": 0}, {1: 0, 2: 1})
     steps = propagate_each(session, "T")
     for step in steps:
-        if step.place == 2:
+        if step.position == 2:
             break
     steps.close()  # type: ignore[attr-defined]
     np.testing.assert_array_equal(session.labels[:2], TRUTH[:2])
@@ -120,29 +118,29 @@ def test_all_places_are_seen_with_the_same_intensities() -> None:
 @pytest.mark.parametrize(
     ("over", "places", "sentence"),
     [
-        ("Z", None, "objects are followed along Z: they can be followed at each place of another axis only"),
-        ("y", None, "Y is an axis of the frames: objects cannot be followed at each place of it"),
-        ("C", None, "there is no axis C to follow objects at each place of: labels have axes TZYX"),
+        ("Z", None, "objects are propagated along Z: they can be propagated at each position of another axis only"),
+        ("y", None, "Y is an axis of the frames: objects cannot be propagated at each position of it"),
+        ("C", None, "there is no axis C to propagate at each position of: labels have axes TZYX"),
         ("T", [0, 5], r"T 5 does not exist: the image has 5, counted from 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(over: str, places: Any, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        next(prompted("TZYX", "Z", {"T": 0}, {1: 0}).propagate_each(over, places))
+        next(propagate_each(prompted("TZYX", "Z", {"T": 0}, {1: 0}), over, places))
 
 
 def test_nothing_prompted() -> None:
-    with pytest.raises(ValueError, match="there is nothing to follow: no object is to be seen where it was prompted"):
-        next(prompted("TZYX", "Z", {"T": 0}, {}).propagate_each("T", [1]))
+    with pytest.raises(ValueError, match="there is nothing to propagate: no object is to be seen where it was prompted"):
+        next(propagate_each(prompted("TZYX", "Z", {"T": 0}, {}), "T", [1]))
     with pytest.raises(ValueError, match="there is nothing to propagate"):
-        next(prompted("TZYX", "Z", {"T": 0}, {}).propagate_each("T"))
+        next(propagate_each(prompted("TZYX", "Z", {"T": 0}, {}), "T"))
 
 
 # --- what a session makes of it ------------------------------------------------------------------------------------
 
 
 def calls(session: Session) -> list[tuple[str, Any]]:
-    return [(call.method, call.arguments.get("places")) for call in session._history.calls if call.method != "add_object"]
+    return [(call.method, call.arguments.get("positions")) for call in session._history.calls if call.method != "add_object"]
 
 
 def test_it_is_one_action_that_is_taken_back_and_done_again() -> None:
@@ -180,7 +178,7 @@ LATER = np.arange(Z)[:, None, None] >= 2
 def test_an_edit_of_an_object_reaches_all_places(name: str, tmp_path: Path) -> None:
     edit, expected = EDITS[name]
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
-    session.save(tmp_path / "volumes.json")
+    session.save(tmp_path / "volumes.sam2")
     list(propagate_each(session, "T"))
     edit(session)
     np.testing.assert_array_equal(session.labels, expected(TRUTH))
@@ -189,10 +187,10 @@ def test_an_edit_of_an_object_reaches_all_places(name: str, tmp_path: Path) -> N
     session.redo()
     np.testing.assert_array_equal(session.labels, expected(TRUTH))
     session.close()
-    opened = Session.open(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    opened = Session.open(tmp_path / "volumes.sam2", VOLUMES, tiny_model())
     opened.close()
-    exported = SavedSession.read(tmp_path / "volumes.json").result(PIXELS)
-    replayed = replay(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    exported = SavedSession.read(tmp_path / "volumes.sam2").result(PIXELS)
+    replayed = replay(tmp_path / "volumes.sam2", VOLUMES, tiny_model())
     for labels in (opened.labels, exported.labels, replayed.labels):
         np.testing.assert_array_equal(labels, expected(TRUTH))
 
@@ -207,12 +205,12 @@ def test_an_object_is_not_at_places_of_one_that_had_its_number() -> None:
 
 @pytest.mark.parametrize("is_saved_as_it_goes", [True, False])
 def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "volumes.json"
+    path = tmp_path / "volumes.sam2"
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
     if is_saved_as_it_goes:
         session.save(path)
     for step in propagate_each(session, "T", np.arange(1, T)):
-        if step.place == 4:
+        if step.position == 4:
             break
     if not is_saved_as_it_goes:
         session.save(path)
@@ -228,7 +226,7 @@ def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, 
     assert calls(replayed) == calls(again)
     assert calls(again)[-2:] == [("propagate_each", [2, 3]), ("propagate_each", [4])]
     script = again.to_script()
-    assert "for _ in propagate_each(session, over='T', places=[2, 3]):" in script
+    assert "for _ in sam2.propagate_each(session, over='T', positions=[2, 3]):" in script
     monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script", "exec"), names)
@@ -237,12 +235,12 @@ def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, 
 
 def test_what_was_taken_back_is_not_in_the_file(tmp_path: Path) -> None:
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
-    session.save(tmp_path / "volumes.json")
+    session.save(tmp_path / "volumes.sam2")
     list(propagate_each(session, "T", [1, 2]))
     list(propagate_each(session, "T", [3]))
     session.undo()
     session.close()
-    again = Session.open(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    again = Session.open(tmp_path / "volumes.sam2", VOLUMES, tiny_model())
     np.testing.assert_array_equal(again.labels[1:3], TRUTH[1:3])
     assert not again.labels[3:].any()
     again.close()
@@ -250,12 +248,12 @@ def test_what_was_taken_back_is_not_in_the_file(tmp_path: Path) -> None:
 
 def test_axes_vote_at_each_place(tmp_path: Path) -> None:
     session = prompted("TZYX", "Z", {"T": 1}, {1: 0, 2: 1})
-    session.save(tmp_path / "volumes.json")
-    assert {step.place for step in propagate_each(session, "T", [1, 2], consensus="ZYX")} == {1, 2}
+    session.save(tmp_path / "volumes.sam2")
+    assert {step.position for step in propagate_each(session, "T", [1, 2], fuse="ZYX")} == {1, 2}
     session.close()
     np.testing.assert_array_equal(session.labels[1:3], TRUTH[1:3])
-    assert calls(session)[-2:] == [("consensus", None), ("propagate_each", [2])]
-    replayed = replay(tmp_path / "volumes.json", VOLUMES, tiny_model())
+    assert calls(session)[-2:] == [("fuse_axes", None), ("propagate_each", [2])]
+    replayed = replay(tmp_path / "volumes.sam2", VOLUMES, tiny_model())
     np.testing.assert_array_equal(replayed.labels, session.labels)
     assert calls(replayed) == calls(session)
 
@@ -274,10 +272,10 @@ def test_objects_that_are_changed_in_between() -> None:
     session = prompted("TZYX", "Z", {"T": 0}, {1: 0})
     running = propagate_each(session, "T")
     for step in running:
-        if step.place == 2:
+        if step.position == 2:
             session.rename_object(1, "other")
             break
-    with pytest.raises(ValueError, match="objects were changed while they were followed at each place of T: begin again"):
+    with pytest.raises(ValueError, match="objects were changed while they were propagated at each position of T: begin again"):
         list(running)
     np.testing.assert_array_equal(session.labels[:2], np.where(TRUTH[:2] == 1, 1, 0))
     assert not session.labels[2:].any()

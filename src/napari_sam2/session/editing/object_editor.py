@@ -44,13 +44,6 @@ class ObjectEditor:
 
     # --- one object ------------------------------------------------------------------------------------------------
 
-    def add_like(self, item: SessionObject) -> int:
-        """Add an object with the id, the name and the frames of one of another session; not logged."""
-        with self._history.action():
-            object_id = self.add_object(item.name, item.object_id)
-            self._change_info(object_id, first_frame=item.info.first_frame, end_frame=item.info.end_frame)
-        return object_id
-
     @action
     def add_object(self, name: str | None = None, object_id: int | None = None, colour: str | None = None) -> int:
         """Add an object.

@@ -1,4 +1,4 @@
-"""Where an object is not followed any further."""
+"""Where an object is not propagated any further."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_sam2.checks import check_bounds, check_flag, check_whole
 
 @dataclass(frozen=True)
 class StopRules:
-    """Where an object is not followed any further: after a frame on which one of these holds, up to the next anchor.
+    """Where an object is not propagated any further: after a frame on which one of these holds, up to the next anchor.
 
     The frame itself is kept. Nothing is shown of the object on those after it, unless it was tracked there before and nothing has
     changed since.
@@ -35,7 +35,7 @@ class StopRules:
 
     def __post_init__(self) -> None:
         if self.max_absent_frames is not None and check_whole("max_absent_frames", self.max_absent_frames) < 1:
-            raise ValueError(f"an object is gone for one frame or more, got {self.max_absent_frames}")
+            raise ValueError(f"max_absent_frames is one frame or more, got {self.max_absent_frames}")
         if self.area_px is not None:
             object.__setattr__(self, "area_px", check_bounds("area_px", self.area_px))
         check_flag("at_border", self.at_border)

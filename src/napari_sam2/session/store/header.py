@@ -110,10 +110,11 @@ class ImageIdentity:
     sample: dict[int, str]
 
     @classmethod
-    def of(cls, stack: Stack) -> ImageIdentity:
-        """Sample a stack; few frames are read."""
+    def of(cls, stack: Stack, is_sampled: bool = True) -> ImageIdentity:
+        """Describe a stack; few frames are read, or none."""
         sample = {}
-        for frame in np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist():
+        frames = np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist()
+        for frame in frames if is_sampled else []:
             try:
                 plane = np.asarray(stack.frames[frame])
             except OSError:

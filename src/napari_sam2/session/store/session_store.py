@@ -44,10 +44,10 @@ class SessionStore:
     state : SessionState
         What is written.
     describe : callable
-        Returns what the session was opened on; called when it is written first.
+        Returns what the session was opened on; of a session that is saved with some pixels of the image, which are read for it.
     """
 
-    def __init__(self, rows: Rows, state: SessionState, describe: Callable[[], SessionHeader]) -> None:
+    def __init__(self, rows: Rows, state: SessionState, describe: Callable[[bool], SessionHeader]) -> None:
         self._rows = rows
         self._state = state
         self._describe = describe
@@ -118,7 +118,7 @@ class SessionStore:
             for table in ("state", "changes", "actions"):
                 database.execute(f"DELETE FROM {table}")  # noqa: S608
             if is_first:
-                self._write_header(database, self._describe())
+                self._write_header(database, self.saved_to)
             for mapping in self._state.mappings():
                 for key in mapping:
                     self._write_value(database, mapping.address, key)
@@ -132,7 +132,17 @@ class SessionStore:
         self._is_header_written, self._is_behind = True, False
         history.refreshed.clear()
 
-    def _write_header(self, database: Database, header: SessionHeader) -> None:
+    def write_again(self) -> None:
+        """Write everything anew, and what the session was opened on, as it was found now."""
+        self._is_header_written = False
+        self.write_all()
+
+    def _write_header(self, database: Database, path: Path | None) -> None:
+        """Write what the session was opened on; of a session that is saved, with paths from the folder of its file."""
+        header = self._describe(path is not None)
+        if path is not None:
+            source, model = source_from(path.parent, header.source), model_from(path.parent, header.model)
+            header = replace(header, source=source, model=model)
         database.execute("DELETE FROM header")
         database.execute("INSERT INTO header VALUES (?)", (to_json(header),))
 
@@ -179,7 +189,7 @@ class SessionStore:
         try:
             if path.exists() and not is_session_file(path):
                 raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
-            self._write_copy(partial, path.parent)
+            self._write_copy(partial, path)
             for ending in ("-wal", "-shm"):  # of an earlier session there, whose program was killed
                 path.with_name(path.name + ending).unlink(missing_ok=True)
             os.replace(partial, path)
@@ -192,25 +202,23 @@ class SessionStore:
         if self._is_behind:
             self.write_all()
 
-    def _write_copy(self, path: Path, folder: Path) -> None:
-        """Write a copy of the file, in which paths are those from another folder."""
+    def _write_copy(self, partial: Path, path: Path) -> None:
+        """Write a copy of the file, in which paths are those from the folder that it is for."""
         if self._is_behind:
             # Where the file so far cannot be written any more, what is missing goes to the new one alone.
             with contextlib.suppress(ValueError, OSError):
                 self.write_all()
         if self._rows.database is None:
-            Database.create(path).close()
+            Database.create(partial).close()
         else:
-            self._rows.database.copy_to(path)
-        header = self._describe()
-        self._state.models.refresh(0, model_from(folder, self._state.model))
-        with contextlib.closing(Database(path)) as copy, copy.transaction():
-            here = replace(header, source=source_from(folder, header.source), model=model_from(folder, header.model))
-            self._write_header(copy, here)
+            self._rows.database.copy_to(partial)
+        self._state.models.refresh(0, model_from(path.parent, self._state.model))
+        with contextlib.closing(Database(partial)) as copy, copy.transaction():
+            self._write_header(copy, path)
             about = to_json(self._state.model)
             copy.execute("UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')", (about,))
         self._is_header_written = True
-        with path.open("rb") as file:
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
 
     def close(self) -> None:

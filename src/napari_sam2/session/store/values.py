@@ -106,7 +106,9 @@ def pack_record(record: FrameRecord) -> tuple[str, bytes]:
         "anchor_distance": record.anchor_distance,
         "tensors": [[str(tensor.dtype).removeprefix("torch."), list(tensor.shape)] for tensor in tensors.values()],
     }
-    return json.dumps(about), save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    # Each tensor owns its memory here: safetensors refuses two that share it.
+    owned = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    return json.dumps(about), save(owned)
 
 
 def unpack_header(about: str, device: torch.device) -> RecordHeader:

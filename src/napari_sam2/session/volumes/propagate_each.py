@@ -6,7 +6,7 @@ Prompts are given once, at one position. Those of the others are found by propag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.history import Action
+from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.packed_labels import pack_plane, unpack_plane
 from napari_sam2.session.volumes.fuse_axes import check_fusion, fuse_axes
 
@@ -221,6 +222,14 @@ def _prompted_there(session: Session, axis: str, position: int, crossings: dict[
             mask = crossing.mask(item.object_id, position)
             if mask.any():
                 if item.object_id not in there.objects:
-                    there.add_like(session.objects[item.object_id])
+                    _add_alike(there, session.objects[item.object_id])
                 there.add_mask(item.object_id, frame, mask)
     return there
+
+
+def _add_alike(session: Session, item: SessionObject) -> None:
+    """Add an object with the id, the name and the frames of one of another session."""
+    with session.state.history.action():
+        session.add_object(item.name, item.object_id)
+        info = session.state.infos[item.object_id]
+        session.state.infos[item.object_id] = replace(info, first_frame=item.info.first_frame, end_frame=item.info.end_frame)
