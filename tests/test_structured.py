@@ -298,7 +298,7 @@ def test_what_json_cannot_hold_is_refused(value: Any, message: str) -> None:
             write(value)
 
 
-@pytest.mark.parametrize("kind", [set[int], bytes, tuple[complex, ...]])
+@pytest.mark.parametrize("kind", [set[int], bytes, tuple[complex, ...], list[re.Match], range])
 def test_kinds_that_json_cannot_hold_are_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match="is no kind of value that can be read from a text"):
         parse(kind, [], "m.json")

@@ -146,10 +146,14 @@ def _key(key: Any) -> str:
 
 @functools.cache
 def _validator(kind: Any) -> SchemaValidator:
-    from pydantic import TypeAdapter
+    from pydantic import PydanticSchemaGenerationError, TypeAdapter
     from pydantic_core import SchemaValidator
 
-    return SchemaValidator(_by_rules_of_json(TypeAdapter(kind).core_schema))
+    try:
+        schema = TypeAdapter(kind).core_schema
+    except PydanticSchemaGenerationError as error:
+        raise TypeError(f"{kind} is no kind of value that can be read from a text") from error
+    return SchemaValidator(_by_rules_of_json(schema))
 
 
 def _by_rules_of_json(schema: Any) -> Any:

@@ -175,10 +175,10 @@ def coloured(folder: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "no folder": (lambda folder: None, {}, r"D is not a data set: there is no image\.tif"),
     "no masks": (without("masks.tif"), {}, r"D is not a data set: there is no masks\.tif"),
-    "damaged": (damaged, {}, r"D: masks\.tif holds \d frames of 16 x 16 pixels, image\.tif 6 frames of 16 x 16 pixels"),
+    "damaged": (damaged, {}, r"D/masks\.tif holds \d frames of 16 x 16 pixels, but D/image\.tif holds 6 frames of 16 x 16 pixels"),
     "no object": (written(truth=TRUTH * 0), {}, r"D has no object to score"),
-    "floats": (written(truth=TRUTH.astype(np.float32)), {}, r"D/masks\.tif holds float32: labels must be whole numbers"),
-    "colours": (coloured, {}, r"D/masks\.tif holds colours: labels must be whole numbers"),
+    "floats": (written(truth=TRUTH.astype(np.float32)), {}, r"D/masks\.tif holds float32: labels must be whole numbers, .*"),
+    "colours": (coloured, {}, r"D/masks\.tif has colours or channels: labels must be whole numbers, .*"),
     "negative": (
         written(truth=TRUTH.astype(np.int16) - 1),
         {},
@@ -188,12 +188,12 @@ BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "other shape": (
         written(image=np.zeros((6, 16, 17), np.uint8)),
         {},
-        r"D: masks\.tif holds 6 frames of 16 x 16 pixels, image\.tif 6 frames of 16 x 17 pixels",
+        r"D/masks\.tif holds 6 frames of 16 x 16 pixels, but D/image\.tif holds 6 frames of 16 x 17 pixels",
     ),
     "other length": (
         written(image=np.zeros((5, 16, 16), np.uint8)),
         {},
-        r"D: masks\.tif holds 6 frames of 16 x 16 pixels, image\.tif 5 frames of 16 x 16 pixels",
+        r"D/masks\.tif holds 6 frames of 16 x 16 pixels, but D/image\.tif holds 5 frames of 16 x 16 pixels",
     ),
     "several times": (
         written(image=np.zeros((2, 6, 16, 16), np.uint8), axes="TZYX"),

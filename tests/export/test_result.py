@@ -109,6 +109,16 @@ def test_axes_of_a_label_file(tmp_path: Path) -> None:
     assert (labels.image.shape, axes_of_labels(labels)) == (LABELS.shape, "TZYX")
 
 
+@pytest.mark.parametrize(("axes", "taken"), [("CYX", "TYX"), ("TCYX", "TZYX")])
+def test_a_single_channel_of_labels_is_no_channel(axes: str, taken: str, tmp_path: Path) -> None:
+    shape = [1 if axis == "C" else length for axis, length in zip("TCYX", (3, 1, 4, 5), strict=True) if axis in axes]
+    path = tmp_path / "labels.tif"
+    tifffile.imwrite(path, np.ones(shape, np.uint8), photometric="minisblack", metadata={"axes": axes})
+    labels = open_image(path)
+    result = Result(labels.image, axes_of_labels(labels))
+    assert (result.axes, result.shape, result.cut({"T": 0}).tolist()) == (taken, tuple(shape), [[1] * 5] * 4)
+
+
 @pytest.mark.parametrize("axes", ["YXS", "CYX"])
 def test_a_label_file_has_one_value_for_each_pixel(axes: str, tmp_path: Path) -> None:
     path = tmp_path / "labels.tif"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from blob_tracker import blob_session, squares
 from napari_sam2.images.stack import Stack
@@ -157,6 +158,8 @@ BAD_ENTRIES: dict[str, tuple[Any, str]] = {
     "half a box": ({"object": 1, "box": [3, 3]}, "prompt 2: box must have 4 entries, got 2"),
     "a corner alone": ({"object": 1, "polygon": [[3, 3], 4]}, "prompt 2: polygon[1] must be a list, got 4"),
     "a volume's place": ({"object": 1, "scribble": [[0, 3, 3]]}, "prompt 2: scribble[0] must have 2 entries, got 3"),
+    "mask of fractions": ({"object": 1, "mask": "fractions.tif"}, "fractions.tif holds float32: labels must be whole numbers"),
+    "mask in colour": ({"object": 1, "mask": "colours.png"}, "colours.png has colours or channels: labels must be whole numbers"),
     "mask is no image": ({"object": 1, "mask": "prompts.json"}, "prompts.json is not an image that can be read"),
 }
 
@@ -166,6 +169,8 @@ def test_bad_entry(name: str, tmp_path: Path) -> None:
     entry, message = BAD_ENTRIES[name]
     tifffile.imwrite(tmp_path / "masks.tif", TRUTH, photometric="minisblack")
     tifffile.imwrite(tmp_path / "empty.tif", np.zeros_like(TRUTH[0]))
+    tifffile.imwrite(tmp_path / "fractions.tif", TRUTH[0].astype(np.float32))
+    Image.new("RGB", TRUTH[0].shape).save(tmp_path / "colours.png")
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_prompts(written(tmp_path, CLICK, entry))
     assert "\n" not in str(caught.value)

@@ -88,10 +88,13 @@ def test_unlabelled_frames_between_others_are_left_out(labelled: list[int], is_s
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "another shape": ({"labels": LABELS[:3]}, r"labels\.tif has shape 3 x 20 x 30, but .*raw\.tif has 4 x 20 x 30"),
+    "another shape": (
+        {"labels": LABELS[:3]},
+        r"labels\.tif holds 3 frames of 20 x 30 pixels, but .*raw\.tif holds 4 frames",
+    ),
     "no object": ({"labels": LABELS * 0}, r"labels\.tif has no object: all labels are 0"),
     "float labels": ({"labels": LABELS / 2}, r"labels\.tif holds float64: labels must be whole numbers"),
-    "negative": ({"labels": LABELS.astype(int) - 1}, r"labels\.tif holds the label -1: labels must be 0 for the background"),
+    "negative": ({"labels": LABELS.astype(int) - 1}, r"labels\.tif holds the label -1: labels must be between 0 and 65535"),
     "sequence or not": ({"in_file": None}, r'raw\.tif does not say whether its 4 frames follow each other: write axes = "TYX"'),
     "colour": ({"image": np.stack([IMAGE] * 3, axis=-1), "in_file": "TYXC"}, r"raw\.tif is in colour: choose a channel"),
     "wrong axes": ({"axes": "YX"}, r"raw\.tif: axes YX do not fit an image of shape"),

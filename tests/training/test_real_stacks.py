@@ -17,12 +17,15 @@ LABELS[:, 2:8, 3:9], LABELS[1:, 10:18, 15:25] = 3, 7
 
 
 @pytest.mark.parametrize(("axes", "is_sequence"), [("TYX", True), ("ZYX", True), ("QYX", False)])
-def test_a_stack_or_a_collection_of_images(axes: str, is_sequence: bool, tmp_path: Path) -> None:
+def test_a_stack_or_a_collection_of_images(axes: str, is_sequence: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (stack,) = read_stacks([write_stack(tmp_path / "one", IMAGE, LABELS, axes)])
     assert stack.is_sequence == is_sequence
     assert stack.labels.dtype == np.uint16
     np.testing.assert_array_equal(stack.image, IMAGE)
     np.testing.assert_array_equal(stack.labels, LABELS)
+    said = f"{tmp_path / 'one'}: its 3 frames, along Q, are taken for separate images; "
+    said += "if they follow each other, write image.tif with the axes TYX or ZYX"
+    assert caplog.messages == ([] if is_sequence else [said])
 
 
 def test_folders_of_stacks_and_a_folder_named_twice(tmp_path: Path) -> None:
@@ -45,9 +48,16 @@ def test_large_labels_are_numbered_anew_and_what_is_no_number_is_replaced(tmp_pa
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "float labels": ({"labels": LABELS * np.float32(10_000.1)}, r"masks\.tif holds float32: labels must be whole numbers"),
-    "negative": ({"labels": LABELS.astype(np.int16) - 1}, r"masks\.tif holds the label -1: labels must be 0 for the background"),
+    "colour": (
+        {"image": np.stack([IMAGE] * 3, axis=-1), "axes": "TYXC"},
+        r"image\.tif is in colour: choose a channel",
+    ),
+    "negative": ({"labels": LABELS.astype(np.int16) - 1}, r"masks\.tif holds the label -1: labels must be between 0 and 65535"),
     "no object": ({"labels": LABELS * 0}, r"masks\.tif has no object: all labels are 0"),
-    "another shape": ({"labels": LABELS[:2]}, r"one: image of shape \(3, 20, 30\) and labels of shape \(2, 20, 30\) are not one"),
+    "another shape": (
+        {"labels": LABELS[:2]},
+        r"one/masks\.tif holds 2 frames of 20 x 30 pixels, but .*one/image\.tif holds 3 frames",
+    ),
 }
 
 

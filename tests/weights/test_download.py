@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import os
+import re
 import socket
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -266,6 +268,17 @@ def test_folder_that_cannot_be_made(tmp_path, offer, server):
     assert_cannot_write(tmp_path / "file" / "cache", offer)
     assert server.requested == []
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(("module", "name"), [(tempfile, "TemporaryFile"), (os, "fsync"), (os, "replace")])
+def test_system_that_refuses(tmp_path, offer, monkeypatch, module, name):
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(module, name, fail)
+    with pytest.raises(DownloadError, match=re.escape(f"cannot write {tmp_path / FILE} (permission is denied): make room")):
+        download(NAME, folder=tmp_path, base_url=offer("good"))
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")

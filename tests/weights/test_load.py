@@ -5,6 +5,7 @@ import functools
 import os
 import pickle
 import re
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -147,6 +148,31 @@ def test_save_that_fails_leaves_the_older_file(tmp_path, weights):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == ["file.safetensors"]
     assert path.read_bytes() == b"older"
+
+
+def test_save_into_what_is_no_folder(tmp_path, weights):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "new" / "file.safetensors"
+    with pytest.raises(OSError, match=f"^{re.escape(str(path))} cannot be written: a part of its path is a file, not a folder$"):
+        save_checkpoint(path, weights, TOY)
+
+
+@pytest.mark.parametrize("place", ["folder", "disk"])
+def test_save_where_nothing_can_be_written(tmp_path, weights, monkeypatch, place):
+    path = tmp_path / "file.safetensors"
+
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    if place == "folder":
+        monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+        kind, message = ValueError, f"file.safetensors cannot be written to the folder {tmp_path}: permission is denied"
+    else:
+        monkeypatch.setattr(os, "fsync", fail)
+        kind, message = PermissionError, f"{path} cannot be written: permission is denied"
+    with pytest.raises(kind, match=f"^{re.escape(message)}$"):
+        save_checkpoint(path, weights, TOY)
+    assert os.listdir(tmp_path) == []
 
 
 def test_save_asks_for_its_suffix(tmp_path, weights):
@@ -417,6 +443,7 @@ def test_find_the_checkpoint_of_a_folder(tmp_path, weights):
     save_checkpoint(folder / "best.safetensors", weights, TOY)
     (folder / "log.csv").touch()
     (folder / "old.pt").mkdir()
+    (folder / ".best-0a1b2c3d.partial.safetensors").touch()  # whoever wrote it was killed in the middle
     assert find_weights(folder) == find_weights(str(folder)) == (TOY, folder / "best.safetensors")
     save_checkpoint(folder / "last.safetensors", weights, TOY)
     with pytest.raises(ValueError, match=r"holds best\.safetensors, last\.safetensors: say which"):

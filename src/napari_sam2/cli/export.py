@@ -17,10 +17,11 @@ from napari_sam2.cli.arguments import (
 from napari_sam2.cli.outputs import Shortfall, write_outputs
 from napari_sam2.export.ctc import ctc_parents
 from napari_sam2.export.formats import FORMATS, check_outputs
-from napari_sam2.export.result import MAX_LABEL, Result, axes_of_labels, known_axes, open_image
+from napari_sam2.export.result import Result, axes_of_labels, known_axes, open_image
 from napari_sam2.file_errors import reading
 from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.choice import ANY
+from napari_sam2.images.label_images import MAX_LABEL
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.store.temporary import SUFFIX

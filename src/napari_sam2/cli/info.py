@@ -32,6 +32,7 @@ PACKAGES = (
     "pillow",
     "safetensors",
     "pooch",
+    "pydantic",
     "tqdm",
     "zarr",
     "dask",

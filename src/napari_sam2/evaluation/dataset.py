@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.file_errors import reading
+from napari_sam2.images.label_images import as_labels, check_fit, open_labels, warn_of_separate_images
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.state.objects import MAX_OBJECT_ID
-
-logger = logging.getLogger(__name__)
 
 MIN_FRAMES = 5
 """Objects that the table lists with fewer frames are not scored."""
@@ -136,19 +133,13 @@ def read_datasets(folder: Path, axes: str | None = None, channel: int | Sequence
         with reading(folder / name):
             if not (folder / name).exists():
                 raise FileNotFoundError(f"{folder} is not a data set: there is no {name}")
-    truth = _read_labels(folder / "masks.tif")
+    labels = open_labels(folder / "masks.tif")
     image = Stack.open_file(folder / "image.tif", axes, channel)
-    if (len(image), image.height, image.width) != truth.shape:
-        raise ValueError(f"{folder}: masks.tif holds {_extent(truth.shape)}, image.tif {_extent(image.frames.shape)}")
+    check_fit(image, labels, folder / "image.tif", folder / "masks.tif")
+    truth = as_labels(np.asarray(labels.frames), folder / "masks.tif")
     if len(image) > 1 and image.along not in "TZ":
         if axes is None:
-            logger.warning(
-                "%s: its %d frames, along %s, are taken for separate images; if they follow each other, say so by axes TYX or "
-                "ZYX (--axes)",
-                folder,
-                len(image),
-                image.along,
-            )
+            warn_of_separate_images(image, folder, "say so by axes TYX or ZYX (--axes)")
         planes = ((number, plane[None]) for number, plane in enumerate(truth))
         found = [(number, plane, _all_objects(plane, in_volume=False)) for number, plane in planes]
         datasets = [Dataset(folder, plane, anchors, {}, image, number) for number, plane, anchors in found if anchors]
@@ -170,21 +161,6 @@ def channels_used(channels: Sequence[int], num_channels: int) -> str:
     *others, last = map(str, channels)
     listed = f"channels {', '.join(others)} and {last}" if others else f"channel {last}"
     return f"{listed} of {num_channels}"
-
-
-def _extent(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} frames of {shape[1]} x {shape[2]} pixels"
-
-
-def _read_labels(path: Path) -> npt.NDArray[np.integer]:
-    stack = Stack.open_file(path)
-    labels = np.asarray(stack.frames)
-    if labels.dtype.kind not in "uib" or stack.is_rgb:
-        raise ValueError(f"{path} holds {'colours' if stack.is_rgb else labels.dtype}: labels must be whole numbers")
-    for extreme in (int(labels.min()), int(labels.max())):
-        if not 0 <= extreme <= MAX_OBJECT_ID:
-            raise ValueError(f"{path} holds the label {extreme}: labels must be between 0 and {MAX_OBJECT_ID}")
-    return labels.astype(np.uint16)
 
 
 def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, int]:

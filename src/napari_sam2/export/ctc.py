@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from napari_sam2.export.result import MAX_LABEL, Result
+from napari_sam2.export.result import Result
 from napari_sam2.export.tracks import find_tracks
 from napari_sam2.files import atomic_folder
+from napari_sam2.images.label_images import MAX_LABEL
 
 TRACKS_NAME = "res_track.txt"
 

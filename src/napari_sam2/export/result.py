@@ -16,13 +16,13 @@ from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.intensity import IntensityRange
+from napari_sam2.images.label_images import as_labels, check_labels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.object_score import ObjectScore
 
 Place = tuple[tuple[str, int], ...]
 """A plane by its index on axes."""
 MAX_PLACES_SHOWN = 8
-MAX_LABEL = int(np.iinfo(np.uint16).max)
 
 
 @dataclass(frozen=True)
@@ -151,10 +151,7 @@ class Result:
             where = " ".join(f"{axis} {index}" for axis, index in at.items() if axis in self.axes)
             reason = str(error) if isinstance(error, ImageFileError) else reason_of(error, "their data are damaged or missing")
             raise FrameReadError(f"the labels{' at ' if where else ''}{where} cannot be read: {reason}") from error
-        for extreme in (int(plane.min()), int(plane.max())):
-            if not 0 <= extreme <= MAX_LABEL:
-                raise ValueError(f"there is a label {extreme}: labels must be between 0 and {MAX_LABEL}")
-        return plane.astype(np.uint16, copy=False)
+        return as_labels(plane)
 
     def planes(self) -> Iterator[npt.NDArray[np.uint16]]:
         """Read all planes (H, W), uint16, time by time and in each from the first Z to the last; errors as of :meth:`cut`."""
@@ -297,10 +294,8 @@ def axes_of_labels(labels: Stack, axes: str | None = None, image: Stack | None =
     Raises
     ------
     ValueError
-        If the labels are in colour.
+        If they are no labels; see :func:`~napari_sam2.images.label_images.check_labels`.
     """
-    if labels.is_rgb or labels.channels:
-        where = f"{labels.files[0]} has" if labels.files else "labels have"
-        raise ValueError(f"{where} colours or channels: labels must be whole numbers, one for each pixel")
+    check_labels(labels, labels.files[0] if labels.files else None)
     is_of_image = axes is None and image is not None and tuple(labels.image.shape) == image.labels_shape
     return image.axes if is_of_image and image is not None else labels.layout.axes

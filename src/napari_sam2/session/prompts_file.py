@@ -27,6 +27,7 @@ import numpy.typing as npt
 from napari_sam2.file_errors import reading
 from napari_sam2.files import read_json
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.label_images import open_labels
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.moved_files import find_moved
@@ -159,7 +160,7 @@ def _read_entry(content: Any, where: str, folder: Path) -> PromptEntry:
 
 def _read_mask(folder: Path, name: str, frame: int, label: int | None, where: str) -> npt.NDArray[np.bool_]:
     path = find_moved(name, folder) or folder / name
-    stack = Stack.open(path)
+    stack = open_labels(path)
     if len(stack) > 1 and not 0 <= frame < len(stack):
         raise ValueError(f"{where}{path.name} has no frame {frame}")
     plane = np.asarray(stack.frames[frame if len(stack) > 1 else 0])

@@ -6,8 +6,9 @@ import dataclasses
 
 import numpy as np
 
+from napari_sam2.images.label_images import is_of_unknown_order, open_labels
 from napari_sam2.images.stack import Stack
-from napari_sam2.training.real_stacks import LabelledStack, as_labels, finite
+from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.run_file import DataEntry
 
 
@@ -37,22 +38,12 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
             raise FileNotFoundError(f"there is no file {path}")
     axes = entry.axes.upper() if entry.axes is not None else None
     image = Stack.open_file(entry.image, axes, entry.channel)
-    labels = Stack.open_file(entry.labels)
-    if image.is_rgb:
-        raise ValueError(f"{entry.image} is in colour: choose a channel to learn from (channel = 0)")
-    if labels.is_rgb:
-        raise ValueError(
-            f"{entry.labels} holds colours: labels must be whole numbers, 0 for the background and one for each object"
-        )
-    if labels.frames.shape != image.frames.shape:
-        raise ValueError(f"{entry.labels} has shape {_shape(labels)}, but {entry.image} has {_shape(image)}")
-    if len(image) > 1 and image.along not in "TZN":
+    if is_of_unknown_order(image):
         raise ValueError(
             f"{entry.image} does not say whether its {len(image)} frames follow each other: "
             'write axes = "TYX" for a time-lapse, "ZYX" for a volume, "NYX" for separate images'
         )
-    pixels, values = (np.asarray(stack.frames[:]) for stack in (image, labels))
-    return LabelledStack(finite(pixels), as_labels(values, entry.labels), is_sequence=len(image) > 1 and image.along in "TZ")
+    return LabelledStack.of(image, open_labels(entry.labels), entry.image, entry.labels)
 
 
 def without_unlabelled_frames(stack: LabelledStack) -> LabelledStack:
@@ -73,7 +64,3 @@ def count_objects(stack: LabelledStack) -> int:
     if stack.is_sequence:
         return len(np.unique(stack.labels)) - bool((stack.labels == 0).any())
     return sum(len(np.unique(plane)) - bool((plane == 0).any()) for plane in stack.labels)
-
-
-def _shape(stack: Stack) -> str:
-    return " x ".join(str(side) for side in stack.labels_shape)

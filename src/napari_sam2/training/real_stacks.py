@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch.nn.functional as F
 
 from napari_sam2.file_errors import reading
-from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
+from napari_sam2.images.label_images import as_renumbered_labels, check_fit, open_labels, warn_of_separate_images
 from napari_sam2.images.sampling import sample_frames
-from napari_sam2.session.state.objects import MAX_OBJECT_ID
+from napari_sam2.images.stack import Stack
 from napari_sam2.training.clips import Clip, should_be_turned
 
 CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}
@@ -64,23 +64,29 @@ class LabelledStack:
         FileNotFoundError
             If one is not there.
         ValueError
-            If one cannot be read, the two do not fit, are not (T, H, W) or (H, W), or labels are none; see :func:`as_labels`.
+            If one cannot be read, or the two do not fit; see :meth:`of`.
         """
-        image, axes = _read_tiff(folder / "image.tif")
-        labels, _ = _read_tiff(folder / "masks.tif")
-        if image.ndim == 2:
-            image, labels, axes = image[None], labels[None], "Q" + axes
-        if image.ndim != 3 or labels.shape != image.shape:
-            raise ValueError(
-                f"{folder}: image of shape {image.shape} and labels of shape {labels.shape} are not one stack of planes"
-            )
-        return cls(finite(image), as_labels(labels, folder / "masks.tif"), is_sequence=axes[0] in "TZ")
+        path, labels_path = folder / "image.tif", folder / "masks.tif"
+        image = Stack.open_file(path)
+        warn_of_separate_images(image, folder, "write image.tif with the axes TYX or ZYX")
+        return cls.of(image, open_labels(labels_path), path, labels_path)
 
+    @classmethod
+    def of(cls, image: Stack, labels: Stack, path: Path, labels_path: Path) -> LabelledStack:
+        """Read an image and its labels, from these files; labels that are too large are numbered anew.
 
-def _read_tiff(path: Path) -> tuple[npt.NDArray[Any], str]:
-    """Read pixels and axes."""
-    opened = open_image_file(path)
-    return np.array(opened.pixels[...]), "".join(opened.axis_names or "")
+        Raises
+        ------
+        ValueError
+            If the image is in colour, the two have other frames, a label cannot be, or there is no object.
+        """
+        if image.is_rgb:
+            raise ValueError(f"{path} is in colour: choose a channel to learn from (channel = 0 in a run file)")
+        check_fit(image, labels, path, labels_path)
+        values = as_renumbered_labels(labels.frames[:], labels_path)
+        if not values.any():
+            raise ValueError(f"{labels_path} has no object: all labels are 0")
+        return cls(finite(image.frames[:]), values, is_sequence=len(image) > 1 and image.along in "TZ")
 
 
 def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -89,36 +95,6 @@ def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return image
     good = np.isfinite(image)
     return np.where(good, image, image[good].min() if good.any() else 0)
-
-
-def as_labels(values: npt.NDArray[Any], path: Path) -> npt.NDArray[np.uint16]:
-    """Take what a file holds as labels; values that are too large are numbered anew, in their order.
-
-    Parameters
-    ----------
-    values : ndarray
-        Any shape and type.
-    path : Path
-        The file, for messages.
-
-    Raises
-    ------
-    ValueError
-        If they are not whole numbers, one is below 0, there is no object, or there are more than :data:`MAX_OBJECT_ID`.
-    """
-    if values.dtype.kind not in "uib":
-        raise ValueError(f"{path} holds {values.dtype}: labels must be whole numbers, 0 for the background and one for each object")
-    low, high = int(values.min()), int(values.max())
-    if low < 0:
-        raise ValueError(f"{path} holds the label {low}: labels must be 0 for the background and above for each object")
-    if high == 0:
-        raise ValueError(f"{path} has no object: all labels are 0")
-    if high > MAX_OBJECT_ID:
-        found, numbers = np.unique(np.concatenate([[0], values.ravel()]), return_inverse=True)
-        if len(found) - 1 > MAX_OBJECT_ID:
-            raise ValueError(f"{path} holds {len(found) - 1} objects: at most {MAX_OBJECT_ID} can be told apart")
-        values = numbers[1:].reshape(values.shape)
-    return values.astype(np.uint16)
 
 
 def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames: int, size: int) -> Clip:

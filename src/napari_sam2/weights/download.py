@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import logging
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from napari_sam2.file_errors import reason_of
+from napari_sam2.files import atomic_path
 from napari_sam2.weights.registry import EMBEDDED, RELEASED, ReleasedCheckpoint, resolve_model_name
 
 logger = logging.getLogger(__name__)
@@ -178,19 +178,12 @@ def download(
 
     base_url = base_url or os.environ.get(MIRROR_VARIABLE)
     url = f"{base_url.rstrip('/')}/{checkpoint.file_name}" if base_url else checkpoint.url
-    # not a fixed name: two processes may be fetching the same file
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = partial.open("xb")
-        with file:
-            _fetch(_Transfer(checkpoint, url, path, file, progress))
-        with _writing(path):
-            os.replace(partial, path)
+            with atomic_path(path) as partial, partial.open("xb") as file:
+                _fetch(_Transfer(checkpoint, url, path, file, progress))
     finally:
-        with contextlib.suppress(OSError):  # gone by now, or never made
-            partial.unlink()
         if progress is not None:
             progress.close()
     logger.info("downloaded %s to %s", url, path)
@@ -201,9 +194,10 @@ def download(
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        refused = error.__cause__ or error  # a folder that takes no files is refused by a sentence about what the system says
         raise DownloadError(
-            f"cannot write {path} ({reason_of(error)}): make room and see that the folder may be written to, "
+            f"cannot write {path} ({reason_of(refused)}): make room and see that the folder may be written to, "
             f"or choose another one with the environment variable {CACHE_VARIABLE}"
         ) from error
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
 import pickle
-import secrets
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -21,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_sam2.file_errors import os_error, reading, reason_of
+from napari_sam2.files import atomic_path
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
@@ -168,29 +166,26 @@ def save_checkpoint(path: str | Path, state_dict: Mapping[str, Tensor], config: 
     Raises
     ------
     ValueError
-        If the path has another suffix.
+        If the path has another suffix, or its folder takes no files.
     OSError
-        If the file cannot be written.
+        If the file cannot be written, as where the disk is full.
     """
     path = Path(path).expanduser()
     if path.suffix != ".safetensors":
         raise ValueError(f"a checkpoint is saved as .safetensors, got {path}")
     tensors = {key: _as_stored(value, half) for key, value in state_dict.items()}
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch(exist_ok=False)
-        mode = partial.stat().st_mode
-        save_file(tensors, partial, metadata={"format": "pt", "config": to_json(config)})
-        partial.chmod(mode)  # safetensors makes files only their owner can read; weights are shared in a lab
-        os.replace(partial, path)
-    except SafetensorError as error:  # it writes them itself, and has no numbers for what the system refuses
-        raise OSError(f"{path} cannot be written: make room, and see that the folder may be written to") from error
     except OSError as error:
         raise os_error(f"{path} cannot be written: {reason_of(error)}", error.errno) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    try:
+        with atomic_path(path) as partial:
+            partial.touch()
+            mode = partial.stat().st_mode
+            save_file(tensors, partial, metadata={"format": "pt", "config": to_json(config)})
+            partial.chmod(mode)  # safetensors makes files only their owner can read; weights are shared in a lab
+    except SafetensorError as error:  # it writes them itself, and has no numbers for what the system refuses
+        raise OSError(f"{path} cannot be written: make room, and see that the folder may be written to") from error
 
 
 def _as_stored(value: Tensor, half: bool) -> Tensor:
@@ -347,7 +342,8 @@ def _known_weights(name: str) -> tuple[ModelConfig, Path]:
 
 
 def _only_checkpoint(folder: Path) -> Path:
-    paths = sorted(path for path in folder.iterdir() if _is_checkpoint_file(path))
+    # What is hidden is not whole yet, or a system's own.
+    paths = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and _is_checkpoint_file(path))
     if not paths:
         raise FileNotFoundError(f"the folder {folder} holds no checkpoint, that is no file ending in {', '.join(SUFFIXES)}")
     if len(paths) > 1:

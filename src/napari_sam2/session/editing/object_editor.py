@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from napari_sam2.checks import check_flag, check_whole
+from napari_sam2.images.label_images import MAX_LABEL
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.editing import cut_join
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.state.history import action
-from napari_sam2.session.state.objects import MAX_OBJECT_ID, ObjectInfo, SessionObject, check_colour, check_name
+from napari_sam2.session.state.objects import ObjectInfo, SessionObject, check_colour, check_name
 from napari_sam2.session.state.packed_labels import replace_label
 from napari_sam2.session.state.session_state import SessionState
 
@@ -70,8 +71,8 @@ class ObjectEditor:
         object_id = self.free_id() if object_id is None else check_whole("object_id", object_id)
         if object_id in self._state.objects:
             raise ValueError(f"there is already an object {object_id}")
-        if object_id not in range(1, MAX_OBJECT_ID + 1):
-            raise ValueError(f"an object id is a label value between 1 and {MAX_OBJECT_ID}, got {object_id}")
+        if object_id not in range(1, MAX_LABEL + 1):
+            raise ValueError(f"an object id is a label value between 1 and {MAX_LABEL}, got {object_id}")
         name = check_name(f"object {object_id}" if name is None else name)
         self._state.add(object_id, ObjectInfo(name, check_colour(colour)))
         return object_id
@@ -79,11 +80,11 @@ class ObjectEditor:
     def free_id(self) -> int:
         """The id after the highest one; where that is taken, the lowest that is free."""
         highest = max(self._state.objects, default=0)
-        if highest < MAX_OBJECT_ID:
+        if highest < MAX_LABEL:
             return highest + 1
-        free = next((number for number in range(1, MAX_OBJECT_ID + 1) if number not in self._state.objects), None)
+        free = next((number for number in range(1, MAX_LABEL + 1) if number not in self._state.objects), None)
         if free is None:
-            raise ValueError(f"there are {MAX_OBJECT_ID} objects already, as many as a label image can tell apart")
+            raise ValueError(f"there are {MAX_LABEL} objects already, as many as a label image can tell apart")
         return free
 
     @action

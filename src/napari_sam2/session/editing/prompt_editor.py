@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import as_array, check_whole, check_wholes
+from napari_sam2.images.label_images import MAX_LABEL
 from napari_sam2.predictors.device import inference
 from napari_sam2.session.editing.cut_join import mark_stale_around
 from napari_sam2.session.editing.drawing import masks_of_labels, polygon_mask, scribble_points
@@ -21,7 +22,7 @@ from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.state.history import action
-from napari_sam2.session.state.objects import MAX_OBJECT_ID, SessionObject
+from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts, check_box, check_mask, check_points
 from napari_sam2.session.state.session_state import SessionState
@@ -333,7 +334,7 @@ class PromptEditor:
 
     def _add_masks(self, frame: int, masks: dict[int, npt.NDArray[np.bool_]]) -> dict[int, int]:
         """Add an object for each mask, with the key as its id where that is free."""
-        free = [value for value in masks if value not in self._state.objects and 1 <= value <= MAX_OBJECT_ID]
+        free = [value for value in masks if value not in self._state.objects and 1 <= value <= MAX_LABEL]
         # First those that keep their number: the others must not take it from them.
         found = {value: self._objects.add_object(object_id=value) for value in free}
         found |= {value: self._objects.add_object() for value in masks if value not in found}

@@ -39,8 +39,10 @@ class ModelIdentity:
 
     @classmethod
     def of(cls, model: SAM2VideoPredictor, name: str | None = None) -> ModelIdentity:
-        """Describe a model; its weights are not read."""
-        return cls(name or model.source or model.config.name, model.config.name, model.image_size)
+        """Describe a model. The weights of one that was loaded from a file are not read: its name says which they are."""
+        name = name or model.source
+        sha256 = weights_sha256(model) if name is None else None
+        return cls(name or model.config.name, model.config.name, model.image_size, sha256)
 
 
 def weights_sha256(model: torch.nn.Module) -> str:

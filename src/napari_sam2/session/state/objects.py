@@ -15,8 +15,6 @@ from napari_sam2.session.state.history import History
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.undoable import Address, UndoableDict
 
-MAX_OBJECT_ID = 65535
-"""The highest value of a label image of 16 bit."""
 RECORD_KINDS = ("anchor", "tracked", "stale", "fused", "corrected")
 """The kinds of records of an object on a frame."""
 SHOWN_KINDS = ("fused", "anchor", "tracked", "stale")
