@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -29,9 +28,8 @@ def second_model() -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _double(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _double(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    yield
 
 
 def inside(object_id: int, frame: int) -> list[tuple[int, int]]:
