@@ -71,6 +71,19 @@ def test_other_units(unit: tuple[str, str], expected: Any, tmp_path: Path) -> No
     assert (x.scale, x.scaled_unit, t.scale, t.scaled_unit) == expected
 
 
+@pytest.mark.parametrize(
+    ("calibration", "expected"),
+    [
+        (Calibration(1, 1, None, 3.0, "pixel", "second"), [(3.0, "second"), (None, None)]),
+        (Calibration(0.5, 0.25, None, 1.0, "micrometer", "frame"), [(None, None), (0.25, "micrometer")]),
+    ],
+)
+def test_what_is_not_known_has_no_scale(calibration: Calibration, expected: Any, tmp_path: Path) -> None:
+    write_geff(tmp_path / "a.geff", Result(LABELS, "TYX", calibration))
+    t, _, x = geff.read(tmp_path / "a.geff")[1].axes
+    assert [(axis.scale, axis.scaled_unit) for axis in (t, x)] == expected
+
+
 def test_names(tmp_path: Path) -> None:
     write_geff(tmp_path / "a.geff", replace(TIME, names={7: "mother <1>\x07", 900: "größer"}))
     graph, _ = geff.read(tmp_path / "a.geff")

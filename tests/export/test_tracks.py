@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dividing_cells import EMPTY, LABELS, LINKS, PLACES, SEEN, TIME, VOLUMES
+from dividing_cells import EMPTY, LABELS, LINKS, PLACES, SEEN, TIME, VOLUMES, stack_of
 from napari_sam2.export.ctc import write_ctc
 from napari_sam2.export.geff import write_geff
 from napari_sam2.export.result import Result
@@ -67,3 +67,10 @@ def test_links_go_on_across_a_gap_and_from_a_mother_to_her_daughters(result: Res
     assert {(key[a], key[b]) for a, b in tracks.links()} == LINKS
     assert tracks.links() == sorted(tracks.links())
     assert tracks.frames() == {3: [1], 7: [0, 1, 2], 8: [3, 5], 900: [3, 4, 5]}
+
+
+def test_a_mother_that_lives_on_is_linked_from_where_she_was_seen_before() -> None:
+    budding = find_tracks(Result(stack_of({1: [0, 1, 3, 4], 2: [3, 4]}, 5), "TYX", parents={2: 1}))
+    key = [(row.object_id, row.frame) for row in budding.rows]
+    links = [(key[a], key[b]) for a, b in budding.links()]
+    assert links == [((1, 0), (1, 1)), ((1, 1), (1, 3)), ((1, 1), (2, 3)), ((1, 3), (1, 4)), ((2, 3), (2, 4))]
