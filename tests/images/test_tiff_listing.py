@@ -30,6 +30,7 @@ from tiff_samples import FRAMES, H, T, W
         (f'{{"shape": [3, 2, {H}, {W}], "axes": "TZYX"}}', {"T": 3, "Z": 2}),
         (f'{{"shape": [3, 2, {H}, {W}]}}', {"I": 3, "J": 2}),
         (f'{{"shape": [3, 2, {H}, {W}], "axes": "YX"}}', {"I": 3, "J": 2}),
+        (f'{{"shape": [3, 2, {H}, {W}], "axes": "TTYX"}}', {"I": 3, "J": 2}),
         (f'{{"shape": [6, {H}, {W + 1}], "axes": "ZYX"}}', {}),  # of other pages
         (f'{{"shape": [0, {H}, {W}]}}', {}),
         ('{"shape": 6}', {}),
