@@ -8,11 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from napari_sam2.export.measure import measure
 from napari_sam2.export.result import Result
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.images.calibration import PIXELS, Calibration
@@ -174,17 +170,6 @@ def test_no_object(axes: str, tmp_path: Path) -> None:
     assert (tmp_path / "a.csv").read_text().splitlines() == [",".join(table)]
     write_parquet(tmp_path / "a.parquet", table)
     assert pyarrow.parquet.read_table(tmp_path / "a.parquet").column_names == list(table)
-
-
-@settings(deadline=None, max_examples=40)
-@given(arrays(np.uint8, (2, 3, 6, 5), elements=st.integers(0, 3)))
-def test_volumes_plane_by_plane_are_volumes_at_once(labels: np.ndarray) -> None:
-    for row in measure(Result(labels, "TZYX")):
-        inside = np.argwhere(labels[row.frame] == row.object_id)
-        assert row.size_px == len(inside)
-        np.testing.assert_allclose(row.centroid_px, inside.mean(0))
-        assert row.bbox_px == (*inside.min(0), *(inside.max(0) + 1))
-    assert len(measure(Result(labels, "TZYX"))) == sum(len(set(np.unique(volume)) - {0}) for volume in labels)
 
 
 def test_csv_and_parquet(tmp_path: Path) -> None:
