@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Trains the embedded model by its recipe on whatever machine this is, a GPU if it has one, and scores it.
 #
-#   bash scripts/train_micro.sh RUN_FOLDER [--data FOLDER ...] [--score FOLDER ...] [--minutes M] [--start CHECKPOINT] [--lessons NAME ...]
+#   bash scripts/train_micro.sh RUN_FOLDER [--data FOLDER ...] [--score FOLDER ...] [--minutes M] [--init-checkpoint CHECKPOINT] [--stages NAME ...]
 #
-# From nothing, all lessons, all steps; or as many steps as fit into the minutes; or only some lessons, from what a checkpoint knows.
+# From nothing, all stages, all steps; or as many steps as fit into the minutes; or only some stages, from a checkpoint.
 # It needs Python with PyTorch, NumPy, SciPy, scikit-image, Pillow, tifffile, safetensors and tqdm, and no network; imagecodecs only
 # for compressed TIFFs, Lightning Fabric only to use all cores of a machine without a GPU. The same command goes on where it was
 # stopped. RUN_FOLDER receives weights, log, curves and scores.

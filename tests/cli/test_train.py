@@ -1,4 +1,4 @@
-"""``napari-sam2 train``: both forms, interrupted and continued, and one sentence for what cannot be done."""
+"""``napari-sam2 train``: both forms, interrupted and resumed, and one sentence for each invalid argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_sam2.model.assembly import build_model
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training import trainer as trainer_module
-from napari_sam2.training.recipe import Lesson, Recipe
+from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import read_table
 from napari_sam2.training.trainer import Trainer
 from napari_sam2.weights.load import save_checkpoint
@@ -28,7 +28,7 @@ from tiny_models import TINY
 from training.drifting_discs import drifting_discs, write_stack
 
 RUN = """
-start = "start.safetensors"
+init_checkpoint = "initial.safetensors"
 validation_share = 0.25
 steps = {steps}
 
@@ -39,12 +39,12 @@ folder = "discs"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a tiny model, labelled discs and a run file, where people stand."""
+    """The current folder, with a tiny model, labelled discs and a run file."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = build_model(TINY)
     model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
-    save_checkpoint("start.safetensors", model.state_dict(), TINY)
+    save_checkpoint("initial.safetensors", model.state_dict(), TINY)
     write_stack(tmp_path / "discs", *drifting_discs())
     write_run(4)
     return tmp_path
@@ -63,11 +63,11 @@ def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[:2] == [
-        "1 stack, 12 frames, 4 objects, 9 places where a clip can begin",
+        "1 stack, 12 frames, 4 objects, 9 clips",
         "held out: 25% of the stacks; 4 objects on 4 frames of it are scored",
     ]
-    assert re.fullmatch(r"0\.\d of 0\.\d million parameters learn", lines[2])
-    assert re.fullmatch(r"an epoch, as many clips as there are places: 6 steps, about \d+ s", lines[3])
+    assert re.fullmatch(r"0\.\d of 0\.\d million parameters are trainable", lines[2])
+    assert re.fullmatch(r"an epoch, each clip once on average: 6 steps, about \d+ s", lines[3])
     time = r"4 steps of \d\.\d\d s and \d+ s of validation: about \d+ s \(measured in a few steps\), then scoring"
     assert re.fullmatch(time, lines[4])
     assert lines[-4].startswith("discs     4 objects  0.")
@@ -77,12 +77,12 @@ def test_fine_tuning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load_model("cells/cells.safetensors", "cpu").config.name == "cells"
     assert sorted(path.name for path in Path("cells").glob("*.png")) == ["curves.png", "pictures_1.png"]
 
-    assert main(train("cells.toml")) == 0  # nothing left to learn: scored again
-    assert "going on after step 4 of 4" in capsys.readouterr().out
+    assert main(train("cells.toml")) == 0  # already trained: scored again
+    assert "resuming after step 4 of 4" in capsys.readouterr().out
 
 
 def test_ctrl_c_and_the_same_command(folder: Path) -> None:
-    """Interrupted by a signal, a run has a checkpoint of that very step, and goes on to where it would have been."""
+    """A run interrupted by a signal has a checkpoint of its last step."""
     write_run(60)
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "napari_sam2", *train("cells.toml", "--workers", "1")]
@@ -100,9 +100,9 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
     assert torch.load(folder / "cells/run.state")["step"] == done
 
 
-def test_a_second_ctrl_c_is_the_usual_one() -> None:
+def test_a_second_ctrl_c_is_the_default_one() -> None:
     asked = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
 
     def work() -> None:
         with stop_on_interrupt(lambda: asked.append(1)):
@@ -117,9 +117,9 @@ def test_a_second_ctrl_c_is_the_usual_one() -> None:
     signal.signal(signal.SIGINT, before)
 
 
-def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_random_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Lesson("pixels", "dense", steps=2, **small), Lesson("clips", "prompts", steps=2, num_frames=2, **small)))
+    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clips", "prompts", steps=2, num_frames=2, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
     command = train("--recipe", "micro", "nothing", "--data", "discs")
@@ -130,15 +130,15 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert Recipe.from_json(Path("nothing/recipe.json").read_text()) == recipe.with_batches(2)
     assert capsys.readouterr().out.splitlines() == [
         "1 labelled stacks, 4 steps to go",
-        "stopped with 3 steps to go; the same command continues",
+        "stopped with 3 steps to go; the same command resumes the run",
     ]
-    for other, said in (
+    for other, difference in (
         ([], "--batch-factor 2, not with no --batch-factor"),
-        (["--batch-factor", "2", "--lessons", "clips"], "no --lessons, not with --lessons clips"),
+        (["--batch-factor", "2", "--stages", "clips"], "no --stages, not with --stages clips"),
         (["--batch-factor", "2", "--minutes", "3"], "no --minutes, not with --minutes 3.0"),
     ):
         assert main([*command, *other]) == 2
-        assert f"nothing holds a run that was begun with {said}: give another folder" in capsys.readouterr().err
+        assert f"nothing holds a run that was begun with {difference}: give another folder" in capsys.readouterr().err
     assert main([*command, "--batch-factor", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == ["1 labelled stacks, 3 steps to go", "nothing/tiny.safetensors"]
     assert len(read_table(Path("nothing/log.csv"))) == 4
@@ -146,33 +146,34 @@ def test_from_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert Path("nothing/curves.png").exists()
 
 
-def test_from_nothing_in_the_time_there_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_random_weights_in_a_given_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Lesson("pixels", "dense", steps=10**6, **small), Lesson("clicks", "prompts", steps=10**6, **small)))
+    recipe = Recipe((Stage("pixels", "dense", steps=10**6, **small), Stage("clicks", "prompts", steps=10**6, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
+    monkeypatch.setattr(trainer_module, "SCORE_CALIBRATION_CLIPS", 4)
     started = time.monotonic()
-    assert main(train("--recipe", "micro", "nothing", "--minutes", "0.05")) == 0
+    assert main(train("--recipe", "micro", "nothing", "--minutes", "0.03")) == 0
     assert time.monotonic() - started < 60
-    steps = [lesson.steps for lesson in Recipe.from_json(Path("nothing/recipe.json").read_text()).lessons]
+    steps = [stage.steps for stage in Recipe.from_json(Path("nothing/recipe.json").read_text()).stages]
     assert steps[0] == steps[1] < 10**4
     assert len(read_table(Path("nothing/log.csv"))) == sum(steps)
 
 
-def test_one_lesson_from_what_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_stage_from_existing_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"image_size": 64, "clips_per_step": 1, "objects_per_clip": 2}
-    recipe = Recipe((Lesson("pixels", "dense", steps=2, **small), Lesson("clicks", "prompts", steps=1, **small)))
+    recipe = Recipe((Stage("pixels", "dense", steps=2, **small), Stage("clicks", "prompts", steps=1, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
-    monkeypatch.setattr(Trainer, "_train_step", lambda *_: {"core_loss": 0.0})  # what was begun with is what comes out
+    monkeypatch.setattr(Trainer, "_train_step", lambda *_: {"core_loss": 0.0})  # the result is the initial checkpoint
     monkeypatch.setattr(trainer_module, "calibrate_object_score", lambda *_: 0.0)
-    start: SAM2Base = build_model(TINY)
-    save_checkpoint(Path("known.safetensors"), start.state_dict(), TINY)
-    assert main(train("--recipe", "micro", "run", "--start", "known.safetensors", "--lessons", "clicks")) == 0
-    assert [row["lesson"] for row in read_table(Path("run/log.csv"))] == ["clicks"]
-    learnt = load_model("run/tiny.safetensors", "cpu").state_dict()
-    for name, weight in start.state_dict().items():
-        torch.testing.assert_close(learnt[name], weight, rtol=1e-3, atol=1e-3)  # kept in half precision
+    initial: SAM2Base = build_model(TINY)
+    save_checkpoint(Path("existing.safetensors"), initial.state_dict(), TINY)
+    assert main(train("--recipe", "micro", "run", "--init-checkpoint", "existing.safetensors", "--stages", "clicks")) == 0
+    assert [row["stage"] for row in read_table(Path("run/log.csv"))] == ["clicks"]
+    result = load_model("run/tiny.safetensors", "cpu").state_dict()
+    for name, weight in initial.state_dict().items():
+        torch.testing.assert_close(result[name], weight, rtol=1e-3, atol=1e-3)  # stored in half precision
 
 
 BAD: dict[str, tuple[str, list[str], str]] = {
@@ -180,15 +181,15 @@ BAD: dict[str, tuple[str, list[str], str]] = {
     "neither form": (
         "",
         ["discs"],
-        r"discs is not a run file, whose name ends in \.toml; to train from nothing, add --recipe micro",
+        r"discs is not a run file, whose name ends in \.toml; to train the embedded model, add --recipe micro",
     ),
     "both forms": ("", ["cells.toml", "--minutes", "3"], r"--minutes goes with --recipe, not with a run file"),
     "no time": ("", ["discs", "--recipe", "micro", "--minutes", "0"], r"--minutes must be above 0, got 0.0"),
-    "no such start": ("", ["run", "--recipe", "micro", "--start", "gone.pt"], r"there is no checkpoint gone\.pt"),
-    "no such lesson": (
+    "no such checkpoint": ("", ["run", "--recipe", "micro", "--init-checkpoint", "gone.pt"], r"there is no checkpoint gone\.pt"),
+    "no such stage": (
         "",
-        ["run", "--recipe", "micro", "--lessons", "sums"],
-        r"there is no lesson 'sums': choose among pixels, clicks, mixed, following, together, longer, finer, finer-longer",
+        ["run", "--recipe", "micro", "--stages", "sums"],
+        r"there is no stage 'sums': choose among dense, clicks, mixed, tracking, joint, longer, finer, finer-longer",
     ),
     "unknown key": ("step = 3\n", ["cells.toml"], r"cells\.toml has an unknown key 'step'; did you mean 'steps'\?"),
     "no such data": ('[[validation]]\nfolder = "gone"\n', ["cells.toml"], r"there is no file .*gone/image\.tif"),

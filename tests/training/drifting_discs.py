@@ -1,4 +1,4 @@
-"""Labelled stacks that a tiny model can learn from, as files."""
+"""Labelled stacks to train a tiny model on, as arrays and files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def drifting_discs(num_frames: int = 16, size: int = 64, seed: int = 0) -> tuple
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:size, :size]
     labels = np.zeros((num_frames, size, size), np.uint16)
-    places = [(18, 18, 8), (18, 46, 10), (46, 18, 10), (46, 46, 8)]
-    for label, (row, column, radius) in enumerate(places, start=1):
+    centres_and_radii = [(18, 18, 8), (18, 46, 10), (46, 18, 10), (46, 46, 8)]
+    for label, (row, column, radius) in enumerate(centres_and_radii, start=1):
         drift = rng.uniform(-0.25, 0.25, 2)
         for t in range(num_frames):
             labels[t][(rows - row - drift[0] * t) ** 2 + (columns - column - drift[1] * t) ** 2 < radius**2] = label

@@ -1,4 +1,4 @@
-"""Contact sheets show truth and predictions side by side."""
+"""Contact sheets of ground truth and predictions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_an_object_has_one_colour_in_all_columns(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (9, 40, 50)).astype(np.uint8)
     truth = np.zeros((9, 40, 50), np.uint16)
     truth[:, 5:15, 5:15], truth[:, 20:35, 25:45] = 1, 6
-    lost = np.where(truth == 6, 6, 0)  # without object 1, object 6 would be the first
+    lost = np.where(truth == 6, 6, 0)  # without object 1, object 6 is the first
     write_contact_sheet(tmp_path / "sheet.png", image, [truth, lost, truth * 0], ["truth", "before", "after"], num_rows=3)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
     zoom = 8

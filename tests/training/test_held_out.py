@@ -1,4 +1,4 @@
-"""What is kept away from training, and the scores on it."""
+"""Held-out data, and the scores on it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stack(truth: np.ndarray = TRUTH, is_sequence: bool = True) -> LabelledStack:
 
 
 @pytest.mark.parametrize(
-    ("whole", "share", "learnt", "held"),
+    ("whole", "share", "training", "held_out"),
     [
         (stack(), 0.3, (7, 40, 60), (3, 40, 60)),
         (stack(TRUTH[:7]), 0.35, (7, 40, 39), (7, 40, 21)),  # two frames would be too few
@@ -40,10 +40,10 @@ def stack(truth: np.ndarray = TRUTH, is_sequence: bool = True) -> LabelledStack:
     ],
     ids=["last frames", "strip of frames", "three frames", "too few to part with three", "last images", "columns", "rows"],
 )
-def test_the_end_is_held_out(whole: LabelledStack, share: float, learnt: tuple, held: tuple) -> None:
+def test_the_end_is_held_out(whole: LabelledStack, share: float, training: tuple, held_out: tuple) -> None:
     parts = hold_out(whole, share)
-    assert [part.image.shape for part in parts] == [learnt, held]
-    axis = next(i for i in range(3) if learnt[i] != held[i])
+    assert [part.image.shape for part in parts] == [training, held_out]
+    axis = next(i for i in range(3) if training[i] != held_out[i])
     np.testing.assert_array_equal(np.concatenate([part.labels for part in parts], axis), whole.labels)
     np.testing.assert_array_equal(np.concatenate([part.image for part in parts], axis), whole.image)
 
@@ -60,7 +60,7 @@ def test_clips_are_the_same_every_time() -> None:
     assert 0 <= scores[0] < 1
 
 
-def test_nothing_large_enough_is_said() -> None:
+def test_without_a_large_object_there_is_one_sentence() -> None:
     with pytest.raises(ValueError, match="no object that is large enough"):
         HeldOutClips([stack(np.zeros_like(TRUTH))], 3, 64, 0)
 

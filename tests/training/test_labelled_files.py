@@ -34,7 +34,7 @@ def entry(
     ("in_file", "asked", "is_sequence"),
     [("TYX", None, True), ("ZYX", None, True), (None, "TYX", True), (None, "zyx", True), (None, "NYX", False)],
 )
-def test_frames_follow_each_other_or_not(in_file: str | None, asked: str | None, is_sequence: bool, tmp_path: Path) -> None:
+def test_frames_are_a_sequence_or_not(in_file: str | None, asked: str | None, is_sequence: bool, tmp_path: Path) -> None:
     stack = read_labelled_stack(entry(tmp_path, in_file=in_file, axes=asked))
     assert stack.is_sequence == is_sequence
     np.testing.assert_array_equal(stack.image, IMAGE)
@@ -63,7 +63,7 @@ def test_large_label_values_are_renumbered(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stack.labels, np.select([LABELS == 7, LABELS == 3], [2, 1], 0))
 
 
-def test_what_is_no_number_is_replaced(tmp_path: Path) -> None:
+def test_infinite_intensities_are_replaced(tmp_path: Path) -> None:
     image = IMAGE.astype(np.float32)
     image[0, 0, :2] = np.nan, np.inf
     stack = read_labelled_stack(entry(tmp_path, image))
@@ -74,7 +74,7 @@ def test_what_is_no_number_is_replaced(tmp_path: Path) -> None:
     ("labelled", "is_sequence", "kept"),
     [
         ([1, 3, 4], True, [0, 1, 3, 4, 5]),
-        ([1, 2, 3], True, [0, 1, 2, 3, 4, 5]),  # where a volume ends, there is nothing
+        ([1, 2, 3], True, [0, 1, 2, 3, 4, 5]),  # beyond the ends of a volume there are no objects
         ([1, 3, 4], False, [0, 1, 2, 3, 4, 5]),
     ],
 )
@@ -95,7 +95,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no object": ({"labels": LABELS * 0}, r"labels\.tif has no object: all labels are 0"),
     "float labels": ({"labels": LABELS / 2}, r"labels\.tif holds float64: labels must be whole numbers"),
     "negative": ({"labels": LABELS.astype(int) - 1}, r"labels\.tif holds the label -1: labels must be between 0 and 65535"),
-    "sequence or not": ({"in_file": None}, r'raw\.tif does not say whether its 4 frames follow each other: write axes = "TYX"'),
+    "sequence or not": ({"in_file": None}, r'raw\.tif does not define whether its 4 frames are a sequence: write axes = "TYX"'),
     "colour": ({"image": np.stack([IMAGE] * 3, axis=-1), "in_file": "TYXC"}, r"raw\.tif is in colour: choose a channel"),
     "wrong axes": ({"axes": "YX"}, r"raw\.tif: axes YX do not fit an image of shape"),
     "no channel": ({"channel": 1}, r"raw\.tif: an image with axes TYX has no channels"),
@@ -103,14 +103,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_does_not_fit_is_said(name: str, tmp_path: Path) -> None:
+def test_files_that_do_not_fit_have_one_sentence(name: str, tmp_path: Path) -> None:
     arguments, message = BAD[name]
     with pytest.raises(ValueError, match=message) as caught:
         read_labelled_stack(entry(tmp_path, **arguments))
     assert "\n" not in str(caught.value)
 
 
-def test_missing_files_are_said(tmp_path: Path) -> None:
+def test_missing_files_have_one_sentence(tmp_path: Path) -> None:
     tiff(tmp_path / "raw.tif", IMAGE)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*gone\.tif"):
         read_labelled_stack(DataEntry(tmp_path / "raw.tif", tmp_path / "gone.tif"))

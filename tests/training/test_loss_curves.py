@@ -1,4 +1,4 @@
-"""Curves rise and fall as what was logged."""
+"""Curves rise and fall as the logged values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_sam2.training.run_log import RunLog
 def test_curves_fall_and_rise(tmp_path: Path) -> None:
     log = RunLog(tmp_path, {})
     for step in range(1, 41):
-        loss = {7: float("inf"), 8: float("nan"), 9: -float("inf")}.get(step, 10 / step)  # such steps are left out
+        loss = {7: float("inf"), 8: float("nan"), 9: -float("inf")}.get(step, 10 / step)  # such steps have no point
         log.step("s", step, step, 0.1, {"core_loss": loss, "first_iou": step / 50})
     for step in (0, 20, 40):
         log.validation("s", step, step, 0.4 + step / 100)

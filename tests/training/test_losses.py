@@ -1,7 +1,8 @@
-"""The losses against a second implementation, written as the papers write them, one pixel after another."""
+"""The losses against a second implementation, written pixel by pixel as in the papers."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -42,6 +43,42 @@ def test_dice_loss() -> None:
     assert float(dice_loss(torch.tensor(logits), torch.tensor(target))) == pytest.approx(dice_of(logits, target))
 
 
+@pytest.mark.parametrize("shape", [(4, 5), (2, 3, 4, 5)])
+def test_dice_loss_on_soft_targets_has_the_official_form(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    logits, target = rng.normal(size=shape), rng.random(shape)
+    found = dice_loss(torch.tensor(logits), torch.tensor(target))
+    expected = [dice_of(*maps) for maps in zip(logits.reshape(-1, 4, 5), target.reshape(-1, 4, 5), strict=True)]
+    assert found.shape == shape[:-2]
+    assert found.ravel().tolist() == pytest.approx(expected, rel=1e-12)
+
+
+def test_dice_loss_on_soft_targets_is_lowest_for_a_binary_mask() -> None:
+    """Of all masks on a grid the best is binary, and has the pixels above a threshold of half the Dice coefficient."""
+    target = np.array([0.0, 0.2, 0.45, 0.7, 1.0])
+    levels = np.array(list(itertools.product((0.0, 0.25, 0.5, 0.75, 1.0), repeat=5)))
+    with np.errstate(divide="ignore"):
+        logits = np.log(levels / (1 - levels))  # -inf .. inf
+    losses = dice_loss(torch.tensor(logits)[:, None], torch.tensor(target)[None, None]).numpy()
+    best = levels[losses.argmin()]
+    np.testing.assert_array_equal(best, target > (1 - losses.min()) / 2)
+    assert best.tolist() == [0, 0, 1, 1, 1]
+    at_target = dice_loss(torch.tensor(np.log((target + 1e-12) / (1 - target + 1e-12)))[None], torch.tensor(target)[None])
+    assert float(at_target) > losses.min() > 0.05
+
+
+def test_soft_targets_are_shares_of_coarse_pixels() -> None:
+    """A prediction coarser than the mask is compared by the official form with the covered share of each pixel."""
+    rng = np.random.default_rng(0)
+    target = rng.random((1, 2, 8, 8)) > 0.5
+    logits = rng.normal(size=(2, 1, 4, 4))
+    step = StepPrediction(torch.tensor(logits), torch.zeros(2, 1), torch.zeros(2, 1))
+    found = MultiStepMultiMasksAndIous(WEIGHTS)([[step]], torch.tensor(target))
+    shares = target[0].reshape(2, 4, 2, 4, 2).mean((2, 4))
+    dice = [dice_of(mask, share) for mask, share in zip(logits[:, 0], shares, strict=True)]
+    assert float(found["loss_dice"]) == pytest.approx(np.mean(dice), rel=1e-6)
+
+
 def test_iou_loss_compares_with_the_true_overlap() -> None:
     logits = torch.tensor([[[[1.0, 1.0], [-1.0, -1.0]]]])
     target = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]]]])
@@ -50,12 +87,12 @@ def test_iou_loss_compares_with_the_true_overlap() -> None:
 
 
 @pytest.mark.parametrize("supervise_all_iou", [True, False])
-def test_only_the_best_mask_is_told_how_to_be(supervise_all_iou: bool) -> None:
+def test_only_the_best_mask_is_supervised(supervise_all_iou: bool) -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (2, 3, 4, 4))
     ious, scores = rng.random((2, 3)), rng.normal(size=(2, 1))
     target = np.zeros((1, 2, 4, 4), bool)
-    target[0, 0, :2] = True  # the second object is not on the frame
+    target[0, 0, :2] = True  # the second object is absent
     step = StepPrediction(*(torch.tensor(x, dtype=torch.float64) for x in (logits, ious, scores)))
     loss = MultiStepMultiMasksAndIous(WEIGHTS, supervise_all_iou=supervise_all_iou, iou_use_l1_loss=True, pred_obj_scores=True)
     found = loss([[step]], torch.tensor(target))
@@ -75,16 +112,16 @@ def test_only_the_best_mask_is_told_how_to_be(supervise_all_iou: bool) -> None:
     assert float(found["core_loss"]) == pytest.approx(total, rel=1e-5)
 
 
-def test_an_object_thinner_than_a_coarse_pixel_is_there() -> None:
+def test_an_object_thinner_than_a_coarse_pixel_is_present() -> None:
     target = torch.zeros(1, 2, 16, 16, dtype=torch.bool)
-    target[0, 0, 5] = True  # a line a quarter as wide as a pixel of the prediction; the second object is not there
+    target[0, 0, 5] = True  # a line a quarter as wide as a pixel of the prediction; the second object is absent
     step = StepPrediction(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1), torch.tensor([[30.0], [-30.0]]))
     found = MultiStepMultiMasksAndIous(WEIGHTS, pred_obj_scores=True)([[step]], target)
     assert float(found["loss_class"]) == pytest.approx(0, abs=1e-6)
     assert float(found["loss_dice"]) > 0.1
 
 
-def test_without_an_object_score_an_empty_mask_is_learnt() -> None:
+def test_without_an_object_score_an_empty_mask_is_the_target() -> None:
     absent = torch.zeros(1, 1, 4, 4, dtype=torch.bool)
     step = StepPrediction(torch.full((1, 1, 4, 4), 2.0), torch.full((1, 1), 0.7), torch.full((1, 1), -50.0))
     weights = {name: weight for name, weight in WEIGHTS.items() if name != "loss_class"}

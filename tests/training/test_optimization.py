@@ -1,4 +1,4 @@
-"""Which parameter learns how fast."""
+"""Learning rates and weight decay of parameters, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import nn
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.training.optimization import parameter_groups, schedule
-from napari_sam2.training.recipe import Lesson
+from napari_sam2.training.recipe import Stage
 from tiny_models import TINY, TINY_HIERA
 
-LESSON = Lesson("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, layer_decay=0.8)
+STAGE = Stage("clips", "prompts", steps=10, image_size=64, encoder_rate=0.5, layer_decay=0.8)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_rates_fall_towards_the_input(config: ModelConfig, rates: dict[str, floa
     model = build_model(config)
     model.no_mem_embed.requires_grad = False
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = parameter_groups(model, nn.Linear(2, 2), LESSON, weight_decay=0.1)
+    groups = parameter_groups(model, nn.Linear(2, 2), STAGE, weight_decay=0.1)
     found = {names.get(id(parameter), "other"): group for group in groups for parameter in group["params"]}
     for name, rate in rates.items():
         assert found[name]["rate"] == pytest.approx(0.5 * rate), name
     assert found["sam_mask_decoder.iou_token.weight"]["rate"] == found["other"]["rate"] == 1
-    assert set(names.values()) - set(found) == {"no_mem_embed"}  # it does not learn
+    assert set(names.values()) - set(found) == {"no_mem_embed"}  # it is frozen
     for name, group in found.items():
         is_vector = name != "other" and model.get_parameter(name).ndim == 1
         assert name == "other" or group["weight_decay"] == (0 if is_vector else 0.1), name

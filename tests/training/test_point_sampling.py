@@ -13,7 +13,7 @@ masks = hnp.arrays(bool, (2, 1, 6, 7))
 
 
 @given(gt=masks, pred=masks, method=st.sampled_from(["uniform", "center"]))
-def test_a_click_falls_on_an_error_and_says_which(gt: np.ndarray, pred: np.ndarray, method: str) -> None:
+def test_a_click_is_on_an_error_and_its_label_fits(gt: np.ndarray, pred: np.ndarray, method: str) -> None:
     points, labels = get_next_point(torch.from_numpy(gt), torch.from_numpy(pred), method)
     for i in range(2):
         x, y = (int(v) for v in points[i, 0])
@@ -34,7 +34,7 @@ def test_the_centre_is_farthest_from_the_edge_of_the_error() -> None:
     assert labels.tolist() == [[1]]
 
 
-def test_a_larger_surplus_is_clicked_away_first() -> None:
+def test_a_larger_false_positive_is_corrected_first() -> None:
     gt, pred = torch.zeros(2, 1, 1, 9, 9, dtype=torch.bool)
     gt[..., 0:2, 0:2] = True
     pred[..., 4:9, 4:9] = True
@@ -43,7 +43,7 @@ def test_a_larger_surplus_is_clicked_away_first() -> None:
     assert labels.tolist() == [[0]]
 
 
-def test_of_two_equal_errors_the_surplus_is_clicked_away_first() -> None:
+def test_of_two_equal_errors_the_false_positive_is_corrected_first() -> None:
     gt, pred = torch.zeros(2, 1, 1, 9, 9, dtype=torch.bool)
     gt[..., 0:3, 0:3] = True
     pred[..., 5:8, 5:8] = True
@@ -52,13 +52,13 @@ def test_of_two_equal_errors_the_surplus_is_clicked_away_first() -> None:
     assert labels.tolist() == [[0]]
 
 
-def test_an_unknown_method_is_refused() -> None:
+def test_an_unknown_method_has_one_sentence() -> None:
     mask = torch.ones(1, 1, 2, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="'uniform' or 'center'"):
         get_next_point(mask, None, "edge")
 
 
-def test_boxes_move_no_more_than_allowed() -> None:
+def test_the_noise_of_boxes_is_limited() -> None:
     mask = torch.zeros(50, 1, 60, 60, dtype=torch.bool)
     mask[..., 10:31, 20:41] = True
     corners, labels = sample_box_points(mask, noise=0.1)

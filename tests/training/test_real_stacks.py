@@ -1,4 +1,4 @@
-"""Labelled stacks from folders, and one sentence for those that cannot be learnt from."""
+"""Labelled stacks from folders, and one sentence for invalid ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_folders_of_stacks_and_a_folder_named_twice(tmp_path: Path) -> None:
     assert [stack.image.shape for stack in stacks] == [(1, 20, 30)] * 3
 
 
-def test_large_labels_are_numbered_anew_and_what_is_no_number_is_replaced(tmp_path: Path) -> None:
+def test_large_labels_are_renumbered_and_infinite_intensities_replaced(tmp_path: Path) -> None:
     image = IMAGE.astype(np.float32)
     image[0, 0, :2] = np.nan, np.inf
     (stack,) = read_stacks([write_stack(tmp_path / "one", image, np.where(LABELS == 7, 70_000, LABELS.astype(np.int32)))])
@@ -62,7 +62,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_learnt_from_is_said(name: str, tmp_path: Path) -> None:
+def test_invalid_stacks_have_one_sentence(name: str, tmp_path: Path) -> None:
     arrays, message = BAD[name]
     write_stack(tmp_path / "one", **{"image": IMAGE, "labels": LABELS} | arrays)
     with pytest.raises(ValueError, match=message) as caught:
@@ -70,7 +70,7 @@ def test_what_cannot_be_learnt_from_is_said(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_without_stacks_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_stacks_has_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone"):
         read_stacks([tmp_path / "gone"])
     folder = write_stack(tmp_path / "one", IMAGE, LABELS)
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_named(content: bytes, what: str, tmp_path: Path) -> N
 
 
 def test_only_ct_is_shown_in_windows(tmp_path: Path) -> None:
-    """Background that was subtracted is far below 0 too, and nothing of it is air."""
+    """A subtracted background is also far below 0, but it is not air."""
     rng = np.random.default_rng(0)
     labels = np.zeros((2, 64, 64), np.uint8)
     labels[:, 10:26, 10:26], labels[:, 38:54, 38:54] = 1, 2

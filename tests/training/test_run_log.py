@@ -1,4 +1,4 @@
-"""What is logged is read by TensorBoard, and a full disk is said."""
+"""The log is readable by TensorBoard, and a full disk has one sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
     log = RunLog(tmp_path, {})
     log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
     log.validation("s", 1, 1, 0.5)
-    log.step("s", 2, 2, 0.1, {"core_loss": 7.0})  # lost: the last checkpoint was before it
+    log.step("s", 2, 2, 0.1, {"core_loss": 7.0})  # to be repeated: the last checkpoint was before it
     log.close()
     log = RunLog(tmp_path, {"s": 1})
     log.step("s", 2, 2, 0.1, {"core_loss": 1.0})
@@ -29,24 +29,27 @@ def test_tensorboard_reads_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["log.csv", "validation.csv"])
-def test_another_table_is_not_taken_for_a_log(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).write_text("date,temperature\n1,2\n")
-    with pytest.raises(ValueError, match=rf"{name} is not the log of a run: give another folder, or move it away"):
+@pytest.mark.parametrize(
+    ("header", "missing"), [("date,temperature", "stage"), ("stage,mean_iou", "step"), ("lesson,step", "stage")]
+)
+def test_another_table_is_not_a_log(name: str, header: str, missing: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(f"{header}\n1,2\n")
+    with pytest.raises(ValueError, match=rf"{name} is not the log of a run, it has no column '{missing}': give another folder"):
         RunLog(tmp_path, {})
-    assert (tmp_path / name).read_text() == "date,temperature\n1,2\n"
+    assert (tmp_path / name).read_text() == f"{header}\n1,2\n"
 
 
 @pytest.mark.parametrize(
-    ("left", "steps"), [("lesson,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
+    ("left", "steps"), [("stage,st", [12]), ("s,1,0.1,2.0,,,,,,\r\ns,1", [1, 12]), ("s,1,0.1,2.0,,,,,,\r\n", [1, 12])]
 )
-def test_half_a_row_is_taken_out(left: str, steps: list[int], tmp_path: Path) -> None:
+def test_half_a_row_is_removed(left: str, steps: list[int], tmp_path: Path) -> None:
     """A full disk may keep the first half of the row of step 12, which reads as step 1."""
     log = RunLog(tmp_path, {})
     log.step("s", 1, 1, 0.1, {"core_loss": 2.0})
     log.close()
     table = tmp_path / "log.csv"
     header = table.read_text().splitlines()[0] + "\r\n"
-    table.write_bytes(("" if left.startswith("lesson") else header).encode() + left.encode())
+    table.write_bytes(("" if left.startswith("stage") else header).encode() + left.encode())
     log = RunLog(tmp_path, {"s": 11})
     log.step("s", 12, 12, 0.1, {"core_loss": 1.0})
     log.close()
@@ -55,7 +58,7 @@ def test_half_a_row_is_taken_out(left: str, steps: list[int], tmp_path: Path) ->
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a disk that is always full")
 @pytest.mark.parametrize("name", ["log.csv", "tensorboard"])
-def test_a_full_disk_is_said_in_one_sentence(name: str, tmp_path: Path) -> None:
+def test_a_full_disk_has_one_sentence(name: str, tmp_path: Path) -> None:
     log = RunLog(tmp_path, {})
     if name == "log.csv":
         (tmp_path / name).symlink_to(FULL)

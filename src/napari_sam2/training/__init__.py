@@ -1,1 +1,1 @@
-"""How models are trained."""
+"""Training: data, losses, recipes, fine-tuning."""

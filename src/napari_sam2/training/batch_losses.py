@@ -1,4 +1,4 @@
-"""From a batch to its losses, as one module.
+"""The training losses of a batch, computed by one module.
 
 O objects · K masks per prompt · S side of the image · h, w size of predicted masks.
 """
@@ -16,16 +16,16 @@ from napari_sam2.training.sam2_train import SAM2Train
 
 
 class BatchLosses(nn.Module):
-    """Model, dense head and loss as one module from a batch to its losses, so that gradients can be averaged over processes.
+    """Model, dense head and loss in one module that maps a batch to its losses, so that gradients can be averaged over processes.
 
     Parameters
     ----------
     model : SAM2Train
-        The model.
+        The model to train.
     head : DenseHead
-        For batches of dense targets.
+        Used for batches of dense targets.
     loss : MultiStepMultiMasksAndIous
-        For batches of prompts.
+        Used for batches of prompts.
     """
 
     def __init__(self, model: SAM2Train, head: DenseHead, loss: MultiStepMultiMasksAndIous) -> None:
@@ -35,7 +35,20 @@ class BatchLosses(nn.Module):
         self.loss = loss
 
     def forward(self, batch: Batch, num_objects: float) -> dict[str, Tensor]:
-        """Compute the losses of a batch on the model's device; ``num_objects`` is how many a process has on average."""
+        """Compute the losses of a batch.
+
+        Parameters
+        ----------
+        batch : ClipBatch or tuple of Tensor
+            On the model's device: clips with masks, or frames (V, 3, S, S) with dense targets (V, 4, S, S).
+        num_objects : float
+            Objects per process, averaged over all processes.
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``core_loss``, its parts, and the IoU of the mask with the highest predicted IoU on the first and the last frame.
+        """
         if isinstance(batch, tuple):
             frames, targets = batch
             features = self.model.image_encoder(frames.contiguous(memory_format=torch.channels_last))["backbone_fpn"]
@@ -43,24 +56,24 @@ class BatchLosses(nn.Module):
         frames = self.model(batch)
         losses: dict[str, Tensor] = self.loss(frames, batch.masks, num_objects)
         with torch.no_grad():
-            # What a person would see after the first prompt and at the end of the clip.
+            # The masks a user would see after the first prompt and at the end of the clip.
             first, last = frames[0][0], frames[-1][-1]
-            losses["first_iou"] = best_guess_ious(first.multimasks, first.ious, batch.masks[0]).mean()
-            losses["last_iou"] = best_guess_ious(last.multimasks, last.ious, batch.masks[-1]).mean()
+            losses["first_iou"] = top_mask_ious(first.multimasks, first.ious, batch.masks[0]).mean()
+            losses["last_iou"] = top_mask_ious(last.multimasks, last.ious, batch.masks[-1]).mean()
         return losses
 
 
-def best_guess_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
-    """IoU of the mask the model believes in with the true one.
+def top_mask_ious(multimasks: Tensor, ious: Tensor, truth: Tensor) -> Tensor:
+    """IoU with the ground truth of the mask whose predicted IoU is highest.
 
     Parameters
     ----------
     multimasks : Tensor
         (O, K, h, w), logits.
     ious : Tensor
-        (O, K): what the model believes.
+        (O, K): predicted IoUs.
     truth : Tensor
-        (O, S, S), bool; brought to h, w, where a pixel is in the mask if the object covers more than half of it.
+        (O, S, S), bool; resized to h, w, where a pixel is in the mask if the object covers more than half of it.
 
     Returns
     -------

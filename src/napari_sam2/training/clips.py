@@ -1,4 +1,4 @@
-"""Clips to learn from: short image sequences whose objects are known on every frame.
+"""Training clips: short image sequences with the labels of all objects on every frame.
 
 T frames · H, W height and width · S side of the model's input · L label layers · O objects · V clips of a batch.
 """
@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_sam2.predictors.frames import normalise
 
 MIN_AREA_PX = 30
-"""Smaller objects are not learnt: a mask, with a quarter of the input's side, has less than two pixels of them."""
+"""Smaller objects are not used for training: in a mask, with a quarter of the input's side, they cover less than two pixels."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Clip:
     frames : ndarray
         (T, H, W) or (T, H, W, 3), uint8.
     labels : ndarray
-        (L, T, H, W), uint16; 0 is background. Objects of one layer exclude each other, those of two may be nested.
+        (L, T, H, W), uint16; 0 is background. Objects of one layer do not overlap; those of two layers may be nested.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Clips of one length as the model takes them.
+    """Clips of one length as input of the model.
 
     Attributes
     ----------
@@ -76,25 +76,25 @@ class ClipBatch:
         return ClipBatch(self.frames.to(device), self.masks.to(device), self.clip_of_object.to(device))
 
 
-SEEN_BEST_SHARE = 0.7
-"""So large a share of slices, real time-lapses too, is turned to begin where more is to be seen: there people click."""
+LARGEST_FIRST_SHARE = 0.7
+"""Share of the clips that are reversed, if necessary, to begin with the end that shows more object pixels, where users click."""
 
 
-def should_be_turned(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> bool:
-    """Decide whether to turn a clip's order, by its labels (T, H, W): see :data:`SEEN_BEST_SHARE`; else by chance."""
+def should_be_reversed(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> bool:
+    """Decide whether to reverse a clip with labels (T, H, W): by :data:`LARGEST_FIRST_SHARE`, or at random."""
     first, last = (np.count_nonzero(labels[t]) for t in (0, -1))
-    return bool(first < last if rng.random() < SEEN_BEST_SHARE else rng.random() < 0.5)
+    return bool(first < last if rng.random() < LARGEST_FIRST_SHARE else rng.random() < 0.5)
 
 
 def normalise_frames(frames: npt.NDArray[np.uint8]) -> Tensor:
-    """Bring (T, H, W) or (T, H, W, 3) uint8 frames to (T, 3, H, W) float32 with the ImageNet mean and deviation."""
+    """Convert (T, H, W) or (T, H, W, 3) uint8 frames to (T, 3, H, W) float32, normalised by the ImageNet mean and deviation."""
     rgb = torch.from_numpy(np.ascontiguousarray(frames)).float() / 255
     rgb = rgb[:, None].expand(-1, 3, -1, -1) if rgb.ndim == 3 else rgb.permute(0, 3, 1, 2)
     return normalise(rgb)
 
 
 def _choose(clip: Clip, objects: list[tuple[int, int]], count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Choose objects at random, but first, up to half of them, such as are gone on a later frame: they are few and teach most."""
+    """Choose objects at random; up to half of them are first taken from those that disappear, which are rare and informative."""
     mixed = [objects[i] for i in rng.permutation(len(objects))]
     present = [[set(np.unique(plane).tolist()) for plane in layer[1:]] for layer in clip.labels]
     leaving = [(layer, label) for layer, label in mixed if not all(label in frame for frame in present[layer])]
@@ -103,18 +103,18 @@ def _choose(clip: Clip, objects: list[tuple[int, int]], count: int, rng: np.rand
 
 
 def collate(clips: Sequence[Clip], max_objects: int, rng: np.random.Generator) -> ClipBatch | None:
-    """Pack clips of one size and length, with some of the objects on their first frames.
+    """Collate clips of one size and length into a batch, with some of the objects on their first frames.
 
-    Up to half of them are such as are gone on a later frame, the rest are chosen at random.
+    Up to half of the objects are chosen from those that are absent on a later frame, the rest at random.
 
     Parameters
     ----------
     clips : sequence of Clip
-        All of one shape, already of the model's input size.
+        All of one shape, with the model's input size.
     max_objects : int
-        At most so many objects per clip.
+        Upper limit of objects per clip.
     rng : Generator
-        Chooses them.
+        Random numbers for the choice of objects.
 
     Returns
     -------

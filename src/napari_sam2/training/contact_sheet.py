@@ -1,4 +1,4 @@
-"""Predictions beside the truth, as one picture to look at. T frames · H, W height and width."""
+"""Contact sheets: predictions beside the ground truth in one picture. T frames · H, W height and width."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from napari_sam2.export.pictures import outlined_frames, write_strip
 from napari_sam2.images.stack import Stack
 
 WIDTH_PX = 1600
-"""About so wide is the sheet of a small image."""
+"""Approximate width of the sheet of a small image."""
 MAX_TILE_PX = 1100
-"""Longest side of a frame. A larger image is thinned out: a sheet is to be looked at, not to fill the disk."""
+"""Longest side of a frame; larger images are subsampled, which keeps the file small."""
 
 
 def write_contact_sheet(
     path: Path, image: npt.NDArray[Any], labels: Sequence[npt.NDArray[np.integer]], titles: Sequence[str], num_rows: int = 4
 ) -> None:
-    """Write a row for each of a few frames: the image, then the image with the outlines of each label stack under its title.
+    """Write one row per frame: the image, then the image with the outlines of each label stack.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ def write_contact_sheet(
     image : ndarray
         (T, H, W).
     labels : sequence of ndarray
-        (T, H, W) each, such as truth, before and after; an object has one colour in all of them.
+        (T, H, W) each, such as ground truth, before and after; each object has the same colour in all of them.
     titles : sequence of str
-        Their names.
+        Captions, one per label stack.
     num_rows : int
-        At most so many frames, at equal distances.
+        Upper limit of rows; the frames are evenly spaced.
     """
     frames = np.unique(np.linspace(0, len(image) - 1, num_rows).round().astype(int)).tolist()
     step = -(-max(image.shape[1:]) // MAX_TILE_PX)
     shown = np.s_[frames, ::step, ::step]
-    # Side by side as one image, so that one palette serves for all.
+    # Side by side in one image, so that all columns share one palette.
     columns = [np.zeros_like(labels[0]), *labels]
     wide = Stack.open(np.concatenate([image[shown]] * len(columns), axis=2), "TYX")
     outlines = np.concatenate([column[shown] for column in columns], axis=2)

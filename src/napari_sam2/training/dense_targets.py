@@ -1,4 +1,4 @@
-"""What every pixel of an image belongs to, as a first lesson for the image encoder: cheap to learn, and what masks are made of.
+"""Dense targets (foreground, border, centre offsets) that pretrain the image encoder, at a small cost per image.
 
 V images · S side · H, W size of a level · C channels.
 """
@@ -17,11 +17,14 @@ from napari_sam2.training.losses import dice_loss
 NUM_TARGETS = 4
 """Foreground, border, and the offset (row, column) to the object's centre in units of its radius."""
 NUM_LEVELS = 3
-"""Of the image encoder's features."""
+"""Number of feature levels of the image encoder."""
 
 
 def dense_targets(labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """Compute the targets of a label image, (S, S) to (4, S, S)."""
+    """Compute the targets of a label image, (S, S) to (4, S, S).
+
+    The border are the pixels whose label differs from that of the upper or left neighbour, dilated by one pixel up and left.
+    """
     size = labels.shape[0]
     flat = labels.ravel()
     area = np.maximum(np.bincount(flat), 1).astype(np.float32)
@@ -38,14 +41,14 @@ def dense_targets(labels: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
 
 
 class DenseHead(nn.Module):
-    """Predicts the targets from every level of the encoder; thrown away after the lesson."""
+    """Predicts the dense targets from every feature level of the encoder; discarded after the training stage."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
         self.heads = nn.ModuleList(nn.Conv2d(d_model, NUM_TARGETS, kernel_size=1) for _ in range(NUM_LEVELS))
 
     def forward(self, features: list[Tensor], targets: Tensor) -> Tensor:
-        """Compute the loss of levels (V, C, H, W) against targets (V, 4, S, S)."""
+        """Compute the loss of feature levels (V, C, H, W) against targets (V, 4, S, S)."""
         loss = targets.new_zeros(())
         for head, level in zip(self.heads, features, strict=True):
             predicted = head(level).float()

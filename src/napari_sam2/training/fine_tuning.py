@@ -1,4 +1,4 @@
-"""A model learns from a person's own labelled stacks: what was found, how long it will take, the training, and what came out.
+"""Fine-tuning of a model on a user's labelled stacks: data, step budget, training, scores and pictures.
 
 T frames · H, W height and width.
 """
@@ -24,49 +24,49 @@ from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training.contact_sheet import write_contact_sheet
+from napari_sam2.training.distributed import ProcessGroup, start_process_group
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
 from napari_sam2.training.loss_curves import write_loss_curves
-from napari_sam2.training.processes import Processes, start_processes
 from napari_sam2.training.real_stacks import LabelledStack
-from napari_sam2.training.recipe import Lesson, Recipe
+from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
-from napari_sam2.training.run_log import full_disk_is_said
+from napari_sam2.training.run_log import writing_to
 from napari_sam2.training.trainer import STATE_NAME, Cost, Progress, Trainer, Validation
 from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)
 
 NUM_VALIDATIONS = 8
-LEAST_STEPS = 10
+MIN_STEPS = 10
 USED_SHARE = 0.9
-"""Of the minutes asked for that the steps are planned to take; machines are not equally fast all the time."""
+"""Share of ``minutes`` for which steps are planned; the speed of a machine varies."""
 
 CHECKPOINT_SECONDS = 60
 _SPARE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a run has to do with, for a person to read before it begins.
+class RunSummary:
+    """Data, parameters and cost of a run, known before the training begins.
 
     Attributes
     ----------
     num_stacks, num_frames, num_objects, num_clips : int
-        To learn from; clips are places a clip can begin at.
+        Size of the training data; clips are the frames at which a clip can begin.
     held_out : str
-        What is held out for validation.
-    num_parameters, num_trained : int
-        Of the model, and of them those that learn.
+        Description of the held-out data.
+    num_parameters, num_trainable : int
+        Parameters of the model, and the trainable ones among them.
     num_steps, steps_done : int
-        In all, and in earlier sittings.
+        Steps in all, and those finished in earlier sittings.
     steps_per_epoch : int
-        In so many steps as many clips are learnt from as there are places one can begin at.
+        Steps in which ``num_clips`` clips are drawn.
     step_seconds, validations_seconds, memory_bytes : float or None
-        A step, all validations together, and how much memory is used, measured in a few steps; None where the run is continued, or
-        the system does not tell.
+        Duration of a step, of all validations together, and memory in use, measured in a few steps; None if the run is resumed,
+        or if the system has no measure of memory.
     notes : tuple of str
-        What a person should know.
+        Remarks on the data.
     """
 
     num_stacks: int
@@ -75,7 +75,7 @@ class Findings:
     num_clips: int
     held_out: str
     num_parameters: int
-    num_trained: int
+    num_trainable: int
     num_steps: int
     steps_done: int
     steps_per_epoch: int
@@ -98,26 +98,26 @@ class StackScores:
 
 
 class FineTuning:
-    """A run, from its file to what comes out.
+    """A fine-tuning run, from the run file to the results.
 
-    Everything that can be wrong is said by the constructor, before any time is spent. Then iterate over :meth:`train`, and when
-    it is done over :meth:`finish`. A run whose folder is there already is continued.
+    The constructor checks all settings and data, before any training. Then iterate over :meth:`train`, and afterwards over
+    :meth:`finish`. If the folder of the run exists, the run is resumed.
 
     Parameters
     ----------
     run : RunFile
-        What to do.
-    processes : Processes, optional
-        Where, and with whom; this process by default, on a GPU if there is one.
+        The settings.
+    process_group : ProcessGroup, optional
+        Device, precision and processes; by default this process alone, on a GPU if there is one.
     num_workers : int
-        Processes that draw clips.
+        Data-loading workers, which draw clips.
 
     Raises
     ------
     FileNotFoundError
-        If a file or the weights to start from are not there.
+        If a file or the initial checkpoint is missing.
     ValueError
-        If files, data or what is asked for do not fit, or the disk is too full; the message is one sentence.
+        If files, data or settings do not fit, or the disk is too full; the message is one sentence.
 
     Examples
     --------
@@ -130,46 +130,46 @@ class FineTuning:
     >>> session = Session("another_movie.tif", model=tuning.checkpoint)  # doctest: +SKIP
     """
 
-    def __init__(self, run: RunFile, processes: Processes | None = None, num_workers: int = 1) -> None:
-        self.processes = processes or start_processes()
+    def __init__(self, run: RunFile, process_group: ProcessGroup | None = None, num_workers: int = 1) -> None:
+        self.process_group = process_group or start_process_group()
         self.num_workers = num_workers
         self.run = _continued(run)
-        config, self._start = find_weights(run.start)
+        config, self._init_checkpoint = find_weights(run.init_checkpoint)
         self.config = dataclasses.replace(config, name=run.out.name)
         self._read(run)
-        self._num_frames = min(run.frames_per_clip, max((len(s.image) for s in self._learnt if s.is_sequence), default=1))
-        notes = (*self._what_cannot_be_learnt(), *self._left_out)
-        self._validation_clips = HeldOutClips(self._held, self._num_frames, config.image_size, run.seed)
+        self._num_frames = min(run.frames_per_clip, max((len(s.image) for s in self._training if s.is_sequence), default=1))
+        notes = (*self._check_sequences(), *self._left_out)
+        self._validation_clips = HeldOutClips(self._held_out, self._num_frames, config.image_size, run.seed)
         cost, memory = (None, None) if self._is_begun else self._plan()
         self.trainer = self._make_trainer(self._recipe(self.run.steps or 1))
-        lesson = self.trainer.recipe.lessons[0]
-        num_clips = sum(_num_clips(stack, self._num_frames) for stack in self._learnt)
-        learning = [parameter.numel() for parameter in self.trainer.model.parameters() if parameter.requires_grad]
-        self.findings = Findings(
-            num_stacks=len(self._learnt),
-            num_frames=sum(len(stack.image) for stack in self._learnt),
-            num_objects=sum(count_objects(stack) for stack in self._learnt),
+        stage = self.trainer.recipe.stages[0]
+        num_clips = sum(_num_clips(stack, self._num_frames) for stack in self._training)
+        trainable = [parameter.numel() for parameter in self.trainer.model.parameters() if parameter.requires_grad]
+        self.summary = RunSummary(
+            num_stacks=len(self._training),
+            num_frames=sum(len(stack.image) for stack in self._training),
+            num_objects=sum(count_objects(stack) for stack in self._training),
             num_clips=num_clips,
-            held_out=self._held_out_in_words(run),
+            held_out=self._describe_held_out(run),
             num_parameters=sum(parameter.numel() for parameter in self.trainer.model.parameters()),
-            num_trained=sum(learning),
-            num_steps=lesson.steps,
+            num_trainable=sum(trainable),
+            num_steps=stage.steps,
             steps_done=self.trainer.steps_done,
-            steps_per_epoch=math.ceil(num_clips / _clips_per_step(lesson)),
+            steps_per_epoch=math.ceil(num_clips / _clips_per_step(stage)),
             step_seconds=None if cost is None else cost.step_seconds,
-            validations_seconds=None if cost is None else _num_validations(lesson.steps) * cost.validation_seconds,
-            memory_bytes=None if memory is None else memory + 8.0 * sum(learning),  # AdamW has two numbers for each
+            validations_seconds=None if cost is None else _num_validations(stage.steps) * cost.validation_seconds,
+            memory_bytes=None if memory is None else memory + 8.0 * sum(trainable),  # AdamW has two numbers per parameter
             notes=notes,
         )
 
     @property
     def checkpoint(self) -> Path:
-        """The model: the best by validation so far."""
+        """Path of the model: the best weights by validation so far."""
         return self.trainer.best_path
 
     @property
     def is_trained(self) -> bool:
-        """All steps are done, or all minutes are used up."""
+        """Whether all steps are done, or all minutes are used."""
         return self.trainer.steps_left == 0 or self._seconds_left <= 0
 
     @property
@@ -183,31 +183,32 @@ class FineTuning:
     # --- before ----------------------------------------------------------------------------------------------------
 
     def _read(self, run: RunFile) -> None:
-        """Read all stacks, and hold out a part of each where no others are given."""
-        self._learnt, self._held = [], []
+        """Read all stacks, and hold out a part of each if there are no validation stacks."""
+        self._training, self._held_out = [], []
         self._left_out: list[str] = []
         named: list[tuple[str, LabelledStack]] = []
         for entry in run.data:
             stack = self._read_entry(entry)
             if run.validation:
-                self._learnt.append(stack)
+                self._training.append(stack)
                 continue
-            learnt, held = hold_out(stack, run.validation_share)
-            if not learnt.labels.any():
+            training, held_out = hold_out(stack, run.validation_share)
+            if not training.labels.any():
                 raise ValueError(
                     f"{entry.labels}: all objects are in the part held out for validation: "
                     "name separate stacks under [[validation]], or change validation_share"
                 )
-            self._learnt.append(learnt)
-            named.append((entry.name, held))
-        held_px, learnt_px = (sum(stack.image.size for stack in part) for part in ([stack for _, stack in named], self._learnt))
-        self._held_share = held_px / (held_px + learnt_px)
+            self._training.append(training)
+            named.append((entry.name, held_out))
+        parts = ([stack for _, stack in named], self._training)
+        held_out_px, training_px = (sum(stack.image.size for stack in part) for part in parts)
+        self._held_out_share = held_out_px / (held_out_px + training_px)
         named += [(entry.name, self._read_entry(entry)) for entry in run.validation]
-        self._held = [stack for _, stack in named if stack.labels.any()]
+        self._held_out = [stack for _, stack in named if stack.labels.any()]
         self._scored = [scored for name, stack in named for scored in stacks_to_score(name, stack)]
         if not self._scored:
             raise ValueError(
-                "what is held out for validation has no whole object: "
+                "the part held out for validation has no whole object: "
                 "name separate stacks under [[validation]], or change validation_share"
             )
 
@@ -218,90 +219,90 @@ class FineTuning:
             self._left_out.append(f"{entry.labels}: {left_out} frames between labelled ones have no label and are left out")
         return stack
 
-    def _what_cannot_be_learnt(self) -> tuple[str, ...]:
+    def _check_sequences(self) -> tuple[str, ...]:
         if self._num_frames > 1:
             return ()
-        if self.run.what == "decoder and memory":
+        if self.run.trainable == "decoder and memory":
             raise ValueError(
-                'what = "decoder and memory" needs frames that follow each other, and there are only single images: '
+                'trainable = "decoder and memory" needs sequences of frames, and there are only single images: '
                 'use "decoder", or add a time-lapse or a volume'
             )
-        return ("only single images: clicks will be learnt, but not how to follow objects through frames",)
+        return ("only single images: the model is trained on clicks, but not on tracking",)
 
-    def _held_out_in_words(self, run: RunFile) -> str:
+    def _describe_held_out(self, run: RunFile) -> str:
         objects, frames = sum(len(stack.dataset.anchors) for stack in self._scored), sum(len(stack) for stack in self._scored)
-        source = "the [[validation]] stacks" if run.validation else f"{self._held_share:.0%} of the stacks"
+        source = "the [[validation]] stacks" if run.validation else f"{self._held_out_share:.0%} of the stacks"
         return f"{source}; {objects} objects on {frames} frames of it are scored"
 
     def _plan(self) -> tuple[Cost, float | None]:
-        """Measure a few steps, decide how many there will be, see that they fit on the disk, and write down the run."""
+        """Measure a few steps, set the number of steps, check the disk space, and write ``run.toml``."""
         probe = self._make_trainer(self._recipe(1))
         _check_disk(probe, self.run.out)
         cost = probe.measure()
-        memory = _peak_memory(self.processes.device)
+        memory = _peak_memory(self.process_group.device)
         if self.run.minutes is not None:
             seconds = 60 * USED_SHARE * self.run.minutes - (NUM_VALIDATIONS + 1) * cost.validation_seconds
-            steps, least = int(seconds / cost.step_seconds), min(LEAST_STEPS, self.run.steps or LEAST_STEPS)
-            if steps < least:
-                needed = (least * cost.step_seconds + (NUM_VALIDATIONS + 1) * cost.validation_seconds) / 60 / USED_SHARE
+            steps, fewest = int(seconds / cost.step_seconds), min(MIN_STEPS, self.run.steps or MIN_STEPS)
+            if steps < fewest:
+                needed = (fewest * cost.step_seconds + (NUM_VALIDATIONS + 1) * cost.validation_seconds) / 60 / USED_SHARE
                 raise ValueError(
                     f"minutes = {self.run.minutes} is too short: a step takes {cost.step_seconds:.1f} s and a validation "
-                    f"{cost.validation_seconds:.1f} s here, so {least} steps take {math.ceil(10 * needed) / 10} minutes"
+                    f"{cost.validation_seconds:.1f} s here, so {fewest} steps take {math.ceil(10 * needed) / 10} minutes"
                 )
             self.run = dataclasses.replace(self.run, steps=min(steps, self.run.steps or steps))
-        if self.processes.rank == 0:
+        if self.process_group.rank == 0:
             self.run.out.mkdir(parents=True, exist_ok=True)
             self.run.write(_as_run(self.run.out))
         return cost, memory
 
     def _make_trainer(self, recipe: Recipe) -> Trainer:
-        steps = recipe.lessons[0].steps
+        steps = recipe.stages[0].steps
         return Trainer(
             self.config,
             recipe,
             self.run.out,
-            self._learnt,
-            self.processes,
+            self._training,
+            self.process_group,
             self.num_workers,
-            initial=self._start,
-            trained=self.run.what,
+            init_checkpoint=self._init_checkpoint,
+            trainable=self.run.trainable,
             validation=Validation(self._validation_clips.mean_iou, every_steps=_validation_interval(steps)),
             checkpoint_seconds=CHECKPOINT_SECONDS,
         )
 
     def _recipe(self, steps: int) -> Recipe:
-        rate = self.run.learning_rate or default_learning_rate(self.config, self.run.what)
+        rate = self.run.learning_rate or default_learning_rate(self.config, self.run.trainable)
         return fine_tuning_recipe(self.config, steps, self._num_frames, rate, self.run.seed)
 
     # --- the training, and after it --------------------------------------------------------------------------------
 
     def train(self) -> Iterator[Progress]:
-        """Train, or go on with it; stop asking, or call :meth:`stop`, and the same run goes on later."""
+        """Start or resume the training; after :meth:`stop`, or an early end of the iteration, the same run can be resumed."""
         if not self.is_trained:
             yield from self.trainer.run(self._seconds_left)
 
     def stop(self) -> None:
-        """Let :meth:`train` end after the step in work, with a checkpoint."""
+        """End :meth:`train` after the current step, with a checkpoint."""
         self.trainer.stop()
 
     @property
     def frames_to_score(self) -> int:
-        """Upper bound for what :meth:`finish` yields."""
+        """Upper limit of the number of frames that :meth:`finish` yields."""
         return sum(4 * len(stack) for stack in self._scored)
 
     def finish(self) -> Iterator[int]:
-        """Score the model before and after, and write scores, curves and pictures; yields each frame that is done.
+        """Score the model before and after training, and write scores, curves and pictures; yields each finished frame.
 
         Raises
         ------
         RuntimeError
             If there is no model yet.
         OSError
-            If something cannot be written.
+            If a file cannot be written.
         """
         if not self.checkpoint.exists():
             raise RuntimeError(f"there is no model in {self.run.out} yet: train first")
-        before, after = (load_model(model, self.processes.device) for model in (self.run.start, self.checkpoint))
+        before, after = (load_model(model, self.process_group.device) for model in (self.run.init_checkpoint, self.checkpoint))
         self.scores: list[StackScores] = []
         for number, stack in enumerate(self._scored, start=1):
             found = []
@@ -323,9 +324,9 @@ class FineTuning:
                     float(new["mean_iou"]),
                 )
             )
-            with full_disk_is_said(self.run.out):
+            with writing_to(self.run.out):
                 self._draw(number, stack, first_labels, second_labels)
-        with full_disk_is_said(self.run.out):
+        with writing_to(self.run.out):
             _write_scores(self.run.out / "scores.csv", self.scores)
             write_loss_curves(self.run.out, self.run.out / "curves.png")
 
@@ -344,21 +345,21 @@ def overall(scores: list[StackScores]) -> StackScores:
     return StackScores("all", sum(weights), **means)
 
 
-def default_learning_rate(config: ModelConfig, what: str) -> float:
-    """Choose a peak learning rate: small for large models, larger where little is left to learn."""
+def default_learning_rate(config: ModelConfig, trainable: str) -> float:
+    """Choose a peak learning rate: low for large models, higher if few parameters are trainable."""
     base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 1e-5
-    return base * {"LoRA": 5, "decoder": 2}.get(what, 1)
+    return base * {"LoRA": 5, "decoder": 2}.get(trainable, 1)
 
 
 def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learning_rate: float, seed: int) -> Recipe:
-    """Compose one lesson of clips mixed with single images, all cut from the person's stacks.
+    """Compose one training stage of clips and single images, all cropped from the user's stacks.
 
     Parameters
     ----------
     config : ModelConfig
-        The model; it learns at its own image size.
+        The model; the training has its image size.
     steps, num_frames, seed : int
-        Number of steps, length of a clip, and what decides all that is drawn.
+        Number of steps, length of a clip, and seed of all random numbers.
     learning_rate : float
         Peak.
     """
@@ -368,7 +369,7 @@ def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learnin
         if num_frames > 1
         else {"clips_per_step": images["images_per_step"], "objects_per_clip": images["objects_per_image"]}
     )
-    lesson = Lesson(
+    stage = Stage(
         "fine-tuning",
         "prompts",
         steps,
@@ -384,11 +385,11 @@ def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learnin
         **batch,
         **images,
     )
-    # The average looks back over a twentieth of the run: over less it is noisy, over more it remembers where it started.
-    return Recipe((lesson,), seed=seed, ema_decay=1 - 1 / min(max(steps / 20, 5), 500))
+    # The moving average spans a twentieth of the run: a shorter one is noisy, a longer one contains the initial weights.
+    return Recipe((stage,), seed=seed, ema_decay=1 - 1 / min(max(steps / 20, 5), 500))
 
 
-# --- small things --------------------------------------------------------------------------------------------------
+# --- files and costs ------------------------------------------------------------------------------------------------
 
 
 def _as_run(out: Path) -> Path:
@@ -396,19 +397,19 @@ def _as_run(out: Path) -> Path:
 
 
 def _continued(run: RunFile) -> RunFile:
-    """Take the number of steps from the run that is in the folder, if it is this one."""
+    """Take the number of steps from the run in the folder, if its settings are the same."""
     if not _as_run(run.out).exists():
         if (run.out / STATE_NAME).exists():
-            raise ValueError(f"{run.out} holds a run that is no fine-tuning: give another out")
+            raise ValueError(f"{run.out} holds a run that is not a fine-tuning run: give another out")
         return run
     old = read_run_file(_as_run(run.out))
     for field in dataclasses.fields(RunFile):
-        # where minutes are given, there may be fewer steps than were asked for
+        # with minutes, the planned number of steps may be below the requested one
         is_planned = field.name == "steps" and run.minutes is not None and (run.steps is None or run.steps >= (old.steps or 0))
-        ours, theirs = (getattr(each, field.name) for each in (run, old))
-        if field.name != "out" and not is_planned and ours != theirs:
+        new_value, old_value = (getattr(each, field.name) for each in (run, old))
+        if field.name != "out" and not is_planned and new_value != old_value:
             raise ValueError(
-                f"{run.out} holds another run, its {field.name} is {_short(theirs)} and not {_short(ours)}: "
+                f"{run.out} holds another run, its {field.name} is {_short(old_value)} and not {_short(new_value)}: "
                 "give another out, or the file it was begun with"
             )
     return dataclasses.replace(run, steps=old.steps)
@@ -419,13 +420,13 @@ def _short(value: object) -> str:
 
 
 def _num_clips(stack: LabelledStack, num_frames: int) -> int:
-    """Number of places at which a clip can begin; a single image is one as well."""
+    """Number of frames at which a clip can begin; each single image counts as one."""
     return len(stack.image) - num_frames + 1 if stack.has_clips_of(num_frames) else len(stack.image)
 
 
-def _clips_per_step(lesson: Lesson) -> float:
-    """Clips and images of a step, on average."""
-    return (1 - lesson.image_share) * lesson.clips_per_step + lesson.image_share * lesson.images_per_step
+def _clips_per_step(stage: Stage) -> float:
+    """Mean number of clips and images per step."""
+    return (1 - stage.image_share) * stage.clips_per_step + stage.image_share * stage.images_per_step
 
 
 def _validation_interval(steps: int) -> int:
@@ -433,26 +434,26 @@ def _validation_interval(steps: int) -> int:
 
 
 def _num_validations(steps: int) -> int:
-    """One before the first step, and those at intervals and after the last."""
+    """Number of validations: before the first step, at intervals, and after the last step."""
     return 1 + math.ceil(steps / _validation_interval(steps))
 
 
 def _check_disk(trainer: Trainer, out: Path) -> None:
-    """See that checkpoints fit: an old and a new one at a time, of weights, average and optimiser, and the best so far."""
+    """Check the disk space for two checkpoints (weights, moving average, optimiser) and the best weights."""
     weights = sum(4 * value.numel() for value in trainer.averaged.values())
     trained = sum(4 * parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
     needed = 2 * (2 * weights + 2 * trained) + 2 * weights + _SPARE_BYTES
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file: give the name of a folder as out")
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
-    check_writable(there / "run.toml")
-    free = shutil.disk_usage(there).free
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+    check_writable(existing / "run.toml")
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise ValueError(f"{out} needs {needed / 1e6:.0f} MB of disk for its checkpoints, and {free / 1e6:.0f} MB are free")
 
 
 def _peak_memory(device: torch.device) -> float | None:
-    """Most memory in use so far, in bytes: the GPU's, or this process's; None where the system does not tell."""
+    """Peak memory in bytes, of the GPU or of this process; None if the system has no measure of it."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     try:

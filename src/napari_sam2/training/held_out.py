@@ -1,4 +1,4 @@
-"""What is kept away from training, and how good a model is on it: quickly between steps, thoroughly before and after.
+"""Held-out data: the validation split, quick validation between steps, and full scores before and after training.
 
 T frames · H, W height and width.
 """
@@ -21,43 +21,43 @@ from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.evaluation.simulated_prompts import simulated_prompts
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
-from napari_sam2.training.batch_losses import best_guess_ious
+from napari_sam2.training.batch_losses import top_mask_ious
 from napari_sam2.training.clips import ClipBatch, collate
 from napari_sam2.training.real_stacks import LabelledStack, sample_real_clip
 from napari_sam2.training.sam2_train import SAM2Train
 
 MIN_HELD_FRAMES = 3
-"""Where fewer frames than that would be held out, a strip of all frames is instead, if there is a whole object in it."""
+"""If fewer frames would be held out, a strip of all frames is held out instead, provided that it contains a whole object."""
 
 NUM_CLIPS, OBJECTS_PER_CLIP = 6, 8
 MAX_FRAMES, MAX_OBJECTS, MAX_IMAGES = 40, 24, 8
-"""More than that of a held-out stack is not scored: it is to take minutes, not hours."""
+"""Upper limits of frames, objects and images of a held-out stack that are scored, so that scoring takes minutes."""
 
 
 def hold_out(stack: LabelledStack, share: float) -> tuple[LabelledStack, LabelledStack]:
-    """Split a stack into what is learnt from and what is held out.
+    """Split a stack into a training part and a held-out part.
 
     Parameters
     ----------
     stack : LabelledStack
-        The whole.
+        The whole stack.
     share : float
-        Of it that is held out: the last frames; where these would be too few, a strip at the end of the longer side; where that
-        has no whole object, three frames though they are more than this share.
+        Share that is held out: the last frames; if these are too few, a strip at the end of the longer side; if that has no
+        whole object, the last three frames, though they are more than this share.
 
     Returns
     -------
-    learnt, held : LabelledStack
-        Views of it. Either may have no object.
+    training, held_out : LabelledStack
+        Views of the stack. Either may have no object.
     """
     T, H, W = stack.image.shape
     frames = round(share * T)
     if frames >= (MIN_HELD_FRAMES if stack.is_sequence else 1):
         return _split(stack, 0, T - frames)
-    learnt, held = _split(stack, 2, W - round(share * W)) if W >= H else _split(stack, 1, H - round(share * H))
-    if stack.is_sequence and T >= 2 * MIN_HELD_FRAMES and not stacks_to_score("", held):
+    training, held_out = _split(stack, 2, W - round(share * W)) if W >= H else _split(stack, 1, H - round(share * H))
+    if stack.is_sequence and T >= 2 * MIN_HELD_FRAMES and not stacks_to_score("", held_out):
         return _split(stack, 0, T - MIN_HELD_FRAMES)
-    return learnt, held
+    return training, held_out
 
 
 def _split(stack: LabelledStack, axis: int, at: int) -> tuple[LabelledStack, LabelledStack]:
@@ -75,19 +75,19 @@ def _cut(stack: LabelledStack, part: tuple[slice, ...]) -> LabelledStack:
 
 
 class HeldOutClips:
-    """Clips that are the same whenever the model is scored on them.
+    """A fixed set of held-out clips for validation.
 
     Parameters
     ----------
     stacks : list of LabelledStack
-        Where they are cut from, in turn.
+        The held-out stacks, sampled in turn.
     num_frames, image_size, seed : int
-        Length T and side S, and what decides where they are cut.
+        Length T, side S, and the seed of the random crops.
 
     Raises
     ------
     ValueError
-        If there is no object in them that is large enough.
+        If no clip contains an object that is large enough.
     """
 
     def __init__(self, stacks: list[LabelledStack], num_frames: int, image_size: int, seed: int) -> None:
@@ -102,16 +102,16 @@ class HeldOutClips:
             if len(self.batches) == NUM_CLIPS:
                 break
         if not self.batches:
-            raise ValueError("what is held out for validation has no object that is large enough")
+            raise ValueError("the part held out for validation has no object that is large enough")
 
     def mean_iou(self, model: SAM2Train) -> float:
-        """Click once in the middle of each object on the first frame; return the mean IoU over frames and objects."""
+        """Prompt each object by one click at its centre on the first frame; return the mean IoU over frames and objects."""
         model.rng = np.random.default_rng(0)
         means = []
         for batch in self.batches:
-            here = batch.to(model.device)
-            frames = model(here)
-            ious = [best_guess_ious(steps[-1].multimasks, steps[-1].ious, here.masks[t]) for t, steps in enumerate(frames)]
+            on_device = batch.to(model.device)
+            frames = model(on_device)
+            ious = [top_mask_ious(steps[-1].multimasks, steps[-1].ious, on_device.masks[t]) for t, steps in enumerate(frames)]
             means.append(float(torch.stack(ious).mean()))
         return float(np.mean(means))
 
@@ -121,16 +121,16 @@ class HeldOutClips:
 
 @dataclass(frozen=True)
 class ScoredStack:
-    """A held-out stack as it is scored: some frames in sequence, each object prompted by one click.
+    """A held-out stack prepared for scoring: consecutive frames, each object prompted by one click.
 
     Attributes
     ----------
     name : str
-        Its name.
+        Name in the table of scores.
     image : ndarray
         (T, H, W).
     dataset : Dataset
-        Its true labels, and where objects are prompted.
+        Ground truth, and the frame on which each object is prompted.
     """
 
     name: str
@@ -141,12 +141,12 @@ class ScoredStack:
         return len(self.image)
 
     def score(self, model: SAM2VideoPredictor) -> Iterator[int | tuple[Evaluation, npt.NDArray[np.uint16]]]:
-        """Prompt and follow the objects in a session.
+        """Prompt and propagate the objects in a session.
 
         Yields
         ------
         int, then tuple
-            Each frame that is done, and at the end the scores and the labels, (T, H, W).
+            Each finished frame, and at the end the scores and the labels, (T, H, W).
         """
         session = Session(self.image, "TYX", model=model)
         for item in prompt_and_score(session, self.dataset, "point"):
@@ -154,7 +154,7 @@ class ScoredStack:
 
 
 def stacks_to_score(name: str, stack: LabelledStack) -> list[ScoredStack]:
-    """Prepare a held-out stack, or each image of a collection; what has no whole object is left out."""
+    """Prepare a held-out stack, or each image of a collection; stacks and images without a whole object are left out."""
     if stack.is_sequence:
         parts = [(name, slice(0, MAX_FRAMES))]
     else:
@@ -175,7 +175,7 @@ def stacks_to_score(name: str, stack: LabelledStack) -> list[ScoredStack]:
 
 
 def _anchors(truth: npt.NDArray[np.uint16]) -> dict[int, int]:
-    """Object id to the frame on which it is largest, of those on which the border does not cut it."""
+    """Map each object id to the frame on which the object is largest, of those on which the border does not cut it."""
     areas: dict[int, tuple[int, int]] = {}
     for frame, plane in enumerate(truth):
         border = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])

@@ -1,4 +1,4 @@
-"""Reads an image and its labels from files, and says in one sentence what is wrong with them. T frames · H, W height and width."""
+"""Reads images and their labels from files, and checks that they fit. T frames · H, W height and width."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
     Parameters
     ----------
     entry : DataEntry
-        Where they are.
+        Paths, axes and channel.
 
     Returns
     -------
     LabelledStack
-        A TIFF that is not compressed stays on the disk and is read as it is needed.
+        The image of an uncompressed TIFF is memory-mapped, all others are in memory.
 
     Raises
     ------
     FileNotFoundError
-        If a file is not there.
+        If a file is missing.
     ValueError
-        If one cannot be read, the two do not fit, labels are not whole numbers, there is no object, or nobody says whether the
-        frames follow each other.
+        If a file cannot be read, the two do not fit, labels are not whole numbers, there is no object, or it is unknown whether
+        the frames are a sequence.
     """
     for path in (entry.image, entry.labels):
         if not path.exists():
@@ -40,16 +40,16 @@ def read_labelled_stack(entry: DataEntry) -> LabelledStack:
     image = Stack.open_file(entry.image, axes, entry.channel)
     if is_of_unknown_order(image):
         raise ValueError(
-            f"{entry.image} does not say whether its {len(image)} frames follow each other: "
+            f"{entry.image} does not define whether its {len(image)} frames are a sequence: "
             'write axes = "TYX" for a time-lapse, "ZYX" for a volume, "NYX" for separate images'
         )
     return LabelledStack.of(image, open_labels(entry.labels), entry.image, entry.labels)
 
 
 def without_unlabelled_frames(stack: LabelledStack) -> LabelledStack:
-    """Leave out frames of a sequence on which nothing is labelled, between others.
+    """Remove frames without labels between labelled frames of a sequence.
 
-    They were passed over, most likely: who labels every fifth frame does not mean that all cells vanish on the others.
+    Most likely they were not annotated, as where every fifth frame was, and do not lack objects.
     """
     labelled = np.flatnonzero(stack.labels.any((1, 2)))
     first, last = labelled[0], labelled[-1]
@@ -60,7 +60,7 @@ def without_unlabelled_frames(stack: LabelledStack) -> LabelledStack:
 
 
 def count_objects(stack: LabelledStack) -> int:
-    """Count objects: those of all images together where these have nothing to do with each other."""
+    """Count the objects of a sequence, or of all images of a collection."""
     if stack.is_sequence:
         return len(np.unique(stack.labels)) - bool((stack.labels == 0).any())
     return sum(len(np.unique(plane)) - bool((plane == 0).any()) for plane in stack.labels)

@@ -1,4 +1,4 @@
-"""The course of a run as a picture: a panel for each quantity, drawn with Pillow."""
+"""Loss curves of a training run as a picture with one panel per quantity, drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GREY, _DARK, _BLUE = "#b8c4d6", "#333333", "#1f5fbf"
 
 
 def write_loss_curves(folder: Path, path: Path) -> None:
-    """Draw what ``log.csv`` and ``validation.csv`` of a run say.
+    """Draw the values in ``log.csv`` and ``validation.csv`` of a run.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _numbered(values: Sequence[str]) -> Curve:
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, top: int, title: str, curve: Curve, is_noisy: bool) -> None:
-    """Draw one curve, and over a noisy one its running mean."""
+    """Draw one curve, with its running mean if it is noisy."""
     (width, height), font = PANEL_PX, ImageFont.load_default(size=14)
     x, y = np.array(curve).T
     low, high = float(y.min()), max(float(y.max()), float(y.min()) + 1e-6)
@@ -74,7 +74,7 @@ def _draw_panel(draw: ImageDraw.ImageDraw, top: int, title: str, curve: Curve, i
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
-    """Mean over a tenth of the curve around each value, less at its ends."""
+    """Mean over a window of a tenth of the curve around each value, cut off at the ends."""
     window = max(1, len(values) // 10)
     kernel = np.ones(window)
     return np.convolve(values, kernel, "same") / np.convolve(np.ones_like(values), kernel, "same")

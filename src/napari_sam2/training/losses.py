@@ -1,4 +1,4 @@
-"""What a prediction is told about itself: focal, Dice, IoU and object-score losses. O objects · K masks per prompt · H, W size."""
+"""Losses of predicted masks: focal, Dice, IoU and object score. O objects · K masks per prompt · H, W size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,27 @@ from torch import Tensor, nn
 
 
 def dice_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient of (..., H, W) maps; (...)."""
+    """Dice loss with a smoothing of 1, ``1 - (2 Σ pt + 1) / (Σ p + Σ t + 1)``.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (..., H, W); p is their sigmoid.
+    targets : Tensor
+        (..., H, W), 0 .. 1.
+
+    Returns
+    -------
+    Tensor
+        (...), one loss per mask, 0 .. 1.
+
+    Notes
+    -----
+    Official ``training/loss_fns.py`` L17-46, whose form holds for soft targets as well; the official training has none, as it
+    compares with binary masks at full size. The loss is a ratio of linear functions of p, so that a binary p minimises it. For
+    a soft target it is above 0 even where p equals t; its minimum is the mask of the pixels whose target is above a threshold,
+    one half of the soft Dice coefficient reached there.
+    """
     probability, targets = logits.sigmoid().flatten(-2), targets.flatten(-2)
     overlap = 2 * (probability * targets).sum(-1)
     return 1 - (overlap + 1) / (probability.sum(-1) + targets.sum(-1) + 1)
@@ -28,12 +48,12 @@ def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gam
     alpha : float
         Weight of the foreground, 1 - alpha that of the background; below 0, neither is weighted.
     gamma : float
-        How little counts what is nearly right.
+        Focusing parameter: the larger, the less well-classified elements count.
 
     Returns
     -------
     Tensor
-        Of the same shape.
+        Loss of each element, of the same shape.
     """
     probability = logits.sigmoid()
     cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -45,12 +65,12 @@ def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gam
 
 
 def iou_loss(logits: Tensor, targets: Tensor, pred_ious: Tensor, use_l1_loss: bool = False) -> Tensor:
-    """Distance of predicted IoUs from the true ones.
+    """Difference between predicted and true IoUs.
 
     Parameters
     ----------
     logits, targets : Tensor
-        (O, K, H, W): of masks, and what they should be, 0 .. 1.
+        (O, K, H, W): logits of masks, and their targets, 0 .. 1.
     pred_ious : Tensor
         (O, K), 0 .. 1.
     use_l1_loss : bool
@@ -69,7 +89,7 @@ def iou_loss(logits: Tensor, targets: Tensor, pred_ious: Tensor, use_l1_loss: bo
 
 @dataclass(frozen=True)
 class StepPrediction:
-    """What the model said after one click on one frame."""
+    """Prediction of the model after one prompt or correction click on one frame."""
 
     multimasks: Tensor
     """(O, K, H, W), logits."""
@@ -82,20 +102,20 @@ class StepPrediction:
 class MultiStepMultiMasksAndIous(nn.Module):
     """Sums the losses over all frames, and over all clicks on a frame.
 
-    Of several masks only the best is told how it should be; all are told their IoU with ``supervise_all_iou``.
+    Of several masks only the best is supervised; with ``supervise_all_iou`` the predicted IoUs of all are.
 
     Parameters
     ----------
     weight_dict : mapping
         Weights of ``loss_mask``, ``loss_dice``, ``loss_iou`` and, 0 by default, ``loss_class``.
     focal_alpha, focal_gamma : float
-        Of the mask's focal loss.
+        Parameters of the mask's focal loss.
     supervise_all_iou, iou_use_l1_loss : bool
-        Which IoUs are supervised, and how.
+        Supervise all predicted IoUs instead of the best mask's; use absolute instead of squared differences.
     pred_obj_scores : bool
-        Supervise the object score, and masks of objects that are there only; otherwise an empty mask is learnt where one is not.
+        Supervise the object score, and masks of present objects only; otherwise the target of an absent object is an empty mask.
     focal_gamma_obj_score, focal_alpha_obj_score : float
-        Of the object score's focal loss; 0 and -1 make it cross-entropy.
+        Parameters of the object score's focal loss; 0 and -1 make it cross-entropy.
 
     Notes
     -----
@@ -135,7 +155,7 @@ class MultiStepMultiMasksAndIous(nn.Module):
         targets : Tensor
             (T, O, S, S), bool. Where predictions are coarser, a pixel's target is the share of it that the object covers.
         num_objects : float, optional
-            Objects to average over, O by default; where several processes learn together, the mean of their O.
+            Objects to average over, O by default; in distributed training, the mean of O over all processes.
 
         Returns
         -------
@@ -161,18 +181,18 @@ class MultiStepMultiMasksAndIous(nn.Module):
         focal = sigmoid_focal_loss(step.multimasks, target, self.focal_alpha, self.focal_gamma).mean((-2, -1))
         dice = dice_loss(step.multimasks, target)
         iou = iou_loss(step.multimasks, target, step.ious, self.iou_use_l1_loss)
-        # Any share of any pixel: an object thinner than half a coarse pixel is there all the same.
+        # Any share of any pixel: an object thinner than half a coarse pixel is present, too.
         present = (target[:, 0] > 0).flatten(1).any(1, keepdim=True).float()
         if focal.shape[1] > 1:
             best = (focal * self.weight_dict["loss_mask"] + dice * self.weight_dict["loss_dice"]).argmin(1, keepdim=True)
             focal, dice = focal.gather(1, best), dice.gather(1, best)
             iou = iou.mean(1, keepdim=True) if self.supervise_all_iou else iou.gather(1, best)
-        # Where no score says that an object is gone, an empty mask has to: it is learnt too.
-        learnt = present if self.pred_obj_scores else torch.ones_like(present)
+        # Without an object score, absence is predicted by an empty mask, which is supervised, too.
+        supervised = present if self.pred_obj_scores else torch.ones_like(present)
         losses = {
-            "loss_mask": (focal * learnt).sum(),
-            "loss_dice": (dice * learnt).sum(),
-            "loss_iou": (iou * learnt).sum(),
+            "loss_mask": (focal * supervised).sum(),
+            "loss_dice": (dice * supervised).sum(),
+            "loss_iou": (iou * supervised).sum(),
         }
         if self.pred_obj_scores:
             score = sigmoid_focal_loss(step.object_score_logits, present, self.focal_alpha_obj_score, self.focal_gamma_obj_score)

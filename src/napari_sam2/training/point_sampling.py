@@ -1,4 +1,4 @@
-"""Clicks as a person might give them: in the object first, then where the prediction is wrong. O objects · H, W size of masks."""
+"""Simulated clicks: in the object first, then on errors of the prediction. O objects · H, W size of masks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> 
     gt_masks : Tensor
         (O, 1, H, W), bool.
     pred_masks : Tensor or None
-        (O, 1, H, W), bool; None stands for an empty prediction.
+        (O, 1, H, W), bool; None is an empty prediction.
     method : {"uniform", "center"}
-        Anywhere in the error, or where it is deepest.
+        A random pixel of the error, or its centre: the pixel farthest from the error's edge.
 
     Returns
     -------
     points : Tensor
         (O, 1, 2), x before y, in pixels of the masks.
     labels : Tensor
-        (O, 1), int32: 1 where the object was missed, 0 where too much was taken.
+        (O, 1), int32: 1 on false negatives, 0 on false positives.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def get_next_point(gt_masks: Tensor, pred_masks: Tensor | None, method: str) -> 
 
 
 def sample_random_points_from_errors(gt_masks: Tensor, pred_masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose any wrong pixel; where all are right, any background pixel (then with label 0)."""
+    """Choose a random wrong pixel; if there is none, a random background pixel (with label 0)."""
     missed = gt_masks & ~pred_masks
     surplus = ~gt_masks & pred_masks
     all_correct = (gt_masks == pred_masks).flatten(1).all(1)[:, None, None, None]
@@ -57,7 +57,7 @@ def sample_random_points_from_errors(gt_masks: Tensor, pred_masks: Tensor) -> tu
 
 
 def sample_one_point_from_error_center(gt_masks: Tensor, pred_masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Choose the pixel that is farthest inside a wrong region, the image border counting as its end; the first if none is."""
+    """Choose the wrong pixel farthest from the edge of its error region, or from the image border; pixel 0 if none is wrong."""
     width = gt_masks.shape[-1]
     pairs = zip(gt_masks[:, 0].cpu().numpy(), pred_masks[:, 0].cpu().numpy(), strict=True)
     clicks = [correction_click(truth, found) or Click(0, 0, False) for truth, found in pairs]
@@ -73,7 +73,7 @@ def _at(index: Tensor, gt_masks: Tensor, missed: Tensor) -> tuple[Tensor, Tensor
 
 
 def sample_box_points(masks: Tensor, noise: float = 0.1, noise_bound_px: float = 20) -> tuple[Tensor, Tensor]:
-    """Give each object a box, moved a little at each side.
+    """Draw a bounding box of each object, with noise on each side.
 
     Parameters
     ----------

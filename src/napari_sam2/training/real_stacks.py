@@ -1,4 +1,4 @@
-"""Labelled stacks from files as an endless source of varied clips.
+"""Labelled stacks from files, and random augmented clips of them.
 
 T frames · H, W height and width · S side of the model's input.
 """
@@ -22,10 +22,10 @@ from napari_sam2.images.intensity import CT_WINDOWS_HU, looks_like_ct
 from napari_sam2.images.label_images import as_renumbered_labels, check_fit, open_labels, warn_of_separate_images
 from napari_sam2.images.sampling import sample_frames
 from napari_sam2.images.stack import Stack
-from napari_sam2.training.clips import Clip, should_be_turned
+from napari_sam2.training.clips import Clip, should_be_reversed
 
 CT_WINDOW_SHARES = {"soft tissue": 0.6, "brain": 0.1, "lung": 0.15, "bone": 0.15}
-"""How often CT is shown in which window."""
+"""Probability of each CT window."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LabelledStack:
     labels : ndarray
         (T, H, W), uint16.
     is_sequence : bool
-        Neighbouring frames show the same objects; False for a collection of images.
+        Whether neighbouring frames show the same objects; False for a collection of images.
     """
 
     image: npt.NDArray[np.generic]
@@ -48,11 +48,11 @@ class LabelledStack:
 
     @cached_property
     def is_ct(self) -> bool:
-        """It looks like CT, which is shown in windows; see :func:`~napari_sam2.images.intensity.looks_like_ct`."""
+        """Whether it is CT, which is shown in windows; see :func:`~napari_sam2.images.intensity.looks_like_ct`."""
         return looks_like_ct(sample_frames(self.image))
 
     def has_clips_of(self, num_frames: int) -> bool:
-        """Whether so many frames of it follow each other."""
+        """Whether it is a sequence of at least so many frames."""
         return self.is_sequence and len(self.image) >= num_frames
 
     @classmethod
@@ -62,7 +62,7 @@ class LabelledStack:
         Raises
         ------
         FileNotFoundError
-            If one is not there.
+            If a file is missing.
         ValueError
             If one cannot be read, or the two do not fit; see :meth:`of`.
         """
@@ -90,7 +90,7 @@ class LabelledStack:
 
 
 def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Put the smallest number of an image in the place of what is none."""
+    """Replace NaN and infinity by the smallest finite number of an image."""
     if image.dtype.kind != "f" or np.isfinite(image).all():
         return image
     good = np.isfinite(image)
@@ -98,16 +98,16 @@ def finite(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames: int, size: int) -> Clip:
-    """Cut, turn, resize and expose a clip of a stack in a way of its own.
+    """Crop, rotate, flip and resize a random clip of a stack, with random exposure.
 
     Parameters
     ----------
     stack : LabelledStack
-        Where from.
+        The stack.
     rng : Generator
-        Decides everything.
+        Source of all random numbers.
     num_frames, size : int
-        Length T and side S. From a collection of images, or a short stack, a frame is repeated.
+        Length T and side S. From a collection of images, or a stack that is too short, one frame is repeated.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
     side, y, x = _choose_window(stack.labels[picked[0]], rng)
     image = stack.image[picked, y : y + side, x : x + side].astype(np.float32)
     labels = stack.labels[picked, y : y + side, x : x + side]
-    if should_be_turned(labels, rng):
+    if should_be_reversed(labels, rng):
         image, labels = image[::-1], labels[::-1]
     quarter_turns, flip = int(rng.integers(4)), rng.random() < 0.5
     image, labels = np.rot90(image, quarter_turns, (1, 2)), np.rot90(labels, quarter_turns, (1, 2))
@@ -138,7 +138,7 @@ def sample_real_clip(stack: LabelledStack, rng: np.random.Generator, num_frames:
 
 
 def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> tuple[int, int, int]:
-    """Choose side, first row and first column of a window: mostly a few times an object's size, around it."""
+    """Choose side, first row and first column of a window: in most cases around an object, a few times its size."""
     H, W = labels.shape
     areas = np.bincount(labels.ravel())
     areas[0] = 0
@@ -155,7 +155,7 @@ def _choose_window(labels: npt.NDArray[np.uint16], rng: np.random.Generator) -> 
 
 
 def expose(image: npt.NDArray[np.float32], rng: np.random.Generator, is_ct: bool) -> npt.NDArray[np.uint8]:
-    """Map (T, S, S) intensities to 8 bit, once for all frames, with contrast, gamma, noise and sign at random; CT in a window."""
+    """Map (T, S, S) intensities to 8 bit, once for all frames, with random contrast, gamma, noise and inversion; CT in a window."""
     if is_ct:
         low, high = CT_WINDOWS_HU[rng.choice(list(CT_WINDOW_SHARES), p=list(CT_WINDOW_SHARES.values()))]
         wider = (high - low) / 2 * (np.exp(rng.normal(0, 0.2)) - 1)
@@ -171,14 +171,14 @@ def expose(image: npt.NDArray[np.float32], rng: np.random.Generator, is_ct: bool
 
 
 def read_stacks(folders: Sequence[Path]) -> list[LabelledStack]:
-    """Read every folder that holds ``image.tif`` and ``masks.tif``, itself or one level below.
+    """Read every folder that contains ``image.tif`` and ``masks.tif``, itself or one level below.
 
     Raises
     ------
     FileNotFoundError
-        If a folder or an image is not there.
+        If a folder or an image is missing.
     ValueError
-        If a folder holds no labelled stack, or one that cannot be learnt from; see :meth:`LabelledStack.read`.
+        If a folder holds no labelled stack, or an invalid one; see :meth:`LabelledStack.read`.
     """
     found: list[Path] = []
     for folder in folders:

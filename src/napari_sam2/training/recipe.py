@@ -1,7 +1,8 @@
-"""How a model is trained: lessons from whole images to single clicks to clips, as data.
+"""Training recipes: stages from dense targets to single images to clips, as data.
 
-The embedded model learns from nothing on two CPU cores, where prompts on clips alone never get off the ground. So the encoder
-first learns what every pixel belongs to, then clicks and boxes on single images, dozens per encoded image; memory and clips last.
+The embedded model is trained from random weights on two CPU cores, where training on prompted clips alone does not converge. The
+encoder is therefore pretrained on dense targets, then the model on clicks and boxes on single images, dozens per encoded image,
+and at last, with its memory, on clips.
 """
 
 from __future__ import annotations
@@ -14,44 +15,44 @@ from napari_sam2.structured import parse_json, to_json
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What is learnt for a number of steps, and from what.
+class Stage:
+    """One training stage: a number of steps on one kind of batches.
 
     Attributes
     ----------
     name : str
-        For the log.
+        Name in the log, and for the selection of stages.
     kind : {"dense", "prompts"}
-        Targets for every pixel, or prompts.
+        Dense targets, or prompted objects.
     steps : int
         Optimiser steps.
     image_size : int
         Side S of the input in pixels.
     num_frames, clips_per_step, objects_per_clip : int
         Size of a batch.
-    frames_to_learn : int
-        Of the frames after the first, only the last so many are learnt from, and a step has any number of frames from those up to
-        ``num_frames``: what is recalled then comes from a track that has run for a while, at a third of the cost. 0 for all.
+    supervised_frames : int
+        Number of supervised frames after the first: only the last ones have a loss, and the length of the clips is drawn between
+        the first and these, and ``num_frames``. The memory then comes from a longer track, at a third of the cost. 0 for all.
     moving_window_share : float
-        Share of the clips that are seen through a window that moves.
+        Share of the clips that are cropped by a moving window.
     learning_rate : float
-        Peak; it warms up over the first 50 steps, or a tenth of them, and falls along a cosine to a twentieth.
+        Peak; linear warm-up over the first 50 steps, or a tenth of them, then a cosine down to a twentieth.
     real_share : float
-        Share of the clips that are cut from real stacks, where there are any.
+        Share of the clips that are cropped from labelled stacks, if there are any.
     corrections : int
         Correction clicks on a corrected frame.
     box_share, mask_share : float
-        Share of the batches prompted by boxes and by masks.
+        Shares of the prompts by boxes, and of the batches prompted by masks.
     frames_to_correct : int
-        At most so many frames of a clip are corrected.
+        Upper limit of corrected frames per clip.
     encoder_rate : float
-        The image encoder's learning rate relative to the rest.
+        Learning rate of the image encoder relative to the other parts.
     layer_decay : float
-        Factor by which the rate falls from block to block of its trunk towards the input.
+        Layer-wise decay of the learning rate: factor per block of the trunk, towards the input.
     image_share : float
-        Share of the steps that go back to single images, so that clips do not make the model forget them.
+        Share of the steps on single images, which prevent forgetting during training on clips.
     images_per_step, objects_per_image : int
-        Size of the batch of such a step.
+        Batch size of such a step.
     """
 
     name: str
@@ -61,7 +62,7 @@ class Lesson:
     num_frames: int = 1
     clips_per_step: int = 4
     objects_per_clip: int = 24
-    frames_to_learn: int = 0
+    supervised_frames: int = 0
     moving_window_share: float = 0.0
     learning_rate: float = 5e-4
     real_share: float = 0.35
@@ -78,9 +79,9 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Lessons in order, and what they share."""
+    """Training stages in order, and the settings that they share."""
 
-    lessons: tuple[Lesson, ...]
+    stages: tuple[Stage, ...]
     seed: int = 0
     weight_decay: float = 0.05
     clip_gradient_norm: float = 1.0
@@ -89,43 +90,43 @@ class Recipe:
         default_factory=lambda: {"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 1.0, "loss_class": 1.0}
     )
 
-    def only(self, names: Sequence[str]) -> Recipe:
-        """Return the recipe with some of its lessons, in its order.
+    def with_stages(self, names: Sequence[str]) -> Recipe:
+        """Select stages by name; their order stays.
 
         Raises
         ------
         ValueError
-            If there is no such lesson.
+            If a name is unknown.
         """
-        known = [lesson.name for lesson in self.lessons]
+        known = [stage.name for stage in self.stages]
         for name in names:
             if name not in known:
-                raise ValueError(f"there is no lesson {name!r}: choose among {', '.join(known)}")
-        return replace(self, lessons=tuple(lesson for lesson in self.lessons if lesson.name in names))
+                raise ValueError(f"there is no stage {name!r}: choose among {', '.join(known)}")
+        return replace(self, stages=tuple(stage for stage in self.stages if stage.name in names))
 
     def with_batches(self, factor: int, num_processes: int = 1) -> Recipe:
-        """Return the recipe with batches ``factor`` times as large, for so many processes that each take one.
+        """Return the recipe with batches ``factor`` times as large, for a number of processes that draw one batch each.
 
-        Learning rates grow with the square root of both.
+        Learning rates are multiplied by the square root of both.
         """
         return replace(
             self,
-            lessons=tuple(
+            stages=tuple(
                 replace(
-                    lesson,
-                    clips_per_step=factor * lesson.clips_per_step,
-                    images_per_step=factor * lesson.images_per_step,
-                    learning_rate=math.sqrt(factor * num_processes) * lesson.learning_rate,
+                    stage,
+                    clips_per_step=factor * stage.clips_per_step,
+                    images_per_step=factor * stage.images_per_step,
+                    learning_rate=math.sqrt(factor * num_processes) * stage.learning_rate,
                 )
-                for lesson in self.lessons
+                for stage in self.stages
             ),
         )
 
-    def lasting(self, seconds: float, step_seconds: Sequence[float]) -> Recipe:
-        """Return the recipe with as many steps, in the same proportions, as fit; ``step_seconds`` is one of each lesson."""
-        full = sum(lesson.steps * each for lesson, each in zip(self.lessons, step_seconds, strict=True))
+    def fitted_to(self, seconds: float, step_seconds: Sequence[float]) -> Recipe:
+        """Scale all numbers of steps by one factor to a duration; ``step_seconds`` has the duration of a step of each stage."""
+        full = sum(stage.steps * each for stage, each in zip(self.stages, step_seconds, strict=True))
         return replace(
-            self, lessons=tuple(replace(lesson, steps=max(1, round(lesson.steps * seconds / full))) for lesson in self.lessons)
+            self, stages=tuple(replace(stage, steps=max(1, round(stage.steps * seconds / full))) for stage in self.stages)
         )
 
     def to_json(self) -> str:
@@ -134,26 +135,26 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Read what :meth:`to_json` wrote.
+        """Read a recipe from JSON, see :meth:`to_json`.
 
         Raises
         ------
         ValueError
-            If it is something else.
+            If the text is not a recipe.
         """
         return parse_json(cls, text, "the recipe: ")
 
 
-# Tracks that have run for a while, through windows that move: without this lesson an object is lost to its neighbours.
-_FOLLOWING = Lesson(
-    "following",
+# Longer tracks in moving windows: without this stage, tracks jump to neighbouring objects.
+_TRACKING = Stage(
+    "tracking",
     "prompts",
     steps=4800,
     image_size=256,
     num_frames=9,
     clips_per_step=1,
     objects_per_clip=8,
-    frames_to_learn=2,
+    supervised_frames=2,
     moving_window_share=0.5,
     learning_rate=4e-4,
     real_share=0.4,
@@ -166,13 +167,13 @@ _FOLLOWING = Lesson(
     objects_per_image=14,
 )
 
-_TOGETHER = replace(_FOLLOWING, name="together", steps=4400, encoder_rate=1.0, image_share=0.5)
-_LONGER = replace(_FOLLOWING, name="longer", steps=2400, num_frames=13, learning_rate=2.8e-4, image_share=0.5)
+_JOINT = replace(_TRACKING, name="joint", steps=4400, encoder_rate=1.0, image_share=0.5)
+_LONGER = replace(_TRACKING, name="longer", steps=2400, num_frames=13, learning_rate=2.8e-4, image_share=0.5)
 
 MICRO_RECIPE = Recipe(
-    lessons=(
-        Lesson("pixels", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
-        Lesson(
+    stages=(
+        Stage("dense", "dense", steps=700, image_size=256, clips_per_step=8, learning_rate=1e-3),
+        Stage(
             "clicks",
             "prompts",
             steps=6000,
@@ -182,8 +183,8 @@ MICRO_RECIPE = Recipe(
             learning_rate=6e-4,
             box_share=0.3,
         ),
-        # Images stay in every lesson with clips: without them the model forgets how to answer a click.
-        Lesson(
+        # All stages on clips have steps on images, too: without them the model forgets how to segment from a click.
+        Stage(
             "mixed",
             "prompts",
             steps=4300,
@@ -201,16 +202,16 @@ MICRO_RECIPE = Recipe(
             images_per_step=3,
             objects_per_image=14,
         ),
-        _FOLLOWING,
-        # Whoever is followed is clicked on first: every second step an image, and the encoder learns at full rate.
-        _TOGETHER,
+        _TRACKING,
+        # Every track begins with a click: every second step is on images, with the full learning rate of the encoder.
+        _JOINT,
         _LONGER,
-        # What has parts is lost in a small input, which is enough to begin with.
-        replace(_TOGETHER, name="finer", steps=3200, image_size=320),
+        # Objects with parts need a larger input; the smaller one is faster in the stages before.
+        replace(_JOINT, name="finer", steps=3200, image_size=320),
         replace(_LONGER, name="finer-longer", steps=1150, image_size=320),
     ),
     ema_decay=0.999,
-    # An object that is taken for gone on one frame is lost on all the later ones.
+    # After a false negative of the object score on one frame, the object is lost on all later frames.
     loss_weights={"loss_mask": 20.0, "loss_dice": 1.0, "loss_iou": 1.0, "loss_class": 2.0},
 )
-"""The recipe of the embedded model; docs/micro.md says in what the weights in the package differ."""
+"""The recipe of the embedded model; docs/micro.md describes how the training of the weights in the package differed."""

@@ -1,4 +1,4 @@
-"""What a fine-tuning is to do, as a TOML file or a dataclass, checked key by key before anything begins."""
+"""Run files: the settings of a fine-tuning run as TOML or a dataclass, validated before the run begins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
 from napari_sam2.structured import parse
-from napari_sam2.training.optimization import TRAINED_PARTS
+from napari_sam2.training.optimization import TRAINABLE_PARTS
 from napari_sam2.weights.load import SUFFIXES
 from napari_sam2.weights.registry import is_model_name
 
@@ -26,12 +26,12 @@ class DataEntry:
     Attributes
     ----------
     image, labels : Path
-        TIFF or OME-Zarr, of one shape; kept as absolute paths, as all paths of a run.
+        TIFF or OME-Zarr, of the same shape; stored as absolute paths, as all paths of a run.
     axes : str or None
-        Of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for images that have nothing to do with each other, each with ``C`` where
-        the channels are; what the file says by default.
+        Axes of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for separate images, each with ``C`` at the channel axis; by default
+        those of the file.
     channel : int or None
-        Channel to learn from, counted from 0.
+        Channel to train on, counted from 0.
     """
 
     image: Path
@@ -53,44 +53,44 @@ class DataEntry:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A fine-tuning.
+    """The settings of a fine-tuning run.
 
     Attributes
     ----------
     out : Path
-        Folder for all that comes out; its name becomes the model's.
+        Folder for the results; its name becomes the name of the model.
     data : tuple of DataEntry
-        What to learn from.
+        Images and labels to train on.
     validation : tuple of DataEntry
-        What to choose the best weights by, and to score them on; without it a part of ``data`` is held out.
-    start : str
-        ``micro``, a released model whose weights are on this machine, or a checkpoint file.
-    what : str
-        What learns: one of :data:`~napari_sam2.training.optimization.TRAINED_PARTS`.
+        Images and labels for validation and scores; by default a part of ``data`` is held out.
+    init_checkpoint : str
+        Weights to start from: ``micro``, a released model whose weights are on this machine, or a checkpoint file.
+    trainable : str
+        Parts to train: one of :data:`~napari_sam2.training.optimization.TRAINABLE_PARTS`.
     minutes : float or None
-        Time for learning, validation included; how many steps that makes is measured when the run begins.
+        Duration of the training, validation included; the number of steps is derived from a measurement at the start.
     steps : int or None
-        Number of steps; with ``minutes`` too, whichever is over first.
+        Number of steps; with ``minutes`` as well, the run ends at the first of both limits.
     seed : int
-        Of everything that is drawn.
+        Seed of all random numbers.
     learning_rate : float or None
-        Peak; one that fits the model and what learns by default.
+        Peak; the default depends on the model and on ``trainable``.
     frames_per_clip : int
-        Length of the clips, where stacks are that long.
+        Length of the clips, if stacks are long enough.
     validation_share : float
-        Share of each stack that is held out.
+        Share of each stack that is held out for validation.
 
     Raises
     ------
     ValueError
-        If a value cannot be; the message names key and value.
+        If a value is invalid; the message names key and value.
     """
 
     out: Path
     data: tuple[DataEntry, ...]
     validation: tuple[DataEntry, ...] = ()
-    start: str = "micro"
-    what: str = "everything"
+    init_checkpoint: str = "micro"
+    trainable: str = "everything"
     minutes: float | None = None
     steps: int | None = None
     seed: int = 0
@@ -100,16 +100,16 @@ class RunFile:
 
     def __post_init__(self) -> None:
         _check(isinstance(self.out, str | Path), "out", "a path", self.out)
-        _check(isinstance(self.start, str | Path), "start", "a name or a path", self.start)
+        _check(isinstance(self.init_checkpoint, str | Path), "init_checkpoint", "a name or a path", self.init_checkpoint)
         for table in ("data", "validation"):
             entries = getattr(self, table)
             is_good = isinstance(entries, list | tuple) and all(isinstance(entry, DataEntry) for entry in entries)
             _check(is_good, table, "a list of DataEntry", entries)
             object.__setattr__(self, table, tuple(entries))
         object.__setattr__(self, "out", Path(self.out).absolute())
-        object.__setattr__(self, "start", _name_or_path(str(self.start), Path.cwd()))
-        parts = ", ".join(f'"{part}"' for part in TRAINED_PARTS)
-        _check(self.what in TRAINED_PARTS, "what", f"one of {parts}", self.what)
+        object.__setattr__(self, "init_checkpoint", _name_or_path(str(self.init_checkpoint), Path.cwd()))
+        parts = ", ".join(f'"{part}"' for part in TRAINABLE_PARTS)
+        _check(self.trainable in TRAINABLE_PARTS, "trainable", f"one of {parts}", self.trainable)
         _check(self.minutes is None or _is_above_0(self.minutes), "minutes", "a number above 0", self.minutes)
         _check(self.steps is None or _is_whole(self.steps, 1), "steps", "a whole number, from 1", self.steps)
         _check(_is_whole(self.seed, 0) and self.seed < 2**63, "seed", "a whole number, from 0, below 2**63", self.seed)
@@ -119,7 +119,7 @@ class RunFile:
         share = self.validation_share
         _check(_is_above_0(share) and share <= 0.5, "validation_share", "a number above 0, at most 0.5", share)
         if self.minutes is None and self.steps is None:
-            raise ValueError("minutes or steps is missing: say how long to train")
+            raise ValueError("minutes or steps is missing: set the duration of the training")
         if not self.data:
             raise ValueError("data is missing: name an image and its labels under [[data]]")
 
@@ -195,18 +195,18 @@ def _run(written: Any, path: Path) -> RunFile:
     base = path.absolute().parent
     tables: dict[str, Any] = {name: _entries(given.pop(name, []), name, path) for name in ("data", "validation")}
     out = base / Path(given.pop("out", path.absolute().with_suffix("").name)).expanduser()
-    start = _name_or_path(given.pop("start", "micro"), base)
+    init_checkpoint = _name_or_path(given.pop("init_checkpoint", "micro"), base)
     try:
-        return RunFile(out=out, start=start, **tables, **given)
+        return RunFile(out=out, init_checkpoint=init_checkpoint, **tables, **given)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _name_or_path(start: str, base: Path) -> str:
-    """Return the path of what lies at ``start``; but a model's name stays one, though a folder, such as ``out``, is called that."""
-    path = base / Path(start).expanduser()
-    is_path = path.is_file() or path.suffix in SUFFIXES or (path.is_dir() and not is_model_name(start))
-    return str(path) if is_path else start
+def _name_or_path(init_checkpoint: str, base: Path) -> str:
+    """Return an absolute path if there is a file; a model's name stays one even if a folder, such as ``out``, has that name."""
+    path = base / Path(init_checkpoint).expanduser()
+    is_path = path.is_file() or path.suffix in SUFFIXES or (path.is_dir() and not is_model_name(init_checkpoint))
+    return str(path) if is_path else init_checkpoint
 
 
 def _entries(tables: Any, name: str, path: Path) -> tuple[DataEntry, ...]:

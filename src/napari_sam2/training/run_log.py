@@ -1,4 +1,4 @@
-"""What a run writes down as it goes: a table of every step, a table of every validation, and both again for TensorBoard."""
+"""The log of a training run: a table of all steps, a table of all validations, and both for TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from napari_sam2.files import atomic_path
 
 LOSSES = ("core_loss", "loss_mask", "loss_dice", "loss_iou", "loss_class", "first_iou", "last_iou")
-"""Columns of the table of steps; a step on dense targets has only the first."""
+"""Loss columns of the table of steps; a step on dense targets has only the first."""
 
 
 class RunLog:
@@ -22,74 +22,74 @@ class RunLog:
     ----------
     folder : Path
         The folder of the run.
-    lessons_done : mapping of str to int
-        Steps that are done of each lesson; what was logged after them, before the power went, is taken out.
+    steps_by_stage : mapping of str to int
+        Steps of each stage up to the last checkpoint; rows of later steps, which will be repeated, are removed.
 
     Raises
     ------
     OSError
-        If something cannot be written, here and later.
+        If a file cannot be written, in the constructor or later.
     ValueError
-        If one of the tables is there and is something else.
+        If ``log.csv`` or ``validation.csv`` exists and is not the log of a run.
     """
 
-    def __init__(self, folder: Path, lessons_done: Mapping[str, int]) -> None:
+    def __init__(self, folder: Path, steps_by_stage: Mapping[str, int]) -> None:
         self.folder = folder
-        with full_disk_is_said(folder):
+        with writing_to(folder):
             for name in ("log.csv", "validation.csv"):
-                _cut(folder / name, lessons_done)
-            self._events = _event_file(folder / "tensorboard", sum(lessons_done.values()))
+                _cut(folder / name, steps_by_stage)
+            self._events = _event_file(folder / "tensorboard", sum(steps_by_stage.values()))
 
-    def step(self, lesson: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
-        """Write down a step.
+    def step(self, stage: str, step: int, total_steps: int, seconds: float, losses: Mapping[str, float]) -> None:
+        """Log a step.
 
         Parameters
         ----------
-        lesson : str
-            Its lesson.
+        stage : str
+            Name of the training stage.
         step, total_steps : int
-            Its number in the lesson and in the run, from 1.
+            Number of the step in the stage and in the run, from 1.
         seconds : float
-            How long it took.
+            Duration.
         losses : mapping of str to float
-            Of :data:`LOSSES` those it has.
+            Those of :data:`LOSSES` that were computed.
         """
         values = {name: round(losses[name], 5) if name in losses else "" for name in LOSSES}
-        row = {"lesson": lesson, "step": step, "seconds": round(seconds, 4), **values}
+        row = {"stage": stage, "step": step, "seconds": round(seconds, 4), **values}
         self._write("log.csv", row, total_steps, {f"train/{name}": value for name, value in losses.items()})
 
-    def validation(self, lesson: str, step: int, total_steps: int, score: float) -> None:
-        """Write down a validation after a step, numbered as for :meth:`step`; ``score`` is a mean IoU, 0 .. 1."""
-        row = {"lesson": lesson, "step": step, "mean_iou": round(score, 5)}
+    def validation(self, stage: str, step: int, total_steps: int, score: float) -> None:
+        """Log a validation after a step, numbered as for :meth:`step`; ``score`` is a mean IoU, 0 .. 1."""
+        row = {"stage": stage, "step": step, "mean_iou": round(score, 5)}
         self._write("validation.csv", row, total_steps, {"validation/mean_iou": score})
 
     def close(self) -> None:
-        """Close TensorBoard's file."""
+        """Close the TensorBoard file."""
         if self._events is not None:
             self._events.close()
 
     def _write(self, name: str, row: Mapping[str, Any], total_steps: int, scalars: Mapping[str, float]) -> None:
-        with full_disk_is_said(self.folder):
+        with writing_to(self.folder):
             _append(self.folder / name, row)
             if self._events is not None:
                 self._events.add(total_steps, scalars)
 
 
 @contextlib.contextmanager
-def full_disk_is_said(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a full disk, which names no file, into a sentence.
+def writing_to(folder: Path) -> Iterator[None]:
+    """Replace errors of writing to the folder of a run, which may not name a file, by one sentence.
 
     Raises
     ------
     OSError
-        In place of any other.
+        In place of any other OSError.
     """
     try:
         yield
     except OSError as error:
         raise OSError(
             f"nothing can be written to {folder}, is the disk full? Make room; "
-            "the same command then goes on from the last checkpoint"
+            "the same command then continues from the last checkpoint"
         ) from error
 
 
@@ -103,23 +103,24 @@ def _append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a table of a run; empty if there is none."""
+    """Read a table of a run; empty if there is no file."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def _cut(path: Path, lessons_done: Mapping[str, int]) -> None:
-    """Take out the rows of steps that will be made again, and what a full disk left of one."""
+def _cut(path: Path, steps_by_stage: Mapping[str, int]) -> None:
+    """Remove the rows of steps that will be repeated, and a row that a full disk has cut off."""
     rows = read_table(path)
     if not rows:
         path.unlink(missing_ok=True)
         return
-    if not {"lesson", "step"} <= rows[0].keys():
-        raise ValueError(f"{path} is not the log of a run: give another folder, or move it away")
+    if not {"stage", "step"} <= rows[0].keys():
+        missing = next(column for column in ("stage", "step") if column not in rows[0])
+        raise ValueError(f"{path} is not the log of a run, it has no column {missing!r}: give another folder, or move it away")
     whole = rows if path.read_bytes().endswith(b"\n") else rows[:-1]
-    kept = [row for row in whole if int(row["step"]) <= lessons_done.get(row["lesson"], -1)]
+    kept = [row for row in whole if int(row["step"]) <= steps_by_stage.get(row["stage"], -1)]
     if len(kept) == len(rows):
         return
     with atomic_path(path) as partial, partial.open("w", newline="") as file:
@@ -129,7 +130,7 @@ def _cut(path: Path, lessons_done: Mapping[str, int]) -> None:
 
 
 class _EventFile:
-    """A file for TensorBoard that is written at once: PyTorch's writer has a thread, which tells of a full disk by a traceback."""
+    """A TensorBoard file written without buffering: PyTorch's writer has a thread, which prints a traceback if the disk is full."""
 
     def __init__(self, folder: Path, first_step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -140,7 +141,7 @@ class _EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._records = RecordWriter((folder / f"events.out.tfevents.{time.time_ns()}").open("ab", buffering=0))
         self._add(step=first_step, file_version="brain.Event:2")
-        # What was logged from this step on, before the power went, is not shown.
+        # TensorBoard then hides events from this step on that an interrupted run logged after its last checkpoint.
         self._add(step=first_step, session_log=SessionLog(status=SessionLog.START))
 
     def add(self, step: int, scalars: Mapping[str, float]) -> None:

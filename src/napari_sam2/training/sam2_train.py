@@ -1,4 +1,4 @@
-"""SAM 2 as it learns: prompts and corrections are simulated from the true masks (SAM 2 paper, section 6.2 and appendix D.2.2).
+"""SAM 2 for training: prompts and corrections are simulated from ground-truth masks (SAM 2 paper, section 6.2, appendix D.2.2).
 
 T frames · O objects · V clips · C channels · S side of the image · K masks per prompt · P points.
 """
@@ -28,7 +28,7 @@ PointInputs = dict[str, Tensor]
 
 @dataclass
 class PromptPlan:
-    """Which frames are prompted how; by points or by a mask, not both."""
+    """Frames to prompt and to correct, with the prompts; by points or by a mask, not both."""
 
     init_cond_frames: list[int]
     frames_not_in_init_cond: list[int]
@@ -37,7 +37,7 @@ class PromptPlan:
     """(O, 1, S, S), bool."""
     point_inputs_per_frame: dict[int, PointInputs] = field(default_factory=dict)
     mask_inputs_per_frame: dict[int, Tensor] = field(default_factory=dict)
-    frames_not_to_learn: frozenset[int] = frozenset()
+    unsupervised_frames: frozenset[int] = frozenset()
 
 
 class SAM2Train(SAM2Base):
@@ -46,48 +46,48 @@ class SAM2Train(SAM2Base):
     Parameters
     ----------
     image_encoder, memory_attention, memory_encoder : nn.Module
-        The blocks.
+        The modules of the network.
     prob_to_use_pt_input_for_train, prob_to_use_pt_input_for_eval : float
-        Prompt by points or a box instead of by a mask.
+        Probability of prompting by points or a box instead of by a mask.
     prob_to_use_box_input_for_train, prob_to_use_box_input_for_eval : float
-        Of those, prompt by a box.
+        Among those, probability of a box.
     num_frames_to_correct_for_train, num_frames_to_correct_for_eval : int
-        Frames that get correction clicks where prompts are points or boxes; those prompted at the start are among them.
+        Number of frames with correction clicks if prompts are points or boxes, the initial conditioning frames among them.
     rand_frames_to_correct_for_train, rand_frames_to_correct_for_eval : bool
-        Draw that number between that of the frames prompted at the start and the given one.
+        Draw that number, at least that of the initial conditioning frames, at most the given one.
     num_init_cond_frames_for_train, num_init_cond_frames_for_eval : int
-        Frames that are prompted at the start.
+        Number of initial conditioning frames, which are prompted at the start.
     rand_init_cond_frames_for_train, rand_init_cond_frames_for_eval : bool
-        Draw that number between 1 and the given one.
+        Draw that number, at least 1, at most the given one.
     add_all_frames_to_correct_as_cond : bool
-        A corrected frame becomes a conditioning one.
+        Whether a corrected frame becomes a conditioning frame.
     num_correction_pt_per_frame : int
         Correction clicks on a frame.
     pt_sampling_for_eval : {"center", "uniform"}
-        Where clicks fall in evaluation; in training they fall anywhere in the error.
+        Position of clicks in evaluation; in training they are uniform in the error.
     prob_to_sample_from_gt_for_train : float
-        Let a correction click fall anywhere in the object instead of in the error.
+        Probability that a correction click is uniform in the object instead of in the error.
     use_act_ckpt_iterative_pt_sampling : bool
         Recompute the heads of correction clicks in the backward pass, to save memory.
     forward_backbone_per_frame_for_eval : bool
-        In evaluation, encode one frame at a time.
+        Encode one frame at a time in evaluation.
     freeze_image_encoder : bool
-        Leave the image encoder as it is.
+        Freeze the image encoder.
     supervise_low_res_masks : bool
-        Keep predictions at the decoder's resolution, a quarter of the input's: cheaper by far. False as in the official class.
-    learn_masks_of_missed_objects : bool
-        In training, learn the mask of an object also where the model wrongly takes it for gone. False, as in the official class,
-        learns there from an empty mask, which passes no gradient on.
-    num_frames_to_learn : int
-        In training, learn from the prompted frames and the last so many others; those between are tracked without gradient or loss.
-        0, as in the official class, learns from all.
+        Supervise masks at the decoder's resolution, a quarter of the input's, which costs far less. False in the official class.
+    supervise_masks_of_missed_objects : bool
+        In training, also supervise the predicted mask where the object score is a false negative. With False, as in the official
+        class, the mask is replaced there by an empty one, which has no gradient.
+    num_supervised_frames : int
+        In training, supervise the prompted frames and this number of last frames; those between are tracked without gradient or
+        loss. With 0, as in the official class, all frames are supervised.
     **kwargs
         As for :class:`~napari_sam2.model.sam2_base.SAM2Base`.
 
     Raises
     ------
     ValueError
-        If clicks are to fall in another way, no frame is prompted, or fewer are to be corrected than are prompted by points.
+        If ``pt_sampling_for_eval`` is unknown, no frame is prompted, or fewer frames are corrected than are prompted by points.
 
     Notes
     -----
@@ -119,8 +119,8 @@ class SAM2Train(SAM2Base):
         forward_backbone_per_frame_for_eval: bool = False,
         freeze_image_encoder: bool = False,
         supervise_low_res_masks: bool = False,
-        learn_masks_of_missed_objects: bool = False,
-        num_frames_to_learn: int = 0,
+        supervise_masks_of_missed_objects: bool = False,
+        num_supervised_frames: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(image_encoder, memory_attention, memory_encoder, **kwargs)
@@ -146,8 +146,8 @@ class SAM2Train(SAM2Base):
         self.pt_sampling_for_eval = pt_sampling_for_eval
         self.prob_to_sample_from_gt = {True: prob_to_sample_from_gt_for_train, False: 0.0}
         self.supervise_low_res_masks = supervise_low_res_masks
-        self.learn_masks_of_missed_objects = learn_masks_of_missed_objects
-        self.num_frames_to_learn = num_frames_to_learn
+        self.supervise_masks_of_missed_objects = supervise_masks_of_missed_objects
+        self.num_supervised_frames = num_supervised_frames
         self.rng = np.random.default_rng(42)
         if freeze_image_encoder:
             for parameter in self.image_encoder.parameters():
@@ -159,15 +159,15 @@ class SAM2Train(SAM2Base):
         Parameters
         ----------
         input : ClipBatch
-            Frames and true masks.
+            Frames and ground-truth masks.
 
         Returns
         -------
         list of list of StepPrediction
-            Predictions of each frame in order, one per click; none for a frame that is not learnt from.
+            Predictions of each frame in order, one per click; none for an unsupervised frame.
         """
         plan = self.prepare_prompt_inputs(input)
-        per_frame = (self.forward_backbone_per_frame_for_eval and not self.training) or bool(plan.frames_not_to_learn)
+        per_frame = (self.forward_backbone_per_frame_for_eval and not self.training) or bool(plan.unsupervised_frames)
         backbone_out = None if per_frame else self.forward_image(input.frames.flatten(0, 1))
         return self.forward_tracking(backbone_out, input, plan)
 
@@ -195,9 +195,9 @@ class SAM2Train(SAM2Base):
             frames_to_add_correction_pt=corrected,
             gt_masks_per_frame={t: masks[:, None] for t, masks in enumerate(input.masks)},
         )
-        if training and self.num_frames_to_learn:
-            between = range(start_frame_idx, T - self.num_frames_to_learn)
-            plan.frames_not_to_learn = frozenset(between).difference(init_cond)
+        if training and self.num_supervised_frames:
+            between = range(start_frame_idx, T - self.num_supervised_frames)
+            plan.unsupervised_frames = frozenset(between).difference(init_cond)
         for t in init_cond:
             if not use_points:
                 plan.mask_inputs_per_frame[t] = plan.gt_masks_per_frame[t]
@@ -225,7 +225,7 @@ class SAM2Train(SAM2Base):
         output_dict: dict[str, dict[int, FrameOutput]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
         predictions: dict[int, list[StepPrediction]] = {}
         for t in [*plan.init_cond_frames, *plan.frames_not_in_init_cond]:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and t not in plan.frames_not_to_learn):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and t not in plan.unsupervised_frames):
                 if features is None:
                     prepared = self._prepare_backbone_features(self.forward_image(input.frames[t]))
                     _, vision_feats, vision_pos, feat_sizes = prepared
@@ -245,7 +245,7 @@ class SAM2Train(SAM2Base):
             corrected = self.add_all_frames_to_correct_as_cond and t in plan.frames_to_add_correction_pt
             store = "cond_frame_outputs" if t in plan.init_cond_frames or corrected else "non_cond_frame_outputs"
             output_dict[store][t] = output
-        return [[] if t in plan.frames_not_to_learn else predictions[t] for t in sorted(predictions)]
+        return [[] if t in plan.unsupervised_frames else predictions[t] for t in sorted(predictions)]
 
     def _track_and_correct(
         self,
@@ -257,7 +257,7 @@ class SAM2Train(SAM2Base):
         output_dict: dict[str, dict[int, FrameOutput]],
         num_frames: int,
     ) -> tuple[FrameOutput, list[StepPrediction]]:
-        """Segment one frame, correct it if it is due, remember it (official L385-463)."""
+        """Segment one frame, correct it if that is planned, and encode it as memory (official L385-463)."""
         point_inputs = plan.point_inputs_per_frame.get(frame_idx)
         current_out, sam_outputs, high_res_features, pix_feat = self._track_step(
             frame_idx,
@@ -283,8 +283,8 @@ class SAM2Train(SAM2Base):
                 sam_outputs,
             )
             steps += further
-        # What is remembered is what would be seen: nothing, of an object that is taken for gone.
-        sam_outputs = self._as_seen(sam_outputs)
+        # The memory encodes the masks of inference: empty ones where the object score is negative.
+        sam_outputs = self._as_in_inference(sam_outputs)
         current_out["pred_masks"] = sam_outputs.low_res_masks
         current_out["obj_ptr"] = sam_outputs.obj_ptr
         current_out["object_score_logits"] = sam_outputs.object_score_logits
@@ -315,7 +315,7 @@ class SAM2Train(SAM2Base):
         scale = gt_masks.shape[-1] / gt_small.shape[-1]
         for _ in range(self.num_correction_pt_per_frame):
             from_gt = self.training and self.rng.random() < self.prob_to_sample_from_gt[True]
-            sam_outputs = self._as_seen(sam_outputs)
+            sam_outputs = self._as_in_inference(sam_outputs)
             predicted = None if from_gt else sam_outputs.high_res_masks > 0
             method = "uniform" if self.training else self.pt_sampling_for_eval
             points, labels = get_next_point(gt_small, predicted, method)
@@ -345,15 +345,15 @@ class SAM2Train(SAM2Base):
         return self._forward_sam_heads(*arguments)
 
     def _hide_absent(self, masks: Tensor, object_score_logits: Tensor) -> Tensor:
-        return masks if self._shows_missed_objects else super()._hide_absent(masks, object_score_logits)
+        return masks if self._predicts_missed_masks else super()._hide_absent(masks, object_score_logits)
 
     @property
-    def _shows_missed_objects(self) -> bool:
-        return self.training and self.learn_masks_of_missed_objects
+    def _predicts_missed_masks(self) -> bool:
+        return self.training and self.supervise_masks_of_missed_objects
 
-    def _as_seen(self, outputs: SamHeadOutputs) -> SamHeadOutputs:
-        """Empty the chosen masks of objects that the model takes for gone, if that has not been done."""
-        if not self._shows_missed_objects:
+    def _as_in_inference(self, outputs: SamHeadOutputs) -> SamHeadOutputs:
+        """Empty the chosen masks where the object score is negative, if that has not been done."""
+        if not self._predicts_missed_masks:
             return outputs
         score = outputs.object_score_logits
         return outputs._replace(
@@ -366,7 +366,7 @@ class SAM2Train(SAM2Base):
 
 
 def _for_objects(sequence: Tensor, clip_of_object: Tensor) -> Tensor:
-    """Give each object the features of its clip: (N, V, C) to (N, O, C)."""
+    """Index features by the clip of each object: (N, V, C) to (N, O, C)."""
     return sequence.transpose(0, 1).index_select(0, clip_of_object).transpose(0, 1)
 
 

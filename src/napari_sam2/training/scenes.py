@@ -1,4 +1,4 @@
-"""Where every object of a synthetic clip is: cells, organs and tissue that move, deform, touch, divide, leave and vanish.
+"""Geometry of synthetic scenes: cells, organs and tissue that move, deform, touch, divide, leave and disappear.
 
 T frames · S side in pixels.
 """
@@ -19,22 +19,22 @@ TAU = 2 * np.pi
 
 @dataclass(frozen=True)
 class Mitosis:
-    """What a division looks like: condensed objects are smaller, rounder or bar-shaped, and brighter."""
+    """Parameters of divisions: condensed objects are smaller, rounder or bar-shaped, and brighter."""
 
     shrinkage: float
-    """Share of the radius that is lost."""
+    """Share by which the radius shrinks."""
     flattening: float
-    """Of daughters, as a share of their length, across the axis of the division."""
+    """Flattening of the children across the axis of the division, as a share of their length."""
     brightening: float
     relaxation_frames: float
     parting: float
-    """How far sisters move apart on the first frame, each in radii of their mother; from frame to frame it is half as far."""
+    """Distance that each child moves away from its sibling on the first frame, in radii of the parent; it halves per frame."""
     spin: float
-    """Deviation of the angle by which a daughter turns on the first frame; as fast as the parting it comes to rest."""
+    """Standard deviation of the angle by which a child rotates on the first frame; it halves per frame."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Mitosis:
-        """Choose how all objects of a scene divide."""
+        """Draw the parameters for all objects of a scene."""
         return cls(
             shrinkage=rng.uniform(0, 0.4),
             flattening=rng.uniform(0, 0.8),
@@ -61,22 +61,22 @@ class Blob:
     growth: float
     brightness: float
     arms: npt.NDArray[np.float64]
-    """(A, 3): angle, length in radii and sharpness of processes that reach out of the body."""
+    """(A, 3): angle, length in radii and sharpness of cell processes."""
     first_frame: int = 0
     last_frame: int = 10_000
     section: tuple[float, float] | None = None
-    """Depth of the centre and half height in frames, for a body that is cut into slices."""
+    """Depth of the centre and half height in frames, for a body seen in sections."""
     fading: float = 0.0
-    """Share of its brightness that such a body loses towards its ends."""
+    """Share of its brightness that a sectioned body loses towards its ends."""
     mitosis: Mitosis | None = None
     born_frame: float = -np.inf
     divides: bool = False
     parting_velocity: npt.NDArray[np.float64] | None = None
-    """Away from a sister, in pixels."""
+    """Velocity away from the sibling, in pixels per frame."""
     parting_spin: float = 0.0
 
     def radius_at(self, frame: int) -> float:
-        """Radius in pixels on a frame, 0 where the object is not."""
+        """Radius in pixels on a frame, 0 where the object is absent."""
         if not self.first_frame <= frame <= self.last_frame:
             return 0.0
         if self.section is None:
@@ -86,7 +86,7 @@ class Blob:
         return self.radius_px * float(np.sqrt(max(0.0, 1 - ((frame - depth) / half_height) ** 2)))
 
     def elongation_at(self, frame: int) -> float:
-        """Elongation on a frame: a daughter is a bar across the axis on which it parts from its sister."""
+        """Elongation on a frame: a newborn child is a bar across the axis of the division."""
         if self.mitosis is None or self.born_frame == -np.inf:
             return self.elongation
         return self.elongation * (1 + self.mitosis.flattening * self.condensation_at(frame))
@@ -101,14 +101,14 @@ class Blob:
         return brightness
 
     def condensation_at(self, frame: int) -> float:
-        """How far the object is in its division, or still is: 1 at the moment itself, 0 long before and after."""
+        """Condensation of the object before and after a division: 1 at the division, 0 long before and after."""
         if self.mitosis is None or not self.first_frame <= frame <= self.last_frame:
             return 0.0
         since, until = frame - self.born_frame, self.last_frame + 1 - frame if self.divides else np.inf
         return float(max(np.exp(-since / self.mitosis.relaxation_frames), np.exp(-until / 1.5)))
 
     def step(self, rng: np.random.Generator, jitter_px: float) -> None:
-        """Move on by one frame."""
+        """Advance by one frame."""
         self.centre = self.centre + self.velocity + rng.normal(0, jitter_px, 2)
         self.angle += self.spin
         if self.parting_velocity is not None:
@@ -118,18 +118,18 @@ class Blob:
         self.radius_px *= 1 + self.growth
 
     def divide(self, frame: int, rng: np.random.Generator) -> tuple[Blob, Blob]:
-        """End before ``frame``; return the two daughters that begin there, beside each other."""
+        """End before ``frame``; return the two children that begin there, side by side."""
         self.last_frame, self.divides = frame - 1, True
         axis = np.array([np.sin(self.angle), np.cos(self.angle)])
         parting, spin = (0.1, 0.0) if self.mitosis is None else (self.mitosis.parting, self.mitosis.spin)
 
-        def daughter(side: int) -> Blob:
-            way = side * self.radius_px * axis
+        def child(side: int) -> Blob:
+            offset = side * self.radius_px * axis
             return replace(
                 self,
-                centre=self.centre + 0.7 * way,
-                velocity=self.velocity + 0.03 * way,
-                parting_velocity=parting * way,
+                centre=self.centre + 0.7 * offset,
+                velocity=self.velocity + 0.03 * offset,
+                parting_velocity=parting * offset,
                 parting_spin=float(rng.normal(0, spin)),
                 radius_px=0.75 * self.radius_px,
                 phases=rng.uniform(0, TAU, len(self.phases)),
@@ -139,7 +139,7 @@ class Blob:
                 divides=False,
             )
 
-        return daughter(-1), daughter(1)
+        return child(-1), child(1)
 
 
 @dataclass
@@ -150,21 +150,21 @@ class Plane:
     rho: FloatArray
     """0 at the centre of an object, 1 at its outline, above 1 outside."""
     gap: FloatArray
-    """How much farther the second nearest object is than the nearest, in ``rho``: 0 on the wall between two."""
+    """Difference of ``rho`` between the second nearest and the nearest object: 0 on the wall between two."""
     u: FloatArray
     v: FloatArray
     """Pixel offsets from the object's centre, for textures that move with it."""
     brightness: FloatArray
-    """Of each label."""
+    """Brightness of each label."""
     condensation: FloatArray
-    """Of each label, 0 to 1: how far it is in its division."""
+    """Condensation of each label, 0 to 1; see :meth:`Blob.condensation_at`."""
     frame: int
-    """Its number."""
+    """Frame number."""
 
 
 @dataclass
 class Scene:
-    """All frames, and how large objects are."""
+    """All frames, and the typical object radius."""
 
     planes: list[Plane]
     radius_px: float
@@ -189,24 +189,24 @@ def _make_blob(rng: np.random.Generator, size: int, radius_px: float, motion: fl
 
 
 def _divide_some(blobs: list[Blob], rng: np.random.Generator) -> None:
-    """Let some objects have divided just before the first frame."""
-    for mother in blobs[: int(rng.integers(1, 1 + max(1, len(blobs) // 3)))]:
-        daughters = mother.divide(0, rng)
+    """Replace some objects by two children that were born just before the first frame."""
+    for parent in blobs[: int(rng.integers(1, 1 + max(1, len(blobs) // 3)))]:
+        children = parent.divide(0, rng)
         age = int(rng.integers(0, 3))
-        for daughter in daughters:
-            daughter.born_frame = -age
+        for child in children:
+            child.born_frame = -age
             for _ in range(age):
-                daughter.step(rng, jitter_px=0)
-                daughter.centre = daughter.centre - mother.velocity
-        blobs += daughters
+                child.step(rng, jitter_px=0)
+                child.centre = child.centre - parent.velocity
+        blobs += children
 
 
 def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: bool, warp: FloatArray) -> Plane:
     """Rasterise a frame.
 
-    Where objects meet, the one whose ``rho`` is smaller wins, as cells do that press on each other; with ``overlap`` the later
-    one lies on top. With ``fill_plane`` every pixel belongs to its nearest object. ``warp``, (2, S, S), bends the plane, so that
-    outlines are no longer stars around a centre.
+    Where objects meet, a pixel belongs to the one with the smaller ``rho``, as between cells that touch; with ``overlap`` the
+    later one lies on top. With ``fill_plane`` every pixel belongs to its nearest object. ``warp``, (2, S, S), bends the plane,
+    so that outlines need not be star-shaped.
     """
     labels = np.zeros((size, size), np.uint16)
     rho = np.full((size, size), 9.0, np.float32)
@@ -244,7 +244,7 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
         labels[window][inside] = label
         if not fill_plane:
             labels[window][nearer & (own >= 1)] = 0
-    # Outside all objects nothing moves, and there is no wall.
+    # The background does not move, and has no walls.
     outside = labels == 0
     rows, columns = np.indices((size, size), np.float32)
     u, v = np.where(outside, columns, u), np.where(outside, rows, v)
@@ -254,26 +254,26 @@ def _draw(blobs: list[Blob], frame: int, size: int, overlap: bool, fill_plane: b
 
 
 def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: bool, sliced: bool, large: bool = False) -> Scene:
-    """Draw where everything is.
+    """Draw the geometry of a scene.
 
     Parameters
     ----------
     rng : Generator
-        Decides everything.
+        Source of all random numbers.
     num_frames, size : int
         Length T and side S.
     tissue : bool
-        Objects fill the plane and share walls.
+        Whether objects fill the plane and share walls.
     sliced : bool
-        The frames are slices through bodies, not moments.
+        Whether frames are slices through bodies instead of time points.
     large : bool
-        A few large objects, none of which divides.
+        Whether to draw a few large objects, none of which divides.
 
     Returns
     -------
     Scene
     """
-    # Who looks for what was clicked on looks from far away too; who follows it has the right zoom already.
+    # A prompt is also segmented in wide windows, where its object is small; during tracking the zoom fits the object.
     smallest = 0.08 if large else 0.05 if num_frames > 1 else 0.02
     radius = float(size * np.exp(rng.uniform(np.log(smallest), np.log(0.28))))
     crowding = rng.uniform(0.08, 0.3 if large else 0.75)
@@ -294,11 +294,11 @@ def make_scene(rng: np.random.Generator, num_frames: int, size: int, tissue: boo
         tilt = float(rng.choice([0.0, 0.3, 0.7]))
         fading = float(rng.choice([0.0, rng.uniform(0, 0.95)]))
         for blob in blobs:
-            # Many ends lie within the clip: where a body ends, its mask must end.
+            # Many bodies end within the clip, so that the model is trained to end their masks.
             half_height = float(num_frames * np.exp(rng.uniform(np.log(0.15), np.log(1.3))))
             blob.section = (float(rng.uniform(-0.3, 1.3) * num_frames), half_height)
             blob.fading = fading
-            # Few bodies stand upright: from slice to slice their sections wander.
+            # Few bodies are upright: their sections shift from slice to slice.
             blob.velocity = rng.normal(0, tilt * radius / max(half_height, 1.0), 2)
             blob.centre = blob.centre - blob.velocity * num_frames / 2
     elif not tissue and not large and rng.random() < 0.5:
@@ -338,7 +338,7 @@ def _make_arms(rng: np.random.Generator) -> npt.NDArray[np.float64]:
 
 
 def _make_tissue_edge(rng: np.random.Generator, size: int, radius: float) -> FloatArray:
-    """How deep inside a tissue each pixel lies, in object radii; negative outside; (S, S)."""
+    """Depth of each pixel inside a tissue, in object radii; negative outside; (S, S)."""
     rows, columns = np.indices((size, size), np.float32)
     centre = rng.uniform(0.2, 0.8, 2) * size
     dy, dx = rows - np.float32(centre[0]), (columns - np.float32(centre[1])) * np.float32(np.exp(rng.normal(0, 0.3)))
@@ -351,7 +351,7 @@ def _make_tissue_edge(rng: np.random.Generator, size: int, radius: float) -> Flo
 
 
 def _within(plane: Plane, depth: FloatArray) -> Plane:
-    """End a tissue at its edge, with a wall there."""
+    """Crop a tissue at its edge, and add a wall there."""
     outside = depth < 0
     labels = np.where(outside, np.uint16(0), plane.labels)
     gap = np.where(outside, np.abs(depth), np.minimum(plane.gap, np.abs(depth))).astype(np.float32)
@@ -369,7 +369,7 @@ def noise_field(rng: np.random.Generator, size: int, scale_px: float) -> FloatAr
 
 
 def _spread(blobs: list[Blob], radius: float, rounds: int) -> None:
-    """Push centres apart that lie closer than about one and a half radii."""
+    """Move centres apart that are closer than about one and a half radii."""
     for _ in range(rounds):
         centres = np.array([blob.centre for blob in blobs])
         offset = centres[:, None] - centres[None]

@@ -1,4 +1,4 @@
-"""The window through which a clip is seen: it jumps and changes its scale from frame to frame, as one that follows an object does.
+"""Moving windows: augmentation that crops a clip as zoomed tracking does, with jumps and changes of scale between frames.
 
 T frames · S side in pixels.
 """
@@ -13,35 +13,35 @@ import torch.nn.functional as F
 from napari_sam2.predictors.zoom import Zoom
 from napari_sam2.training.clips import Clip
 
-SMALLEST = 0.6
-"""Least side of a window in sides of the clip."""
+MIN_SIDE = 0.6
+"""Smallest side of a window, in sides of the clip."""
 JUMP = Zoom.WANDER
-"""A window moves by at most this share of the clip's side at a time: a view stays until its object is off its middle by as much."""
+"""Largest shift of a window per frame, in sides of the clip: a zoomed view stays until its object is as far off its centre."""
 OBJECT_JUMP = 0.7
-"""Nor by more object sizes than this, or nobody could tell which of its neighbours an object is."""
+"""Largest shift in object sizes; beyond it, an object cannot be told from its neighbours."""
 PACE = Zoom.PACE
-"""And it changes its side by at most this factor, as views do."""
+"""Largest factor by which a window changes its side per frame, as zoomed views do."""
 
 
-def through_moving_window(clip: Clip, rng: np.random.Generator, rest: float = 0.6) -> Clip:
-    """Cut a window that moves now and then out of a clip, and enlarge it to the clip's size.
+def crop_moving_window(clip: Clip, rng: np.random.Generator, rest: float = 0.6) -> Clip:
+    """Crop a window that moves now and then, and enlarge it to the clip's size.
 
     Parameters
     ----------
     clip : Clip
         Square frames, (T, S, S) or (T, S, S, 3).
     rng : Generator
-        Decides everything.
+        Source of all random numbers.
     rest : float
         Share of the frames on which the window stays.
 
     Returns
     -------
     Clip
-        Of the same shape.
+        The crop, of the same shape.
     """
     size = clip.frames.shape[1]
-    side = size * rng.uniform(SMALLEST, 1.0)
+    side = size * rng.uniform(MIN_SIDE, 1.0)
     corner = rng.uniform(0, size - side, 2)
     areas = np.bincount(clip.labels[0, 0].ravel())[1:]
     object_size = np.sqrt(np.median(areas[areas > 0])) if areas.any() else size
@@ -50,7 +50,7 @@ def through_moving_window(clip: Clip, rng: np.random.Generator, rest: float = 0.
     for t in range(len(clip.frames)):
         if t and rng.random() > rest:
             middle = corner + side / 2 + rng.uniform(-jump, jump, 2)
-            side = float(np.clip(side * np.exp(rng.uniform(-1, 1) * np.log(PACE)), SMALLEST * size, size))
+            side = float(np.clip(side * np.exp(rng.uniform(-1, 1) * np.log(PACE)), MIN_SIDE * size, size))
             corner = np.clip(middle - side / 2, 0, size - side)
         top, left = (int(x) for x in corner)
         length = min(max(round(side), 1), size - max(top, left))

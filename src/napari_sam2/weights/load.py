@@ -138,7 +138,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
 def _state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
     """Take the weights, as float32, out of what a file holds."""
     if isinstance(content, Mapping) and "model_and_parts" in content:
-        raise ValueError(f"{path} is where a run goes on, not a model: that is the .safetensors file beside it")
+        raise ValueError(f"{path} is the checkpoint of a training run, not a model: the model is the .safetensors file beside it")
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping):

@@ -1,4 +1,4 @@
-"""The offset of the object score."""
+"""Calibration of the object score."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from napari_sam2.model.assembly import build_model
-from napari_sam2.training.calibration import calibrate_object_score
 from napari_sam2.training.clips import ClipBatch, collate
 from napari_sam2.training.sam2_train import SAM2Train
+from napari_sam2.training.score_calibration import calibrate_object_score
 from napari_sam2.training.synthetic import synthetic_clip
 from tiny_models import TINY
 
@@ -39,7 +39,7 @@ def missed(model: SAM2Train) -> float:
 
 
 @pytest.mark.parametrize("bias", [-6.0, -1.0])
-def test_few_frames_with_the_object_are_taken_for_empty(bias: float) -> None:
+def test_false_negatives_are_limited(bias: float) -> None:
     model = model_with_bias(bias)
     before = model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.item()
     shift = calibrate_object_score(model, batches(), max_missed=0.1)
@@ -49,7 +49,7 @@ def test_few_frames_with_the_object_are_taken_for_empty(bias: float) -> None:
     assert (model.training, model.num_correction_pt_per_frame) == (False, 0)
 
 
-def test_what_misses_nothing_stays_as_it_is() -> None:
+def test_a_model_without_false_negatives_is_unchanged() -> None:
     model = model_with_bias(50)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     assert calibrate_object_score(model, batches()) == 0

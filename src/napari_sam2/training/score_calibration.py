@@ -1,4 +1,4 @@
-"""Sets the offset of the object score by clips that were not learnt from. T frames · O objects."""
+"""Score calibration: sets the bias of the object score on clips that were not used for training. T frames · O objects."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.sam2_train import SAM2Train
 
 MAX_MISSED = 0.03
-"""Share of the frames with an object that may be taken for empty."""
+"""Largest allowed share of false negatives: frames with the object on which the object score is negative."""
 
 
 @torch.no_grad()
 def calibrate_object_score(model: SAM2Train, batches: Iterable[ClipBatch], max_missed: float = MAX_MISSED) -> float:
-    """Raise the object score until few frames that show the object are taken for empty.
+    """Raise the bias of the object score until the share of false negatives is at most ``max_missed``.
 
-    The two errors do not weigh the same: a mask too many is deleted in a moment, but an object that is taken for gone is forgotten,
-    and all its later frames are lost. Cross-entropy knows nothing of this.
+    The two errors do not cost the same: a false positive is deleted in a moment, but after a false negative the object is missing
+    from the memory, and all its later frames are lost. Cross-entropy weighs both errors alike.
 
     Parameters
     ----------
     model : SAM2Train
-        Predicts object scores; the bias of their last layer is changed.
+        The bias of the last layer of its object-score head is changed in place.
     batches : iterable of ClipBatch
         Clips of two frames or more, on the model's device; the first frame is prompted, the others are tracked.
     max_missed : float
-        See :data:`MAX_MISSED`.
+        Largest allowed share of false negatives, 0 .. 1.
 
     Returns
     -------
     float
-        What was added to the logit, 0 or more.
+        Added to the logit, 0 or more.
     """
     was_training, corrections = model.training, model.num_correction_pt_per_frame
     model.eval()

@@ -1,4 +1,4 @@
-"""What a scene looks like: stains, phase contrast, DIC, organs, membranes, natural images; and what optics and cameras do to it.
+"""Appearance of synthetic scenes: stains, phase contrast, DIC, organs, membranes, natural images, optics and cameras.
 
 T frames · S side in pixels.
 """
@@ -23,7 +23,7 @@ from napari_sam2.training.scenes import TAU, FloatArray, LabelArray, Plane, Scen
 
 @dataclass
 class Style:
-    """Everything about a look that stays the same through a clip."""
+    """Random parameters of an appearance, constant over a clip."""
 
     rng: np.random.Generator
     scene: Scene
@@ -43,20 +43,20 @@ class Style:
         self.amount = float(self.rng.uniform(0.0, 0.35))
         self.light = float(self.rng.uniform(0, TAU))
         self.fill = float(self.rng.uniform(0.0, 0.4))
-        # Enlarged, a wall is as wide as the blur of the microscope.
+        # In an enlarged window a wall is as wide as the blur of the microscope.
         self.wall_width = float(np.exp(self.rng.uniform(np.log(0.07), np.log(0.65))))
         self.part_levels = self.rng.choice([0.0, self.rng.uniform(0.1, 0.5)]) * self.rng.normal(0, 1, 7).astype(np.float32)
         self.half_planes = np.stack([self.rng.uniform(0, TAU, 5), self.rng.uniform(-0.5, 0.5, 5)], axis=1)
         self.field_noise = noise_field(self.rng, 256, float(np.exp(self.rng.uniform(np.log(8), np.log(80)))))
 
     def sample_texture(self, plane: Plane) -> FloatArray:
-        """Texture that sits on the objects and moves with them, (S, S)."""
+        """Texture attached to the objects, which moves with them, (S, S)."""
         seed = plane.labels.astype(np.int64) * 37
         sampled: FloatArray = self.texture[(plane.v.astype(np.int64) + seed) % 256, (plane.u.astype(np.int64) + 2 * seed) % 256]
         return sampled
 
-    def texture_at_rest(self, size: int) -> FloatArray:
-        """Texture that does not move, (size, size)."""
+    def static_texture(self, size: int) -> FloatArray:
+        """Texture of the background, which does not move, (size, size)."""
         repeats = -(-size // 256)
         return np.tile(self.texture, (repeats, repeats))[:size, :size]
 
@@ -66,42 +66,42 @@ class Style:
         steps = [np.sign(np.cos(angle) * columns + np.sin(angle) * rows - offset) for angle, offset in self.half_planes]
         return np.asarray(np.mean(steps, axis=0), np.float32)
 
-    def stains(self, size: int) -> FloatArray:
-        """Slow variation over the field of view that stays where it is, (size, size)."""
+    def illumination_noise(self, size: int) -> FloatArray:
+        """Slow variation over the field of view, which does not move, (size, size)."""
         repeats = -(-size // 256)
         return np.tile(self.field_noise, (repeats, repeats))[:size, :size]
 
     @cached_property
     def photographs(self) -> tuple[FloatArray, FloatArray] | None:
-        """What things and their scenery are made of, (256, 256) each, or None where they are drawn."""
+        """Photographs of objects and background, (256, 256) each; None where both are drawn."""
         if self.rng.random() < 0.5:
             return None
         return draw_photograph(self.rng), draw_photograph(self.rng)
 
     @cached_property
     def pan_px(self) -> npt.NDArray[np.float64]:
-        """By how much the camera turns from frame to frame, rows and columns, in pixels of the scenery."""
+        """Camera motion per frame, rows and columns, in pixels of the background."""
         return self.rng.normal(0, self.rng.choice([0.0, 2.0, 6.0]), 2)
 
-    def scenery_at(self, scenery: FloatArray, frame: int) -> FloatArray:
-        """The scenery, (S, S), as the camera that pans sees it on a frame; beyond its borders it is mirrored."""
-        size = len(scenery)
-        rows, columns = (np.abs((np.arange(size) + round(way)) % (2 * size - 2) - (size - 1)) for way in frame * self.pan_px)
-        seen: FloatArray = scenery[rows[:, None], columns]
-        return seen
+    def panned_background(self, background: FloatArray, frame: int) -> FloatArray:
+        """The background, (S, S), shifted by the camera motion up to a frame; beyond its borders it is mirrored."""
+        size = len(background)
+        rows, columns = (np.abs((np.arange(size) + round(shift)) % (2 * size - 2) - (size - 1)) for shift in frame * self.pan_px)
+        panned: FloatArray = background[rows[:, None], columns]
+        return panned
 
     def photograph_on_objects(self, plane: Plane, photograph: FloatArray) -> FloatArray:
-        """A photograph that sits on the objects and moves with them, each with a part of its own, (S, S)."""
+        """A photograph attached to the objects, each with a part of its own that moves with it, (S, S)."""
         pixels_per_px = (0.2 + self.fill) * 160 / self.scene.radius_px
         shift = plane.labels.astype(np.int64) * 89
         rows, columns = ((offset * pixels_per_px).astype(np.int64) + shift for offset in (plane.v, plane.u))
-        # Mirrored at its borders, it has no seams.
+        # Mirrored at its borders, the photograph has no seams.
         sampled: FloatArray = photograph[np.abs(rows % 510 - 255), np.abs(columns % 510 - 255)]
         return sampled
 
 
 PHOTOGRAPHS = ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel", "rocket")
-"""Those in the public domain that come with scikit-image."""
+"""Photographs in the public domain, bundled with scikit-image."""
 
 
 @cache
@@ -111,7 +111,7 @@ def _read_photograph(name: str) -> FloatArray:
 
 
 def draw_photograph(rng: np.random.Generator) -> FloatArray:
-    """Cut a part of a photograph, turn it and give it a contrast of its own; (256, 256), 0 to 1."""
+    """Crop a photograph at random, rotate or flip it, and change its contrast; (256, 256), 0 to 1."""
     whole = _read_photograph(PHOTOGRAPHS[rng.integers(len(PHOTOGRAPHS))])
     side = int(min(whole.shape) * np.exp(rng.uniform(np.log(0.25), 0)))
     top, left = (int(rng.integers(0, length - side + 1)) for length in whole.shape)
@@ -141,7 +141,7 @@ def rings(plane: Plane, style: Style) -> FloatArray:
 def walls(plane: Plane, style: Style) -> FloatArray:
     """Walls shared by neighbours, bright, over faint contents."""
     width = max(style.wall_width, 2.0 / style.scene.radius_px)
-    wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.stains(plane.labels.shape[0]), 0.2, None)
+    wall = np.exp(-((plane.gap / width) ** 2)) * np.clip(1 + 0.35 * style.illumination_noise(plane.labels.shape[0]), 0.2, None)
     contents = 0.15 * style.amount * style.sample_texture(plane) + style.fill * plane.brightness[plane.labels]
     return (wall + contents).astype(np.float32)
 
@@ -153,7 +153,7 @@ def phase(plane: Plane, style: Style) -> FloatArray:
     halo = ndi.gaussian_filter(inside, 2.5 * edge) - ndi.gaussian_filter(inside, 0.4 * edge)
     grain = (0.1 + 0.5 * style.amount) * style.sample_texture(plane) * inside
     thick = np.clip(1 - plane.rho, 0, 1) * inside * np.float32(np.sin(style.light))
-    # Cells that divide round up and shine.
+    # Dividing cells round up and are bright.
     glow = 0.6 * plane.condensation[plane.labels] * np.clip(1 - plane.rho**2, 0, 1) * inside
     image: FloatArray = 0.5 + style.contrast * (halo + glow - 0.1 * inside) + grain * 0.5 + 0.3 * thick
     return image
@@ -169,14 +169,14 @@ def dic(plane: Plane, style: Style) -> FloatArray:
 
 
 def regions(plane: Plane, style: Style) -> FloatArray:
-    """Organs: nearly flat grey values, lighter or darker than what surrounds them."""
+    """Organs: nearly flat grey values, lighter or darker than their surroundings."""
     level = 0.25 + 0.75 * plane.brightness[plane.labels]
     image: FloatArray = np.where(plane.labels > 0, level, 0.5 * style.contrast) + 0.1 * style.amount * style.sample_texture(plane)
     return image.astype(np.float32)
 
 
 def textured(plane: Plane, style: Style) -> FloatArray:
-    """Objects that only their texture tells from the background."""
+    """Objects that differ from the background in texture alone."""
     pattern = style.sample_texture(plane)
     image = np.where(plane.labels > 0, 0.5 + 0.35 * pattern, 0.45 + 0.05 * pattern) * (0.6 + 0.4 * style.contrast)
     return np.asarray(image, np.float32)
@@ -191,29 +191,29 @@ def membranes(plane: Plane, style: Style) -> FloatArray:
 
 
 def natural(plane: Plane, style: Style) -> FloatArray:
-    """Things before a scenery: of parts, striped, spotted or plain, on clutter of the same kind, or both from photographs."""
+    """Natural images: objects with parts, striped, spotted or plain, on a cluttered background, or both from photographs."""
     size = plane.labels.shape[0]
     shade = 1 - 0.3 * style.contrast * np.clip(plane.rho, 0, 1) ** 4
     if style.photographs is not None:
-        things, scenery = style.photographs
-        body = style.photograph_on_objects(plane, things) + 0.4 * (plane.brightness[plane.labels] - 0.6)
-        scenery = style.scenery_at(_resized(scenery, size, "bilinear"), plane.frame)
-        return np.where(plane.labels > 0, body * shade, scenery).astype(np.float32)
-    clutter = 0.5 + 0.18 * style.stains(size) + 0.12 * style.texture_at_rest(size) + 0.5 * style.edges(size)
+        on_objects, background = style.photographs
+        body = style.photograph_on_objects(plane, on_objects) + 0.4 * (plane.brightness[plane.labels] - 0.6)
+        background = style.panned_background(_resized(background, size, "bilinear"), plane.frame)
+        return np.where(plane.labels > 0, body * shade, background).astype(np.float32)
+    clutter = 0.5 + 0.18 * style.illumination_noise(size) + 0.12 * style.static_texture(size) + 0.5 * style.edges(size)
     turn = plane.labels * np.float32(0.7) + np.float32(style.light)
     along = np.cos(turn) * plane.u + np.sin(turn) * plane.v
     waves = np.sin(along * np.float32(4.0 / style.scene.radius_px * (1 + 3 * style.fill)))
-    # Parts: a body, a window, a wheel; flat, each with its own brightness.
+    # Parts, such as the windows and wheels of a car: flat, each with its own brightness.
     across = np.cos(turn) * plane.v - np.sin(turn) * plane.u
     cells = (along * 2 // style.scene.radius_px).astype(np.int64) * 5 + (across * 2 // style.scene.radius_px).astype(np.int64) * 3
     parts = style.part_levels[(cells + plane.labels) % len(style.part_levels)]
     level = 0.15 + 0.8 * plane.brightness[plane.labels]
     body = level + 0.3 * style.amount * style.sample_texture(plane) + style.contrast * (0.35 * style.fill * waves + parts)
-    return np.where(plane.labels > 0, body * shade, style.scenery_at(clutter, plane.frame)).astype(np.float32)
+    return np.where(plane.labels > 0, body * shade, style.panned_background(clutter, plane.frame)).astype(np.float32)
 
 
-Look = Callable[[Plane, Style], FloatArray]
-FREE_LOOKS: tuple[Look, ...] = (
+Appearance = Callable[[Plane, Style], FloatArray]
+FREE_APPEARANCES: tuple[Appearance, ...] = (
     filled,
     filled,
     filled,
@@ -230,14 +230,15 @@ FREE_LOOKS: tuple[Look, ...] = (
     textured,
     membranes,
 )
-SLICED_LOOKS: tuple[Look, ...] = (filled, filled, filled, rings, regions, regions, membranes)
-"""Of what is cut, optically or by a knife; phase contrast, DIC and photographs show bodies as a whole."""
-TISSUE_LOOKS: tuple[Look, ...] = (walls, walls, walls, membranes, regions)
+SLICED_APPEARANCES: tuple[Appearance, ...] = (filled, filled, filled, rings, regions, regions, membranes)
+"""For optical or physical sections; phase contrast, DIC and photographs show whole bodies."""
+TISSUE_APPEARANCES: tuple[Appearance, ...] = (walls, walls, walls, membranes, regions)
 
 
-WITH_GLOW: tuple[Look, ...] = (filled, textured, regions)
-"""Without an outline of their own."""
-WITH_NUCLEI: tuple[Look, ...] = (filled, phase, rings, regions)
+WITH_GLOW: tuple[Appearance, ...] = (filled, textured, regions)
+"""Appearances without an outline, on which annotators may draw around the glow."""
+WITH_NUCLEI: tuple[Appearance, ...] = (filled, phase, rings, regions)
+"""Appearances on which nuclei may be added."""
 
 
 def add_nuclei(rng: np.random.Generator, scene: Scene, frames: list[FloatArray]) -> list[LabelArray]:
@@ -252,21 +253,21 @@ def add_nuclei(rng: np.random.Generator, scene: Scene, frames: list[FloatArray])
 
 
 def blur_along_z(frames: list[FloatArray], sigma_frames: float, spread_px: float = 0.0) -> list[FloatArray]:
-    """Blur slices along the optical axis, as every microscope does: a body fades before and after it is cut.
+    """Blur slices along the optical axis, as every microscope does: a body is visible, dimmed, in slices above and below it.
 
     Parameters
     ----------
     frames : list of ndarray
         (S, S) each.
     sigma_frames : float
-        Of the blur, in slices.
+        Standard deviation of the blur, in slices.
     spread_px : float
-        What is out of focus is blurred sideways too, by a deviation of so much for each slice that it is away.
+        Standard deviation of the lateral blur, per slice of distance from the focus.
 
     Returns
     -------
     list of ndarray
-        As many.
+        The blurred slices, as many.
     """
     stack = np.stack(frames)
     if spread_px == 0:
@@ -276,7 +277,7 @@ def blur_along_z(frames: list[FloatArray], sigma_frames: float, spread_px: float
     weights = np.exp(-0.5 * (away / sigma_frames) ** 2)
     weights /= weights.sum()
     blurred = np.zeros_like(stack)
-    # Slices that are about as far away are blurred as one.
+    # Slices at similar distances are blurred together.
     for nearest, farthest in ((0, 1), (1, 3), (3, 6), (6, 99)):
         share = np.where((away >= nearest) & (away < farthest), weights, 0)
         if share.any():
@@ -287,11 +288,11 @@ def blur_along_z(frames: list[FloatArray], sigma_frames: float, spread_px: float
 
 
 def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radius_px: float) -> npt.NDArray[np.uint8]:
-    """Blur, light unevenly, bleach, sample coarsely, add noise, and map to 8 bit once for the whole clip; (T, S, S)."""
+    """Simulate blur, uneven illumination, bleaching, coarse sampling and noise; map to 8 bit once for the whole clip; (T, S, S)."""
     stack = np.stack(frames)
     size = stack.shape[-1]
     stack = (stack - stack.min()) / (np.ptp(stack) + 1e-6)
-    # Small objects are looked at enlarged: their pixels and their noise are then coarse too.
+    # Small objects are enlarged by the zoom, which makes pixels and noise coarse.
     coarseness = float(np.exp(rng.uniform(0, np.log(max(1.0, min(6.0, object_radius_px / 3.5)))))) if rng.random() < 0.7 else 1.0
     blur = float(np.exp(rng.uniform(np.log(0.3), np.log(1.2)))) * coarseness + float(rng.choice([0.0, rng.uniform(0, 1.5)]))
     uneven = noise_field(rng, size, size / 3) * rng.uniform(0, 0.08)
@@ -312,7 +313,7 @@ def expose_scene(rng: np.random.Generator, frames: list[FloatArray], object_radi
         noisy = rng.normal(light, np.sqrt(light / photons)).astype(np.float32)
         exposed.append(_resized(noisy + rng.normal(0, read_noise, light.shape).astype(np.float32), size, "bilinear"))
     stack = np.stack(exposed).astype(np.float32)
-    # Who wants to see the dim ones saturates the bright ones.
+    # Users who adjust the contrast to dim objects saturate the bright ones.
     white_percentile = rng.uniform(98.5, 100) if rng.random() < 0.8 else rng.uniform(90, 98.5)
     low, high = np.percentile(stack[:, ::3, ::3], [rng.uniform(0, 1), white_percentile])
     stack = (np.clip((stack - low) / (high - low + 1e-6), 0, 1) ** np.exp(rng.normal(0, 0.3))).astype(np.float32)

@@ -1,4 +1,4 @@
-"""One process, or several that learn together, on one machine or more: the seam between the trainer and Lightning Fabric."""
+"""Distributed training: a single process, or data-parallel training by Lightning Fabric on one machine or more."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from napari_sam2.predictors.device import checked_precision, resolve_device
 
 
-class Processes(Protocol):
-    """What the trainer asks of those it learns with."""
+class ProcessGroup(Protocol):
+    """The processes of a training run, from the perspective of one of them."""
 
     rank: int
-    """Number of this process, from 0; the first one writes the files."""
+    """Index of this process, from 0; process 0 writes the files."""
     world_size: int
-    """How many there are."""
+    """Number of processes."""
     device: torch.device
-    """Where this one computes."""
+    """Device of this process."""
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Make a module whose backward pass averages gradients over all processes, and whose forward pass has the precision."""
+        """Return a module that averages gradients over all processes and computes in the precision of the run."""
         ...
 
     def backward(self, loss: Tensor) -> None:
@@ -30,17 +30,17 @@ class Processes(Protocol):
         ...
 
     def mean(self, value: float) -> float:
-        """Average a number over all processes; they all have to ask."""
+        """Average a number over all processes; a collective operation, which every process has to call."""
         ...
 
 
-class OneProcess:
-    """The usual case; needs nothing but PyTorch.
+class SingleProcess:
+    """Training in a single process, the usual case; it needs nothing but PyTorch.
 
     Parameters
     ----------
     device : str or torch.device
-        Where to compute; "auto" takes CUDA, else Apple's GPU, else the CPU.
+        Device; "auto" selects CUDA, else Apple's GPU, else the CPU.
     precision : {"float32", "bfloat16"}
         In which the network computes; weights are float32 always.
     """
@@ -53,7 +53,7 @@ class OneProcess:
         self.precision = checked_precision(precision)
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Give the module its precision."""
+        """Return the module in the precision of the run."""
         return _in_precision(module, self.precision, self.device)
 
     def backward(self, loss: Tensor) -> None:
@@ -61,7 +61,7 @@ class OneProcess:
         loss.backward()
 
     def mean(self, value: float) -> float:
-        """Return the number."""
+        """Return the number itself."""
         return value
 
 
@@ -80,17 +80,17 @@ class _Autocast(nn.Module):
             return self.module(*arguments)
 
 
-class SeveralProcesses:
-    """Data-parallel training by Lightning Fabric; starts the other processes, which run the same command from its beginning.
+class FabricProcessGroup:
+    """Data-parallel training by Lightning Fabric; launches the other processes, which run the same command from its beginning.
 
     Parameters
     ----------
     device : str
         "cpu", "cuda" or "auto".
     num_devices : int
-        GPUs, or processes on the CPU, of each machine.
+        GPUs, or processes on the CPU, per machine.
     num_nodes : int
-        Machines. With more than one, start the same command on each with ``torchrun``.
+        Number of machines. With more than one, start the same command on each with ``torchrun``.
     precision : {"float32", "bfloat16"}
         In which the network computes.
 
@@ -127,8 +127,8 @@ class SeveralProcesses:
         self.device: torch.device = self._fabric.device
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Give the module its precision, and its gradients the mean over all processes."""
-        # Not by Fabric's own precision: that looks for tensors in all arguments, and a frozen dataclass is too much for it.
+        """Return the module in the precision of the run, with gradients averaged over all processes."""
+        # Not by Fabric's own precision, which converts tensors in all arguments and fails on a frozen dataclass.
         wrapped: nn.Module = self._fabric.setup_module(_in_precision(module, self.precision, self.device))
         return wrapped
 
@@ -142,29 +142,31 @@ class SeveralProcesses:
         return float(cast("Tensor", reduced))
 
 
-def start_processes(device: str = "auto", num_devices: int = 1, num_nodes: int = 1, precision: str | None = None) -> Processes:
-    """Start as many processes as asked for.
+def start_process_group(
+    device: str = "auto", num_devices: int = 1, num_nodes: int = 1, precision: str | None = None
+) -> ProcessGroup:
+    """Start a single process or a distributed run.
 
     Parameters
     ----------
     device, num_devices, num_nodes
-        As for :class:`SeveralProcesses`; one in all needs no Lightning Fabric.
+        As for :class:`FabricProcessGroup`; a single process needs no Lightning Fabric.
     precision : {"float32", "bfloat16"}, optional
         bfloat16 on CUDA, else float32, by default.
 
     Returns
     -------
-    Processes
-        What this one knows of all.
+    ProcessGroup
+        The single process, or all of them.
 
     Raises
     ------
     ImportError, ValueError
-        See :class:`SeveralProcesses`; or if there is not even one device on one machine, or no such precision.
+        See :class:`FabricProcessGroup`; or if a number is below 1, or there is no such precision.
     """
     if num_devices < 1 or num_nodes < 1:
         raise ValueError(f"at least one device on one machine is needed, got {num_devices} on {num_nodes}")
     precision = precision or ("bfloat16" if resolve_device(device).type == "cuda" else "float32")
     if num_devices * num_nodes == 1:
-        return OneProcess(device, precision)
-    return SeveralProcesses(device, num_devices, num_nodes, precision)
+        return SingleProcess(device, precision)
+    return FabricProcessGroup(device, num_devices, num_nodes, precision)

@@ -1,4 +1,4 @@
-"""LoRA (Hu et al. 2021): the weights stay, and each layer learns a change of low rank that is added to them in the end.
+"""LoRA (Hu et al. 2021): the weights are frozen, and each layer is trained by a low-rank update that is merged into them later.
 
 R rank · M, N rows of a weight, and its other axes together.
 """
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 RANK = 8
-"""R."""
+"""Rank R of the updates."""
 
 _ORIGINAL = ".parametrizations.weight.original"
 _UP, _DOWN = ".parametrizations.weight.0.up", ".parametrizations.weight.0.down"
 
 
-class LowRankChange(nn.Module):
-    """Adds ``up @ down`` to a weight, which is nothing at first.
+class LoRA(nn.Module):
+    """Parametrization of a weight W as ``W + up @ down``; ``up`` (B in the paper) is zero at first, ``down`` (A) random.
 
     Parameters
     ----------
     weight : Tensor
-        (M, ...), of a linear or a convolutional layer.
+        (M, ...), weight of a linear or a convolutional layer.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -35,21 +35,21 @@ class LowRankChange(nn.Module):
         self.up = nn.Parameter(torch.zeros(rows, RANK, device=weight.device))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the changed weight."""
-        return _changed(weight, self.up, self.down)
+        """Return the weight with its update."""
+        return _updated(weight, self.up, self.down)
 
 
-def _changed(weight: Tensor, up: Tensor, down: Tensor) -> Tensor:
+def _updated(weight: Tensor, up: Tensor, down: Tensor) -> Tensor:
     return weight + (up @ down).view_as(weight)
 
 
-def add_low_rank_changes(model: nn.Module) -> None:
-    """Freeze a model and let its linear and convolutional layers learn changes of low rank.
+def add_lora(model: nn.Module) -> None:
+    """Freeze a model and add trainable low-rank updates to its linear and convolutional layers.
 
     Parameters
     ----------
     model : nn.Module
-        Changed in place. Layers that have not more rows or columns than :data:`RANK` stay as they are.
+        Changed in place. Layers with at most :data:`RANK` rows or columns, and grouped convolutions, get no update.
     """
     for parameter in model.parameters():
         parameter.requires_grad = False
@@ -60,27 +60,27 @@ def add_low_rank_changes(model: nn.Module) -> None:
         and min(layer.weight.shape[0], layer.weight[0].numel()) > RANK
     ]
     for layer in layers:
-        parametrize.register_parametrization(layer, "weight", LowRankChange(layer.weight))
+        parametrize.register_parametrization(layer, "weight", LoRA(layer.weight))
 
 
-def merge_low_rank_changes(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Add the changes to the weights: the state dict of the model as it was before, whatever was learnt in it.
+def merge_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Merge the updates into the weights.
 
     Parameters
     ----------
     state_dict : mapping of str to Tensor
-        Of a model with or without changes of low rank.
+        State dict of a model with or without LoRA.
 
     Returns
     -------
     dict of str to Tensor
-        In the order of the model's own layers, under their own names.
+        State dict of the plain model, under its own keys.
     """
     merged = {}
     for key, value in state_dict.items():
         if key.endswith(_ORIGINAL):
             layer = key.removesuffix(_ORIGINAL)
-            merged[f"{layer}.weight"] = _changed(value, state_dict[layer + _UP], state_dict[layer + _DOWN])
+            merged[f"{layer}.weight"] = _updated(value, state_dict[layer + _UP], state_dict[layer + _DOWN])
         elif not key.endswith((_UP, _DOWN)):
             merged[key] = value
     return merged
