@@ -14,6 +14,7 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.session import session as session_module
+from napari_sam2.session.inference import model_in_use
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
@@ -29,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("prompts.json").write_text(json.dumps({"prompts": CLICKS}))
     sample = type(FLUO_MITOCHECK)("squares", "nobody's", tmp_path / "movie.tif", tmp_path / "prompts.json")
     monkeypatch.setattr("napari_sam2.cli.demo.FLUO_MITOCHECK", sample)
-    monkeypatch.setattr(session_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     monkeypatch.setattr(session_module, "load_model", lambda model, device: tiny_model())
     return tmp_path
 

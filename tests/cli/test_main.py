@@ -146,7 +146,7 @@ def test_segment_at_each_time(arguments: list[str], volumes: Path, double: None,
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TIMES)
     assert len(Path("out/table.csv").read_text().splitlines()) == 1 + 2 * len(TIMES)
     out, err = capsys.readouterr()
-    assert out == "2 objects on 4 frames at each place of T: out/labels.tif, out/table.csv\n"
+    assert out == "2 objects on 4 frames at each position of T: out/labels.tif, out/table.csv\n"
     assert re.search(r"T 2: \d+frame", err)
 
 
@@ -175,7 +175,7 @@ def test_places_that_are_done_are_written_when_it_is_interrupted(
     np.testing.assert_array_equal(labels[:2], TIMES[:2])
     assert not labels[2].any()
     out, err = capsys.readouterr()
-    assert out == "2 objects on 4 frames at some places of T: out/labels.tif\n"
+    assert out == "2 objects on 4 frames at some positions of T: out/labels.tif\n"
     assert err.endswith("napari-sam2: interrupted; what is done is written\n")
 
 
@@ -194,15 +194,15 @@ def test_segment_by_consensus(
     calibration: list[str], said: str | None, volumes: Path, double: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Seen from the side the squares of a plane are bars that the next plane's overlap: all axes see the same."""
-    arguments = ["--axes", "ZYX", "--consensus", "zyx", *calibration]
+    arguments = ["--axes", "ZYX", "--fuse", "zyx", *calibration]
     assert main(segment(*arguments)) == 0
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TRUTH)
-    end = "and a consensus may be worse than Z alone"
+    end = "and fused axes may be worse than Z alone"
     assert [record.message for record in caplog.records] == ([] if said is None else [said + end])
 
 
 def test_segment_by_consensus_at_each_time(volumes: Path, double: None) -> None:
-    arguments = ["--consensus", "ZYX", "--each", "T", "--pixel-size", "1"]
+    arguments = ["--fuse", "ZYX", "--each", "T", "--pixel-size", "1"]
     assert main(segment(*arguments, image="volumes.tif")) == 0
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), TIMES)
 
@@ -284,28 +284,28 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "no channel": (None, segment("--channel", "0"), r"an image with axes TYX has no channels to choose from"),
     "a consensus of time": (
         None,
-        segment("--consensus", "TYX"),
-        r"a consensus is a vote of two or three of the axes Z, Y and X, got 'TYX'",
+        segment("--fuse", "TYX"),
+        r"two or three of the axes Z, Y and X are fused, got 'TYX'",
     ),
     "a consensus without planes": (
         None,
-        segment("--consensus", "ZYX"),
+        segment("--fuse", "ZYX"),
         r"frames cannot follow each other along 'Z': the image has axes TYX",
     ),
     "a consensus of rows without planes": (
         None,
-        segment("--consensus", "YX"),
+        segment("--fuse", "YX"),
         r"only a volume can be followed along Y: axes TYX have no Z; .*",
     ),
     "a consensus along another axis": (
         None,
-        segment("--axes", "ZYX", "--consensus", "YX", "--along", "Z"),
-        r"objects are followed along Z: a consensus of YX starts along one of these",
+        segment("--axes", "ZYX", "--fuse", "YX", "--along", "Z"),
+        r"objects are propagated along Z: to fuse YX they have to be along one of these",
     ),
     "a consensus in one direction": (
         None,
-        segment("--consensus", "ZYX", "--direction", "forward"),
-        r"--direction forward goes with neither --each nor --consensus: these follow objects both ways",
+        segment("--fuse", "ZYX", "--direction", "forward"),
+        r"--direction forward goes with neither --each nor --fuse: these propagate objects both ways",
     ),
     "no fourth axis": (
         None,
@@ -329,7 +329,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     ),
     "a consensus of all axes": (
         four_axes,
-        segment("--consensus", "ZYX", image="bad.tif"),
+        segment("--fuse", "ZYX", image="bad.tif"),
         r".* with axes TZYX cannot be followed along Z alone: choose one place on T by at, as in at=\{'T': 0\}, or .*",
     ),
     "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: line 1, column 2"),

@@ -22,9 +22,9 @@ from broken_images import broken_zarr, broken_zarr_by_hand
 from napari_sam2.cli.main import main
 from napari_sam2.export import formats
 from napari_sam2.session import session as session_module
-from napari_sam2.session import session_file
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
+from napari_sam2.session.store import found_files
 
 T = 6
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
@@ -39,7 +39,7 @@ WHY = "its data are damaged or missing"
 def _double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    for module in (session_module, session_file):
+    for module in (session_module, found_files):
         monkeypatch.setattr(module, "load_model", lambda model, device: tiny_model())
     write_prompts(CLICKS)
     Path("out").mkdir()
@@ -106,12 +106,12 @@ def test_frames_that_are_asked_for(asked: str, done: Any, said: str, capsys: pyt
         (["--frames", "4:2"], "--frames 4:2: from 4 to before 2 there is no frame"),
         (["--frames", "3:"], "object 3 is prompted on frame 2, which --frames 3: leaves out"),
         (
-            ["--frames", "0:3", "--consensus", "ZYX"],
-            "--frames goes with neither --each nor --consensus: these follow objects through all frames",
+            ["--frames", "0:3", "--fuse", "ZYX"],
+            "--frames goes with neither --each nor --fuse: these propagate objects through all frames",
         ),
         (
             ["--frames", "0:3", "--each", "T"],
-            "--frames goes with neither --each nor --consensus: these follow objects through all frames",
+            "--frames goes with neither --each nor --fuse: these propagate objects through all frames",
         ),
     ],
 )
@@ -180,7 +180,7 @@ def test_places_that_can_be_read_are_written(capsys: pytest.CaptureFixture[str])
     np.testing.assert_array_equal(labels[[0, 1, 3]], TIMES[[0, 1, 3]])
     assert not labels[2].any()
     out, err = capsys.readouterr()
-    assert out == "2 objects on 6 frames at some places of T: out/labels.tif\n"
+    assert out == "2 objects on 6 frames at some positions of T: out/labels.tif\n"
     assert last_line(err) == (
         f"napari-sam2: frame 4 along Z at T 2 cannot be read: {WHY}; T 2 is left out; what is done is written"
     )
@@ -207,10 +207,10 @@ def test_the_volume_that_was_prompted_is_done_in_part(capsys: pytest.CaptureFixt
 
 def test_there_is_no_vote_of_axes(capsys: pytest.CaptureFixture[str]) -> None:
     broken_zarr(Path("movie.zarr"), MOVIE, [(4,)])
-    assert main(each("--consensus", "ZYX", "--pixel-size", "1", axes="ZYX")) == 3
+    assert main(each("--fuse", "ZYX", "--pixel-size", "1", axes="ZYX")) == 3
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), on(range(4)))
     assert last_line(capsys.readouterr().err) == (
-        f"napari-sam2: frame 4 along Z cannot be read: {WHY}; so there was no vote of ZYX, and what is shown was followed along Z; "
+        f"napari-sam2: frame 4 along Z cannot be read: {WHY}; so ZYX were not fused, and what is shown was propagated along Z; "
         "what is done is written"
     )
 
@@ -226,7 +226,7 @@ def saved(axes: str = "TYX") -> None:
         session.add_object(object_id=click["object"])
         session.add_points(click["object"], click["frame"], click["points"])
     list(session.propagate())
-    session.save("movie.json")
+    session.save("movie.sam2")
     session.close()
     Path("movie.zarr/c/4/0/0").write_bytes(b"\0")
 
@@ -239,7 +239,7 @@ def test_every_format_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     names = ["a.tif", "a.ome.tif", "a.zarr", "a.tracks.csv", "a.csv", "a.parquet", "a_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
     assert len(names) == len(formats.FORMATS)
     outputs = [f"out/{name}" for name in names]
-    assert main(["export", "movie.json", *outputs]) == 3
+    assert main(["export", "movie.sam2", *outputs]) == 3
     out, err = capsys.readouterr()
     assert out.splitlines() == outputs
     assert err == f"napari-sam2: {NOTE}\n"
@@ -261,7 +261,7 @@ def test_every_format_is_written(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_volume_of_which_a_plane_cannot_be_read() -> None:
     saved("ZYX")
-    assert main(["export", "movie.json", "out/a.csv"]) == 3
+    assert main(["export", "movie.sam2", "out/a.csv"]) == 3
     rows = list(csv.DictReader(Path("out/a.csv").read_text().splitlines()))
     assert [(row["object_id"], row["volume_px"], row["intensity_mean_c0"]) for row in rows] == [("3", "216", ""), ("8", "150", "")]
 
@@ -275,7 +275,7 @@ def test_labels_that_cannot_be_read_are_named(capsys: pytest.CaptureFixture[str]
 
 def test_from_python_it_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     saved()
-    session = Session.open("movie.json", model=tiny_model())
+    session = Session.open("movie.sam2", model=tiny_model())
     session.export("out/a.csv", "out/a.tif")
     session.close()
     assert [record.message for record in caplog.records] == [NOTE]
@@ -287,7 +287,7 @@ def test_from_python_it_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_replay_up_to_the_frame_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     saved()
-    assert main(["replay", "movie.json", "-o", "out/labels.tif", "--device", "cpu"]) == 3
+    assert main(["replay", "movie.sam2", "-o", "out/labels.tif", "--device", "cpu"]) == 3
     np.testing.assert_array_equal(
         tifffile.imread("out/labels.tif"), np.where(np.isin(np.arange(T), [2, 3])[:, None, None], TRUTH, 0)
     )
@@ -303,7 +303,7 @@ def test_replay_up_to_a_prompt_on_a_frame_that_cannot_be_read(capsys: pytest.Cap
     saved()
     Path("movie.zarr/c/4/0/0").unlink()  # zarr takes a chunk that is not there for zeros
     Path("movie.zarr/c/2/0/0").write_bytes(b"\0")
-    assert main(["replay", "movie.json", "-o", "out/labels.tif", "--device", "cpu"]) == 2
+    assert main(["replay", "movie.sam2", "-o", "out/labels.tif", "--device", "cpu"]) == 2
     out, err = capsys.readouterr()
     said = (
         f"action 2 of 5, add_points, is not done to its end, and the 3 after it are not done: frame 2 along T cannot be read: {WHY}"
@@ -342,7 +342,7 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 def test_ctrl_c_while_it_is_done_again(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     saved()
     interrupt(monkeypatch, at=0)
-    assert main(["replay", "movie.json", "-o", "out/labels.tif", "--device", "cpu"]) == 130
+    assert main(["replay", "movie.sam2", "-o", "out/labels.tif", "--device", "cpu"]) == 130
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), on([2, 3]))
     assert last_line(capsys.readouterr().err) == "napari-sam2: interrupted; what is done is written"
 
