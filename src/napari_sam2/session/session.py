@@ -11,24 +11,18 @@ from __future__ import annotations
 import functools
 import logging
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from napari_sam2.checks import check_path, check_sizes, shown
-from napari_sam2.export.result import Result
-from napari_sam2.images.calibration import Calibration, calibration_of
+from napari_sam2.checks import check_path, shown
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.editing.model_change import segment_again
@@ -36,15 +30,14 @@ from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
-from napari_sam2.session.labels.label_writer import LabelWriter
 from napari_sam2.session.log.document import Document
 from napari_sam2.session.log.script import script
 from napari_sam2.session.propagation.propagator import Propagator
-from napari_sam2.session.review.quality import FrameQuality, ReviewItem, qualities
+from napari_sam2.session.results.results import Results
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.history import Commit, History, weakly
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
-from napari_sam2.session.state.objects import ObjectsById, hidden_ids, shown_on
+from napari_sam2.session.state.objects import ObjectsById
 from napari_sam2.session.state.session_state import SessionState, StateChange
 from napari_sam2.session.state.undoable import Snapshots
 from napari_sam2.session.store.database import Database, open_to_write
@@ -166,7 +159,6 @@ class Session:
         self.memory_gate = memory_gate
         self._device = device
         network = _loaded(model, device)
-        self._writer = LabelWriter(self.stack, labels)
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
         self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, precision, zoom, memory_gate)
@@ -183,6 +175,8 @@ class Session:
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         weakref.finalize(self, rows.close)
         self._store = SessionStore(rows, self._state, weakly(self._header))
+        files = weakly(self._files)
+        self._results = Results(self._state, self._in_use, self._segmenter, labels, self.intensity_ranges, files)
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
         self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget)
@@ -223,13 +217,17 @@ class Session:
     @property
     def labels(self) -> Any:
         """The result: object ids, 0 for background; uint16, with axes and shape of the image without colour, as it was given."""
-        return self._writer.labels
+        return self._results.labels
 
     @property
     def image_path(self) -> Path | None:
         """The file of the image, of several the first; None where it is an array."""
         path = self._source.path
         return None if path is None else Path(path if isinstance(path, str) else path[0])
+
+    def _files(self) -> tuple[Path | None, Path | None]:
+        """Return the file of the image, and that of the session."""
+        return self.image_path, self.saved_to
 
     # --- what is done: documented where it is done -----------------------------------------------------------------
 
@@ -261,6 +259,15 @@ class Session:
     plan = _of("_propagator", Propagator.plan)
     propagate = _of("_propagator", Propagator.propagate)
     propagate_all = _of("_propagator", Propagator.propagate_all)
+
+    export = _of("_results", Results.export)
+    result = _of("_results", Results.result)
+    label_plane = _of("_results", Results.label_plane)
+    mask = _of("_results", Results.mask)
+    scores = _of("_results", Results.scores)
+    quality = _of("_results", Results.quality)
+    review_queue = _of("_results", Results.review_queue)
+    preview = _of("_results", Results.preview)
 
     def undo(self) -> bool:
         """Undo the latest action, whatever it was: a prompt, an edit of objects, a whole propagation, another model.
@@ -549,7 +556,7 @@ class Session:
         change = self._state.change_of(snapshots)
         if change.model is not None:
             self._use(change.model)
-        self._draw(change.frames, change.positions)
+        self._results.draw(change)
 
     def _keep(self, commit: Commit) -> None:
         """Write an action to the file, and tell views of it."""
@@ -575,203 +582,8 @@ class Session:
         # Image and model are found again where they were found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
         self._models[self._state.model] = self._models[identity] = self.model
-        frames = (item.shown_frames() for item in self._state.objects.values())
-        self._draw(set[int]().union(*frames), self._state.positions)
+        self._results.draw_all()
         self._store.write_again()
-
-    def _draw(self, frames: Iterable[int], positions: Iterable[int]) -> None:
-        """Write the labels of frames, and those of other positions."""
-        for frame in sorted(frames):
-            self._writer.write(frame, shown_on(frame, self._state.objects.values()))
-        hidden = hidden_ids(self._state.infos)
-        for number in sorted(positions):
-            self._writer.write_position(self.stack.position_of_number(number), self._state.positions.get(number), hidden)
-
-    def export(self, *paths: str | Path, pixel_size: float | Sequence[float] | None = None, interval: float | None = None) -> None:
-        """Write what was found: labels, tables, tracks, movies.
-
-        Parameters
-        ----------
-        *paths : str or Path
-            What to write, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name says in which format, see
-            :data:`~napari_sam2.export.formats.FORMATS`. Earlier results are replaced, nothing else.
-        pixel_size : float or sequence of float, optional
-            In micrometres: one number for square pixels, height and width, or distance of planes, height and width; by default
-            what the file of the image tells.
-        interval : float, optional
-            Seconds from frame to frame; by default as above.
-
-        Raises
-        ------
-        ImportError
-            If a package is missing.
-        OSError
-            If the disk is full; nothing is left behind of what could not be written, and everything else is written.
-        ValueError
-            If no path is given, or a format is not known, does not fit the result, or cannot be written there; nothing is written
-            then.
-
-        Notes
-        -----
-        Frames of the image that cannot be read have no intensities, and are black in movies; a warning is logged that names them.
-        """
-        # a session that exports nothing does without the packages that this needs
-        from napari_sam2.export.formats import check_outputs, write_each
-
-        sizes = None if pixel_size is None else check_sizes("pixel_size", pixel_size, most=3)
-        seconds = None if interval is None else check_sizes("interval", interval)[0]
-        outputs = [check_path("path", path) for path in paths]
-        if not outputs:
-            raise ValueError('there is nothing to write: name outputs, such as "objects.csv"')
-        calibration = calibration_of(sizes, seconds, self.stack.calibration)
-        result = self.result(calibration)
-        own = [] if self.saved_to is None else [self.saved_to]
-        check_outputs(outputs, [self.image_path, *self.stack.files, *own], result.has_time, has_image=True)
-        failed = write_each(outputs, result)
-        if unreadable := result.unreadable_frames():
-            logger.warning(unreadable)
-        if failed:
-            first, *others = failed.values()
-            for other in {str(other): None for other in others if str(other) != str(first)}:
-                first.add_note(other)
-            raise first
-
-    def result(self, calibration: Calibration | None = None) -> Result:
-        """Return what is shown, for export.
-
-        Objects that are hidden are not in its labels, and in nothing that is made of them; their children have no parent then.
-
-        Parameters
-        ----------
-        calibration : Calibration, optional
-            Pixel size and frame interval; by default what the file of the image tells.
-
-        Returns
-        -------
-        Result
-            The labels are not copied.
-
-        Raises
-        ------
-        ValueError
-            If it is no calibration.
-        """
-        if not isinstance(calibration, Calibration | None):
-            raise ValueError(f"calibration is a Calibration or None, got {shown(calibration)}")
-        infos = self._state.infos
-        return Result(
-            self.labels,
-            self.stack.axes,
-            self.stack.calibration if calibration is None else calibration,
-            parents=self.lineage,
-            stack=self.stack,
-            image_path=self.image_path,
-            scores={object_id: self.scores(object_id) for object_id in self._state.objects},
-            names={object_id: info.name for object_id, info in infos.items()},
-            colours={object_id: info.colour for object_id, info in infos.items() if info.colour is not None},
-            intensity_ranges=self.intensity_ranges,
-        )
-
-    # --- results ---------------------------------------------------------------------------------------------------
-
-    def label_plane(self, frame: int) -> npt.NDArray[np.uint16]:
-        """Return the labels of a frame, (H, W), uint16; hidden objects are left out.
-
-        Raises
-        ------
-        ValueError
-            If there is no such frame.
-        """
-        return self._writer.plane(shown_on(self.stack.check_frame(frame), self._state.objects.values()))
-
-    def mask(self, object_id: int, frame: int) -> npt.NDArray[np.bool_]:
-        """Return an object's own mask on a frame, whether or not it is hidden or another object lies over it.
-
-        Returns
-        -------
-        ndarray
-            (H, W), bool; empty where it is absent, or nothing is known of it.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object or frame.
-        """
-        return self._segmenter.mask(self._state.object(object_id).shown(self.stack.check_frame(frame)))
-
-    def scores(self, object_id: int) -> dict[int, ObjectScore]:
-        """Return an object's scores by frame, in order, as far as something is shown of it, absence included.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object.
-        """
-        item = self._state.object(object_id)
-        shown = {frame: item.shown(frame) for frame in sorted(item.shown_frames())}
-        return {frame: ObjectScore.of(record) for frame, record in shown.items() if record is not None}
-
-    def quality(self, object_id: int) -> dict[int, FrameQuality]:
-        """Return scores, area, centroid and jump of an object by frame, in order, as far as something is shown of it.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object.
-        """
-        return qualities(self._state.object(object_id), self._in_use.frame_shape)
-
-    def review_queue(self, objects: Iterable[int] | None = None) -> list[ReviewItem]:
-        """List objects on frames in the order in which to review them, the most uncertain first; see
-        :attr:`FrameQuality.uncertainty`.
-
-        Parameters
-        ----------
-        objects : iterable of int, optional
-            Which objects; all by default.
-
-        Returns
-        -------
-        list of ReviewItem
-            Without the frames a person decided on. Of equal uncertainty, the earlier frame and the lower id come first.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object.
-        """
-        found = [
-            ReviewItem(item.object_id, frame, quality.uncertainty)
-            for item in self._state.ordered(objects)
-            for frame, quality in qualities(item, self._in_use.frame_shape).items()
-            if not quality.is_anchor
-        ]
-        return sorted(found, key=lambda one: (-one.uncertainty, one.frame, one.object_id))
-
-    def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
-        """Return what the model sees of a frame, resized to its input.
-
-        Parameters
-        ----------
-        frame : int
-            The frame.
-        object_id : int, optional
-            Show the window in which this object was seen there. By default, and where none was used, all of the frame.
-
-        Returns
-        -------
-        ndarray
-            (S, S, 3), uint8, red, green and blue.
-
-        Raises
-        ------
-        ValueError
-            If there is no such object or frame.
-        OSError
-            If the frame cannot be read.
-        """
-        frame = self.stack.check_frame(frame)
-        return self._in_use.preview(frame, None if object_id is None else self._state.object(object_id).shown(frame))
 
 
 def _loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2VideoPredictor:
