@@ -34,6 +34,21 @@ def test_work_goes_on_to_where_everything_is_in_order(capsys: pytest.CaptureFixt
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_the_second_ctrl_c_stops_at_once() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        with stop_on_interrupt(lambda: done.append("asked")):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            done.append("ended")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["asked"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_without_ctrl_c_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
     with stop_on_interrupt(lambda: pytest.fail("nobody asked")):
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
