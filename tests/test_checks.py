@@ -18,7 +18,6 @@ from napari_sam2.checks import (
     as_array,
     check_bounds,
     check_flag,
-    check_keys,
     check_path,
     check_places,
     check_sizes,
@@ -111,13 +110,3 @@ def test_what_can_be_is_returned() -> None:
 def test_up_to_so_many_sizes(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^n is a number above 0, or a list of up to 3, got"):
         check_sizes("n", value, most=3)
-
-
-def test_keys_that_are_not_known() -> None:
-    known = ("steps", "image_size")
-    check_keys(known, known)
-    check_keys([], known)
-    with pytest.raises(ValueError, match=r"^a\.json: there is no key 'step'; did you mean 'steps'\?$"):
-        check_keys(["image_size", "step"], known, "a.json: ")
-    with pytest.raises(ValueError, match=r"^there is no key 'x'; there are steps, image_size$"):
-        check_keys(["x"], known)
