@@ -38,7 +38,7 @@ from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.history import Commit, History, weakly
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById
-from napari_sam2.session.state.session_state import SessionState, StateChange
+from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Snapshots
 from napari_sam2.session.store.database import Database, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
@@ -170,7 +170,10 @@ class Session:
         self._history = History(weakly(self._finish), weakly(self._keep))
         self._state = SessionState(self._history, self._budget.put)
         self._state.models[0] = identity = ModelIdentity.of(network)
-        self._models = {identity: network} if network.source is None else weakref.WeakValueDictionary({identity: network})
+        # Models of this session by what is written of them: an earlier one is loaded again by its name, if it has one.
+        self._models: weakref.WeakValueDictionary[ModelIdentity, SAM2VideoPredictor] = weakref.WeakValueDictionary()
+        self._models_without_name: list[SAM2VideoPredictor] = []
+        self._remember(identity, network)
         self._begun_with: ModelIdentity | None = None
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         weakref.finalize(self, rows.close)
@@ -340,7 +343,7 @@ class Session:
             try:
                 with self._history.action(lambda: LoggedCall("use_model", {"model": identity.name})):
                     self._begun_with = self._begun_with or self._state.model
-                    self._models[identity] = network
+                    self._remember(identity, network)
                     self._state.models[0] = identity
                     segment_again(self._state, self._in_use, self._segmenter, before.image_size)
             except BaseException:
@@ -380,6 +383,7 @@ class Session:
         # A file of it names the same files of image and model.
         session._source = replace(session._source, path=self._source.path)
         session._state.models.refresh(0, self._state.model)
+        session._remember(self._state.model, self.model)
         return session
 
     # --- saving ----------------------------------------------------------------------------------------------------
@@ -409,7 +413,7 @@ class Session:
         with self._history.working():
             if self._state.model.sha256 is None:
                 self._state.models.refresh(0, replace(self._state.model, sha256=weights_sha256(self.model)))
-                self._models[self._state.model] = self.model
+                self._remember(self._state.model, self.model)
             self._store.save_as(path)
 
     @property
@@ -564,15 +568,20 @@ class Session:
         try:
             self._store.keep(commit)
         finally:
-            if change != StateChange():
-                self._state.changed.emit(change)
+            self._state.emit(change)
 
     def _use(self, identity: ModelIdentity) -> None:
         network = self._models.get(identity)
         if network is None:
-            network = self._models[identity] = find_model(self.saved_to or Path(), identity, None, self._device)
+            network = find_model(self.saved_to or Path(), identity, None, self._device)
+            self._remember(identity, network)
         if network is not self._in_use.model:
             self._in_use.use(network)
+
+    def _remember(self, identity: ModelIdentity, network: SAM2VideoPredictor) -> None:
+        self._models[identity] = network
+        if network.source is None and network not in self._models_without_name:
+            self._models_without_name.append(network)
 
     def _go_on_in(self, database: Database, identity: ModelIdentity) -> None:
         """Take what a file holds, and be saved to it."""
@@ -581,7 +590,8 @@ class Session:
         self._store.restore(database, self._budget)
         # Image and model are found again where they were found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
-        self._models[self._state.model] = self._models[identity] = self.model
+        for one in (identity, self._state.model):
+            self._remember(one, self.model)
         self._results.draw_all()
         self._store.write_again()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_sam2.checks import check_whole, check_wholes
 from napari_sam2.session.state.history import History
@@ -14,6 +15,8 @@ from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import SHOWN_KINDS, ObjectInfo, ObjectsById, PutRecord, SessionObject
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.undoable import Address, Snapshots, UndoableDict
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,15 @@ class SessionState:
         for item in self.objects.values():
             found += [item.prompts, *item.records.values()]
         return found
+
+    def emit(self, change: StateChange) -> None:
+        """Tell all views of a change, if there is one. A view that fails is logged: what was done is done."""
+        if change == StateChange():
+            return
+        try:
+            self.changed.emit(change)
+        except EmitLoopError as error:
+            logger.error("a view of the session failed", exc_info=error)
 
     def change_of(self, snapshots: Snapshots) -> StateChange:
         """Summarize what was changed."""
