@@ -185,6 +185,18 @@ def test_a_folder_holds_the_run_of_one_model(init_checkpoint: Path, tmp_path: Pa
         trainer_from(init_checkpoint, tmp_path / "run", "LoRA")
 
 
+def test_a_checkpoint_of_another_version_has_one_sentence(init_checkpoint: Path, tmp_path: Path) -> None:
+    trainer = trainer_from(init_checkpoint, tmp_path / "run")
+    list(zip(range(1), trainer.run(), strict=False))
+    state = torch.load(trainer.state_path)
+    state["lesson_index"] = state.pop("stage_index")
+    torch.save(state, trainer.state_path)
+    with pytest.raises(
+        ValueError, match=r"run\.state is of another version of napari-sam2, without 'stage_index': give another folder$"
+    ):
+        trainer_from(init_checkpoint, tmp_path / "run")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_damaged_checkpoint_has_one_sentence(share: float, init_checkpoint: Path, tmp_path: Path) -> None:
     trainer = trainer_from(init_checkpoint, tmp_path / "run")
