@@ -192,7 +192,7 @@ def test_a_checkpoint_of_another_version_has_one_sentence(init_checkpoint: Path,
     state["lesson_index"] = state.pop("stage_index")
     torch.save(state, trainer.state_path)
     with pytest.raises(
-        ValueError, match=r"run\.state is of another version of napari-sam2, without 'stage_index': give another folder$"
+        ValueError, match=r"run\.state is of another version of napari-sam2, it has no 'stage_index': give another folder$"
     ):
         trainer_from(init_checkpoint, tmp_path / "run")
 
