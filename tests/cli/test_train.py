@@ -20,6 +20,7 @@ from napari_sam2.cli.main import main
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training import held_out
 from napari_sam2.training import trainer as trainer_module
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import read_table
@@ -42,6 +43,8 @@ folder = "discs"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a tiny model, labelled discs and a run file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainer_module, "SCORE_CALIBRATION_CLIPS", 4)
+    monkeypatch.setattr(held_out, "NUM_CLIPS", 2)
     torch.manual_seed(0)
     model = build_model(TINY)
     model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
@@ -160,7 +163,6 @@ def test_from_random_weights_in_a_given_time(folder: Path, monkeypatch: pytest.M
     recipe = Recipe((Stage("pixels", "dense", steps=10**6, **small), Stage("clicks", "prompts", steps=10**6, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
-    monkeypatch.setattr(trainer_module, "SCORE_CALIBRATION_CLIPS", 4)
     started = time.monotonic()
     assert main(train("--recipe", "micro", "nothing", "--minutes", "0.03")) == 0
     assert time.monotonic() - started < 60
