@@ -30,7 +30,7 @@ def seconds_to_open_and_click(image: Any, frame: int, model: Any) -> tuple[float
 
 
 def main() -> None:
-    """Run."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=256)

@@ -50,7 +50,7 @@ def resident_mb() -> float:
 
 
 def main() -> None:
-    """Run."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--objects", type=int, default=4)

@@ -1,11 +1,11 @@
-"""What does keeping doubtful frames out of the memory do to the masks?
+"""Effect of the memory gate on the masks: uncertain frames are kept out of the memory.
 
     python benchmarks/memory_gate.py FOLDER [FOLDER ...] [--model micro] [--kind point] [--min-iou 0.0 0.3 0.5 0.7]
 
 Folders are data sets as ``napari-sam2 evaluate`` takes them. Each object is prompted once and propagated: with every frame
-remembered, as in the official implementation, and with gates that let in only frames on which the object is present and its
+remembered, as in the official implementation, and with gates that admit only frames on which the object is present and its
 predicted IoU above a threshold. Prints mean IoU and J&F over objects; ``beyond``, the share of frames outside its true span on
-which an object was found all the same; and ``left out``, the share of tracked frames that the gate kept out.
+which an object was found nevertheless; and ``left out``, the share of tracked frames that the gate kept out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def left_out(session: Session, gate: MemoryGate | None) -> float:
 
 
 def main() -> None:
-    """Run."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--model", default="micro")

@@ -1,4 +1,4 @@
-"""Would a thread that reads ahead pay? What reading a frame costs beside what the model does with it.
+"""Is a read-ahead thread worthwhile? The time to read a frame compared with the time of the model.
 
     python benchmarks/reading.py [--frames 64] [--side 1024]
 
@@ -40,7 +40,7 @@ def steps_of_the_model(path: Path, num_steps: int) -> float:
 
 
 def main() -> None:
-    """Run."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--side", type=int, default=1024)

@@ -18,5 +18,5 @@ fi
 "$python" -m ruff format --check
 "$python" -m mypy
 .venv/bin/lint-imports
-export NAPARI_CONFIG="" # the tests must not touch the settings of whoever runs them
+export NAPARI_CONFIG="" # the tests must not change the settings of the user
 xvfb-run -a -s "-screen 0 1600x1000x24" "$python" -m pytest "$@"

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Trains the embedded model by its recipe on whatever machine this is, a GPU if it has one, and scores it.
+# Trains the embedded model by its recipe on this machine, on a GPU if there is one, and scores it.
 #
-#   bash scripts/train_micro.sh RUN_FOLDER [--data FOLDER ...] [--score FOLDER ...] [--minutes M] [--init-checkpoint CHECKPOINT] [--stages NAME ...]
+#   bash scripts/train_micro.sh RUN_FOLDER [--data FOLDER ...] [--score FOLDER ...] [--minutes M]
+#       [--init-checkpoint CHECKPOINT] [--stages NAME ...]
 #
-# From nothing, all stages, all steps; or as many steps as fit into the minutes; or only some stages, from a checkpoint.
+# By default from random weights, in all training stages, with all steps; --minutes fits the number of steps to a duration, and
+# --init-checkpoint and --stages continue from existing weights, in some of the stages.
 # It needs Python with PyTorch, NumPy, SciPy, scikit-image, Pillow, tifffile, safetensors and tqdm, and no network; imagecodecs only
-# for compressed TIFFs, Lightning Fabric only to use all cores of a machine without a GPU. The same command goes on where it was
-# stopped. RUN_FOLDER receives weights, log, curves and scores.
+# for compressed TIFFs, Lightning Fabric only to use all cores of a machine without a GPU. The same command resumes a
+# stopped run. Weights, log, curves and scores are written to RUN_FOLDER.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 run=${1:?folder of the run}
@@ -22,8 +24,8 @@ done
 
 export PYTHONPATH="$here/src" PYTHONUNBUFFERED=1
 has() { python3 -c "$1" 2>/dev/null; }
-# Worker processes draw the clips. On a GPU all cores do. On a CPU training needs them itself, and more is learnt on two by two
-# processes than by one with two threads; beyond four, batches would be larger than the recipe's rates were tried with.
+# Data-loading workers draw the clips, on all cores if there is a GPU. On a CPU the cores are needed for the training itself, where two
+# processes are more effective than one with two threads; with more than four, batches exceed those of the recipe's learning rates.
 if has 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
   where=(--workers $(($(nproc) > 1 ? $(nproc) - 1 : 1)) --batch-factor 8)
 elif [ "$(nproc)" -gt 1 ] && has 'import lightning_fabric'; then

@@ -1,4 +1,4 @@
-# Sourced by the other scripts: makes .venv, if need be with Debian's package for it, and says which Python to use.
+# Sourced by the other scripts: creates .venv, if necessary with Debian's package for it, and sets the path of its Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

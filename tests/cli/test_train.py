@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -19,6 +20,7 @@ from napari_sam2.cli.main import main
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.build import load_model
+from napari_sam2.training import held_out
 from napari_sam2.training import trainer as trainer_module
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import read_table
@@ -41,6 +43,8 @@ folder = "discs"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a tiny model, labelled discs and a run file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainer_module, "SCORE_CALIBRATION_CLIPS", 4)
+    monkeypatch.setattr(held_out, "NUM_CLIPS", 2)
     torch.manual_seed(0)
     model = build_model(TINY)
     model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data += 10
@@ -139,6 +143,14 @@ def test_from_random_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     ):
         assert main([*command, *other]) == 2
         assert f"nothing holds a run that was begun with {difference}: give another folder" in capsys.readouterr().err
+    stored = json.loads(Path("nothing/command.json").read_text())
+    for former, name in (("start", "init_checkpoint"), ("lessons", "stages")):
+        other_version = {former if key == name else key: value for key, value in stored.items()}
+        Path("nothing/command.json").write_text(json.dumps(other_version))
+        assert main([*command, "--batch-factor", "2"]) == 2
+        message = f"nothing holds a run of another version of napari-sam2, without '{name}': give another folder"
+        assert message in capsys.readouterr().err
+    Path("nothing/command.json").write_text(json.dumps(stored))
     assert main([*command, "--batch-factor", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == ["1 labelled stacks, 3 steps to go", "nothing/tiny.safetensors"]
     assert len(read_table(Path("nothing/log.csv"))) == 4
@@ -151,7 +163,6 @@ def test_from_random_weights_in_a_given_time(folder: Path, monkeypatch: pytest.M
     recipe = Recipe((Stage("pixels", "dense", steps=10**6, **small), Stage("clicks", "prompts", steps=10**6, **small)))
     monkeypatch.setattr(train_module, "MICRO", TINY)
     monkeypatch.setattr(train_module, "MICRO_RECIPE", recipe)
-    monkeypatch.setattr(trainer_module, "SCORE_CALIBRATION_CLIPS", 4)
     started = time.monotonic()
     assert main(train("--recipe", "micro", "nothing", "--minutes", "0.03")) == 0
     assert time.monotonic() - started < 60

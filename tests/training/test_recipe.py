@@ -40,7 +40,7 @@ def test_more_processes_are_a_larger_batch_too() -> None:
     assert shared.stages[0].learning_rate == pytest.approx(2 * TWO.stages[0].learning_rate)
 
 
-def test_lessons_are_chosen_by_name() -> None:
+def test_stages_are_selected_by_name() -> None:
     assert TWO.with_stages(["b"]).stages == TWO.stages[1:]
     assert TWO.with_stages(["b", "a"]) == TWO
     with pytest.raises(ValueError, match="there is no stage 'c': choose among a, b"):

@@ -130,7 +130,7 @@ BAD: dict[str, tuple[str, str]] = {
         r"learning_rate must be a number between 0 and 1, got 3",
     ),
     "all held out": ('validation_share = 1\nsteps = 1\n[[data]]\nfolder = "a"', r"validation_share must be .* at most 0\.5, got 1"),
-    "no end": ('[[data]]\nfolder = "a"', r"minutes or steps is missing: set the duration of the training"),
+    "no end": ('[[data]]\nfolder = "a"', r"minutes or steps is missing: say how long to train"),
     "no data": ("steps = 1", r"data is missing: name an image and its labels under \[\[data\]\]"),
     "data is no table": ('data = "a.tif"\nsteps = 1', r"data must be tables that begin with \[\[data\]\], got 'a\.tif'"),
     "no labels": ('steps = 1\n[[data]]\nimage = "a.tif"', r"\[\[data\]\] number 1: labels is missing"),

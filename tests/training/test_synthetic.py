@@ -54,12 +54,12 @@ def test_labels_of_visible_outlines_have_no_margin(monkeypatch: pytest.MonkeyPat
 def test_only_slices_are_reversed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A time-lapse backward would show divisions as fusions."""
     monkeypatch.setattr(synthetic, "should_be_reversed", lambda labels, rng: True)
-    turned = [synthetic_clip(np.random.default_rng(seed), 3, 32) for seed in range(40)]
+    turned = [synthetic_clip(np.random.default_rng(seed), 3, 32) for seed in range(20)]
     monkeypatch.setattr(synthetic, "should_be_reversed", lambda labels, rng: False)
     same = [
         np.array_equal(clip.labels, synthetic_clip(np.random.default_rng(seed), 3, 32).labels) for seed, clip in enumerate(turned)
     ]
-    assert 15 < sum(same) < 40
+    assert 7 < sum(same) < 20
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -48,8 +48,13 @@ def train(folder: Path, *pieces: int) -> Trainer:
     return Trainer(TINY, RECIPE, folder, [], CPU, 0)
 
 
-def test_a_resumed_run_gives_the_same_weights(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole", 100)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    """The trainer of a whole run; its tests do not train on."""
+    return train(tmp_path_factory.mktemp("whole"), 100)
+
+
+def test_a_resumed_run_gives_the_same_weights(whole: Trainer, tmp_path: Path) -> None:
     pieces = train(tmp_path / "pieces", 2, 2, 3, 100)
     assert whole.steps_left == pieces.steps_left == 0
     for key, value in whole.model.state_dict().items():
@@ -72,20 +77,19 @@ def test_gradients_of_all_trainable_parameters_are_clipped(tmp_path: Path) -> No
     assert float(torch.cat([gradient.ravel() for gradient in gradients]).norm()) == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_the_log_has_a_line_for_every_step(tmp_path: Path) -> None:
-    train(tmp_path, 100)
-    lines = (tmp_path / "log.csv").read_text().splitlines()
+def test_the_log_has_a_line_for_every_step(whole: Trainer) -> None:
+    lines = (whole.folder / "log.csv").read_text().splitlines()
     assert [line.split(",")[:2] for line in lines[1:]] == [
         [name, str(i)] for name in ("pixels", "clicks", "clips") for i in (1, 2, 3)
     ]
 
 
-def test_the_result_is_a_model(tmp_path: Path) -> None:
-    trainer = train(tmp_path, 100)
-    model = load_model(trainer.export(), "cpu")
+def test_the_result_is_a_model_with_the_image_size_of_the_last_stage(whole: Trainer) -> None:
+    model = load_model(whole.export(), "cpu")
     assert model.config == dataclasses.replace(TINY, image_size=96)
+    assert load_model(whole.folder, "cpu").image_size == RECIPE.stages[-1].image_size == 96
     key = "sam_mask_decoder.iou_token.weight"
-    torch.testing.assert_close(model.state_dict()[key], trainer.averaged[key], rtol=0, atol=1e-3)
+    torch.testing.assert_close(model.state_dict()[key], whole.averaged[key], rtol=0, atol=1e-3)
 
 
 def test_a_run_ends_with_its_time(tmp_path: Path) -> None:
@@ -185,6 +189,18 @@ def test_a_folder_holds_the_run_of_one_model(init_checkpoint: Path, tmp_path: Pa
         trainer_from(init_checkpoint, tmp_path / "run", "LoRA")
 
 
+def test_a_checkpoint_of_another_version_has_one_sentence(init_checkpoint: Path, tmp_path: Path) -> None:
+    trainer = trainer_from(init_checkpoint, tmp_path / "run")
+    list(zip(range(1), trainer.run(), strict=False))
+    state = torch.load(trainer.state_path)
+    state["lesson_index"] = state.pop("stage_index")
+    torch.save(state, trainer.state_path)
+    with pytest.raises(
+        ValueError, match=r"run\.state is of another version of napari-sam2, it has no 'stage_index': give another folder$"
+    ):
+        trainer_from(init_checkpoint, tmp_path / "run")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_a_damaged_checkpoint_has_one_sentence(share: float, init_checkpoint: Path, tmp_path: Path) -> None:
     trainer = trainer_from(init_checkpoint, tmp_path / "run")
@@ -241,11 +257,9 @@ def test_a_step_without_a_finite_gradient_is_skipped(
     assert caplog.messages == ["the gradient of step 1 is not finite: the step was skipped"]
 
 
-def test_a_model_has_the_image_size_of_the_last_stage(tmp_path: Path) -> None:
-    train(tmp_path / "run", 100).export()
-    assert load_model(tmp_path / "run", "cpu").image_size == RECIPE.stages[-1].image_size == 96
+def test_the_checkpoint_of_a_run_is_not_a_model(whole: Trainer) -> None:
     with pytest.raises(ValueError, match=r"run\.state is the checkpoint of a training run, not a model: the model is"):
-        read_checkpoint(tmp_path / "run" / "run.state")
+        read_checkpoint(whole.state_path)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(init_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

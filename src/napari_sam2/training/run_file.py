@@ -1,4 +1,4 @@
-"""Run files: the settings of a fine-tuning run as TOML or a dataclass, validated before the run begins."""
+"""What a fine-tuning is to do, as a TOML file or a dataclass, checked key by key before anything begins."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class DataEntry:
     Attributes
     ----------
     image, labels : Path
-        TIFF or OME-Zarr, of the same shape; stored as absolute paths, as all paths of a run.
+        TIFF or OME-Zarr, of one shape; kept as absolute paths, as all paths of a run.
     axes : str or None
-        Axes of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for separate images, each with ``C`` at the channel axis; by default
-        those of the file.
+        Of the image: ``YX``, ``TYX``, ``ZYX``, ``NYX`` for images that have nothing to do with each other, each with ``C`` where
+        the channels are; what the file says by default.
     channel : int or None
-        Channel to train on, counted from 0.
+        Channel to learn from, counted from 0.
     """
 
     image: Path
@@ -53,37 +53,37 @@ class DataEntry:
 
 @dataclass(frozen=True)
 class RunFile:
-    """The settings of a fine-tuning run.
+    """A fine-tuning.
 
     Attributes
     ----------
     out : Path
-        Folder for the results; its name becomes the name of the model.
+        Folder for all that comes out; its name becomes the model's.
     data : tuple of DataEntry
-        Images and labels to train on.
+        What to learn from.
     validation : tuple of DataEntry
-        Images and labels for validation and scores; by default a part of ``data`` is held out.
+        What to choose the best weights by, and to score them on; without it a part of ``data`` is held out.
     init_checkpoint : str
-        Weights to start from: ``micro``, a released model whose weights are on this machine, or a checkpoint file.
+        ``micro``, a released model whose weights are on this machine, or a checkpoint file.
     trainable : str
         Parts to train: one of :data:`~napari_sam2.training.optimization.TRAINABLE_PARTS`.
     minutes : float or None
-        Duration of the training, validation included; the number of steps is derived from a measurement at the start.
+        Time for learning, validation included; how many steps that makes is measured when the run begins.
     steps : int or None
-        Number of steps; with ``minutes`` as well, the run ends at the first of both limits.
+        Number of steps; with ``minutes`` too, whichever is over first.
     seed : int
-        Seed of all random numbers.
+        Of everything that is drawn.
     learning_rate : float or None
-        Peak; the default depends on the model and on ``trainable``.
+        Peak; one that fits the model and what learns by default.
     frames_per_clip : int
-        Length of the clips, if stacks are long enough.
+        Length of the clips, where stacks are that long.
     validation_share : float
-        Share of each stack that is held out for validation.
+        Share of each stack that is held out.
 
     Raises
     ------
     ValueError
-        If a value is invalid; the message names key and value.
+        If a value cannot be; the message names key and value.
     """
 
     out: Path
@@ -119,7 +119,7 @@ class RunFile:
         share = self.validation_share
         _check(_is_above_0(share) and share <= 0.5, "validation_share", "a number above 0, at most 0.5", share)
         if self.minutes is None and self.steps is None:
-            raise ValueError("minutes or steps is missing: set the duration of the training")
+            raise ValueError("minutes or steps is missing: say how long to train")
         if not self.data:
             raise ValueError("data is missing: name an image and its labels under [[data]]")
 
