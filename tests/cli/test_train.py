@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from napari_sam2.cli import train as train_module
-from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.cli.main import main
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.sam2_base import SAM2Base
@@ -102,23 +101,6 @@ def test_ctrl_c_and_the_same_command(folder: Path) -> None:
     done = len(read_table(folder / "cells/log.csv"))
     assert 3 <= done < 60
     assert torch.load(folder / "cells/run.state")["step"] == done
-
-
-def test_a_second_ctrl_c_is_the_default_one() -> None:
-    asked = []
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
-
-    def work() -> None:
-        with stop_on_interrupt(lambda: asked.append(1)):
-            signal.raise_signal(signal.SIGINT)
-            assert asked == [1]
-            with pytest.raises(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        work()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    signal.signal(signal.SIGINT, before)
 
 
 def test_from_random_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
