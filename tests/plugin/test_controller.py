@@ -8,40 +8,9 @@ from napari.layers import Points
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
+from widget_driving import click, expected, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
-LAYER = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25), "translate": (3, 2, 1)}
-
-
-@pytest.fixture
-def viewer(blobs):
-    viewer = ViewerModel()
-    viewer.add_image(blobs, name="movie", **LAYER)
-    viewer.dims.set_point(0, viewer.layers[0].data_to_world((0, 0, 0))[0])
-    return viewer
-
-
-@pytest.fixture
-def controller(viewer, opener):
-    return Controller(viewer, open_session=opener)
-
-
-def click(controller, position, is_inside=None):
-    controller.click(controller.image.data_to_world(position), is_inside)
-
-
-def labels(controller):
-    return controller.workspace.result.data
-
-
-def expected(blobs, **objects):
-    """Labels in which object_1=frames means that the left blob is object 1 on those frames; object_2 stands for the right one."""
-    plane = np.zeros(blobs.shape, np.uint16)
-    for name, frames in objects.items():
-        for frame in frames:
-            half = np.s_[:, :25] if name == "object_1" else np.s_[:, 25:]
-            plane[frame][half][blobs[frame][half] > 0] = int(name[-1])
-    return plane
 
 
 # --- clicks --------------------------------------------------------------------------------------------------------
@@ -76,7 +45,7 @@ def test_clicks_are_points_with_object_and_side(controller):
     click(controller, (0, 2, 2), is_inside=False)
     controller.next_object()
     click(controller, MOVING)
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     np.testing.assert_allclose(points.data, [SQUARE, (0, 2, 2), MOVING], atol=1e-9)
     assert points.features["object"].tolist() == [1, 1, 2]
     assert points.features["side"].tolist() == ["inside", "outside", "inside"]
@@ -94,16 +63,14 @@ def test_a_click_outside_takes_a_blob_away(controller, blobs):
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
 
 
-def test_next_object(controller, blobs):
-    said = []
-    controller.said.connect(lambda text: said.append(text))
+def test_next_object(controller, texts, blobs):
     click(controller, SQUARE)
     controller.next_object()
     assert controller.current_object == 2
-    assert controller.workspace.result.selected_label == 2
+    assert controller.workspace.result.layer.selected_label == 2
     controller.next_object()
     assert controller.current_object == 2, "an object without a click is the next one"
-    assert said[-1] == "Object 2 has no click yet: click on it."
+    assert texts[-1] == "Object 2 has no click yet: click on it."
     click(controller, MOVING)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
     controller.choose_object(1)
@@ -118,21 +85,21 @@ def test_a_next_object_starts_with_clicks_inside(controller):
     assert controller.is_inside
 
 
-def test_take_back(controller, blobs, opener):
+def test_undo(controller, blobs, opener):
     click(controller, SQUARE)
     click(controller, MOVING)
-    controller.take_back()
+    controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
-    controller.take_back()
+    controller.undo()
     assert not labels(controller).any()
     assert len(opener.opened) == 1
-    controller.take_back()
+    controller.undo()
 
 
 def test_points_of_napari_are_clicks_too(controller, blobs):
     click(controller, SQUARE)
     controller.next_object()
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     points.add([(1, 10, 10), (1, 27, 35)])
     assert controller.workspace.object_ids == [1, 2]
     assert set(np.unique(labels(controller)[1])) == {0, 2}
@@ -143,13 +110,13 @@ def test_points_of_napari_are_clicks_too(controller, blobs):
 
 def test_moving_a_point_moves_what_it_says(controller, blobs):
     click(controller, SQUARE)
-    controller.workspace.clicks.data = np.array([MOVING])
+    controller.workspace.points.layer.data = np.array([MOVING])
     np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
 
 
 def test_another_object_in_the_table_of_features(controller, blobs):
     click(controller, MOVING)
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     points.features = {"object": [2], "side": ["inside"]}
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_2=[0]))
 
@@ -158,7 +125,7 @@ def test_no_rgb_no_time(opener):
     viewer = ViewerModel()
     picture = np.zeros((40, 50, 3), np.uint8)
     viewer.add_image(picture, rgb=True)
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     assert controller.describe() == "50 × 40 px in colour → click on an object"
     controller.propagate()
     assert opener.opened == []
@@ -167,7 +134,7 @@ def test_no_rgb_no_time(opener):
 def test_2d(opener, blobs):
     viewer = ViewerModel()
     viewer.add_image(blobs[0])
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     click(controller, SQUARE[1:])
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0])[0])
 
@@ -175,7 +142,7 @@ def test_2d(opener, blobs):
 def test_axes_of_length_one(opener, blobs):
     viewer = ViewerModel()
     viewer.add_image(blobs[:, None])
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     click(controller, (1, 0, 10, 10))
     assert labels(controller).shape == (3, 1, 40, 50)
     click(controller, (0, 0, 10, 10))
@@ -187,7 +154,7 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     click(controller, SQUARE)
     controller.next_object()
     click(controller, MOVING)
-    result, (session,) = controller.workspace.result, opener.opened
+    result, (session,) = controller.workspace.result.layer, opener.opened
     of_napari = [result.get_color(object_id) for object_id in (1, 2, 3)]
 
     session.set_colour(1, "#ff8000")
@@ -195,9 +162,9 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     controller.next_object()
     shown = [result.get_color(object_id) for object_id in (1, 2, 3)]
     np.testing.assert_allclose(shown, [(1, 128 / 255, 0, 1), *of_napari[1:]], atol=1e-6)
-    np.testing.assert_allclose(controller.workspace.label_color(), of_napari[2], atol=1e-6)
+    np.testing.assert_allclose(controller.workspace.result.colour(), of_napari[2], atol=1e-6)
     session.set_colour(1, None)
-    controller.take_back()
+    controller.undo()
     np.testing.assert_array_equal([result.get_color(object_id) for object_id in (1, 2, 3)], of_napari)
 
 
@@ -224,31 +191,27 @@ def test_the_key_goes_where_the_widget_says(controller, blobs):
 
 
 @pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
-def test_direction(controller, blobs, direction, frames):
+def test_direction(controller, texts, blobs, direction, frames):
     click(controller, (1, 10, 10))
-    said = []
-    controller.said.connect(lambda text: said.append(text))
     controller.propagate(direction)
-    assert said[-1].startswith(f"{len(frames) - 1} frames done in ")
+    assert texts[-1].startswith(f"{len(frames) - 1} frames done in ")
     controller.propagate(direction)
-    assert said[-1] == "Everything is up to date already."
+    assert texts[-1] == "Everything is up to date already."
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=frames))
 
 
-def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, blobs):
+def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, texts, blobs):
     click(controller, SQUARE)
-    said = []
-    controller.said.connect(lambda text: said.append(text))
     controller.progressed.connect(lambda done, total: controller.cancel())
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert said[-1] == "Stopped. What is done is kept."
+    assert texts[-1] == "Stopped. What is done is kept."
     assert not controller.is_busy
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1, 2]))
 
 
-def test_a_click_during_propagation_is_answered_between_two_frames(controller, blobs):
+def test_a_click_during_propagation_is_answered_between_two_frames(controller, texts, blobs):
     click(controller, SQUARE)
     at_click = []
 
@@ -258,12 +221,10 @@ def test_a_click_during_propagation_is_answered_between_two_frames(controller, b
             controller.next_object()
             click(controller, MOVING)
 
-    said = []
     controller.progressed.connect(interrupt)
-    controller.said.connect(lambda text: said.append(text))
     controller.propagate()
     assert at_click == [1]
-    order = [text.split(":")[0] for text in said if text.startswith(("Frame", "Object 2: 96"))]
+    order = [text.split(":")[0] for text in texts if text.startswith(("Frame", "Object 2: 96"))]
     assert order == ["Frame 1", "Object 2", "Frame 1", "Frame 2"], "and goes on after it, with the new object"
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
 
@@ -284,7 +245,7 @@ def test_cancel_during_propagation_keeps_a_click_made_at_the_same_time(controlle
 def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
     click(controller, SQUARE)
     viewer.dims.set_point(0, controller.image.data_to_world((2, 0, 0))[0])
-    result = controller.workspace.result
+    result = controller.workspace.result.layer
     world = controller.image.data_to_world((2, 10, 10))
     assert result.get_value(world, world=True) == 0
     controller.propagate()
@@ -305,13 +266,13 @@ def one_warning(notices):
 def test_click_outside_the_image(controller, notices):
     click(controller, (0, 10, 60))
     assert "outside the image" in one_warning(notices)
-    assert controller.workspace.clicks is None
+    assert controller.workspace.points.layer is None
 
 
 def test_only_clicks_outside_the_object(controller, notices, blobs):
     click(controller, MOVING, is_inside=False)
     assert "only points outside" in one_warning(notices)
-    assert len(controller.workspace.clicks.data) == 1, "the click is kept"
+    assert len(controller.workspace.points.layer.data) == 1, "the click is kept"
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
     assert len(notices()) == 1
@@ -332,26 +293,26 @@ def test_3d_display(viewer, controller, notices):
 
 def test_a_point_that_is_outside(controller, notices):
     click(controller, SQUARE)
-    controller.workspace.clicks.add((0, 10, 400))
+    controller.workspace.points.layer.add((0, 10, 400))
     assert "outside the image" in one_warning(notices)
     click(controller, MOVING)
     assert len(notices()) == 1
 
 
 def test_no_image(opener, notices):
-    controller = Controller(ViewerModel(), open_session=opener)
+    controller = Controller(ViewerModel(), opener=opener)
     assert controller.describe() == "Open an image, or drop a file on the viewer."
     controller.propagate()
     assert "open an image first" in one_warning(notices)
     controller.click((3, 3))
     controller.next_object()
-    controller.take_back()
+    controller.undo()
 
 
 def test_too_many_axes(opener, notices):
     viewer = ViewerModel()
     viewer.add_image(np.zeros((2, 3, 40, 50), np.uint8), name="hyperstack")
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     assert "'hyperstack' has 2 axes beside rows and columns, 2 × 3" in controller.describe()
     controller.click((0, 0, 3, 3))
     assert one_warning(notices) == controller.describe()
@@ -379,7 +340,7 @@ def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, p
     ((told_severity, message),) = notices()
     assert told_severity == severity
     assert part in message
-    assert len(controller.workspace.clicks.data) == 1
+    assert len(controller.workspace.points.layer.data) == 1
     controller.workspace.worker._open_session = opener
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
@@ -516,7 +477,7 @@ def test_download(controller, opener, monkeypatch, tmp_path):
 
 def test_the_first_image_to_come_is_chosen(blobs, opener):
     viewer = ViewerModel()
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     viewer.add_points([(1, 2)])
     assert controller.image is None
     image = viewer.add_image(blobs)
@@ -554,17 +515,17 @@ def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, contro
     before = converted.data.copy()
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(converted.data, before)
-    assert controller.workspace.result != converted
+    assert controller.workspace.result.layer != converted
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
 
-def test_what_was_said_elsewhere_is_kept(controller, opener):
+def test_what_the_console_did_is_kept(controller, opener):
     click(controller, SQUARE)
     (session,) = opener.opened
     session.add_object(object_id=5)
     session.add_points(5, 0, [MOVING[1:]])
     click(controller, (1, 10, 10))
-    controller.take_back()
+    controller.undo()
     assert list(session.objects[5].prompts) == [0]
     assert list(session.objects[1].prompts) == [0]
 
@@ -572,7 +533,7 @@ def test_what_was_said_elsewhere_is_kept(controller, opener):
 def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
     click(controller, SQUARE)
     for _ in range(2):
-        controller.workspace.result.paint((0, 30, 5), 7)
+        controller.workspace.result.layer.paint((0, 30, 5), 7)
     assert "Brush strokes are lost" in one_warning(notices)
     controller.close()
 
@@ -601,7 +562,7 @@ def test_without_its_result_everything_is_found_again(viewer, controller, blobs)
     viewer.layers.remove("movie – objects")
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert controller.workspace.result in viewer.layers
+    assert controller.workspace.result.layer in viewer.layers
 
 
 def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller, blobs):
@@ -610,7 +571,7 @@ def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller
     viewer.layers.remove("movie – clicks")
     click(controller, MOVING)
     np.testing.assert_array_equal(result.data, expected(blobs, object_1=[0]))
-    assert controller.workspace.result != result
+    assert controller.workspace.result.layer != result
     np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
 
 
@@ -618,7 +579,7 @@ def test_a_later_widget_goes_on(viewer, controller, opener, blobs):
     click(controller, SQUARE)
     controller.propagate()
     controller.close()
-    later = Controller(viewer, open_session=opener)
+    later = Controller(viewer, opener=opener)
     assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
     later.next_object()
     click(later, MOVING)
