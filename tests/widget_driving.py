@@ -47,12 +47,23 @@ def in_layer(controller):
 
 
 def check_agreement(controller):
-    """The points of the layer are those of the prompts of the session, followed by those that it has not taken."""
-    session = controller.workspace.worker.session
-    expected = {} if session is None else in_session(session)
-    for pending in controller.workspace.points.pending.by_id.values():
-        assert not pending.is_sent
-        expected[pending.key] = (*expected.get(pending.key, ()), pending.click)
-    assert {key: sorted(clicks) for key, clicks in in_layer(controller).items()} == {
-        key: sorted(clicks) for key, clicks in expected.items()
-    }
+    """The points of the layer are those of the prompts of the session, in their order, and those that it has not taken."""
+    points, session = controller.workspace.points, controller.workspace.worker.session
+    if points.layer is None:
+        assert session is None or not in_session(session)
+        assert not points.pending.by_id
+        return
+    taken, waiting = {}, {}
+    for point in points.shown:
+        if point.pending is None:
+            taken[point.key] = (*taken.get(point.key, ()), point.click)
+        else:
+            waiting[point.pending] = point.key, point.click
+    assert taken == ({} if session is None else in_session(session))
+    assert waiting == {number: (one.key, one.click) for number, one in points.pending.by_id.items()}
+    assert not any(one.is_sent for one in points.pending.by_id.values())
+    by_key = {}
+    for point in points.shown:
+        by_key[point.key] = (*by_key.get(point.key, ()), point.click)
+    assert in_layer(controller) == by_key
+    assert [str(symbol) for symbol in points.layer.symbol] == ["disc" if one.click.is_inside else "x" for one in points.shown]

@@ -5,10 +5,11 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
 
+from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
-from widget_driving import click, expected, labels
+from widget_driving import check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
 
@@ -85,15 +86,91 @@ def test_a_next_object_starts_with_clicks_inside(controller):
     assert controller.is_inside
 
 
-def test_undo(controller, blobs, opener):
+def test_undo_and_redo(controller, blobs, opener, texts):
     click(controller, SQUARE)
     click(controller, MOVING)
     controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    check_agreement(controller)
     controller.undo()
+    assert texts[-1] == "Undone."
     assert not labels(controller).any()
-    assert len(opener.opened) == 1
+    assert not opener.opened[0].objects, "the object came with its first click"
     controller.undo()
+    assert texts[-1] == "There is nothing to undo."
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    check_agreement(controller)
+    controller.redo()
+    assert texts[-1] == "Redone."
+    assert (labels(controller)[0] == 1).sum() == 196
+    controller.redo()
+    assert texts[-1] == "There is nothing to redo."
+    assert len(opener.opened) == 1
+
+
+def test_undo_of_a_propagation(controller, blobs):
+    click(controller, SQUARE)
+    controller.propagate()
+    controller.undo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
+
+
+def test_undo_during_a_propagation_ends_it(controller, blobs, texts):
+    click(controller, SQUARE)
+    controller.progressed.connect(lambda done, total: controller.undo())
+    controller.propagate()
+    assert controller.is_idle
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    assert texts[-1] == "Undone."
+
+
+def test_undo_takes_a_pending_click_first(controller, blobs):
+    click(controller, SQUARE)
+    click(controller, (1, 20, 5), is_inside=False)
+    click(controller, (2, 10, 10))
+    assert len(in_layer(controller)) == 3
+    controller.undo()
+    assert in_layer(controller).keys() == {(1, 0), (1, 2)}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 2]))
+    controller.undo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_without_a_click_no_key_makes_a_layer(viewer, controller, texts):
+    for command in (controller.undo, controller.redo, controller.propagate):
+        command()
+    assert texts[:2] == ["There is nothing to undo.", "There is nothing to redo."]
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
+def test_nothing_is_shown_for_ever(controller, texts):
+    click(controller, SQUARE)
+    controller.workspace.points.layer.remove([0])
+    assert texts[-1] == "Ready."
+    click(controller, SQUARE)
+    assert texts[-1] == "Object 1: 100 px on frame 0"
+
+
+def test_the_keys_of_undo_are_those_of_our_layers(viewer, controller, blobs):
+    click(controller, SQUARE)
+    mine = viewer.add_labels(np.zeros((3, 40, 50), int), name="mine")
+
+    def press(layer, name):
+        (function,) = [function for key, function in layer.keymap.items() if str(key) == name]
+        function(layer)
+
+    for layer in ("movie", "movie – objects", "movie – clicks"):
+        press(viewer.layers[layer], "Ctrl+Z")
+        assert not labels(controller).any()
+        press(viewer.layers[layer], "Ctrl+Shift+Z")
+        np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    assert not mine.keymap
+    layers = [viewer.layers[name] for name in ("movie", "movie – objects", "movie – clicks")]
+    controller.close()
+    assert not any(layer.keymap for layer in layers)
 
 
 def test_points_of_napari_are_clicks_too(controller, blobs):
@@ -101,7 +178,7 @@ def test_points_of_napari_are_clicks_too(controller, blobs):
     controller.next_object()
     points = controller.workspace.points.layer
     points.add([(1, 10, 10), (1, 27, 35)])
-    assert controller.workspace.object_ids == [1, 2]
+    assert controller.workspace.object_ids == {1, 2}
     assert set(np.unique(labels(controller)[1])) == {0, 2}
     points.selected_data = {1, 2}
     points.remove_selected()
@@ -164,7 +241,10 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     np.testing.assert_allclose(shown, [(1, 128 / 255, 0, 1), *of_napari[1:]], atol=1e-6)
     np.testing.assert_allclose(controller.workspace.result.colour(), of_napari[2], atol=1e-6)
     session.set_colour(1, None)
+    assert not np.allclose(result.get_color(1), (1, 128 / 255, 0, 1))
     controller.undo()
+    np.testing.assert_allclose(result.get_color(1), (1, 128 / 255, 0, 1), atol=1e-6)
+    controller.redo()
     np.testing.assert_array_equal([result.get_color(object_id) for object_id in (1, 2, 3)], of_napari)
 
 
@@ -179,7 +259,7 @@ def test_propagation_streams_every_object_both_ways(controller, blobs):
     controller.progressed.connect(lambda done, total: seen.append((done, total, labels(controller).any((1, 2)).tolist())))
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
-    assert seen == [(1, 2, [True, True, False]), (2, 2, [True, True, True])]
+    assert seen == [(1, 2, [False, True, True]), (2, 2, [True, True, True])]
     assert not controller.is_busy
 
 
@@ -271,7 +351,7 @@ def test_click_outside_the_image(controller, notices):
 
 def test_only_clicks_outside_the_object(controller, notices, blobs):
     click(controller, MOVING, is_inside=False)
-    assert "only points outside" in one_warning(notices)
+    assert one_warning(notices) == "Object 1 has only clicks outside it on frame 0: click inside it, too."
     assert len(controller.workspace.points.layer.data) == 1, "the click is kept"
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
@@ -330,20 +410,21 @@ def test_nothing_to_propagate(controller, notices):
         (RuntimeError("out of memory"), "error", "RuntimeError: out of memory."),
     ],
 )
-def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, part):
-    def fail(order):
+def test_when_computing_fails(viewer, opener, notices, blobs, monkeypatch, error, severity, part):
+    def fail(request):
         raise error
 
-    failing = type("Failing", (), {"load": opener.load, "__call__": lambda self, order: fail(order)})()
-    controller = Controller(viewer, open_session=failing)
-    click(controller, SQUARE)
-    ((told_severity, message),) = notices()
-    assert told_severity == severity
+    controller = Controller(viewer, opener=opener)
+    with monkeypatch.context() as patch:
+        patch.setattr(opener, "open", fail)
+        click(controller, SQUARE)
+    ((shown_severity, message),) = notices()
+    assert shown_severity == severity
     assert part in message
-    assert len(controller.workspace.points.layer.data) == 1
-    controller.workspace.worker._open_session = opener
+    check_agreement(controller)
     click(controller, (1, 10, 10))
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))  # the first click was kept
+    check_agreement(controller)
 
 
 class LateRunner:
@@ -382,7 +463,7 @@ def test_reports_about_an_image_that_was_removed(viewer, opener):
 
 def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notices, blobs, monkeypatch):
     click(controller, SQUARE)
-    session = controller.workspace.worker.open(controller.workspace.order("micro"))
+    session = controller.session
     add_points = session.add_points
 
     def add_if_readable(object_id, frame, *said):
@@ -405,14 +486,38 @@ def test_the_model_is_loaded_before_the_first_click(controller, opener):
     assert opener.opened == []
 
 
-def test_another_model_finds_everything_again(controller, opener, blobs, monkeypatch):
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: True)
+def test_another_model_keeps_everything(controller, opener, blobs, all_models_here):
     click(controller, SQUARE)
     controller.propagate()
     controller.choose_model(MODEL_NAMES[1])
-    assert [session.model for session in opener.opened] == ["micro", MODEL_NAMES[1]]
-    assert opener.opened[1].objects[1].prompts.keys() == {0}
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3))), "what was propagated is still shown"
+    (session,) = opener.opened
+    assert session.state.model.name == controller.model == MODEL_NAMES[1]
+    assert session.objects[1].prompts.keys() == {0}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))  # what was propagated is still shown
+    check_agreement(controller)
+
+
+def test_each_image_has_its_model(viewer, controller, opener, blobs, all_models_here):
+    click(controller, SQUARE)
+    first = controller.image
+    controller.choose_image(viewer.add_image(blobs, name="other"))
+    controller.choose_model(MODEL_NAMES[1])
+    click(controller, SQUARE)
+    controller.choose_image(first)
+    assert controller.model == "micro"
+    click(controller, MOVING)
+    assert [session.state.model.name for session in opener.opened] == ["micro", MODEL_NAMES[1]]
+
+
+def test_the_undo_of_a_model_change_is_shown(controller, all_models_here):
+    click(controller, SQUARE)
+    controller.choose_model(MODEL_NAMES[1])
+    shown = []
+    controller.changed.connect(lambda: shown.append(controller.model))
+    controller.undo()
+    assert controller.model == shown[-1] == "micro"
+    controller.redo()
+    assert controller.model == shown[-1] == MODEL_NAMES[1]
 
 
 def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path, notices, blobs):
@@ -436,7 +541,7 @@ def test_a_checkpoint_file_is_a_model(controller, opener, tmp_path):
     click(controller, SQUARE)
     controller.choose_model(str(checkpoint))
     assert opener.loaded == ["micro", str(checkpoint)]
-    assert opener.opened[-1].model == str(checkpoint), "clicks are told to it"
+    assert controller.session.state.model.name == str(checkpoint)
     checkpoint.unlink()
     assert controller.describe() == f"The file {checkpoint} is not there any more: choose another model."
     with pytest.raises(ValueError, match="nor is there such a file"):
@@ -458,11 +563,10 @@ def test_download(controller, opener, monkeypatch, tmp_path):
         progress.close()
 
     monkeypatch.setattr("napari_sam2.plugin.models.download", download)
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: name in here)
     controller.progressed.connect(lambda done, total: seen.append((done, total)))
     controller.download_model()
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert opener.opened[-1].model == "sam2.1_hiera_t", "clicks are told to the model that came"
+    assert controller.session.state.model.name == "sam2.1_hiera_t"
 
     here.clear()
     seen.clear()
@@ -507,7 +611,7 @@ def test_an_image_that_is_no_stack_any_more(viewer, controller, blobs, opener):
     assert len(opener.opened) == 1, "points say nothing about it"
 
 
-@pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20]], ids=["dtype", "shape"])
+@pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20].copy()], ids=["dtype", "shape"])
 def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, controller, blobs, change):
     click(controller, SQUARE)
     converted = viewer.layers["movie – objects"]
@@ -519,15 +623,23 @@ def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, contro
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
 
-def test_what_the_console_did_is_kept(controller, opener):
+def test_what_the_console_does_is_shown(controller, blobs):
     click(controller, SQUARE)
-    (session,) = opener.opened
-    session.add_object(object_id=5)
+    session = controller.session
+    session.add_object("by the console", 5)
     session.add_points(5, 0, [MOVING[1:]])
-    click(controller, (1, 10, 10))
-    controller.undo()
-    assert list(session.objects[5].prompts) == [0]
-    assert list(session.objects[1].prompts) == [0]
+    session.add_box(5, 1, (22, 30, 30, 42))
+    check_agreement(controller)
+    assert (labels(controller)[0] == 5).sum() == 96
+    assert (labels(controller)[1] == 5).sum() == 96
+    controller.next_object()
+    assert controller.current_object == 6
+    controller.propagate()
+    assert set(np.unique(labels(controller)[2])) == {0, 1, 5}
+    session.undo()
+    session.remove_object(1)
+    check_agreement(controller)
+    assert controller.workspace.object_ids == {5}
 
 
 def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
@@ -557,22 +669,45 @@ def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
 
 
-def test_without_its_result_everything_is_found_again(viewer, controller, blobs):
+@pytest.mark.parametrize("name", ["movie – objects", "movie – clicks"])
+@pytest.mark.parametrize("command", ["click", "undo", "redo", "propagate"])
+def test_a_layer_that_was_trashed_comes_back_with_everything(viewer, controller, blobs, name, command):
     click(controller, SQUARE)
-    viewer.layers.remove("movie – objects")
     click(controller, (1, 10, 10))
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert controller.workspace.result.layer in viewer.layers
+    controller.undo()
+    click(controller, (2, 10, 10), is_inside=False)  # refused for now
+    viewer.layers.remove(name)
+    before = in_session(controller.session)
+    if command == "click":
+        click(controller, (0, 11, 11))
+        before[1, 0] = (*before[1, 0], Click(11, 11, True))
+    else:
+        getattr(controller, command)()
+    assert len(controller.workspace.points.pending.by_id) == (command != "undo")
+    check_agreement(controller)
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
+    for key, clicks in before.items():
+        assert in_layer(controller)[key] == clicks
+    assert (labels(controller)[0] == 1).sum() == 100
+    if command == "propagate":
+        np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
 
 
-def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller, blobs):
+def test_trashed_layers_during_a_propagation(viewer, controller, blobs):
     click(controller, SQUARE)
-    result = viewer.layers["movie – objects"]
-    viewer.layers.remove("movie – clicks")
-    click(controller, MOVING)
-    np.testing.assert_array_equal(result.data, expected(blobs, object_1=[0]))
-    assert controller.workspace.result.layer != result
-    np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
+
+    def trash(done, total):
+        if "movie – clicks" in viewer.layers:
+            viewer.layers.remove("movie – clicks")
+            viewer.layers.remove("movie – objects")
+
+    controller.progressed.connect(trash)
+    controller.propagate()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+    np.testing.assert_array_equal(controller.session.labels, expected(blobs, object_1=range(3)))
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
+    check_agreement(controller)
 
 
 def test_a_later_widget_goes_on(viewer, controller, opener, blobs):
@@ -603,4 +738,4 @@ def test_points_of_others_are_left_alone(viewer, controller):
     assert isinstance(mine, Points)
     assert len(mine.data) == 1
     mine.add(MOVING)
-    assert controller.workspace.object_ids == [1]
+    assert controller.workspace.object_ids == {1}

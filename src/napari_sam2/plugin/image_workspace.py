@@ -112,6 +112,7 @@ class ImageWorkspace:
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
         image.events.data.connect(self._image_data_changed)
+        self._is_begun = False
         self._bind(image)
         self._adopt()
 
@@ -141,9 +142,12 @@ class ImageWorkspace:
                 self.result.adopt(layer)
                 self._bind(layer)
         self.current_object = max(self.object_ids, default=1)
+        self._is_begun = self.points.layer is not None
 
     def show_layers(self) -> None:
-        """Add the layers that are missing, without taking the selection away from what it is on."""
+        """Add the layers that are missing, once there was a click, without taking the selection away from what it is on."""
+        if not self._is_begun:
+            return
         selected = unwrapped(self._viewer.layers.selection.active)
         if self.result.is_missing:
             self._unbind_of(self.result.layer)
@@ -201,6 +205,7 @@ class ImageWorkspace:
 
     def click(self, pixel: Pixel, is_inside: bool) -> None:
         """Add a click on the current object."""
+        self._is_begun = True
         self.show_layers()
         self.points.add(ObjectFrame(self.current_object, pixel.frame), Click(pixel.row, pixel.col, is_inside))
 

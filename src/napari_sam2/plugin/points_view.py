@@ -163,8 +163,7 @@ class PointsView:
         """Draw the points of some objects and frames as they are in the session, and all pending ones; the rest as they are."""
         if self.layer is None:
             return
-        if len(self.layer.data) > len(self._shown):
-            self._take_new_points()  # napari pastes points without an event
+        self._take_pasted_points()
         arranged = self._arranged(set(keys))
         if arranged != self._shown or len(arranged) != len(self.layer.data) or has_edits:
             self._shown = arranged
@@ -179,10 +178,10 @@ class PointsView:
             if point.pending in waiting:
                 one = waiting.pop(point.pending)
                 arranged.append(ShownPoint(one.key, one.click, point.pending))
-            elif point.key not in left:
-                arranged.append(ShownPoint(point.key, point.click))
-            elif left[point.key]:
+            elif left.get(point.key):
                 arranged.append(ShownPoint(point.key, left[point.key].pop(0)))
+            elif point.key not in left and point.pending is None:
+                arranged.append(point)
         arranged += [ShownPoint(key, click) for key in self._prompts if key in left for click in left[key]]
         return arranged + [ShownPoint(one.key, one.click, number) for number, one in waiting.items()]
 
@@ -205,6 +204,7 @@ class PointsView:
 
     def add(self, key: ObjectFrame, click: Click) -> None:
         """Add a click, and show it at once."""
+        self._take_pasted_points()
         self.pending.add(key, click)
         self._draw(())
         self._on_clicks()
@@ -235,6 +235,11 @@ class PointsView:
     def _points_added(self) -> None:
         if self._take_new_points():
             self._on_clicks()
+
+    def _take_pasted_points(self) -> None:
+        """Napari pastes points without an event: they count with the next click."""
+        if self.layer is not None and len(self.layer.data) > len(self._shown):
+            self._take_new_points()
 
     def _take_new_points(self) -> bool:
         """Take the last points of the layer as pending clicks; those that cannot be are removed."""

@@ -104,6 +104,7 @@ class SessionJobs:
 
     def undo(self, workspace: ImageWorkspace) -> None:
         """Withdraw the latest click that the session has not taken yet; if there is none, undo what was done last."""
+        workspace.show_layers()
         pending = workspace.points.pending
         before = pending.next_id
         if not pending.is_latest_on_its_way and workspace.points.withdraw_latest(before):
