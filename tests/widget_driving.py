@@ -1,5 +1,8 @@
 """What tests of the widget do and look at, without the widget."""
 
+from collections import deque
+from functools import partial
+
 import numpy as np
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
@@ -67,3 +70,55 @@ def check_agreement(controller):
         by_key[point.key] = (*by_key.get(point.key, ()), point.click)
     assert in_layer(controller) == by_key
     assert [str(symbol) for symbol in points.layer.symbol] == ["disc" if one.click.is_inside else "x" for one in points.shown]
+
+
+class LateRunner:
+    """Runs a task, and delivers what it reports, when the test says so, as a thread may."""
+
+    def __init__(self):
+        self.task, self.on_item, self.on_end = None, None, None
+        self.waiting = deque()
+        self.is_stopped = self.is_closed = False
+
+    def run(self, task, on_item, on_end):
+        assert self.task is None
+        self.task, self.on_item, self.on_end, self.is_stopped = task, on_item, on_end, False
+
+    def work(self):
+        """Run the task that is to be run, if there is one, to its end."""
+        if self.task is None:
+            return
+        task, self.task, error = self.task, None, None
+
+        def report(item):
+            self.waiting.append(partial(self.on_item, item))
+            return not self.is_stopped
+
+        try:
+            task(report)
+        except Exception as raised:
+            error = raised
+        self.waiting.append(partial(self.on_end, error))
+
+    def post(self, function):
+        self.waiting.append(function)
+
+    def deliver(self, count=None):
+        """Deliver so many reports; all by default."""
+        while self.waiting and count != 0:
+            deliver = self.waiting.popleft()
+            if not self.is_closed:
+                deliver()
+            count = None if count is None else count - 1
+
+    def finish(self):
+        """Run and deliver until nothing is left."""
+        while self.task is not None or self.waiting:
+            self.work()
+            self.deliver()
+
+    def stop(self):
+        self.is_stopped = True
+
+    def close(self):
+        self.is_closed = True

@@ -1,5 +1,3 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -9,7 +7,7 @@ from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
-from widget_driving import check_agreement, click, expected, in_layer, in_session, labels
+from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
 
@@ -427,38 +425,105 @@ def test_when_computing_fails(viewer, opener, notices, blobs, monkeypatch, error
     check_agreement(controller)
 
 
-class LateRunner:
-    """Delivers what a task reports, and its end, when the test says so, as a thread may."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def run(self, task, on_item, on_end):
-        self.waiting = [partial(on_end, None)]
-        task(lambda item: self.waiting.insert(-1, partial(on_item, item)) or True)
-
-    def deliver(self):
-        while self.waiting:
-            self.waiting.pop(0)()
-
-    def stop(self):
-        pass
-
-
-def test_reports_about_an_image_that_was_removed(viewer, opener):
+@pytest.fixture
+def late(viewer, opener):
+    """A controller whose tasks are run when the test says so; the model is loaded."""
     runner = LateRunner()
-    viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
     controller = Controller(viewer, runner, opener)
-    controller.choose_image(viewer.layers["movie"])
-    runner.deliver()
+    runner.finish()
+    return controller, runner
+
+
+def test_reports_about_an_image_that_was_removed(viewer, late):
+    controller, runner = late
+    viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
     click(controller, SQUARE)
-    runner.deliver()
+    runner.finish()
     controller.propagate()
+    runner.work()
     for name in ("movie – objects", "movie – clicks", "movie"):
         viewer.layers.remove(name)
-    runner.deliver()
+    runner.finish()
     assert controller.is_idle
     assert controller.image == viewer.layers["flat"]
+
+
+def test_clicks_while_the_model_is_loaded(viewer, opener, blobs):
+    runner = LateRunner()
+    controller = Controller(viewer, runner, opener)
+    for position in (SQUARE, MOVING, (1, 10, 10)):
+        click(controller, position)
+    assert len(controller.workspace.points.layer.data) == 3, "shown at once"
+    controller.undo()
+    assert len(controller.workspace.points.layer.data) == 2, "withdrawn at once"
+    runner.finish()
+    check_agreement(controller)
+    assert (labels(controller)[0] == 1).sum() == 196
+    controller.undo()
+    runner.finish()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_undo_of_a_click_that_is_on_its_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.finish()
+    click(controller, MOVING)
+    controller.undo()
+    click(controller, (1, 10, 10))
+    runner.finish()
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(10, 10, True),), (1, 1): (Click(10, 10, True),)}
+
+
+def test_undo_of_a_click_that_is_refused_on_its_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.finish()
+    click(controller, (1, 20, 5), is_inside=False)
+    controller.undo()
+    runner.finish()
+    check_agreement(controller)
+    assert in_layer(controller) == {(1, 0): (Click(10, 10, True),)}
+
+
+def test_points_that_are_edited_on_their_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    layer = controller.workspace.points.layer
+    layer.data = [(0, 6, 6), MOVING]
+    layer.data = [(0, 7, 7), MOVING]
+    layer.remove([1])
+    assert len(layer.data) == 1
+    runner.finish()
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(7, 7, True),)}
+
+
+def test_an_edit_after_an_undo_that_is_on_its_way(late, notices):
+    controller, runner = late
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    runner.finish()
+    controller.undo()
+    controller.workspace.points.layer.data = [SQUARE, (1, 26, 35)]
+    runner.finish()
+    assert one_warning(notices) == "The point is not there any more: what was done before has changed it."
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(10, 10, True),)}
+
+
+def test_the_console_while_reports_are_on_their_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.work()
+    session = controller.workspace.worker.session
+    session.add_points(1, 0, [MOVING[1:]])
+    session.remove_point(1, 0, 0)
+    runner.finish()
+    check_agreement(controller)
+    assert in_layer(controller) == {(1, 0): (Click(24, 35, True),)}
 
 
 def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notices, blobs, monkeypatch):

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from blob_tracker import BlobTracker
-from napari_sam2.plugin.clicks import Click, ObjectFrame
+from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.models import MODEL_NAMES
 from napari_sam2.session.inference import model_in_use
-from widget_driving import check_agreement, click, expected, in_layer, in_session, labels
+from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
 OTHER = MODEL_NAMES[1]
@@ -23,9 +23,7 @@ pytestmark = pytest.mark.usefixtures("all_models_here")
 
 def facts(session):
     """Return everything of a session that is not a mask."""
-    return {
-        object_id: (item.info, dict(sorted(item.prompts.items()))) for object_id, item in session.objects.items()
-    }
+    return {object_id: (item.info, dict(sorted(item.prompts.items()))) for object_id, item in session.objects.items()}
 
 
 # --- models --------------------------------------------------------------------------------------------------------
@@ -129,11 +127,13 @@ class RefusingTracker(BlobTracker):
 
 def _refuse_to_load(opener, monkeypatch):
     load = opener._load
-    monkeypatch.setattr(opener, "_load", lambda name: _raise(FileNotFoundError("the weights are gone")) if name == OTHER else load(name))
 
+    def load_or_refuse(name):
+        if name == OTHER:
+            raise FileNotFoundError("the weights are gone")
+        return load(name)
 
-def _raise(error):
-    raise error
+    monkeypatch.setattr(opener, "_load", load_or_refuse)
 
 
 @pytest.mark.parametrize("refused_by", ["its weights", "the session"])
@@ -367,16 +367,13 @@ def test_points_that_are_pasted_count_with_the_next_click(opener, blobs):
 
 POSITIONS = ((10, 10), (6, 6), (26, 35), (35, 5))
 places = st.tuples(st.integers(0, 2), st.sampled_from(POSITIONS))
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("click"), st.integers(1, 2), places, st.booleans()),
-        st.tuples(st.just("console"), st.integers(1, 2), places, st.booleans()),
-        st.tuples(st.just("move"), st.integers(0, 5), places),
-        st.tuples(st.just("delete"), st.integers(0, 5)),
-        st.tuples(st.just("features"), st.integers(0, 5), st.integers(1, 2), st.booleans()),
-        st.sampled_from([("undo",), ("redo",), ("console undo",), ("propagate",), ("trash",), ("lock",)]),
-    ),
-    max_size=12,
+one_step = st.one_of(
+    st.tuples(st.just("click"), st.integers(1, 2), places, st.booleans()),
+    st.tuples(st.just("console"), st.integers(1, 2), places, st.booleans()),
+    st.tuples(st.just("move"), st.integers(0, 5), places),
+    st.tuples(st.just("delete"), st.integers(0, 5)),
+    st.tuples(st.just("features"), st.integers(0, 5), st.integers(1, 2), st.booleans()),
+    st.sampled_from([("undo",), ("redo",), ("console undo",), ("propagate",), ("trash",), ("lock",)]),
 )
 
 
@@ -387,6 +384,10 @@ class Steps:
         self.controller = controller
 
     @property
+    def session(self):
+        return self.controller.session
+
+    @property
     def layer(self):
         return self.controller.workspace.points.layer
 
@@ -395,7 +396,7 @@ class Steps:
         click(self.controller, (place[0], *place[1]), is_inside)
 
     def console(self, object_id, place, is_inside):
-        session = self.controller.session
+        session = self.session
         if object_id not in session.objects:
             session.add_object(object_id=object_id)
         session.add_points(object_id, place[0], [place[1]], [int(is_inside)])
@@ -426,7 +427,7 @@ class Steps:
         self.controller.redo()
 
     def console_undo(self):
-        self.controller.session.undo()
+        self.session.undo()
 
     def propagate(self):
         self.controller.propagate()
@@ -437,12 +438,12 @@ class Steps:
             self.controller.redo()
 
     def lock(self):
-        info = self.controller.session.objects[1].info
-        self.controller.session.lock_object(1, not info.is_locked)
+        info = self.session.objects[1].info
+        self.session.lock_object(1, not info.is_locked)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(one_step, max_size=12))
 def test_the_layer_shows_the_prompts_whatever_is_done(opener, blobs, steps):
     viewer = ViewerModel()
     viewer.add_image(blobs, name="movie")
@@ -452,5 +453,42 @@ def test_the_layer_shows_the_prompts_whatever_is_done(opener, blobs, steps):
         with contextlib.suppress(ValueError, RuntimeError, KeyError):  # of the console: refused, no session yet, no object to lock
             getattr(doing, name.replace(" ", "_"))(*arguments)
         check_agreement(controller)
+    controller.close()
+    opener.opened.clear()
+
+
+class LateSteps(Steps):
+    """Does any step, also while others are on their way; the console holds the session meanwhile."""
+
+    def __init__(self, controller, runner):
+        super().__init__(controller)
+        self.runner = runner
+
+    @property
+    def session(self):
+        return self.controller.workspace.worker.session
+
+    def work(self):
+        self.runner.work()
+
+    def deliver(self, count):
+        self.runner.deliver(count)
+
+
+late_step = st.one_of(one_step, st.just(("work",)), st.tuples(st.just("deliver"), st.integers(1, 3)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(late_step, max_size=16))
+def test_the_layer_shows_the_prompts_when_everything_has_come(opener, blobs, steps):
+    viewer, runner = ViewerModel(), LateRunner()
+    viewer.add_image(blobs, name="movie")
+    controller = Controller(viewer, runner, opener)
+    doing = LateSteps(controller, runner)
+    for name, *arguments in steps:
+        with contextlib.suppress(ValueError, RuntimeError, KeyError, AttributeError):
+            getattr(doing, name.replace(" ", "_"))(*arguments)
+    runner.finish()
+    check_agreement(controller)
     controller.close()
     opener.opened.clear()

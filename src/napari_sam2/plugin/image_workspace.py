@@ -251,6 +251,7 @@ class ImageWorkspace:
         return True
 
     def _session_opened(self, item: SessionOpened) -> None:
+        self._is_begun = True
         self._model_in_use, self.infos = item.model, dict[int, "ObjectInfo"]()
         for key, clicks in item.not_carried.items():
             for click in clicks:
