@@ -62,7 +62,7 @@ class ResultView:
         return (
             self.layer is not None
             and is_result_of(self.layer, self._image, self._stack)
-            and np.shares_memory(self.layer.data, self._labels)
+            and np.may_share_memory(self.layer.data, self._labels)
         )
 
     def adopt(self, layer: Labels) -> None:

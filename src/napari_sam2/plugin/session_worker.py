@@ -146,9 +146,10 @@ class SessionWorker:
         FileNotFoundError, ValueError, OSError
             As :meth:`run`, if there is nothing to propagate, or a frame cannot be read.
         """
-        self.run(request, commands, report)
         with self._reporting(report):
-            session, _ = self._open(request)
+            session, actions = self._open(request)
+            with actions.together():
+                self._run_each(session, commands, report)
             propagation = session.propagate(direction)
             total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
             with contextlib.closing(propagation):
