@@ -1,47 +1,15 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
 
+from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
+from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
-LAYER = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25), "translate": (3, 2, 1)}
-
-
-@pytest.fixture
-def viewer(blobs):
-    viewer = ViewerModel()
-    viewer.add_image(blobs, name="movie", **LAYER)
-    viewer.dims.set_point(0, viewer.layers[0].data_to_world((0, 0, 0))[0])
-    return viewer
-
-
-@pytest.fixture
-def controller(viewer, opener):
-    return Controller(viewer, open_session=opener)
-
-
-def click(controller, position, is_inside=None):
-    controller.click(controller.image.data_to_world(position), is_inside)
-
-
-def labels(controller):
-    return controller.workspace.result.data
-
-
-def expected(blobs, **objects):
-    """Labels in which object_1=frames means that the left blob is object 1 on those frames; object_2 stands for the right one."""
-    plane = np.zeros(blobs.shape, np.uint16)
-    for name, frames in objects.items():
-        for frame in frames:
-            half = np.s_[:, :25] if name == "object_1" else np.s_[:, 25:]
-            plane[frame][half][blobs[frame][half] > 0] = int(name[-1])
-    return plane
 
 
 # --- clicks --------------------------------------------------------------------------------------------------------
@@ -76,7 +44,7 @@ def test_clicks_are_points_with_object_and_side(controller):
     click(controller, (0, 2, 2), is_inside=False)
     controller.next_object()
     click(controller, MOVING)
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     np.testing.assert_allclose(points.data, [SQUARE, (0, 2, 2), MOVING], atol=1e-9)
     assert points.features["object"].tolist() == [1, 1, 2]
     assert points.features["side"].tolist() == ["inside", "outside", "inside"]
@@ -94,16 +62,14 @@ def test_a_click_outside_takes_a_blob_away(controller, blobs):
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
 
 
-def test_next_object(controller, blobs):
-    said = []
-    controller.said.connect(lambda text: said.append(text))
+def test_next_object(controller, texts, blobs):
     click(controller, SQUARE)
     controller.next_object()
     assert controller.current_object == 2
-    assert controller.workspace.result.selected_label == 2
+    assert controller.workspace.result.layer.selected_label == 2
     controller.next_object()
     assert controller.current_object == 2, "an object without a click is the next one"
-    assert said[-1] == "Object 2 has no click yet: click on it."
+    assert texts[-1] == "Object 2 has no click yet: click on it."
     click(controller, MOVING)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
     controller.choose_object(1)
@@ -118,23 +84,99 @@ def test_a_next_object_starts_with_clicks_inside(controller):
     assert controller.is_inside
 
 
-def test_take_back(controller, blobs, opener):
+def test_undo_and_redo(controller, blobs, opener, texts):
     click(controller, SQUARE)
     click(controller, MOVING)
-    controller.take_back()
+    controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
-    controller.take_back()
+    check_agreement(controller)
+    controller.undo()
+    assert texts[-1] == "Undone."
     assert not labels(controller).any()
+    assert not opener.opened[0].objects, "the object came with its first click"
+    controller.undo()
+    assert texts[-1] == "There is nothing to undo."
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    check_agreement(controller)
+    controller.redo()
+    assert texts[-1] == "Redone."
+    assert (labels(controller)[0] == 1).sum() == 196
+    controller.redo()
+    assert texts[-1] == "There is nothing to redo."
     assert len(opener.opened) == 1
-    controller.take_back()
+
+
+def test_undo_of_a_propagation(controller, blobs):
+    click(controller, SQUARE)
+    controller.propagate()
+    controller.undo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
+
+
+def test_undo_during_a_propagation_ends_it(controller, blobs, texts):
+    click(controller, SQUARE)
+    controller.progressed.connect(lambda done, total: controller.undo())
+    controller.propagate()
+    assert controller.is_idle
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    assert texts[-1] == "Undone."
+
+
+def test_undo_takes_a_pending_click_first(controller, blobs):
+    click(controller, SQUARE)
+    click(controller, (1, 20, 5), is_inside=False)
+    click(controller, (2, 10, 10))
+    assert len(in_layer(controller)) == 3
+    controller.undo()
+    assert in_layer(controller).keys() == {(1, 0), (1, 2)}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 2]))
+    controller.undo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_without_a_click_no_key_makes_a_layer(viewer, controller, texts):
+    for command in (controller.undo, controller.redo, controller.propagate):
+        command()
+    assert texts[:2] == ["There is nothing to undo.", "There is nothing to redo."]
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
+def test_nothing_is_shown_for_ever(controller, texts):
+    click(controller, SQUARE)
+    controller.workspace.points.layer.remove([0])
+    assert texts[-1] == "Ready."
+    click(controller, SQUARE)
+    assert texts[-1] == "Object 1: 100 px on frame 0"
+
+
+def test_the_keys_of_undo_are_those_of_our_layers(viewer, controller, blobs):
+    click(controller, SQUARE)
+    mine = viewer.add_labels(np.zeros((3, 40, 50), int), name="mine")
+
+    def press(layer, name):
+        (function,) = [function for key, function in layer.keymap.items() if str(key) == name]
+        function(layer)
+
+    for layer in ("movie", "movie – objects", "movie – clicks"):
+        press(viewer.layers[layer], "Ctrl+Z")
+        assert not labels(controller).any()
+        press(viewer.layers[layer], "Ctrl+Shift+Z")
+        np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+    assert not mine.keymap
+    layers = [viewer.layers[name] for name in ("movie", "movie – objects", "movie – clicks")]
+    controller.close()
+    assert not any(layer.keymap for layer in layers)
 
 
 def test_points_of_napari_are_clicks_too(controller, blobs):
     click(controller, SQUARE)
     controller.next_object()
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     points.add([(1, 10, 10), (1, 27, 35)])
-    assert controller.workspace.object_ids == [1, 2]
+    assert controller.workspace.object_ids == {1, 2}
     assert set(np.unique(labels(controller)[1])) == {0, 2}
     points.selected_data = {1, 2}
     points.remove_selected()
@@ -143,13 +185,13 @@ def test_points_of_napari_are_clicks_too(controller, blobs):
 
 def test_moving_a_point_moves_what_it_says(controller, blobs):
     click(controller, SQUARE)
-    controller.workspace.clicks.data = np.array([MOVING])
+    controller.workspace.points.layer.data = np.array([MOVING])
     np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
 
 
 def test_another_object_in_the_table_of_features(controller, blobs):
     click(controller, MOVING)
-    points = controller.workspace.clicks
+    points = controller.workspace.points.layer
     points.features = {"object": [2], "side": ["inside"]}
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_2=[0]))
 
@@ -158,7 +200,7 @@ def test_no_rgb_no_time(opener):
     viewer = ViewerModel()
     picture = np.zeros((40, 50, 3), np.uint8)
     viewer.add_image(picture, rgb=True)
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     assert controller.describe() == "50 × 40 px in colour → click on an object"
     controller.propagate()
     assert opener.opened == []
@@ -167,7 +209,7 @@ def test_no_rgb_no_time(opener):
 def test_2d(opener, blobs):
     viewer = ViewerModel()
     viewer.add_image(blobs[0])
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     click(controller, SQUARE[1:])
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0])[0])
 
@@ -175,7 +217,7 @@ def test_2d(opener, blobs):
 def test_axes_of_length_one(opener, blobs):
     viewer = ViewerModel()
     viewer.add_image(blobs[:, None])
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     click(controller, (1, 0, 10, 10))
     assert labels(controller).shape == (3, 1, 40, 50)
     click(controller, (0, 0, 10, 10))
@@ -187,7 +229,7 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     click(controller, SQUARE)
     controller.next_object()
     click(controller, MOVING)
-    result, (session,) = controller.workspace.result, opener.opened
+    result, (session,) = controller.workspace.result.layer, opener.opened
     of_napari = [result.get_color(object_id) for object_id in (1, 2, 3)]
 
     session.set_colour(1, "#ff8000")
@@ -195,9 +237,12 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     controller.next_object()
     shown = [result.get_color(object_id) for object_id in (1, 2, 3)]
     np.testing.assert_allclose(shown, [(1, 128 / 255, 0, 1), *of_napari[1:]], atol=1e-6)
-    np.testing.assert_allclose(controller.workspace.label_color(), of_napari[2], atol=1e-6)
+    np.testing.assert_allclose(controller.workspace.result.colour(), of_napari[2], atol=1e-6)
     session.set_colour(1, None)
-    controller.take_back()
+    assert not np.allclose(result.get_color(1), (1, 128 / 255, 0, 1))
+    controller.undo()
+    np.testing.assert_allclose(result.get_color(1), (1, 128 / 255, 0, 1), atol=1e-6)
+    controller.redo()
     np.testing.assert_array_equal([result.get_color(object_id) for object_id in (1, 2, 3)], of_napari)
 
 
@@ -212,7 +257,7 @@ def test_propagation_streams_every_object_both_ways(controller, blobs):
     controller.progressed.connect(lambda done, total: seen.append((done, total, labels(controller).any((1, 2)).tolist())))
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
-    assert seen == [(1, 2, [True, True, False]), (2, 2, [True, True, True])]
+    assert seen == [(1, 2, [False, True, True]), (2, 2, [True, True, True])]
     assert not controller.is_busy
 
 
@@ -224,31 +269,27 @@ def test_the_key_goes_where_the_widget_says(controller, blobs):
 
 
 @pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
-def test_direction(controller, blobs, direction, frames):
+def test_direction(controller, texts, blobs, direction, frames):
     click(controller, (1, 10, 10))
-    said = []
-    controller.said.connect(lambda text: said.append(text))
     controller.propagate(direction)
-    assert said[-1].startswith(f"{len(frames) - 1} frames done in ")
+    assert texts[-1].startswith(f"{len(frames) - 1} frames done in ")
     controller.propagate(direction)
-    assert said[-1] == "Everything is up to date already."
+    assert texts[-1] == "Everything is up to date already."
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=frames))
 
 
-def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, blobs):
+def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, texts, blobs):
     click(controller, SQUARE)
-    said = []
-    controller.said.connect(lambda text: said.append(text))
     controller.progressed.connect(lambda done, total: controller.cancel())
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert said[-1] == "Stopped. What is done is kept."
+    assert texts[-1] == "Stopped. What is done is kept."
     assert not controller.is_busy
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1, 2]))
 
 
-def test_a_click_during_propagation_is_answered_between_two_frames(controller, blobs):
+def test_a_click_during_propagation_is_answered_between_two_frames(controller, texts, blobs):
     click(controller, SQUARE)
     at_click = []
 
@@ -258,12 +299,10 @@ def test_a_click_during_propagation_is_answered_between_two_frames(controller, b
             controller.next_object()
             click(controller, MOVING)
 
-    said = []
     controller.progressed.connect(interrupt)
-    controller.said.connect(lambda text: said.append(text))
     controller.propagate()
     assert at_click == [1]
-    order = [text.split(":")[0] for text in said if text.startswith(("Frame", "Object 2: 96"))]
+    order = [text.split(":")[0] for text in texts if text.startswith(("Frame", "Object 2: 96"))]
     assert order == ["Frame 1", "Object 2", "Frame 1", "Frame 2"], "and goes on after it, with the new object"
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
 
@@ -284,7 +323,7 @@ def test_cancel_during_propagation_keeps_a_click_made_at_the_same_time(controlle
 def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
     click(controller, SQUARE)
     viewer.dims.set_point(0, controller.image.data_to_world((2, 0, 0))[0])
-    result = controller.workspace.result
+    result = controller.workspace.result.layer
     world = controller.image.data_to_world((2, 10, 10))
     assert result.get_value(world, world=True) == 0
     controller.propagate()
@@ -305,13 +344,13 @@ def one_warning(notices):
 def test_click_outside_the_image(controller, notices):
     click(controller, (0, 10, 60))
     assert "outside the image" in one_warning(notices)
-    assert controller.workspace.clicks is None
+    assert controller.workspace.points.layer is None
 
 
 def test_only_clicks_outside_the_object(controller, notices, blobs):
     click(controller, MOVING, is_inside=False)
-    assert "only points outside" in one_warning(notices)
-    assert len(controller.workspace.clicks.data) == 1, "the click is kept"
+    assert one_warning(notices) == "Object 1 has only clicks outside it on frame 0: click inside it, too."
+    assert len(controller.workspace.points.layer.data) == 1, "the click is kept"
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
     assert len(notices()) == 1
@@ -332,26 +371,26 @@ def test_3d_display(viewer, controller, notices):
 
 def test_a_point_that_is_outside(controller, notices):
     click(controller, SQUARE)
-    controller.workspace.clicks.add((0, 10, 400))
+    controller.workspace.points.layer.add((0, 10, 400))
     assert "outside the image" in one_warning(notices)
     click(controller, MOVING)
     assert len(notices()) == 1
 
 
 def test_no_image(opener, notices):
-    controller = Controller(ViewerModel(), open_session=opener)
+    controller = Controller(ViewerModel(), opener=opener)
     assert controller.describe() == "Open an image, or drop a file on the viewer."
     controller.propagate()
     assert "open an image first" in one_warning(notices)
     controller.click((3, 3))
     controller.next_object()
-    controller.take_back()
+    controller.undo()
 
 
 def test_too_many_axes(opener, notices):
     viewer = ViewerModel()
     viewer.add_image(np.zeros((2, 3, 40, 50), np.uint8), name="hyperstack")
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     assert "'hyperstack' has 2 axes beside rows and columns, 2 × 3" in controller.describe()
     controller.click((0, 0, 3, 3))
     assert one_warning(notices) == controller.describe()
@@ -369,59 +408,127 @@ def test_nothing_to_propagate(controller, notices):
         (RuntimeError("out of memory"), "error", "RuntimeError: out of memory."),
     ],
 )
-def test_when_computing_fails(viewer, opener, notices, blobs, error, severity, part):
-    def fail(order):
+def test_when_computing_fails(viewer, opener, notices, blobs, monkeypatch, error, severity, part):
+    def fail(request):
         raise error
 
-    failing = type("Failing", (), {"load": opener.load, "__call__": lambda self, order: fail(order)})()
-    controller = Controller(viewer, open_session=failing)
-    click(controller, SQUARE)
-    ((told_severity, message),) = notices()
-    assert told_severity == severity
+    controller = Controller(viewer, opener=opener)
+    with monkeypatch.context() as patch:
+        patch.setattr(opener, "open", fail)
+        click(controller, SQUARE)
+    ((shown_severity, message),) = notices()
+    assert shown_severity == severity
     assert part in message
-    assert len(controller.workspace.clicks.data) == 1
-    controller.workspace.worker._open_session = opener
+    check_agreement(controller)
     click(controller, (1, 10, 10))
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1])), "the first click was kept"
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))  # the first click was kept
+    check_agreement(controller)
 
 
-class LateRunner:
-    """Delivers what a task reports, and its end, when the test says so, as a thread may."""
-
-    def __init__(self):
-        self.waiting = []
-
-    def run(self, task, on_item, on_end):
-        self.waiting = [partial(on_end, None)]
-        task(lambda item: self.waiting.insert(-1, partial(on_item, item)) or True)
-
-    def deliver(self):
-        while self.waiting:
-            self.waiting.pop(0)()
-
-    def stop(self):
-        pass
-
-
-def test_reports_about_an_image_that_was_removed(viewer, opener):
+@pytest.fixture
+def late(viewer, opener):
+    """A controller whose tasks are run when the test says so; the model is loaded."""
     runner = LateRunner()
-    viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
     controller = Controller(viewer, runner, opener)
-    controller.choose_image(viewer.layers["movie"])
-    runner.deliver()
+    runner.finish()
+    return controller, runner
+
+
+def test_reports_about_an_image_that_was_removed(viewer, late):
+    controller, runner = late
+    viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
     click(controller, SQUARE)
-    runner.deliver()
+    runner.finish()
     controller.propagate()
+    runner.work()
     for name in ("movie – objects", "movie – clicks", "movie"):
         viewer.layers.remove(name)
-    runner.deliver()
+    runner.finish()
     assert controller.is_idle
     assert controller.image == viewer.layers["flat"]
 
 
+def test_clicks_while_the_model_is_loaded(viewer, opener, blobs):
+    runner = LateRunner()
+    controller = Controller(viewer, runner, opener)
+    for position in (SQUARE, MOVING, (1, 10, 10)):
+        click(controller, position)
+    assert len(controller.workspace.points.layer.data) == 3, "shown at once"
+    controller.undo()
+    assert len(controller.workspace.points.layer.data) == 2, "withdrawn at once"
+    runner.finish()
+    check_agreement(controller)
+    assert (labels(controller)[0] == 1).sum() == 196
+    controller.undo()
+    runner.finish()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_undo_of_a_click_that_is_on_its_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.finish()
+    click(controller, MOVING)
+    controller.undo()
+    click(controller, (1, 10, 10))
+    runner.finish()
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(10, 10, True),), (1, 1): (Click(10, 10, True),)}
+
+
+def test_undo_of_a_click_that_is_refused_on_its_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.finish()
+    click(controller, (1, 20, 5), is_inside=False)
+    controller.undo()
+    runner.finish()
+    check_agreement(controller)
+    assert in_layer(controller) == {(1, 0): (Click(10, 10, True),)}
+
+
+def test_points_that_are_edited_on_their_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    layer = controller.workspace.points.layer
+    layer.data = [(0, 6, 6), MOVING]
+    layer.data = [(0, 7, 7), MOVING]
+    layer.remove([1])
+    assert len(layer.data) == 1
+    runner.finish()
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(7, 7, True),)}
+
+
+def test_an_edit_after_an_undo_that_is_on_its_way(late, notices):
+    controller, runner = late
+    click(controller, SQUARE)
+    click(controller, MOVING)
+    runner.finish()
+    controller.undo()
+    controller.workspace.points.layer.data = [SQUARE, (1, 26, 35)]
+    runner.finish()
+    assert one_warning(notices) == "The point is not there any more: what was done before has changed it."
+    check_agreement(controller)
+    assert in_session(controller.session) == {(1, 0): (Click(10, 10, True),)}
+
+
+def test_the_console_while_reports_are_on_their_way(late):
+    controller, runner = late
+    click(controller, SQUARE)
+    runner.work()
+    session = controller.workspace.worker.session
+    session.add_points(1, 0, [MOVING[1:]])
+    session.remove_point(1, 0, 0)
+    runner.finish()
+    check_agreement(controller)
+    assert in_layer(controller) == {(1, 0): (Click(24, 35, True),)}
+
+
 def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notices, blobs, monkeypatch):
     click(controller, SQUARE)
-    session = controller.workspace.worker.open(controller.workspace.order("micro"))
+    session = controller.session
     add_points = session.add_points
 
     def add_if_readable(object_id, frame, *said):
@@ -444,14 +551,38 @@ def test_the_model_is_loaded_before_the_first_click(controller, opener):
     assert opener.opened == []
 
 
-def test_another_model_finds_everything_again(controller, opener, blobs, monkeypatch):
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: True)
+def test_another_model_keeps_everything(controller, opener, blobs, all_models_here):
     click(controller, SQUARE)
     controller.propagate()
     controller.choose_model(MODEL_NAMES[1])
-    assert [session.model for session in opener.opened] == ["micro", MODEL_NAMES[1]]
-    assert opener.opened[1].objects[1].prompts.keys() == {0}
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3))), "what was propagated is still shown"
+    (session,) = opener.opened
+    assert session.state.model.name == controller.model == MODEL_NAMES[1]
+    assert session.objects[1].prompts.keys() == {0}
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))  # what was propagated is still shown
+    check_agreement(controller)
+
+
+def test_each_image_has_its_model(viewer, controller, opener, blobs, all_models_here):
+    click(controller, SQUARE)
+    first = controller.image
+    controller.choose_image(viewer.add_image(blobs, name="other"))
+    controller.choose_model(MODEL_NAMES[1])
+    click(controller, SQUARE)
+    controller.choose_image(first)
+    assert controller.model == "micro"
+    click(controller, MOVING)
+    assert [session.state.model.name for session in opener.opened] == ["micro", MODEL_NAMES[1]]
+
+
+def test_the_undo_of_a_model_change_is_shown(controller, all_models_here):
+    click(controller, SQUARE)
+    controller.choose_model(MODEL_NAMES[1])
+    shown = []
+    controller.changed.connect(lambda: shown.append(controller.model))
+    controller.undo()
+    assert controller.model == shown[-1] == "micro"
+    controller.redo()
+    assert controller.model == shown[-1] == MODEL_NAMES[1]
 
 
 def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path, notices, blobs):
@@ -475,7 +606,7 @@ def test_a_checkpoint_file_is_a_model(controller, opener, tmp_path):
     click(controller, SQUARE)
     controller.choose_model(str(checkpoint))
     assert opener.loaded == ["micro", str(checkpoint)]
-    assert opener.opened[-1].model == str(checkpoint), "clicks are told to it"
+    assert controller.session.state.model.name == str(checkpoint)
     checkpoint.unlink()
     assert controller.describe() == f"The file {checkpoint} is not there any more: choose another model."
     with pytest.raises(ValueError, match="nor is there such a file"):
@@ -497,11 +628,10 @@ def test_download(controller, opener, monkeypatch, tmp_path):
         progress.close()
 
     monkeypatch.setattr("napari_sam2.plugin.models.download", download)
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: name in here)
     controller.progressed.connect(lambda done, total: seen.append((done, total)))
     controller.download_model()
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert opener.opened[-1].model == "sam2.1_hiera_t", "clicks are told to the model that came"
+    assert controller.session.state.model.name == "sam2.1_hiera_t"
 
     here.clear()
     seen.clear()
@@ -516,7 +646,7 @@ def test_download(controller, opener, monkeypatch, tmp_path):
 
 def test_the_first_image_to_come_is_chosen(blobs, opener):
     viewer = ViewerModel()
-    controller = Controller(viewer, open_session=opener)
+    controller = Controller(viewer, opener=opener)
     viewer.add_points([(1, 2)])
     assert controller.image is None
     image = viewer.add_image(blobs)
@@ -546,7 +676,7 @@ def test_an_image_that_is_no_stack_any_more(viewer, controller, blobs, opener):
     assert len(opener.opened) == 1, "points say nothing about it"
 
 
-@pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20]], ids=["dtype", "shape"])
+@pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20].copy()], ids=["dtype", "shape"])
 def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, controller, blobs, change):
     click(controller, SQUARE)
     converted = viewer.layers["movie – objects"]
@@ -554,25 +684,33 @@ def test_a_result_that_cannot_be_written_to_is_left_to_the_person(viewer, contro
     before = converted.data.copy()
     click(controller, (1, 10, 10))
     np.testing.assert_array_equal(converted.data, before)
-    assert controller.workspace.result != converted
+    assert controller.workspace.result.layer != converted
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
 
-def test_what_was_said_elsewhere_is_kept(controller, opener):
+def test_what_the_console_does_is_shown(controller, blobs):
     click(controller, SQUARE)
-    (session,) = opener.opened
-    session.add_object(object_id=5)
+    session = controller.session
+    session.add_object("by the console", 5)
     session.add_points(5, 0, [MOVING[1:]])
-    click(controller, (1, 10, 10))
-    controller.take_back()
-    assert list(session.objects[5].prompts) == [0]
-    assert list(session.objects[1].prompts) == [0]
+    session.add_box(5, 1, (22, 30, 30, 42))
+    check_agreement(controller)
+    assert (labels(controller)[0] == 5).sum() == 96
+    assert (labels(controller)[1] == 5).sum() == 96
+    controller.next_object()
+    assert controller.current_object == 6
+    controller.propagate()
+    assert set(np.unique(labels(controller)[2])) == {0, 1, 5}
+    session.undo()
+    session.remove_object(1)
+    check_agreement(controller)
+    assert controller.workspace.object_ids == {5}
 
 
 def test_brush_strokes_are_not_lost_without_a_word(controller, notices):
     click(controller, SQUARE)
     for _ in range(2):
-        controller.workspace.result.paint((0, 30, 5), 7)
+        controller.workspace.result.layer.paint((0, 30, 5), 7)
     assert "Brush strokes are lost" in one_warning(notices)
     controller.close()
 
@@ -596,29 +734,52 @@ def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
 
 
-def test_without_its_result_everything_is_found_again(viewer, controller, blobs):
+@pytest.mark.parametrize("name", ["movie – objects", "movie – clicks"])
+@pytest.mark.parametrize("command", ["click", "undo", "redo", "propagate"])
+def test_a_layer_that_was_trashed_comes_back_with_everything(viewer, controller, blobs, name, command):
     click(controller, SQUARE)
-    viewer.layers.remove("movie – objects")
     click(controller, (1, 10, 10))
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert controller.workspace.result in viewer.layers
+    controller.undo()
+    click(controller, (2, 10, 10), is_inside=False)  # refused for now
+    viewer.layers.remove(name)
+    before = in_session(controller.session)
+    if command == "click":
+        click(controller, (0, 11, 11))
+        before[1, 0] = (*before[1, 0], Click(11, 11, True))
+    else:
+        getattr(controller, command)()
+    assert len(controller.workspace.points.pending.by_id) == (command != "undo")
+    check_agreement(controller)
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
+    for key, clicks in before.items():
+        assert in_layer(controller)[key] == clicks
+    assert (labels(controller)[0] == 1).sum() == 100
+    if command == "propagate":
+        np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
 
 
-def test_without_its_clicks_work_begins_anew_and_results_stay(viewer, controller, blobs):
+def test_trashed_layers_during_a_propagation(viewer, controller, blobs):
     click(controller, SQUARE)
-    result = viewer.layers["movie – objects"]
-    viewer.layers.remove("movie – clicks")
-    click(controller, MOVING)
-    np.testing.assert_array_equal(result.data, expected(blobs, object_1=[0]))
-    assert controller.workspace.result != result
-    np.testing.assert_array_equal(labels(controller) > 0, expected(blobs, object_2=[0]) > 0)
+
+    def trash(done, total):
+        if "movie – clicks" in viewer.layers:
+            viewer.layers.remove("movie – clicks")
+            viewer.layers.remove("movie – objects")
+
+    controller.progressed.connect(trash)
+    controller.propagate()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+    np.testing.assert_array_equal(controller.session.labels, expected(blobs, object_1=range(3)))
+    controller.redo()
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
+    check_agreement(controller)
 
 
 def test_a_later_widget_goes_on(viewer, controller, opener, blobs):
     click(controller, SQUARE)
     controller.propagate()
     controller.close()
-    later = Controller(viewer, open_session=opener)
+    later = Controller(viewer, opener=opener)
     assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
     later.next_object()
     click(later, MOVING)
@@ -642,4 +803,4 @@ def test_points_of_others_are_left_alone(viewer, controller):
     assert isinstance(mine, Points)
     assert len(mine.data) == 1
     mine.add(MOVING)
-    assert controller.workspace.object_ids == [1]
+    assert controller.workspace.object_ids == {1}

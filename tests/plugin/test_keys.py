@@ -1,6 +1,8 @@
+import numpy as np
 from napari.components import ViewerModel
+from napari.layers import Labels
 
-from napari_sam2.plugin.keys import KEYS, bind_keys
+from napari_sam2.plugin.keys import KEYS, LAYER_KEYS, bind_keys
 
 
 class Pressed(list):
@@ -30,3 +32,14 @@ def test_keys_of_others_come_back():
     press(viewer, "N")
     assert (pressed, mine) == (["next_object"], ["N"])
     assert [str(key) for key in viewer.keymap] == ["N"]
+
+
+def test_undo_of_a_labels_layer_is_ours_while_it_is_bound():
+    layer, pressed = Labels(np.zeros((4, 4), np.uint16)), Pressed()
+    unbind = bind_keys(layer, pressed, LAYER_KEYS)
+    assert {str(key) for key in layer.keymap} <= {str(key) for key in type(layer).class_keymap}, "napari binds the same ones"
+    for name in ("Ctrl+Z", "Ctrl+Shift+Z"):
+        press(layer, name)
+    assert pressed == ["undo", "redo"]
+    unbind()
+    assert not layer.keymap

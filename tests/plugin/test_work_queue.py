@@ -44,9 +44,8 @@ def job(kind, workspace="image"):
     return Job(kind, lambda: lambda report: None, workspace)
 
 
-PROMPTS, PROPAGATE, DOWNLOAD, WARM_UP = (
-    job(kind) for kind in (JobKind.PROMPTS, JobKind.PROPAGATE, JobKind.DOWNLOAD, JobKind.WARM_UP)
-)
+COMMAND, PROPAGATE, DOWNLOAD = (job(kind) for kind in (JobKind.COMMAND, JobKind.PROPAGATE, JobKind.DOWNLOAD))
+UNDO = Job(JobKind.COMMAND, lambda: lambda report: None, "image", ends_propagation=True)
 
 
 def finish_all(runner):
@@ -55,20 +54,21 @@ def finish_all(runner):
 
 
 def test_what_a_person_waits_for_comes_first(queue, runner, started):
-    for one in (WARM_UP, PROPAGATE, PROMPTS, DOWNLOAD):
+    other = job(JobKind.COMMAND, "another image")
+    for one in (other, PROPAGATE, COMMAND, DOWNLOAD):
         queue.put(one)
     finish_all(runner)
-    assert started == [WARM_UP, DOWNLOAD, PROMPTS, PROPAGATE]
+    assert started == [other, DOWNLOAD, COMMAND, PROPAGATE]
     assert not queue.is_busy
 
 
 def test_a_click_interrupts_propagation_which_goes_on_after_it(queue, runner, started):
     queue.put(PROPAGATE)
-    queue.put(PROMPTS)
+    queue.put(COMMAND)
     assert runner.is_stopped
-    queue.put(PROMPTS)
+    queue.put(COMMAND)
     finish_all(runner)
-    assert started == [PROPAGATE, PROMPTS, PROPAGATE]
+    assert started == [PROPAGATE, COMMAND, COMMAND, PROPAGATE]
 
 
 def test_twice_is_once(queue, runner, started):
@@ -79,20 +79,60 @@ def test_twice_is_once(queue, runner, started):
     assert started == [PROPAGATE]
 
 
-def test_a_click_on_a_click_is_not_lost(queue, runner, started):
-    queue.put(PROMPTS)
-    queue.put(PROMPTS)
+def test_each_command_counts(queue, runner, started):
+    for _ in range(3):
+        queue.put(COMMAND)
     finish_all(runner)
-    assert started == [PROMPTS, PROMPTS]
+    assert started == [COMMAND] * 3
+
+
+def test_commands_are_run_in_the_order_in_which_they_were_given(queue, runner, started):
+    jobs = [COMMAND, UNDO, job(JobKind.COMMAND, "another image"), UNDO, COMMAND]
+    for one in jobs:
+        queue.put(one)
+    finish_all(runner)
+    assert started == jobs
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_undo_ends_the_propagation_of_its_image(queue, runner, started, is_running):
+    if not is_running:
+        queue.put(COMMAND)
+    queue.put(PROPAGATE)
+    queue.put(UNDO)
+    assert runner.is_stopped == queue.is_stopping == is_running
+    finish_all(runner)
+    assert started == [PROPAGATE if is_running else COMMAND, UNDO]
+
+
+def test_undo_interrupts_the_propagation_of_another_image(queue, runner, started):
+    other = job(JobKind.PROPAGATE, "another image")
+    queue.put(other)
+    queue.put(UNDO)
+    assert runner.is_stopped
+    assert not queue.is_stopping
+    finish_all(runner)
+    assert started == [other, UNDO, other]
+
+
+def test_a_job_with_nothing_to_do_is_at_its_end(queue, runner, started):
+    nothing = Job(JobKind.COMMAND, lambda: None, "image")
+    queue.put(nothing)
+    assert queue.running is None
+    queue.put(COMMAND)
+    queue.put(nothing)
+    queue.put(COMMAND)
+    finish_all(runner)
+    assert started == [nothing, COMMAND, nothing, COMMAND]
 
 
 def test_stop_keeps_clicks(queue, runner, started):
     queue.put(PROPAGATE)
-    queue.put(PROMPTS)
+    queue.put(COMMAND)
     queue.stop()
-    queue.put(job(JobKind.PROMPTS, "another image"))
+    queue.put(job(JobKind.COMMAND, "another image"))
     finish_all(runner)
-    assert [one.kind for one in started] == [JobKind.PROPAGATE, JobKind.PROMPTS, JobKind.PROMPTS]
+    assert [one.kind for one in started] == [JobKind.PROPAGATE, JobKind.COMMAND, JobKind.COMMAND]
 
 
 def test_propagation_can_begin_again_while_it_stops(queue, runner, started):
@@ -105,15 +145,15 @@ def test_propagation_can_begin_again_while_it_stops(queue, runner, started):
 
 def test_what_failed_is_not_tried_again(queue, runner, started):
     queue.put(PROPAGATE)
-    queue.put(PROMPTS)
+    queue.put(COMMAND)
     runner.finish(RuntimeError("out of memory"))
     finish_all(runner)
-    assert started == [PROPAGATE, PROMPTS]
+    assert started == [PROPAGATE, COMMAND]
 
 
 def test_forget(queue, runner, started):
     other = job(JobKind.PROPAGATE, "another image")
-    for one in (PROPAGATE, other, PROMPTS):
+    for one in (PROPAGATE, other, COMMAND):
         queue.put(one)
     queue.forget("image")
     assert runner.is_stopped
@@ -122,9 +162,9 @@ def test_forget(queue, runner, started):
 
 
 def test_close(queue, runner, started):
-    queue.put(WARM_UP)
-    queue.put(PROMPTS)
+    queue.put(DOWNLOAD)
+    queue.put(COMMAND)
     queue.close()
     assert runner.is_closed
     runner.finish()
-    assert started == [WARM_UP]
+    assert started == [DOWNLOAD]

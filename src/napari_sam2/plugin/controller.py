@@ -1,26 +1,24 @@
-"""What the widget does, without the widget: clicks become masks, masks are carried through the stack, all shown as layers."""
+"""What the widget does, without the widget: clicks become masks, masks are propagated through the stack, all shown as layers."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_sam2.plugin.image_workspace import ImageWorkspace
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, unwrapped
-from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, Downloaded, download_model, is_on_this_machine, size_mb
+from napari_sam2.plugin.layers import check_display, data_position, unwrapped
+from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener
-from napari_sam2.plugin.notices import tell, warn
-from napari_sam2.plugin.runner import DirectRunner, Report, Runner, Task
-from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
-from napari_sam2.plugin.worker_session import FrameDone, OpenSession, PromptRejected, SessionOpener
+from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.runner import DirectRunner, Runner
+from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from napari_sam2.plugin.session_opener import SessionOpener
 
 if TYPE_CHECKING:
     from napari_sam2.session.propagation.plan import Direction
@@ -35,28 +33,29 @@ class Controller:
     viewer : Viewer or ViewerModel
         Whose images are worked on.
     runner : Runner, optional
-        Where computing takes place; here and now by default.
-    open_session : callable, optional
-        How a session is opened.
+        Where tasks are run; here and now by default.
+    opener : SessionOpener, optional
+        Opens sessions.
     """
 
     changed = Signal()
     progressed = Signal(int, int)
-    said = Signal(str)
+    status_changed = Signal(str)
 
-    def __init__(self, viewer: Any, runner: Runner | None = None, open_session: OpenSession | None = None) -> None:
+    def __init__(self, viewer: Any, runner: Runner | None = None, opener: SessionOpener | None = None) -> None:
         self._viewer = viewer
-        self._queue = WorkQueue(runner or DirectRunner(), self._job_started, self._item, self._job_ended)
-        self._open_session: OpenSession = open_session or SessionOpener()
+        self._jobs = SessionJobs(
+            runner or DirectRunner(),
+            JobCalls(self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded),
+        )
+        self._opener = opener or SessionOpener()
         self._workspaces: dict[Any, ImageWorkspace] = {}
         self._image: Any = None
         self._reason = ""
-        self._started_s = 0.0
-        self._num_done = 0
         self._unbind_keys = bind_keys(viewer, self)
         self._unbind_cancel: list[Callable[[], None]] = []
         self._is_closed = False
-        self.model = EMBEDDED_NAME
+        self._latest_model = EMBEDDED_NAME
         self.direction: Direction = "both"
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
@@ -66,11 +65,11 @@ class Controller:
         self.choose_image(self._guess_image())
 
     def close(self) -> None:
-        """Let go of the viewer. All layers stay."""
+        """Disconnect from the viewer. All layers stay."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._queue.close()
+        self._jobs.close()
         self._take_cancel_key(False)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
@@ -101,7 +100,7 @@ class Controller:
 
     @property
     def session(self) -> Session:
-        """The session of that image, for all that the widget has no button for.
+        """The session of that image, for all that the widget has no button for. What is done to it is shown in the layers.
 
         Raises
         ------
@@ -122,17 +121,21 @@ class Controller:
     def choose_image(self, image: Any) -> None:
         """Work on an image layer; on another one nothing is lost."""
         self._image, self._reason = unwrapped(image), ""
+        self.status_changed.emit("")
         if self._image is not None and self.workspace is None:
             try:
-                workspace = ImageWorkspace(
-                    self._viewer, self._image, self._open_session, self._prompts_changed, self._outgrown, self._warn
-                )
+                self._open_workspace()
             except ValueError as error:
                 self._reason = str(error)
-            else:
-                self._workspaces[self._image.unique_id] = workspace
-                self._find_again(workspace)
         self.changed.emit()
+
+    def _open_workspace(self) -> None:
+        jobs = self._jobs
+        calls = WorkspaceCalls(self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self._warn)
+        workspace = ImageWorkspace(self._viewer, self._image, self._opener, self._latest_model, calls)
+        self._workspaces[self._image.unique_id] = workspace
+        if workspace.is_model_here:
+            self._jobs.use_model(workspace)  # loaded while the person looks for the first object
 
     def _outgrown(self, workspace: ImageWorkspace) -> None:
         """Begin anew on an image that was given data of another shape."""
@@ -142,37 +145,39 @@ class Controller:
 
     def _drop(self, workspace: ImageWorkspace) -> None:
         del self._workspaces[workspace.image.unique_id]
-        self._queue.forget(workspace)
+        self._jobs.forget(workspace)
         workspace.close()
 
+    @property
+    def model(self) -> str:
+        """The model that is chosen for the image."""
+        return self._latest_model if self.workspace is None else self.workspace.model
+
     def choose_model(self, name: str) -> None:
-        """Find everything with another model. What was carried through the stack is shown until it is propagated again.
+        """Go on with another model: everything that is not a mask stays. If the session refuses it, it goes on as it was.
 
         Parameters
         ----------
         name : str
             One of ``MODEL_NAMES``, or the path of a checkpoint file, such as one that was fine-tuned.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model or file.
         """
-        if name not in MODEL_NAMES and not Path(name).is_file():
-            raise ValueError(f"there is no model {name!r}, nor is there such a file; there are {', '.join(MODEL_NAMES)}")
+        if name not in MODEL_NAMES:
+            if not Path(name).is_file():
+                raise ValueError(f"there is no model {name!r}, nor is there such a file; there are {', '.join(MODEL_NAMES)}")
+            name = str(Path(name).absolute())
         if name == self.model:
             return
-        self.model = name
-        self._queue.stop()
-        for workspace in self._workspaces.values():
-            self._find_again(workspace)
+        self._latest_model = name
+        if self.workspace is not None:
+            self.workspace.model, self.workspace.requested_model = name, None
+            if self.workspace.is_model_here:
+                self._jobs.use_model(self.workspace)
         self.changed.emit()
-
-    def _find_again(self, workspace: ImageWorkspace) -> None:
-        """Tell the model that is chosen everything that was said, if it is there; load it if nothing was."""
-        if not self.is_model_here:
-            return
-        self._queue.put(Job(JobKind.WARM_UP, lambda: partial(self._load, self.model)))
-        if workspace.prompts:
-            self._queue.put(self._telling(workspace))
-
-    def _load(self, model: str, _report: Report) -> None:
-        self._open_session.load(model)
 
     @property
     def is_model_here(self) -> bool:
@@ -181,10 +186,15 @@ class Controller:
 
     def download_model(self) -> None:
         """Fetch the weights of the model."""
-        self._queue.put(Job(JobKind.DOWNLOAD, lambda: partial(download_model, self.model)))
+        self._jobs.download(self.model)
+
+    def _model_downloaded(self, name: str) -> None:
+        for workspace in self._workspaces.values():
+            if workspace.model == name:
+                self._jobs.use_model(workspace)
 
     def describe(self) -> str:
-        """Say what is there and what will happen."""
+        """Describe what is there and what will happen."""
         if self._image is None:
             return "Open an image, or drop a file on the viewer."
         if self.workspace is None:
@@ -211,15 +221,15 @@ class Controller:
 
     @property
     def is_inside(self) -> bool:
-        """A plain click says where the object is; a right click always says the opposite of a left one."""
+        """A plain click is one inside the object; a right click is always the opposite of a left one."""
         return self.workspace.is_inside if self.workspace is not None else True
 
     def choose_object(self, object_id: int) -> None:
         """Click on another object from now on."""
-        if self.workspace is not None and 1 <= object_id <= np.iinfo(np.uint16).max:
+        if self.workspace is not None and 1 <= object_id <= MAX_OBJECT_ID:
             self.workspace.current_object = object_id
             self.workspace.is_inside = True
-            self.workspace.say_next()
+            self.workspace.set_next()
             self.changed.emit()
 
     def next_object(self) -> None:
@@ -228,16 +238,16 @@ class Controller:
             return
         taken = self.workspace.object_ids
         if self.current_object not in taken:
-            self.said.emit(f"Object {self.current_object} has no click yet: click on it.")
+            self.status_changed.emit(f"Object {self.current_object} has no click yet: click on it.")
             return
-        self.choose_object(max([*taken, *self.workspace.known_ids]) + 1)
-        self.said.emit(f"Object {self.current_object}: click on it.")
+        self.choose_object(max(taken) + 1)
+        self.status_changed.emit(f"Object {self.current_object}: click on it.")
 
     def choose_side(self, is_inside: bool) -> None:
-        """Let plain clicks say where the object is, or where it is not."""
+        """Let plain clicks be inside the object, or outside it."""
         if self.workspace is not None and self.workspace.is_inside != is_inside:
             self.workspace.is_inside = is_inside
-            self.workspace.say_next()
+            self.workspace.set_next()
             self.changed.emit()
 
     def switch_side(self) -> None:
@@ -265,13 +275,22 @@ class Controller:
             return
         self.workspace.click(pixel, self.is_inside if is_inside is None else is_inside)
 
-    def take_back(self) -> None:
-        """Take back the latest click."""
-        if self.workspace is None or not self.workspace.take_back():
-            self.said.emit("There is no click to take back.")
+    def undo(self) -> None:
+        """Undo what was done last: a click, an edit, a whole propagation, another model."""
+        if self.workspace is None:
+            self.status_changed.emit("There is nothing to undo.")
+        else:
+            self._jobs.undo(self.workspace)
+
+    def redo(self) -> None:
+        """Redo what was undone last."""
+        if self.workspace is None:
+            self.status_changed.emit("There is nothing to redo.")
+        else:
+            self._jobs.redo(self.workspace)
 
     def propagate(self, direction: Direction | None = None) -> None:
-        """Carry all objects through the stack, in the direction that was chosen by default."""
+        """Propagate all objects through the stack, in the direction that was chosen by default."""
         workspace = self.workspace
         if workspace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
@@ -279,17 +298,14 @@ class Controller:
             self._warn("There is nothing to propagate along: this is a single image.")
         elif not self.is_model_here:
             self._warn(self._missing_weights)
-        elif not workspace.prompts:
+        elif not workspace.object_ids:
             self._warn("There is nothing to propagate: click on an object first.")
         else:
-            self._queue.put(self._propagating(workspace, direction or self.direction))
+            self._jobs.propagate(workspace, direction or self.direction)
 
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
-        if self.is_busy:
-            self.said.emit("Stopping …")
-            self._queue.stop()
-            self.changed.emit()
+        self._jobs.cancel()
 
     @property
     def is_listening(self) -> bool:
@@ -304,100 +320,44 @@ class Controller:
         if self._image is not None:
             self.click(world, self.is_inside != is_other)
 
-    # --- computing -------------------------------------------------------------------------------------------------
+    # --- jobs ------------------------------------------------------------------------------------------------------
 
     @property
     def is_busy(self) -> bool:
-        """Something that can be stopped is being computed, or is about to be."""
-        return self._queue.is_busy
+        """Something that can be stopped is running, or is about to."""
+        return self._jobs.is_busy
 
     @property
     def is_idle(self) -> bool:
-        """Nothing at all is being computed."""
-        return self._queue.running is None
+        """Nothing at all is running."""
+        return self._jobs.is_idle
 
-    def _prompts_changed(self, workspace: ImageWorkspace) -> None:
-        if self.is_model_here:
-            self._queue.put(self._telling(workspace))
+    def _clicks_added(self, workspace: ImageWorkspace) -> None:
+        if workspace.is_model_here:
+            self._jobs.add_clicks(workspace)
         else:
             self._warn(f"{self._missing_weights} The click is kept.")
         self.changed.emit()
 
-    def _telling(self, workspace: ImageWorkspace) -> Job:
-        def make_task() -> Task:
-            workspace.show_layers()
-            return partial(workspace.worker.tell, workspace.order(self.model), dict(workspace.prompts))
+    def _edited(self, workspace: ImageWorkspace, commands: tuple[Any, ...]) -> None:
+        self._jobs.run(workspace, commands)
 
-        return Job(JobKind.PROMPTS, make_task, workspace)
-
-    def _propagating(self, workspace: ImageWorkspace, direction: Direction) -> Job:
-        def make_task() -> Task:
-            workspace.show_layers()
-            return partial(workspace.worker.propagate, workspace.order(self.model), dict(workspace.prompts), direction)
-
-        return Job(JobKind.PROPAGATE, make_task, workspace)
-
-    def _job_started(self, job: Job) -> None:
-        self._started_s, self._num_done = time.monotonic(), 0
-        self._take_cancel_key(job.kind.takes_long)
-        if job.kind == JobKind.WARM_UP:
-            self.said.emit(f"Loading {self.model} …")
-        elif job.kind == JobKind.PROMPTS:
-            self.said.emit("Looking …")
+    def _jobs_changed(self) -> None:
+        self._take_cancel_key(self._jobs.is_long_running)
+        self._latest_model = self.model
         self.changed.emit()
 
     def _take_cancel_key(self, is_taken: bool) -> None:
         """Let the key stop the work whatever layer is selected: some layers have a use for it themselves."""
+        if is_taken == bool(self._unbind_cancel):
+            return
         for unbind in self._unbind_cancel:
             unbind()
         layers = map(unwrapped, self._viewer.layers) if is_taken else ()
         self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
-    def _item(self, job: Job, item: Any) -> None:
-        if isinstance(item, PromptRejected):
-            self._warn(item.reason)
-        elif isinstance(item, Downloaded):
-            self.progressed.emit(item.done_mb, item.total_mb)
-            self.said.emit(f"{item.done_mb} of {item.total_mb} MB")
-        elif isinstance(item, FrameDone) and job.workspace in self._workspaces.values():
-            # of an image that was removed, reports may still be on their way
-            self._frame_done(job.workspace, item)
-
-    def _frame_done(self, workspace: ImageWorkspace, item: FrameDone) -> None:
-        is_3d = self._viewer.dims.ndisplay == 3
-        is_shown = item.frame is None or is_3d or item.frame == displayed_frame(self._viewer, workspace.image, workspace.stack)
-        workspace.written(is_shown, is_3d)
-        if item.total:
-            self._num_done = item.done
-            self.progressed.emit(item.done, item.total)
-            if not self._queue.is_stopping:
-                left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
-                self.said.emit(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
-        elif item.object_id is not None:
-            where = "" if workspace.stack.frame_axis is None else f" on frame {item.frame}"
-            found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
-            self.said.emit(f"Object {item.object_id}: {found}")
-
-    def _job_ended(self, job: Job, error: BaseException | None) -> None:
-        self._take_cancel_key(False)
-        if job.workspace is not None:
-            job.workspace.finish_drawing()
-        if error is not None:
-            self.said.emit(tell(error))
-        elif self._queue.is_stopping:
-            self.said.emit("Stopped. What is done is kept." if job.kind == JobKind.PROPAGATE else "Stopped.")
-        elif job.kind == JobKind.PROPAGATE and not self._queue.is_waiting(job):
-            took = _duration(time.monotonic() - self._started_s)
-            self.said.emit(f"{self._num_done} frames done in {took}." if self._num_done else "Everything is up to date already.")
-        elif job.kind == JobKind.WARM_UP:
-            self.said.emit("Ready.")
-        elif job.kind == JobKind.DOWNLOAD:
-            for workspace in self._workspaces.values():
-                self._find_again(workspace)
-        self.changed.emit()
-
     def _warn(self, text: str) -> None:
-        self.said.emit(warn(text))
+        self.status_changed.emit(notify_warning(text))
 
     # --- layers come and go ----------------------------------------------------------------------------------------
 
@@ -411,8 +371,7 @@ class Controller:
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
         for workspace in self._workspaces.values():
-            if workspace.layer_removed(layer):
-                self._queue.forget(workspace)
+            workspace.layer_removed(layer)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
@@ -427,7 +386,3 @@ class Controller:
             self._drop(workspace)
         if self._image is not None and layer == self._image:
             self.choose_image(next(iter(self.images), None))
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,29 +1,56 @@
-"""One image somebody works on: its layers in the viewer, and its session on the worker."""
+"""One image somebody works on: its session on the worker, and the views of that in the viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-from napari.layers import Labels, Points
-
+from napari_sam2.plugin.clicks import Click, ObjectFrame
+from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
-from napari_sam2.plugin.prompt_layers import (
-    IMAGE_KEY,
-    Prompts,
-    add_click,
-    count_outside,
-    is_prompt_layer_of,
-    new_prompt_layer,
-    read_prompts,
-    remove_last,
-    restyle,
-    set_next,
-)
-from napari_sam2.plugin.result_layer import ObjectColours, Redraw, is_result_of, new_result_layer
-from napari_sam2.plugin.worker_session import OpenSession, SessionRequest, WorkerSession
+from napari_sam2.plugin.models import is_on_this_machine
+from napari_sam2.plugin.points_layer import is_points_layer_of
+from napari_sam2.plugin.points_view import PointsView
+from napari_sam2.plugin.reports import CommandRejected, ModelLoaded, SessionOpened, StateChanged
+from napari_sam2.plugin.result_layer import is_result_of
+from napari_sam2.plugin.result_view import ResultView
+from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
+from napari_sam2.plugin.session_worker import SessionWorker
+
+if TYPE_CHECKING:
+    from napari_sam2.session.state.objects import ObjectInfo
+    from napari_sam2.session.state.session_state import StateChange
+
+
+@dataclass(frozen=True)
+class WorkspaceCalls:
+    """What a workspace calls, each with itself first.
+
+    Attributes
+    ----------
+    clicks_added : callable
+        There are new pending clicks.
+    edited : callable
+        Points were edited in the layer: the commands that this amounts to.
+    announced : callable
+        Something was done to the session elsewhere; called in the thread that did it.
+    outgrown : callable
+        The image was given data that do not fit: work on them begins anew.
+    undo, redo : callable
+        A key was pressed.
+    warn : callable
+        Called with a sentence for the person alone.
+    """
+
+    clicks_added: Callable[[ImageWorkspace], None]
+    edited: Callable[[ImageWorkspace, tuple[Command, ...]], None]
+    announced: Callable[[ImageWorkspace, StateChanged], None]
+    outgrown: Callable[[ImageWorkspace], None]
+    undo: Callable[[ImageWorkspace], None]
+    redo: Callable[[ImageWorkspace], None]
+    warn: Callable[[str], None]
 
 
 class ImageWorkspace:
@@ -32,17 +59,30 @@ class ImageWorkspace:
     Parameters
     ----------
     viewer : Viewer
-        Where the layers are shown. They are made with the first click.
+        Where the layers are shown.
     image : Image
         The layer.
-    open_session : callable
-        How a session is opened.
-    on_prompts : callable
-        Called with the workspace whenever something else is said.
-    on_outgrown : callable
-        Called with the workspace when the image was given data that do not fit: work on them begins anew.
-    warn : callable
-        Tells the person a sentence.
+    opener : SessionOpener
+        Opens the session.
+    model : str
+        Name of the model to begin with.
+    calls : WorkspaceCalls
+        What is called.
+
+    Attributes
+    ----------
+    stack : ImageStack
+        How the image is read.
+    worker : SessionWorker
+        Has the session.
+    points, result : PointsView, ResultView
+        Views of the session.
+    infos : dict of int to ObjectInfo
+        The objects of the session.
+    model : str
+        Name of the model that is chosen.
+    requested_model : str or None
+        The same, while the session does not use it yet.
 
     Raises
     ------
@@ -50,36 +90,44 @@ class ImageWorkspace:
         If the image cannot be read as a stack.
     """
 
-    def __init__(
-        self,
-        viewer: Any,
-        image: Any,
-        open_session: OpenSession,
-        on_prompts: Callable[[ImageWorkspace], None],
-        on_outgrown: Callable[[ImageWorkspace], None],
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, viewer: Any, image: Any, opener: SessionOpener, model: str, calls: WorkspaceCalls) -> None:
         self.image = image
         self.stack = ImageStack.of(image)
-        self.worker = WorkerSession(open_session)
+        self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
+        self.points = PointsView(
+            image, self.stack, lambda: calls.clicks_added(self), lambda commands: calls.edited(self, commands), calls.warn
+        )
+        self.result = ResultView(viewer, image, self.stack, calls.warn)
+        self.infos: dict[int, ObjectInfo] = {}
+        self.model = model
+        self.requested_model: str | None = None
+        self._model_in_use = model
         self.current_object = 1
         self.is_inside = True
-        self.clicks: Points | None = None
-        self.result: Labels | None = None
-        self._redraw: Redraw | None = None
-        self._drawn_colours: ObjectColours | None = None
-        self._colours: dict[int, str | None] = {}
+        self.is_closed = False
         self._viewer = viewer
-        self._on_prompts = on_prompts
-        self._on_outgrown = on_outgrown
-        self._warn = warn
-        self._views: dict[str, tuple[Any, Any]] = {}
-        self._prompts: Prompts = {}
-        self._num_outside = 0
+        self._calls = calls
+        self._image_array: tuple[Any, Any] = (None, None)
+        self._unbind: dict[Any, Callable[[], None]] = {}
         for name in SPATIAL:
             getattr(image.events, name).connect(self._follow_image)
         image.events.data.connect(self._image_data_changed)
+        self._is_begun = False
+        self._bind(image)
         self._adopt()
+
+    def close(self) -> None:
+        """Disconnect from the layers and from the session. Layers stay in the viewer."""
+        self.is_closed = True
+        self.points.close()
+        self.result.close()
+        self.worker.close()
+        for unbind in self._unbind.values():
+            unbind()
+        self._unbind.clear()
+        for name in SPATIAL:
+            getattr(self.image.events, name).disconnect(self._follow_image)
+        self.image.events.data.disconnect(self._image_data_changed)
 
     # --- layers ----------------------------------------------------------------------------------------------------
 
@@ -87,172 +135,151 @@ class ImageWorkspace:
         """Go on with the layers of an earlier widget."""
         for layer in map(unwrapped, self._viewer.layers):
             # the first of each: copies that somebody made lie above it
-            if self.clicks is None and is_prompt_layer_of(layer, self.image):
-                self._use_clicks(layer)
-            elif self.result is None and is_result_of(layer, self.image, self.stack):
-                self._use_result(layer)
-        self._prompts = read_prompts(self.clicks, self.stack)
+            if self.points.layer is None and is_points_layer_of(layer, self.image):
+                self.points.adopt(layer)
+                self._bind(layer)
+            elif self.result.layer is None and is_result_of(layer, self.image, self.stack):
+                self.result.adopt(layer)
+                self._bind(layer)
         self.current_object = max(self.object_ids, default=1)
+        self._is_begun = self.points.layer is not None
 
     def show_layers(self) -> None:
-        """Add the layers that are missing, without taking the selection away from what it is on."""
-        selected = self._viewer.layers.selection.active
-        if self.result is not None and not is_result_of(self.result, self.image, self.stack):
-            self._let_go_of_result()  # somebody gave it data of another kind or shape
-        if self.result is None:
-            self._use_result(new_result_layer(self.image, self.stack))
-            self._viewer.add_layer(self.result)
-        if self.clicks is None:
-            self._use_clicks(new_prompt_layer(self.image, self.stack))
-            self._viewer.add_layer(self.clicks)
+        """Add the layers that are missing, once there was a click, without taking the selection away from what it is on."""
+        if not self._is_begun:
+            return
+        selected = unwrapped(self._viewer.layers.selection.active)
+        if self.result.is_missing:
+            self._unbind_of(self.result.layer)
+            self._add(self.result.new_layer())
+        if self.points.layer is None:
+            self._add(self.points.new_layer())
+            self.set_next()
         if selected is not None:
-            self._viewer.layers.selection.active = unwrapped(selected)
+            self._viewer.layers.selection.active = selected
 
-    def _use_clicks(self, layer: Points) -> None:
-        self.clicks = layer
-        layer.events.data.connect(self._points_changed)
-        layer.events.features.connect(self._points_changed)
+    def _add(self, layer: Any) -> None:
+        # labels lie below the points, whichever comes first
+        points = self.points.layer
+        is_below = layer != points and points is not None
+        self._viewer.layers.insert(self._index_of(points) if is_below else len(self._viewer.layers), layer)
+        self._bind(layer)
 
-    def _use_result(self, layer: Labels) -> None:
-        self.result, self._redraw, self._drawn_colours = layer, Redraw(layer), ObjectColours(layer)
-        layer.events.paint.connect(self._painted)
+    def _index_of(self, layer: Any) -> int:
+        return [unwrapped(one) for one in self._viewer.layers].index(layer)
 
-    def layer_removed(self, layer: Any) -> bool:
-        """Let go of a layer that was removed, and tell whether it was one of ours.
+    def layer_removed(self, layer: Any) -> None:
+        """Take note that a layer was removed. If it was one of ours, it comes back with the next command."""
+        for view in (self.points, self.result):
+            if view.layer is not None and layer == view.layer:
+                self._unbind_of(layer)
+                view.close()
 
-        Without its clicks the work begins anew; without its result, that is found again from the clicks.
-        """
-        if self.clicks is not None and layer == self.clicks:
-            self._disconnect_clicks()
-            self.clicks, self._prompts = None, {}
-            self._let_go_of_result()
-            self.current_object = 1
-            return True
-        if self.result is not None and layer == self.result:
-            self._let_go_of_result()
-            return True
-        return False
+    def _bind(self, layer: Any) -> None:
+        """Let the keys of undo and redo act here, in the place of the layer's own."""
+        self._unbind[layer.unique_id] = bind_keys(layer, self, LAYER_KEYS)
 
-    def _let_go_of_result(self) -> None:
-        """What was found stays as it is, and is nobody's any more."""
-        if self.result is not None:
-            self.result.events.paint.disconnect(self._painted)
-            self.result.metadata.pop(IMAGE_KEY, None)
-        self.result = self._redraw = self._drawn_colours = None
+    def _unbind_of(self, layer: Any) -> None:
+        if layer is not None and layer.unique_id in self._unbind:
+            self._unbind.pop(layer.unique_id)()
 
-    def _painted(self) -> None:
-        """Say once that strokes of the brush do not count."""
-        if self.result is not None:
-            self.result.events.paint.disconnect(self._painted)
-        self._warn(
-            "Brush strokes are lost where a frame is found again: correct by clicks, or paint on a copy of the layer at the end."
-        )
+    def undo(self) -> None:
+        """Undo what was done last on this image."""
+        self._calls.undo(self)
+
+    def redo(self) -> None:
+        """Redo what was undone last on this image."""
+        self._calls.redo(self)
 
     def _image_data_changed(self) -> None:
         if tuple(full_resolution(self.image).shape[: self.image.ndim]) != self.stack.shape:
-            self._on_outgrown(self)
+            self._calls.outgrown(self)
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
-        for layer in (self.clicks, self.result):
+        for layer in (self.points.layer, self.result.layer):
             if layer is not None:
                 setattr(layer, event.type, getattr(self.image, event.type))
 
-    def _disconnect_clicks(self) -> None:
-        if self.clicks is not None:
-            self.clicks.events.data.disconnect(self._points_changed)
-            self.clicks.events.features.disconnect(self._points_changed)
-
-    def close(self) -> None:
-        """Let go of the layers; they stay in the viewer."""
-        self._disconnect_clicks()
-        if self.result is not None:
-            self.result.events.paint.disconnect(self._painted)
-        for name in SPATIAL:
-            getattr(self.image.events, name).disconnect(self._follow_image)
-        self.image.events.data.disconnect(self._image_data_changed)
-
-    # --- clicks ----------------------------------------------------------------------------------------------------
+    # --- what a person does ----------------------------------------------------------------------------------------
 
     def click(self, pixel: Pixel, is_inside: bool) -> None:
         """Add a click on the current object."""
+        self._is_begun = True
         self.show_layers()
-        if self.clicks is not None:
-            add_click(self.clicks, self.stack, pixel, self.current_object, is_inside)
-            self.say_next()
+        self.points.add(ObjectFrame(self.current_object, pixel.frame), Click(pixel.row, pixel.col, is_inside))
 
-    def say_next(self) -> None:
+    def set_next(self) -> None:
         """Let the next point be one on the current object."""
-        if self.clicks is not None:
-            set_next(self.clicks, self.current_object, self.is_inside)
-        if self.result is not None:
-            self.result.selected_label = self.current_object
-        self._show_colours()
-
-    def take_back(self) -> bool:
-        """Take back the latest click; tell whether there was one."""
-        return self.clicks is not None and remove_last(self.clicks)
+        self.points.set_next(self.current_object, self.is_inside)
+        self.result.set_next(self.current_object)
 
     @property
-    def prompts(self) -> Prompts:
-        """Everything that is said."""
-        return self._prompts
+    def object_ids(self) -> set[int]:
+        """Objects of the session, and those of clicks that it has not taken yet."""
+        return set(self.infos) | self.points.object_ids
 
     @property
-    def object_ids(self) -> list[int]:
-        """Objects that something is said about."""
-        return sorted({place.object_id for place in self._prompts})
+    def is_model_here(self) -> bool:
+        """The weights of the model need not be downloaded first."""
+        return is_on_this_machine(self.model)
 
-    @property
-    def known_ids(self) -> list[int]:
-        """Objects that the session had when it last rested, also those of the console."""
-        return sorted(self._colours)
+    # --- the session -----------------------------------------------------------------------------------------------
 
-    def _points_changed(self) -> None:
-        # events come before and after, and for points as for features: only what they say counts
-        if self.clicks is None:
-            return
-        prompts, num_outside = read_prompts(self.clicks, self.stack), count_outside(self.clicks, self.stack)
-        if num_outside > self._num_outside:
-            self._warn("A point is outside the image: it says nothing until it is moved or removed.")
-        self._num_outside = num_outside
-        if prompts != self._prompts:
-            self._prompts = prompts
-            restyle(self.clicks)
-            self._on_prompts(self)
-
-    # --- the worker ------------------------------------------------------------------------------------------------
-
-    def order(self, model: str) -> SessionRequest:
-        """Say what the session is to be opened on."""
-        labels: npt.NDArray[np.uint16] = self.result.data if self.result is not None else np.zeros(self.stack.shape, np.uint16)
+    def request(self) -> SessionRequest:
+        """Return what the session is to be opened on."""
         image = full_resolution(self.image)
-        return SessionRequest(self._view("image", image), self.stack.axes, self._view("labels", labels), model)
+        if self._image_array[0] is not image:
+            # the same array gives the same view: by it the worker knows its session
+            self._image_array = image, self.stack.without_short_axes(image)
+        labels = None
+        if self.worker.session is None and self.result.layer is not None:
+            labels = self.stack.without_short_axes(self.result.layer.data)
+        return SessionRequest(self._image_array[1], self.stack.axes, self.model, labels)
 
-    def _view(self, name: str, array: Any) -> Any:
-        """Drop axes of length 1. The same array gives the same view, for a session to know that it can go on."""
-        if name not in self._views or self._views[name][0] is not array:
-            self._views[name] = (array, self.stack.without_short_axes(array))
-        return self._views[name][1]
+    def apply(self, item: Any) -> bool:
+        """Show what the worker reports; return whether that is news to the person."""
+        if isinstance(item, SessionOpened):
+            self._session_opened(item)
+        elif isinstance(item, StateChanged):
+            self.points.pending.discard(item.taken)
+            self._show(item.change)
+        elif isinstance(item, CommandRejected):
+            return self.points.reject(item.command)
+        elif isinstance(item, ModelLoaded):
+            self._model_in_use = item.name
+        return True
 
-    def written(self, is_shown: bool, is_3d: bool) -> None:
-        """Draw what the session has written, if anybody sees it."""
-        if self._redraw is not None and is_shown:
-            self._redraw.written(is_3d)
+    def _session_opened(self, item: SessionOpened) -> None:
+        self._is_begun = True
+        self._model_in_use, self.infos = item.model, dict[int, "ObjectInfo"]()
+        for key, clicks in item.not_carried.items():
+            for click in clicks:
+                self.points.pending.by_id[self.points.pending.add(key, click)].is_refused = True
+        self.points.reset(item.state)
+        self.result.reset(item.labels, item.state)
+        self._show_infos(item.state)
+        self.show_layers()
 
-    def _show_colours(self) -> None:
-        if self._drawn_colours is not None:
-            self._drawn_colours.show({self.current_object: None, **self._colours})
+    def _show(self, change: StateChange) -> None:
+        self._show_infos(change)
+        self.points.show(change)
+        self.result.show(change)
+        if change.model is not None:
+            self._model_in_use = change.model.name
+            if self.requested_model is None:
+                self.model = self._model_in_use
 
-    def finish_drawing(self) -> None:
-        """Draw the last of it, while the worker rests."""
-        self._colours = self.worker.colours
-        self._show_colours()
-        if self._redraw is not None:
-            self._redraw.finish(thumbnail=True)
+    def _show_infos(self, change: StateChange) -> None:
+        for object_id, info in change.infos.items():
+            if info is None:
+                self.infos.pop(object_id, None)
+            else:
+                self.infos[object_id] = info
 
-    def label_color(self) -> npt.NDArray[np.float32] | None:
-        """Return the colour (4,) of the current object, 0 .. 1."""
-        if self.result is None:
-            return None
-        return np.asarray(self.result.get_color(self.current_object), np.float32)
+    def model_changed(self, name: str, is_refused: bool) -> None:
+        """Take note that a change of the model came to its end: the session uses it, or goes on with the one that it has."""
+        if self.requested_model == name:
+            self.requested_model = None
+            if is_refused:
+                self.model = self._model_in_use

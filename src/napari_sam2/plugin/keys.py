@@ -16,32 +16,38 @@ class Key:
     name : str
         As napari writes it.
     action : str
-        Method of :class:`~napari_sam2.plugin.controller.Controller`.
-    says : str
+        Method of whatever it is bound for, such as a :class:`~napari_sam2.plugin.controller.Controller`.
+    description : str
         What it does, for tooltips.
     """
 
     name: str
     action: str
-    says: str
+    description: str
 
 
 NEXT_OBJECT = Key("N", "next_object", "go on with the next object")
 SWITCH_SIDE = Key("T", "switch_side", "switch between clicks inside and outside the object")
-TAKE_BACK = Key("U", "take_back", "take back the latest click")
-PROPAGATE = Key("G", "propagate", "carry all objects through the stack")
+UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagation, another model")
+PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
 CANCEL = Key("Escape", "cancel", "stop, and keep what is done")
-KEYS = (NEXT_OBJECT, SWITCH_SIDE, TAKE_BACK, PROPAGATE, CANCEL)
+KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, CANCEL)
+"""Of the viewer."""
+
+UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)
+REDO_ON_LAYER = Key("Control-Shift-Z", "redo", "redo what was undone last")
+LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER)
+"""Of the image and of our layers: other layers keep their own undo."""
 
 
-def bind_keys(target: Any, controller: Any, keys: tuple[Key, ...] = KEYS) -> Callable[[], None]:
+def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable[[], None]:
     """Bind keys on a viewer or a layer.
 
     Parameters
     ----------
     target : Viewer or Layer
         Where.
-    controller : Controller
+    actor : Any
         Whose methods are called.
     keys : tuple of Key
         Which.
@@ -49,11 +55,11 @@ def bind_keys(target: Any, controller: Any, keys: tuple[Key, ...] = KEYS) -> Cal
     Returns
     -------
     callable
-        Takes the keys away again and gives back what they did before.
+        Unbinds the keys and binds again what they did before.
     """
     before = dict(target.keymap)
     for key in keys:
-        target.bind_key(key.name, _presser(controller, key.action), overwrite=True)
+        target.bind_key(key.name, _presser(actor, key.action), overwrite=True)
 
     def unbind() -> None:
         for key in keys:
@@ -65,8 +71,8 @@ def bind_keys(target: Any, controller: Any, keys: tuple[Key, ...] = KEYS) -> Cal
     return unbind
 
 
-def _presser(controller: Any, action: str) -> Callable[[Any], None]:
+def _presser(actor: Any, action: str) -> Callable[[Any], None]:
     def press(_target: Any) -> None:
-        getattr(controller, action)()
+        getattr(actor, action)()
 
     return press

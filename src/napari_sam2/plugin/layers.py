@@ -17,7 +17,7 @@ SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_lab
 
 
 class Pixel(NamedTuple):
-    """A place on a frame, in data pixels; pixel centres lie on integers."""
+    """A position on a frame, in data pixels; pixel centres lie on integers."""
 
     frame: int
     row: float
@@ -35,7 +35,7 @@ class ImageStack:
     frame_axis : int or None
         The axis along which frames follow each other; None for a single image.
     axes : str
-        ``YX``, ``TYX`` or ``ZYX``, with ``C`` last for colour: what the session is told, without axes of length 1.
+        ``YX``, ``TYX`` or ``ZYX``, with ``C`` last for colour: what the session is opened with, without axes of length 1.
     frame_name : str
         What people call the frame axis.
     """
@@ -120,7 +120,7 @@ class ImageStack:
         return at
 
     def describe(self) -> str:
-        """Say in a line what this is."""
+        """Describe it in a line."""
         height, width = self.frame_shape
         size = f"{width} × {height} px" + (" in colour" if self.axes.endswith("C") else "")
         return size if self.frame_axis is None else f"{self.frame_name} {self.num_frames} · {size}"
@@ -184,7 +184,7 @@ def check_display(viewer: Any, layer: Any) -> None:
         If the viewer shows a volume, or other axes than rows and columns.
     """
     if viewer.dims.ndisplay != 2:
-        raise ValueError("A click in the 3-D view has no depth: go back to the 2-D view (Ctrl-Y) to say what an object is.")
+        raise ValueError("A click in the 3-D view has no depth: go back to the 2-D view (Ctrl-Y) to click on objects.")
     offset = viewer.dims.ndim - layer.ndim
     if {axis - offset for axis in viewer.dims.displayed} != {layer.ndim - 2, layer.ndim - 1}:
         raise ValueError("The viewer shows the stack from the side: roll the axes (Ctrl-E) until it shows rows and columns again.")

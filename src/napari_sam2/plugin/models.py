@@ -65,8 +65,8 @@ class _Counter:
         """Nothing is open."""
 
 
-def download_model(name: str, report: Report, **kwargs: Any) -> None:
-    """Fetch a model's weights; stopping leaves nothing behind.
+def download_model(name: str, report: Report, **kwargs: Any) -> bool:
+    """Fetch a model's weights; return whether they have come. Stopping leaves nothing behind.
 
     Raises
     ------
@@ -76,4 +76,5 @@ def download_model(name: str, report: Report, **kwargs: Any) -> None:
     try:
         download(name, progress=_Counter(report), **kwargs)
     except DownloadCancelled:
-        return
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""The one place where an exception becomes a napari notification: one sentence, for whoever can do something about it."""
+"""The one module where an exception becomes a napari notification: one sentence, for whoever can do something about it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from napari_sam2.weights.download import DownloadError
 logger = logging.getLogger(__name__)
 
 
-def warn(text: str) -> str:
+def notify_warning(text: str) -> str:
     """Show a warning; return it as a sentence."""
     sentence = _sentence(text)
     show_warning(sentence)
     return sentence
 
 
-def tell(error: BaseException) -> str:
+def notify_error(error: BaseException) -> str:
     """Show why something failed; return it as a sentence."""
     if isinstance(error, ValueError | FileNotFoundError | DownloadError):
-        return warn(str(error))
+        return notify_warning(str(error))
     logger.error("a task of the plugin failed", exc_info=error)
     sentence = _sentence(f"{type(error).__name__}: {error}") + " Your clicks are kept."
     show_error(sentence)

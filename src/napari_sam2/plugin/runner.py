@@ -1,4 +1,4 @@
-"""Where computing takes place: a seam, so that the controller knows no threads and its tests need none."""
+"""Where tasks are run: a seam, so that the controller knows no threads and its tests need none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 Report = Callable[[Any], bool]
-"""Tells the other side about something done; False asks to stop."""
+"""Reports something to the viewer; False asks to stop."""
 
 Task = Callable[[Report], None]
 """Something to compute. It touches no layer and no viewer."""
@@ -17,6 +17,9 @@ class Runner(Protocol):
 
     def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
         """Start a task. What it reports goes to ``on_item``, its end to ``on_end``, both where layers may be touched."""
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Call a function where layers may be touched, after everything that was reported before; from any thread."""
 
     def stop(self) -> None:
         """Ask the running task to stop after what it is at."""
@@ -45,6 +48,10 @@ class DirectRunner:
         except Exception as raised:  # handed to the controller, which tells the person
             error = raised
         on_end(error)
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Call a function."""
+        function()
 
     def stop(self) -> None:
         """Ask the running task to stop."""

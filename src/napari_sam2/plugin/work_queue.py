@@ -11,12 +11,11 @@ from napari_sam2.plugin.runner import Runner, Task
 
 
 class JobKind(IntEnum):
-    """Kinds of jobs, in the order in which they are done."""
+    """Kinds of jobs, in the order in which they are done; those of one kind are done in the order in which they were given."""
 
     DOWNLOAD = 0
-    PROMPTS = 1
-    WARM_UP = 2
-    PROPAGATE = 3
+    COMMAND = 1
+    PROPAGATE = 2
 
     @property
     def takes_long(self) -> bool:
@@ -33,18 +32,27 @@ class Job:
     kind : JobKind
         What.
     make_task : callable
-        Called when it begins, so that what is computed is what was said until then.
+        Called when it begins; returns None if nothing is left to be done then.
     workspace : ImageWorkspace or None
         Which image it is about.
+    text : str
+        What is shown while it runs.
+    ends_propagation : bool
+        A propagation of that image does not go on after it.
+    model : str
+        The model that it is to change to, if so.
     """
 
     kind: JobKind
-    make_task: Callable[[], Task]
+    make_task: Callable[[], Task | None]
     workspace: Any = None
+    text: str = ""
+    ends_propagation: bool = False
+    model: str = ""
 
     def is_about_the_same(self, other: Job) -> bool:
-        """Tell whether one of the two is enough."""
-        return self.kind == other.kind and self.workspace is other.workspace
+        """Tell whether one of the two is enough: each command counts, a propagation begins once."""
+        return self.kind.takes_long and self.kind == other.kind and self.workspace is other.workspace
 
 
 class WorkQueue:
@@ -92,15 +100,27 @@ class WorkQueue:
         if running is not None and job.kind.takes_long and job.is_about_the_same(running):
             return
         self._waiting = [other for other in self._waiting if not other.is_about_the_same(job)] + [job]
-        if running is not None and running.kind == JobKind.PROPAGATE and job.kind == JobKind.PROMPTS:
-            # it begins again after the click, and finds only the rest to do
+        if job.ends_propagation:
+            self._end_propagation(job.workspace)
+        elif running is not None and running.kind == JobKind.PROPAGATE and job.kind == JobKind.COMMAND:
+            # it begins again after the command, and finds only the rest to do
             if not self.is_waiting(running):
                 self._waiting.append(running)
             self._runner.stop()
         self._start_next()
 
+    def _end_propagation(self, workspace: Any) -> None:
+        self._waiting = [job for job in self._waiting if job.kind != JobKind.PROPAGATE or job.workspace is not workspace]
+        running = self.running
+        if running is not None and running.kind == JobKind.PROPAGATE:
+            if running.workspace is workspace:
+                self.is_stopping = True
+            elif not self.is_stopping and not self.is_waiting(running):
+                self._waiting.append(running)
+            self._runner.stop()
+
     def stop(self) -> None:
-        """Give up what takes long. Clicks that wait are still answered."""
+        """Give up what takes long. Commands that wait are still run."""
         self._waiting = [job for job in self._waiting if not job.kind.takes_long]
         if self.running is not None and self.running.kind.takes_long:
             self.is_stopping = True
@@ -125,7 +145,11 @@ class WorkQueue:
         self._waiting.remove(job)
         self.running, self.is_stopping = job, False
         self._on_start(job)
-        self._runner.run(job.make_task(), self._item, self._end)
+        task = job.make_task()
+        if task is None:
+            self._end(None)
+        else:
+            self._runner.run(task, self._item, self._end)
 
     def _item(self, item: Any) -> None:
         if self.running is not None:

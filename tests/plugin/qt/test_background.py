@@ -117,3 +117,29 @@ def test_one_task_at_a_time(runner, qtbot):
         runner.run(lambda report: None, listener.item, listener.end)
     go_on.set()
     qtbot.waitUntil(lambda: bool(listener.ends))
+
+
+def test_what_is_posted_comes_after_what_was_reported(runner, qtbot):
+    came, reported = [], threading.Event()
+
+    def task(report):
+        report("reported")
+        reported.set()
+
+    runner.run(task, came.append, lambda error: came.append("end"))
+    assert reported.wait(5)
+    runner.post(lambda: came.append("posted"))
+    assert came == [], "also from the thread of the windows"
+    qtbot.waitUntil(lambda: "end" in came and "posted" in came)
+    assert came.index("reported") < came.index("posted")
+    threading.Thread(target=lambda: runner.post(lambda: came.append(threading.current_thread()))).start()
+    qtbot.waitUntil(lambda: threading.main_thread() in came)
+
+
+def test_nothing_is_posted_after_close(runner, qtbot):
+    came = []
+    runner.post(lambda: came.append("before"))
+    runner.close()
+    runner.post(lambda: came.append("after"))
+    qtbot.wait(20)
+    assert came == []

@@ -50,7 +50,7 @@ def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robo
     assert widget._status.text().startswith("2 frames done in")
 
 
-def test_right_click_and_keys_say_outside(viewer, widget, robot, qtbot):
+def test_right_click_and_keys_are_outside(viewer, widget, robot, qtbot):
     robot = robot(viewer)
     robot.click(world(viewer, 0, 10, 10))
     robot.click(world(viewer, 0, 2, 40), RIGHT)
@@ -62,16 +62,92 @@ def test_right_click_and_keys_say_outside(viewer, widget, robot, qtbot):
     points = viewer.layers["movie – clicks"]
     assert points.features["side"].tolist() == ["inside", "outside", "outside", "outside", "inside"]
     np.testing.assert_allclose(points.data[:2], [(0, 10, 10), (0, 2, 40)], atol=0.3)
-    robot.key(Qt.Key.Key_U)
-    assert len(points.data) == 4
     until_idle(qtbot, widget)
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert len(points.data) == 4
 
 
-def test_a_drag_moves_the_view_and_says_nothing(viewer, widget, robot):
+def test_a_drag_moves_the_view_and_is_no_click(viewer, widget, robot):
     before = tuple(viewer.scene.camera.center)
     robot(viewer).drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30))
     assert "movie – clicks" not in viewer.layers
     assert tuple(viewer.scene.camera.center) != before
+
+
+CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+def test_undo_and_redo_by_keys_on_our_layers_alone(viewer, widget, robot, qtbot, blobs):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    robot.key(Qt.Key.Key_G)
+    until_idle(qtbot, widget)
+    result = viewer.layers["movie – objects"]
+    everything = np.where(blobs == 200, 1, 0)
+    np.testing.assert_array_equal(result.data, everything)
+    for name in ("movie", "movie – objects", "movie – clicks"):
+        viewer.layers.selection.active = viewer.layers[name]
+        robot.key(Qt.Key.Key_Z, CONTROL)
+        until_idle(qtbot, widget)
+        assert not result.data[1:].any(), "the whole propagation is undone"
+        robot.key(Qt.Key.Key_Z, CONTROL | SHIFT)
+        until_idle(qtbot, widget)
+        np.testing.assert_array_equal(result.data, everything)
+    mine = viewer.add_labels(np.zeros((3, 40, 50), np.uint8), name="mine")
+    mine.paint((0, 5, 5), 3)
+    robot.key(Qt.Key.Key_Z, CONTROL)
+    assert not mine.data.any(), "another layer keeps napari's undo"
+    np.testing.assert_array_equal(result.data, everything)
+
+
+def test_a_point_is_moved_and_deleted_by_the_mouse(viewer, widget, robot, qtbot, blobs):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    points, result = viewer.layers["movie – clicks"], viewer.layers["movie – objects"]
+    viewer.layers.selection.active = points
+    points.mode = "select"
+    robot.drag(points.data_to_world(points.data[0]), world(viewer, 0, 24, 35))
+    until_idle(qtbot, widget)
+    np.testing.assert_array_equal(result.data[0] > 0, blobs[0] == 150)
+    np.testing.assert_allclose(points.data, [(0, 24, 35)], atol=0.5)
+    robot.key(Qt.Key.Key_Delete)
+    until_idle(qtbot, widget)
+    assert not result.data.any()
+    for count in (blobs[0] == 150).sum(), (blobs[0] == 200).sum():
+        robot.key(Qt.Key.Key_Z, CONTROL)
+        until_idle(qtbot, widget)
+        assert (result.data[0] == 1).sum() == count
+    np.testing.assert_allclose(points.data, [(0, 10, 10)], atol=0.5)
+
+
+def test_what_the_console_does_is_shown(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    points, result = viewer.layers["movie – clicks"], viewer.layers["movie – objects"]
+    session = widget.session
+    session.add_points(1, 0, [(24, 35)])
+    session.set_colour(1, "#ff8000")
+    qtbot.waitUntil(lambda: len(points.data) == 2)
+    qtbot.waitUntil(lambda: np.allclose(result.get_color(1), (1, 128 / 255, 0, 1), atol=1e-6))
+    session.undo()
+    session.undo()
+    qtbot.waitUntil(lambda: len(points.data) == 1)
+
+
+def test_a_model_is_changed_and_the_change_undone(viewer, widget, robot, qtbot, all_models_here):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    widget._model.activated.emit(1)
+    until_idle(qtbot, widget)
+    assert widget._model.currentData() == widget.session.state.model.name == "sam2.1_hiera_t"
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert widget._model.currentData() == "micro"
+    assert widget.session.state.model.name == "micro"
 
 
 def test_clicks_belong_to_a_tool_that_is_in_use(viewer, widget, robot, qtbot):
@@ -87,7 +163,7 @@ def test_clicks_belong_to_a_tool_that_is_in_use(viewer, widget, robot, qtbot):
     until_idle(qtbot, widget)
 
 
-def test_without_the_check_mark_clicks_say_nothing(viewer, widget, robot):
+def test_without_the_check_mark_clicks_do_nothing(viewer, widget, robot):
     widget._listen.setChecked(False)
     robot(viewer).click(world(viewer, 0, 10, 10))
     assert "movie – clicks" not in viewer.layers
@@ -105,16 +181,16 @@ def test_the_session_at_the_console(cells, robot, qtbot, tmp_path):
         widget.session  # noqa: B018
     until_idle(qtbot, widget)
     assert cells.window.add_plugin_dock_widget("napari-sam2")[1] is widget
-    widget.session.save(tmp_path / "cells.sam2.json")
+    widget.session.save(tmp_path / "cells.sam2")
     area = widget.session.mask(1, 0).sum()
     np.testing.assert_array_equal(cells.layers["fluo_mitocheck – objects"].data, widget.session.labels)
     widget.session.close()
-    again = Session.open(tmp_path / "cells.sam2.json", image=cells.layers[0].data)
+    again = Session.open(tmp_path / "cells.sam2", image=cells.layers[0].data)
     assert again.mask(1, 0).sum() == area > 0
     again.close()
 
 
-def test_the_widget_says_what_will_happen(viewer, widget):
+def test_the_widget_shows_what_will_happen(viewer, widget):
     assert widget._plan.text() == "T 3 · 50 × 40 px → click on objects, then propagate along T"
     assert widget._image.currentText() == "movie"
     assert widget._model.currentText() == "micro (built in)"
@@ -141,7 +217,6 @@ def test_a_checkpoint_is_chosen_from_a_file(viewer, widget, monkeypatch, tmp_pat
     checkpoint.touch()
     answers = [("", ""), (str(checkpoint), "")]
     monkeypatch.setattr("napari_sam2.plugin.qt.dock_widget.QFileDialog.getOpenFileName", lambda *args, **kwargs: answers.pop(0))
-    monkeypatch.setattr(widget.controller, "_find_again", lambda workspace: None)
 
     def from_file():
         assert widget._model.itemText(widget._model.count() - 1) == "from a file …"
@@ -168,7 +243,7 @@ def test_it_fits_into_300_px(widget):
     assert widget.minimumSizeHint().width() <= 300
 
 
-def test_closing_the_dock_lets_go_of_everything(viewer, open_widget, opener, robot):
+def test_closing_the_dock_leaves_nothing_behind(viewer, open_widget, opener, robot):
     robot = robot(viewer)
     widget = open_widget(viewer, opener)
     controller = weakref.ref(widget.controller)
@@ -254,4 +329,4 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     robot.key(Qt.Key.Key_G)
     until_idle(qtbot, widget)
     assert done[0][1] < 5, "it goes on where it was"
-    assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is followed through all frames"
+    assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is propagated to all frames"

@@ -28,14 +28,18 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
 
     _reported = Signal(object, object)
     _ended = Signal(object, object)
+    _posted = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2")
         self._pool.submit(_leave_one_core)
         self._run: _Run | None = None
+        self._is_closed = False
         self._reported.connect(self._on_reported, Qt.ConnectionType.QueuedConnection)
         self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
+        # queued also from the thread of the windows: what was reported before comes first
+        self._posted.connect(self._on_posted, Qt.ConnectionType.QueuedConnection)
 
     def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
         """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
@@ -43,6 +47,11 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
             raise RuntimeError("a task is running already")
         self._run = _Run(self, on_item, on_end)
         self._pool.submit(self._run.work, task)
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Call a function in the thread of the windows; see :class:`~napari_sam2.plugin.runner.Runner`."""
+        if not self._is_closed:
+            self._posted.emit(function)
 
     def stop(self) -> None:
         """Ask the running task to stop after what it is at."""
@@ -52,12 +61,16 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
     def close(self) -> None:
         """Stop, and never call back again. The thread ends after what it is at."""
         self.stop()
-        self._run = None
+        self._is_closed, self._run = True, None
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def wait(self) -> None:
         """Wait until a closed runner's thread has ended."""
         self._pool.shutdown(wait=True)
+
+    def _on_posted(self, function: Callable[[], None]) -> None:
+        if not self._is_closed:
+            function()
 
     def _on_reported(self, run: _Run, item: Any) -> None:
         run.taken.release()

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import CANCEL, NEXT_OBJECT, PROPAGATE, SWITCH_SIDE, TAKE_BACK, Key
+from napari_sam2.plugin.keys import CANCEL, NEXT_OBJECT, PROPAGATE, REDO_ON_LAYER, SWITCH_SIDE, UNDO, Key
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
 
@@ -40,7 +40,7 @@ _FROM_FILE = "from a file …"
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc]
-    """Segment objects by clicks, and follow them through a stack.
+    """Segment objects by clicks, and propagate them through a stack.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
-        self.controller.said.connect(self._show_status)
-        # closing the whole window says nothing else to a widget
+        self.controller.status_changed.connect(self._show_status)
+        # of the closing of the whole window a widget gets no other signal
         self.destroyed.connect(self.controller.close)
         self._show()
 
@@ -89,16 +89,16 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._next = _button("Next", NEXT_OBJECT)
         self._next.clicked.connect(lambda: self.controller.next_object())
         self._listen = QCheckBox("Use clicks on the image", checked=True)
-        self._listen.setToolTip("Without the mark clicks say nothing. Drags move the view as ever.")
+        self._listen.setToolTip("Without the mark clicks do nothing. Drags move the view as ever.")
         self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._listen.toggled.connect(self._listen_toggled)
-        self._inside = _radio("inside", "Left click: the object is here. Right click says the opposite.")
+        self._inside = _radio("inside", "Left click: the object is here. Right click: the opposite.")
         self._outside = _radio("outside", SWITCH_SIDE)
         self._inside.clicked.connect(lambda: self.controller.choose_side(True))
         self._outside.clicked.connect(lambda: self.controller.choose_side(False))
 
     def _make_run_row(self) -> None:
-        self._direction = _combo("Which way objects are followed.")
+        self._direction = _combo("The direction in which objects are propagated.")
         for direction, text in _DIRECTIONS.items():
             self._direction.addItem(text, direction)
         self._direction.activated.connect(self._direction_chosen)
@@ -107,7 +107,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._cancel = _button("Cancel", CANCEL)
         self._cancel.clicked.connect(lambda: self.controller.cancel())
         self._progress = QProgressBar(textVisible=True)
-        _keep_its_place(self._progress)
+        _keep_its_space(self._progress)
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
@@ -197,7 +197,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _show_swatch(self) -> None:
         workspace = self.controller.workspace
-        color = workspace.label_color() if workspace is not None else None
+        color = workspace.result.colour() if workspace is not None else None
         pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
         pixmap.fill(QColor.fromRgbF(*map(float, color)) if color is not None else QColor(0, 0, 0, 0))
         self._swatch.setPixmap(pixmap)
@@ -222,25 +222,26 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._listen_toggled()
 
     def event(self, event: QEvent) -> bool:
-        """Let go of the viewer when the dock is closed; napari sends no other word of it."""
+        """Disconnect from the viewer when the dock is closed; napari sends no other event."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.tear_down()
         return bool(super().event(event))
 
     def tear_down(self) -> None:
-        """Stop computing and let go of the viewer. All layers stay."""
+        """Stop what is running and disconnect from the viewer. All layers stay."""
         if not self._is_torn_down:
             self._is_torn_down = True
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
-            self.controller.said.disconnect(self._show_status)
+            self.controller.status_changed.disconnect(self._show_status)
             self.controller.close()
 
 
 _HINT = (
     (("Click", "inside"), ("right click", "outside")),
     ((NEXT_OBJECT, "next object"), (SWITCH_SIDE, "switch side")),
-    ((TAKE_BACK, "take back"), (PROPAGATE, "propagate"), (CANCEL, "stop")),
+    ((UNDO, "undo"), (REDO_ON_LAYER, "redo")),
+    ((PROPAGATE, "propagate"), (CANCEL, "stop")),
 )
 
 
@@ -251,10 +252,10 @@ def _hint() -> str:
 
 def _shown(key: Key | str) -> str:
     name = key.name if isinstance(key, Key) else key
-    return "Esc" if name == "Escape" else name
+    return {"Escape": "Esc", "Control-Shift-Z": "Ctrl+Shift+Z"}.get(name, name)
 
 
-def _keep_its_place(widget: QWidget) -> None:
+def _keep_its_space(widget: QWidget) -> None:
     """Let nothing else jump when a widget is hidden."""
     policy = widget.sizePolicy()
     policy.setRetainSizeWhenHidden(True)
@@ -273,19 +274,22 @@ def _combo(tool_tip: str) -> QComboBox:
 
 
 def _button(text: str, does: Key | str) -> QPushButton:
-    if isinstance(does, Key):
-        button = QPushButton(f"{text} ({_shown(does)})", toolTip=f"{does.says[:1].upper()}{does.says[1:]}. Key: {_shown(does)}.")
-    else:
-        button = QPushButton(text, toolTip=does)
+    text = f"{text} ({_shown(does)})" if isinstance(does, Key) else text
+    button = QPushButton(text, toolTip=_tool_tip(does))
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
 
 
 def _radio(text: str, does: Key | str) -> QRadioButton:
-    tool_tip = f"{does.says[:1].upper()}{does.says[1:]}. Key: {_shown(does)}." if isinstance(does, Key) else does
-    radio = QRadioButton(text, toolTip=tool_tip)
+    radio = QRadioButton(text, toolTip=_tool_tip(does))
     radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return radio
+
+
+def _tool_tip(does: Key | str) -> str:
+    if isinstance(does, str):
+        return does
+    return f"{does.description[:1].upper()}{does.description[1:]}. Key: {_shown(does)}."
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -1,0 +1,183 @@
+"""What a person does to points in the viewer, as immutable commands that the worker runs on the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of, points_and_labels
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from napari_sam2.session.session import Session
+
+
+class Command(Protocol):
+    """Something to be done to the session."""
+
+    @property
+    def key(self) -> ObjectFrame:
+        """The object and the frame it is about."""
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it.
+
+        Returns
+        -------
+        ndarray or None
+            (H, W), the mask of the object on that frame, where it was segmented.
+
+        Raises
+        ------
+        ValueError
+            If the session refuses it.
+        """
+
+    @property
+    def addition(self) -> AddClicks | None:
+        """The pending clicks that it adds to the session."""
+
+
+@dataclass(frozen=True)
+class AddClicks:
+    """Add clicks to an object on a frame; the object is added with its first click.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    clicks : tuple of Click
+        In the order in which they were given.
+    ids : frozenset of int
+        Those of the pending clicks.
+    """
+
+    key: ObjectFrame
+    clicks: tuple[Click, ...]
+    ids: frozenset[int]
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        object_id, frame = self.key
+        item = session.objects.get(object_id)
+        if not any(click.is_inside for click in self.clicks) and (item is None or item.shown(frame) is None):
+            raise ValueError(f"object {object_id} has only clicks outside it on frame {frame}: click inside it, too")
+        if item is None:
+            session.add_object(object_id=object_id)
+        try:
+            return session.add_points(object_id, frame, *points_and_labels(self.clicks))
+        except Exception:
+            if item is None and not session.objects[object_id].prompts:
+                session.undo()  # an object without a click is not shown anywhere
+            raise
+
+    @property
+    def addition(self) -> AddClicks:
+        """All of it."""
+        return self
+
+
+@dataclass(frozen=True)
+class ChangeClicks:
+    """Move clicks of an object on a frame, or turn them from inside to outside.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    changes : tuple of pairs of Click
+        Before and after.
+    """
+
+    key: ObjectFrame
+    changes: tuple[tuple[Click, Click], ...]
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        clicks = list(_clicks_in(session, self.key))
+        for before, after in self.changes:
+            index = _index(clicks, before)
+            clicks[index] = after
+        if len(self.changes) > 1:
+            return session.set_points(*self.key, *points_and_labels(tuple(clicks)))
+        return session.change_point(*self.key, index, (after.row, after.col), int(after.is_inside))
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class RemoveClicks:
+    """Remove clicks of an object on a frame.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    clicks : tuple of Click
+        Which.
+    """
+
+    key: ObjectFrame
+    clicks: tuple[Click, ...]
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        left = list(_clicks_in(session, self.key))
+        for click in self.clicks:
+            index = _index(left, click)
+            del left[index]
+        if len(self.clicks) == 1:
+            session.remove_point(*self.key, index)
+        elif left:
+            return session.set_points(*self.key, *points_and_labels(tuple(left)))
+        elif _has_box_or_mask(session, self.key):
+            for _ in self.clicks:
+                session.remove_point(*self.key, 0)
+        else:
+            session.clear_prompts(*self.key)
+        return None
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class MoveClicks:
+    """Move clicks to another object or another frame: removed there and, unless that is refused, added here."""
+
+    removal: RemoveClicks
+    addition: AddClicks
+
+    @property
+    def key(self) -> ObjectFrame:
+        """The object and the frame to which they are moved."""
+        return self.addition.key
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        self.removal.run(session)
+        return self.addition.run(session)
+
+
+def _clicks_in(session: Session, key: ObjectFrame) -> tuple[Click, ...]:
+    item: Any = session.objects.get(key.object_id)
+    return () if item is None else clicks_of(item.prompts.get(key.frame))
+
+
+def _has_box_or_mask(session: Session, key: ObjectFrame) -> bool:
+    prompts = session.objects[key.object_id].prompts[key.frame]
+    return prompts.box_rc is not None or prompts.packed_mask is not None
+
+
+def _index(clicks: list[Click], click: Click) -> int:
+    """Find a click by what it is: what was done meanwhile may have changed its index."""
+    if click not in clicks:
+        raise ValueError("the point is not there any more: what was done before has changed it")
+    return clicks.index(click)

@@ -1,0 +1,127 @@
+"""The Points layer in which clicks are shown: one point per click, with its object and on which side of the outline it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Points
+
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Click, ObjectFrame
+from napari_sam2.plugin.layers import ImageStack, Pixel, spatial_metadata
+
+INSIDE, OUTSIDE = "inside", "outside"
+IMAGE_KEY = "napari-sam2 image"
+"""Key of a layer's metadata: the ``unique_id`` of the image it belongs to."""
+
+_FACES = {True: "#19e05a", False: "#ff3b6b"}
+_SYMBOLS = {True: "disc", False: "x"}
+_BORDER, _PENDING_BORDER = "white", "gray"
+
+
+@dataclass(frozen=True)
+class ShownPoint:
+    """A point in the layer.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    click : Click
+        Its position and side.
+    pending : int or None
+        The id of a click that the session has not taken yet; None for a point of the prompts of the session.
+    """
+
+    key: ObjectFrame
+    click: Click
+    pending: int | None = None
+
+
+def new_points_layer(image: Any, stack: ImageStack) -> Points:
+    """Make an empty layer for clicks on an image, lying exactly on it."""
+    return Points(
+        np.empty((0, image.ndim)),
+        ndim=image.ndim,
+        name=f"{image.name} – clicks",
+        features=_features([]),
+        feature_defaults={"object": 1, "side": INSIDE},
+        size=max(2.0, max(stack.frame_shape) / 70),
+        # not more than 0: on frames without a point napari draws one of size 0 in the corner, which a lower limit makes visible
+        canvas_size_limits=(0, 11),
+        border_width=0.15,
+        border_color=_BORDER,
+        metadata={IMAGE_KEY: image.unique_id},
+        **spatial_metadata(image),
+    )
+
+
+def is_points_layer_of(layer: Any, image: Any) -> bool:
+    """Tell whether a layer holds clicks on an image, made by an earlier widget."""
+    return isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == image.unique_id and layer.ndim == image.ndim
+
+
+def set_next(layer: Points, object_id: int, is_inside: bool) -> None:
+    """Choose object and side of the next point, also of one that napari's own tool adds."""
+    # not current_properties: that would rewrite the selected points
+    layer.feature_defaults = {"object": object_id, "side": _side(is_inside)}
+
+
+def read_features(layer: Points, index: int) -> tuple[int, bool]:
+    """Read object and side of a point from the table of features, which anyone can edit.
+
+    Raises
+    ------
+    ValueError
+        If the object is no whole number of 16 bit above 0, or a column is missing.
+    """
+    if not {"object", "side"} <= set(layer.features):
+        raise ValueError("The table of features needs the columns object and side.")
+    object_id, side = layer.features["object"].iloc[index], layer.features["side"].iloc[index]
+    if not isinstance(object_id, int | float | np.number) or object_id not in range(1, MAX_OBJECT_ID + 1):
+        raise ValueError(f"An object is a whole number from 1 to {MAX_OBJECT_ID}, got {object_id!r}.")
+    return int(object_id), side != OUTSIDE
+
+
+def read_point(layer: Points, stack: ImageStack, index: int) -> tuple[ObjectFrame, Click]:
+    """Read a point.
+
+    Raises
+    ------
+    ValueError
+        If it is not on the image, or of no object.
+    """
+    object_id, is_inside = read_features(layer, index)
+    pixel = stack.pixel(layer.data[index])
+    return ObjectFrame(object_id, pixel.frame), Click(pixel.row, pixel.col, is_inside)
+
+
+def write_points(layer: Points, stack: ImageStack, points: Sequence[ShownPoint]) -> None:
+    """Show exactly these points. What is selected stays so, if there are as many points as before."""
+    selected = set(layer.selected_data) if len(points) == len(layer.data) else set()
+    layer.selected_data = set()
+    positions = [stack.position(Pixel(point.key.frame, point.click.row, point.click.col)) for point in points]
+    layer.data = np.array(positions).reshape(-1, layer.ndim)
+    layer.features = _features(points)
+    style_points(layer, points)
+    layer.selected_data = selected
+
+
+def style_points(layer: Points, points: Sequence[ShownPoint]) -> None:
+    """Draw every point by its side, and by whether it is pending."""
+    if points:
+        layer.face_color = [_FACES[point.click.is_inside] for point in points]
+        layer.border_color = [_BORDER if point.pending is None else _PENDING_BORDER for point in points]
+        layer.symbol = [_SYMBOLS[point.click.is_inside] for point in points]
+
+
+def _features(points: Sequence[ShownPoint]) -> dict[str, Any]:
+    sides = np.empty(len(points), object)
+    sides[:] = [_side(point.click.is_inside) for point in points]
+    return {"object": np.array([point.key.object_id for point in points], np.int64), "side": sides}
+
+
+def _side(is_inside: bool) -> str:
+    return INSIDE if is_inside else OUTSIDE

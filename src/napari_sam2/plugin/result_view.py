@@ -1,0 +1,138 @@
+"""The labels of a session in the viewer, as a Labels layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+
+from napari_sam2.plugin.layers import ImageStack, displayed_frame
+from napari_sam2.plugin.object_colours import ObjectColours
+from napari_sam2.plugin.points_layer import IMAGE_KEY
+from napari_sam2.plugin.redraw import Redraw
+from napari_sam2.plugin.result_layer import is_result_of, new_result_layer
+
+if TYPE_CHECKING:
+    from napari_sam2.session.state.session_state import StateChange
+
+
+class ResultView:
+    """Shows the labels of a session, drawn again where they change.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Tells which frame is displayed.
+    image : Image
+        The layer on which the labels lie.
+    stack : ImageStack
+        How it is read.
+    warn : callable
+        Shows a sentence to the person.
+
+    Attributes
+    ----------
+    layer : Labels or None
+        The layer, while it is in the viewer.
+    """
+
+    def __init__(self, viewer: Any, image: Any, stack: ImageStack, warn: Callable[[str], None]) -> None:
+        self.layer: Labels | None = None
+        self._viewer = viewer
+        self._image = image
+        self._stack = stack
+        self._warn = warn
+        self._labels: Any = None
+        self._redraw: Redraw | None = None
+        self._drawn_colours: ObjectColours | None = None
+        self._colours: dict[int, str | None] = {}
+        self._current_object = 1
+
+    # --- the layer -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_missing(self) -> bool:
+        """There are labels that no layer shows: it was removed, or somebody gave it other data."""
+        return self._labels is not None and not self._shows_labels()
+
+    def _shows_labels(self) -> bool:
+        return (
+            self.layer is not None
+            and is_result_of(self.layer, self._image, self._stack)
+            and np.may_share_memory(self.layer.data, self._labels)
+        )
+
+    def adopt(self, layer: Labels) -> None:
+        """Go on with the layer of an earlier widget: the session writes into its array."""
+        self.layer, self._redraw, self._drawn_colours = layer, Redraw(layer), ObjectColours(layer)
+        layer.events.paint.connect(self._painted)
+
+    def new_layer(self) -> Labels:
+        """Make the layer. One that somebody gave other data stays in the viewer, and is nobody's any more."""
+        if self.layer is not None:
+            self.layer.metadata.pop(IMAGE_KEY, None)
+            self.close()
+        layer = new_result_layer(self._image, self._labels)
+        self.adopt(layer)
+        self.set_next(self._current_object)
+        return layer
+
+    def close(self) -> None:
+        """Disconnect from the layer, which stays as it is."""
+        if self.layer is not None:
+            self.layer.events.paint.disconnect(self._painted)
+        self.layer = self._redraw = self._drawn_colours = None
+
+    def set_next(self, object_id: int) -> None:
+        """Choose the object that is clicked on next."""
+        self._current_object = object_id
+        if self.layer is not None:
+            self.layer.selected_label = object_id
+        self._show_colours()
+
+    def colour(self) -> npt.NDArray[np.float32] | None:
+        """Return the colour (4,) of the current object, 0 .. 1."""
+        return None if self.layer is None else np.asarray(self.layer.get_color(self._current_object), np.float32)
+
+    def _painted(self) -> None:
+        """Warn once that strokes of the brush do not count."""
+        if self.layer is not None:
+            self.layer.events.paint.disconnect(self._painted)
+        self._warn(
+            "Brush strokes are lost where a frame is found again: correct by clicks, or paint on a copy of the layer at the end."
+        )
+
+    # --- what the session changes ----------------------------------------------------------------------------------
+
+    def reset(self, labels: Any, state: StateChange) -> None:
+        """Show the labels of a session that was opened, without axes of length 1."""
+        self._labels, self._colours = labels.reshape(self._stack.shape), {}
+        if self.layer is not None and is_result_of(self.layer, self._image, self._stack) and not self._shows_labels():
+            self.layer.data = self._labels  # of a session on the same image with other data
+        self.show(state)
+
+    def show(self, change: StateChange) -> None:
+        """Show what the session changed."""
+        for object_id, info in change.infos.items():
+            if info is None:
+                self._colours.pop(object_id, None)
+            else:
+                self._colours[object_id] = info.colour
+        if change.infos:
+            self._show_colours()
+        is_3d = self._viewer.dims.ndisplay == 3
+        is_seen = is_3d or displayed_frame(self._viewer, self._image, self._stack) in change.frames
+        if self._redraw is not None and (change.positions or (change.masks and is_seen)):
+            self._redraw.written(is_3d)
+
+    def _show_colours(self) -> None:
+        if self._drawn_colours is not None:
+            self._drawn_colours.show({self._current_object: None, **self._colours})
+
+    def finish(self) -> None:
+        """Draw the last of what was written."""
+        if self._redraw is not None:
+            self._redraw.finish(thumbnail=True)

@@ -1,0 +1,20 @@
+import pytest
+
+from napari_sam2.plugin.notices import notify_error, notify_warning
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("bad weights", "Bad weights."), ("Is it there?", "Is it there?")])
+def test_a_warning_is_a_sentence(notices, text, sentence):
+    assert notify_warning(text) == sentence
+    assert notices() == [("warning", sentence)]
+
+
+def test_what_a_person_can_mend_is_a_warning(notices):
+    assert notify_error(FileNotFoundError("there is no file x")) == "There is no file x."
+    assert notices() == [("warning", "There is no file x.")]
+
+
+def test_anything_else_is_an_error_and_logged(notices, caplog):
+    assert notify_error(RuntimeError("out of memory")) == "RuntimeError: out of memory. Your clicks are kept."
+    assert [severity for severity, _ in notices()] == ["error"]
+    assert "a task of the plugin failed" in caplog.text

@@ -1,0 +1,30 @@
+import pytest
+
+from napari_sam2.plugin import redraw
+from napari_sam2.plugin.redraw import Redraw
+
+
+class Layer:
+    def __init__(self, now):
+        self.now, self.calls = now, []
+
+    def refresh(self, **arguments):
+        self.calls.append((self.now[0], arguments["thumbnail"]))
+
+
+@pytest.mark.parametrize(("is_3d", "drawn"), [(False, 17), (True, 2)])
+def test_it_is_not_drawn_more_often_than_one_can_see(monkeypatch, is_3d, drawn):
+    now = [0.0]
+    monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
+    layer = Layer(now)
+    drawing = Redraw(layer)
+    for step in range(65):
+        now[0] = step / 64
+        drawing.written(is_3d)
+    assert len(layer.calls) == drawn, "in one second"
+    drawing.written(is_3d)
+    drawing.finish()
+    drawing.finish()
+    assert len(layer.calls) == drawn + 1, "the last of it, once"
+    drawing.finish(thumbnail=True)
+    assert layer.calls[-1] == (1.0, True)

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+
+from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
+from napari_sam2.plugin.layers import Pixel
+from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from widget_driving import LateRunner, in_session
+
+
+class Heard:
+    """What jobs called."""
+
+    def __init__(self):
+        self.num_changes, self.progress, self.texts, self.downloaded = 0, [], [], []
+
+    def changed(self):
+        self.num_changes += 1
+
+    def as_calls(self):
+        return JobCalls(
+            self.changed, lambda done, total: self.progress.append((done, total)), self.texts.append, self.downloaded.append
+        )
+
+
+@pytest.fixture
+def heard():
+    return Heard()
+
+
+@pytest.fixture
+def runner():
+    return LateRunner()
+
+
+@pytest.fixture
+def jobs(runner, heard):
+    return SessionJobs(runner, heard.as_calls())
+
+
+@pytest.fixture
+def workspace(viewer, opener, jobs):
+    calls = WorkspaceCalls(jobs.add_clicks, jobs.run, jobs.announce, jobs.forget, jobs.undo, jobs.redo, pytest.fail)
+    return ImageWorkspace(viewer, viewer.layers[0], opener, "micro", calls)
+
+
+def test_what_is_shown_of_clicks(jobs, workspace, runner, heard):
+    workspace.click(Pixel(0, 10, 10), True)
+    assert heard.texts == ["Segmenting …"]
+    assert not jobs.is_idle
+    assert not jobs.is_busy, "nothing that takes long"
+    runner.finish()
+    assert heard.texts[1:] == ["Object 1: 100 px on frame 0"]
+    assert jobs.is_idle
+    workspace.click(Pixel(1, 20, 5), True)
+    runner.finish()
+    assert heard.texts[-1] == "Object 1: nothing found on frame 1; click on it again"
+
+
+def test_what_is_shown_of_a_propagation(jobs, workspace, runner, heard):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    jobs.propagate(workspace, "both")
+    assert jobs.is_busy
+    assert jobs.is_long_running
+    runner.finish()
+    assert heard.progress == [(1, 2), (2, 2)]
+    assert heard.texts[-3:-1] == ["Frame 1: 1 of 2 done, 0 s left", "Frame 2: 2 of 2 done, 0 s left"]
+    assert heard.texts[-1] == "2 frames done in 0 s."
+    jobs.propagate(workspace, "both")
+    runner.finish()
+    assert heard.texts[-1] == "Everything is up to date already."
+
+
+def test_cancel(jobs, workspace, runner, heard):
+    jobs.cancel()
+    assert heard.texts == [], "there is nothing to stop"
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    jobs.propagate(workspace, "both")
+    jobs.cancel()
+    assert heard.texts[-1] == "Stopping …"
+    runner.finish()
+    assert heard.texts[-1] == "Stopped. What is done is kept."
+    assert heard.progress == [(1, 2)]
+
+
+def test_a_model_and_clicks_that_were_refused(jobs, workspace, runner, heard, notices):
+    workspace.click(Pixel(0, 20, 5), False)
+    runner.finish()
+    assert len(notices()) == 1
+    workspace.model = "other"
+    jobs.use_model(workspace)
+    assert heard.texts[-1] == "Loading other …"
+    runner.finish()
+    assert heard.texts[-1] == "Ready."
+    assert len(notices()) == 1, "a refusal is shown once"
+    assert len(workspace.points.pending.by_id) == 1
+
+
+def test_models_that_are_chosen_in_a_row(jobs, workspace, runner, opener):
+    for name in ("first", "second", "third"):
+        workspace.model = name
+        jobs.use_model(workspace)
+    runner.finish()
+    assert opener.loaded == ["first", "third"], "the first was under way already"
+    assert (workspace.model, workspace.requested_model) == ("third", None)
+
+
+def test_what_is_done_elsewhere_is_shown_after_what_was_reported(jobs, workspace, runner, heard):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    before = heard.num_changes
+    workspace.worker.session.rename_object(1, "nucleus")
+    assert workspace.infos[1].name != "nucleus"
+    runner.deliver()
+    assert workspace.infos[1].name == "nucleus"
+    assert heard.num_changes == before + 1
+    workspace.worker.session.rename_object(1, "other")
+    workspace.close()
+    runner.deliver()
+    assert workspace.infos[1].name == "nucleus", "nothing is shown of an image that is closed"
+
+
+def test_what_is_forgotten_is_not_run(jobs, workspace, runner):
+    workspace.click(Pixel(0, 10, 10), True)
+    workspace.click(Pixel(1, 10, 10), True)
+    jobs.forget(workspace)
+    runner.finish()
+    assert in_session(workspace.worker.session).keys() == {(1, 0)}
+
+
+def test_a_download(jobs, runner, heard, monkeypatch):
+    def download(name, progress):
+        progress.total = 2_000_000
+        progress.update(1_000_000)
+
+    monkeypatch.setattr("napari_sam2.plugin.models.download", download)
+    jobs.download("sam2.1_hiera_t")
+    runner.finish()
+    assert heard.progress == [(1, 2)]
+    assert heard.texts == ["1 of 2 MB"]
+    assert heard.downloaded == ["sam2.1_hiera_t"]
+
+
+def test_labels_are_drawn_at_the_end_of_a_job(workspace, runner, monkeypatch):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    drawn = []
+    monkeypatch.setattr(workspace.result.layer, "refresh", lambda **arguments: drawn.append(arguments["thumbnail"]))
+    workspace.click(Pixel(0, 24, 35), True)
+    runner.finish()
+    assert drawn[-1] is True
+    assert np.count_nonzero(workspace.result.layer.data) == 196

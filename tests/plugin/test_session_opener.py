@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
+
+
+def test_the_embedded_model_on_an_image(blobs):
+    opener = SessionOpener()
+    labels = np.zeros(blobs.shape, np.uint16)
+    session = opener.open(SessionRequest(blobs, "TYX", "micro", labels))
+    assert session.labels is labels
+    assert session.state.model.name == "micro"
+    assert opener.load("micro") is session.model, "it is loaded once"
+
+
+def test_the_latest_model_is_kept(opener):
+    first = opener.load("micro")
+    assert opener.load("micro") is first
+    second = opener.load("other")
+    opener.keep("micro", first)
+    assert opener.load("micro") is first
+    assert opener.load("other") is second
+    assert opener.loaded == ["micro", "other", "other"]
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.safetensors"):
+        SessionOpener().load(str(tmp_path / "gone.safetensors"))

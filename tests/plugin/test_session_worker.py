@@ -1,0 +1,188 @@
+import threading
+
+import numpy as np
+import pytest
+
+from napari_sam2.plugin.clicks import Click, ObjectFrame
+from napari_sam2.plugin.commands import AddClicks, RemoveClicks
+from napari_sam2.plugin.reports import (
+    CommandRejected,
+    FrameDone,
+    HistoryMoved,
+    ModelLoaded,
+    ObjectSegmented,
+    SessionOpened,
+    StateChanged,
+)
+from napari_sam2.plugin.session_opener import SessionRequest
+from napari_sam2.plugin.session_worker import SessionWorker
+from widget_driving import in_session
+
+KEY, OTHER = ObjectFrame(1, 0), ObjectFrame(2, 1)
+INSIDE, OUTSIDE = Click(10, 10, True), Click(20, 5, False)
+
+
+class Heard(list):
+    def __call__(self, item):
+        self.append(item)
+        return True
+
+    def of(self, kind):
+        return [item for item in self if isinstance(item, kind)]
+
+
+@pytest.fixture
+def announced():
+    return Heard()
+
+
+@pytest.fixture
+def worker(opener, announced):
+    return SessionWorker(opener, announced)
+
+
+@pytest.fixture
+def request_(blobs):
+    return SessionRequest(blobs, "TYX", "micro")
+
+
+@pytest.fixture
+def run(worker, request_):
+    def run(*commands, request=request_):
+        heard = Heard()
+        worker.run(request, commands, heard)
+        return heard
+
+    return run
+
+
+def add(key, *clicks, ids=(7,)):
+    return AddClicks(key, clicks, frozenset(ids))
+
+
+def test_the_session_is_opened_with_the_first_command(worker, run, opener):
+    assert worker.session is None
+    opened, *changes, segmented = run(add(KEY, INSIDE))
+    assert isinstance(opened, SessionOpened)
+    assert (opened.model, opened.not_carried, dict(opened.state.prompts)) == ("micro", {}, {})
+    assert opened.labels is worker.session.labels
+    assert all(isinstance(item, StateChanged) for item in changes)
+    assert [item.taken for item in changes] == [frozenset(), frozenset([7])], "the object is added before its click"
+    assert segmented == ObjectSegmented(KEY, 100)
+    assert run(add(OTHER, INSIDE)).of(SessionOpened) == []
+    assert len(opener.opened) == 1
+
+
+def test_a_command_that_is_refused_keeps_no_other_from_being_run(run, worker):
+    refused = add(KEY, OUTSIDE)
+    heard = run(refused, add(OTHER, INSIDE))
+    ((rejected),) = heard.of(CommandRejected)
+    assert rejected.command is refused
+    assert "only clicks outside" in rejected.reason
+    assert in_session(worker.session) == {OTHER: (INSIDE,)}
+
+
+def test_an_error_is_raised_after_all_commands(run, worker, monkeypatch):
+    run(add(KEY, INSIDE))
+    add_points = worker.session.add_points
+
+    def add_if_readable(object_id, frame, *points):
+        if frame == 2:
+            raise OSError("the disk is gone")
+        return add_points(object_id, frame, *points)
+
+    monkeypatch.setattr(worker.session, "add_points", add_if_readable)
+    with pytest.raises(OSError, match="the disk is gone"):
+        run(add(ObjectFrame(1, 2), INSIDE), add(OTHER, INSIDE))
+    assert in_session(worker.session) == {KEY: (INSIDE,), OTHER: (INSIDE,)}
+
+
+def test_undo_and_redo_of_what_was_done_at_one_stroke(worker, run):
+    for step in (worker.undo, worker.redo):
+        heard = Heard()
+        step(heard)
+        assert heard == [HistoryMoved(step == worker.undo, False)]
+    run(add(KEY, INSIDE))
+    heard = Heard()
+    worker.undo(heard)
+    assert heard[-1] == HistoryMoved(True, True)
+    assert not worker.session.objects
+    assert heard.of(StateChanged)[0].change.prompts == {KEY: None}
+    worker.redo(heard)
+    assert heard[-1] == HistoryMoved(False, True)
+    assert in_session(worker.session) == {KEY: (INSIDE,)}
+
+
+def test_a_model_is_loaded_or_changed(worker, run, opener):
+    heard = Heard()
+    worker.use_model("micro", heard)
+    assert (heard, opener.loaded, worker.session) == ([ModelLoaded("micro")], ["micro"], None)
+    run(add(KEY, INSIDE))
+    worker.use_model("micro", heard)
+    assert opener.loaded == ["micro"], "it is in use"
+    heard.clear()
+    worker.use_model("other", heard)
+    assert [item.change.model.name for item in heard.of(StateChanged)] == ["other"]
+    assert heard[-1] == ModelLoaded("other")
+
+
+def test_a_model_that_cannot_be_loaded_changes_nothing(worker, run, opener, monkeypatch):
+    run(add(KEY, INSIDE))
+    network = worker.session.model
+    with monkeypatch.context() as patch:
+        patch.setattr(opener, "_load", lambda name: (_ for _ in ()).throw(ValueError("no checkpoint")))
+        with pytest.raises(ValueError, match="no checkpoint"):
+            worker.use_model("other", Heard())
+    assert worker.session.model is network
+    assert opener.load("micro") is network
+    assert opener.loaded == ["micro"]
+
+
+def test_propagation_reports_frames_and_stops(worker, run, request_):
+    run(add(KEY, INSIDE))
+    heard = Heard()
+    worker.propagate(request_, [add(OTHER, INSIDE)], "forward", heard)
+    assert heard.of(FrameDone) == [FrameDone(1, 1, 2), FrameDone(2, 2, 2)]
+    worker.undo(Heard())
+    worker.propagate(request_, [], "both", lambda item: not isinstance(item, FrameDone))
+    assert sorted(worker.session.scores(1)) == [0, 1]
+    other = SessionWorker(worker._opener, Heard())
+    with pytest.raises(ValueError, match="nothing to propagate"):
+        other.propagate(request_, [], "both", Heard())
+
+
+def test_frames_that_are_done_both_ways_count_once(worker, run, request_):
+    run(add(ObjectFrame(1, 1), INSIDE), add(ObjectFrame(2, 0), Click(24, 35, True)), add(ObjectFrame(2, 2), Click(28, 35, True)))
+    heard = Heard()
+    worker.propagate(request_, [], "both", heard)
+    assert heard.of(FrameDone)[-1].done == heard.of(FrameDone)[-1].total == len({item.frame for item in heard.of(FrameDone)})
+
+
+def test_what_is_done_elsewhere_is_announced(worker, run, announced):
+    run(add(KEY, INSIDE))
+    assert announced == []
+    worker.session.add_points(1, 0, [(6, 6)])
+    thread = threading.Thread(target=worker.session.undo)
+    thread.start()
+    thread.join()
+    assert [len(item.change.prompts[KEY].points_rc) for item in announced] == [2, 1]
+    assert all(item.taken == frozenset() for item in announced)
+    session = worker.session
+    worker.close()
+    session.undo()
+    assert len(announced) == 2
+
+
+def test_other_data_of_the_image(worker, run, request_, blobs):
+    first = run(add(KEY, INSIDE))[0]
+    session = worker.session
+    session.propagate_all()
+    session.add_points(1, 2, [(20, 5)], [0])
+    labels = session.labels.copy()
+    other = SessionRequest(blobs[:, ::-1].copy(), "TYX", "micro")
+    opened = run(RemoveClicks(KEY, (INSIDE,)), request=other)[0]
+    assert worker.session is not session
+    assert opened.state.prompts.keys() == {KEY}
+    assert opened.not_carried == {(1, 2): (OUTSIDE,)}
+    assert opened.labels is not first.labels
+    np.testing.assert_array_equal(session.labels, labels)
