@@ -156,7 +156,7 @@ def _resolutions(tags: Any) -> dict[str, Fraction]:
 
 
 def _is_of_screen(per_unit: Fraction, unit: Any) -> bool:
-    """Tell whether so many pixels to the inch or centimetre are those of a screen or printer, rounded as programs round them."""
+    """Return whether so many pixels to the inch or centimetre are those of a screen or printer, rounded as programs round them."""
     known = unit_of(unit)
     if known is None or known.name not in _TAG_UNITS.values():
         return False

@@ -166,7 +166,7 @@ def _check_percentiles(given: Any) -> tuple[float, float]:
 
 
 def looks_like_ct(values: np.ndarray[Any, Any]) -> bool:
-    """Tell whether intensities look like Hounsfield units: signed, with air at -1000 and tissue around 0.
+    """Return whether intensities look like Hounsfield units: signed, with air at -1000 and tissue around 0.
 
     Percentiles would not do there: between air and bone soft tissue is a few shades of grey.
     """

@@ -126,7 +126,7 @@ _NONE = {
 
 
 def names_none(spelling: Any) -> bool:
-    """Tell whether a text says that there is no unit, rather than one that is not known: ``pixel``, or nothing at all."""
+    """Return whether a text says that there is no unit, rather than one that is not known: ``pixel``, or nothing at all."""
     return spelling is None or _decoded(str(spelling)).strip(" .()[]").lower() in _NONE
 
 

@@ -437,11 +437,11 @@ class _Decoder:
         return self._packets
 
     def _is_visible(self, packet: Any) -> bool:
-        """Tell whether a packet is more than a reference for others, which VP8 has in packets of their own."""
+        """Return whether a packet is more than a reference for others, which VP8 has in packets of their own."""
         return self._stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
     def has_times(self) -> bool:
-        """Tell whether all packets say when they are shown; in AVI those of frames that are stored in another order do not."""
+        """Return whether all packets say when they are shown; in AVI those of frames that are stored in another order do not."""
         times = [packet.pts for packet in self._packets if packet.is_shown]
         is_guessed = self._container.format.name == "avi" and self._stream.codec_context.has_b_frames
         return not is_guessed and None not in times and len(set(times)) == len(times)
@@ -554,7 +554,7 @@ def _constant_interval_s(times: Sequence[int], time_base: Fraction, rates: Seque
 
 
 def _is_cut_off(path: Path, kind: str) -> bool:
-    """Tell whether a file is shorter than it says; ``kind`` is FFmpeg's name of what it is."""
+    """Return whether a file is shorter than it says; ``kind`` is FFmpeg's name of what it is."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if "matroska" in kind:

@@ -111,7 +111,7 @@ class MemoryGate:
             raise ValueError(f"min_predicted_iou lies between 0 and 1, got {self.min_predicted_iou}")
 
     def admits(self, record: FrameRecord) -> bool:
-        """Tell whether a record of a tracked frame may be recalled."""
+        """Return whether a record of a tracked frame may be recalled."""
         return record.object_score > self.min_object_score and record.predicted_iou > self.min_predicted_iou
 
     def recall(

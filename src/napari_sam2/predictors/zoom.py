@@ -41,7 +41,7 @@ class View:
         return max(self.height, self.width)
 
     def contains(self, row: float, column: float) -> bool:
-        """Tell whether a point, pixel centres at integers, lies inside."""
+        """Return whether a point, pixel centres at integers, lies inside."""
         return self.row - 0.5 <= row < self.row + self.height - 0.5 and self.column - 0.5 <= column < self.column + self.width - 0.5
 
     def union(self, other: View) -> View:
