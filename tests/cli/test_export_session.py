@@ -134,8 +134,8 @@ def test_an_image_that_was_an_array(session: Session, caplog: pytest.LogCaptureF
 
 BAD = {
     "nothing to write": ([], r"there is nothing to write: name outputs, such as objects\.csv or outlines\.mp4"),
-    "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels alone: a session knows its axes"),
-    "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels alone: a session knows its divisions"),
+    "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels only: a session file has its axes"),
+    "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels only: a session file has its divisions"),
     "another image": (["out/a.csv", "--image", "other.tif"], r"this is another image than movie\.sam2\.json was saved with, .*"),
     "no image": (["out/a.csv", "--image", "none.tif"], r"there is no file none\.tif"),
     "onto the image": (["movie.tif"], r"movie\.tif is what is read: give another name for what is written"),

@@ -93,7 +93,7 @@ def test_napari_tracks_as_csv(tmp_path: Path) -> None:
 
 def cut(result: Result) -> list[CtcTrack]:
     tracks = find_tracks(result)
-    return ctc_tracks(tracks.frames(), tracks.parents)
+    return ctc_tracks(tracks.frames(), tracks.lineage)
 
 
 def test_gaps_and_divisions_cut_tracks() -> None:
@@ -107,7 +107,7 @@ def test_gaps_and_divisions_cut_tracks() -> None:
 
 
 def test_a_mother_that_lives_on_is_cut_where_the_bud_appears() -> None:
-    budding = Result(stack_of({1: [0, 1, 2, 3], 2: [2, 3]}, 4), "TYX", parents={2: 1})
+    budding = Result(stack_of({1: [0, 1, 2, 3], 2: [2, 3]}, 4), "TYX", lineage={2: 1})
     assert cut(budding) == [CtcTrack(1, 0, 1, 0, 1), CtcTrack(2, 2, 3, 1, 2), CtcTrack(3, 2, 3, 1, 1)]
 
 
@@ -125,7 +125,7 @@ def test_what_is_written_is_valid_for_the_challenge(drawn: Any) -> None:
         child: mother for child, mother in mothers.items() if {child, mother} <= set(seen) and seen[mother][0] < seen[child][0]
     }
     labels = stack_of(seen, 7)
-    pieces = cut(Result(labels, "TYX", parents=parents))
+    pieces = cut(Result(labels, "TYX", lineage=parents))
     table = np.array([(piece.label, piece.first, piece.last, piece.parent) for piece in pieces])
     in_frames = [
         [piece.label for piece in pieces if t in seen[piece.object_id] and piece.first <= t <= piece.last] for t in range(7)
@@ -323,9 +323,9 @@ def test_without_time_or_with_a_daughter_before_her_mother(write: Any, tmp_path:
     with pytest.raises(ValueError, match="tracks go through time: labels with the axes ZYX have none"):
         write(tmp_path / "a", Result(LABELS, "ZYX"))
     with pytest.raises(
-        ValueError, match="object 8 cannot be the mother of 7: it is first seen on frame 3, its daughter on frame 0"
+        ValueError, match="object 8 cannot be the parent of 7: it begins on frame 3, its child on frame 0"
     ):
-        write(tmp_path / "a", Result(LABELS, "TYX", parents={7: 8}))
+        write(tmp_path / "a", Result(LABELS, "TYX", lineage={7: 8}))
     assert os.listdir(tmp_path) == []
 
 

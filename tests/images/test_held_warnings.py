@@ -82,7 +82,7 @@ def test_other_threads_and_other_levels_go_on(caplog: pytest.LogCaptureFixture) 
         other.start()
         other.join()
     assert caplog.messages == ["for those who look", "of another image"]
-    held.tell()
+    held.log()
     assert caplog.messages[2:] == ["held"]
 
 

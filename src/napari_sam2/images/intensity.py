@@ -62,7 +62,7 @@ def choose_ranges(
     if stack.is_composed:
         pairs = _pairs_of_channels(intensity_range, stack.channels)
         sample = None if pairs or window else sample_frames(stack.frames)
-        values = [None if sample is None else sample[..., place] for place in range(len(stack.channels))]
+        values = [None if sample is None else sample[..., channel] for channel in range(len(stack.channels))]
         chosen = [None if pairs is None else pairs[channel] for channel in stack.channels]
         return tuple(
             choose_range(colour, pair, window, percentiles, may_be_ct=False) for colour, pair in zip(values, chosen, strict=True)
