@@ -125,12 +125,12 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "onto itself": (
         None,
         ["labels.tif", "out/../labels.tif"],
-        r".*labels\.tif is what is read: give another name for what is written",
+        r".*labels\.tif is an input: give the output another name",
     ),
     "onto the image": (
         None,
         ["labels.tif", "movie.tif", "--image", "movie.tif"],
-        r"movie\.tif is what is read: give another name for what is written",
+        r"movie\.tif is an input: give the output another name",
     ),
     "no folder": (None, ["labels.tif", "out/a.csv", "gone/01_RES"], r"there is no folder gone to write 01_RES to"),
     "read-only": (None, ["labels.tif", "/proc/a.zarr"], r"a\.zarr cannot be written to the folder /proc: .*"),

@@ -378,7 +378,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         segment(output="out/labels.png"),
         r"the format of labels\.png is not known: its name should end in one of \.ome\.tif, \.tif, .*",
     ),
-    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is what is read: give another name for .*"),
+    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is an input: give the output another name .*"),
     "no output folder": (None, segment(output="gone/labels.tif"), r"there is no folder gone to write labels\.tif to"),
     "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
     "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),

@@ -107,7 +107,7 @@ def test_frames_along_other_axes_are_separate_images(writer: str, tmp_path: Path
         np.testing.assert_array_equal(np.asarray(stack.frames[0]) > 0, COLLECTION[dataset.number] > 0)
     letter = "I" if "I" in writer else "Q"
     said = f"{tmp_path}: its 4 frames, along {letter}, are taken for separate images; "
-    said += "if they follow each other, say so by axes TYX or ZYX (--axes)"
+    said += "if they follow each other, give axes TYX or ZYX (--axes)"
     assert [record.message for record in caplog.records] == ([said] if axes is None else [])
     with pytest.raises(ValueError, match="holds a collection of images, each a data set of its own"):
         Dataset.read(tmp_path, axes)

@@ -199,8 +199,8 @@ def test_a_session_exports_in_the_units_of_its_image(tmp_path: Path) -> None:
         assert float(row["area_um2"]) == (session.labels > 0).sum() * side_um**2, name
     there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for wrong, message in (
-        (image, "movie.tif is what is read: give another name for what is written"),
-        (tmp_path / "movie.sam2.results", "is what is read"),
+        (image, "movie.tif is an input: give the output another name"),
+        (tmp_path / "movie.sam2.results", "is an input"),
         (tmp_path / "objects.doc", "the format of objects.doc is not known"),
         (7, "path is the path of a file, got 7"),
     ):

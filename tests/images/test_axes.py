@@ -128,7 +128,7 @@ def test_each_axis_has_its_part(shape: tuple[int, ...], axes: str | None, given:
             (3, 5, 9, 8),
             "TZYX",
             {"along": "Y", "at": {"X": 0}},
-            "followed along Y at one X: that is an axis of the frames",
+            "along Y at one X: that is an axis of the frames",
         ),
         ((3, 9, 8), "TYX", {"along": "Z"}, "frames cannot follow each other along 'Z': the image has axes TYX"),
         ((3, 9, 8), "CYX", {"along": "C"}, "frames cannot follow each other along 'C': the image has axes CYX"),

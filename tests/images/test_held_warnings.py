@@ -26,7 +26,7 @@ def loops(folder: Path) -> str:
         for plane in volume:
             tifffile.imwrite(folder / f"t{f}.tif", plane, append=(folder / f"t{f}.tif").exists(), photometric="minisblack")
     return (
-        f"{folder / 't0.tif'} holds 4 images of one shape that nothing tells apart: they are read as one stack of shape 4 x 8 x 10"
+        f"{folder / 't0.tif'} holds 4 images of one shape without metadata that distinguish them: they are read as one stack of shape 4 x 8 x 10"
         "; the like holds of 11 more files"
     )
 

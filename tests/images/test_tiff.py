@@ -380,7 +380,7 @@ def test_preview_that_the_metadata_do_not_tell_of(
     stack = Stack.open(path)
     assert stack.axes == "TYX"
     np.testing.assert_array_equal(frames_of(stack), FRAMES)
-    assert said(caplog) == [f"{path} has metadata that tell of 6 planes, and holds 7: the last one is left out"]
+    assert said(caplog) == [f"{path} has metadata for 6 planes, and holds 7: the last one is left out"]
 
 
 def positions_by_tifffile(path: Path) -> None:

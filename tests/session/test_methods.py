@@ -78,7 +78,7 @@ def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Pat
 def test_nothing_was_prompted() -> None:
     session = blob_session(MOVIE, "TYX")
     session.add_object()
-    with pytest.raises(ValueError, match="there are no methods to tell: no object was prompted"):
+    with pytest.raises(ValueError, match="there are no methods to describe: no object was prompted"):
         methods_paragraph(session)
 
 
