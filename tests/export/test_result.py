@@ -90,9 +90,7 @@ def test_labels_beyond_16_bit(value: int) -> None:
 def test_divisions() -> None:
     result = Result(np.zeros((3, 4), "u2"), "YX", lineage={2: 1, 3: 1, 4: 9, 9: 1, 5: 0})
     assert result.divisions({1: 0, 2: 4, 3: 4, 4: 5, 5: 1}) == {2: 1, 3: 1}
-    with pytest.raises(
-        ValueError, match="object 1 cannot be the parent of 2: it begins on frame 4, its child on frame 4"
-    ):
+    with pytest.raises(ValueError, match="object 1 cannot be the parent of 2: it begins on frame 4, its child on frame 4"):
         result.divisions({1: 4, 2: 4})
 
 

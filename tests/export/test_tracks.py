@@ -322,9 +322,7 @@ def test_trackmate_without_objects(tmp_path: Path) -> None:
 def test_without_time_or_with_a_daughter_before_her_mother(write: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tracks go through time: labels with the axes ZYX have none"):
         write(tmp_path / "a", Result(LABELS, "ZYX"))
-    with pytest.raises(
-        ValueError, match="object 8 cannot be the parent of 7: it begins on frame 3, its child on frame 0"
-    ):
+    with pytest.raises(ValueError, match="object 8 cannot be the parent of 7: it begins on frame 3, its child on frame 0"):
         write(tmp_path / "a", Result(LABELS, "TYX", lineage={7: 8}))
     assert os.listdir(tmp_path) == []
 

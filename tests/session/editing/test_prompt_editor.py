@@ -69,7 +69,7 @@ def test_a_polygon_a_scribble_and_back() -> None:
 
 REFUSED: dict[str, tuple[str, tuple[Any, ...], str]] = {
     "no such point": ("remove_point", (1, 0, 2), "there is no point 2: this frame has 2, counted from 0"),
-    "no such point to change": ("change_point", (1, 0, -1), "there is no point -1: 2 were given"),
+    "no such point to change": ("change_point", (1, 0, -1), "there is no point -1: this frame has 2"),
     "a point moved outside": ("change_point", (1, 0, 0, (3, 24)), "the point (row 3, column 24) is outside the image"),
     "another sign than in or out": ("change_point", (1, 0, 0, None, 2), "labels must be 1 (inside) or 0 (outside)"),
     "only points outside left": ("remove_point", (1, 0, 0), "frame 0 has only points outside object 1"),
