@@ -1,4 +1,4 @@
-"""Follow objects through image stacks, volumes and time-lapses with SAM 2.
+"""Segment and track objects in image stacks, volumes and time-lapses with SAM 2.
 
 The public names are loaded when they are first used: importing the package costs nothing.
 """

@@ -107,7 +107,7 @@ def test_review(capsys: pytest.CaptureFixture[str]) -> None:
         "squares   1.000  1.000  1.000",
         "jump      0.500  0.500  1.000",
     ]
-    assert found[1]["review"]["looks"] == [
+    assert found[1]["review"]["reviewed"] == [
         {"round": 1, "object_id": 1, "frame": 1, "are_inside": [], "before": 1.0, "after": 1.0},
         {"round": 2, "object_id": 1, "frame": 2, "are_inside": [False, True], "before": 0.0, "after": 1.0},
     ]
@@ -203,7 +203,7 @@ def test_frames_of_unknown_kind_are_said_to_be_separate(
     several_images()
     evaluated(capsys, "images")
     said = "images: its 3 frames, along Q, are taken for separate images; if they follow each other, "
-    said += "say so by axes TYX or ZYX (--axes)"
+    said += "give axes TYX or ZYX (--axes)"
     assert [record.message for record in caplog.records] == [said]
 
 

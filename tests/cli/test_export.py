@@ -125,12 +125,12 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "onto itself": (
         None,
         ["labels.tif", "out/../labels.tif"],
-        r".*labels\.tif is what is read: give another name for what is written",
+        r".*labels\.tif is an input: give the output another name",
     ),
     "onto the image": (
         None,
         ["labels.tif", "movie.tif", "--image", "movie.tif"],
-        r"movie\.tif is what is read: give another name for what is written",
+        r"movie\.tif is an input: give the output another name",
     ),
     "no folder": (None, ["labels.tif", "out/a.csv", "gone/01_RES"], r"there is no folder gone to write 01_RES to"),
     "read-only": (None, ["labels.tif", "/proc/a.zarr"], r"a\.zarr cannot be written to the folder /proc: .*"),
@@ -148,7 +148,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a mother after her daughter": (
         lambda: Path("bad.csv").write_text("id,parent\n7,12\n"),
         ["labels.tif", "out/a.xml", "--parents", "bad.csv"],
-        r"object 12 cannot be the mother of 7: it is first seen on frame 2, its daughter on frame 0",
+        r"object 12 cannot be the parent of 7: it begins on frame 2, its child on frame 0",
     ),
     "no size": (None, ["labels.tif", "out/a.csv", "--pixel-size", "0"], r"the size of a pixel along Y must be above 0, got 0\.0"),
 }

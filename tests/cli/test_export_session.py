@@ -134,14 +134,14 @@ def test_an_image_that_was_an_array(session: Session, caplog: pytest.LogCaptureF
 
 BAD = {
     "nothing to write": ([], r"there is nothing to write: name outputs, such as objects\.csv or outlines\.mp4"),
-    "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels alone: a session knows its axes"),
-    "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels alone: a session knows its divisions"),
+    "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels only: a session file has its axes"),
+    "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels only: a session file has its divisions"),
     "another image": (["out/a.csv", "--image", "other.tif"], r"this is another image than movie\.sam2\.json was saved with, .*"),
     "no image": (["out/a.csv", "--image", "none.tif"], r"there is no file none\.tif"),
-    "onto the image": (["movie.tif"], r"movie\.tif is what is read: give another name for what is written"),
+    "onto the image": (["movie.tif"], r"movie\.tif is an input: give the output another name"),
     "onto the session": (
         ["out/a.csv", "--methods", "movie.sam2"],
-        r"movie\.sam2\.json is what is read: give another name for what is written",
+        r"movie\.sam2\.json is an input: give the output another name",
     ),
     "no folder": (["out/a.csv", "--methods", "none/m.txt"], r"there is no folder none to write m\.txt to"),
 }

@@ -233,7 +233,7 @@ def test_what_cannot_be_a_number_is_handled(folder: Path, double: None) -> None:
 def test_constant_image_is_said(folder: Path, double: None, caplog: pytest.LogCaptureFixture) -> None:
     tifffile.imwrite("flat.tif", np.full_like(MOVIE, 7), photometric="minisblack", metadata={"axes": "TYX"})
     assert main(segment(image="flat.tif")) == 0
-    assert [record.message for record in caplog.records] == ["the image is constant: there is nothing to tell an object by"]
+    assert [record.message for record in caplog.records] == ["the image is constant: no object can be segmented in it"]
     assert not tifffile.imread("out/labels.tif").any()
 
 
@@ -275,7 +275,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "five axes": (
         five_axes,
         segment(image="bad.tif"),
-        r"an image of shape \(2, 3, 2, 9, 9\) with axes TZCYX cannot be followed along T alone: .*",
+        r"objects cannot be propagated through an image of shape \(2, 3, 2, 9, 9\) with axes TZCYX along T alone: .*",
     ),
     "no frames": (empty_zarr_stack, segment(image="bad.zarr"), r"the image is empty: its shape is \(0, 32, 32\)"),
     "wrong axes": (None, segment("--axes", "TZYX"), r"axes TZYX do not fit an image of shape \(4, 32, 32\)"),
@@ -295,7 +295,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a consensus of rows without planes": (
         None,
         segment("--fuse", "YX"),
-        r"only a volume can be followed along Y: axes TYX have no Z; .*",
+        r"only a volume has frames along Y: axes TYX have no Z; .*",
     ),
     "a consensus along another axis": (
         None,
@@ -330,7 +330,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     "a consensus of all axes": (
         four_axes,
         segment("--fuse", "ZYX", image="bad.tif"),
-        r".* with axes TZYX cannot be followed along Z alone: choose one place on T by at, as in at=\{'T': 0\}, or .*",
+        r".* with axes TZYX along Z alone: choose one position on T by at, as in at=\{'T': 0\}, or .*",
     ),
     "not JSON": (lambda: Path("bad.json").write_text("{"), segment(prompts="bad.json"), r"bad\.json is not JSON: line 1, column 2"),
     "no prompts": (lambda: write_prompts("bad.json", []), segment(prompts="bad.json"), r"bad\.json has no prompts"),
@@ -378,7 +378,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         segment(output="out/labels.png"),
         r"the format of labels\.png is not known: its name should end in one of \.ome\.tif, \.tif, .*",
     ),
-    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is what is read: give another name for .*"),
+    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is an input: give the output another name .*"),
     "no output folder": (None, segment(output="gone/labels.tif"), r"there is no folder gone to write labels\.tif to"),
     "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
     "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),

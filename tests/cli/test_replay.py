@@ -82,8 +82,8 @@ def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     output = str(saved.with_name("labels.tif"))
     assert "there is no session file nothing.json" in said("nothing.json", "-o", output)
-    assert "movie.tif is what is read" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
-    assert "movie.sam2 is what is read" in said(str(saved), "-o", output, "--methods", str(saved))
+    assert "movie.tif is an input" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
+    assert "movie.sam2 is an input" in said(str(saved), "-o", output, "--methods", str(saved))
     tifffile.imwrite(saved.with_name("other.tif"), MOVIE[:5], metadata={"axes": "TYX"}, photometric="minisblack")
     assert "this is another image than movie.sam2 was saved with" in said(
         str(saved), "-o", output, "--image", str(saved.with_name("other.tif"))

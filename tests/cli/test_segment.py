@@ -139,7 +139,7 @@ def test_a_prompted_frame_that_cannot_be_read(more: list[Any], left: set[int], c
     out, err = capsys.readouterr()
     assert out == f"{'2 objects' if len(left) == 2 else '1 object'} on 4 of 6 frames: out/labels.tif\n"
     frames = "4, 4" if more else "4"
-    lost = "" if more else "; nothing else is known of object 3"
+    lost = "" if more else "; object 3 has no other prompts"
     assert f"so prompts are left out, of object 3 on frame {frames}{lost}; " in last_line(err)
 
 
@@ -151,7 +151,7 @@ def test_no_prompted_frame_can_be_read(capsys: pytest.CaptureFixture[str]) -> No
     assert err == (
         f"napari-sam2: frame 2 along T cannot be read: {WHY}, so prompts are left out, of object 3 on frame 2; "
         "object 8 on frame 2; "
-        "nothing else is known of object 3, 8\n"
+        "object 3, 8 has no other prompts\n"
     )
     assert not list(Path("out").iterdir())
 
@@ -187,7 +187,7 @@ def test_places_that_can_be_read_are_written(capsys: pytest.CaptureFixture[str])
 
 
 def test_what_is_not_found_beyond_a_prompted_plane_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    """The plane that was prompted is broken in the third volume: prompts cannot be followed to it, nor through it."""
+    """The plane that was prompted is broken in the third volume: prompts cannot be propagated to it, nor through it."""
     broken_zarr(Path("movie.zarr"), np.where(TIMES > 0, 3000, 100).astype(np.uint16), [(2, 2)])
     assert main(each("--each", "T")) == 3
     labels = tifffile.imread("out/labels.tif")

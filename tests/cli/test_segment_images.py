@@ -106,7 +106,8 @@ def test_loop_of_pages_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert segment("movie.tif") == 0
     np.testing.assert_array_equal(labels(), TRUTH)
     assert said(caplog) == [
-        "movie.tif holds 12 images of one shape that nothing tells apart: they are read as one stack of shape 12 x 32 x 32"
+        "movie.tif holds 12 images of one shape, without metadata that distinguish them: they are read as one "
+        "stack of shape 12 x 32 x 32"
     ]
 
 

@@ -30,9 +30,9 @@ TABLE = "id,t_first,n_frames,contiguous,parent\n2,0,6,1,0\n5,1,5,1,2\n9,4,1,1,2\
 
 
 def test_listed_objects(tmp_path: Path) -> None:
-    """Those with enough frames, each from where it appears; parents as listed."""
+    """Those with enough frames, each from where it appears; lineage as listed."""
     dataset = Dataset.read(write_dataset(tmp_path, TRUTH, table=TABLE))
-    assert (dataset.anchors, dataset.parents) == ({2: 0, 5: 1}, {5: 2})
+    assert (dataset.anchors, dataset.lineage) == ({2: 0, 5: 1}, {5: 2})
     assert dataset.span(5) == range(1, 6)
     np.testing.assert_array_equal(dataset.mask(5, 2), TRUTH[2] == 5)
 
@@ -107,7 +107,7 @@ def test_frames_along_other_axes_are_separate_images(writer: str, tmp_path: Path
         np.testing.assert_array_equal(np.asarray(stack.frames[0]) > 0, COLLECTION[dataset.number] > 0)
     letter = "I" if "I" in writer else "Q"
     said = f"{tmp_path}: its 4 frames, along {letter}, are taken for separate images; "
-    said += "if they follow each other, say so by axes TYX or ZYX (--axes)"
+    said += "if they follow each other, give axes TYX or ZYX (--axes)"
     assert [record.message for record in caplog.records] == ([said] if axes is None else [])
     with pytest.raises(ValueError, match="holds a collection of images, each a data set of its own"):
         Dataset.read(tmp_path, axes)
@@ -198,7 +198,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "several times": (
         written(image=np.zeros((2, 6, 16, 16), np.uint8), axes="TZYX"),
         {},
-        r"D/image\.tif: an image of shape \(2, 6, 16, 16\) with axes TZYX cannot be followed along T alone: .*",
+        r"D/image\.tif: objects cannot be propagated through an image of shape \(2, 6, 16, 16\) with axes TZYX along T alone: .*",
     ),
     "no such channel": (written(), {"channel": 1}, r"D/image\.tif: an image with axes TYX has no channels to choose from"),
     "column": (written(table="id,frames\n2,6\n"), {}, r"D/objects\.csv has no column 'n_frames'"),
@@ -215,7 +215,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], dict[str, Any], str]] = {
     "wrong frame": (
         written(table="id,t_first,n_frames,contiguous\n5,0,6,1\n"),
         {},
-        r"D/objects\.csv says that object 5 appears on frame 0, where the masks do not have it",
+        r"D/objects\.csv has object 5 begin on frame 0, where it is not in the masks",
     ),
     "none listed": (written(table="id,n_frames,contiguous\n9,1,1\n"), {}, r"D has no object to score"),
 }

@@ -1,4 +1,4 @@
-"""The person who looks where the session has the most doubt."""
+"""The simulated person who reviews the most uncertain frames."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def reviewed(tracks: dict[int, list[Square | None]], rounds: int) -> tuple[list[
     return [frame for frame in frames if isinstance(frame, int)], review
 
 
-def test_each_round_looks_once_at_each_object() -> None:
-    """On frame 3 another stands in its place. Of equal doubt the earliest frame comes first: two are right, two are put right."""
+def test_each_round_reviews_each_object_once() -> None:
+    """On frame 3 another one stands there. Of equal uncertainty the earliest frame comes first: two are approved, two corrected."""
     frames, review = reviewed({OBJECT: [HERE, HERE, HERE, None, HERE], OTHER: [None, None, None, HERE, None]}, 5)
     # From a frame without it the double does not find it again.
     assert review.mean_ious == review.object_ious[OBJECT] == (0.8, 0.8, 0.8, 0.8, 1.0, 1.0)
-    looks = [(look.round, look.frame, look.are_inside, look.before, look.after) for look in review.looks]
-    assert looks == [(1, 1, (), 1, 1), (2, 2, (), 1, 1), (3, 3, (False,), 0, 1), (4, 4, (True,), 0, 1)]
+    reviewed_frames = [(one.round, one.frame, one.are_inside, one.before, one.after) for one in review.reviewed]
+    assert reviewed_frames == [(1, 1, (), 1, 1), (2, 2, (), 1, 1), (3, 3, (False,), 0, 1), (4, 4, (True,), 0, 1)]
     # After each round only what it can change.
     assert frames == [1, 2, 3, 4, *(2, 3, 4), *(3, 4), *(4,)]
 
 
-def test_the_person_goes_where_the_session_says() -> None:
-    """It jumps on frame 3, and there the session has doubt, not on frame 1, which is wrong too."""
+def test_the_most_uncertain_frame_is_reviewed() -> None:
+    """It jumps on frame 3: the uncertainty is high there, not on frame 1, which is wrong too."""
     _, review = reviewed({OBJECT: [HERE, None, HERE, THERE], OTHER: [None, HERE, None, (3, 6, 5)]}, 1)
-    assert [look.frame for look in review.looks] == [2]
+    assert [one.frame for one in review.reviewed] == [2]
 
 
 def test_no_round() -> None:

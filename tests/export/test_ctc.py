@@ -37,7 +37,7 @@ def test_gaps_and_divisions_cut_tracks() -> None:
 
 
 def test_a_mother_that_lives_on_is_cut_where_the_bud_appears() -> None:
-    budding = Result(stack_of({1: [0, 1, 2, 3], 2: [2, 3]}, 4), "TYX", parents={2: 1})
+    budding = Result(stack_of({1: [0, 1, 2, 3], 2: [2, 3]}, 4), "TYX", lineage={2: 1})
     assert cut(budding) == [CtcTrack(1, 0, 1, 0, 1), CtcTrack(2, 2, 3, 1, 2), CtcTrack(3, 2, 3, 1, 1)]
 
 
@@ -55,7 +55,7 @@ def test_what_is_written_is_valid_for_the_challenge(drawn: Any) -> None:
         child: mother for child, mother in mothers.items() if {child, mother} <= set(seen) and seen[mother][0] < seen[child][0]
     }
     labels = stack_of(seen, 7)
-    pieces = cut(Result(labels, "TYX", parents=parents))
+    pieces = cut(Result(labels, "TYX", lineage=parents))
     table = np.array([(piece.label, piece.first, piece.last, piece.parent) for piece in pieces])
     in_frames = [
         [piece.label for piece in pieces if t in seen[piece.object_id] and piece.first <= t <= piece.last] for t in range(7)

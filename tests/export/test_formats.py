@@ -189,18 +189,18 @@ def test_a_session_exports_in_the_units_of_its_image(tmp_path: Path) -> None:
     tifffile.imwrite(image, movie, imagej=True, resolution=(2, 2), metadata=metadata)
     session = Session(image, model=blob_session(movie, "TYX").model)
     session.add_mask(session.add_object(), 0, movie[0] > 0)
-    session.save(tmp_path / "movie.sam2.json")
+    session.save(tmp_path / "movie.sam2")
     session.export(tmp_path / "labels.tif", str(tmp_path / "objects.csv"))
-    session.export(tmp_path / "said.csv", pixel_size=[3], interval=7)
+    session.export(tmp_path / "given.csv", pixel_size=[3], interval=7)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), session.labels)
-    for name, side_um in (("objects.csv", 0.5), ("said.csv", 3.0)):
+    for name, side_um in (("objects.csv", 0.5), ("given.csv", 3.0)):
         with (tmp_path / name).open(newline="") as file:
             (row,) = csv.DictReader(file)
         assert float(row["area_um2"]) == (session.labels > 0).sum() * side_um**2, name
     there = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     for wrong, message in (
-        (image, "movie.tif is what is read: give another name for what is written"),
-        (tmp_path / "movie.sam2.results", "is what is read"),
+        (image, "movie.tif is an input: give the output another name"),
+        (tmp_path / "movie.sam2", "is an input"),
         (tmp_path / "objects.doc", "the format of objects.doc is not known"),
         (7, "path is the path of a file, got 7"),
     ):

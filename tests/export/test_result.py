@@ -88,11 +88,9 @@ def test_labels_beyond_16_bit(value: int) -> None:
 
 
 def test_divisions() -> None:
-    result = Result(np.zeros((3, 4), "u2"), "YX", parents={2: 1, 3: 1, 4: 9, 9: 1, 5: 0})
+    result = Result(np.zeros((3, 4), "u2"), "YX", lineage={2: 1, 3: 1, 4: 9, 9: 1, 5: 0})
     assert result.divisions({1: 0, 2: 4, 3: 4, 4: 5, 5: 1}) == {2: 1, 3: 1}
-    with pytest.raises(
-        ValueError, match="object 1 cannot be the mother of 2: it is first seen on frame 4, its daughter on frame 4"
-    ):
+    with pytest.raises(ValueError, match="object 1 cannot be the parent of 2: it begins on frame 4, its child on frame 4"):
         result.divisions({1: 4, 2: 4})
 
 
@@ -144,6 +142,6 @@ def test_a_session_knows_its_divisions_and_scores() -> None:
     list(session.propagate())
     result = session.result()
     tracks = find_tracks(result)
-    assert tracks.parents == {left: mother, right: mother}
+    assert tracks.lineage == {left: mother, right: mother}
     assert tracks.frames() == {mother: [0, 1], left: [2, 3], right: [2, 3]}
     assert (tabulate(result)["object_score"] == 10).all()

@@ -99,7 +99,7 @@ def test_names_without_what_xml_cannot_hold(tmp_path: Path) -> None:
 def test_a_track_is_what_is_linked_and_a_lone_spot_is_none(tmp_path: Path) -> None:
     """Two families, each a mother and her daughters, and an object that is seen once."""
     seen = {1: [0, 1], 2: [2], 3: [2, 3], 5: [0], 6: [1, 3]}
-    write_trackmate(tmp_path / "a.xml", Result(stack_of(seen, 4), "TYX", parents={2: 1, 3: 1}))
+    write_trackmate(tmp_path / "a.xml", Result(stack_of(seen, 4), "TYX", lineage={2: 1, 3: 1}))
     root = ET.parse(tmp_path / "a.xml").getroot()
     object_of = {spot.get("ID"): int(spot.get("OBJECT_ID", 0)) for spot in root.iter("Spot")}
     tracks = [

@@ -47,10 +47,8 @@ def test_napari_tracks_as_csv(tmp_path: Path) -> None:
 def test_without_time_or_with_a_daughter_before_her_mother(write: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tracks go through time: labels with the axes ZYX have none"):
         write(tmp_path / "a", Result(LABELS, "ZYX"))
-    with pytest.raises(
-        ValueError, match="object 8 cannot be the mother of 7: it is first seen on frame 3, its daughter on frame 0"
-    ):
-        write(tmp_path / "a", Result(LABELS, "TYX", parents={7: 8}))
+    with pytest.raises(ValueError, match="object 8 cannot be the parent of 7: it begins on frame 3, its child on frame 0"):
+        write(tmp_path / "a", Result(LABELS, "TYX", lineage={7: 8}))
     assert os.listdir(tmp_path) == []
 
 
@@ -70,7 +68,7 @@ def test_links_go_on_across_a_gap_and_from_a_mother_to_her_daughters(result: Res
 
 
 def test_a_mother_that_lives_on_is_linked_from_where_she_was_seen_before() -> None:
-    budding = find_tracks(Result(stack_of({1: [0, 1, 3, 4], 2: [3, 4]}, 5), "TYX", parents={2: 1}))
+    budding = find_tracks(Result(stack_of({1: [0, 1, 3, 4], 2: [3, 4]}, 5), "TYX", lineage={2: 1}))
     key = [(row.object_id, row.frame) for row in budding.rows]
     links = [(key[a], key[b]) for a, b in budding.links()]
     assert links == [((1, 0), (1, 1)), ((1, 1), (1, 3)), ((1, 1), (2, 3)), ((1, 3), (1, 4)), ((2, 3), (2, 4))]

@@ -50,7 +50,7 @@ def test_names_of_all_axes(names: list[str], letters: str | None) -> None:
 
 
 def test_names_of_which_some_are_not_known_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^the image calls its axes laser, y, x: tell by axes which are T, Z, Y, X and C$"):
+    with pytest.raises(ValueError, match=r"^the image calls its axes laser, y, x: name by axes which are T, Z, Y, X and C$"):
         letters_of(["laser", "y", "x"])
 
 
@@ -123,20 +123,20 @@ def test_each_axis_has_its_part(shape: tuple[int, ...], axes: str | None, given:
 @pytest.mark.parametrize(
     ("shape", "axes", "given", "said"),
     [
-        ((3, 5, 9, 8), "TZYX", {}, "choose one place on Z by at, as in at={'Z': 0}, or another axis by along"),
+        ((3, 5, 9, 8), "TZYX", {}, "choose one position on Z by at, as in at={'Z': 0}, or another axis by along"),
         (
             (3, 5, 9, 8),
             "TZYX",
             {"along": "Y", "at": {"X": 0}},
-            "followed along Y at one X: that is an axis of the frames",
+            "along Y at one X: that is an axis of the frames",
         ),
         ((3, 9, 8), "TYX", {"along": "Z"}, "frames cannot follow each other along 'Z': the image has axes TYX"),
         ((3, 9, 8), "CYX", {"along": "C"}, "frames cannot follow each other along 'C': the image has axes CYX"),
-        ((3, 9, 8), "TYX", {"along": "Y"}, "only a volume can be followed along Y: axes TYX have no Z"),
+        ((3, 9, 8), "TYX", {"along": "Y"}, "only a volume has frames along Y: axes TYX have no Z"),
         ((3, 5, 9, 8), "TZYX", {"along": "T", "at": {"T": 0}}, "frames follow each other along T: at cannot name it"),
         ((3, 5, 9, 8), "TZYX", {"at": {"Z": 5}}, "Z 5 does not exist: the image has 5, counted from 0"),
         ((3, 5, 9, 8), "TZYX", {"at": {"Z": -1}}, "Z -1 does not exist"),
-        ((3, 5, 9, 8), "TZYX", {"at": {"Z": 1.5}}, "at gives Z the place 1.5: expected a whole number"),
+        ((3, 5, 9, 8), "TZYX", {"at": {"Z": 1.5}}, "at gives Z the position 1.5: expected a whole number"),
         ((3, 5, 9, 8), "TZYX", {"at": {"C": 0}}, "channels are not chosen by at: give channel"),
         ((3, 9, 8), "TYX", {"at": {"Z": 0}}, "at names Z, but the image has axes TYX"),
         ((3, 9, 8), "CYX", {"channel": 3}, "channel 3 does not exist: the image has 3, counted from 0"),

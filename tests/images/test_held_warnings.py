@@ -26,7 +26,8 @@ def loops(folder: Path) -> str:
         for plane in volume:
             tifffile.imwrite(folder / f"t{f}.tif", plane, append=(folder / f"t{f}.tif").exists(), photometric="minisblack")
     return (
-        f"{folder / 't0.tif'} holds 4 images of one shape that nothing tells apart: they are read as one stack of shape 4 x 8 x 10"
+        f"{folder / 't0.tif'} holds 4 images of one shape, without metadata that distinguish them: they are read as one "
+        "stack of shape 4 x 8 x 10"
         "; the like holds of 11 more files"
     )
 
@@ -82,13 +83,13 @@ def test_other_threads_and_other_levels_go_on(caplog: pytest.LogCaptureFixture) 
         other.start()
         other.join()
     assert caplog.messages == ["for those who look", "of another image"]
-    held.tell()
+    held.log()
     assert caplog.messages[2:] == ["held"]
 
 
 def test_every_reader_of_single_files_is_held() -> None:
     """Modules that warn, but for those that tell of many files, or of an image whatever its file."""
-    of_many = {"calibration", "file_sequence", "image_files", "stack"}
+    of_many = {"calibration", "file_sequence", "image_files", "label_images", "stack"}
     folder = Path(held_warnings.__file__).parent
     warning = {path.stem for path in folder.glob("*.py") if "logger.warning(" in path.read_text(encoding="utf-8")}
     assert warning - of_many - {"held_warnings"} == set(held_warnings._READERS)

@@ -116,7 +116,7 @@ def test_labels_that_are_too_large_are_numbered_anew() -> None:
     np.testing.assert_array_equal(as_renumbered_labels(np.array([[70_000, 9]])), [[2, 1]])
     with pytest.raises(ValueError, match=f"^there is a label -1: labels must be between 0 and {MAX_LABEL}$"):
         as_renumbered_labels(np.array([[-1, 70_000]]))
-    with pytest.raises(ValueError, match=rf"^a\.tif holds {MAX_LABEL + 1} objects: at most {MAX_LABEL} can be told apart$"):
+    with pytest.raises(ValueError, match=rf"^a\.tif holds {MAX_LABEL + 1} objects: at most {MAX_LABEL} are possible$"):
         as_renumbered_labels(np.arange(1, MAX_LABEL + 2), Path("a.tif"))
     assert as_renumbered_labels(np.arange(2, MAX_LABEL + 2)).max() == MAX_LABEL
 

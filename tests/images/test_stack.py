@@ -58,8 +58,8 @@ BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "five axes": (
         np.zeros((2, 3, 2, 6, 20)),
         {},
-        "an image of shape (2, 3, 2, 6, 20) with axes TZCYX cannot be followed along T alone: "
-        "choose one place on Z by at, as in at={'Z': 0}, or another axis by along",
+        "objects cannot be propagated through an image of shape (2, 3, 2, 6, 20) with axes TZCYX along T alone: "
+        "choose one position on Z by at, as in at={'Z': 0}, or another axis by along",
     ),
     "six axes": (np.zeros((1,) * 6), {}, "an image has two to five axes, got shape (1, 1, 1, 1, 1, 1)"),
     "a line": (np.zeros(7), {}, "an image has two to five axes, got shape (7,)"),
@@ -85,12 +85,12 @@ BAD_ARRAYS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "along nothing": (np.zeros((2, 6, 20)), {"along": "Z"}, "frames cannot follow each other along 'Z': the image has axes TYX"),
     "along colours": (np.zeros((2, 6, 20)), {"axes": "CYX", "along": "C"}, "frames cannot follow each other along 'C'"),
     "along two": (np.zeros((2, 6, 20)), {"along": "TY"}, "frames cannot follow each other along 'TY'"),
-    "columns of a movie": (np.zeros((2, 6, 20)), {"along": "X"}, "only a volume can be followed along X: axes TYX have no Z"),
+    "columns of a movie": (np.zeros((2, 6, 20)), {"along": "X"}, "only a volume has frames along X: axes TYX have no Z"),
     "no such time": (np.zeros((2, 3, 6, 20)), {"along": "Z", "at": {"T": 2}}, "T 2 does not exist: the image has 2"),
-    "a time in between": (np.zeros((2, 3, 6, 20)), {"at": {"Z": 0.5}}, "at gives Z the place 0.5: expected a whole number"),
+    "a time in between": (np.zeros((2, 3, 6, 20)), {"at": {"Z": 0.5}}, "at gives Z the position 0.5: expected a whole number"),
     "no such axis": (np.zeros((2, 6, 20)), {"at": {"Z": 0}}, "at names Z, but the image has axes TYX"),
     "at and along": (np.zeros((2, 6, 20)), {"along": "T", "at": {"T": 0}}, "frames follow each other along T: at cannot name it"),
-    "at a row": (np.zeros((2, 6, 20)), {"at": {"Y": 0}}, "cannot be followed along T at one Y: that is an axis of the frames"),
+    "at a row": (np.zeros((2, 6, 20)), {"at": {"Y": 0}}, "along T at one Y: that is an axis of the frames"),
     "at a channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "at": {"C": 0}}, "channels are not chosen by at: give channel"),
     "negative channel": (np.zeros((2, 6, 20)), {"axes": "CYX", "channel": -1}, "channel -1 does not exist: the image has 2"),
 }

@@ -88,5 +88,5 @@ def test_finer_levels_are_shown_as_maps() -> None:
 
 def test_only_an_array_has_windows() -> None:
     features = FrameFeatures(tiny_predictor(TINY_HIERA), open_frames(torch.zeros(1, 3, 64, 64), 64))
-    with pytest.raises(TypeError, match="only frames of an array can be looked at through a window"):
+    with pytest.raises(TypeError, match="only frames of an array can be cut to a window"):
         features.get(0, View(0, 0, 8, 8))

@@ -115,16 +115,16 @@ def test_a_view_finds_the_object_and_its_size(row: float, column: float, radius:
 def test_a_view_stays_while_it_fits_and_changes_slowly() -> None:
     view = View(10, 10, 60, 60)
     fits = 60 / 4 / np.sqrt(np.pi)
-    assert ZOOM.following(view, disk(view, 45, 45, 1.1 * fits)) == view
-    assert ZOOM.following(view, disk(view, 45, 51, 1.1 * fits)) == View(16, 22, 60, 60)
-    assert ZOOM.following(view, disk(view, 40, 40, 0.3 * fits)).side == 48
-    assert ZOOM.following(view, disk(view, 40, 40, 1.8 * fits)).side == 75
+    assert ZOOM.next_view(view, disk(view, 45, 45, 1.1 * fits)) == view
+    assert ZOOM.next_view(view, disk(view, 45, 51, 1.1 * fits)) == View(16, 22, 60, 60)
+    assert ZOOM.next_view(view, disk(view, 40, 40, 0.3 * fits)).side == 48
+    assert ZOOM.next_view(view, disk(view, 40, 40, 1.8 * fits)).side == 75
 
 
 def test_without_an_object_the_view_stays() -> None:
     view = View(10, 10, 60, 60)
     empty = torch.full((8, 8), -1.0)
-    assert ZOOM.following(view, empty) == ZOOM.fitting(view, empty) == view
+    assert ZOOM.next_view(view, empty) == ZOOM.fitting(view, empty) == view
     assert ZOOM.side_for(view, empty) == 60
 
 

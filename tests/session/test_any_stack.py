@@ -152,7 +152,7 @@ def test_memmap(tmp_path: Path) -> None:
 
 def test_names_of_which_only_some_are_known() -> None:
     image = xr.DataArray(MOVIE, dims=("mouse", "y", "x"))
-    with pytest.raises(ValueError, match="the image calls its axes mouse, y, x: tell by axes which are T, Z, Y, X and C"):
+    with pytest.raises(ValueError, match="the image calls its axes mouse, y, x: name by axes which are T, Z, Y, X and C"):
         Stack.open(image)
     assert Stack.open(image, "ZYX").axes == "ZYX"
 

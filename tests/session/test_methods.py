@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from napari_sam2.session.store.session_document import weights_sha256
 
 from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2 import __version__
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.session import prompting as prompting_module
+from napari_sam2.session.editing import prompt_editor
 from napari_sam2.session.methods import methods_paragraph, write_methods
 from napari_sam2.session.session import Session
+from napari_sam2.session.state.identity import weights_sha256
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
@@ -24,7 +24,9 @@ from napari_sam2.session.volumes.propagate_each import propagate_each
 TRUTH = squares(4, (32, 40), {3: [(4, 3 + t, 6) for t in range(4)], 8: [(20 - t, 20, 5) for t in range(4)]})
 MOVIE = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
 VERSIONS = f"in napari-sam2 {__version__} with PyTorch {torch.__version__}"
-SEEN = "Intensities from 100 to 3000 were shown to the model as black to white. It saw frames whole, resized to 64 x 64 pixels."
+SEEN = (
+    "Intensities from 100 to 3000 were shown to the model as black to white. Its input was whole frames, resized to 64 x 64 pixels."
+)
 OVERLAPS = (
     "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
     "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above 0.7 were "
@@ -49,8 +51,8 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
     session.add_mask(3, 2, TRUTH[2] == 3)
     checkpoint = tmp_path / "model.pt"
     checkpoint.write_bytes(b"weights")
-    assert methods_paragraph(session, checkpoint) == (
-        "2 objects in 4 frames of 32 x 40 pixels were followed through time with the SAM 2 architecture (Ravi et al. 2024, "
+    assert methods_paragraph(session.document(), checkpoint) == (
+        "2 objects in 4 frames of 32 x 40 pixels were tracked through time with the SAM 2 architecture (Ravi et al. 2024, "
         f"arXiv:2408.00714), model {session.model.config.name} (weights with SHA-256 {hashlib.sha256(b'weights').hexdigest()}), "
         f"{VERSIONS}. {SEEN} Objects were marked by 2 clicks, 1 box and 1 mask (prompts per object: 2 on average, 1 to 3). "
         f"Prompts were added on 1 further frame to correct the result, counted for each object. {OVERLAPS}"
@@ -60,14 +62,14 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("axes", "where", "how"),
     [
-        ("ZYX", "4 frames of 32 x 40 pixels", "followed from plane to plane"),
+        ("ZYX", "4 frames of 32 x 40 pixels", "tracked from plane to plane"),
         ("NYX", "4 separate images of 32 x 40 pixels", "segmented"),
         ("YX", "an image", "segmented"),
     ],
 )
 def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Path) -> None:
     session = clicked(MOVIE if len(axes) == 3 else MOVIE[0], axes)
-    write_methods(tmp_path / "methods.txt", session)
+    write_methods(tmp_path / "methods.txt", session.document())
     assert (tmp_path / "methods.txt").read_text() == (
         f"1 object in {where} was {how} with the SAM 2 architecture (Ravi et al. 2024, arXiv:2408.00714), model "
         f"{session.model.config.name} (parameters with SHA-256 {weights_sha256(session.model)}), {VERSIONS}. {SEEN} "
@@ -78,16 +80,16 @@ def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Pat
 def test_nothing_was_prompted() -> None:
     session = blob_session(MOVIE, "TYX")
     session.add_object()
-    with pytest.raises(ValueError, match="there are no methods to tell: no object was prompted"):
-        methods_paragraph(session)
+    with pytest.raises(ValueError, match="there are no methods to describe: no object was prompted"):
+        methods_paragraph(session.document())
 
 
 def test_approved_frames_are_no_corrections() -> None:
     session = clicked()
     list(session.propagate())
     session.approve(1, 2)
-    told = methods_paragraph(session)
-    assert "The object was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in told
+    text = methods_paragraph(session.document())
+    assert "The object was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in text
 
 
 CHANNELS = np.stack([MOVIE, MOVIE * 2, MOVIE + 7], axis=1)
@@ -124,14 +126,14 @@ LOOKS: dict[str, tuple[np.ndarray, str, dict[str, Any], str]] = {
         MOVIE,
         "TYX",
         {"memory_gate": MemoryGate(min_predicted_iou=0.4)},
-        "The model remembered an object only from prompted frames and from those on which its object score was above 0 and its "
+        "The memory of an object held only prompted frames and those on which its object score was above 0 and its "
         "predicted IoU above 0.4.",
     ),
-    "a place": (
+    "a position": (
         MOVIE[:, None],
         "TZYX",
         {"along": "T", "at": {"Z": 0}},
-        "1 object in 4 frames of 32 x 40 pixels, at Z = 0 counted from 0, was followed through time with",
+        "1 object in 4 frames of 32 x 40 pixels, at Z = 0 counted from 0, was tracked through time with",
     ),
 }
 
@@ -139,18 +141,18 @@ LOOKS: dict[str, tuple[np.ndarray, str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", LOOKS)
 def test_what_the_model_saw(case: str) -> None:
     image, axes, arguments, expected = LOOKS[case]
-    assert expected in methods_paragraph(clicked(image, axes, **arguments))
+    assert expected in methods_paragraph(clicked(image, axes, **arguments).document())
 
 
 def test_windows() -> None:
     session = Session(MOVIE, "TYX", model=tiny_model(), zoom=4.5)
     session.add_points(session.add_object(), 0, [(5, 5)])
-    told = methods_paragraph(session)
-    assert "It saw each object through a window of 4.5 times its size that followed it, resized to 64 x 64 pixels. The" in told
+    text = methods_paragraph(session.document())
+    assert "Its input was a window around each object, 4.5 times as large as that, resized to 64 x 64 pixels. The" in text
 
 
 def test_rules_that_stopped_it() -> None:
-    """Each set once; those of a propagation that was taken back do not count."""
+    """Each set once; those of a propagation that was undone do not count."""
     session = clicked()
     rules = StopRules(max_absent_frames=5, area_px=(4, 200.5), at_border=True)
     for stop in (rules, rules, StopRules(max_absent_frames=1), StopRules(), None):
@@ -160,66 +162,66 @@ def test_rules_that_stopped_it() -> None:
     list(session.propagate(stop=StopRules(at_border=True)))
     session.undo()
     assert (
-        "Objects were not followed beyond a frame on which they had been absent for 5 frames in a row, had an area outside 4 to "
-        "200.5 pixels or touched the border. Objects were not followed beyond a frame on which they were absent. No frame"
-    ) in methods_paragraph(session)
+        "Objects were not propagated beyond a frame on which they had been absent for 5 frames in a row, had an area outside 4 to "
+        "200.5 pixels or touched the border. Objects were not propagated beyond a frame on which they were absent. No frame"
+    ) in methods_paragraph(session.document())
 
 
 def test_masks_that_no_person_made() -> None:
     session = clicked()
     session.add_labels(np.where(TRUTH[1] == 8, 8, 0), 1)
-    assert "2 objects in" in methods_paragraph(session)
-    assert "Masks were taken over from a label image. No frame was corrected." in methods_paragraph(session)
+    assert "2 objects in" in methods_paragraph(session.document())
+    assert "Masks were taken over from a label image. No frame was corrected." in methods_paragraph(session.document())
 
 
 def test_masks_that_were_found_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompting_module, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
+    monkeypatch.setattr(prompt_editor, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
     session = clicked()
     for frame in (2, 0):
         session.segment_everything(frame)
-    assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session)
+    assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session.document())
 
 
 def test_hidden_objects_are_not_counted() -> None:
     session = clicked()
     session.add_box(session.add_object(), 0, (20, 20, 25, 25))
     session.hide_object(2)
-    told = methods_paragraph(session)
-    assert told.startswith("1 object in")
-    assert "The object was marked by 1 click." in told
-    assert told.endswith(f"{OVERLAPS} 1 further object was followed and left out of the result.")
+    text = methods_paragraph(session.document())
+    assert text.startswith("1 object in")
+    assert "The object was marked by 1 click." in text
+    assert text.endswith(f"{OVERLAPS} 1 further object was tracked and left out of the result.")
     session.hide_object(1)
     with pytest.raises(ValueError, match="no object was prompted"):
-        methods_paragraph(session)
+        methods_paragraph(session.document())
 
 
 def test_divisions() -> None:
     session = clicked()
     list(session.propagate())
-    for daughter in session.divide_object(1, 2):
-        session.add_points(daughter, 2, [(5, 5)])
-    assert "No frame was corrected. 1 division was marked by hand. Where" in methods_paragraph(session)
+    for child in session.divide_object(1, 2):
+        session.add_points(child, 2, [(5, 5)])
+    assert "No frame was corrected. 1 division was marked by hand. Where" in methods_paragraph(session.document())
 
 
-def test_a_vote_of_axes() -> None:
+def test_fused_axes() -> None:
     session = clicked(MOVIE, "ZYX")
     list(fuse_axes(session, "zx"))
-    told = methods_paragraph(session)
-    assert "was followed along Z and X with the SAM 2 architecture" in told
-    assert "An object was taken to be where the mean of its logits along Z and X, each clipped to -4 to 4, was above 0." in told
+    text = methods_paragraph(session.document())
+    assert "was tracked along Z and X with the SAM 2 architecture" in text
+    assert "An object was taken to be where the mean of its logits along Z and X, each clipped to -4 to 4, was above 0." in text
     session.undo()
-    assert "was followed from plane to plane with" in methods_paragraph(session)
+    assert "was tracked from plane to plane with" in methods_paragraph(session.document())
 
 
-@pytest.mark.parametrize("consensus", [None, "ZX"])
-def test_every_place_on_another_axis(consensus: str | None) -> None:
+@pytest.mark.parametrize("fuse", [None, "ZX"])
+def test_every_position_on_another_axis(fuse: str | None) -> None:
     session = clicked(np.stack([MOVIE] * 3), "TZYX", along="Z", at={"T": 0})
-    list(propagate_each(session, "T", [0, 1], consensus))
-    told = methods_paragraph(session)
-    how = "from plane to plane" if consensus is None else "along Z and X"
-    assert f"1 object in 4 frames of 32 x 40 pixels, at 2 places on T, was followed {how} with" in told
+    list(propagate_each(session, "T", [0, 1], fuse))
+    text = methods_paragraph(session.document())
+    how = "from plane to plane" if fuse is None else "along Z and X"
+    assert f"1 object in 4 frames of 32 x 40 pixels, at 2 positions on T, was tracked {how} with" in text
     assert (
-        "Prompts were given at one place on T; the prompted frames were followed along T, and what was found there was the prompt "
-        "of each other place. Where objects"
-    ) in told
-    assert ("each clipped to -4 to 4" in told) == (consensus is not None)
+        "Prompts were given at one position on T; the prompted frames were propagated along T, and the resulting masks were the "
+        "prompts of each other position. Where objects"
+    ) in text
+    assert ("each clipped to -4 to 4" in text) == (fuse is not None)

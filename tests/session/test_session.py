@@ -161,7 +161,7 @@ def test_not_a_number_is_black_and_infinity_white() -> None:
 @pytest.mark.parametrize("value", [0, 77, np.nan, np.inf])
 def test_constant_image_is_said(value: float, caplog: pytest.LogCaptureFixture) -> None:
     session = blob_session(np.full((3, *SHAPE), value, np.uint8 if value == 77 else np.float32))
-    assert [record.message for record in caplog.records] == ["the image is constant: there is nothing to tell an object by"]
+    assert [record.message for record in caplog.records] == ["the image is constant: no object can be segmented in it"]
     session.add_points(session.add_object(), 0, [(5, 5)])
     assert (session.labels == (1 if value == np.inf else 0))[0].all()
 
@@ -750,7 +750,7 @@ def test_clear_the_only_prompt() -> None:
     np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 2, 0))
     assert session.scores(1) == {}
     assert session.plan() == []
-    with pytest.raises(ValueError, match=r"^nothing was said about object 1 on frame 2$"):
+    with pytest.raises(ValueError, match=r"^object 1 has no prompts on frame 2$"):
         session.clear_prompts(1, 2)
 
 

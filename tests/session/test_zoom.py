@@ -126,7 +126,7 @@ def test_each_tracked_frame_is_looked_at_where_the_object_was_on_the_one_before(
     for frame, before in ((3, 2), (4, 3), (1, 2), (0, 1)):
         record = session.objects[1].shown(before)
         assert record is not None
-        assert view_of(session, frame) == session._in_use.zoom.following(view_of(session, before), record.mask_logits)
+        assert view_of(session, frame) == session._in_use.zoom.next_view(view_of(session, before), record.mask_logits)
 
 
 def test_labels_equal_those_of_a_session_with_the_same_anchors() -> None:

@@ -19,7 +19,7 @@ def path_argument(text: str) -> Path:
 
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--window`` and ``--intensity-range``."""
-    parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window to look in (default: soft tissue, for CT)")
+    parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window (default: soft tissue, for CT)")
     parser.add_argument(
         "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
     )
@@ -32,7 +32,7 @@ def add_choice_arguments(parser: argparse.ArgumentParser, what: str = "the file"
 
 
 def choice_of(args: argparse.Namespace) -> Choice:
-    """Return which image was asked for."""
+    """Return the choice of an image."""
     return Choice(args.series, args.image_name)
 
 
@@ -44,9 +44,9 @@ def add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="UM",
         help="size of a pixel in micrometres: one number, or height and width, or plane distance, height and width "
-        "(default: what the file says)",
+        "(default: that of the file)",
     )
-    parser.add_argument("--interval", type=float, metavar="S", help="seconds from frame to frame (default: what the file says)")
+    parser.add_argument("--interval", type=float, metavar="S", help="seconds from frame to frame (default: those of the file)")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +55,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", default="micro", help="micro, a released model such as sam2.1_hiera_tiny, or a checkpoint file (default: micro)"
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="float32", help="in which the network computes (default: float32)"
-    )
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="precision of the network (default: float32)")
 
 
 def add_methods_argument(parser: argparse.ArgumentParser) -> None:
@@ -73,5 +71,5 @@ def add_output_argument(parser: argparse.ArgumentParser) -> None:
         type=path_argument,
         required=True,
         action="append",
-        help="what to write: labels (.tif, .zarr), a table (.csv), or what else `napari-sam2 export --help` lists; may be repeated",
+        help="output: labels (.tif, .zarr), a table (.csv), or another format of `napari-sam2 export --help`; may be repeated",
     )

@@ -1,4 +1,4 @@
-"""``napari-sam2 demo``: the main job on a bundled time-lapse, offline."""
+"""``napari-sam2 demo``: tracks the nuclei of a bundled time-lapse, offline."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "demo",
-        help="follow the nuclei of a bundled time-lapse",
-        description=f"Follow the nuclei of a bundled time-lapse from one click each. {FLUO_MITOCHECK.credit}",
+        help="track the nuclei of a bundled time-lapse",
+        description=f"Track the nuclei of a bundled time-lapse from one click each. {FLUO_MITOCHECK.credit}",
     )
     parser.add_argument(
         "--output", type=path_argument, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)"
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"{FLUO_MITOCHECK.title}: {len(session.stack)} frames, one click on each of {len(entries)} nuclei, model {args.model}")
     started = time.monotonic()
     add_prompts(session, entries)
-    # Each nucleus is clicked on where it appears: before that it was its mother.
+    # Each nucleus is clicked on where it appears: before that it was its parent.
     propagate(session, "forward")
     seconds = time.monotonic() - started
 
@@ -58,12 +58,12 @@ def run(args: argparse.Namespace) -> None:
     write_csv(args.output / "objects.csv", tabulate(result))
     write_gif(args.output / "outlines.gif", pictures)
     write_strip(args.output / "outlines.png", [pictures[i] for i in shown], [f"frame {i}" for i in shown], columns=3)
-    print(f"followed {len(session.objects)} nuclei through {len(frames)} frames in {seconds:.0f} s")
+    print(f"tracked {len(session.objects)} nuclei through {len(frames)} frames in {seconds:.0f} s")
     for name, what in (
         ("outlines.gif", "the movie, outlines over the raw frames"),
         ("outlines.png", f"{STRIP_FRAMES} of its frames side by side"),
         ("labels.tif", "one label per nucleus"),
-        ("objects.csv", "size, place, brightness and score of each nucleus on each frame"),
+        ("objects.csv", "size, position, brightness and score of each nucleus on each frame"),
     ):
         print(f"  {args.output / name}: {what}")
     print(FLUO_MITOCHECK.credit)

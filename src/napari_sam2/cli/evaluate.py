@@ -36,20 +36,20 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score a model on labelled stacks",
-        description="Prompt each object of a labelled stack once, follow it, and compare it with its true mask.",
+        description="Prompt each object of a labelled stack once, propagate it, and compare it with its true mask.",
     )
     parser.add_argument(
         "dataset", nargs="+", type=path_argument, help="folder with image.tif, masks.tif and, for stacks, objects.csv"
     )
     parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
     parser.add_argument(
-        "--axes", help="axes of the image, such as TYX, ZYX, CYX, or NYX for separate images (default: what the file says)"
+        "--axes", help="axes of the image, such as TYX, ZYX, CYX, or NYX for separate images (default: those of the file)"
     )
     parser.add_argument(
         "--channel",
         type=int,
         action="append",
-        help="channel to look at, counted from 0; up to three in colour (default: the first three)",
+        help="channel to use, counted from 0; up to three in colour (default: the first three)",
     )
     add_intensity_arguments(parser)
     parser.add_argument("--tracks", action="store_true", help="also SEG, DET and TRA of the Cell Tracking Challenge")
@@ -62,7 +62,7 @@ def add_parser(commands: Any) -> None:
         "--rounds",
         type=int,
         metavar="N",
-        help="also simulate a person who reviews: N times, each object is put right where the session has the most doubt",
+        help="also simulate a person who reviews: N times, each object is corrected on its most uncertain frame",
     )
     parser.add_argument(
         "--max-clicks",
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace, folders: Sequence[Sequence[Dataset]]) -> None:
-    """Refuse what would be refused after long work."""
+    """Refuse before long work options that cannot be met."""
     first = [datasets[0] for datasets in folders]
     if args.max_clicks is not None and bool(args.corrections) == bool(args.rounds):
         raise ValueError("--max-clicks goes with --corrections or with --rounds, one of the two")
@@ -129,7 +129,7 @@ def _check(args: argparse.Namespace, folders: Sequence[Sequence[Dataset]]) -> No
 
 
 def _report(args: argparse.Namespace, datasets: Sequence[Dataset], model: SAM2VideoPredictor) -> Report:
-    """Do all that was asked for with one stack, or with all images of a collection, each in a session of its own."""
+    """Score one stack, or all images of a collection, each in a session of its own."""
     first = datasets[0]
     scored = [_scored(args, dataset, model) for dataset in _shown(datasets)]
     evaluation = Evaluation.joined([part.evaluation for part in scored])
@@ -141,7 +141,7 @@ def _report(args: argparse.Namespace, datasets: Sequence[Dataset], model: SAM2Vi
     report["rows"] = [asdict(row) | _number(part.dataset) for part in scored for row in part.evaluation.objects]
     if args.tracks:
         ids = [item.object_id for item in evaluation.objects]
-        report["tracks"] = asdict(track_scores(first.truth, scored[0].labels, ids, first.parents))
+        report["tracks"] = asdict(track_scores(first.truth, scored[0].labels, ids, first.lineage))
     if args.pictures is not None:
         write_worst_objects(args.pictures / f"{first.name}.png", scored)
     if args.corrections:

@@ -15,7 +15,7 @@ MEANINGS = {
     DONE: "done",
     MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected",
     REFUSED: "what was asked for cannot be done: an option, a file, a model, a missing extra; nothing was written",
-    PARTLY_DONE: "partly done: what could be done is written, and it is said what could not, as of a frame that cannot be read",
+    PARTLY_DONE: "partly done: what could be done is written, and the message names what could not, such as an unreadable frame",
     INTERRUPTED: "interrupted by Ctrl-C: segment and replay write what is done",
 }
 """One line for each code; README.md has the same."""
@@ -24,16 +24,16 @@ MACHINE_ERRNOS = frozenset(getattr(errno, name) for name in _MACHINE if hasattr(
 
 
 class PartlyDone(Exception):  # noqa: N818  # what was done is no error
-    """What could be done is written; the text says what could not.
+    """What could be done is written; the message names what could not.
 
     Parameters
     ----------
     text : str
         The sentence.
     errors : sequence of Exception
-        Why; one at least.
+        The causes; one at least.
     is_something_written : bool
-        Where nothing is, that is the code of what is refused.
+        If nothing is, the exit code is that of a refusal.
     """
 
     def __init__(self, text: str, errors: Sequence[Exception], is_something_written: bool = True) -> None:
@@ -42,7 +42,7 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
 
 
-_SAID_BY_US = (PartlyDone, ValueError, ImportError, DownloadError, OSError, MemoryError)
+_WITH_OWN_SENTENCE = (PartlyDone, ValueError, ImportError, DownloadError, OSError, MemoryError)
 
 
 def code_of(error: BaseException) -> int:
@@ -60,7 +60,7 @@ def code_of(error: BaseException) -> int:
 
 
 def sentence_of(error: BaseException) -> str:
-    """Say in one line what went wrong."""
+    """Return one line on what went wrong."""
     if is_out_of_memory(error):
         where = "the GPU has" if _is_of_gpu(error) else "there is"
         return f"{where} not enough memory: take a smaller model, fewer objects at a time, or another --device"
@@ -69,23 +69,23 @@ def sentence_of(error: BaseException) -> str:
         return f"{name}{reason_of(error)}"
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is missing: pip install 'napari-sam2[all]'"
-    if isinstance(error, _SAID_BY_US) and str(error):
+    if isinstance(error, _WITH_OWN_SENTENCE) and str(error):
         return " ".join(str(error).split())
     return f"an error that is not expected, {type(error).__name__}: the same command with --debug shows where; please report it"
 
 
 def _is_of_gpu(error: BaseException) -> bool:
-    """Tell whether the memory of a GPU did not suffice; where PyTorch was never loaded it did."""
+    """Return whether the memory of a GPU did not suffice; where PyTorch was never loaded it did."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether memory did not suffice, of the machine or of a GPU."""
+    """Return whether memory did not suffice, of the machine or of a GPU."""
     if isinstance(error, RuntimeError) and not _is_of_gpu(error):
         # PyTorch has a kind of error for GPUs alone.
         return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
-    # NumPy has words of its own; a plain one with a text says more than this would.
+    # NumPy raises its own kind of MemoryError; the text of a plain one is more precise than ours.
     is_plain = type(error) is MemoryError and bool(str(error))
     return _is_of_gpu(error) or (isinstance(error, MemoryError) and not is_plain)
 

@@ -15,7 +15,7 @@ from napari_sam2.cli.arguments import (
     path_argument,
 )
 from napari_sam2.cli.outputs import Shortfall, write_outputs
-from napari_sam2.export.ctc import ctc_parents
+from napari_sam2.export.ctc import read_ctc_lineage
 from napari_sam2.export.formats import FORMATS, check_outputs
 from napari_sam2.export.result import Result, axes_of_labels, known_axes, open_image
 from napari_sam2.file_errors import reading
@@ -32,15 +32,15 @@ def add_parser(commands: Any) -> None:
     endings = "\n".join(f"  {item.ending.replace('_res', '_RES'):<13}{item.what}" for item in FORMATS)
     parser = commands.add_parser(
         "export",
-        help="convert labels, or what a session has found, to other formats, tables, tracks and movies",
-        description="Convert a label stack, or what a session has found, with its names, colours, scores and divisions. "
-        f"The end of its name says what an output is:\n\n{endings}",
+        help="convert labels, or the results of a session, to other formats, tables, tracks and movies",
+        description="Convert a label stack, or the results of a session, with their names, colours, scores and divisions. "
+        f"The end of its name chooses the format of an output:\n\n{endings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "source", type=path_argument, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.sam2)"
     )
-    parser.add_argument("output", nargs="*", type=path_argument, help="what to write, such as objects.csv outlines.mp4 01_RES")
+    parser.add_argument("output", nargs="*", type=path_argument, help="outputs, such as objects.csv outlines.mp4 01_RES")
     parser.add_argument(
         "--image",
         type=path_argument,
@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     add_methods_argument(parser)
     add_choice_arguments(parser, "--image, or of the labels without it")
-    parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: what the files say)")
+    parser.add_argument("--axes", help="axes of the labels, such as TYX, ZYX or TZYX (default: those of the files)")
     parser.add_argument("--parents", type=path_argument, help="table of divisions: columns id and parent, 0 for none (.csv)")
     add_calibration_arguments(parser)
     parser.set_defaults(run=run)
@@ -66,25 +66,25 @@ def run(args: argparse.Namespace) -> None:
 
 def _export_labels(args: argparse.Namespace) -> None:
     if args.methods is not None:
-        raise ValueError(f"--methods needs a session file: the labels {args.source} do not say how they were found")
+        raise ValueError(f"--methods needs a session file: the labels {args.source} hold no methods")
     choice = choice_of(args)
     image = None if args.image is None else open_image(args.image, choice=choice)
     labels = open_image(args.source, args.axes, choice if image is None else ANY)
     axes = axes_of_labels(labels, args.axes, image)
     calibration = calibration_of(args.pixel_size, args.interval, (image or labels).calibration)
-    parents = ctc_parents(args.source) if args.parents is None else read_parents(args.parents)
-    result = Result(labels.image, axes, calibration, parents, image, args.image)
+    lineage = read_ctc_lineage(args.source) if args.parents is None else read_lineage(args.parents)
+    result = Result(labels.image, axes, calibration, lineage, image, args.image)
     check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
     shortfall = Shortfall()
     _write(args.output, result, shortfall)
-    shortfall.tell()
+    shortfall.raise_if_any()
 
 
 def _export_session(args: argparse.Namespace) -> None:
     has = (("axes", "its axes"), ("parents", "its divisions"), ("series", "its image"), ("image_name", "its image"))
-    for name, known_by in has:
+    for name, own in has:
         if getattr(args, name) is not None:
-            raise ValueError(f"--{name.replace('_', '-')} goes with labels alone: a session knows {known_by}")
+            raise ValueError(f"--{name.replace('_', '-')} goes with labels only: a session file has {own}")
     saved = SavedSession.read(args.source, args.image)
     inputs = [args.source, saved.image_path, *saved.stack.files]
     check_outputs(args.output, inputs, "T" in known_axes(saved.stack.axes), saved.image_path is not None, args.methods)
@@ -96,7 +96,7 @@ def _export_session(args: argparse.Namespace) -> None:
         with shortfall.noted(OSError, ValueError):
             write_methods(args.methods, saved.document)
             print(args.methods)
-    shortfall.tell()
+    shortfall.raise_if_any()
 
 
 def _write(outputs: list[Path], result: Result, shortfall: Shortfall) -> None:
@@ -104,7 +104,7 @@ def _write(outputs: list[Path], result: Result, shortfall: Shortfall) -> None:
         print(path)
 
 
-def read_parents(path: Path) -> dict[int, int]:
+def read_lineage(path: Path) -> dict[int, int]:
     """Read a table of divisions.
 
     Raises

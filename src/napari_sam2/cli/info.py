@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def facts() -> Iterator[tuple[str, str]]:
-    """Find out all that a report should have.
+    """Yield all facts of a report.
 
     Yields
     ------
@@ -111,7 +111,7 @@ def facts() -> Iterator[tuple[str, str]]:
     for name, find in FACTS.items():
         try:
             text = find()
-        except Exception as error:  # whatever is broken here is why somebody writes a report
+        except Exception as error:  # what is broken here may be the reason of the report
             text = f"cannot be found out: {_place(error)}"
         yield name, " ".join(text.split())
 

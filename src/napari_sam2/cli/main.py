@@ -1,4 +1,4 @@
-"""``napari-sam2 <command>``: reads the arguments, runs the command, and says in one sentence what went wrong."""
+"""``napari-sam2 <command>``: reads the arguments, runs the command, and prints errors as one sentence."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def build_parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     Parameters
     ----------
     commands : sequence of str
-        Those that are needed. What one imports the others do without: ``info`` works where PyTorch does not.
+        The commands to add. Only their modules are imported: ``info`` works without PyTorch.
     """
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
     parser = _Parser(
         prog="napari-sam2",
-        description="Follow objects through image stacks, volumes and time-lapses with SAM 2.",
+        description="Segment and track objects in image stacks, volumes and time-lapses with SAM 2.",
         epilog=f"exit codes of all commands:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         print(f"napari-sam2: interrupted{'; ' if str(error) else ''}{error}", file=sys.stderr)
         return code_of(error)
-    except Exception as error:  # whatever it is, a person is told in a sentence
+    except Exception as error:  # any error is printed as one sentence
         if args.debug:
             traceback.print_exception(error)
         print(f"napari-sam2: {sentence_of(error)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What several commands write, and say of it."""
+"""Outputs of several commands, and what could not be written."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import Session
 
 STOPS = (OSError, MemoryError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
-"""Whatever may stop long work; that what was asked for cannot be, ``ValueError``, is said before it."""
+"""Errors that may stop long work; ``ValueError``, for arguments that cannot be met, is raised before it."""
 
 
 class Shortfall:
-    """What could not be done, for one sentence at the end.
+    """Collects errors of work that goes on, for one sentence at the end.
 
     Attributes
     ----------
     errors : list of Exception
-        Why.
+        In order.
     """
 
     def __init__(self) -> None:
@@ -37,24 +37,24 @@ class Shortfall:
 
     @contextlib.contextmanager
     def noted(self, *kinds: type[Exception]) -> Iterator[None]:
-        """Go on after errors of these kinds."""
+        """Collect errors of these kinds and go on."""
         try:
             yield
         except kinds as error:
             self.errors.append(error)
 
     def sentence(self) -> str:
-        """Say all of it, and nothing twice."""
-        said = list(dict.fromkeys(sentence_of(error) for error in self.errors))
-        return "; ".join(one for one in said if not any(one in other for other in said if other != one))
+        """Return one sentence for all errors, without repetitions."""
+        sentences = list(dict.fromkeys(sentence_of(error) for error in self.errors))
+        return "; ".join(one for one in sentences if not any(one in other for other in sentences if other != one))
 
-    def tell(self, remark: str = "") -> None:
-        """Raise what could not be done, if there is anything.
+    def raise_if_any(self, remark: str = "") -> None:
+        """Raise one error for all collected errors.
 
         Raises
         ------
         PartlyDone
-            If so; ``remark`` ends the sentence.
+            If there is an error; ``remark`` ends the sentence.
         """
         if self.errors:
             raise PartlyDone("; ".join(filter(None, [self.sentence(), remark])), self.errors)
@@ -62,24 +62,24 @@ class Shortfall:
 
 @contextlib.contextmanager
 def written_when_stopped(shortfall: Shortfall, remark: str = "") -> Iterator[threading.Event]:
-    """Let Ctrl-C stop what is done inside, which writes what it has done at its end, and say then what could not be done.
+    """Run work that Ctrl-C stops and that writes finished results at its end; then raise what could not be done.
 
     Parameters
     ----------
     shortfall : Shortfall
-        What could not be done.
+        Errors so far.
     remark : str
-        Ends the sentence of what could not be done.
+        Ends the sentence of the error.
 
     Yields
     ------
     Event
-        It is set when work is to stop.
+        Set when the work is to stop.
 
     Raises
     ------
     KeyboardInterrupt
-        At the end, if it was stopped; its text says that what is done is written, and what could not be.
+        At the end, if it was stopped; its text has what was written and what could not be done.
     PartlyDone
         At the end, if something could not be done.
     """
@@ -89,34 +89,34 @@ def written_when_stopped(shortfall: Shortfall, remark: str = "") -> Iterator[thr
             yield stop
             is_written = True
     except KeyboardInterrupt as error:
-        said = "what is done is written" if is_written else ""
-        raise KeyboardInterrupt("; ".join(filter(None, [said, shortfall.sentence()]))) from error
-    shortfall.tell(f"what is done is written{remark}")
+        written = "what is done is written" if is_written else ""
+        raise KeyboardInterrupt("; ".join(filter(None, [written, shortfall.sentence()]))) from error
+    shortfall.raise_if_any(f"what is done is written{remark}")
 
 
 def write_outputs(outputs: list[Path], result: Result, shortfall: Shortfall, frames: Collection[int] | None = None) -> list[Path]:
-    """Write a result in several formats, each whether or not another can be written.
+    """Write a result in several formats; one that cannot be written does not stop the others.
 
     Parameters
     ----------
     outputs : list of Path
-        Results; the ends of their names say in which format.
+        Output files; the end of each name chooses the format.
     result : Result
-        What was found.
+        The result.
     shortfall : Shortfall
-        Receives what could not be written, and which frames of the image could not be read.
+        Receives errors of outputs, and frames of the image that could not be read.
     frames : collection of int, optional
         Of the frames that could not be read, those that were wanted; all by default.
 
     Returns
     -------
     list of Path
-        What was written.
+        The written outputs.
 
     Raises
     ------
     Exception
-        Why nothing could be written, where that is so of all outputs.
+        If no output could be written.
     """
     failed = write_each(outputs, result)
     if len(outputs) == len(failed) == 1 and not shortfall:
@@ -143,26 +143,26 @@ def write_results(
     methods: Path | None = None,
     checkpoint: Path | None = None,
 ) -> None:
-    """Write what a session has found, and say so.
+    """Write the results of a session, and print what was written.
 
     Parameters
     ----------
     session : Session
-        With what was found.
+        The session.
     outputs : list of Path
-        Results; the ends of their names say in which format.
+        Output files; the end of each name chooses the format.
     calibration : Calibration
         Size of pixels and time between frames.
     shortfall : Shortfall
-        Receives what could not be written.
+        Receives errors of outputs.
     where : str
-        What is said after the number of frames, such as `` at each position of T``.
+        Printed after the number of frames, such as `` at each position of T``.
     is_partial : bool
-        Not all frames are done: it is said how many.
+        Not all frames are done: their number is printed.
     frames : collection of int, optional
         Frames that were wanted; all by default.
     methods, checkpoint : Path, optional
-        Where the methods paragraph goes, and the file of the model for it.
+        File for the methods paragraph, and the file of the model that it names.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``napari-sam2 replay``: a session file in, the same labels out, without a screen."""
+"""``napari-sam2 replay``: a session file in, the same labels out, without a display."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "replay",
         help="replay a session",
-        description="Replay a session without a screen: everything that was done is done again, with the same labels. Its "
-        "results are not used.",
+        description="Replay a session without a display: all actions are done again, with the same labels. Its results are not "
+        "used.",
     )
     parser.add_argument("session", type=path_argument, help="session file (.sam2), or its log (.json)")
     add_output_argument(parser)

@@ -38,7 +38,7 @@ from napari_sam2.weights.load import find_weights
 logger = logging.getLogger(__name__)
 
 FLAT = 2
-"""Planes that lie so many times as far apart as pixels are worth a word."""
+"""A warning is logged if planes lie more than so many times as far apart as pixels."""
 
 
 def add_parser(commands: Any) -> None:
@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
     add_output_argument(parser)
     add_methods_argument(parser)
     add_choice_arguments(parser)
-    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: what the file says)")
+    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: those of the file)")
     parser.add_argument(
         "--channel",
         type=int,
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
 def _propagate_and_write(
     args: argparse.Namespace, session: Session, frames: list[int] | None, calibration: Calibration, shortfall: Shortfall
 ) -> None:
-    """Propagate objects as far as possible, or until Ctrl-C, and write what was found, whatever was in the way of the rest."""
+    """Propagate objects as far as possible, or until Ctrl-C, and write the results, even if some frames failed."""
     is_plain = args.each is None and args.fuse is None
     remark = "; --frames leaves out what cannot be read" if is_plain and frames is None else ""
     with written_when_stopped(shortfall, remark) as stop:
@@ -156,7 +156,7 @@ def _position(text: str) -> tuple[str, int]:
 
 
 def _open_stack(args: argparse.Namespace) -> Stack:
-    """Open the image, and refuse before long work what cannot be propagated in it."""
+    """Open the image, and refuse before long work options that do not fit it."""
     if args.direction != "both" and (args.each, args.fuse) != (None, None):
         raise ValueError(f"--direction {args.direction} goes with neither --each nor --fuse: these propagate objects both ways")
     if args.frames is not None and (args.each, args.fuse) != (None, None):
@@ -201,7 +201,7 @@ def _warn_if_flat(calibration: Calibration) -> None:
 def propagate(
     session: Session, direction: str = "both", frames: list[int] | None = None, is_stopped: Callable[[], bool] = lambda: False
 ) -> None:
-    """Propagate with a progress bar, wherever frames can be read, until it is to stop."""
+    """Propagate with a progress bar, to all frames that can be read, until it is stopped."""
     total = len(session.plan(direction, frames=frames))  # type: ignore[arg-type]
     results = propagate_readable(session, direction, frames=frames)  # type: ignore[arg-type]
     for _ in tqdm(results, total=total, unit="frame", disable=total == 0):
@@ -210,7 +210,7 @@ def propagate(
 
 
 def _propagate_volumes(session: Session, each: str | None, fuse: str | None, is_stopped: Callable[[], bool]) -> None:
-    """Propagate objects at each position, along several axes, or both, with a progress bar, until it is to stop."""
+    """Propagate objects at each position, along several axes, or both, with a progress bar, until it is stopped."""
     results: Any = fuse_axes(session, fuse or "") if each is None else propagate_each(session, each, fuse=fuse)
     with tqdm(results, unit="frame") as bar:
         for done in bar:

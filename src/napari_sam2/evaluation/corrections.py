@@ -59,7 +59,7 @@ class CorrectedObject:
         return next((done.clicks for done in self.rounds if done.mean_iou >= target), None)
 
     def j_and_f(self, rounds: int) -> float:
-        """Return J&F when at most so many rounds are allowed: whoever needs fewer keeps what was reached."""
+        """Return J&F when at most so many rounds are allowed: an object that needs fewer keeps its last value."""
         return self.rounds[min(rounds, len(self.rounds)) - 1].j_and_f
 
 
@@ -125,7 +125,7 @@ def simulate_corrections(
     Yields
     ------
     int, then Corrections
-        Each frame that is done, and at the end what was reached.
+        Each finished frame, and at the end the result.
 
     Raises
     ------
@@ -135,8 +135,8 @@ def simulate_corrections(
     Notes
     -----
     Ravi et al. 2024, section 6.1 and appendix F.1: N_click = 3, the first click at the centre of the object, the following at the
-    centre of the error, N_frame = 1 .. 8; hence 24. The online curve is that of eight runs, each allowed one frame more: what a
-    run allowed n frames does after its last is what the next sees before it goes back to correct the frame at fault.
+    centre of the error, N_frame = 1 .. 8; hence 24. The online curve is that of eight runs, each allowed one frame more: the
+    propagation after the last of n frames is what the next run starts from when it corrects the frame at fault.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol must be offline or online, got {protocol!r}")
@@ -204,5 +204,5 @@ class _Annotation:
             return next((t for t in later if self.ious[t] < PAUSE_BELOW), None)
         wrong = [t for t in self.order if self.ious[t] < 1]
         annotated = {done.frame for done in self.rounds}
-        # One new frame in each pass; if there is no other, those annotated already are clicked on again.
+        # One new frame in each pass; if there is no other, annotated frames are clicked on again.
         return min([t for t in wrong if t not in annotated] or wrong, key=self.ious.__getitem__, default=None)

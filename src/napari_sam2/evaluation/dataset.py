@@ -30,10 +30,10 @@ class Dataset:
         (T, H, W), labels; of a single image T is 1.
     anchors : dict
         Object id to the frame on which it is prompted.
-    parents : dict
-        Object id to that of the object it came from, where the table names one.
+    lineage : dict
+        The parent of each child, by object id, where the table names one.
     file : Stack or None
-        What ``image.tif`` holds; None where the image is elsewhere.
+        The image of ``image.tif``; None if it is opened later.
     number : int or None
         Which image of a collection it is, counted from 0; None where the file holds nothing else.
     """
@@ -41,13 +41,13 @@ class Dataset:
     folder: Path
     truth: npt.NDArray[np.integer]
     anchors: dict[int, int]
-    parents: dict[int, int] = field(default_factory=dict)
+    lineage: dict[int, int] = field(default_factory=dict)
     file: Stack | None = None
     number: int | None = None
 
     @property
     def name(self) -> str:
-        """What the folder is called."""
+        """Name of the folder."""
         return self.folder.resolve().name
 
     @property
@@ -62,7 +62,7 @@ class Dataset:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Channels that the model is shown, in order; none where there is no choice."""
+        """Channels in the input of the model, in order; none where there is no choice."""
         return () if self.file is None or not self.num_channels else tuple(dict.fromkeys(self.file.channels))
 
     def stack(self) -> Stack:
@@ -90,7 +90,7 @@ class Dataset:
         if first.number is not None:
             raise ValueError(
                 f"{folder} holds a collection of images, each a data set of its own, which read_datasets returns: "
-                "if its frames follow each other, say so by axes, as in axes='TYX' or axes='ZYX'"
+                "if its frames follow each other, give axes, as in axes='TYX' or axes='ZYX'"
             )
         return first
 
@@ -139,23 +139,23 @@ def read_datasets(folder: Path, axes: str | None = None, channel: int | Sequence
     truth = as_labels(np.asarray(labels.frames), folder / "masks.tif")
     if len(image) > 1 and image.along not in "TZ":
         if axes is None:
-            warn_of_separate_images(image, folder, "say so by axes TYX or ZYX (--axes)")
+            warn_of_separate_images(image, folder, "give axes TYX or ZYX (--axes)")
         planes = ((number, plane[None]) for number, plane in enumerate(truth))
         found = [(number, plane, _all_objects(plane, in_volume=False)) for number, plane in planes]
         datasets = [Dataset(folder, plane, anchors, {}, image, number) for number, plane, anchors in found if anchors]
     else:
-        anchors, parents = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
+        anchors, lineage = _all_objects(truth, in_volume=image.along == "Z"), dict[int, int]()
         table = folder / "objects.csv"
         if table.exists() and len(truth) > 1:
-            anchors, parents = _listed_objects(table, truth, anchors)
-        datasets = [Dataset(folder, truth, anchors, parents, image)] if anchors else []
+            anchors, lineage = _listed_objects(table, truth, anchors)
+        datasets = [Dataset(folder, truth, anchors, lineage, image)] if anchors else []
     if not datasets:
         raise ValueError(f"{folder} has no object to score")
     return datasets
 
 
 def channels_used(channels: Sequence[int], num_channels: int) -> str:
-    """Say which channels of how many the model is shown, as ``channels 0 and 1 of 2``; nothing where there is no choice."""
+    """Return the used channels in words, as ``channels 0 and 1 of 2``; empty where there is no choice."""
     if not channels:
         return ""
     *others, last = map(str, channels)
@@ -174,8 +174,8 @@ def _all_objects(truth: npt.NDArray[np.integer], in_volume: bool) -> dict[int, i
 
 
 def _listed_objects(table: Path, truth: npt.NDArray[np.integer], default: dict[int, int]) -> tuple[dict[int, int], dict[int, int]]:
-    """Read anchors and parents, of objects seen on enough frames without a gap."""
-    anchors, parents = {}, {}
+    """Read anchors and lineage, of objects on enough frames without a gap."""
+    anchors, lineage = {}, {}
     for row in _rows(table):
         i = row["id"]
         if i not in default:
@@ -184,10 +184,10 @@ def _listed_objects(table: Path, truth: npt.NDArray[np.integer], default: dict[i
             continue
         anchors[i] = row.get("t_first", default[i])
         if not (0 <= anchors[i] < len(truth) and (truth[anchors[i]] == i).any()):
-            raise ValueError(f"{table} says that object {i} appears on frame {anchors[i]}, where the masks do not have it")
+            raise ValueError(f"{table} has object {i} begin on frame {anchors[i]}, where it is not in the masks")
         if row.get("parent"):
-            parents[i] = row["parent"]
-    return anchors, parents
+            lineage[i] = row["parent"]
+    return anchors, lineage
 
 
 def _rows(table: Path) -> Iterator[dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Each object is prompted once, followed and scored."""
+"""Prompts each object once, propagates it, and scores the result."""
 
 from __future__ import annotations
 

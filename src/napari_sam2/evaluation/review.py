@@ -1,4 +1,4 @@
-"""What it is worth to look where the session has the most doubt: a person who reviews a stack, round by round.
+"""Simulates a person who reviews the most uncertain frames of a stack, round by round.
 
 T frames · H, W height and width.
 """
@@ -18,17 +18,17 @@ from napari_sam2.session.session import Session
 
 
 @dataclass(frozen=True)
-class Look:
-    """An object on a frame, as the person finds and leaves it.
+class ReviewedFrame:
+    """An object on a frame, before and after its review.
 
     Attributes
     ----------
     round : int
         Counted from 1.
     object_id, frame : int
-        Which.
+        The object and the frame.
     are_inside : tuple of bool
-        Of each click, whether it says that the object is there; none where nothing was wrong and the mask was approved.
+        Whether each click was inside the object; empty where the mask had no error and was approved.
     before, after : float
         IoU with the truth.
     """
@@ -53,20 +53,20 @@ class Review:
         IoU after 0, 1, 2, ... rounds: mean over each object's true frames, then over objects.
     object_ious : dict
         The same of each object, by its id.
-    looks : tuple of Look
+    reviewed : tuple of ReviewedFrame
         In order.
     """
 
     dataset: str
     mean_ious: tuple[float, ...]
     object_ious: dict[int, tuple[float, ...]]
-    looks: tuple[Look, ...]
+    reviewed: tuple[ReviewedFrame, ...]
 
 
 def simulate_review(
     session: Session, dataset: Dataset, kind: str = "point", rounds: int = 10, max_clicks: int = CLICKS_PER_FRAME
 ) -> Iterator[Review | int]:
-    """Prompt and propagate all objects; then, in each round, put each of them right where the session has the most doubt.
+    """Prompt and propagate all objects; then, in each round, correct each of them on its most uncertain frame.
 
     Parameters
     ----------
@@ -95,30 +95,31 @@ def simulate_review(
     -----
     The frame is the first that :meth:`Session.review_queue` lists of the object; the truth has no part in that choice. There the
     person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that
-    can have changed is followed again: of each object what lies between the neighbouring anchors.
+    can have changed is propagated again: each object between the neighbouring anchors.
     """
     if rounds < 1:
         raise ValueError(f"a review takes at least one round, got {rounds}")
     entries = simulated_prompts(dataset, kind)
     reached: list[Evaluation] = []
-    looks: list[Look] = []
+    reviewed: list[ReviewedFrame] = []
     for step in prompt_and_score(session, dataset, kind):
         if isinstance(step, Evaluation):
             reached.append(step)
         else:
             yield step
     for number in range(1, rounds + 1):
-        looks += [look for entry in entries if (look := _look(session, dataset, entry.object_id, number, max_clicks)) is not None]
+        found = (_review(session, dataset, entry.object_id, number, max_clicks) for entry in entries)
+        reviewed += [one for one in found if one is not None]
         for result in session.propagate():
             yield result.frame
         reached.append(score(dataset, entries, session.labels))
     by_object = zip(*(evaluation.objects for evaluation in reached), strict=True)
     object_ious = {rows[0].object_id: tuple(row.mean for row in rows) for rows in by_object}
-    yield Review(dataset.name, tuple(evaluation.mean_iou for evaluation in reached), object_ious, tuple(looks))
+    yield Review(dataset.name, tuple(evaluation.mean_iou for evaluation in reached), object_ious, tuple(reviewed))
 
 
-def _look(session: Session, dataset: Dataset, object_id: int, number: int, max_clicks: int) -> Look | None:
-    """Look at the most doubtful frame of an object, and click if need be; None where a person has decided on all frames."""
+def _review(session: Session, dataset: Dataset, object_id: int, number: int, max_clicks: int) -> ReviewedFrame | None:
+    """Review the most uncertain frame of an object; None where all frames are anchors."""
     worst = next(iter(session.review_queue([object_id])), None)
     if worst is None:
         return None
@@ -132,4 +133,4 @@ def _look(session: Session, dataset: Dataset, object_id: int, number: int, max_c
         clicks.append(click.is_inside)
     if not clicks:
         session.approve(object_id, worst.frame)
-    return Look(number, object_id, worst.frame, tuple(clicks), iou(truth, found), iou(truth, corrected))
+    return ReviewedFrame(number, object_id, worst.frame, tuple(clicks), iou(truth, found), iou(truth, corrected))

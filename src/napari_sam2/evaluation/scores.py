@@ -64,7 +64,7 @@ class Evaluation:
         -------
         dict
             ``dataset``, its name; ``objects``, how many; ``prompted_iou``, ``mean_iou``, ``boundary_f`` and ``j_and_f``, means of
-            their scores, rounded to four places; ``hits_0.75``, the share of objects whose mean IoU is above 0.75.
+            their scores, rounded to four digits; ``hits_0.75``, the share of objects whose mean IoU is above 0.75.
         """
         return {
             "dataset": self.dataset,

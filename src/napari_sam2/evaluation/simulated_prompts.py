@@ -86,7 +86,7 @@ def _prompt(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) 
 
 
 class Click(NamedTuple):
-    """A click at a pixel, which the object has or has not."""
+    """A click on a pixel, inside or outside the object."""
 
     row: int
     col: int

@@ -23,9 +23,9 @@ class TrackScores:
     seg : float
         Mean IoU over all true objects of all frames; one that is less than half covered by a label counts 0.
     det : float
-        How little work it is to mend the detections: those missed cost most, then those merged, then those too many.
+        Detection accuracy, by the work to correct all detections: missed ones cost most, then merged ones, then surplus ones.
     tra : float
-        The same with links from frame to frame, and from mother to daughter.
+        The same with links from frame to frame, and from parent to child.
     """
 
     seg: float
@@ -34,7 +34,7 @@ class TrackScores:
 
 
 def check_installed() -> None:
-    """Say before long work that the extra is missing.
+    """Check before long work that the extra is installed.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def check_installed() -> None:
         raise ImportError("SEG, DET and TRA need an extra: pip install 'napari-sam2[evaluate]'") from error
 
 
-def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: Mapping[int, int] | None = None) -> TrackScores:
+def track_scores(truth: Labels, found: Labels, objects: Iterable[int], lineage: Mapping[int, int] | None = None) -> TrackScores:
     """Score labels as tracks.
 
     Parameters
@@ -55,9 +55,9 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
     truth, found : ndarray
         (T, H, W), labels.
     objects : iterable of int
-        Which true objects count: those that were prompted.
-    parents : mapping, optional
-        True object to the one it came from. Labels found have none.
+        True objects that are scored: those that were prompted.
+    lineage : mapping, optional
+        The parent of each true child. Predicted labels have none.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
     Notes
     -----
     Matula et al. 2015 (AOGM, weights 5, 10, 1, 1, 1.5 and 1) and Maška et al. 2014 (SEG). Objects are cut into tracks as the
-    challenge asks, see :mod:`napari_sam2.export.ctc`: one that is gone for some frames is two, the later linked to the
-    earlier. A mother that is not seen before her daughter is none.
+    challenge asks, see :mod:`napari_sam2.export.ctc`: one that is absent from some frames is two, the later linked to the
+    earlier. A parent that does not begin before its child is ignored.
     """
     check_installed()
     from ctc_metrics.metrics import det, seg, tra
@@ -83,7 +83,7 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
     if len(truth) < 2:
         raise ValueError("SEG, DET and TRA score tracks: a stack of at least two frames is needed, got a single image")
     truth = np.where(np.isin(truth, list(objects)), truth, 0)
-    reference, result = _Tracks(truth, parents or {}), _Tracks(found, {})
+    reference, result = _Tracks(truth, lineage or {}), _Tracks(found, {})
     if not result.table.size:
         return TrackScores(0.0, 0.0, 0.0)
     matches = [_match(*planes) for planes in zip(truth, found, strict=True)]
@@ -99,19 +99,19 @@ def track_scores(truth: Labels, found: Labels, objects: Iterable[int], parents: 
 
 
 class _Tracks:
-    """Labels as the challenge has them.
+    """Labels as tracks of the challenge.
 
     ``by_frame`` are the numbers of the tracks on each frame; ``table`` has a row for each track: its number, first and last frame,
-    and the number of the track it came from, or 0.
+    and the number of its parent track, or 0.
     """
 
-    def __init__(self, labels: Labels, parents: Mapping[int, int]) -> None:
+    def __init__(self, labels: Labels, lineage: Mapping[int, int]) -> None:
         seen: dict[int, list[int]] = {}
         for frame, plane in enumerate(labels):
             for i in np.unique(plane[plane > 0]).tolist():
                 seen.setdefault(i, []).append(frame)
         known = {
-            child: mother for child, mother in parents.items() if {child, mother} <= set(seen) and seen[mother][0] < seen[child][0]
+            child: parent for child, parent in lineage.items() if {child, parent} <= set(seen) and seen[parent][0] < seen[child][0]
         }
         tracks = ctc_tracks(seen, known)
         self.table = np.array([(track.label, track.first, track.last, track.parent) for track in tracks], int).reshape(-1, 4)

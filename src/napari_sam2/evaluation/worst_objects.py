@@ -30,7 +30,7 @@ TILE_PX, GAP_PX, LINE_PX = 160, 4, 20
 MIN_CROP_PX = 24
 MIN_WIDTH_PX = 440
 """For the titles, over few frames."""
-# As by Okabe and Ito, told apart by everybody; none is grey, or it would be lost on an object.
+# As by Okabe and Ito, distinct for all kinds of colour vision; none is grey, which would be invisible on an object.
 TRUTH_COLOUR, PREDICTION_COLOUR, BOTH_COLOUR = (86, 180, 233), (255, 159, 0), (225, 80, 200)
 
 
@@ -47,7 +47,8 @@ class Scored:
     labels : array-like
         (H, W) or (T, H, W): what was found.
     intensity_range : tuple of float
-        What the model saw as black and white. Within it, each object is shown in the contrast of its surroundings.
+        Intensities that are black and white in the input of the model. Within it, the contrast is fitted to the surroundings of
+        each object.
     """
 
     stack: Stack
@@ -85,8 +86,8 @@ def write_worst_objects(path: Path, scored: Sequence[Scored]) -> None:
     canvas = Image.new("RGB", (GAP_PX + canvas_width, LINE_PX + GAP_PX - (-len(blocks) // per_line) * height), "black")
     _write_line(canvas, (GAP_PX, 2), legend)
     for number, block in enumerate(blocks):
-        line, place = divmod(number, per_line)
-        canvas.paste(block, (GAP_PX + place * width, LINE_PX + GAP_PX + line * height))
+        line, column = divmod(number, per_line)
+        canvas.paste(block, (GAP_PX + column * width, LINE_PX + GAP_PX + line * height))
     with atomic_path(path) as partial:
         canvas.save(partial, format="PNG")
 
@@ -154,7 +155,7 @@ def chosen_frames(dataset: Dataset, object_id: int) -> list[int]:
 
 
 def _windows(masks: Sequence[Mask]) -> list[tuple[slice, slice]]:
-    """Put a square of one size around the object on each frame; where it is absent, around its last place."""
+    """Put a square of one size around the object on each frame; where it is absent, around its last position."""
     height, width = masks[0].shape
     boxes = [ndi.find_objects(mask.astype(np.uint8))[0] if mask.any() else None for mask in masks]
     longest = max(part.stop - part.start for box in boxes if box is not None for part in box)

@@ -18,7 +18,7 @@ MIN_OUTLINE_SATURATION = 0.65
 
 
 def object_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None = None) -> dict[int, Colour]:
-    """Find the colour of each object: the one a person chose, else the one that napari's Labels layer shows.
+    """Return the colour of each object: the chosen one, else that of napari's Labels layer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def object_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None =
 
 
 def outline_colours(object_ids: Iterable[int], chosen: Mapping[int, str] | None = None) -> dict[int, Colour]:
-    """Find the colour in which each object is outlined: the one a person chose, else the hue of its label, bright and saturated.
+    """Return the colour of the outline of each object: the chosen one, else the hue of its label, bright and saturated.
 
     A label fills its object; of a thin line in dark green or grey over a grey image nothing would be seen.
     """

@@ -1,10 +1,10 @@
-"""Tracks as the Cell Tracking Challenge has them: a label image for each frame, and a text file of tracks.
+"""Tracks in the format of the Cell Tracking Challenge: a label image for each frame, and a text file of tracks.
 
-Its rule: a line ``L B E P`` for each track, its label, first and last frame and the label of the track it came from, or 0; a track
-is seen on every frame from its first to its last, and ends before those that come from it begin.
+The file has a line ``L B E P`` for each track: label, first and last frame, and the label of its parent, or 0. A track is present
+on every frame from its first to its last, and ends before its children begin.
 
-An object is therefore several tracks where it is gone for some frames, or lives on after another has come from it (budding): the
-first keeps its label, later ones get labels that were free, and each comes from the one before it.
+An object is therefore several tracks where it is absent from some frames, or lives on after a child has begun (budding): the first
+keeps its label, later ones get free labels, and each is the parent of the next.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class CtcTrack:
     first, last : int
         Its first and its last frame, counted from 0.
     parent : int
-        Label of the track it comes from; 0 for none.
+        Label of the parent track; 0 for none.
     object_id : int
-        The object it is a piece of.
+        The object that it is a piece of.
     """
 
     label: int
@@ -49,13 +49,13 @@ class CtcTrack:
     object_id: int
 
 
-def ctc_parents(folder: Path) -> dict[int, int]:
-    """Read which track comes from which, of a folder with a text file of tracks; none where there is no such file.
+def read_ctc_lineage(folder: Path) -> dict[int, int]:
+    """Read the lineage from the text file of tracks in a folder; empty where there is no such file.
 
     Returns
     -------
     dict of int to int
-        Daughter to mother, by label.
+        The parent of each child, by label.
 
     Raises
     ------
@@ -63,26 +63,26 @@ def ctc_parents(folder: Path) -> dict[int, int]:
         If a line is not four whole numbers.
     """
     found = sorted(folder.glob("*_track.txt")) if folder.is_dir() else []
-    parents = {}
+    lineage = {}
     for number, line in enumerate(found[0].read_text(encoding="utf-8").splitlines() if found else (), start=1):
         words = line.split()
         if len(words) != 4 or not all(word.isdecimal() for word in words):
             raise ValueError(f"{found[0]}, line {number}: expected label, first frame, last frame and parent, got {line!r}")
         label, _, _, parent = map(int, words)
         if parent:
-            parents[label] = parent
-    return parents
+            lineage[label] = parent
+    return lineage
 
 
-def ctc_tracks(frames: Mapping[int, Sequence[int]], parents: Mapping[int, int]) -> list[CtcTrack]:
+def ctc_tracks(frames: Mapping[int, Sequence[int]], lineage: Mapping[int, int]) -> list[CtcTrack]:
     """Cut objects into tracks by the rule above.
 
     Parameters
     ----------
     frames : mapping of int to sequence of int
-        Frames on which each object is seen, in order; one at least.
-    parents : mapping of int to int
-        Daughter to mother. Both are seen, the mother first.
+        Frames of each object, in order; one at least.
+    lineage : mapping of int to int
+        The parent of each child. Both have frames, the parent an earlier one.
 
     Returns
     -------
@@ -90,15 +90,15 @@ def ctc_tracks(frames: Mapping[int, Sequence[int]], parents: Mapping[int, int]) 
         Ordered by label. The first track of an object has its id, later ones the lowest numbers that no object has.
     """
     births: dict[int, set[int]] = {}
-    for child, parent in parents.items():
+    for child, parent in lineage.items():
         births.setdefault(parent, set()).add(frames[child][0])
     spans = {object_id: _spans(seen, births.get(object_id, set())) for object_id, seen in frames.items()}
     free = (label for label in itertools.count(1) if label not in frames)
     pieces: dict[int, list[CtcTrack]] = {}
-    # Mothers first: a daughter's line names the last piece of hers.
+    # Parents first: the line of a child names the last piece of its parent.
     for object_id in sorted(spans, key=lambda i: frames[i][0]):
-        mother = [piece for piece in pieces.get(parents.get(object_id, 0), []) if piece.last < frames[object_id][0]]
-        parent, own = (mother[-1].label if mother else 0), list[CtcTrack]()
+        earlier = [piece for piece in pieces.get(lineage.get(object_id, 0), []) if piece.last < frames[object_id][0]]
+        parent, own = (earlier[-1].label if earlier else 0), list[CtcTrack]()
         for first, last in spans[object_id]:
             label = next(free) if own else object_id
             own.append(CtcTrack(label, first, last, parent, object_id))
@@ -118,7 +118,7 @@ def _spans(seen: Sequence[int], cuts: set[int]) -> list[tuple[int, int]]:
 
 
 def is_ctc(folder: Path) -> bool:
-    """A folder holds tracks as the challenge has them, and nothing else."""
+    """Return whether a folder holds tracks in the format of the challenge, and nothing else."""
     return (folder / TRACKS_NAME).is_file() and all(
         path.name == TRACKS_NAME or path.match("mask*.tif") for path in folder.iterdir()
     )
@@ -137,13 +137,13 @@ def write_ctc(folder: Path, result: Result) -> None:
     Raises
     ------
     ValueError
-        If there is no time, mothers come after daughters, a label is not between 0 and 65535, there are more tracks than that, or
-        it cannot be written there.
+        If there is no time axis, a parent begins after its child, a label is not between 0 and 65535, there are more tracks than
+        that, or it cannot be written there.
     """
     tracks = find_tracks(result)
-    pieces = ctc_tracks(tracks.frames(), tracks.parents)
+    pieces = ctc_tracks(tracks.frames(), tracks.lineage)
     if any(piece.label > MAX_LABEL for piece in pieces):
-        raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps cut objects into several: too many for 16 bit")
+        raise ValueError(f"there are more than {MAX_LABEL} tracks, gaps divide objects into several: too many for 16 bit")
     digits = max(3, len(str(result.size("T") - 1)))
     with atomic_folder(folder, is_ctc) as partial:
         lines = [f"{piece.label} {piece.first} {piece.last} {piece.parent}\n" for piece in pieces]
@@ -161,7 +161,7 @@ def write_ctc(folder: Path, result: Result) -> None:
 
 
 def _renamed(result: Result, time: int, pieces: list[CtcTrack]) -> Iterator[npt.NDArray[np.uint16]]:
-    """Read the planes of a time, with the labels of tracks in place of those of objects."""
+    """Read the planes of a time, with labels of tracks instead of objects."""
     label_of = np.arange(MAX_LABEL + 1, dtype=np.uint16)
     for piece in pieces:
         if piece.first <= time <= piece.last:

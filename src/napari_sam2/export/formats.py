@@ -1,4 +1,4 @@
-"""The format of a file by the end of its name; everything that can go wrong is said before long work."""
+"""The export formats, chosen by the end of a file name; what cannot be written is refused before long work."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Format:
     ending : str
         How names end, in lower case.
     what : str
-        What it is.
+        Its description.
     write : callable
         Writes a result.
     is_ours : callable or None
-        Of a format that is a folder: tells an earlier result, which may be replaced.
+        For a format that is a folder: returns whether a folder is an earlier result, which may be replaced.
     modules : tuple of str
-        What the extra ``export`` brings for it.
+        Packages of the extra ``export`` that it needs.
     needs_time, needs_image : bool
-        It shows objects through time, or over the image.
+        It needs a time axis, or the image.
     """
 
     ending: str
@@ -61,7 +61,7 @@ FORMATS = (
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
     Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
-    Format(".csv", "a table of sizes, places and intensities", lambda path, result: write_csv(path, tabulate(result))),
+    Format(".csv", "a table of sizes, positions and intensities", lambda path, result: write_csv(path, tabulate(result))),
     Format(".parquet", "the same table", lambda path, result: write_parquet(path, tabulate(result)), modules=("pyarrow",)),
     Format("_res", "tracks for the Cell Tracking Challenge (a folder)", write_ctc, is_ctc, needs_time=True),
     Format(".geff", "tracks as a graph", write_geff, is_geff, ("geff",), needs_time=True),
@@ -78,12 +78,12 @@ FORMATS = (
 
 
 def find_format(path: Path) -> Format:
-    """Tell the format by the end of a name; ``.tiff`` is ``.tif``, and ``image.zarr/labels/name`` is OME-Zarr too.
+    """Return the format for the end of a name; ``.tiff`` is ``.tif``, and ``image.zarr/labels/name`` is OME-Zarr too.
 
     Raises
     ------
     ValueError
-        If the name ends otherwise.
+        If there is no such format.
     """
     name = path.name.lower().replace(".tiff", ".tif")
     found = next((item for item in FORMATS if name.endswith(item.ending)), None)
@@ -96,12 +96,12 @@ def find_format(path: Path) -> Format:
 
 
 def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
-    """Say before long work what :func:`write_result` would say after it.
+    """Raise before long work the errors that :func:`write_result` would raise after it.
 
     Parameters
     ----------
     path : Path
-        What is to be written.
+        The output.
     has_time : bool
         There is a time axis.
     has_image : bool
@@ -124,7 +124,7 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
     if chosen.is_ours is None:
         check_writable(path)
         if path.exists() and not os.access(path, os.W_OK):
-            # The folder would let another file take its place: a person who protects a file means it.
+            # The folder would allow to replace it, but a write-protected file is not to be replaced.
             raise ValueError(f"{path} is there and may not be written: give another name, or allow it")
     elif image_around(path) is None or path.parent.exists():
         check_folder_writable(path, chosen.is_ours)
@@ -133,16 +133,16 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
 def check_outputs(
     outputs: Sequence[Path], inputs: Sequence[Path | None], has_time: bool, has_image: bool, methods: Path | None = None
 ) -> None:
-    """Refuse before long work what cannot be written, and what would replace what it is made from.
+    """Refuse before long work outputs that cannot be written, or would replace an input.
 
     Parameters
     ----------
     outputs : sequence of Path
-        Results; the ends of their names say in which format.
+        Output files; the end of each name chooses the format.
     inputs : sequence of Path or None
         Files that are read, which no output may replace; None where there is no such file.
     has_time, has_image : bool
-        What the result has, for formats that need it.
+        Whether the result has a time axis and an image.
     methods : Path, optional
         Where the methods paragraph goes.
 
@@ -154,7 +154,7 @@ def check_outputs(
     read = {path.resolve() for path in inputs if path is not None}
     for path in (*outputs, *([] if methods is None else [methods])):
         if path.resolve() in read:
-            raise ValueError(f"{path} is what is read: give another name for what is written")
+            raise ValueError(f"{path} is an input: give the output another name")
     for path in outputs:
         check_output(path, has_time, has_image)
     if methods is not None:
@@ -162,7 +162,7 @@ def check_outputs(
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write a result in the format that the end of the name tells, see :data:`FORMATS`; an earlier result there is replaced.
+    """Write a result in the format of the end of its name, see :data:`FORMATS`; an earlier result there is replaced.
 
     Where frames of the image cannot be read, intensities are left out and movies show outlines on black; see
     :meth:`~napari_sam2.export.result.Result.unreadable_frames`.
@@ -181,18 +181,18 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:
-    """Write a result in several formats, each whether or not another can be written; see :func:`write_result`.
+    """Write a result in several formats; one that cannot be written does not stop the others; see :func:`write_result`.
 
     Returns
     -------
     dict of Path to Exception
-        What could not be written, and why; the messages of several tell of which output they are.
+        The error of each output that could not be written; of several outputs, the messages name them.
     """
     failed: dict[Path, Exception] = {}
     for path in paths:
         try:
             write_result(path, result)
-        except Exception as error:  # whatever is in the way of one is not in the way of the others
+        except Exception as error:  # an error of one output does not stop the others
             failed[path] = error
     if len(paths) == 1:
         return failed
@@ -203,14 +203,14 @@ def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:
 
 
 def _naming(paths: Sequence[Path], path: Path, error: Exception) -> Exception:
-    """Make an error of the same kind that names all the outputs it is in the way of, unless it names its own already."""
+    """Return an error of the same kind that names all outputs with this error, unless it names its own already."""
     if not isinstance(error, OSError | ValueError) or path.name in str(error):
         return error
     named = f"{', '.join(map(str, paths))}: {error}"
-    told: Exception
+    renamed: Exception
     if isinstance(error, FrameReadError):
-        told = FrameReadError(named)
+        renamed = FrameReadError(named)
     else:
-        told = os_error(named, error.errno) if isinstance(error, OSError) else ValueError(named)
-    told.__cause__ = error
-    return told
+        renamed = os_error(named, error.errno) if isinstance(error, OSError) else ValueError(named)
+    renamed.__cause__ = error
+    return renamed

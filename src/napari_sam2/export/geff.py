@@ -16,7 +16,7 @@ from napari_sam2.images.zarr_attributes import zarr_attributes
 
 
 def is_geff(folder: Path) -> bool:
-    """A folder is a graph of this format."""
+    """Return whether a folder is a graph of this format."""
     return "geff" in zarr_attributes(folder)
 
 
@@ -36,7 +36,8 @@ def write_geff(path: Path, result: Result) -> None:
     ImportError
         If geff is not installed.
     ValueError
-        If there is no time, mothers come after daughters, a label is not between 0 and 65535, or it cannot be written there.
+        If there is no time axis, a parent begins after its child, a label is not between 0 and 65535, or it cannot be written
+        there.
     """
     try:
         from geff.core_io import write_arrays
@@ -51,9 +52,9 @@ def write_geff(path: Path, result: Result) -> None:
         scaled = {"scale": step, "scaled_unit": pixel.time_unit if is_time else pixel.length_unit} if is_known else {}
         kind, unit = ("time", "frame") if is_time else ("space", "pixel")
         axes.append(Axis(name=name.lower(), type=kind, unit=unit, **scaled))
-    places = np.array([row.centroid_px for row in tracks.rows], np.float64).reshape(-1, len(result.space))
+    centroids = np.array([row.centroid_px for row in tracks.rows], np.float64).reshape(-1, len(result.space))
     columns: dict[str, npt.NDArray[Any]] = {"t": np.array([row.frame for row in tracks.rows], np.int64)}
-    columns |= {name.lower(): places[:, i] for i, name in enumerate(result.space)}
+    columns |= {name.lower(): centroids[:, i] for i, name in enumerate(result.space)}
     columns["object_id"] = np.array([row.object_id for row in tracks.rows], np.uint64)
     if result.names:
         columns["name"] = np.array([result.name(row.object_id) for row in tracks.rows], np.str_)

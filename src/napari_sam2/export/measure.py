@@ -1,4 +1,4 @@
-"""Where each object is, how large and how bright, time by time; in pixels, read plane by plane. C channels."""
+"""Position, size and intensities of each object, time by time; in pixels, read plane by plane. C channels."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def measure(result: Result) -> list[Measurement]:
 
 def _measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
     labels = result.cut({"T": time, "Z": z})
-    # Where there is no object the image need not be readable.
+    # Without an object on it, the plane of the image is not read.
     image = result.intensities(time, z) if labels.any() else None
     names = _PROPERTIES if image is None else _PROPERTIES + _INTENSITIES
     table = regionprops_table(labels, image, names, separator="-")

@@ -61,15 +61,15 @@ class _MovieFrames(OutlinedFrames):
         try:
             return super()._read(frame)
         except FrameReadError:
-            self._result.note_unreadable(_place(self._result, frame))
+            self._result.note_unreadable(_position(self._result, frame))
             return np.zeros((self._stack.height, self._stack.width, 3), np.uint8)
 
 
-def _place(result: Result, frame: int) -> dict[str, int]:
-    """Return where a frame of the image lies on the axes of the labels."""
+def _position(result: Result, frame: int) -> dict[str, int]:
+    """Return the position of a frame of the image on the axes of the labels."""
     assert result.stack is not None
     layout = result.stack.layout
-    return {result.axis_of_image(axis): place for axis, place in {**layout.at, layout.along: frame}.items()}
+    return {result.axis_of_image(axis): index for axis, index in {**layout.at, layout.along: frame}.items()}
 
 
 class _Planes:
@@ -83,7 +83,7 @@ class _Planes:
     def __getitem__(self, frame: int) -> npt.NDArray[np.uint16]:
         assert self._result.stack is not None
         layout, known = self._result.stack.layout, self._result.axis_of_image
-        return self._result.cut(_place(self._result, frame), known(layout.rows or "Y"), known(layout.columns or "X"))
+        return self._result.cut(_position(self._result, frame), known(layout.rows or "Y"), known(layout.columns or "X"))
 
 
 def write_gif(
@@ -143,7 +143,7 @@ def write_mp4(path: Path, pictures: Sequence[Picture], frames_per_second: float 
         If the disk is full, or PyAV cannot encode H.264.
     """
     _check_rate(frames_per_second)
-    # Not through imageio: it says "exception ignored" after one that was not.
+    # Not through imageio: it prints "exception ignored" after an exception that was raised.
     try:
         import av
     except ImportError as error:

@@ -30,7 +30,7 @@ VERSIONS = {2: "0.4", 3: "0.5"}
 
 
 def is_label_image(folder: Path) -> bool:
-    """A folder is an OME-Zarr label image."""
+    """Return whether a folder is an OME-Zarr label image."""
     attributes = zarr_attributes(folder)
     return "image-label" in attributes.get("ome", attributes)
 
@@ -73,9 +73,9 @@ def write_ome_zarr(path: Path, result: Result) -> None:
         levels = [_add_level(group, str(level), result, step) for level, step in enumerate(steps)]
         found: set[int] = set()
         for number, plane in enumerate(result.planes()):
-            place = (*np.unravel_index(number, result.shape[:-2]), ...)
+            position = (*np.unravel_index(number, result.shape[:-2]), ...)
             for level, step in zip(levels, steps, strict=True):
-                level[place] = plane[::step, ::step]
+                level[position] = plane[::step, ::step]
             found.update(np.unique(plane).tolist())
         attributes = _attributes(path.name, result, steps, sorted(found - {0}), VERSIONS[zarr_format], in_image=image is not None)
         group.attrs.update({"ome": attributes} if zarr_format == 3 else attributes)
@@ -160,7 +160,7 @@ def _among_labels(labels: Path, name: str, zarr_format: Literal[2, 3]) -> Iterat
 
 @contextlib.contextmanager
 def _zarr_refusals(folder: Path) -> Iterator[None]:
-    """Say in plain words why a group of zarr cannot be read or written.
+    """Raise errors in plain words where a group of zarr cannot be read or written.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from napari_sam2.images.stack import Stack, as_planes
 
 Picture = npt.NDArray[np.uint8]
 DISPLAY_GAMMA = 0.6
-"""Lifts dim objects, which a person would otherwise not see beside bright ones. 8-bit colours are shown as they are."""
+"""Brightens dim objects, which are hardly visible beside bright ones. 8-bit colours are shown unchanged."""
 
 
 class OutlinedFrames(Sequence[Picture]):
@@ -34,10 +34,10 @@ class OutlinedFrames(Sequence[Picture]):
     zoom : int
         Screen pixels per image pixel; outlines stay one or two screen pixels wide. Pictures are (zoom * H, zoom * W, 3), uint8.
     intensity_ranges : sequence of tuple of float, optional
-        What becomes black and white, of all or of red, green and blue; by default as a session chooses, see
+        Intensities that become black and white, of all or of red, green and blue; by default those of a session, see
         :func:`~napari_sam2.images.intensity.choose_ranges`.
     colours : mapping of int to str, optional
-        ``#rrggbb`` of objects for which a person chose one.
+        Chosen colours of objects, ``#rrggbb``.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What is exported: a label image, and what belongs to it. T times · Z planes · H, W height and width · C channels."""
+"""What is exported: a label image with lineage, scores and names. T times · Z planes · H, W height and width · C channels."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from napari_sam2.images.label_images import as_labels, check_labels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.object_score import ObjectScore
 
-Place = tuple[tuple[str, int], ...]
-"""A plane by its index on axes."""
-MAX_PLACES_SHOWN = 8
+Position = tuple[tuple[str, int], ...]
+"""A plane, as pairs of axis and index."""
+MAX_POSITIONS_SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Result:
-    """A label image, and what belongs to it.
+    """A label image with its lineage, scores, names and image.
 
     Attributes
     ----------
     labels : array-like
         Whole numbers from 0 to 65535; read one plane at a time.
     stored_axes : str
-        Axes of ``labels``: Y, X, and T, Z or both, in any order. An axis of another name, as TIFF has them, is taken for T, or for
-        Z where there is a T.
+        Axes of ``labels``: Y, X, and T, Z or both, in any order. An axis of another name, as TIFF has them, counts as T, or as Z
+        where there is a T.
     calibration : Calibration
         Pixel size and time from frame to frame.
-    parents : mapping of int to int
-        Object to the one it came from.
+    lineage : mapping of int to int
+        The parent of each object that came from a division.
     stack : Stack or None
         The image.
     image_path : Path or None
         The file of the image, for programs that open it too.
     scores : mapping
-        What the model thinks of its own work, by object and frame of ``stack``.
+        Scores by the model, by object and frame of ``stack``.
     names, colours : mapping of int to str
-        What a person calls objects, and the colours, ``#rrggbb``, that were chosen for some.
+        Names of objects, and chosen colours, ``#rrggbb``.
     intensity_ranges : sequence of tuple of float or None
-        What becomes black and white in pictures, see :class:`~napari_sam2.export.pictures.OutlinedFrames`.
+        Intensities that become black and white in pictures, see :class:`~napari_sam2.export.pictures.OutlinedFrames`.
     unreadable : set
-        Places of the image that could not be read when something was written, as pairs of axis and index.
+        Planes of the image that could not be read during an export.
 
     Raises
     ------
@@ -62,14 +62,14 @@ class Result:
     labels: Any
     stored_axes: str
     calibration: Calibration = PIXELS
-    parents: Mapping[int, int] = field(default_factory=dict)
+    lineage: Mapping[int, int] = field(default_factory=dict)
     stack: Stack | None = None
     image_path: Path | None = None
     scores: Mapping[int, Mapping[int, ObjectScore]] = field(default_factory=dict)
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, str] = field(default_factory=dict)
     intensity_ranges: Sequence[IntensityRange] | None = None
-    unreadable: set[Place] = field(default_factory=set, compare=False)
+    unreadable: set[Position] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
         shape = tuple(int(side) for side in self.labels.shape)
@@ -91,7 +91,7 @@ class Result:
                     )
 
     def name(self, object_id: int) -> str:
-        """Return what a person calls an object; its number where nobody said."""
+        """Return the name of an object; its id as text where it has none."""
         return self.names.get(object_id, str(object_id))
 
     @property
@@ -115,7 +115,7 @@ class Result:
 
     @property
     def has_time(self) -> bool:
-        """Frames follow each other in time."""
+        """There is a time axis."""
         return "T" in self.axes
 
     @property
@@ -129,7 +129,7 @@ class Result:
         Parameters
         ----------
         at : mapping of str to int
-            Places on the other axes; 0 where none is said. Axes that the labels do not have do not count.
+            Index on other axes; 0 by default. Axes that the labels do not have are ignored.
         rows, columns : str
             Axes of the plane.
 
@@ -147,7 +147,7 @@ class Result:
         """
         try:
             plane = _cut(self.labels, self.stored_axes, at, rows + columns)
-        except Exception as error:  # Each kind of array fails to read with errors of its own.
+        except Exception as error:  # each kind of array has errors of its own
             where = " ".join(f"{axis} {index}" for axis, index in at.items() if axis in self.axes)
             reason = str(error) if isinstance(error, ImageFileError) else reason_of(error, "their data are damaged or missing")
             raise FrameReadError(f"the labels{' at ' if where else ''}{where} cannot be read: {reason}") from error
@@ -166,7 +166,7 @@ class Result:
         return 1 if not axis else 3 if layout.is_rgb else int(self.stack.image.shape[layout.axes.index(axis)])
 
     def axis_of_image(self, axis: str) -> str:
-        """Return what an axis of the image is taken for in the labels; itself, where it has a name of its own."""
+        """Return the axis of the labels that an axis of the image corresponds to."""
         assert self.stack is not None
         return dict(zip(self.stack.axes, known_axes(self.stack.axes), strict=True)).get(axis, axis)
 
@@ -179,60 +179,60 @@ class Result:
         at = {axis: {"T": time, "Z": z}[known] for axis, known in named.items() if known in "TZ"}
         try:
             plane = _cut(self.stack.image, layout.axes, at, "YX" + axis)
-        except Exception:  # Each kind of array fails to read with errors of its own.
+        except Exception:  # each kind of array has errors of its own
             self.note_unreadable({"T": time, "Z": z})
             return None
         return plane.reshape(*plane.shape[:2], -1)[..., : self.num_channels]
 
     def note_unreadable(self, at: Mapping[str, int]) -> None:
-        """Remember a plane of the image that cannot be read."""
+        """Add a plane of the image that cannot be read."""
         self.unreadable.add(tuple((axis, at[axis]) for axis in self.axes if axis in at))
 
     def unreadable_frames(self, wanted: Collection[int] | None = None) -> str:
-        """Say which planes of the image could not be read so far, and what is missing for that; nothing where all could.
+        """Return a sentence on the planes of the image that could not be read so far; empty where all could.
 
         Parameters
         ----------
         wanted : collection of int, optional
-            Frames of the stack that count; all by default.
+            Frames of the stack to report; all by default.
         """
         along = "" if self.stack is None else self.axis_of_image(self.stack.along)
-        found = sorted(place for place in self.unreadable if wanted is None or dict(place).get(along, 0) in wanted)
+        found = sorted(position for position in self.unreadable if wanted is None or dict(position).get(along, 0) in wanted)
         if not found:
             return ""
-        if all(len(place) == 1 for place in found):
-            numbers = ", ".join(str(place[0][1]) for place in found[:MAX_PLACES_SHOWN])
+        if all(len(position) == 1 for position in found):
+            numbers = ", ".join(str(position[0][1]) for position in found[:MAX_POSITIONS_SHOWN])
             shown = f"frame{'s' if len(found) > 1 else ''} {numbers}"
         else:
-            shown = ", ".join(" ".join(f"{axis} {index}" for axis, index in place) for place in found[:MAX_PLACES_SHOWN])
-        more = f" and {len(found) - MAX_PLACES_SHOWN} more" if len(found) > MAX_PLACES_SHOWN else ""
+            shown = ", ".join(" ".join(f"{axis} {index}" for axis, index in position) for position in found[:MAX_POSITIONS_SHOWN])
+        more = f" and {len(found) - MAX_POSITIONS_SHOWN} more" if len(found) > MAX_POSITIONS_SHOWN else ""
         return f"{shown}{more} of the image cannot be read: there intensities are empty, and movies show outlines on black"
 
     def divisions(self, first: Mapping[int, int]) -> dict[int, int]:
-        """Return daughter to mother, of those that are both seen.
+        """Return the parent of each child, of those that are both in the labels.
 
         Parameters
         ----------
         first : mapping of int to int
-            The first frame on which each object is seen, by id.
+            First frame of each object, by id.
 
         Raises
         ------
         ValueError
-            If a mother is not seen before her daughter.
+            If the first frame of a parent is not before that of its child.
         """
-        found = {child: parent for child, parent in self.parents.items() if parent and child in first and parent in first}
+        found = {child: parent for child, parent in self.lineage.items() if parent and child in first and parent in first}
         for child, parent in found.items():
             if first[parent] >= first[child]:
                 raise ValueError(
-                    f"object {parent} cannot be the mother of {child}: it is first seen on frame {first[parent]}, "
-                    f"its daughter on frame {first[child]}"
+                    f"object {parent} cannot be the parent of {child}: it begins on frame {first[parent]}, "
+                    f"its child on frame {first[child]}"
                 )
         return found
 
 
 def known_axes(axes: str) -> str:
-    """Take axes of other names for T, or for Z where there is a T.
+    """Rename axes of other names to T, or to Z where there is a T.
 
     Raises
     ------
@@ -248,7 +248,7 @@ def known_axes(axes: str) -> str:
 
 
 def _cut(array: Any, axes: str, at: Mapping[str, int], kept: str) -> npt.NDArray[Any]:
-    """Read the axes ``kept``, in this order, at these places on the rest; at 0 where none is said."""
+    """Read the axes ``kept``, in this order, at an index on each of the others, 0 by default."""
     cut = np.asarray(array[tuple(slice(None) if axis in kept else at.get(axis, 0) for axis in axes)])
     left = [axis for axis in axes if axis in kept]
     return cut.transpose([left.index(axis) for axis in kept])

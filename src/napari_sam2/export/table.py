@@ -74,11 +74,11 @@ def _shapes(result: Result, rows: Sequence[Measurement]) -> dict[str, npt.NDArra
             f"area_{unit}2" if pixel.has_lengths else "area_px": sizes,
             f"perimeter_{unit}": _floats(float(row.perimeter_px or 0) * pixel.y if is_square else np.nan for row in rows),
         }
-    for place, (name, step) in enumerate(zip(names, steps, strict=True)):
-        columns[f"centroid_{name}_{unit}"] = _floats(row.centroid_px[place] * step for row in rows)
+    for number, (name, step) in enumerate(zip(names, steps, strict=True)):
+        columns[f"centroid_{name}_{unit}"] = _floats(row.centroid_px[number] * step for row in rows)
     for end in range(2):
-        for place, name in enumerate(names):
-            columns[f"bbox_{name}{end}_px"] = np.array([row.bbox_px[end * len(names) + place] for row in rows], np.int64)
+        for number, name in enumerate(names):
+            columns[f"bbox_{name}{end}_px"] = np.array([row.bbox_px[end * len(names) + number] for row in rows], np.int64)
     return columns
 
 
@@ -101,7 +101,7 @@ def _score(result: Result, row: Measurement, name: str) -> float:
         return np.nan
     extent = {"T": range(row.frame, row.frame + 1)}
     extent |= {axis: range(row.bbox_px[i], row.bbox_px[i + len(result.space)]) for i, axis in enumerate(result.space)}
-    if any(place not in extent.get(result.axis_of_image(axis), range(1)) for axis, place in stack.at.items()):
+    if any(index not in extent.get(result.axis_of_image(axis), range(1)) for axis, index in stack.at.items()):
         return np.nan
     frames = extent.get(result.axis_of_image(stack.along), range(1))
     found = [float(getattr(scores[frame], name)) for frame in frames if frame in scores]

@@ -17,7 +17,7 @@ from napari_sam2.images.units import UNITS
 CLASSIC_BYTES = 2**32 - 2**25
 """Beyond that, before compression, a file may not fit the offsets of a classic TIFF."""
 _UNITS_OF_SCREENS = ("inch", "centimeter")
-"""In these ImageJ writes the resolution of a screen, too, which nobody takes for a measurement."""
+"""ImageJ writes the resolution of a screen in these units, too, so that it is not read as a measurement."""
 _LENGTHS = tuple(dict.fromkeys(("micrometer", "millimeter", "meter", *(name for name in UNITS if name.endswith("meter")))))
 _RESOLUTIONS = 1e-6, 1e6
 """Pixels per unit that the two 32-bit numbers of a resolution tag hold to better than a millionth."""
@@ -66,7 +66,7 @@ def _ome_options(result: Result) -> dict[str, Any]:
 
 
 def _imagej_options(result: Result) -> dict[str, Any]:
-    # All six axes that ImageJ knows: frames one pixel wide are else taken for colours.
+    # All six axes that ImageJ knows: otherwise frames one pixel wide would be read as colours.
     pixel, metadata = _in_imagej_units(result.calibration), dict[str, Any](axes="TZCYXS")
     options: dict[str, Any] = {"shape": (result.size("T"), result.size("Z"), 1, *result.shape[-2:], 1)}
     if pixel.has_lengths:

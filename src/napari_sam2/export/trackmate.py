@@ -54,13 +54,14 @@ def write_trackmate(path: Path, result: Result) -> None:
     path : Path
         ``.xml``.
     result : Result
-        Labels with a time axis. A track is what is linked: a mother and her daughters are one. Outlines are written of images, not
-        of volumes, which are spheres of the same volume.
+        Labels with a time axis. A track has all linked spots: a parent and its children are one. Outlines are written of images
+        only; spots of volumes are spheres of the same volume.
 
     Raises
     ------
     ValueError
-        If there is no time, mothers come after daughters, a label is not between 0 and 65535, or it cannot be written there.
+        If there is no time axis, a parent begins after its child, a label is not between 0 and 65535, or it cannot be written
+        there.
     """
     tracks = find_tracks(result)
     root = ET.Element("TrackMate", version=VERSION)
@@ -108,7 +109,7 @@ def _add_spots(model: ET.Element, result: Result, tracks: Tracks) -> None:
 
 def _spot(number: int, row: Measurement, result: Result) -> dict[str, str]:
     pixel, steps = result.calibration, result.calibration.steps(result.space)
-    *depth, y, x = (place * step for place, step in zip(row.centroid_px, steps, strict=True))
+    *depth, y, x = (index * step for index, step in zip(row.centroid_px, steps, strict=True))
     size = row.size_px * float(np.prod(steps))
     radius = (3 * size / (4 * np.pi)) ** (1 / 3) if result.is_volume else (size / np.pi) ** 0.5
     values = {"QUALITY": 1.0, "POSITION_X": x, "POSITION_Y": y, "POSITION_Z": depth[0] if depth else 0.0}
@@ -146,9 +147,9 @@ def _add_settings(root: ET.Element, result: Result) -> None:
     pixel, image = result.calibration, result.image_path
     sizes = {"width": result.size("X"), "height": result.size("Y"), "nslices": result.size("Z"), "nframes": result.size("T")}
     steps = {"pixelwidth": pixel.x, "pixelheight": pixel.y, "voxeldepth": pixel.z or 1.0, "timeinterval": pixel.t}
-    place = {"filename": image.name, "folder": str(image.resolve().parent)} if image else {"filename": "", "folder": ""}
+    file = {"filename": image.name, "folder": str(image.resolve().parent)} if image else {"filename": "", "folder": ""}
     settings = ET.SubElement(root, "Settings")
-    ET.SubElement(settings, "ImageData", place | {key: str(value) for key, value in {**sizes, **steps}.items()})
+    ET.SubElement(settings, "ImageData", file | {key: str(value) for key, value in {**sizes, **steps}.items()})
     ends = {"xend": "width", "yend": "height", "zend": "nslices", "tend": "nframes"}
     whole = {f"{axis}start": "0" for axis in "xyzt"} | {key: str(sizes[size] - 1) for key, size in ends.items()}
     ET.SubElement(settings, "BasicSettings", whole)

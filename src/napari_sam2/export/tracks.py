@@ -1,4 +1,4 @@
-"""Objects as tracks: where each is at each time, and who came from whom; as napari's Tracks layer has them. N rows."""
+"""Objects as tracks: the centroid of each at each time, and the lineage; as napari's Tracks layer has them. N rows."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from napari_sam2.files import atomic_path
 
 @dataclass(frozen=True)
 class Tracks:
-    """Where objects are, and how they are linked.
+    """Measurements of objects, and the links between them.
 
     Attributes
     ----------
     rows : list of Measurement
         One for each object and frame, ordered by object, then frame.
-    parents : dict of int to int
-        Daughter to mother; both are in ``rows``, the mother on an earlier frame than the first of her daughter.
+    lineage : dict of int to int
+        The parent of each child; both are in ``rows``, the parent before the first frame of the child.
     """
 
     rows: list[Measurement]
-    parents: dict[int, int]
+    lineage: dict[int, int]
 
     def frames(self) -> dict[int, list[int]]:
-        """Frames on which each object is seen, in order."""
+        """Frames of each object, in order."""
         seen: dict[int, list[int]] = {}
         for row in self.rows:
             seen.setdefault(row.object_id, []).append(row.frame)
         return seen
 
     def links(self) -> list[tuple[int, int]]:
-        """Pairs of rows that follow each other, by their places in ``rows``, in order.
+        """Pairs of consecutive rows, as indices of ``rows``, in order.
 
-        An object and itself where it is seen next, across a gap too; a mother, where she was last seen before the division, and the
-        first of her daughter.
+        Two consecutive measurements of an object, across gaps too; the last of a parent before a division, and the first of its
+        child.
         """
         pairs = [(i, i + 1) for i in range(len(self.rows) - 1) if self.rows[i].object_id == self.rows[i + 1].object_id]
-        place = {(row.object_id, row.frame): i for i, row in enumerate(self.rows)}
+        index = {(row.object_id, row.frame): i for i, row in enumerate(self.rows)}
         frames = self.frames()
-        for child, parent in self.parents.items():
+        for child, parent in self.lineage.items():
             born = frames[child][0]
             last = max(frame for frame in frames[parent] if frame < born)
-            pairs.append((place[parent, last], place[child, born]))
+            pairs.append((index[parent, last], index[child, born]))
         return sorted(pairs)
 
 
 def find_tracks(result: Result) -> Tracks:
-    """Find where objects are, and check who came from whom.
+    """Measure objects, and check their lineage.
 
     Raises
     ------
     ValueError
-        If there is no time, a mother is not seen before her daughter, or a label is not between 0 and 65535.
+        If there is no time axis, a parent does not begin before its child, or a label is not between 0 and 65535.
     """
     if not result.has_time:
         raise ValueError(f"tracks go through time: labels with the axes {result.axes} have none")
@@ -78,7 +78,7 @@ def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, li
     data : ndarray
         (N, 4) or, of volumes, (N, 5): object, frame, (plane,) row, column, in pixels.
     graph : dict of int to list of int
-        Daughter to mother.
+        The parent of each child.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, li
     """
     tracks = find_tracks(result)
     data = np.array([(row.object_id, row.frame, *row.centroid_px) for row in tracks.rows], np.float64)
-    return data.reshape(-1, 2 + len(result.space)), {child: [parent] for child, parent in tracks.parents.items()}
+    return data.reshape(-1, 2 + len(result.space)), {child: [parent] for child, parent in tracks.lineage.items()}
 
 
 def write_napari_tracks(path: Path, result: Result) -> None:
@@ -102,6 +102,6 @@ def write_napari_tracks(path: Path, result: Result) -> None:
     with atomic_path(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("track_id", "t", *result.space.lower(), "parent_id"))
-        for object_id, frame, *place in data.tolist():
+        for object_id, frame, *centroid in data.tolist():
             parent: Any = graph.get(int(object_id), [0])[0]
-            writer.writerow((int(object_id), int(frame), *(f"{value:.7g}" for value in place), parent))
+            writer.writerow((int(object_id), int(frame), *(f"{value:.7g}" for value in centroid), parent))

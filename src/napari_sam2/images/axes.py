@@ -1,4 +1,4 @@
-"""Which axis of an image plays which part: frames follow each other along one, two are those of a frame, the rest stays in place.
+"""The roles of the axes of an image: frames lie along one, two are those of a frame, the others are fixed at a position.
 
 Axes are letters: T time · Z depth · N separate images · Y rows · X columns · C channels · S samples of an RGB(A) pixel; and those
 by which TIFF calls others, of which Q and I are a series of unknown kind.
@@ -16,7 +16,7 @@ from napari_sam2.checks import check_places, shown
 SEQUENCE_AXES = "TZQIN"
 """Axes along which an image has its frames, in order of preference."""
 SEPARATE_AXIS = "N"
-"""Frames along it are separate images: nothing is carried from one to another."""
+"""Frames along it are separate images: nothing is propagated from one to another."""
 SPACE = "ZYX"
 COLOURS = (3, 4)
 """Lengths of an axis of RGB and RGBA."""
@@ -51,7 +51,7 @@ def letters_of(names: Sequence[Any]) -> str | None:
     if letters and all(letters):
         return "".join(letter for letter in letters if letter)
     if any(letters):
-        raise ValueError(f"the image calls its axes {', '.join(map(str, names))}: tell by axes which are T, Z, Y, X and C")
+        raise ValueError(f"the image calls its axes {', '.join(map(str, names))}: name by axes which are T, Z, Y, X and C")
     return None
 
 
@@ -77,7 +77,7 @@ def guess_axes(shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Layout:
-    """The part each axis of an image plays.
+    """The role of each axis of an image.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Layout:
     rows, columns : str
         The axes of a frame.
     at : dict
-        Where the image is cut along the remaining axes that a label image has.
+        The position on the remaining axes of the label image.
     channels : tuple of int or None
         Channels shown: one in grey, or three as red, green and blue; None where there is no axis C to choose from.
     is_rgb : bool
@@ -124,7 +124,7 @@ class Layout:
 
     @property
     def is_collection(self) -> bool:
-        """Frames are separate images, of which none says anything about another."""
+        """Frames are separate images."""
         return self.along == SEPARATE_AXIS
 
     @classmethod
@@ -136,7 +136,7 @@ class Layout:
         along: str | None = None,
         at: Mapping[str, int] | None = None,
     ) -> Layout:
-        """Find the part each axis plays.
+        """Find the role of each axis.
 
         Parameters
         ----------
@@ -174,7 +174,7 @@ class Layout:
         left_over = [axis for axis in axes if axis not in {chosen, rows, columns, *fixed, *of_colour}]
         too_long = [axis for axis in left_over if size[axis] > 1]
         if too_long or set(fixed) & {rows, columns}:
-            raise ValueError(_cannot_follow(shape, axes, chosen, too_long, sorted(set(fixed) & {rows, columns})))
+            raise ValueError(_cannot_propagate(shape, axes, chosen, too_long, sorted(set(fixed) & {rows, columns})))
         label_axes = "".join(axis for axis in axes if axis in {chosen, rows, columns, *fixed})
         return cls(axes, chosen, rows, columns, fixed, channels, is_rgb, label_axes)
 
@@ -211,7 +211,7 @@ def _check_at(at: Mapping[str, int], axes: str, size: Mapping[str, int]) -> dict
         try:
             index = operator.index(given)
         except TypeError as error:
-            raise ValueError(f"at gives {axis} the place {shown(given)}: expected a whole number") from error
+            raise ValueError(f"at gives {axis} the position {shown(given)}: expected a whole number") from error
         if not 0 <= index < size[axis]:
             raise ValueError(f"{axis} {index} does not exist: the image has {size[axis]}, counted from 0")
         fixed[axis] = index
@@ -274,15 +274,16 @@ def _choose_plane(axes: str, along: str) -> tuple[str, str]:
     if along not in ("Y", "X"):
         return "Y", "X"
     if "Z" not in axes:
-        raise ValueError(f"only a volume can be followed along {along}: axes {axes} have no Z; name them by axes, as in axes='ZYX'")
+        raise ValueError(f"only a volume has frames along {along}: axes {axes} have no Z; name them by axes, as in axes='ZYX'")
     rest = SPACE.replace(along, "")
     return rest[0], rest[1]
 
 
-def _cannot_follow(shape: Sequence[int], axes: str, along: str, too_long: Sequence[str], in_plane: Sequence[str]) -> str:
-    said = f"an image of shape {tuple(shape)} with axes {axes} cannot be followed"
+def _cannot_propagate(shape: Sequence[int], axes: str, along: str, too_long: Sequence[str], in_plane: Sequence[str]) -> str:
+    refused = f"objects cannot be propagated through an image of shape {tuple(shape)} with axes {axes}"
     if in_plane:
-        return f"{said} along {along} at one {in_plane[0]}: that is an axis of the frames"
-    places = ", ".join(f"'{axis}': 0" for axis in too_long)
+        return f"{refused} along {along} at one {in_plane[0]}: that is an axis of the frames"
+    positions = ", ".join(f"'{axis}': 0" for axis in too_long)
     also = f" along {along} alone" if along else ""
-    return f"{said}{also}: choose one place on {' and '.join(too_long)} by at, as in at={{{places}}}, or another axis by along"
+    remedy = f"choose one position on {' and '.join(too_long)} by at, as in at={{{positions}}}, or another axis by along"
+    return f"{refused}{also}: {remedy}"

@@ -21,7 +21,7 @@ class Calibration:
     y, x : float
         Height and width of a pixel, in ``length_unit``.
     z : float or None
-        Distance of planes; None where the image has none, or nobody says.
+        Distance of planes; None where there are none, or it is not known.
     t : float
         Time from frame to frame, in ``time_unit``.
     length_unit : str
@@ -89,7 +89,7 @@ PIXELS = Calibration()
 
 
 def calibration_of(pixel_size: Sequence[float] | None, interval: float | None, known: Calibration) -> Calibration:
-    """Put what a person says in the place of what a file tells.
+    """Replace the calibration of a file by given values.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def calibration_of(pixel_size: Sequence[float] | None, interval: float | None, k
     interval : float or None
         Seconds from frame to frame.
     known : Calibration
-        What the file tells.
+        That of the file.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Pixel size and frame interval as image files have them: OME-XML, ImageJ, resolution tags of TIFF, OME-Zarr.
 
-Lengths are in pixels and times in frames where a file tells nothing, or not in a unit that is known here; such a unit is warned of.
+Lengths are in pixels and times in frames where a file has no sizes, or in an unknown unit, of which a warning is logged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TAG_UNITS = {2: "inch", 3: "centimeter"}
 
 
 def calibration_of_tiff(tiff: tifffile.TiffFile, series: int = 0) -> Calibration:
-    """Read what a TIFF that is open tells.
+    """Read the calibration of an open TIFF.
 
     Parameters
     ----------
@@ -115,18 +115,18 @@ def _of_imagej(metadata: Mapping[str, Any], tags: Any, name: str) -> Calibration
     # without a unit ImageJ, too, goes by the tags
     unit = metadata.get("unit") or (_TAG_UNITS.get(_tag(tags, "ResolutionUnit")) if _of_resolution(tags).has_lengths else None)
     units = {"X": unit, "Y": metadata.get("yunit", unit), "Z": metadata.get("zunit", unit)}
-    said: dict[str, tuple[Any, Any]] = {"T": (metadata.get("finterval"), metadata.get("tunit", "s"))}
+    found: dict[str, tuple[Any, Any]] = {"T": (metadata.get("finterval"), metadata.get("tunit", "s"))}
     if not any(_is_of_screen(value, units[axis]) for axis, value in per_unit.items()):
-        said |= {axis: (1 / value, units[axis]) for axis, value in per_unit.items()}
+        found |= {axis: (1 / value, units[axis]) for axis, value in per_unit.items()}
         if metadata.get("slices", metadata.get("images", 1)) != 1 or unit_of(units["Z"]) is not None:
             spacing = metadata.get("spacing")
             # below 0 where planes were taken downwards; ImageJ leaves out the sign, too
-            said["Z"] = abs(spacing) if isinstance(spacing, int | float) else spacing, units["Z"]
-    return _calibration({axis: said[axis] for axis in "ZYXT" if axis in said}, name)
+            found["Z"] = abs(spacing) if isinstance(spacing, int | float) else spacing, units["Z"]
+    return _calibration({axis: found[axis] for axis in "ZYXT" if axis in found}, name)
 
 
 def _of_resolution(tags: Any) -> Calibration:
-    """Take resolution tags at their word, unless they are those of a screen, say one pixel to the unit, or make pixels absurd."""
+    """Use resolution tags, unless they are those of a screen, have one pixel to the unit, or make pixels absurd."""
     per_unit, unit = _resolutions(tags), _TAG_UNITS.get(_tag(tags, "ResolutionUnit"))
     if unit is None or set(per_unit) != {"Y", "X"}:
         return PIXELS
@@ -156,7 +156,7 @@ def _resolutions(tags: Any) -> dict[str, Fraction]:
 
 
 def _is_of_screen(per_unit: Fraction, unit: Any) -> bool:
-    """Tell whether so many pixels to the inch or centimetre are those of a screen or printer, rounded as programs round them."""
+    """Return whether so many pixels to the inch or centimetre are those of a screen or printer, rounded as programs round them."""
     known = unit_of(unit)
     if known is None or known.name not in _TAG_UNITS.values():
         return False
@@ -165,7 +165,7 @@ def _is_of_screen(per_unit: Fraction, unit: Any) -> bool:
 
 
 def calibration_of_multiscales(attributes: Mapping[str, Any], name: str = "OME-Zarr") -> Calibration:
-    """Read what the attributes of an OME-Zarr image tell.
+    """Read the calibration from the attributes of an OME-Zarr image.
 
     Parameters
     ----------
@@ -185,19 +185,19 @@ def calibration_of_multiscales(attributes: Mapping[str, Any], name: str = "OME-Z
         for step in (*image["datasets"][0].get("coordinateTransformations", []), *image.get("coordinateTransformations", [])):
             if step["type"] == "scale":
                 scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
-        said = {str(axis["name"]).upper(): (size, axis.get("unit")) for axis, size in zip(image["axes"], scale, strict=True)}
+        found = {str(axis["name"]).upper(): (size, axis.get("unit")) for axis, size in zip(image["axes"], scale, strict=True)}
     except (LookupError, TypeError, AttributeError, ValueError):
         return PIXELS
-    return _calibration({axis: said[axis] for axis in "ZYXT" if axis in said}, name)
+    return _calibration({axis: found[axis] for axis in "ZYXT" if axis in found}, name)
 
 
-def _calibration(said: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
+def _calibration(found: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
     """Make one of sizes and units by axis, and warn of units that are not known.
 
     Lengths must be known for rows and columns, and are brought to the unit of the columns. A unit of another axis that is not known
     leaves all lengths in pixels: they could not be compared.
     """
-    given = {axis: (float(size), unit) for axis, (size, unit) in said.items() if _is_size(size) and not names_none(unit)}
+    given = {axis: (float(size), unit) for axis, (size, unit) in found.items() if _is_size(size) and not names_none(unit)}
     known, unknown = dict[str, tuple[float, str]](), dict[str, list[str]]()
     for axis, (size, text) in given.items():
         unit = unit_of(text)
@@ -210,7 +210,7 @@ def _calibration(said: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
         are = "units {} are" if len(unknown) > 1 else "unit {} is"
         axes_of_unknown = [axis for axes in unknown.values() for axis in axes]
         logger.warning("%s: the %s not understood, %s", name, are.format(what), _consequence(axes_of_unknown))
-    _warn_of_sizes({axis: size for axis, (size, unit) in said.items() if not names_none(unit)}, name)
+    _warn_of_sizes({axis: size for axis, (size, unit) in found.items() if not names_none(unit)}, name)
     calibration = PIXELS
     if {"Y", "X"} <= set(known) and not any(axis in "ZYX" for axes in unknown.values() for axis in axes):
         name_of_x = known["X"][1]
@@ -223,9 +223,9 @@ def _calibration(said: Mapping[str, tuple[Any, Any]], name: str) -> Calibration:
 
 
 def _warn_of_sizes(sizes: Mapping[str, Any], name: str) -> None:
-    """Warn of sizes that are none, and of rows whose height or width alone is told; nothing and 0 say that nobody measured.
+    """Warn of invalid sizes, and of pixels with a height or a width only; a missing size or 0 means that it was not measured.
 
-    Where the distance of planes is missing is told when a volume needs it.
+    A missing distance of planes is reported when a volume needs it.
     """
     wrong = dict[str, list[str]]()
     for axis in (axis for axis in "YXT" if axis in sizes and not _is_size(sizes[axis]) and not _is_nothing(sizes[axis])):
@@ -235,10 +235,10 @@ def _warn_of_sizes(sizes: Mapping[str, Any], name: str) -> None:
         are = "sizes {} are not numbers" if len(wrong) > 1 else "size {} is not a number"
         axes_of_wrong = [axis for axes in wrong.values() for axis in axes]
         logger.warning("%s: the %s above 0, %s", name, are.format(what), _consequence(axes_of_wrong))
-    told = [axis for axis in "YX" if _is_size(sizes.get(axis))]
-    if len(told) == 1 and not wrong:
-        (other,) = {"Y", "X"} - set(told)
-        logger.warning("%s: the size of a pixel is told along %s and not along %s, %s", name, *told, other, _consequence("Y"))
+    sized = [axis for axis in "YX" if _is_size(sizes.get(axis))]
+    if len(sized) == 1 and not wrong:
+        (other,) = {"Y", "X"} - set(sized)
+        logger.warning("%s: the size of a pixel is given along %s and not along %s, %s", name, *sized, other, _consequence("Y"))
 
 
 def _is_nothing(value: Any) -> bool:
@@ -249,17 +249,17 @@ def _is_nothing(value: Any) -> bool:
 
 
 def _consequence(axes: Iterable[str]) -> str:
-    """Say what follows for lengths and times where those of some axes are not known, and what mends it."""
+    """Return what follows for lengths and times where sizes of some axes are not known, and the option that gives them."""
     axes = list(axes)
-    told, options = list[str](), list[str]()
+    effects, options = list[str](), list[str]()
     if any(axis != "T" for axis in axes):
-        told, options = [*told, "lengths are in pixels"], [*options, "pixel-size"]
+        effects, options = [*effects, "lengths are in pixels"], [*options, "pixel-size"]
     if "T" in axes:
-        told, options = [*told, "times are in frames"], [*options, "interval"]
+        effects, options = [*effects, "times are in frames"], [*options, "interval"]
     shell = _listed([f"--{option}" for option in options])
     python = _listed([f"{option.replace('-', '_')}=" for option in options])
     gives = "give them" if len(options) > 1 else "gives them"
-    return f"so {_listed(told)} unless {shell} (in Python {python}) {gives}"
+    return f"so {_listed(effects)} unless {shell} (in Python {python}) {gives}"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -90,12 +90,12 @@ ANY = Choice()
 
 def listed(names: Sequence[str], paths: Sequence[str] | None = None) -> str:
     """Name images by number, path and name, as far as they have them."""
-    said = []
+    shown = []
     for i, name in enumerate(names[:MAX_NAMED]):
         number = paths[i] if paths is not None and paths[i] else str(i)
-        said.append(f"{number} {name!r}" if name and name != number else number)
-    more = len(names) - len(said)
-    return ", ".join(said) + (f" and {more} more" if more else "")
+        shown.append(f"{number} {name!r}" if name and name != number else number)
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _held(names: Sequence[str], paths: Sequence[str] | None) -> str:

@@ -1,4 +1,4 @@
-"""What the names of files tell: their natural order, and what the numbers in them count. F files."""
+"""Names of files: their natural order, and the axes that the numbers in them count. F files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _AXIS_WORDS = {
     "C": ("c", "ch", "chn", "channel", "w", "wavelength"),
     "P": ("p", "pos", "position", "s", "site", "scene", "series", "xy", "m", "tile", "field", "well", "fov", "view"),
 }
-"""Words before a number that tell what it counts; P is a place or a scene, which is never an axis of a stack."""
+"""Words before a number that name the axis it counts; P is a position or a scene, which is never an axis of a stack."""
 _PLAIN_WORDS = ("", "img", "image", "im")
-"""Before a number these tell only that there are several; beside other counters it counts times, as ``img_000000001_c0.tif``."""
+"""Before a number these mean only that there are several; beside other counters it counts times, as ``img_000000001_c0.tif``."""
 _AXIS_OF = {word: axis for axis, words in _AXIS_WORDS.items() for word in words}
 
 
@@ -61,11 +61,11 @@ class NameGrid:
     names: list[str | None]
 
     def missing(self) -> list[str]:
-        """Tell where files are missing, counted from 0."""
-        places = zip(np.ndindex(self.shape), self.names, strict=True)
+        """List the positions of missing files, counted from 0."""
+        positions = zip(np.ndindex(self.shape), self.names, strict=True)
         return [
-            ", ".join(f"{axis} {index}" for axis, index in zip(self.axes, place, strict=True))
-            for place, name in places
+            ", ".join(f"{axis} {index}" for axis, index in zip(self.axes, position, strict=True))
+            for position, name in positions
             if name is None
         ]
 
@@ -81,8 +81,8 @@ def counted_axes(names: Sequence[str]) -> dict[int, str]:
     Returns
     -------
     dict of int to str
-        By the place of the number in the names, T, Z, C or P by the word before it, or "" where no word tells; empty where names
-        differ in more than numbers.
+        By the index of the number in the names, T, Z, C or P by the word before it, or "" where there is no such word; empty where
+        names differ in more than numbers.
     """
     split = [re.split(r"(\d+)", name) for name in names]
     if len({tuple(parts[::2]) for parts in split}) != 1:
@@ -93,7 +93,7 @@ def counted_axes(names: Sequence[str]) -> dict[int, str]:
 
 
 def is_counted_once(names: Sequence[str]) -> bool:
-    """Names differ by numbers, one of which alone tells them apart."""
+    """Names differ by numbers, one of which alone distinguishes them."""
     split = [re.split(r"(\d+)", name) for name in names]
     return any(len({int(parts[2 * i + 1]) for parts in split}) == len(names) for i in counted_axes(names))
 
@@ -104,7 +104,7 @@ def name_grid(names: Sequence[str]) -> NameGrid | None:
     Returns
     -------
     NameGrid or None
-        None where names count one thing or nothing, the words before the numbers do not tell what, or a quarter of the grid or more
+        None where names count one thing or nothing, the words before the numbers do not name axes, or a quarter of the grid or more
         is missing.
     """
     counted = counted_axes(names)

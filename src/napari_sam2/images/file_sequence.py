@@ -37,7 +37,8 @@ class FileSequence:
     paths : sequence of Path or None
         (F,), in order; None where a file of a grid is missing.
     lead : tuple of int
-        How they lie: ``(F,)``, or the shape of a grid with F places. Empty where they follow each other along their own first axis.
+        Their arrangement: ``(F,)``, or the shape of a grid with F cells. Empty where they follow each other along their own first
+        axis.
     lengths : sequence of int
         (F,), the length of the first axis of each; used where ``lead`` is empty.
     like : array-like
@@ -65,12 +66,12 @@ class FileSequence:
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
         return read_pieces(key, self.shape, self._num_lead, self._read)
 
-    def _read(self, place: tuple[int, ...], inner: tuple[Any, ...]) -> npt.NDArray[Any]:
+    def _read(self, outer: tuple[int, ...], inner: tuple[Any, ...]) -> npt.NDArray[Any]:
         if self._lead:
-            number, index = int(np.ravel_multi_index(place, self._lead)), inner
+            number, index = int(np.ravel_multi_index(outer, self._lead)), inner
         else:
-            number = int(np.searchsorted(self._ends, place[0], side="right"))
-            index = (place[0] - (int(self._ends[number - 1]) if number else 0), *inner)
+            number = int(np.searchsorted(self._ends, outer[0], side="right"))
+            index = (outer[0] - (int(self._ends[number - 1]) if number else 0), *inner)
         return np.asarray(self._file(number)[index])
 
     def _file(self, number: int) -> Any:
@@ -82,7 +83,7 @@ class FileSequence:
         if path is None:
             raise ImageFileError("there is no file of it")
         try:
-            with hold_warnings():  # they were told when the image was opened
+            with hold_warnings():  # they were logged when the image was opened
                 pixels = self._open_one(path).pixels
         except FileNotFoundError as error:
             raise ImageFileError(f"{path} is not there any more") from error
@@ -125,24 +126,24 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
         opened = _opened(ordered, open_one)
     first = next(image for image in opened.values() if isinstance(image, OpenedImage))
     if len(first.files) > 1 and {path.resolve() for path in ordered} <= {path.resolve() for path in first.files}:
-        warnings.tell()
+        warnings.log()
         return first  # the files of one OME-TIFF: any of them is all of it
     inner = _axes_of(first)
     names = [path.name for path in ordered]
-    grid, said = None, ""
+    grid, warning = None, ""
     if along and along not in inner:
         outer: str = along
         lead: tuple[int, ...] = (len(names),)
     else:
-        outer, lead, grid, said = _outer_axes(names, inner)
+        outer, lead, grid, warning = _outer_axes(names, inner)
     placed: list[Path | None] = [*ordered]
     if grid is not None:
         at = {path.name: path for path in ordered}
         placed = [None if name is None else at[name] for name in grid.names]
     lengths, unreadable = _checked_lengths(opened, first, is_joined=not lead)
-    warnings.tell()
-    if said:
-        logger.warning("%s: %s", where, said)
+    warnings.log()
+    if warning:
+        logger.warning("%s: %s", where, warning)
     if unreadable:
         logger.warning("%d of %d files cannot be read: %s", len(unreadable), len(ordered), unreadable[0])
     pixels = FileSequence(placed, lead, lengths, first.pixels, open_one)
@@ -151,7 +152,7 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
 
 
 def _opened(paths: Sequence[Path], open_one: Opener) -> dict[Path, OpenedImage | ImageFileError]:
-    """Open each file, or tell why it cannot be opened.
+    """Open each file, or raise an error that names the one that cannot be opened.
 
     Raises
     ------
@@ -213,16 +214,16 @@ def _outer_axes(names: Sequence[str], inner: str) -> tuple[str, tuple[int, ...],
 
     Returns
     -------
-    axes, shape, grid, said
-        The axes in front of those of a file, and their lengths; the grid, if the names have one; and what a person is to be told.
+    axes, shape, grid, warning
+        The axes in front of those of a file, and their lengths; the grid, if the names have one; and a warning.
     """
     counted = list(counted_axes(names).values())
     grid = name_grid(names)
     if grid is not None and not set(grid.axes) & set(inner):
-        said, missing = f"the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}", grid.missing()
+        warning, missing = f"the names of the files count {_by(grid)}: they are read with axes {grid.axes + inner}", grid.missing()
         if missing:
-            said += f"; {len(missing)} of {len(grid.names)} are missing and cannot be read, the first at {missing[0]}"
-        return grid.axes, grid.shape, grid, said
+            warning += f"; {len(missing)} of {len(grid.names)} are missing and cannot be read, the first at {missing[0]}"
+        return grid.axes, grid.shape, grid, warning
     axis = counted[0] if len(counted) == 1 and counted[0] in ("T", "Z") else "T"
     is_joined = inner.startswith(axis)
     if not is_joined:
@@ -233,11 +234,11 @@ def _outer_axes(names: Sequence[str], inner: str) -> tuple[str, tuple[int, ...],
     elif not counted:
         is_numbered = all(re.search(r"\d", name) for name in names)
         reason = "the names of the files differ in words as well as numbers: " if is_numbered else "the files are not numbered: "
-    said = ""
+    warning = ""
     if reason or (not is_joined and (len(counted) != 1 or counted[0] != axis)):
         some = f"choose some by a pattern such as '{_pattern(names)}', or " if reason else ""  # else it would choose them all
-        said = f"{reason}{len(names)} files are read one after another along {axis}; {some}name other axes by axes (--axes)"
-    return ("", (), None, said) if is_joined else (axis, (len(names),), None, said)
+        warning = f"{reason}{len(names)} files are read one after another along {axis}; {some}name other axes by axes (--axes)"
+    return ("", (), None, warning) if is_joined else (axis, (len(names),), None, warning)
 
 
 def _pattern(names: Sequence[str]) -> str:
@@ -252,7 +253,7 @@ def _pattern(names: Sequence[str]) -> str:
         start = re.match(r"[^\W\d_]*", names[0])
         return f"{start.group() if start else ''}*{Path(names[0]).suffix}"
     most = max(different, key=lambda i: different[i])
-    return "".join("*" if place == 2 * most + 1 else part for place, part in enumerate(split[0]))
+    return "".join("*" if number == 2 * most + 1 else part for number, part in enumerate(split[0]))
 
 
 def _by(grid: NameGrid) -> str:

@@ -1,4 +1,4 @@
-"""Warnings of many files that are one image, held back and told together: what holds of a thousand files is one sentence."""
+"""Holds back the warnings of many files that are one image, and logs each kind once: one sentence for a thousand files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _READERS = ("calibration_metadata", "picture_files", "tiff", "tiff_files", "tiff
 
 
 class HeldWarnings:
-    """What readers of single files warned of."""
+    """Warnings of the readers of single files."""
 
     def __init__(self) -> None:
         self.records: list[logging.LogRecord] = []
 
-    def tell(self) -> None:
-        """Log each kind of warning once, of the first file, with the number of other files of which it holds."""
+    def log(self) -> None:
+        """Log each kind of warning once, for the first file, with the number of other files with this warning."""
         kinds: dict[tuple[str, int], dict[str, logging.LogRecord]] = {}
         for record in self.records:
             kinds.setdefault((record.name, record.lineno), {}).setdefault(record.getMessage(), record)
@@ -30,7 +30,7 @@ class HeldWarnings:
 
 @contextlib.contextmanager
 def hold_warnings() -> Iterator[HeldWarnings]:
-    """Hold back what readers of single files warn of in this thread."""
+    """Hold back warnings of the readers of single files in this thread."""
     held, this_thread = HeldWarnings(), threading.get_ident()
 
     def hold(record: logging.LogRecord) -> bool:

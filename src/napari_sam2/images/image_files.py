@@ -1,4 +1,4 @@
-"""Image files of all kinds, opened without reading their pixels: one place that tells the kinds apart."""
+"""Opens image files of all kinds without reading their pixels; the kind is recognized here, and only here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_paths(image: Any) -> TypeGuard[ImagePath | Sequence[ImagePath]]:
-    """Tell the path of a file, or a list of them, from an image."""
+    """Return whether an image is given as a path or a list of paths."""
     if isinstance(image, str | os.PathLike):
         return True
     return isinstance(image, list | tuple) and len(image) > 0 and all(isinstance(one, str | os.PathLike) for one in image)
@@ -143,9 +143,9 @@ def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
         if found:
             others = Counter(path.suffix.lower() for path in inside if path not in found and _is_image_name(path))
             if others:
-                said = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
+                listed = ", ".join(f"{count} {suffix}" for suffix, count in sorted(others.items()))
                 pattern = Path(glob.escape(str(folder)), f"*{min(others)}")
-                logger.warning("%s also holds %s, left out; choose files by a pattern such as '%s'", folder, said, pattern)
+                logger.warning("%s also holds %s, left out; choose files by a pattern such as '%s'", folder, listed, pattern)
             is_of_tracks = any(path.name.endswith("_track.txt") for path in inside)  # as the Cell Tracking Challenge has them
             return _open_several(found, str(folder), choice, "T" if is_of_tracks else "")
     zarrs = sorted((path.name for path in inside if path.is_dir() and is_zarr(path)), key=natural_key)

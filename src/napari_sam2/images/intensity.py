@@ -62,7 +62,7 @@ def choose_ranges(
     if stack.is_composed:
         pairs = _pairs_of_channels(intensity_range, stack.channels)
         sample = None if pairs or window else sample_frames(stack.frames)
-        values = [None if sample is None else sample[..., place] for place in range(len(stack.channels))]
+        values = [None if sample is None else sample[..., channel] for channel in range(len(stack.channels))]
         chosen = [None if pairs is None else pairs[channel] for channel in stack.channels]
         return tuple(
             choose_range(colour, pair, window, percentiles, may_be_ct=False) for colour, pair in zip(values, chosen, strict=True)
@@ -166,7 +166,7 @@ def _check_percentiles(given: Any) -> tuple[float, float]:
 
 
 def looks_like_ct(values: np.ndarray[Any, Any]) -> bool:
-    """Tell whether intensities look like Hounsfield units: signed, with air at -1000 and tissue around 0.
+    """Return whether intensities look like Hounsfield units: signed, with air at -1000 and tissue around 0.
 
     Percentiles would not do there: between air and bone soft tissue is a few shades of grey.
     """

@@ -99,7 +99,7 @@ def as_renumbered_labels(values: npt.NDArray[Any], path: Path | None = None) -> 
     found, numbers = np.unique(np.concatenate([[0], values.ravel()]), return_inverse=True)
     if len(found) - 1 > MAX_LABEL:
         where = "there are" if path is None else f"{path} holds"
-        raise ValueError(f"{where} {len(found) - 1} objects: at most {MAX_LABEL} can be told apart")
+        raise ValueError(f"{where} {len(found) - 1} objects: at most {MAX_LABEL} are possible")
     return np.asarray(numbers[1:].reshape(values.shape), np.uint16)
 
 
@@ -118,22 +118,22 @@ def check_fit(image: Stack, labels: Stack, image_path: Path, labels_path: Path) 
 
 
 def is_of_unknown_order(image: Stack) -> bool:
-    """Nothing says whether its frames follow each other: they lie along an axis that is not T or Z, nor N for separate images."""
+    """The order of its frames is not known: they lie along an axis that is not T or Z, nor N for separate images."""
     return len(image) > 1 and image.along not in "TZN"
 
 
 def warn_of_separate_images(image: Stack, where: Path, remedy: str) -> None:
-    """Say of frames of which nothing says whether they follow each other that they are taken for separate images.
+    """Warn that frames whose order is not known are used as separate images.
 
     Parameters
     ----------
     image : Stack
-        Nothing is said of one whose order is known.
+        Nothing is logged if the order of its frames is known.
     where : Path
         Where it lies.
     remedy : str
         What to do if they do follow each other.
     """
     if is_of_unknown_order(image):
-        said = "%s: its %d frames, along %s, are taken for separate images; if they follow each other, %s"
-        logger.warning(said, where, len(image), image.along, remedy)
+        text = "%s: its %d frames, along %s, are taken for separate images; if they follow each other, %s"
+        logger.warning(text, where, len(image), image.along, remedy)

@@ -38,5 +38,5 @@ def read_pieces(
     index += (slice(None),) * (len(shape) - len(index))
     steps = [range(size)[step] for step, size in zip(index[:num_outer], shape, strict=False)]
     lists = [list(step) if isinstance(step, range) else [step] for step in steps]
-    read_ones = [read(place, index[num_outer:]) for place in itertools.product(*lists)]
+    read_ones = [read(outer, index[num_outer:]) for outer in itertools.product(*lists)]
     return np.stack(read_ones).reshape([len(step) for step in steps if isinstance(step, range)] + list(read_ones[0].shape))

@@ -61,8 +61,8 @@ class FramePlanes:
             return self._frame(operator.index(first))[rest]
         picked = range(len(self))[first]
         frames = np.empty((len(picked), *self.shape[1:]), self.dtype)
-        for place, frame in enumerate(picked):
-            frames[place] = self._frame(frame)
+        for number, frame in enumerate(picked):
+            frames[number] = self._frame(frame)
         return frames[(slice(None), *rest)]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -100,14 +100,14 @@ class FramePlanes:
 
     def _name(self, frame: int) -> str:
         along = f" along {self._layout.along}" if self._layout.along else ""
-        places = [f"{axis} {index}" for axis, index in self._layout.at.items()]
-        return f"frame {frame}{along}{' at ' if places else ''}{', '.join(places)}"
+        positions = [f"{axis} {index}" for axis, index in self._layout.at.items()]
+        return f"frame {frame}{along}{' at ' if positions else ''}{', '.join(positions)}"
 
     def _read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Read frames start .. stop, (stop - start, H, W) or (stop - start, H, W, 3)."""
         layout = self._layout
         if layout.is_rgb:
-            # Alpha says how to draw, not what is there.
+            # Alpha is for display only.
             return self._read_planes(start, stop, {"C": (layout.channels or (0,))[0], layout.colour_axis: slice(0, 3)})
         if layout.channels is None:
             return self._read_planes(start, stop, {})
@@ -131,7 +131,7 @@ class FramePlanes:
 
 
 def _reason(error: Exception) -> str:
-    """Say why reading failed without the words of the library that failed; those of the system are everybody's."""
+    """Return why reading failed, in the words of the system, but not in those of a library."""
     if isinstance(error, OSError) and error.strerror:
         return reason_of(error) if error.filename is None else f"{error.filename}: {reason_of(error)}"
     return reason_of(error, "its data are damaged or missing")
@@ -150,7 +150,7 @@ def _block_boundaries(image: Any, layout: Layout, shape: Sequence[int], itemsize
     if not chunks or not layout.along:
         return list(range(shape[0] + 1))
     along = chunks[layout.axes.index(layout.along)]
-    # dask tells the length of each chunk, zarr and h5py one for all
+    # dask has the length of each chunk, zarr and h5py one for all
     ends = np.cumsum(along).tolist() if isinstance(along, Sequence) else [*range(int(along), shape[0], int(along)), shape[0]]
     most = max(1, BLOCK_BYTES // (int(np.prod(shape[1:])) * itemsize))
     starts = [0, *ends[:-1]]

@@ -23,7 +23,7 @@ def read_sample(frames: Any, max_frames: int = 16) -> Iterator[npt.NDArray[Any]]
         try:
             plane = np.asarray(frames[frame])
         except OSError as error:
-            # It need not be in anybody's way; if it is, tracking will say so.
+            # It may never be needed; if it is, reading it raises the error.
             errors.append(error)
             continue
         yield plane

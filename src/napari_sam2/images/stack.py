@@ -147,22 +147,22 @@ class Stack:
         raise ValueError(f"frame {number} does not exist: the stack has {len(self)}, counted from 0{hint}")
 
     def number_of_position(self, at: Mapping[str, int]) -> int:
-        """Number the places at which frames can lie along the same axis, counted from 0."""
+        """Return the number of the position on the remaining axes, counted from 0."""
         size = dict(zip(self.axes, self.labels_shape, strict=True))
         return int(np.ravel_multi_index([at[axis] for axis in self.at], [size[axis] for axis in self.at]))
 
     def position_of_number(self, number: int) -> dict[str, int]:
-        """Return the place that has a number; see :meth:`number_of_position`."""
+        """Return the position with a number; see :meth:`number_of_position`."""
         size = dict(zip(self.axes, self.labels_shape, strict=True))
         found = np.unravel_index(number, [size[axis] for axis in self.at])
-        return {axis: int(place) for axis, place in zip(self.at, found, strict=True)}
+        return {axis: int(index) for axis, index in zip(self.at, found, strict=True)}
 
     def planes(self, labels: Any) -> LabelPlanes:
         """View a label image, of :attr:`labels_shape`, as planes (T, H, W) that lie on the frames."""
         return LabelPlanes(labels, self.layout)
 
     def view(self, along: str, at: Mapping[str, int] | None = None) -> Stack:
-        """Return the frames of the same image along another axis, or at another place of the rest.
+        """Return the frames of the same image along another axis, or at another position on the remaining axes.
 
         Axes of a label image stay what they are.
 
@@ -208,10 +208,10 @@ class Stack:
             NumPy, dask, zarr, xarray or the like, a list of resolutions; or a file, a folder, a pattern or a list of files, see
             :func:`~napari_sam2.images.image_files.open_image_file`. Two to five axes in any order.
         axes : str, optional
-            Of the image, from T, Z, N, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; N are separate images; told by the image
+            Of the image, from T, Z, N, Y, X and C, such as ``TYX``, ``CZYX`` or ``XYT``; N are separate images; those of the image
             or guessed from its shape by default.
         channel : int or sequence of int, optional
-            Channels to look at, counted from 0: one in grey, two in magenta and green, three in red, green and blue. By default the
+            Channels to use, counted from 0: one in grey, two in magenta and green, three in red, green and blue. By default the
             first three. An axis of colours, last and 3 or 4 long, is RGB(A).
         along : str, optional
             The axis along which frames follow each other: T, Z, and for volumes Y or X. By default T, else Z.
@@ -231,8 +231,8 @@ class Stack:
         ImportError
             If a package that reads the file is missing.
         ValueError
-            If the file cannot be read, the image has no pixels or pixels that are not numbers, or axes, channels and places do not
-            fit it.
+            If the file cannot be read, the image has no pixels or pixels that are not numbers, or axes, channels and positions do
+            not fit it.
         """
         opened = _opened(image, Choice(series, image_name))
         pixels = opened.pixels
@@ -247,15 +247,15 @@ class Stack:
         return stack
 
     def _warn_of_many_channels(self, may_be_frames: bool) -> None:
-        """Tell which of many channels are shown, and that they may be frames where they look like such."""
+        """Warn which of many channels are shown, and that they may be frames where they look like such."""
         if not self.has_many_channels:
             return
         count = self._num_channels
-        said = f"channels 0, 1 and 2 of {count} are shown as red, green and blue; choose others by channel (--channel)"
+        text = f"channels 0, 1 and 2 of {count} are shown as red, green and blue; choose others by channel (--channel)"
         if may_be_frames and self._channels_look_alike():
             axes = self.layout.axes_with_channels_as_frames
-            said += f"; they look alike: if they are frames, axes={axes!r} (--axes {axes}) reads them as such"
-        logger.warning("%s", said)
+            text += f"; they look alike: if they are frames, axes={axes!r} (--axes {axes}) reads them as such"
+        logger.warning("%s", text)
 
     @property
     def has_many_channels(self) -> bool:
@@ -318,7 +318,7 @@ def _opened(image: Any, choice: Choice) -> OpenedImage:
 
 
 def _is_multiscale(image: Any) -> bool:
-    """Tell a list of resolutions, also in napari's wrapping, which has the shape of the finest, from a list of frames."""
+    """Distinguish a list of resolutions, also in napari's wrapping, which has the shape of the finest, from a list of frames."""
     if not isinstance(image, Sequence) or isinstance(image, str | bytes) or len(image) == 0:
         return False
     if not all(hasattr(level, "shape") for level in image):

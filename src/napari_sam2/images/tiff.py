@@ -37,7 +37,7 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
     path : Path
         The file; of an OME-TIFF in several files any of them.
     choice : Choice, optional
-        Which image. By default the first, or the largest where nothing tells what they are; images of one shape that nothing tells
+        Which image. By default the first, or the largest where there are no metadata; images of one shape that no metadata tell
         apart are one stack.
 
     Returns
@@ -58,7 +58,7 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
         images, is_cut = list_images(path, tiff, reports)
         image = choose_image(path, images, choice)
         if reports.any_of(DAMAGES_PIXELS):
-            raise ImageFileError(f"{path} is a damaged TIFF: it does not say where its pixels lie")
+            raise ImageFileError(f"{path} is a damaged TIFF: the offsets of its pixels are missing")
         promised = image.num_planes
         image = with_what_is_there(path, tiff, image, is_cut)
         is_misdescribed = not is_cut and image.num_planes == promised and (image.is_misdescribed or reports.any_of(OF_METADATA))
@@ -91,7 +91,7 @@ class TiffPages:
 
     def __init__(self, path: Path, image: TiffImage) -> None:
         self._path, self._pages = path, image.pages
-        self._lock = threading.Lock()  # a file is read from one place at a time
+        self._lock = threading.Lock()  # a file is read at one offset at a time
         self.shape, self.dtype, self.ndim = image.shape, image.dtype, len(image.shape)
         self._num_before = image.num_before
         self.chunks = (1,) * self._num_before + self.shape[self._num_before :]

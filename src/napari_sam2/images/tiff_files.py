@@ -1,4 +1,4 @@
-"""TIFF files opened: told by how they begin, and of an OME-TIFF in several files the one that describes them all."""
+"""Opens TIFF files, recognized by their first bytes; of an OME-TIFF in several files, the one that describes them all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAGIC_BYTES = tuple(b"II*\0 MM\0* II+\0 MM\0+".split())
 
 
 def is_tiff(path: Path) -> bool:
-    """Tell a TIFF by how it begins, whatever it is called."""
+    """Return whether a file is a TIFF, by its first bytes, not its name."""
     try:
         with path.open("rb") as file:
             return file.read(4) in MAGIC_BYTES
@@ -61,7 +61,7 @@ def open_described(path: Path) -> tuple[Path, tifffile.TiffFile]:
 
 
 def _named_beside(ome_xml: str) -> str:
-    """Drop the folders of the files that OME-XML says planes lie in: as the files of a set, they lie beside each other."""
+    """Drop the folders of the files that OME-XML names for planes: the files of a set lie beside each other."""
     return re.sub(
         r"""(FileName=)(["'])(.*?)\2""", lambda found: f"{found[1]}{found[2]}{named_path(found[3]).name}{found[2]}", ome_xml
     )
@@ -87,12 +87,12 @@ def _open_alone(path: Path, companion: str | None = None) -> tifffile.TiffFile:
 
 
 def _ends_with(tiff: tifffile.TiffFile, page: Any) -> bool:
-    """No page follows this one, as far as its place in the file is known."""
+    """No page follows this one, if its offset in the file is known."""
     return not page.offset or next_directory(tiff, page) == 0
 
 
 def next_directory(tiff: tifffile.TiffFile, page: Any) -> int:
-    """Offset of the page that follows, as the file gives it, be it there or not; 0 behind the last."""
+    """Offset of the next page in the file, whether or not it exists; 0 behind the last."""
     form, file = tiff.tiff, tiff.filehandle
     try:
         file.seek(page.offset)
@@ -112,7 +112,7 @@ def parsed_xml(text: str) -> ET.Element | None:
 
 
 def ome_file_names(ome_xml: str) -> list[str]:
-    """List the files that OME-XML says planes lie in."""
+    """List the files that OME-XML names for planes."""
     root = parsed_xml(ome_xml)
     found = [] if root is None else [item.get("FileName", "") for item in root.iter() if item.tag.endswith("UUID")]
     return [named_path(name).name for name in dict.fromkeys(found) if name]

@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 _UNEXPLAINED_KINDS = {"generic", "shaped", "uniform"}
-"""Kinds of series for which nothing but their pages tells what they are."""
+"""Kinds of series without metadata."""
 _SCENE_WORDS = ("name", "position", "scene", "series", "well", "field", "site", "tile", "view")
-"""A description with one of these tells images of different scenes apart: they are not frames of one stack."""
+"""A description with one of these is that of several scenes: its images are not frames of one stack."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TiffImage:
     offset : int or None
         Where its bytes begin, if they lie in one block.
     metadata : mapping
-        What the description of its first page says.
+        The description of its first page.
     is_misdescribed : bool
         The description does not fit the pages.
     """
@@ -107,7 +107,7 @@ class TiffImage:
 
     @property
     def scene(self) -> tuple[str, ...]:
-        """What tells it from images of other scenes."""
+        """What distinguishes it from images of other scenes."""
         return tuple(
             f"{key}={value}" for key, value in self.metadata.items() if any(word in str(key).lower() for word in _SCENE_WORDS)
         )
@@ -122,7 +122,7 @@ class TiffImage:
 
 
 def choose_image(path: Path, images: list[TiffImage], choice: Choice) -> TiffImage:
-    """Choose an image of a file, and tell what is left out."""
+    """Choose an image of a file, and warn of the ones left out."""
     if choice.is_open and len(images) == 1:
         return images[0]
     names = [image.name for image in images]
@@ -130,17 +130,17 @@ def choose_image(path: Path, images: list[TiffImage], choice: Choice) -> TiffIma
     if number is not None:
         return images[number]
     if images[0].kind not in _UNEXPLAINED_KINDS:
-        said = (
+        text = (
             "%s holds %d images, %s: the first is opened; choose another by series=1 (--series 1), or by image_name (--image-name)"
         )
-        logger.warning(said, path, len(images), listed(names))
+        logger.warning(text, path, len(images), listed(names))
         return images[0]
     like = max(_alike(images), key=lambda group: sum(math.prod(image.shape) for image in group))
     chosen = _merged(like)
     left_out = [image for image in images if image not in like and not image.is_level]
     if len(like) > 1:
         logger.warning(
-            "%s holds %d images of one shape that nothing tells apart: they are read as one stack of shape %s",
+            "%s holds %d images of one shape, without metadata that distinguish them: they are read as one stack of shape %s",
             path,
             len(like),
             written_shape(chosen.shape),
@@ -185,11 +185,11 @@ def _merged(images: Sequence[TiffImage]) -> TiffImage:
 
 
 def _described(images: Sequence[TiffImage]) -> str:
-    said = [
+    shown = [
         f"series {image.index}{f' {image.name!r}' if image.name else ''} of shape {written_shape(image.shape)} ({image.dtype})"
         for image in images[:4]
     ]
-    return ", ".join(said) + (f" and {len(images) - 4} more" if len(images) > 4 else "")
+    return ", ".join(shown) + (f" and {len(images) - 4} more" if len(images) > 4 else "")
 
 
 def written_shape(shape: Sequence[int]) -> str:
@@ -203,7 +203,7 @@ def shaped_metadata(page: Any) -> Mapping[str, Any]:
     if not text.startswith("{"):
         return {}
     try:
-        told = json_content(text, "")
+        content = json_content(text, "")
     except ValueError:
         return {}
-    return told if isinstance(told, dict) and "shape" in told else {}
+    return content if isinstance(content, dict) and "shape" in content else {}

@@ -17,11 +17,11 @@ from napari_sam2.images.tiff_images import TiffImage, shaped_metadata
 from napari_sam2.images.tiff_reports import CONTRADICTORY, ENDS_EARLY, IMAGEJ_INVALID, TiffReports
 
 MAX_PLANES = 10**6
-"""A description that promises more planes, of which most are not there, is not believed."""
+"""A description that promises more planes, of which most are not there, is ignored."""
 
 
 def list_images(path: Path, tiff: tifffile.TiffFile, reports: TiffReports) -> tuple[list[TiffImage], bool]:
-    """List the images of a file, and tell whether it ends too early; of a damaged one as much as can be found."""
+    """List the images of a file, and return whether it ends too early; of a damaged one as much as can be found."""
     failure = None
     try:
         images = [TiffImage.of(i, series) for i, series in enumerate(tiff.series)]
@@ -103,7 +103,7 @@ def _is_block(tiff: tifffile.TiffFile, page: Any, num_bytes: int) -> bool:
 
 
 def _is_one_run_of_planes(tiff: tifffile.TiffFile) -> bool:
-    """OME-XML tells of planes of this file alone, in the order of its pages."""
+    """OME-XML describes planes of this file only, in the order of its pages."""
     root = parsed_xml(tiff.ome_metadata or "")
     data = [] if root is None else [item for item in root.iter() if item.tag.endswith("}TiffData") or item.tag == "TiffData"]
     return (
@@ -117,11 +117,11 @@ def _padded(image: TiffImage, pages: list[Any]) -> TiffImage:
 
 
 def promised_planes(tiff: tifffile.TiffFile, page: Any) -> dict[str, int]:
-    """Read how many planes the description of the first page promises, by axis; empty where it tells nothing that can be."""
+    """Read how many planes the description of the first page promises, by axis; empty where that is impossible."""
     if tiff.is_imagej:
-        told = tiff.imagej_metadata or {}
-        sizes = {axis: told.get(name, 1) for axis, name in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
-        images = told.get("images", 1)
+        metadata = tiff.imagej_metadata or {}
+        sizes = {axis: metadata.get(name, 1) for axis, name in (("T", "frames"), ("Z", "slices"), ("C", "channels"))}
+        images = metadata.get("images", 1)
         if not all(isinstance(size, int) and size > 0 for size in (*sizes.values(), images)):
             return {}
         if math.prod(sizes.values()) == 1:

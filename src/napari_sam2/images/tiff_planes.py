@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def with_what_is_there(path: Path, tiff: tifffile.TiffFile, image: TiffImage, ends_early: bool) -> TiffImage:
-    """Leave out the planes at the end that a file promises and lacks, and tell so."""
+    """Leave out the planes at the end that a file promises and lacks, with a warning."""
     if image.offset is not None:
         plane = math.prod(image.shape[image.num_before :]) * image.dtype.itemsize
         count = (tiff.filehandle.size - image.offset) // plane if plane else image.num_planes
@@ -68,21 +68,21 @@ def _trimmed(image: TiffImage, there: Sequence[bool]) -> TiffImage | None:
 
 
 def _warn_of_missing_planes(path: Path, image: TiffImage, trimmed: TiffImage, there: Sequence[bool], absent: Sequence[str]) -> None:
-    said = f"{path} has {sum(there)} of the {len(there)} planes that it promises"
+    text = f"{path} has {sum(there)} of the {len(there)} planes that it promises"
     if absent:
-        said += f" ({_not_beside(absent)})"
+        text += f" ({_not_beside(absent)})"
     shorter = [
         f"{after} of {before} along {axis}"
         for axis, before, after in zip(image.axes, image.shape, trimmed.shape, strict=True)
         if after != before
     ]
     if [f"{sum(there)} of {len(there)}"] == [text.partition(" along ")[0] for text in shorter]:
-        said += f", which are read along {shorter[0][-1]}"
+        text += f", which are read along {shorter[0][-1]}"
     elif shorter:
-        said += f": {' and '.join(shorter)} are read"
+        text += f": {' and '.join(shorter)} are read"
     if any(page is None for page in trimmed.pages):
-        said += "; frames with planes that are missing cannot be read"
-    logger.warning("%s", said)
+        text += "; frames with planes that are missing cannot be read"
+    logger.warning("%s", text)
 
 
 def _not_beside(names: Sequence[str]) -> str:
@@ -102,22 +102,22 @@ def _is_whole(page: Any) -> bool:
 
 
 def what_does_not_fit(path: Path, tiff: tifffile.TiffFile, image: TiffImage) -> str:
-    """Say in one sentence how metadata and pages differ."""
-    told = math.prod(promised_planes(tiff, tiff.pages.first).values())
-    if 1 < told < image.num_planes:
-        return f"{path} has metadata that tell of {told} planes, and holds {image.num_planes}: all are read, without pixel size"
+    """Return one sentence on how metadata and pages differ."""
+    promised = math.prod(promised_planes(tiff, tiff.pages.first).values())
+    if 1 < promised < image.num_planes:
+        return f"{path} has metadata for {promised} planes, and holds {image.num_planes}: all are read, without pixel size"
     return f"{path} has damaged metadata: its pixels are read as they are stored, pixel size and axes are unknown"
 
 
 def warn_of_pages_left_out(path: Path, tiff: tifffile.TiffFile, images: Sequence[TiffImage]) -> None:
-    """Tell of pages that the metadata do not tell of."""
+    """Warn of pages without metadata."""
     if images[0].kind not in ("ome", "imagej"):
         return
     here = {page.index for image in images for page in image.pages if page is not None and page.parent is tiff}
     count = len(tiff.pages) if here and len(here) == sum(len(image.pages) for image in images) else 0
     if count > len(here) > 1:
         logger.warning(
-            "%s has metadata that tell of %d planes, and holds %d: %s left out",
+            "%s has metadata for %d planes, and holds %d: %s left out",
             path,
             len(here),
             count,

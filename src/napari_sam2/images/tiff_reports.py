@@ -30,7 +30,7 @@ DAMAGES_PIXELS = (
 )
 CONTRADICTORY = ("OME series expected",)
 _OF_PIXELS_MISSING = ("missing", "out of range", "failed to read", "TiffData index")
-"""What tifffile reports of these kinds is found here from the pages themselves, and told with more of what a person needs."""
+"""What tifffile reports of these kinds is found here from the pages themselves, and logged with more detail."""
 OF_METADATA = (" series ", "metadata", "ome ", "TiffTag 270 ")
 
 
@@ -80,7 +80,7 @@ class TiffReports:
 
     def _serious(self) -> list[logging.LogRecord]:
         # A tag that cannot be understood is most often a vendor's, of which nothing is needed, unless it is the description (270);
-        # OME-XML is read for the calibration too, and what is wrong with it told there.
+        # OME-XML is read for the calibration too, which warns of what is wrong with it.
         texts = [(record, record.getMessage()) for record in self.records]
         return [record for record, text in texts if "ParseError" not in text and ("TiffTag" not in text or "TiffTag 270 " in text)]
 

@@ -126,7 +126,7 @@ _NONE = {
 
 
 def names_none(spelling: Any) -> bool:
-    """Tell whether a text says that there is no unit, rather than one that is not known: ``pixel``, or nothing at all."""
+    """Return whether a text means that there is no unit, rather than an unknown one: ``pixel``, or nothing at all."""
     return spelling is None or _decoded(str(spelling)).strip(" .()[]").lower() in _NONE
 
 
@@ -143,7 +143,7 @@ def unit_of(spelling: Any) -> Unit | None:
     Returns
     -------
     Unit or None
-        None where nothing is known by that name, or it could be several. Case decides between symbols that it tells apart: ``mm``
+        None where there is no unit of that name, or several. Case decides between symbols that differ by it: ``mm``
         and ``Mm`` are two units, ``MM`` could be either, and a single letter is what it is: ``M`` is no metre.
     """
     text = _decoded(str(spelling)).strip(" .()[]")

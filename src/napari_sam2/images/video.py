@@ -72,7 +72,7 @@ class VideoFrames:
     are left out, and frames of another size than the first are scaled to it. Pixels that are not square stay as they are stored.
     More than eight bits become eight, transparency is dropped.
 
-    A file that was cut off has as many frames as it had before, as far as that can be told; reading one that is lost raises.
+    A file that was cut off has as many frames as it had before, if their number is known; reading one that is lost raises.
     """
 
     dtype = np.dtype(np.uint8)
@@ -101,7 +101,7 @@ class VideoFrames:
         """Read the packets, number the frames and decode the first."""
         decoder = self._decoder
         packets = decoder.read_packets()
-        self._key_packets = [place for place, packet in enumerate(packets) if packet.is_key] or [0]
+        self._key_packets = [index for index, packet in enumerate(packets) if packet.is_key] or [0]
         self._numbers = _FrameNumbers(packets, self._key_packets[0], decoder.has_times())
         self._kept: dict[int, Any] = {}
         self._first, self._latest, self._has_begun = 0, -1, True
@@ -129,8 +129,8 @@ class VideoFrames:
             return self._read(operator.index(first))[rest]
         picked = range(len(self))[first]
         frames = np.empty((len(picked), *self.shape[1:]), self.dtype)
-        for place, number in enumerate(picked):
-            frames[place] = self._read(number)
+        for row, number in enumerate(picked):
+            frames[row] = self._read(number)
         return frames[(slice(None), *rest)]
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -217,7 +217,7 @@ class VideoFrames:
         return numbers
 
     def _key_before(self, number: int) -> int:
-        """Find the key frame, by its place among them, from which on a frame can be decoded.
+        """Find the key frame, by its index among them, from which on a frame can be decoded.
 
         One that is stored before it, but shown after it, is not enough: what lies between may build on the group before.
         """
@@ -251,20 +251,20 @@ class _FrameNumbers:
     """
 
     def __init__(self, packets: Sequence[_Packet], first_key: int, has_times: bool) -> None:
-        shown = [place for place, packet in enumerate(packets) if packet.is_shown]
+        shown = [index for index, packet in enumerate(packets) if packet.is_shown]
         self._is_learning = not has_times
         self._not_known = len(packets)
         self._numbers = [self._not_known if packet.is_shown else -1 for packet in packets]
         if has_times:
-            self._packets = sorted(shown, key=lambda place: packets[place].pts or 0)
+            self._packets = sorted(shown, key=lambda index: packets[index].pts or 0)
             self._num_frames = len(shown)
-            self.times = [packets[place].pts or 0 for place in self._packets]
-            for number, place in enumerate(self._packets):
-                self._numbers[place] = number
+            self.times = [packets[index].pts or 0 for index in self._packets]
+            for number, index in enumerate(self._packets):
+                self._numbers[index] = number
         else:
             self._packets = []
-            self._num_frames = sum(place >= first_key for place in shown)
-            times = [packets[place].dts for place in shown]
+            self._num_frames = sum(index >= first_key for index in shown)
+            times = [packets[index].dts for index in shown]
             self.times = [] if None in times else sorted(time for time in times if time is not None)
 
     def __len__(self) -> int:
@@ -314,7 +314,7 @@ class _Orientation(NamedTuple):
             found = None
         if found is not None:
             matrix = np.frombuffer(bytes(found), np.int32)
-            a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
+            a, b, c, d = (int(matrix[index]) for index in (0, 1, 3, 4))
         else:
             # counter-clockwise
             a, b = [(1, 0), (0, -1), (-1, 0), (0, 1)][round(frame.rotation / 90) % 4]
@@ -367,7 +367,7 @@ class _Decoder:
         self.error: Exception | None = None
         self.is_closed = False
         self._closing = contextlib.ExitStack()
-        self._identity, self._places = "", dict[int, int]()
+        self._identity, self._indices = "", dict[int, int]()
         self._pending: Any = None
         self.started_at, self.next_packet, self.is_at_end = -1, -1, True
         self._open(num_threads=0)
@@ -432,22 +432,22 @@ class _Decoder:
         for identity in ("pts", "dts", "pos"):
             values = [getattr(packet, identity) for packet in self._packets]
             if None not in values and len(set(values)) == len(values):
-                self._identity, self._places = identity, {value: place for place, value in enumerate(values)}
+                self._identity, self._indices = identity, {value: index for index, value in enumerate(values)}
                 break
         return self._packets
 
     def _is_visible(self, packet: Any) -> bool:
-        """Tell whether a packet is more than a reference for others, which VP8 has in packets of their own."""
+        """Return whether a packet is more than a reference for others, which VP8 has in packets of their own."""
         return self._stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
     def has_times(self) -> bool:
-        """Tell whether all packets say when they are shown; in AVI those of frames that are stored in another order do not."""
+        """Return whether all packets say when they are shown; in AVI those of frames that are stored in another order do not."""
         times = [packet.pts for packet in self._packets if packet.is_shown]
         is_guessed = self._container.format.name == "avi" and self._stream.codec_context.has_b_frames
         return not is_guessed and None not in times and len(set(times)) == len(times)
 
     def num_lost(self, frame_interval_s: float | None) -> int:
-        """Count the frames lost with the end of a file that was cut off; where their number is not told, one at least."""
+        """Count the frames lost with the end of a file that was cut off; where their number is not known, one at least."""
         if not _is_cut_off(self._path, self._container.format.name):
             return 0
         num_frames = self._stream.frames
@@ -456,22 +456,22 @@ class _Decoder:
         return max(0, num_frames - self._num_stored) if num_frames else int(not self._ends_in_packet)
 
     def _demux(self) -> Iterator[tuple[int, Any]]:
-        """Read packets, each with its place, from where the file is now."""
+        """Read packets, each with its index, from where the file is now."""
         self._num_demuxed = 0
         num_packets = 0
         try:
             for packet in self._container.demux(self._stream):
                 # Frames dropped while recording are empty packets in AVI; the last packet of all is empty, without a time.
                 self._num_demuxed += bool(packet.size) or packet.dts is not None
-                place = self._places.get(getattr(packet, self._identity)) if self._identity else num_packets
-                if packet.size and place is not None:
+                index = self._indices.get(getattr(packet, self._identity)) if self._identity else num_packets
+                if packet.size and index is not None:
                     num_packets += 1
-                    yield place, packet
+                    yield index, packet
         except self.library_error as error:
             self.error = error
 
     def start_at(self, packet: int, num_threads: int = 0) -> None:
-        """Go to the packet at a place, from which :meth:`decode_next` goes on.
+        """Go to the packet at a index, from which :meth:`decode_next` goes on.
 
         Raises
         ------
@@ -504,7 +504,7 @@ class _Decoder:
         self.next_packet, self._pending = next(self._demuxed, (len(self._packets), None))
 
     def decode_next(self) -> list[tuple[int, Any]]:
-        """Decode the next packet; return the frames that come out of the decoder, each with the place of its packet."""
+        """Decode the next packet; return the frames that come out of the decoder, each with the index of its packet."""
         packet = self._pending
         if packet is not None:
             # Decoders hand on the time of display as it is: so each frame tells its packet.
@@ -554,7 +554,7 @@ def _constant_interval_s(times: Sequence[int], time_base: Fraction, rates: Seque
 
 
 def _is_cut_off(path: Path, kind: str) -> bool:
-    """Tell whether a file is shorter than it says; ``kind`` is FFmpeg's name of what it is."""
+    """Return whether a file is shorter than it says; ``kind`` is FFmpeg's name of what it is."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if "matroska" in kind:

@@ -25,7 +25,7 @@ _FIVE_AXES = ("t", "c", "z", "y", "x")
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell a folder of zarr 2 or 3, or what is called so."""
+    """Return whether a path is a folder of zarr 2 or 3, or has that ending."""
     return path.suffix.lower() == ".zarr" or _has_metadata(path)
 
 
@@ -37,7 +37,7 @@ def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
     path : Path
         A folder of zarr: an array, an OME-Zarr image, several, a plate, a well, or a group of label images; or a folder in it.
     choice : Choice, optional
-        Which image; it must be told where there are several.
+        Which image; required where there are several.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | No
     try:
         images = dict(_images_in(group, absent))
     except Exception as error:  # what metadata hold instead of what they should hold is anything
-        raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not tell what is in it") from error
+        raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not describe its contents") from error
     if not images and not absent:
         images = {key: (group[key], 0) for key in sorted(group.array_keys())}
     if not images:

@@ -1,1 +1,1 @@
-"""Inference as the SAM 2 world knows it, and the one tracker under it."""
+"""Inference: the official predictors, and the tracker under them."""

@@ -1,4 +1,4 @@
-"""Everything in an image: a grid of clicks, the good masks among the answers, each object once.
+"""Segments everything in an image: masks of a grid of points, filtered by quality, each object once.
 
 M masks · P points · H, W size of the image · h, w size of a crop.
 """
@@ -75,7 +75,7 @@ class SAM2AutomaticMaskGenerator:
     box_nms_thresh : float
         Of two masks whose boxes overlap more, the one with the lower predicted IoU is dropped.
     crop_n_layers : int
-        Also look at crops: layer i has 2^i crops along each side.
+        Crops that are segmented too: layer i has 2^i crops along each side.
     crop_nms_thresh : float
         As ``box_nms_thresh``, between crops; the smaller crop wins.
     crop_overlap_ratio : float

@@ -117,7 +117,7 @@ class FrameFeatures:
         if view is None:
             return self.frames.read(frame)
         if not isinstance(self.frames, ArrayFrames):
-            raise TypeError("only frames of an array can be looked at through a window")
+            raise TypeError("only frames of an array can be cut to a window")
         return self.frames.read_view(frame, view.window)
 
     def _drop_old(self) -> None:

@@ -44,7 +44,7 @@ class SAM2ImagePredictor:
 
     Notes
     -----
-    Official ``sam2_image_predictor.py``. Fine-tuning scripts use what carries a leading underscore too: it has the official names,
+    Official ``sam2_image_predictor.py``. Fine-tuning scripts use names with a leading underscore too: it has the official names,
     arguments and results. As there, results can take part in training: they come without gradients, but not from inference mode.
     """
 
@@ -226,7 +226,7 @@ class SAM2ImagePredictor:
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
         """Bring prompts to the model's input: mask (B, 1, h, w), points (B, P, 2), labels (B, P), corners of boxes (B, 2, 2)."""
         _, sizes = self._require_images()
-        # parity: labels alone say nothing, official sam2_image_predictor.py L308
+        # parity: labels without points are ignored, official sam2_image_predictor.py L308
         if point_coords is not None and point_labels is None:
             raise ValueError("point_coords need point_labels: 1 inside, 0 outside, one for each point")
         mask = coords = labels = corners = None
@@ -260,7 +260,7 @@ class SAM2ImagePredictor:
         points = _join(point_coords, point_labels, boxes)
         # parity: a mask alone comes without any point token, official sam2_image_predictor.py L387-410
         sparse, dense = self.model.sam_prompt_encoder(points=points, boxes=None, masks=mask_input)
-        # parity: the object score is not looked at, official L420-438
+        # parity: the object score is not used, official L420-438
         low_res, ious, _, _ = self.model.sam_mask_decoder(
             image_embeddings=features["image_embed"][img_idx][None],
             image_pe=self.model.sam_prompt_encoder.get_dense_pe(),

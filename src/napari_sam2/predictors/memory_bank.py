@@ -1,4 +1,4 @@
-"""What is remembered of each object, and which of it a frame recalls. C channels · Cm of a memory · h, w mask size."""
+"""The memory of each object, and which frames of it a frame recalls. C channels · Cm of a memory · h, w mask size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_sam2.predictors.zoom import View
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """What is known of one object on one frame.
+    """The record of one object on one frame: mask, pointer, scores and memory.
 
     Attributes
     ----------
@@ -27,13 +27,13 @@ class FrameRecord:
     object_score : float
         Logit, above 0 where the object is on the frame.
     predicted_iou : float
-        How good the model believes the mask to be, 0 .. 1.
+        The IoU of the mask with the true one as the model predicts it, 0 .. 1.
     memory : Tensor or None
         (Cm, H, W), bfloat16; None until it is encoded.
     view : View or None
         The window of the frame that mask and memory show; None for the whole frame.
     anchor_distance : int
-        How many frames it is away from the nearest one that a person decided on, as far as the caller knows; 0 on that.
+        Distance in frames from the nearest anchor frame, if the caller sets it; 0 on anchor frames.
     """
 
     mask_logits: Tensor
@@ -56,39 +56,39 @@ class FrameRecord:
 
 @dataclass
 class ObjectMemory:
-    """All frames remembered of one object.
+    """The records of one object that frames can recall.
 
     Attributes
     ----------
     conditioning : mapping
-        Records of frames a person decided on, by frame.
+        Records of conditioning frames, which a session calls anchor frames: those with prompts, by frame.
     tracked : mapping
-        Records of frames the model decided on; a ``RecordStore`` where there may be many.
+        Records of tracked frames, by frame; a ``RecordStore`` where there may be many.
     """
 
     conditioning: MutableMapping[int, FrameRecord] = field(default_factory=dict)
     tracked: MutableMapping[int, FrameRecord] = field(default_factory=dict)
 
     def get(self, frame: int) -> FrameRecord | None:
-        """Return what is known of a frame; what a person decided comes first."""
+        """Return the record of a frame, that of a conditioning frame first; None where there is none."""
         return self.conditioning[frame] if frame in self.conditioning else self.tracked.get(frame)
 
     def recalled(self, frames: tuple[RecalledFrame, ...]) -> Iterator[FrameRecord]:
-        """Look up recalled frames."""
+        """Yield the records of recalled frames."""
         for recalled in frames:
             yield (self.conditioning if recalled.is_conditioning else self.tracked)[recalled.frame]
 
     def frames(self) -> list[int]:
-        """All frames of which something is known, in order."""
+        """All frames with a record, in order."""
         return sorted({*self.conditioning, *self.tracked})
 
 
 @dataclass(frozen=True)
 class MemoryGate:
-    """Keeps frames out of the memory on which the object is absent, or which the model itself finds bad.
+    """Keeps frames out of the memory on which the object is absent or its predicted IoU is low.
 
-    The official memory takes every frame, so that a cell that leaves for ten frames fills it with nothing, and a bad mask is
-    learnt from. SAM2Long, SAMURAI and DAM4SAM have in common that they do not let such frames in. Prompted frames always are.
+    The official memory takes every frame, so that after ten frames without the object it is empty, and a bad mask spreads.
+    SAM2Long, SAMURAI and DAM4SAM have in common that they leave such frames out. Prompted frames are always in it.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class MemoryGate:
     min_predicted_iou : float
         Frames at or below it are left out, 0 .. 1.
     look_back : int
-        In place of frames left out, older ones are recalled, from up to so many frames ago.
+        Instead of frames left out, older ones are recalled, from up to so many frames ago.
     """
 
     min_object_score: float = 0.0
@@ -111,7 +111,7 @@ class MemoryGate:
             raise ValueError(f"min_predicted_iou lies between 0 and 1, got {self.min_predicted_iou}")
 
     def admits(self, record: FrameRecord) -> bool:
-        """Tell whether a record of a tracked frame may be recalled."""
+        """Return whether a record of a tracked frame may be recalled."""
         return record.object_score > self.min_object_score and record.predicted_iou > self.min_predicted_iou
 
     def recall(
@@ -124,7 +124,7 @@ class MemoryGate:
         reverse: bool,
         span: range,
     ) -> Recall:
-        """Recall as the official choice does, of tracked frames only those that are let in.
+        """Recall as the official choice does, of tracked frames only those that are admitted.
 
         Parameters
         ----------
@@ -159,14 +159,14 @@ class MemoryGate:
 
 
 def header(records: Mapping[int, FrameRecord], frame: int) -> FrameRecord:
-    """Look a record up for its scores alone: where records lie on disk, it stays there."""
+    """Return a record for its scores only: where it lies on disk, its tensors are not read."""
     look_up = getattr(records, "header", None)
     record: FrameRecord = records[frame] if look_up is None else look_up(frame)
     return record
 
 
 class MemoryPolicy(Protocol):
-    """Chooses what a frame recalls of an object: it sees every record's frame, scores and age, and no network."""
+    """Chooses the frames of an object that a frame recalls, by the records' frames, scores and age, without the network."""
 
     def __call__(self, frame: int, memory: ObjectMemory, num_frames: int, reverse: bool) -> Recall:
         """Choose for ``frame`` of ``num_frames``, tracked towards the end or, in reverse, towards the start."""
@@ -175,7 +175,7 @@ class MemoryPolicy(Protocol):
 
 @dataclass(frozen=True)
 class OfficialMemoryPolicy:
-    """What the official implementation recalls: all conditioning frames and the last few, whatever their scores, or past a gate."""
+    """The recall of the official implementation: all conditioning frames and the last few, whatever their scores, or by a gate."""
 
     recall: OfficialRecall
     gate: MemoryGate | None = None

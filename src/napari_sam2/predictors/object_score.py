@@ -1,4 +1,4 @@
-"""What the model thinks of its own work on one object and frame."""
+"""The scores that the model predicts for one object on one frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ObjectScore:
     object_score : float
         Logit, above 0 where the object is on the frame.
     predicted_iou : float
-        How good it believes the mask to be, 0 .. 1.
+        The IoU of the mask with the true one as the model predicts it, 0 .. 1.
     """
 
     object_score: float

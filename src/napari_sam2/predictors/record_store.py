@@ -24,7 +24,7 @@ MOST_BYTES = 512 * 2**20
 
 
 class SpilledRecord(Protocol):
-    """A record on disk. Its place there is free again when nobody holds this any more."""
+    """A record on disk. Its row there is free again when this object is deleted."""
 
     def read(self) -> FrameRecord:
         """Read the record.
@@ -368,5 +368,5 @@ def _num_bytes(record: FrameRecord) -> int:
 
 
 def _raw(tensor: Tensor) -> bytes:
-    # NumPy knows no bfloat16: the bytes are taken as they are.
+    # NumPy has no bfloat16: the bytes are taken as they are.
     return tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a person said about one object on one frame, in the model's terms.
+    """The prompts of one object on one frame, in the coordinates of the model.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Tracker:
         reverse : bool
             The direction in which the frame was tracked before.
         views : sequence of View or None, optional
-            The window in which each object is looked at, and in which its prompt is given; the whole frame by default.
+            The window in which each object is segmented, and in which its prompt is given; the whole frame by default.
 
         Returns
         -------
@@ -230,7 +230,7 @@ class Tracker:
         recall = self._choose(frame, memory, reverse)
         nearest = min(recall.memories, key=lambda slot: (abs(slot.frame - frame), (slot.frame < frame) == reverse))
         (record,) = memory.recalled((nearest,))
-        return self.zoom.following(record.view or whole_view(self.zoom.frame_shape), record.mask_logits)
+        return self.zoom.next_view(record.view or whole_view(self.zoom.frame_shape), record.mask_logits)
 
     def _signature(self, frame: int, memory: ObjectMemory, reverse: bool) -> Hashable:
         """Objects that recall as many memories and pointers fit into one batch."""

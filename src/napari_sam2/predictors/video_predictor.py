@@ -109,7 +109,7 @@ class VideoState(Mapping[str, Any]):
 
     @property
     def obj_idx_to_id(self) -> dict[int, int]:
-        """Object at each place of the results."""
+        """Object id at each index of the results."""
         return dict(enumerate(self.objects))
 
     def track(self, obj_id: int) -> ObjectTrack:
@@ -314,7 +314,7 @@ class SAM2VideoPredictor(SAM2Base):
     def clear_all_prompts_in_frame(
         self, inference_state: VideoState, frame_idx: int, obj_id: int, need_output: bool = True
     ) -> FrameResult | None:
-        """Take back what was prompted for an object on a frame; what was shown there stays as if it had been tracked."""
+        """Remove the prompts of an object on a frame; its mask there stays as if it had been tracked."""
         track = self._track(inference_state, obj_id)
         track.points.pop(frame_idx, None)
         track.masks.pop(frame_idx, None)
@@ -398,7 +398,7 @@ class SAM2VideoPredictor(SAM2Base):
         max_frame_num_to_track: int | None = None,
         reverse: bool = False,
     ) -> Iterator[FrameResult]:
-        """Carry all objects through the video.
+        """Propagate all objects through the video.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
-"""Windows in which the model looks at small objects of large frames, enlarged.
+"""Zoom: windows of a frame in which small objects are segmented, enlarged.
 
-Released models see every frame whole, resized to a square of S x S. A nucleus of ten pixels is then lost in a frame of two
-thousand. With zoom each object has a window of a few times its own size that follows it; what is inside is what the model sees.
+Released models get every frame whole, resized to a square of S x S. A nucleus of ten pixels is then lost in a frame of two
+thousand. With zoom each object has a window of a few times its own size that moves with it, and the window is the input.
 
 H, W height and width of a frame · h, w size of a low-resolution mask · S side of the model's input.
 """
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 OUTSIDE_LOGIT = -10.0
-"""What a mask says of pixels outside its view, where a number is needed: the logit of a sure "no" (official L257 allows 32)."""
+"""The logit of a mask for pixels outside its view: certainly absent (official L257 allows 32)."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class View:
         return max(self.height, self.width)
 
     def contains(self, row: float, column: float) -> bool:
-        """Tell whether a point, pixel centres at integers, lies inside."""
+        """Return whether a point, pixel centres at integers, lies inside."""
         return self.row - 0.5 <= row < self.row + self.height - 0.5 and self.column - 0.5 <= column < self.column + self.width - 0.5
 
     def union(self, other: View) -> View:
@@ -137,7 +137,7 @@ class Zoom:
         return View(row, column, height, width)
 
     def ladder(self) -> list[float]:
-        """Sides to try where nothing is known about an object's size: the whole frame, then halves of its shorter side."""
+        """Sides to try where the size of an object is not known: the whole frame, then halves of its shorter side."""
         sides, side = [float(max(self.frame_shape))], min(self.frame_shape) / 2
         while side >= 2 * self.min_side_px:
             sides.append(side)
@@ -151,7 +151,7 @@ class Zoom:
         return self.around(centre, self._side(row1 - row0, col1 - col0, area_px))
 
     def fitting(self, view: View, logits: Tensor) -> View:
-        """Choose the view that fits the mask (h, w) of an object seen in another; the same where the object is not to be seen."""
+        """Choose the view that fits the mask (h, w) of an object seen in another; the same where the object is absent."""
         seen = self._measure(view, logits)
         return view if seen is None else self.around(*seen)
 
@@ -160,7 +160,7 @@ class Zoom:
         seen = self._measure(view, logits)
         return float(view.side if seen is None else min(max(seen[1], self.min_side_px), max(self.frame_shape)))
 
-    def following(self, view: View, logits: Tensor) -> View:
+    def next_view(self, view: View, logits: Tensor) -> View:
         """Choose the next view of an object from its mask (h, w) in the last one: it changes slowly, and only if it must."""
         seen = self._measure(view, logits)
         if seen is None:

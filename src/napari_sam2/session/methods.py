@@ -1,4 +1,4 @@
-"""A paragraph for the methods section of a paper: how the objects of a session were found."""
+"""A paragraph for the methods section of a paper: how the objects of a session were segmented and tracked."""
 
 from __future__ import annotations
 
@@ -20,49 +20,48 @@ from napari_sam2.session.store.values import SavedPrompts
 from napari_sam2.session.volumes.fuse_axes import MAX_LOGIT
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
-_HOW = {"T": "followed through time", "Z": "followed from plane to plane", "N": "segmented", "": "segmented"}
+_HOW = {"T": "tracked through time", "Z": "tracked from plane to plane", "N": "segmented", "": "segmented"}
 
 
 def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str:
-    """Say how the objects of a session were found, in English, ready to paste.
+    """Describe how the objects of a session were segmented and tracked, in English, ready to paste.
 
     Parameters
     ----------
     document : Document
-        The log of the session. Objects that are hidden, which are not in its labels, are not counted.
+        The log of the session. Hidden objects, which are not in its labels, are not counted.
     checkpoint : Path, optional
-        The file its model was loaded from, of which the SHA-256 is told; by default that of the weights
-        themselves.
+        The file of the model, whose SHA-256 is given; by default the SHA-256 of the weights themselves is.
 
     Returns
     -------
     str
-        The model with hash and versions; what it saw of the image; objects and prompts; how many frames were corrected, that is,
-        prompted beyond the first of an object, or approved; and whatever else decided on the result.
+        The model with hash and versions; its input; objects and prompts; how many frames were corrected, that is, prompted beyond
+        the first of an object, or approved; and everything else that the result depends on.
 
     Raises
     ------
     ValueError
-        If nothing was prompted yet.
+        If no object was prompted yet.
     FileNotFoundError
         If there is no such file.
     """
     prompted = [item for item in document.objects.values() if any(map(_count, item.prompts.values()))]
     shown = [item for item in prompted if not item.info.is_hidden]
     if not shown:
-        raise ValueError("there are no methods to tell: no object was prompted")
+        raise ValueError("there are no methods to describe: no object was prompted")
     sentences = [
         _task(document, len(shown), checkpoint),
         _intensities(document),
-        _looking(document),
+        _model_input(document),
         _prompts(shown),
         _automatic(document),
         _memory(document),
         *_stops(document),
         _corrections(shown),
         _divisions(document),
-        _vote(document),
-        _loop(document),
+        _fusion(document),
+        _positions(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
         "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above "
         f"{DUPLICATE_IOU:g} were decided as a whole.",
@@ -78,19 +77,21 @@ def write_methods(path: Path, document: Document, checkpoint: Path | None = None
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-# --- sentences, empty where there is nothing to say ------------------------------------------------------------------
+# --- sentences, empty where they do not apply ------------------------------------------------------------------------
 
 
 def _task(document: Document, number: int, checkpoint: Path | None) -> str:
     stack = document.header.blank_stack()
     noun = "separate image" if stack.is_collection else "frame"
     where = f"{_plural(len(stack), noun)} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
-    loop = _latest(document, "propagate_each")
-    for axis, place in stack.at.items():
-        places = {place, *loop["positions"]} if loop.get("over") == axis else {place}
-        where += f", at {len(places)} places on {axis}," if len(places) > 1 else f", at {axis} = {place} counted from 0,"
-    axes = _voting_axes(document)
-    how = f"followed along {_listed(list(axes))}" if axes else _HOW.get(stack.along, "followed from frame to frame")
+    each = _latest(document, "propagate_each")
+    for axis, position in stack.at.items():
+        positions = {position, *each["positions"]} if each.get("over") == axis else {position}
+        where += (
+            f", at {len(positions)} positions on {axis}," if len(positions) > 1 else f", at {axis} = {position} counted from 0,"
+        )
+    axes = _fused_axes(document)
+    how = f"tracked along {_listed(list(axes))}" if axes else _HOW.get(stack.along, "tracked from frame to frame")
     weights = (
         f"parameters with SHA-256 {document.model.sha256}" if checkpoint is None else f"weights with SHA-256 {_sha256(checkpoint)}"
     )
@@ -119,19 +120,19 @@ def _intensities(document: Document) -> str:
     return f"Intensities{of} from {low:.6g} to {high:.6g}{window} were shown to the model as black to white."
 
 
-def _looking(document: Document) -> str:
+def _model_input(document: Document) -> str:
     side, zoom = document.model.image_size, document.header.settings.zoom
     if zoom is None:
-        return f"It saw frames whole, resized to {side} x {side} pixels."
-    return f"It saw each object through a window of {zoom:.3g} times its size that followed it, resized to {side} x {side} pixels."
+        return f"Its input was whole frames, resized to {side} x {side} pixels."
+    return f"Its input was a window around each object, {zoom:.3g} times as large as that, resized to {side} x {side} pixels."
 
 
 def _prompts(items: Sequence[SavedObject]) -> str:
-    said = [prompts for item in items for prompts in item.prompts.values()]
+    given = [prompts for item in items for prompts in item.prompts.values()]
     kinds = {
-        "click": sum(len(prompts.points) for prompts in said),
-        "box": sum(prompts.box is not None for prompts in said),
-        "mask": sum(prompts.mask is not None for prompts in said),
+        "click": sum(len(prompts.points) for prompts in given),
+        "box": sum(prompts.box is not None for prompts in given),
+        "mask": sum(prompts.mask is not None for prompts in given),
     }
     used = _listed([_plural(number, kind) for kind, number in kinds.items() if number])
     if len(items) == 1:
@@ -142,7 +143,7 @@ def _prompts(items: Sequence[SavedObject]) -> str:
 
 
 def _automatic(document: Document) -> str:
-    """Tell of masks that no person made."""
+    """Describe masks that were not drawn or clicked."""
     frames = sorted({arguments["frame"] for arguments in _calls(document, "segment_everything")})
     sentences = []
     if frames:
@@ -159,15 +160,15 @@ def _memory(document: Document) -> str:
     if gate is None:
         return ""
     return (
-        "The model remembered an object only from prompted frames and from those on which its object score was above "
+        "The memory of an object held only prompted frames and those on which its object score was above "
         f"{gate.min_object_score:g} and its predicted IoU above {gate.min_predicted_iou:g}."
     )
 
 
 def _stops(document: Document) -> list[str]:
-    """Tell each set of rules once, in the order in which they were used."""
+    """Describe each set of rules once, in the order in which they were used."""
     used = dict.fromkeys(decode(arguments["stop"]) for arguments in _calls(document, "propagate") if arguments.get("stop"))
-    return [f"Objects were not followed beyond a frame on which they {_reasons(rules)}." for rules in used if _reasons(rules)]
+    return [f"Objects were not propagated beyond a frame on which they {_reasons(rules)}." for rules in used if _reasons(rules)]
 
 
 def _reasons(rules: StopRules) -> str:
@@ -187,12 +188,12 @@ def _corrections(items: Sequence[SavedObject]) -> str:
     prompted = [sum(map(bool, map(_count, item.prompts.values()))) for item in items]
     corrected = sum(prompted) - len(prompted)
     approved = sum(prompts.is_approved for item in items for prompts in item.prompts.values())
-    told = (
+    corrections = (
         f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object."
         if corrected
         else "No frame was corrected."
     )
-    return f"{told} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else told
+    return f"{corrections} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else corrections
 
 
 def _divisions(document: Document) -> str:
@@ -201,8 +202,8 @@ def _divisions(document: Document) -> str:
     return f"{_plural(len(parents), 'division')} {_were(len(parents))} marked by hand." if parents else ""
 
 
-def _vote(document: Document) -> str:
-    axes = _voting_axes(document)
+def _fusion(document: Document) -> str:
+    axes = _fused_axes(document)
     if not axes:
         return ""
     return (
@@ -211,25 +212,25 @@ def _vote(document: Document) -> str:
     )
 
 
-def _loop(document: Document) -> str:
+def _positions(document: Document) -> str:
     axis = _latest(document, "propagate_each").get("over")
     if axis is None:
         return ""
     return (
-        f"Prompts were given at one place on {axis}; the prompted frames were followed along {axis}, and what was found there was "
-        "the prompt of each other place."
+        f"Prompts were given at one position on {axis}; the prompted frames were propagated along {axis}, and the resulting masks "
+        "were the prompts of each other position."
     )
 
 
 def _hidden(number: int) -> str:
-    return f"{_plural(number, 'further object')} {_were(number)} followed and left out of the result." if number else ""
+    return f"{_plural(number, 'further object')} {_were(number)} tracked and left out of the result." if number else ""
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
 
 
 def _calls(document: Document, method: str) -> list[dict[str, Any]]:
-    """Arguments of the calls of a method that were not taken back."""
+    """Arguments of the calls of a method that were not undone."""
     return [call.arguments for call in document.calls if call.method == method]
 
 
@@ -238,9 +239,9 @@ def _latest(document: Document, method: str) -> dict[str, Any]:
     return next(reversed(_calls(document, method)), {})
 
 
-def _voting_axes(document: Document) -> str:
-    """Axes that fused; empty where there was no vote."""
-    return str(_latest(document, "propagate_each").get("fuse_axes") or _latest(document, "fuse_axes").get("axes", ""))
+def _fused_axes(document: Document) -> str:
+    """Axes that were fused; empty where none were."""
+    return str(_latest(document, "propagate_each").get("fuse") or _latest(document, "fuse_axes").get("axes", ""))
 
 
 def _count(prompts: SavedPrompts) -> int:

@@ -36,7 +36,7 @@ from napari_sam2.structured import parse
 _COLOUR_AXES = "CS"
 _Number = int | float  # whole numbers are shown as they were written
 OUTLINES = ("box", "mask", "polygon")
-"""Of these an entry has one at most."""
+"""An entry has at most one of these."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PromptEntry:
     polygon_rc : sequence or None
         (V, 2), vertices.
     scribble_rc : sequence or None
-        (N, 2), places of a stroke.
+        (N, 2), vertices of a stroke.
     """
 
     object_id: int
@@ -95,7 +95,7 @@ class _WrittenFile:
 
 
 KEYS = tuple(field.name for field in fields(_WrittenEntry))
-"""What an entry may have."""
+"""The keys that an entry may have."""
 
 
 def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
@@ -106,7 +106,7 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
     path : Path
         The file.
     stack : Stack, optional
-        What the prompts are for; that the axes of the file are its own is not checked without it.
+        The image of the prompts; without it, the axes of the file are not checked.
 
     Raises
     ------
@@ -129,12 +129,12 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
 
 
 def _check_axes(axes: str, stack: Stack, path: Path) -> None:
-    layout, told = stack.layout, set(axes.upper())
-    fits = {layout.rows, layout.columns} <= told
-    # Of a single image, or where one of the two does not say along what frames follow each other, no more can be told.
-    if layout.along and {layout.along, *told} <= {*"TZYX", *_COLOUR_AXES}:
-        fits = {layout.along, layout.rows, layout.columns} <= told <= {*layout.axes, *_COLOUR_AXES}
-    if fits and not layout.along and told & {"T", "Z"} and stack.has_many_channels:
+    layout, given = stack.layout, set(axes.upper())
+    fits = {layout.rows, layout.columns} <= given
+    # More can be checked only if the axis of the frames is known for both, and it is no single image.
+    if layout.along and {layout.along, *given} <= {*"TZYX", *_COLOUR_AXES}:
+        fits = {layout.along, layout.rows, layout.columns} <= given <= {*layout.axes, *_COLOUR_AXES}
+    if fits and not layout.along and given & {"T", "Z"} and stack.has_many_channels:
         raise ValueError(f"{path} is for an image with axes {axes}, and this one has {layout.axes}: {stack.more_frames_hint}")
     if not fits:
         raise ValueError(
@@ -179,7 +179,7 @@ def add_prompts(session: Session, entries: list[PromptEntry]) -> None:
     ValueError
         If a prompt does not fit the stack; the object is named.
     FrameReadError
-        If a prompted frame cannot be read. All other prompts are added before that, and there is no object without any.
+        If a prompted frame cannot be read. All other prompts are added before that, and objects without prompts are removed.
     """
     unreadable: dict[int, list[int]] = {}
     errors = list[FrameReadError]()
@@ -199,7 +199,7 @@ def add_prompts(session: Session, entries: list[PromptEntry]) -> None:
     if errors:
         without = [object_id for object_id in unreadable if object_id not in session.objects]
         left_out = "; ".join(f"object {i} on frame {', '.join(map(str, frames))}" for i, frames in unreadable.items())
-        lost = f"; nothing else is known of object {', '.join(map(str, without))}" if without else ""
+        lost = f"; object {', '.join(map(str, without))} has no other prompts" if without else ""
         raise FrameReadError(f"{errors[0]}, so prompts are left out, of {left_out}{lost}") from errors[0]
 
 

@@ -1,4 +1,4 @@
-"""Objects propagated through a stack of which some frames cannot be read: everything is done that does not come through these."""
+"""Propagates objects through a stack with unreadable frames: to all frames that are reached without them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ MAX_ERRORS_SHOWN = 3
 def propagate_readable(
     session: Session, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
 ) -> Iterator[FrameResult]:
-    """Propagate objects through a stack as :meth:`Session.propagate` does, but not only up to the first frame that cannot be read.
+    """Propagate objects through a stack as :meth:`Session.propagate` does, but go on after a frame that cannot be read.
 
-    An object is not propagated through such a frame. The other way, from an anchor beyond it, and other objects are.
+    An object is not propagated through such a frame, but in the other direction and from anchors beyond it.
 
     Parameters
     ----------
     session : Session
         The session.
     direction, objects, frames
-        See there.
+        See :meth:`Session.propagate`.
 
     Yields
     ------
@@ -52,7 +52,7 @@ def propagate_readable(
         plan = session.plan(direction, group, allowed)
         for object_id in plan[0].object_ids:
             try:
-                if len(plan[0].object_ids) > 1:  # perhaps it is not this frame that cannot be read, but an anchor of one of them
+                if len(plan[0].object_ids) > 1:  # the unreadable frame may be an anchor of one of them instead
                     yield from session.propagate(direction, [object_id], [plan[0].frame])
                     continue
             except FrameReadError as error:
@@ -64,7 +64,7 @@ def propagate_readable(
 
 
 def _beyond(session: Session, object_id: int, plan: Sequence[Step]) -> set[int]:
-    """Return the frames of a plan to which an object comes through the first of them: up to its next anchor."""
+    """Return the frames of a plan that an object reaches through the first of them: up to its next anchor."""
     first = plan[0]
     ahead = [anchor for anchor in session.objects[object_id].anchors if (anchor < first.frame) == first.reverse]
     last = max(ahead, default=-1) if first.reverse else min(ahead, default=len(session.stack))

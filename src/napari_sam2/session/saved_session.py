@@ -118,7 +118,7 @@ class SavedSession:
             writer.labels,
             self.stack.axes,
             calibration,
-            parents={object_id: info.parent for object_id, info in infos.items() if info.parent is not None},
+            lineage={object_id: info.parent for object_id, info in infos.items() if info.parent is not None},
             stack=None if self.image_path is None else self.stack,
             image_path=self.image_path,
             scores=scores,

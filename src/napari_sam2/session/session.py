@@ -1,7 +1,7 @@
-"""The session: the public face of everything that is done to the objects of a stack.
+"""The session: prompts, objects, propagation, undo, saving and export of one image, behind one class.
 
-It does little itself. Its state is in ``state/``, what edits it in ``editing/``, what segments in ``inference/``, what propagates
-in ``propagation/``, its file in ``store/``, its labels in ``labels/``.
+The class composes and delegates. Its state is in ``state/``, edits in ``editing/``, segmentation in ``inference/``, propagation in
+``propagation/``, the file in ``store/``, the label image in ``labels/``.
 
 H, W height and width of a frame · S side of the model's input.
 """
@@ -55,7 +55,7 @@ R = TypeVar("R")
 
 
 def _of(part: str, method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[Session, P], R]:
-    """Make a method of the session of one of its parts; it has the same arguments, results and documentation."""
+    """Make a method of the session from a method of one of its parts, with the same arguments, result and documentation."""
 
     @functools.wraps(method)
     def call(self: Session, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -74,8 +74,8 @@ class Session:
         a folder of frames, a pattern such as ``frames/*.tif`` or a list of paths. Frames are read one at a time. A stack that is
         open has its axes, channels and positions.
     axes : str, optional
-        Of the image, from T, Z, N, Y, X and C, such as ``TYX`` or ``CZYX``; told by the image or guessed by default. Along N, as in
-        ``NYX``, lie separate images: each is prompted for itself, and nothing is propagated from one to another.
+        Of the image, from T, Z, N, Y, X and C, such as ``TYX`` or ``CZYX``; by default those of the file, else guessed. Along N, as
+        in ``NYX``, are separate images: each is prompted on its own, and nothing is propagated from one to another.
     model : str, Path or SAM2VideoPredictor
         ``micro``, a released model, a checkpoint file, or a model already loaded.
     channel : int or sequence of int, optional
@@ -89,38 +89,38 @@ class Session:
     device : str, optional
         "auto" by default.
     precision : {"float32", "bfloat16"}
-        In which the network computes.
+        Of the network.
     intensity_range : tuple of float, or a sequence of them, optional
         Intensities that become black and white, or a pair for each channel; by default 0 and 255 for uint8 colour, the soft-tissue
         window for CT in Hounsfield units, else robust extremes over a sample of frames, for each channel its own.
     window : {"soft tissue", "brain", "lung", "bone"}, optional
-        A CT window by name, in place of a range.
+        A CT window by name, instead of a range.
     percentiles : tuple of float, optional
-        Percentiles of the intensities in a sample of frames, 0 .. 100, in place of a range.
+        Percentiles of the intensities in a sample of frames, 0 .. 100, instead of a range.
     zoom : float, "auto" or None
-        Side of the window through which the model sees each object, in object sizes; None shows it whole frames, as the official
-        implementation does. By default as the model was trained: ``micro`` with windows, released models without.
+        Side of the window in which each object is segmented, in object sizes; None for whole frames, as the official
+        implementation has them. By default as the model was trained: ``micro`` with windows, released models without.
     memory_gate : MemoryGate, optional
-        Keeps frames on which an object is absent, or badly seen, out of what is remembered of it; by default every frame is
-        remembered, as in the official implementation.
+        Keeps frames on which an object is absent or its mask uncertain out of its memory; by default every frame is in it,
+        as in the official implementation.
     labels : array-like, optional
         Receives the result: uint16, in the order of axes and the shape of the image without colour. By default a NumPy array, of
         more than 1 GB one that lies in a temporary file.
     series, image_name : int and str, optional
-        Which of several images of a file, by its number, counted from 0, or by its name or its path in the file.
+        Which of several images of a file, by its number, counted from 0, or by its name or path in the file.
 
     Attributes
     ----------
     stack : Stack
         The image as frames.
     intensity_ranges : tuple of tuple of float, or None
-        The one mapping for the whole stack: what becomes black and white, of all or of red, green and blue. None for 8-bit colours,
-        which are taken as they are.
+        The intensities that become black and white in the whole stack, for all channels or for red, green and blue. None for 8-bit
+        colours, which are used unchanged.
 
     Raises
     ------
     ValueError
-        If an argument is not what it should be, or does not fit the image.
+        If an argument is invalid, or does not fit the image.
     FileNotFoundError
         If there is no such file, or the weights of the model are not there.
     OSError
@@ -159,11 +159,11 @@ class Session:
         self.memory_gate = memory_gate
         self._device = device
         network = _loaded(model, device)
-        # Also for grey uint8: a microscope rarely fills its range, and a dim movie is dark to the model too.
+        # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
         self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, precision, zoom, memory_gate)
         if self.stack.is_constant:
-            logger.warning("the image is constant: there is nothing to tell an object by")
+            logger.warning("the image is constant: no object can be segmented in it")
         self._segmenter = PromptSegmenter(self._in_use)
         rows = Rows(network.device)
         self._budget = RecordBudget(file=rows)
@@ -195,16 +195,16 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # --- what there is ---------------------------------------------------------------------------------------------
+    # --- contents --------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> SessionState:
-        """Objects, prompts and records, and a signal of their changes: views of a session are built on it."""
+        """Objects, prompts and records, with a signal of their changes for views."""
         return self._state
 
     @property
     def objects(self) -> ObjectsById:
-        """Objects by id, to be read; methods of the session change them."""
+        """Objects by id, read-only; methods of the session change them."""
         return self._state.objects
 
     @property
@@ -219,7 +219,7 @@ class Session:
 
     @property
     def labels(self) -> Any:
-        """The result: object ids, 0 for background; uint16, with axes and shape of the image without colour, as it was given."""
+        """The label image: object ids, 0 for background; uint16, with the axes and shape of the image without colour."""
         return self._results.labels
 
     @property
@@ -232,7 +232,7 @@ class Session:
         """Return the file of the image, and that of the session."""
         return self.image_path, self.saved_to
 
-    # --- what is done: documented where it is done -----------------------------------------------------------------
+    # --- methods of its parts, which document them -----------------------------------------------------------------
 
     add_object = _of("_objects", ObjectEditor.add_object)
     rename_object = _of("_objects", ObjectEditor.rename_object)
@@ -273,29 +273,29 @@ class Session:
     preview = _of("_results", Results.preview)
 
     def undo(self) -> bool:
-        """Undo the latest action, whatever it was: a prompt, an edit of objects, a whole propagation, another model.
+        """Undo the latest action: a prompt, an edit of objects, a whole propagation, a change of the model.
 
         Returns
         -------
         bool
-            There was one.
+            Whether there was one.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            If the model was changed by it, and the one before cannot be loaded any more; nothing is changed then.
+            If the action changed the model, and the previous model cannot be loaded any more; nothing changes then.
         SessionBusyError
-            If another thread is at work.
+            If another thread is using the session.
         """
         return self._history.undo()
 
     def redo(self) -> bool:
-        """Redo what was undone last; gone with the next action.
+        """Redo the action that was undone last; a new action discards it.
 
         Returns
         -------
         bool
-            There was such a thing.
+            Whether there was one.
 
         Raises
         ------
@@ -306,35 +306,35 @@ class Session:
 
     @property
     def can_undo(self) -> bool:
-        """There is something that :meth:`undo` would undo."""
+        """There is an action to undo."""
         return bool(self._history.done)
 
     @property
     def can_redo(self) -> bool:
-        """There is something that :meth:`redo` would redo."""
+        """There is an action to redo."""
         return bool(self._history.undone)
 
     def use_model(self, model: str | Path | SAM2VideoPredictor) -> None:
-        """Go on with another model; everything that is not a mask stays: prompts, names, colours, locks, divisions, the history.
+        """Change the model; everything that is not a mask stays: prompts, names, colours, locks, divisions, the history.
 
-        Prompted frames are segmented again. Frames that were approved, and those of locked objects, keep their masks. What was
-        propagated is shown until it is propagated again. One undo brings back the model before, and all that it had found.
+        Prompted frames are segmented again. Approved frames, and those of locked objects, keep their masks. Tracked masks are
+        stale: they are shown until the next propagation. One undo restores the previous model and all of its masks.
 
         Parameters
         ----------
         model : str, Path or SAM2VideoPredictor
-            As :class:`Session` takes it.
+            See :class:`Session`.
 
         Raises
         ------
         FileNotFoundError
             If the weights of the model are not there.
         ValueError
-            If there is no such model, or a frame cannot be segmented with it. The session goes on with the model that it had.
+            If there is no such model, or a frame cannot be segmented with it. The session keeps its model.
         OSError
             If a frame cannot be read; likewise.
         SessionBusyError
-            If another thread is at work.
+            If another thread is using the session.
         """
         network = _loaded(model, self._device)
         identity, before = ModelIdentity.of(network), self._in_use.model
@@ -351,7 +351,7 @@ class Session:
                 raise
 
     def reslice(self, along: str, at: Mapping[str, int] | None = None, labels: Any = None) -> Session:
-        """Open a session on other frames of the same image: along another axis, or at another position on the rest.
+        """Open a session on other frames of the same image: along another axis, or at another position on the remaining axes.
 
         Parameters
         ----------
@@ -380,7 +380,7 @@ class Session:
             memory_gate=self.memory_gate,
             labels=self.labels if labels is None else labels,
         )
-        # A file of it names the same files of image and model.
+        # Its file names the same image and model.
         session._source = replace(session._source, path=self._source.path)
         session._state.models.refresh(0, self._state.model)
         session._remember(self._state.model, self.model)
@@ -389,7 +389,7 @@ class Session:
     # --- saving ----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
-        """Save the session, and from now on everything that is done to it, as it is done.
+        """Save the session to a file; from now on each action is saved as it is done.
 
         Parameters
         ----------
@@ -399,13 +399,13 @@ class Session:
         Raises
         ------
         ValueError
-            If it cannot be written, is open in another session, or is there and is something else, such as the image.
+            If it cannot be written, is open in another session, or exists and is no session file.
         OSError
             If the disk is full or fails, or an earlier session there may not be written.
 
         Notes
         -----
-        What is done later raises the same if it cannot be written; it stays done, and is written with what is done next.
+        Later actions raise the same if they cannot be written; they stay done, and are written with the next action.
         """
         path = check_path("path", path).absolute()
         if path.suffix != SUFFIX:
@@ -418,16 +418,16 @@ class Session:
 
     @property
     def saved_to(self) -> Path | None:
-        """The file that it is saved to as it is done, if there is one."""
+        """The file of the session; None until it is saved."""
         return self._store.saved_to
 
     def close(self) -> None:
-        """Close the file of the session. One that was not saved is gone then; what is done later is not saved.
+        """Close the file of the session; the file of an unsaved session is removed. Later actions are not saved.
 
         Raises
         ------
         ValueError
-            If something is yet to be written, and cannot be.
+            If an action is still to be written, and cannot be.
         OSError
             If the disk is full.
         """
@@ -444,16 +444,17 @@ class Session:
         device: str | None = None,
         labels: Any = None,
     ) -> Session:
-        """Open a saved session and go on where it was, undo included; it is saved to the same file from now on.
+        """Open a saved session, with its undo history; from now on it is saved to the same file.
 
         Parameters
         ----------
         path : str or Path
-            The file. One of the first format, which ends in ``.json``, is converted to one beside it that ends in ``.sam2``.
+            The file. A session of the first format, which ends in ``.json``, is converted to a file beside it that ends in
+            ``.sam2``.
         image : array-like, str or Path, optional
-            The image, where it was no file, or has been moved.
+            The image, if it was no file, or has been moved.
         model : str, Path or SAM2VideoPredictor, optional
-            The model, where its file has been moved.
+            The model, if its file has been moved.
         device : str, optional
             "auto" by default.
         labels : array-like, optional
@@ -466,12 +467,12 @@ class Session:
         Raises
         ------
         FileNotFoundError
-            If the file, the image or the model are not there.
+            If the file, the image or the model does not exist.
         ValueError
-            If the file is damaged or open in another session, image or model are others than those it was saved with, or the image
-            was an array and is not given.
+            If the file is damaged or open in another session, the image or the model is not the saved one, or the image was an
+            array and is not given.
         PermissionError
-            If the file may not be read, or not written: a session is saved as it goes. What may only be read can be replayed,
+            If the file may not be read, or not written: each action of an open session is saved. A read-only file can be replayed,
             exported by ``napari-sam2 export``, or copied.
         """
         path = check_path("path", path).absolute()
@@ -500,16 +501,16 @@ class Session:
         device: str | None = None,
         labels: Any = None,
     ) -> Session:
-        """Open a session without objects on the image that a file names.
+        """Open a session without objects on the image of a session file.
 
         Parameters
         ----------
         path : Path
             The file.
         header, identity : SessionHeader and ModelIdentity
-            What it names.
+            Its contents.
         image, model, device, labels : optional
-            As :meth:`open` takes them.
+            See :meth:`open`.
 
         Raises
         ------
@@ -522,21 +523,21 @@ class Session:
         network = find_model(path, identity, model, device)
         session = cls(image, model=network, device=device, labels=labels, **header.arguments(), **choice)
         check_image(session.stack, header, path)
-        if session._source.path is None:  # it is an array of it: where the file is, was told before
-            known = header.source
-            session._source = replace(session._source, path=known.path, relative_path=known.relative_path)
+        if session._source.path is None:  # an array of the same image: its file is named in the header
+            saved = header.source
+            session._source = replace(session._source, path=saved.path, relative_path=saved.relative_path)
         return session
 
     def document(self) -> Document:
-        """Return everything that was done, and what the session was opened on, as JSON holds it."""
+        """Return the log: image, model, objects and all actions."""
         return Document.of(self._header(True), self._state, weights_sha256(self.model))
 
     def to_json(self) -> str:
-        """Write everything that was done as JSON, which :func:`napari_sam2.replay` and ``napari-sam2 replay`` take."""
+        """Return the log as JSON, which :func:`napari_sam2.replay` and ``napari-sam2 replay`` take."""
         return self.document().to_json()
 
     def to_script(self) -> str:
-        """Write everything that was done as a Python script that finds the same labels.
+        """Return the log as a Python script, which makes the same labels.
 
         Returns
         -------
@@ -546,7 +547,7 @@ class Session:
         return script(self.document())
 
     def _header(self, is_sampled: bool) -> SessionHeader:
-        """Describe what the session was opened on; the image by some of its pixels, or not."""
+        """Describe image, settings and first model; the image with hashes of some of its pixels, or without."""
         ranges = None if self.intensity_ranges is None else list(self.intensity_ranges)
         settings = Settings(self.precision, ranges, self._in_use.object_sizes, self.memory_gate)
         return SessionHeader.of(
@@ -556,14 +557,14 @@ class Session:
     # --- called by the history -------------------------------------------------------------------------------------
 
     def _finish(self, snapshots: Snapshots) -> None:
-        """Use the model and write the labels that an action leads to."""
+        """Load the model and write the labels after an action."""
         change = self._state.change_of(snapshots)
         if change.model is not None:
             self._use(change.model)
         self._results.draw(change)
 
     def _keep(self, commit: Commit) -> None:
-        """Write an action to the file, and tell views of it."""
+        """Write an action to the file, and notify views."""
         change = self._state.change_of(commit.changed)
         try:
             self._store.keep(commit)
@@ -584,11 +585,11 @@ class Session:
             self._models_without_name.append(network)
 
     def _go_on_in(self, database: Database, identity: ModelIdentity) -> None:
-        """Take what a file holds, and be saved to it."""
-        # Where the same weights were made in memory, the file knows more of them.
+        """Restore the state from a file, and save to it from now on."""
+        # For weights that were made in memory, the name in the file is the better one.
         name = identity.name if self.model.source is None else self._state.model.name
         self._store.restore(database, self._budget)
-        # Image and model are found again where they were found now.
+        # The next time, the model is looked for where it was found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
         for one in (identity, self._state.model):
             self._remember(one, self.model)
@@ -600,5 +601,5 @@ def _loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2V
     if isinstance(model, SAM2VideoPredictor):
         return model
     if not isinstance(model, str | Path):
-        raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
+        raise ValueError(f"model is a name, a checkpoint file or a loaded model, got {shown(model)}")
     return load_model(model, device)

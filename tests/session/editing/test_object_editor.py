@@ -123,7 +123,7 @@ def test_an_approved_frame_never_changes() -> None:
 def test_approving_what_is_not_known_is_refused() -> None:
     session = blob_session(MOVIE)
     session.add_object()
-    refused(session, "nothing is shown of object 1 on frame 3: there is nothing to approve", "approve", 1, 3)
+    refused(session, "object 1 has no mask on frame 3: there is nothing to approve", "approve", 1, 3)
 
 
 def test_a_click_on_an_approved_frame_refines_it() -> None:
@@ -161,8 +161,8 @@ def test_division() -> None:
     [
         ((2, 0), "object 2 cannot be cut at frame 0: it lasts from frame 0 to the last frame"),
         ((2, 8), "frame 8 does not exist"),
-        ((2, 4, 0), "an object divides into one or more, got 0"),
-        ((5, 4), "there is nothing of object 5 before frame 4"),
+        ((2, 4, 0), "an object divides into one child or more, got 0"),
+        ((5, 4), "object 5 has no mask before frame 4"),
     ],
 )
 def test_bad_division(arguments: tuple[int, ...], message: str) -> None:
@@ -175,7 +175,7 @@ def test_a_side_of_a_cut_on_which_there_is_nothing() -> None:
     session = blob_session(MOVIE)
     session.add_points(session.add_object(), 3, inside(1, 3))
     for frame, where in ((3, "before frame 3"), (4, "from frame 4 on")):
-        with pytest.raises(ValueError, match=rf"^there is nothing of object 1 {where}$"):
+        with pytest.raises(ValueError, match=rf"^object 1 has no mask {where}$"):
             session.split_object(1, frame)
 
 

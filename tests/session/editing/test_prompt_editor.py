@@ -68,14 +68,14 @@ def test_a_polygon_a_scribble_and_back() -> None:
 
 
 REFUSED: dict[str, tuple[str, tuple[Any, ...], str]] = {
-    "no such point": ("remove_point", (1, 0, 2), "there is no point 2: 2 were given on this frame, counted from 0"),
-    "no such point to change": ("change_point", (1, 0, -1), "there is no point -1: 2 were given"),
+    "no such point": ("remove_point", (1, 0, 2), "there is no point 2: this frame has 2, counted from 0"),
+    "no such point to change": ("change_point", (1, 0, -1), "there is no point -1: this frame has 2"),
     "a point moved outside": ("change_point", (1, 0, 0, (3, 24)), "the point (row 3, column 24) is outside the image"),
     "another sign than in or out": ("change_point", (1, 0, 0, None, 2), "labels must be 1 (inside) or 0 (outside)"),
     "only points outside left": ("remove_point", (1, 0, 0), "frame 0 has only points outside object 1"),
     "no box": ("remove_box", (1, 0), "object 1 has no box on frame 0"),
     "no mask": ("remove_mask", (1, 0), "object 1 has no mask on frame 0"),
-    "no point at all": ("remove_point", (1, 1, 0), "there is no point 0: 0 were given on this frame"),
+    "no point at all": ("remove_point", (1, 1, 0), "there is no point 0: this frame has 0"),
     "stroke outside": ("add_scribble", (1, 0, [(3, 3), (30, 3)]), "the point (row 30, column 3) is outside the image"),
     "polygon outside": ("add_polygon", (1, 0, [(3, 3), (30, 3), (3, 9)]), "the point (row 30, column 3) is outside the image"),
     "frame outside": ("add_polygon", (1, 4, [(3, 3), (9, 3), (3, 9)]), "frame 4 does not exist"),

@@ -33,8 +33,8 @@ def test_a_propagation_says_what_it_would_do() -> None:
     assert [step.frame for step in propagation.plan()] == [step.frame for step in session.plan()]
     assert len(list(propagation)) > 0
     assert repr(session.propagate()) == "<propagation: nothing to do>"
-    assert repr(session.propagate("up")).startswith("<propagation that cannot be done: direction must be ")
-    assert repr(session.propagate(objects=[9])) == "<propagation that cannot be done: there is no object 9; objects are [1, 2]>"
+    assert repr(session.propagate("up")).startswith("<propagation that cannot run: direction must be ")
+    assert repr(session.propagate(objects=[9])) == "<propagation that cannot run: there is no object 9; objects are [1, 2]>"
 
 
 def test_propagate_all_is_the_whole_propagation(capsys: pytest.CaptureFixture[str]) -> None:

@@ -247,7 +247,7 @@ def test_another_thread_is_refused_while_the_session_is_at_work() -> None:
         thread.start()
         thread.join()
     assert [str(error) for error in refused] == [
-        "the session is at work in another thread: try again when that is done, or stop it first"
+        "the session is busy in another thread: try again when that has finished, or stop it first"
     ] * 4
     assert len(session.objects) == 2
     thread = threading.Thread(target=click)

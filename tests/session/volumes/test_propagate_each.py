@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_refused(over: str, places: Any, sentence: str) -
 
 
 def test_nothing_prompted() -> None:
-    with pytest.raises(ValueError, match="there is nothing to propagate: no object is to be seen where it was prompted"):
+    with pytest.raises(ValueError, match="there is nothing to propagate: no object is present on a frame on which it was prompted"):
         next(propagate_each(prompted("TZYX", "Z", {"T": 0}, {}), "T", [1]))
     with pytest.raises(ValueError, match="there is nothing to propagate"):
         next(propagate_each(prompted("TZYX", "Z", {"T": 0}, {}), "T"))

@@ -1,1 +1,1 @@
-"""What edits the state of a session: objects, prompts, the model."""
+"""Edits of the state of a session: objects, prompts, the model."""

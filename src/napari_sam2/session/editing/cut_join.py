@@ -1,7 +1,7 @@
-"""Objects cut in time, joined, approved: what becomes of their anchors and of what was tracked from them.
+"""Objects cut in time, joined and approved: changes of their anchor frames, and of the records tracked from these.
 
-A change of an object's anchors makes what was tracked around them stale: it is shown until it is tracked again, so that what is
-there after a propagation depends on the anchors alone.
+A change of an object's anchors makes the records tracked around them stale: they are shown until they are tracked again, so that
+the masks after a propagation depend on the anchors alone.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from napari_sam2.session.state.prompts import FramePrompts
 
 
 def mark_stale_around(item: SessionObject, frame: int, num_frames: int) -> None:
-    """Make everything stale that was tracked between the anchors next to a frame."""
+    """Mark all records stale that were tracked between the anchors next to a frame."""
     before, after = neighbouring_anchors(frame, item.memory.conditioning)
     for t in span_between(before, after, num_frames):
         item.tracked.move(t, item.stale)
 
 
 def approve(item: SessionObject, frame: int, num_frames: int) -> None:
-    """Make an anchor of what is shown.
+    """Turn the shown record of a frame into an anchor.
 
     Raises
     ------
     ValueError
-        If nothing is.
+        If there is none.
     """
     record = item.shown(frame)
     if record is None:
-        raise ValueError(f"nothing is shown of object {item.object_id} on frame {frame}: there is nothing to approve")
+        raise ValueError(f"object {item.object_id} has no mask on frame {frame}: there is nothing to approve")
     if frame in item.memory.conditioning:
         return
     item.forget(frame)
@@ -48,9 +48,9 @@ def approve(item: SessionObject, frame: int, num_frames: int) -> None:
 
 
 def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject | None = None) -> None:
-    """Remove an object from a frame on; give what is removed to another one.
+    """Remove the records and prompts of an object from a frame on, or move them to a later object.
 
-    A part without an anchor gets one: what is shown on its frame next to the cut, of those where there is something.
+    A part without an anchor gets one: the shown record nearest to the cut on which the object is present.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
     parts = {"before": [t for t in shown if t < frame], "from": [t for t in shown if t >= frame]}
     for where, frames in parts.items():
         if (where == "before" or later is not None) and not any(_is_present(item, t) for t in frames):
-            raise ValueError(f"there is nothing of object {item.object_id} {where} frame {frame}{' on' if where == 'from' else ''}")
+            raise ValueError(f"object {item.object_id} has no mask {where} frame {frame}{' on' if where == 'from' else ''}")
     loses_anchor = any(anchor >= frame for anchor in item.memory.conditioning)
     for t in parts["from"]:
         if later is not None:
@@ -76,7 +76,7 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
 
 
 def join(kept: SessionObject, other: SessionObject, segmenter: PromptSegmenter) -> None:
-    """Give one object everything of another: anchors of both, and where both are shown, the two together."""
+    """Move the records and prompts of one object to another; where both have masks, unite them."""
     for item in (kept, other):
         for mapping in (item.tracked, item.fused):
             for frame in mapping:
@@ -110,7 +110,7 @@ def _join_masks(kept: SessionObject, other: SessionObject, frame: int, segmenter
 
 
 def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
-    """Give everything about a frame to another object, of which nothing is shown there."""
+    """Move the records and prompts of a frame to another object, which has none there."""
     if frame not in item.conditioning:
         for mapping in (item.tracked, item.stale, item.fused):
             mapping.move(frame, to.stale)
@@ -121,7 +121,7 @@ def _hand_over(item: SessionObject, to: SessionObject, frame: int) -> None:
 
 
 def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) -> FrameRecord:
-    """Show two records as one. It has no memory: what would be remembered of both was never encoded."""
+    """Unite two records in one, which has no memory: none was encoded for both."""
     views = [record.view or whole_view(frame_shape) for record in (one, other)]
     view = views[0].union(views[1])
     logits = [resample_logits(record.mask_logits, seen, view) for record, seen in zip((one, other), views, strict=True)]
@@ -146,6 +146,6 @@ def _is_present(item: SessionObject, frame: int) -> bool:
 
 
 def _nearest_present(item: SessionObject, frame: int) -> int:
-    """The frame nearest to another on which something is shown."""
+    """The frame nearest to another on which the object is present."""
     frames: Iterable[int] = sorted(item.shown_frames(), key=lambda t: abs(t - frame))
     return next(t for t in frames if _is_present(item, t))

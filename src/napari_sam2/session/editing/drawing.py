@@ -1,6 +1,6 @@
-"""What is drawn over a frame, as the masks and points the model understands. All in data pixels, row before column.
+"""Drawn polygons, strokes and label images as mask and point prompts. All in data pixels, row before column.
 
-V vertices · N places of a stroke · P points · H, W height and width of a frame.
+V vertices · N vertices of a stroke · P points · H, W height and width of a frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from skimage.draw import polygon2mask
 from napari_sam2.session.state.prompts import check_points
 
 MAX_SCRIBBLE_POINTS = 8
-"""As many clicks as the model saw in training."""
+"""The number of clicks of an object in training."""
 SCRIBBLE_SPACING_PX = 4.0
 """Points of a stroke are not closer than that."""
 
@@ -58,7 +58,7 @@ def scribble_points(stroke: Any, shape: tuple[int, int]) -> tuple[tuple[float, f
     Parameters
     ----------
     stroke : array-like
-        (N, 2), row and column of the places the pen went through, in order.
+        (N, 2), row and column of the vertices of the stroke, in order.
     shape : tuple of int
         Height and width of the frame.
 
@@ -70,18 +70,18 @@ def scribble_points(stroke: Any, shape: tuple[int, int]) -> tuple[tuple[float, f
     Raises
     ------
     ValueError
-        If there is no place, or one is outside the frame.
+        If there is no vertex, or one is outside the frame.
     """
-    places = np.array(check_points(stroke, None, shape)[0])
-    along = np.concatenate([[0.0], np.linalg.norm(np.diff(places, axis=0), axis=1).cumsum()])
+    vertices = np.array(check_points(stroke, None, shape)[0])
+    along = np.concatenate([[0.0], np.linalg.norm(np.diff(vertices, axis=0), axis=1).cumsum()])
     pieces = int(np.clip(along[-1] // SCRIBBLE_SPACING_PX, 1, MAX_SCRIBBLE_POINTS))
     middles = (np.arange(pieces) + 0.5) / pieces * along[-1]
-    rows, columns = (np.interp(middles, along, places[:, axis]).tolist() for axis in (0, 1))
+    rows, columns = (np.interp(middles, along, vertices[:, axis]).tolist() for axis in (0, 1))
     return tuple(zip(rows, columns, strict=True))
 
 
 def masks_of_labels(labels: Any, ids: int | Iterable[int] | None, shape: tuple[int, int]) -> dict[int, npt.NDArray[np.bool_]]:
-    """Take a label image apart.
+    """Separate a label image into one mask for each label.
 
     Parameters
     ----------

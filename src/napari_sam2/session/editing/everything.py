@@ -1,4 +1,4 @@
-"""Everything on a frame that is not an object yet. H, W height and width of a frame."""
+"""Segments everything on a frame that belongs to no object yet. H, W height and width of a frame."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ MAX_SHARE = 0.5
 """What fills more of the frame than that is background."""
 
 SMALL_MODEL_OPTIONS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.8}
-"""For models with a smaller input than the official 1024 pixels, such as ``micro``: objects are small to them, their outlines are a
-large part of them, and hardly a mask passes the official thresholds, 0.8 and 0.95."""
+"""For models with a smaller input than the official 1024 pixels, such as ``micro``: objects have few pixels there, outlines are a
+large part of these, and hardly a mask passes the official thresholds, 0.8 and 0.95."""
 OFFICIAL_IMAGE_SIZE = 1024
 
 
@@ -31,16 +31,16 @@ def find_everything(
     area_px: tuple[float, float] | None = None,
     **options: Any,
 ) -> list[npt.NDArray[np.bool_]]:
-    """Find masks by a grid of clicks, the surest first, that are none of the known ones.
+    """Find masks by a grid of point prompts, the highest predicted IoU first, that are not among the known ones.
 
     Parameters
     ----------
     model : SAM2VideoPredictor
-        Finds.
+        The model.
     image : ndarray
         (H, W) or (H, W, 3), uint8.
     known : iterable of ndarray
-        (H, W), bool: the objects there are.
+        (H, W), bool: masks of existing objects.
     area_px : tuple of float, optional
         Least and largest area; by default up to half of the frame.
     **options
@@ -58,7 +58,7 @@ def find_everything(
         options.setdefault("points_per_side", None)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
     found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
-    # Objects hardly overlap: one plane tells how much a mask shares with each of hundreds.
+    # Objects hardly overlap: one plane is enough to count the pixels that a mask shares with each of hundreds.
     plane, areas = np.zeros(image.shape[:2], np.int32), [0]
     for mask in known:
         _draw(plane, areas, mask)

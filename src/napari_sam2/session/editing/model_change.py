@@ -1,4 +1,4 @@
-"""What becomes of a session when its model is replaced: everything that is not a mask stays, and masks are found again."""
+"""Replaces the model of a session: everything that is not a mask stays, and anchor frames are segmented again."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from napari_sam2.session.state.session_state import SessionState
 
 
 def segment_again(state: SessionState, in_use: ModelInUse, segmenter: PromptSegmenter, image_size_before: int) -> None:
-    """Segment all anchor frames with a model that was not that of the session so far.
+    """Segment all anchor frames with a new model.
 
-    Frames with prompts are segmented as prompted; on those that were approved, and of objects that are locked, the mask that is
-    shown is given to the model. What was tracked is stale: it is shown until it is propagated again.
+    Frames with prompts are segmented as prompted. Approved frames, and those of locked objects, keep their masks, which are mask
+    prompts for the new model. Tracked records are stale: they are shown until the next propagation.
 
     Parameters
     ----------
     state : SessionState
-        What is changed.
+        The state that is changed.
     in_use : ModelInUse
-        The model.
+        The new model.
     segmenter : PromptSegmenter
-        Segments with it.
+        Segments objects with it.
     image_size_before : int
-        Side of the input of the model before.
+        Side of the input of the previous model.
 
     Raises
     ------
     ValueError
-        If a frame has only points outside an object, and nothing is shown there that they could refine.
+        If a frame has only points outside an object, and no tracked mask that they could refine.
     OSError
         If a frame cannot be read.
     """
@@ -36,7 +36,7 @@ def segment_again(state: SessionState, in_use: ModelInUse, segmenter: PromptSegm
         _make_stale(item, in_use, image_size_before)
         shown = {frame: item.conditioning[frame] for frame in item.anchors}
         item.conditioning.clear()
-        # What refines a tracked mask comes last, as it did when it was prompted.
+        # Corrections of tracked frames come last, as they did when they were made.
         for frame, record in sorted(shown.items(), key=lambda pair: (pair[0] in item.corrected, pair[0])):
             prompts = item.prompts.get(frame)
             if item.info.is_locked or prompts is None or prompts.is_approved:

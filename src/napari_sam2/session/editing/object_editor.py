@@ -1,4 +1,4 @@
-"""The objects of a session: added, named, locked, hidden, removed, merged, split, divided."""
+"""Adds, names, locks, hides, removes, merges, splits and divides the objects of a session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ObjectEditor:
     stack : Stack
         The frames.
     segmenter : PromptSegmenter
-        Makes masks of objects that are merged.
+        Segments objects that are merged.
     """
 
     def __init__(self, state: SessionState, stack: Stack, segmenter: PromptSegmenter) -> None:
@@ -36,7 +36,7 @@ class ObjectEditor:
         self._segmenter = segmenter
 
     def _line_of(self, object_id: int | None) -> set[int]:
-        """Return an object, its parent, the parent of that, and so on."""
+        """Return an object and its ancestors."""
         line: set[int] = set()
         while object_id is not None:
             line.add(object_id)
@@ -52,11 +52,11 @@ class ObjectEditor:
         Parameters
         ----------
         name : str, optional
-            What to call it.
+            Its name.
         object_id : int, optional
             Its label value, 1 to 65535; the next free one by default.
         colour : str, optional
-            ``#rrggbb``; by default whoever draws it chooses.
+            ``#rrggbb``; by default the viewer chooses.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class ObjectEditor:
 
     @action
     def rename_object(self, object_id: int, name: str) -> None:
-        """Call an object by another name, locked or not.
+        """Rename an object, locked or not.
 
         Raises
         ------
@@ -100,14 +100,14 @@ class ObjectEditor:
 
     @action
     def set_colour(self, object_id: int, colour: str | None) -> None:
-        """Give an object a colour, locked or not.
+        """Set the colour of an object, locked or not.
 
         Parameters
         ----------
         object_id : int
             The object.
         colour : str or None
-            ``#rrggbb``; None leaves it to whoever draws it.
+            ``#rrggbb``; None leaves the choice to the viewer.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class ObjectEditor:
     def lock_object(self, object_id: int, is_locked: bool = True) -> None:
         """Lock an object: nothing changes its masks until it is unlocked, by ``is_locked=False``.
 
-        It refuses prompts and edits, propagation passes it by; name and colour can be changed, and it can be hidden.
+        Prompts and edits are refused, and propagation skips it; it can still be renamed, coloured and hidden.
 
         Raises
         ------
@@ -131,8 +131,8 @@ class ObjectEditor:
 
     @action
     def hide_object(self, object_id: int, is_hidden: bool = True) -> None:
-        """Leave an object out of the labels, or put it back, by ``is_hidden=False``. It is propagated all the same, but
-        not to other positions, where what was found stays.
+        """Leave an object out of the labels, or show it again, by ``is_hidden=False``. It is still propagated, but
+        not to other positions, where its masks stay as they are.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class ObjectEditor:
 
     @action
     def remove_object(self, object_id: int) -> None:
-        """Remove an object and its labels; its children stay, and have no parent then.
+        """Remove an object and its masks; its children stay, without a parent.
 
         Raises
         ------
@@ -154,15 +154,15 @@ class ObjectEditor:
 
     @action
     def approve(self, object_id: int, frame: int) -> None:
-        """Approve what is shown of an object on a frame: nothing changes it any more, and it is an anchor for the frames around.
+        """Approve the mask of an object on a frame: nothing changes it any more, and the frame is an anchor frame.
 
-        That it is absent can be approved too: beyond such a frame it is found again only from another anchor. On a frame on which
-        it is prompted, this changes nothing.
+        That it is absent can be approved too: beyond such a frame it is tracked only from another anchor. On a frame with prompts,
+        this changes nothing.
 
         Raises
         ------
         ValueError
-            If there is no such object or frame, it is locked, or nothing is shown of it there.
+            If there is no such object or frame, it is locked, or it has no mask there.
         """
         cut_join.approve(self._state.unlocked(object_id), self._stack.check_frame(frame), len(self._stack))
 
@@ -170,10 +170,10 @@ class ObjectEditor:
 
     @action
     def merge_objects(self, object_id: int, other_id: int) -> None:
-        """Make two objects one, the first: it has the prompts of both and, on frames where both are shown, the masks together.
+        """Merge two objects into the first: it has the prompts of both and, on frames where both have masks, their union.
 
-        Between prompts, what is shown is found again by the next propagation. It keeps its name and colour, may be on the frames
-        of both, and becomes the parent of the other's children.
+        Between anchors, masks are stale until the next propagation. The first object keeps its name and colour, lasts over the
+        frames of both, and becomes the parent of the other's children.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class ObjectEditor:
         ValueError
             If there is no such object, one is locked, or they are the same.
         OSError
-            If a frame on which both are shown cannot be read.
+            If a frame on which both have masks cannot be read.
         """
         kept, other = self._state.unlocked(object_id), self._state.unlocked(other_id, "other_id")
         if kept is other:
@@ -209,9 +209,9 @@ class ObjectEditor:
 
     @action
     def split_object(self, object_id: int, frame: int, name: str | None = None) -> int:
-        """Make what an object is from a frame on a new object.
+        """Split an object in time: from a frame on it is a new object.
 
-        A part that has no prompt keeps what is shown on the frame next to the cut, as if that had been approved.
+        A part without an anchor frame keeps the mask next to the cut, as if that had been approved.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ class ObjectEditor:
         frame : int
             Where the new one begins.
         name : str, optional
-            What to call the new one; by default the name of the object and the frame.
+            Name of the new object; by default the name of the object and the frame.
 
         Returns
         -------
@@ -248,12 +248,12 @@ class ObjectEditor:
 
     @action
     def divide_object(self, object_id: int, frame: int, children: int = 2) -> list[int]:
-        """Let an object divide: it ends before a frame, and children begin there, each with the prompts that it will be given.
+        """Divide an object: it ends before a frame, and children begin there, each segmented from prompts of its own.
 
         Parameters
         ----------
         object_id : int
-            The parent. Everything about it from the frame on is removed; children that begin later have no parent then.
+            The parent. Its masks and prompts from the frame on are removed; children that begin later lose their parent.
         frame : int
             First frame of the children.
         children : int
@@ -262,7 +262,7 @@ class ObjectEditor:
         Returns
         -------
         list of int
-            The ids of the children, which are called as the parent, with .1, .2, ...; ``session.lineage`` keeps the link.
+            The ids of the children, which are named after the parent, with .1, .2, ...; see :attr:`Session.lineage`.
 
         Raises
         ------
@@ -274,7 +274,7 @@ class ObjectEditor:
         frame = self._check_cut(item, frame)
         children = check_whole("children", children)
         if children < 1:
-            raise ValueError(f"an object divides into one or more, got {children}")
+            raise ValueError(f"an object divides into one child or more, got {children}")
         cut_join.cut(item, frame, len(self._stack))
         self._replace_label(item.object_id, 0, frame)
         self._change_info(object_id, end_frame=frame)
@@ -292,7 +292,7 @@ class ObjectEditor:
         item = self._state.object(object_id)
         info = replace(item.info, **changes)
         if info != item.info:
-            # Not by the id that was given: one of NumPy is no key for a file.
+            # Not the id as given: a NumPy integer cannot be written to the file.
             self._state.infos[item.object_id] = info
 
     def _forget(self, item: SessionObject) -> None:
@@ -303,7 +303,7 @@ class ObjectEditor:
         self._state.remove(item.object_id)
 
     def _replace_label(self, object_id: int, by: int, first_frame: int = 0) -> None:
-        """Give the label of an object at other positions to another one, 0 for none, from a frame on."""
+        """Replace the label of an object at other positions by another one, 0 for none, from a frame on."""
         for number, planes in self._state.positions.items():
             later = tuple(replace_label(plane, object_id, by) for plane in planes[first_frame:])
             if later != planes[first_frame:]:

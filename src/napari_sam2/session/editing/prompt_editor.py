@@ -1,6 +1,6 @@
-"""What a person says about objects on frames: clicks, boxes, masks, polygons, scribbles, label images; added, changed, taken back.
+"""Prompts: points, boxes, masks, polygons, scribbles and label images, added, changed and removed.
 
-P points · V vertices · N places of a stroke · H, W height and width of a frame.
+P points · V vertices · N vertices of a stroke · H, W height and width of a frame.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class PromptEditor:
 
     @action
     def add_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
-        """Click on an object.
+        """Prompt an object by points.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class PromptEditor:
         ------
         ValueError
             If there is no such object or frame, the object is locked, begins after the frame or ends before it, points or labels
-            are not what they should be, a point is outside the image, or nothing says yet where the object is, only where not.
+            are not what they should be, a point is outside the image, or the object has points outside it only.
         OSError
             If the frame cannot be read.
         """
@@ -87,7 +87,7 @@ class PromptEditor:
 
     @action
     def set_points(self, object_id: int, frame: int, points: Any, labels: Any = None) -> npt.NDArray[np.bool_]:
-        """Put points in the place of all points on a frame: the mask is found again, as if the others had never been given.
+        """Replace all points on a frame; the object is segmented again as if the earlier points had never been given.
 
         A box or a mask on the frame stays. Parameters, result and errors are those of :meth:`add_points`.
         """
@@ -99,7 +99,7 @@ class PromptEditor:
     def change_point(
         self, object_id: int, frame: int, index: int, point: Any = None, label: int | None = None
     ) -> npt.NDArray[np.bool_]:
-        """Move one point, or turn it from inside to outside; the mask is found again, as if it had been given like that.
+        """Move one point, or change its label; the object is segmented again as if the point had been given like that.
 
         Result and errors are those of :meth:`add_points`; besides:
 
@@ -125,9 +125,9 @@ class PromptEditor:
 
     @action
     def remove_point(self, object_id: int, frame: int, index: int) -> None:
-        """Take back one point; the mask is found again without it.
+        """Remove one point; the object is segmented again without it.
 
-        If nothing else was said on the frame, this is :meth:`clear_prompts`.
+        If the frame has no other prompt, this is :meth:`clear_prompts`.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class PromptEditor:
         Raises
         ------
         ValueError
-            If there is no such object, frame or point, the object is locked, or what is left does not say where it is.
+            If there is no such object, frame or point, the object is locked, or only points outside it are left.
         OSError
             If the frame cannot be read.
         """
@@ -148,7 +148,7 @@ class PromptEditor:
 
     @action
     def add_scribble(self, object_id: int, frame: int, stroke: Any, label: int = 1) -> npt.NDArray[np.bool_]:
-        """Draw a stroke over an object, or over what is not the object: points along it count as clicks.
+        """Draw a stroke over an object, or over background: points along it are point prompts.
 
         The stroke is cut into pieces of equal length, at least 4 pixels each and at most 8 of them, and the middle of each piece
         is a point; a stroke shorter than 8 pixels is one point, its middle. Result and errors are those of :meth:`add_points`.
@@ -158,7 +158,7 @@ class PromptEditor:
         object_id, frame : int
             The object and the frame.
         stroke : array-like
-            (N, 2), row and column in data pixels of the places the pen went through, in order; all inside the image.
+            (N, 2), row and column in data pixels of the vertices of the stroke, in order; all inside the image.
         label : int
             1 inside, 0 outside, of the whole stroke.
         """
@@ -169,7 +169,7 @@ class PromptEditor:
 
     @action
     def add_box(self, object_id: int, frame: int, box: Any) -> npt.NDArray[np.bool_]:
-        """Draw a box around an object. It replaces an earlier box or mask on that frame; points stay.
+        """Prompt an object by a box. It replaces an earlier box or mask on that frame; points stay.
 
         Result and errors are those of :meth:`add_points`; besides:
 
@@ -188,9 +188,9 @@ class PromptEditor:
 
     @action
     def add_mask(self, object_id: int, frame: int, mask: Any) -> npt.NDArray[np.bool_]:
-        """Say that a mask is the object. It replaces everything said on that frame before.
+        """Prompt an object by a mask. It replaces all earlier prompts of the object on that frame.
 
-        What is then shown has the resolution of the model's masks, and may differ from it at the border. Result and errors are
+        The resulting mask has the resolution of the model's masks, and may differ from it at the border. Result and errors are
         those of :meth:`add_points`; besides:
 
         Parameters
@@ -209,7 +209,7 @@ class PromptEditor:
 
     @action
     def add_polygon(self, object_id: int, frame: int, vertices: Any) -> npt.NDArray[np.bool_]:
-        """Draw the outline of an object, a polygon or a lasso: it counts as a mask.
+        """Prompt an object by its outline, a polygon or a lasso: a mask prompt.
 
         Result and errors are those of :meth:`add_mask`; besides:
 
@@ -229,7 +229,7 @@ class PromptEditor:
 
     @action
     def remove_box(self, object_id: int, frame: int) -> None:
-        """Take back the box; the mask is found again without it.
+        """Remove the box; the object is segmented again without it.
 
         Raises
         ------
@@ -243,7 +243,7 @@ class PromptEditor:
 
     @action
     def remove_mask(self, object_id: int, frame: int) -> None:
-        """Take back the mask, or the polygon; the object is found again without it.
+        """Remove the mask or the polygon; the object is segmented again without it.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class PromptEditor:
     # --- many objects at once --------------------------------------------------------------------------------------
 
     def add_labels(self, labels: Any, frame: int, ids: int | Iterable[int] | None = None) -> dict[int, int]:
-        """Make objects of a label image, such as Cellpose or StarDist return: each label is the mask of a new object.
+        """Add objects from a label image, such as Cellpose or StarDist return: each label is the mask prompt of a new object.
 
         Parameters
         ----------
@@ -297,7 +297,7 @@ class PromptEditor:
 
     @action
     def segment_everything(self, /, frame: int, area_px: tuple[float, float] | None = None, **options: Any) -> list[int]:
-        """Make an object of everything on a frame that is not one yet; on a later frame, of what has come since.
+        """Add an object for everything on a frame that belongs to none yet; on a later frame, for what appeared since.
 
         Masks are found by a grid of clicks and taken in the order of their predicted IoU. One that shares more than half of itself
         with an object, or of the object with itself, is left out, and so is what fills more than half of the frame.
@@ -307,7 +307,7 @@ class PromptEditor:
         frame : int
             The frame.
         area_px : tuple of float, optional
-            Least and largest area of an object in pixels of the data, both included, in place of 1 and half of the frame.
+            Least and largest area of an object in pixels of the data, both included; by default 1 and half of the frame.
         **options
             ``points_per_side``, ``pred_iou_thresh``, ``crop_n_layers``, and whatever else
             :class:`~napari_sam2.predictors.automatic_mask_generator.SAM2AutomaticMaskGenerator` takes. For models with
@@ -316,7 +316,7 @@ class PromptEditor:
         Returns
         -------
         list of int
-            The ids of the new objects, the surest first; empty where there is nothing new.
+            The ids of the new objects, the highest predicted IoU first; empty where there is nothing new.
 
         Raises
         ------
@@ -345,23 +345,23 @@ class PromptEditor:
             item.memory.conditioning[frame] = record
         return {value: found[value] for value in masks}
 
-    # --- taking back -----------------------------------------------------------------------------------------------
+    # --- clearing --------------------------------------------------------------------------------------------------
 
     @action
     def clear_prompts(self, object_id: int, frame: int) -> None:
-        """Take back everything said about an object on a frame, and that it was approved there.
+        """Remove all prompts of an object on a frame, an approval included.
 
-        What was found stays shown until the next propagation finds it again. If this was the only frame on which something was said
-        about the object, nothing is shown of it any more.
+        Its mask there is stale: it stays in the labels until the next propagation. If this was the object's only anchor frame, all
+        of its masks are removed.
 
         Raises
         ------
         ValueError
-            If there is no such object or frame, the object is locked, or nothing was said about it there.
+            If there is no such object or frame, the object is locked, or it has no prompts there.
         """
         item, frame = self._state.unlocked(object_id), self._stack.check_frame(frame)
         if item.prompts.pop(frame, None) is None:
-            raise ValueError(f"nothing was said about object {object_id} on frame {frame}")
+            raise ValueError(f"object {object_id} has no prompts on frame {frame}")
         item.corrected.discard(frame)
         item.conditioning.move(frame, item.stale)
         mark_stale_around(item, frame, len(self._stack))
@@ -395,7 +395,7 @@ class PromptEditor:
         return self._segmenter.mask(record)
 
     def _refined_from(self, item: SessionObject, frame: int, prompts: FramePrompts) -> Any:
-        """What points on a frame refine when nothing counts but what is said now: a mask that was given, else what was tracked."""
+        """The record that points refine when a frame is prompted anew: none where a mask is given, else the tracked one."""
         return None if prompts.packed_mask is not None else item.corrected.get(frame)
 
     def _apply_fewer(self, object_id: int, frame: int, prompts: FramePrompts) -> None:
@@ -408,5 +408,5 @@ class PromptEditor:
 def _check_index(prompts: FramePrompts, index: int) -> int:
     index = check_whole("index", index)
     if index not in range(len(prompts.points_rc)):
-        raise ValueError(f"there is no point {index}: {len(prompts.points_rc)} were given on this frame, counted from 0")
+        raise ValueError(f"there is no point {index}: this frame has {len(prompts.points_rc)}, counted from 0")
     return index

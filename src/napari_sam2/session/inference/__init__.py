@@ -1,1 +1,1 @@
-"""How the model of a session segments what is prompted."""
+"""Segmentation of prompted objects with the model of a session."""

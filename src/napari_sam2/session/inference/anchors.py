@@ -1,4 +1,7 @@
-"""Which remembered frames count for a frame between two anchors, the frames a person decided on."""
+"""The memory policy of a session: a frame recalls its neighbouring anchor frames and what was tracked between them.
+
+Anchor frames are those with prompts or approved masks; the predictor calls them conditioning frames.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def neighbouring_anchors(frame: int, anchors: Collection[int]) -> tuple[int | No
 
 
 def anchors_to_recall(frame: int, conditioning: Mapping[int, FrameRecord]) -> list[int]:
-    """Of the anchors next to a frame, choose those that say where an object is: if it is to be seen on one alone, that one."""
+    """Choose the anchors next to a frame on which an object is present; if it is present on neither, both."""
     neighbours = [anchor for anchor in neighbouring_anchors(frame, conditioning) if anchor is not None]
     return [anchor for anchor in neighbours if header(conditioning, anchor).is_present] or neighbours
 
@@ -31,16 +34,16 @@ def span_between(before: int | None, after: int | None, num_frames: int) -> rang
 class BetweenAnchorsPolicy:
     """Recalls as the official policy does, but only the neighbouring anchors and what was tracked between them.
 
-    What is on a frame then depends on nothing beyond its anchors: a correction leaves all other spans as they are, exactly. Of two
-    anchors, one on which the object is absent is not recalled: it does not tell how the object looks, so what was found from the
-    other one stays as it was.
+    The mask of a frame then depends on nothing beyond its anchors: a correction leaves all other spans exactly as they are. Of two
+    anchors, one on which the object is absent is not recalled: it does not show the object, and what was tracked from the other
+    anchor stays as it was.
 
     Attributes
     ----------
     recall : OfficialRecall
         The official choice.
     gate : MemoryGate, optional
-        Keeps doubtful frames out of the memory.
+        Keeps uncertain frames out of the memory.
     """
 
     recall: OfficialRecall

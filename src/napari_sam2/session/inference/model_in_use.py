@@ -1,4 +1,4 @@
-"""The model of a session, and how it sees the stack: frames at the size of its input, windows, what it recalls."""
+"""The model of a session and its view of the stack: frames at the size of its input, windows, memory policy."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ModelInUse:
     model : SAM2VideoPredictor
         The network.
     stack : Stack
-        What it sees.
+        The image.
     intensity_ranges : sequence of tuple of float, or None
-        What becomes black and white.
+        Intensities that become black and white.
     precision : str
         In which the network computes.
     zoom : float, "auto" or None
@@ -44,7 +44,7 @@ class ModelInUse:
     Attributes
     ----------
     model, tracker, frames, zoom
-        The network, what tracks with it, the frames at the size of its input, and what chooses windows.
+        The network, the tracker that runs it, the frames at the size of its input, and the choice of windows.
     reach : int
         Memories of frames farther away are never recalled.
     frame_shape : tuple of int
@@ -96,7 +96,7 @@ class ModelInUse:
         return None if self.zoom is None else self.zoom.object_sizes
 
     def foreign(self, record: FrameRecord, image_size: int) -> FrameRecord:
-        """Return a record of a model with another size of input as something to show: nothing recalls it."""
+        """Return a record of another model, with another size of input, to be shown; without a memory, it is never recalled."""
         logits = record.mask_logits
         if image_size != self.model.image_size:
             size = [round(side * self.model.image_size / image_size) for side in logits.shape]
@@ -105,7 +105,7 @@ class ModelInUse:
         return replace(record, mask_logits=logits, memory=None)
 
     def as_seen(self, frame: int) -> npt.NDArray[np.uint8]:
-        """Return a frame as the model sees it, at the resolution of the data, (H, W) or (H, W, 3)."""
+        """Return a frame with the intensities of the model's input, at the resolution of the data, (H, W) or (H, W, 3)."""
         plane = np.asarray(self.frames.array[frame])
         if self.frames.as_is:
             return plane

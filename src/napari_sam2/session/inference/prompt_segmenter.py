@@ -1,4 +1,4 @@
-"""Segments objects on frames on which they are prompted.
+"""Segments objects on the frames on which they are prompted.
 
 H, W height and width of a frame · h, w mask size.
 """
@@ -33,7 +33,7 @@ class PromptSegmenter:
     Parameters
     ----------
     in_use : ModelInUse
-        The network, and how it sees the stack.
+        The model of the session.
     """
 
     def __init__(self, in_use: ModelInUse) -> None:
@@ -45,11 +45,11 @@ class PromptSegmenter:
         return self._in_use.frame_shape
 
     def segment(self, item: SessionObject, frame: int, prompts: FramePrompts, previous: FrameRecord | None) -> FrameRecord:
-        """Find an object as prompted: by what is remembered from other anchors, and refining an earlier mask of the frame.
+        """Segment an object by its prompts, the memory of its other anchor frames, and an earlier mask of the frame.
 
-        Seen through windows, clicks on an earlier mask change it only where they are, unless they say that the object is elsewhere,
-        see :mod:`~napari_sam2.session.inference.refinement`, and what they say holds whatever the model answers. Seen in whole
-        frames, as released models look unless they are told to zoom, the answer counts as it is: it is the official predictor's.
+        With windows, points on an earlier mask change it only near them, unless they mark the object at another place, and always
+        hold, see :mod:`~napari_sam2.session.inference.refinement`. With whole frames, the default of released models, the
+        prediction is used as it is: that of the official predictor.
         """
         in_use, zoom = self._in_use, self._in_use.zoom
         others = [] if in_use.stack.is_collection else [anchor for anchor in item.memory.conditioning if anchor != frame]
@@ -74,16 +74,16 @@ class PromptSegmenter:
             return self._absent(found) if record is None else record
 
     def segment_shown(self, frame: int, record: FrameRecord, mask: npt.NDArray[np.bool_]) -> FrameRecord:
-        """Make a record of this model of what another one showed of a frame.
+        """Make a record of this model from the mask of another model.
 
         Parameters
         ----------
         frame : int
             The frame.
         record : FrameRecord
-            What was shown.
+            The record of the other model.
         mask : ndarray
-            (H, W), bool, the mask of it; empty where the object is absent.
+            (H, W), bool, its mask; empty where the object is absent.
         """
         if mask.any():
             (found,) = self.segment_new(frame, [FramePrompts(packed_mask=PackedMask.pack(mask))])
@@ -95,7 +95,7 @@ class PromptSegmenter:
         return replace(found, anchor_distance=record.anchor_distance)
 
     def _absent(self, found: FrameRecord) -> FrameRecord:
-        """Return the record of an object that is not there, as the network makes it."""
+        """Return a record of an absent object, as the network makes it."""
         if found.object_score <= 0:
             return found
         score = torch.tensor([[NO_OBJ_SCORE]], dtype=torch.float32, device=found.pointer.device)
@@ -107,7 +107,7 @@ class PromptSegmenter:
         )
 
     def segment_new(self, frame: int, masks: Sequence[FramePrompts]) -> list[FrameRecord]:
-        """Segment objects without other prompts by masks, all at a time."""
+        """Segment new objects by mask prompts, all in one batch."""
         in_use, zoom = self._in_use, self._in_use.zoom
         views = [None if zoom is None else view_of_prompts(zoom, prompts, None, None) for prompts in masks]
         with inference(in_use.model.device, in_use.precision):
@@ -115,7 +115,7 @@ class PromptSegmenter:
             return in_use.tracker.segment(frame, given, None, views=views)
 
     def _prompt(self, prompts: FramePrompts, view: View | None, previous: FrameRecord | None) -> Prompt:
-        """Translate prompts to the model's terms, for a view."""
+        """Convert prompts to the model's coordinates, for a view."""
         size, whole = self._in_use.model.image_size, self._in_use.whole
         seen = view or whole
         prompt = prompts.to_model(seen, size)
@@ -128,7 +128,7 @@ class PromptSegmenter:
         return prompt if mask is None else prompt.refining(mask_as_logits(mask[seen.window], size // 4))
 
     def remember(self, items: Sequence[SessionObject], but: int | None = None) -> None:
-        """Encode the memories of anchors that have none yet, but for one frame."""
+        """Encode the memories of anchors that have none yet, except for one frame."""
         fresh: dict[int, list[SessionObject]] = {}
         for item in items:
             for frame in item.conditioning:

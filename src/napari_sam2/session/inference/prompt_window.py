@@ -1,4 +1,4 @@
-"""Where the model looks when something is said about an object: the window in which a prompt is answered.
+"""Chooses the window in which a prompted object is segmented.
 
 H, W height and width of a frame · h, w size of a low-resolution mask.
 """
@@ -13,31 +13,31 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, Zoom, bounding_box, whole_view
 from napari_sam2.session.state.prompts import FramePrompts
 
-Answer = Callable[[Sequence[View]], list[FrameRecord]]
-"""Segments what was said in each of several views; one record per view."""
+Segment = Callable[[Sequence[View]], list[FrameRecord]]
+"""Segments a prompted object in each of several views; one record per view."""
 
 SCALE_PENALTY = 0.1
-"""How much predicted IoU a view must win for each factor of two by which it fits the object badly."""
+"""Predicted IoU that outweighs a factor of two between the side of a view and the side that fits the object."""
 
 
 def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None, nearest: FrameRecord | None) -> View | None:
-    """Choose the view for prompts by what is known of the object's size.
+    """Choose the view for prompts by the known size of the object.
 
     Parameters
     ----------
     zoom : Zoom
-        Chooses.
+        Sizes of windows.
     prompts : FramePrompts
-        What was said.
+        The prompts of the frame.
     shown : FrameRecord, optional
-        What is shown of the object on the frame.
+        The object's record of the frame.
     nearest : FrameRecord, optional
-        What is known of it on the nearest frame that a person decided on.
+        Its record of the nearest anchor frame.
 
     Returns
     -------
     View or None
-        None if nothing tells the size: then :func:`search` finds it.
+        None if the size is not known: then :func:`search` finds it.
     """
     mask = prompts.mask
     if mask is not None:
@@ -59,24 +59,24 @@ def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None
     return None
 
 
-def search(zoom: Zoom, prompts: FramePrompts, answer: Answer) -> FrameRecord:
-    """Answer points about an object of unknown size: look from far and near, believe the best fit, and look once more there."""
+def search(zoom: Zoom, prompts: FramePrompts, segment: Segment) -> FrameRecord:
+    """Segment an object of unknown size by points: in views of several sides, then in the view that fits the best mask."""
     inside = np.array([point for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label])
     row, column = (inside.min(0) + inside.max(0)) / 2
     views = list(dict.fromkeys(_reaching(zoom, zoom.around((row, column), side), prompts) for side in zoom.ladder()))
-    records = answer(views)
+    records = segment(views)
 
-    def doubt(record: FrameRecord) -> float:
+    def cost(record: FrameRecord) -> float:
         assert record.view is not None
         if not bool((record.mask_logits > 0).any()):
             return float("inf")
         misfit = abs(np.log2(zoom.side_for(record.view, record.mask_logits) / record.view.side))
         return SCALE_PENALTY * float(misfit) - record.predicted_iou
 
-    best = min(records, key=doubt)
+    best = min(records, key=cost)
     assert best.view is not None
     view = _reaching(zoom, zoom.fitting(best.view, best.mask_logits), prompts)
-    return best if view == best.view else answer([view])[0]
+    return best if view == best.view else segment([view])[0]
 
 
 def _reaching(zoom: Zoom, view: View, prompts: FramePrompts) -> View:

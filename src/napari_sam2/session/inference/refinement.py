@@ -1,10 +1,8 @@
-"""What a correction may change: the mask where it was clicked, and not elsewhere.
+"""Restricts a correction to the part of the mask that was clicked on, and makes the mask agree with every click.
 
-A network answers a click with a new mask of the whole object. Its border comes out differently everywhere, and where it is not sure
-that there is anything at all, one click on the border makes the object vanish. A person who clicks at one place means that place.
-
-What a person says holds, whatever the network answers: where it does not obey, the mask is changed by hand, as far as the click
-tells.
+After a click the network predicts a new mask of the whole object. Its border differs everywhere, and where the object score is low,
+one click on the border makes the object vanish. A person who clicks at one place means that place. Where the prediction contradicts
+a click, the mask is changed around the click.
 
 h, w mask size.
 """
@@ -26,16 +24,16 @@ from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, resample_logits
 from napari_sam2.session.state.prompts import FramePrompts
 
 SURELY_ABSENT = -2.0
-"""Object score, a logit, below which the network is believed that the object is gone, wherever it was clicked: 12 %."""
-HEART = 0.5
-"""A click is on the heart of a part of a mask if it lies at least so deep, as a share of the depth of its deepest place."""
+"""Object score, a logit, below which the object is absent, wherever it was clicked: 12 %."""
+CORE_DEPTH = 0.5
+"""A click is in the core of a part of a mask if it lies at least so deep, as a share of the greatest depth of that part."""
 REACH = 3.0
-"""What a click outside takes away of what the network would is no farther from it, in depths of the click: it is in the middle."""
+"""A click outside removes pixels that the prediction lacks up to this distance, in depths of the click, which is their middle."""
 MIN_REACH = 2.0
-"""But for what is nearer than so many cells of a mask."""
+"""Least such distance, in cells of a mask."""
 RADII = (0.5, 1.1, 1.5)
-"""What a click takes away where the network does not obey, in cells, is the least of these that will do: a cell, with its four
-neighbours, with all. What it adds is at least as wide as the last."""
+"""Radii, in cells, of the disc that a click outside removes where the prediction still covers it; the least that is enough: a cell,
+with its four neighbours, with all eight. The disc that a click inside adds has at least the last."""
 EIGHT = np.ones((3, 3))
 
 Mask = npt.NDArray[np.bool_]
@@ -43,55 +41,55 @@ Floats = npt.NDArray[np.float64]
 Cell = tuple[int, int]
 
 
-def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whole: View) -> FrameRecord | None:
-    """Take of an answer to clicks what they were about.
+def refined(predicted: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whole: View) -> FrameRecord | None:
+    """Combine the predicted mask after clicks with the shown one.
 
-    Of what the answer would change, connected pieces with a click in or next to them are taken; everything else stays as shown. A
-    click outside takes them as far as :data:`REACH`: near the border of a mask it is about the border there. If a click inside is
-    answered by a mask apart from the one shown, the object is elsewhere, and all of the answer is taken. Then the mask is made to
-    obey: see :func:`_without` and :func:`_with`.
+    Of the pixels that the prediction would change, connected pieces with a click in or next to them are changed; all others stay as
+    shown. A click outside changes them up to :data:`REACH`: near the border of a mask it concerns the border there. If the
+    predicted mask at a click inside does not touch the shown one, the object is elsewhere, and the whole prediction is used. Then
+    the mask is made to agree with every click: see :func:`_without` and :func:`_with`.
 
     Parameters
     ----------
-    answer : FrameRecord
-        The network's, in a view that holds that of ``shown``.
+    predicted : FrameRecord
+        The network's prediction, in a view that holds that of ``shown``.
     shown : FrameRecord
-        What was clicked on; the answer itself where nothing was shown that counts.
+        The record that was clicked on; the prediction itself where there was none.
     prompts : FramePrompts
-        Clicks; to a box or a mask the whole answer counts.
+        Points; with a box or a mask the whole prediction is used.
     whole : View
-        Of the frame.
+        The view of the whole frame.
 
     Returns
     -------
     FrameRecord or None
-        None if the clicks say that the object is absent: all are outside, and nothing is left.
+        None if the object is absent: all points are outside, and no pixel is left.
     """
     if prompts.box_rc is not None or prompts.packed_mask is not None or not prompts.points_rc:
-        return answer
-    view = answer.view or whole
+        return predicted
+    view = predicted.view or whole
     shown_logits = resample_logits(shown.mask_logits, shown.view or whole, view)
-    before, after = ((logits > 0).cpu().numpy() for logits in (shown_logits, answer.mask_logits))
+    before, after = ((logits > 0).cpu().numpy() for logits in (shown_logits, predicted.mask_logits))
     clicks = [(point, _cell(point, view, before.shape), bool(label)) for point, label in _seen(prompts, view)]
     inside, outside = ([cell for _, cell, is_inside in clicks if is_inside is wanted] for wanted in (True, False))
-    # What is still there was seen by whoever saw it there.
-    seen = answer if after.any() else shown
-    if not after.any() and (inside or answer.object_score > SURELY_ABSENT):
+    # Scores and pointer are those of the record that has the object.
+    source = predicted if after.any() else shown
+    if not after.any() and (inside or predicted.object_score > SURELY_ABSENT):
         after = before
     if _is_apart(before, after, inside):
-        before, shown_logits = after, answer.mask_logits
+        before, shown_logits = after, predicted.mask_logits
     is_taken = _pieces(before ^ after, inside)
     for cell in outside:
         is_near = _distance(before.shape, cell) < _reach(before, cell)
         is_taken |= _pieces(before ^ after, [cell]) & (is_near | (not after.any()))
-    logits = torch.where(torch.from_numpy(is_taken).to(shown_logits.device), answer.mask_logits, shown_logits)
-    # Those inside last: with one of them the object is there.
+    logits = torch.where(torch.from_numpy(is_taken).to(shown_logits.device), predicted.mask_logits, shown_logits)
+    # Points inside come last: with one of them the object is present.
     for point, cell, is_inside in sorted(clicks, key=lambda click: click[2]):
         mask = (logits > 0).cpu().numpy()
-        is_obeyed = _shows(logits, view, point) == is_inside
-        if is_inside and not is_obeyed:
+        is_met = _shows(logits, view, point) == is_inside
+        if is_inside and not is_met:
             logits = _changed(logits, _with(mask, cell, outside))
-        elif not is_inside and not (is_obeyed and _is_gone(mask, before, cell)):
+        elif not is_inside and not (is_met and _is_gone(mask, before, cell)):
             for radius in RADII:
                 shrunk = _changed(logits, _without(mask, before, cell, inside, radius))
                 if not _shows(shrunk, view, point):
@@ -99,11 +97,13 @@ def refined(answer: FrameRecord, shown: FrameRecord, prompts: FramePrompts, whol
             logits = shrunk
     if not bool((logits > 0).any()):
         return None
-    return replace(seen, mask_logits=logits, object_score=abs(seen.object_score), memory=None, view=answer.view, anchor_distance=0)
+    return replace(
+        source, mask_logits=logits, object_score=abs(source.object_score), memory=None, view=predicted.view, anchor_distance=0
+    )
 
 
 def _changed(logits: Tensor, mask: Mask) -> Tensor:
-    """Make logits say what a mask says: where they do not, a person is as sure of the opposite."""
+    """Make logits agree with a mask: where they do not, their sign is changed."""
     is_there = torch.from_numpy(mask).to(logits.device)
     bounded = logits.abs().clamp(max=-OUTSIDE_LOGIT)
     opposite = torch.where(is_there, bounded, -bounded)
@@ -111,9 +111,9 @@ def _changed(logits: Tensor, mask: Mask) -> Tensor:
 
 
 def is_elsewhere(shown: FrameRecord, prompts: FramePrompts, whole: View) -> bool:
-    """Tell whether clicks say that the object is not where it is shown: those inside are farther from the mask than it is deep.
+    """Return whether points mark the object elsewhere than it is shown: those inside are farther from the mask than it is deep.
 
-    What was remembered has then led astray, and so would what is shown.
+    The memory misled the prediction then, and so would the shown mask.
     """
     if prompts.box_rc is not None or prompts.packed_mask is not None or 1 not in prompts.labels:
         return False
@@ -122,8 +122,8 @@ def is_elsewhere(shown: FrameRecord, prompts: FramePrompts, whole: View) -> bool
         return True
     view = shown.view or whole
     rows, columns = np.nonzero(mask)
-    places = [_place(point, view, mask.shape) for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label]
-    return all(np.hypot(rows + 0.5 - row, columns + 0.5 - column).min() > _depth(mask).max() for row, column in places)
+    cells = [_in_cells(point, view, mask.shape) for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label]
+    return all(np.hypot(rows + 0.5 - row, columns + 0.5 - column).min() > _depth(mask).max() for row, column in cells)
 
 
 def _seen(prompts: FramePrompts, view: View) -> list[tuple[tuple[float, float], int]]:
@@ -131,20 +131,20 @@ def _seen(prompts: FramePrompts, view: View) -> list[tuple[tuple[float, float], 
 
 
 def _shows(logits: Tensor, view: View, point_rc: tuple[float, float]) -> bool:
-    """Tell whether a mask of a view covers a point, at the resolution of the data."""
+    """Return whether a mask of a view covers a point, at the resolution of the data."""
     shown = resize_logits(logits[None, None], (view.height, view.width))[0, 0]
     return bool(shown[_cell(point_rc, view, tuple(shown.shape))] > 0)
 
 
-def _place(point_rc: tuple[float, float], view: View, shape: tuple[int, ...]) -> tuple[float, float]:
-    """Find where a point lies in a mask of a view, in cells from its corner."""
+def _in_cells(point_rc: tuple[float, float], view: View, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Convert a point to cells of a mask of a view, counted from its corner."""
     row = (point_rc[0] - view.row + 0.5) * shape[0] / view.height
     column = (point_rc[1] - view.column + 0.5) * shape[1] / view.width
     return row, column
 
 
 def _cell(point_rc: tuple[float, float], view: View, shape: tuple[int, ...]) -> Cell:
-    row, column = _place(point_rc, view, shape)
+    row, column = _in_cells(point_rc, view, shape)
     return min(int(row), shape[0] - 1), min(int(column), shape[1] - 1)
 
 
@@ -162,8 +162,8 @@ def _is_apart(before: Mask, after: Mask, inside: list[Cell]) -> bool:
 
 
 def _is_gone(mask: Mask, before: Mask, cell: Cell) -> bool:
-    """Tell whether what a click is on has gone, rather than got a hole: half of the way to where it ended."""
-    return not mask[_distance(mask.shape, cell) < HEART * _depth(before)[cell]].any()
+    """Return whether the part that was clicked on is removed, and has not only a hole: up to half of the way to its border."""
+    return not mask[_distance(mask.shape, cell) < CORE_DEPTH * _depth(before)[cell]].any()
 
 
 def _reach(before: Mask, cell: Cell) -> float:
@@ -172,35 +172,35 @@ def _reach(before: Mask, cell: Cell) -> float:
 
 
 def _without(mask: Mask, before: Mask, cell: Cell, inside: list[Cell], min_radius: float) -> Mask:
-    """Take away what a click is on.
+    """Remove the part of a mask that a click outside is on.
 
-    On the heart of a lobe of what was shown that is the lobe, unless a click inside is in it, and hardly anything may be left then;
-    elsewhere it is the widest disc around the click. Lobes are what places at least half as deep as the click hang together in.
+    In the core of a lobe of the shown mask that is the lobe, unless a click inside is in it too, and nothing if little would be
+    left; elsewhere it is the widest disc around the click. Lobes are connected through pixels at least half as deep as the click.
     """
     depth = _depth(before)
-    cores, _ = ndi.label(depth >= max(HEART * depth[cell], 1))
+    cores, _ = ndi.label(depth >= max(CORE_DEPTH * depth[cell], 1))
     nearest = ndi.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
     lobe = before & (cores[tuple(nearest)] == cores[cell])
-    if depth[cell] == 0 or depth[cell] < HEART * depth[lobe].max() or any(lobe[other] for other in inside):
+    if depth[cell] == 0 or depth[cell] < CORE_DEPTH * depth[lobe].max() or any(lobe[other] for other in inside):
         return mask & ~_disc(mask.shape, cell, depth[cell], inside, min_radius)
     rest = mask & ~lobe & ~_disc(mask.shape, cell, min_radius, inside, min_radius)
-    return rest if inside or rest.sum() >= HEART**2 * lobe.sum() else np.zeros_like(mask)
+    return rest if inside or rest.sum() >= CORE_DEPTH**2 * lobe.sum() else np.zeros_like(mask)
 
 
 def _with(mask: Mask, cell: Cell, outside: list[Cell]) -> Mask:
-    """Add what a click is next to: the disc around it that touches the mask, no wider than the mask."""
+    """Add the disc around a click inside that touches the mask, no wider than the mask."""
     return mask | _disc(mask.shape, cell, min(_depth(~mask)[cell], _depth(mask).max()), outside, RADII[-1])
 
 
 def _disc(shape: tuple[int, ...], cell: Cell, radius: float, opposite: list[Cell], min_radius: float) -> Mask:
-    """Fill the disc around a click; to those that say the opposite it goes half of the way, beyond ``min_radius``."""
+    """Fill the disc around a click; beyond ``min_radius``, up to half of the way to clicks with the opposite label."""
     away = _distance(shape, cell)
     filled: Mask = away < max(min([radius, *(away[other] / 2 for other in opposite)]), min_radius)
     return filled
 
 
 def _depth(mask: Mask) -> Floats:
-    """How far inside a mask its cells lie; the border of the view counts as an end."""
+    """Distance of the cells of a mask from its border; the border of the view counts too."""
     depth: Floats = ndi.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     return depth
 

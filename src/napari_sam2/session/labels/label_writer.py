@@ -1,4 +1,4 @@
-"""Masks of objects into a label image, frame by frame."""
+"""Writes the masks of objects to a label image, frame by frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
-from napari_sam2.session.labels.overlaps import resolve_duplicates, trust
+from napari_sam2.session.labels.overlaps import confidence_weight, resolve_duplicates
 from napari_sam2.session.state.packed_labels import unpack_plane
 
 MAX_BYTES_IN_MEMORY = 2**30
@@ -37,7 +37,7 @@ class LabelWriter:
     Parameters
     ----------
     stack : Stack
-        What is labelled.
+        The image.
     labels : array-like, optional
         Receives the result: uint16, of the stack's shape without colour. By default a NumPy array, which lies in a temporary file
         where it is larger than :data:`MAX_BYTES_IN_MEMORY`.
@@ -66,32 +66,34 @@ class LabelWriter:
         self._planes[frame] = self.plane(shown)
 
     def write_position(self, at: Mapping[str, int], packed: Sequence[bytes] | None, hidden: Sequence[int] = ()) -> None:
-        """Write all planes of another position, without hidden objects; None where nothing was found at it."""
+        """Write all planes of another position, without hidden objects; None where there is no label."""
         planes = self._stack.view(self._stack.along, at).planes(self.labels)
         for frame in range(len(planes)):
             plane = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
             planes[frame] = np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane
 
     def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
-        """Label a frame, (H, W), with what is shown of it by object id.
+        """Label a frame, (H, W), by the shown records, by object id.
 
-        Where objects overlap, the higher trusted logit wins, of equal ones the lower id; see also :func:`resolve_duplicates`.
+        Where objects overlap, the higher weighted logit wins, of equal ones the lower id; see
+        :func:`~napari_sam2.session.labels.overlaps.confidence_weight` and
+        :func:`~napari_sam2.session.labels.overlaps.resolve_duplicates`.
         """
         object_ids, masks, boxes = list[int](), list[Tensor](), list[View]()
-        trusts, tracked = list[float](), list[int]()
+        weights, tracked = list[float](), list[int]()
         with torch.inference_mode():
             for object_id, record in sorted(shown.items()):
                 view = record.view or whole_view(self._frame_shape)
                 found = enlarge_found(record.mask_logits, (view.height, view.width))
                 if found is None:
                     continue
-                # Where people said something they meant two things, even if the masks do not show it.
+                # Two prompted objects are two objects, even if their masks are nearly equal.
                 if record.anchor_distance:
                     tracked.append(len(object_ids))
                 mask, row, column = found
                 object_ids.append(object_id)
                 masks.append(mask)
                 boxes.append(View(view.row + row, view.column + column, *mask.shape))
-                trusts.append(trust(record))
-            resolve_duplicates([masks[i] for i in tracked], [boxes[i] for i in tracked], [trusts[i] for i in tracked])
-            return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, trusts)
+                weights.append(confidence_weight(record))
+            resolve_duplicates([masks[i] for i in tracked], [boxes[i] for i in tracked], [weights[i] for i in tracked])
+            return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)

@@ -1,4 +1,4 @@
-"""Objects that want the same pixels: who is trusted, and what was found twice."""
+"""Objects that overlap: the weight of their logits, and masks that are duplicates."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from torch import Tensor
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 
-FRAMES_TO_HALF_TRUST = 16
-ANCHOR_TRUST = 1e3
+FRAMES_TO_HALF_WEIGHT = 16
+ANCHOR_WEIGHT = 1e3
 """More than logits differ by."""
 DUPLICATE_IOU = 0.7
-"""Two tracked masks, or pieces of them, that agree by more than this IoU are one thing that was found twice."""
+"""Two tracked masks, or pieces of them, with an IoU above this are duplicates: one object was tracked twice."""
 LEAST_PIECE = 0.1
 """Of a mask; smaller pieces are decided pixel by pixel."""
 
 
-def trust(record: FrameRecord) -> float:
-    """Factor for the logits of an object where several want a pixel.
+def confidence_weight(record: FrameRecord) -> float:
+    """Factor for the logits of an object where several overlap.
 
-    What a person said wins; what was tracked is trusted the less the farther it is from there: an object that has ended, and whose
-    mask has gone over to a neighbour, must not take the neighbour's pixels.
+    Anchor frames win; tracked masks weigh less the farther they are from an anchor: an object that has ended, and whose mask has
+    drifted to a neighbour, must not take the neighbour's pixels.
     """
-    return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_TRUST) if record.anchor_distance else ANCHOR_TRUST
+    return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_WEIGHT) if record.anchor_distance else ANCHOR_WEIGHT
 
 
-def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], trusts: Sequence[float]) -> None:
-    """Give what two masks share that are mostly the same to one of them as a whole: pixel by pixel both come out in stripes.
+def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float]) -> None:
+    """Give the shared pixels of two nearly equal masks to one of them as a whole: pixel by pixel both would come out in stripes.
 
-    Pieces that do not touch count for themselves: the mask of a cell that has divided may lie on both daughters, each of which has
-    a mask of her own.
+    Pieces that do not touch are compared one by one: the mask of a cell that has divided may lie on both children, each of which
+    has a mask of its own.
 
     Parameters
     ----------
     masks : sequence of Tensor
-        Logits (height, width) in each box. In place, the one whose trusted logits are lower on the mean of what is shared loses
-        that; of equal ones the later.
+        Logits (height, width) in each box, changed in place: the mask whose weighted logits have the lower mean over the shared
+        pixels loses these; of equal ones the later.
     boxes : sequence of View
-        Where they lie, in pixels of the data. The closer around what is above 0, the less is compared.
-    trusts : sequence of float
+        Their boxes, in pixels of the data. The closer these are around logits above 0, the fewer masks are compared.
+    weights : sequence of float
         Factor for the logits of each.
     """
     if len(masks) < 2:
@@ -66,7 +66,7 @@ def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], trusts: S
         shared = _part(one.pixels, one.box, common) & _part(other.pixels, other.box, common) & (parts[0] > 0) & (parts[1] > 0)
         num_shared = int(shared.sum())
         if num_shared > DUPLICATE_IOU * (one.area + other.area - num_shared):
-            means = [trusts[piece.owner] * float(part[shared].mean()) for piece, part in zip((one, other), parts, strict=True)]
+            means = [weights[piece.owner] * float(part[shared].mean()) for piece, part in zip((one, other), parts, strict=True)]
             parts[int(means[0] >= means[1])][shared] = 0
 
 
@@ -80,25 +80,25 @@ class _Piece(NamedTuple):
 
 
 def _pieces(owner: int, mask: Tensor, box: View) -> Iterator[_Piece]:
-    """Take a mask apart; what is small beside it all is left out."""
+    """List the connected pieces of a mask, without small ones."""
     inside = (mask > 0).cpu().numpy()
     labels, count = ndi.label(inside, np.ones((3, 3)))
     least = LEAST_PIECE * np.count_nonzero(inside)
     for label, (rows, columns) in enumerate(ndi.find_objects(labels, count), start=1):
         pixels = labels[rows, columns] == label
         if (area := int(np.count_nonzero(pixels))) >= least:
-            place = View(box.row + rows.start, box.column + columns.start, *pixels.shape)
-            yield _Piece(owner, area, torch.from_numpy(pixels).to(mask.device), place)
+            view = View(box.row + rows.start, box.column + columns.start, *pixels.shape)
+            yield _Piece(owner, area, torch.from_numpy(pixels).to(mask.device), view)
 
 
 def _meet(boxes: Sequence[View]) -> npt.NDArray[np.bool_]:
-    """Tell which boxes (n) have pixels in common, (n, n)."""
+    """Return which of n boxes have pixels in common, (n, n)."""
     y0, x0, heights, widths = np.array([(box.row, box.column, box.height, box.width) for box in boxes]).T
     along_rows = np.maximum.outer(y0, y0) < np.minimum.outer(y0 + heights, y0 + heights)
     return np.asarray(along_rows & (np.maximum.outer(x0, x0) < np.minimum.outer(x0 + widths, x0 + widths)))
 
 
 def _part(plane: Tensor, box: View, part: View) -> Tensor:
-    """Look at a part of what lies in a box."""
+    """Return a part of the plane of a box, without a copy."""
     row, column = part.row - box.row, part.column - box.column
     return plane[row : row + part.height, column : column + part.width]

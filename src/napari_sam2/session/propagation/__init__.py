@@ -1,1 +1,1 @@
-"""What propagates objects from frame to frame."""
+"""Propagation of objects from frame to frame."""

@@ -1,4 +1,4 @@
-"""Which frames are to be done, for which objects, and where to stop."""
+"""The steps of a propagation: which objects are tracked to which frames, in which order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Direction = Literal["forward", "backward", "both"]
 
 @dataclass(frozen=True)
 class Step:
-    """One frame to be done: which objects, and whether tracking runs towards frame 0."""
+    """One step: a frame, the objects that are tracked to it, and whether tracking runs towards frame 0."""
 
     frame: int
     object_ids: tuple[int, ...]
@@ -22,23 +22,23 @@ class Step:
 
 
 def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], direction: Direction) -> list[Step]:
-    """List what is to be done.
+    """List the steps of a propagation.
 
     Parameters
     ----------
     objects : iterable of SessionObject
-        Which objects; those without an anchor have nothing to start from.
+        The objects; those without an anchor are left out.
     frames : sequence of int
-        Which frames, in order.
+        The frames, in order.
     direction : {"both", "forward", "backward"}
         ``forward`` leaves out the frames before an object's first anchor, ``backward`` those after its last one.
 
     Returns
     -------
     list of Step
-        Frames that are reached towards the end, then those that are reached towards frame 0. A frame between two anchors is reached
-        from the nearer one, of two as near from the one before it; but where the object is seen on one of them alone, from that
-        one. So what is there afterwards does not depend on the directions in which it was asked for.
+        Frames tracked towards the end, then those tracked towards frame 0. A frame between two anchors is tracked from the nearer
+        one, of two equally near from the one before it; but where the object is present on one of them only, from that one. So the
+        result does not depend on the order of directions.
     """
     chosen = [item for item in objects if item.anchors]
 
@@ -58,7 +58,7 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
 
 
 def _leads(item: SessionObject, frame: int, reverse: bool, direction: Direction) -> bool:
-    """Tell whether a frame is reached from the anchor that tracking comes from, rather than from the other one next to it."""
+    """Return whether a frame is tracked from the anchor behind it, in the direction of tracking, rather than from the one ahead."""
     before, after = neighbouring_anchors(frame, item.conditioning)
     if before is None:
         return reverse and direction != "forward"

@@ -27,7 +27,7 @@ STEPS_BETWEEN_TRIMS = 32
 
 @dataclass(frozen=True)
 class FrameResult:
-    """One frame done.
+    """The result of one step of a propagation.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class FrameResult:
 
 
 class Propagation(Iterator[FrameResult]):
-    """A propagation that goes on from frame to frame as it is iterated.
+    """A propagation, which runs as it is iterated.
 
     Parameters
     ----------
     results : generator of FrameResult
-        Does it.
+        Runs it.
     plan : callable
-        Returns the steps that are to be done.
+        Returns the steps that are left.
     """
 
     def __init__(self, results: Generator[FrameResult], plan: Callable[[], list[Step]]) -> None:
@@ -63,14 +63,14 @@ class Propagation(Iterator[FrameResult]):
         return next(self._results)
 
     def close(self) -> None:
-        """Stop here; what is done is kept."""
+        """Stop here; finished frames are kept."""
         self._results.close()
 
     def __repr__(self) -> str:
         try:
             steps = self.plan()
         except ValueError as error:
-            return f"<propagation that cannot be done: {error}>"
+            return f"<propagation that cannot run: {error}>"
         if not steps:
             return "<propagation: nothing to do>"
         count = len({object_id for step in steps for object_id in step.object_ids})
@@ -87,9 +87,9 @@ class Propagator:
     Parameters
     ----------
     state : SessionState
-        What is changed.
+        The state that is changed.
     in_use : ModelInUse
-        The model, and how it sees the stack.
+        The model of the session.
     segmenter : PromptSegmenter
         Encodes memories of anchor frames.
     budget : RecordBudget
@@ -107,14 +107,14 @@ class Propagator:
     def plan(
         self, direction: Direction = "both", objects: Iterable[int] | None = None, frames: Sequence[int] | None = None
     ) -> list[Step]:
-        """List what :meth:`propagate` would do, with the same arguments and without stop rules.
+        """List the steps of :meth:`propagate`, with the same arguments and without stop rules.
 
         Returns
         -------
         list of Step
             One for each frame that can have changed, in order, see
-            :func:`~napari_sam2.session.propagation.plan.plan_steps`; empty where nothing was prompted, all is up to date, or frames
-            are separate images.
+            :func:`~napari_sam2.session.propagation.plan.plan_steps`; empty where no object was prompted, all frames are up to date,
+            or frames are separate images.
 
         Raises
         ------
@@ -138,15 +138,15 @@ class Propagator:
     ) -> Propagation:
         """Propagate objects through the stack, each from its anchor frames; to none where frames are separate images, axis N.
 
-        Stop iterating to stop: what was yielded is kept, and the next call goes on from there. Prompts that are given between two
-        frames count at once.
+        Stop iterating to stop: yielded frames are kept, and the next call goes on from there. Prompts that are given between two
+        frames take effect at once.
 
         Parameters
         ----------
         direction : {"both", "forward", "backward"}
             Both ways, or without the frames before an object's first anchor, or without those after its last one.
         objects : iterable of int, optional
-            Which objects; all by default. Those that are locked are passed by.
+            Which objects; all by default. Locked objects are skipped.
         frames : sequence of int, optional
             Which frames; all by default.
         stop : StopRules, optional
@@ -155,15 +155,15 @@ class Propagator:
         Returns
         -------
         Propagation
-            Iterate over it for a :class:`FrameResult` of one frame after another, only of frames that can have changed. Nothing is
-            done before that.
+            Iterate over it for one :class:`FrameResult` after another, only of frames that can have changed. Nothing runs before
+            that.
 
         Raises
         ------
         ValueError
             When it is iterated: if no object was prompted, or there is no such direction, object or frame.
         OSError
-            When it is iterated: if a frame cannot be read. What was yielded is kept.
+            When it is iterated: if a frame cannot be read. Yielded frames are kept.
         """
         return Propagation(self._propagated(direction, objects, frames, stop), lambda: self.plan(direction, objects, frames))
 
@@ -176,7 +176,7 @@ class Propagator:
     ) -> int:
         """Propagate to the end, with a progress bar where there is a terminal.
 
-        Parameters and errors are those of :meth:`propagate`. Ctrl-C stops it; what is done is kept.
+        Parameters and errors are those of :meth:`propagate`. Ctrl-C stops it; finished frames are kept.
 
         Returns
         -------
@@ -221,13 +221,13 @@ class Propagator:
         return StoppedObjects(rules, self._in_use.frame_shape)
 
     def _take(self, step: Step, ended: list[int], action: Action, call: LoggedCall) -> tuple[FrameResult, Action]:
-        """Do a step, but for objects that have ended, as part of an action if that is still the latest one, else of a new one."""
+        """Run a step, without objects that have ended, as part of an action if that is still the latest one, else of a new one."""
         with self._state.history.working():
             return self._take_alone(step, ended, action, call)
 
     def _take_alone(self, step: Step, ended: list[int], action: Action, call: LoggedCall) -> tuple[FrameResult, Action]:
         items = [self._state.objects[object_id] for object_id in step.object_ids if object_id not in ended]
-        # Within reach of the frame, both anchors, and the one that is made.
+        # Records within reach of the frame, both anchors, and the new one.
         self._budget.num_needed = len(items) * (self._in_use.reach + 3)
         with inference(self._in_use.model.device, self._in_use.precision):
             self._segmenter.remember(items)

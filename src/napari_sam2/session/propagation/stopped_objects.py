@@ -1,4 +1,4 @@
-"""Which objects have come to their end during a propagation, by the rules for it."""
+"""Which objects have ended during a propagation, by its stop rules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from napari_sam2.session.state.stop_rules import StopRules
 
 
 class StoppedObjects:
-    """Which objects have come to their end during a propagation.
+    """The objects that have ended during a propagation.
 
     Parameters
     ----------
     rules : StopRules
-        Where they do.
+        Where objects end.
     frame_shape : tuple of int
         Height and width of a frame.
     """
@@ -25,7 +25,7 @@ class StoppedObjects:
         self._stopped: dict[tuple[int, bool], int] = {}
 
     def update(self, item: SessionObject, step: Step) -> bool:
-        """Tell whether an object is passed by at a step; steps come in order."""
+        """Return whether an object is skipped at a step; steps come in order."""
         key = item.object_id, step.reverse
         last = self._stopped.get(key)
         if last is not None:
@@ -39,14 +39,14 @@ class StoppedObjects:
         return True
 
     def _ends(self, item: SessionObject, frame: int, reverse: bool) -> bool:
-        """Tell whether an object is not to be followed to a frame, by what is on those that tracking comes from.
+        """Return whether an object is not to be tracked to a frame, by its records of the frames behind.
 
         Parameters
         ----------
         item : SessionObject
             The object.
         frame : int
-            The frame that would be next.
+            The next frame.
         reverse : bool
             Tracking comes from the frame after it.
 

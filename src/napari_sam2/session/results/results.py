@@ -87,25 +87,25 @@ class Results:
             self._writer.write_position(self._stack.position_of_number(number), self._state.positions.get(number), hidden)
 
     def export(self, *paths: str | Path, pixel_size: float | Sequence[float] | None = None, interval: float | None = None) -> None:
-        """Write what was found: labels, tables, tracks, movies.
+        """Export results: labels, tables, tracks, movies.
 
         Parameters
         ----------
         *paths : str or Path
-            What to write, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name says in which format, see
-            :data:`~napari_sam2.export.formats.FORMATS`. Earlier results are replaced, nothing else.
+            Outputs, such as ``"labels.tif", "objects.csv", "01_RES"``; the end of each name chooses the format, see
+            :data:`~napari_sam2.export.formats.FORMATS`. Only earlier results are replaced.
         pixel_size : float or sequence of float, optional
             In micrometres: one number for square pixels, height and width, or distance of planes, height and width; by default
-            what the file of the image tells.
+            that of the image file.
         interval : float, optional
-            Seconds from frame to frame; by default as above.
+            Seconds from frame to frame; by default that of the image file.
 
         Raises
         ------
         ImportError
             If a package is missing.
         OSError
-            If the disk is full; nothing is left behind of what could not be written, and everything else is written.
+            If the disk is full; nothing is left of outputs that could not be written, and all others are written.
         ValueError
             If no path is given, or a format is not known, does not fit the result, or cannot be written there; nothing is written
             then.
@@ -114,7 +114,7 @@ class Results:
         -----
         Frames of the image that cannot be read have no intensities, and are black in movies; a warning is logged that names them.
         """
-        # a session that exports nothing does without the packages that this needs
+        # imported late: a session without exports does not need these packages
         from napari_sam2.export.formats import check_outputs, write_each
 
         sizes = None if pixel_size is None else check_sizes("pixel_size", pixel_size, most=3)
@@ -135,14 +135,14 @@ class Results:
             raise first
 
     def result(self, calibration: Calibration | None = None) -> Result:
-        """Return what is shown, for export.
+        """Return labels and properties of the objects, for export.
 
-        Objects that are hidden are not in its labels, and in nothing that is made of them; their children have no parent then.
+        Hidden objects are in none of it; their children have no parent then.
 
         Parameters
         ----------
         calibration : Calibration, optional
-            Pixel size and frame interval; by default what the file of the image tells.
+            Pixel size and frame interval; by default those of the image file.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class Results:
             self._writer.labels,
             self._stack.axes,
             self._stack.calibration if calibration is None else calibration,
-            parents=self._state.lineage,
+            lineage=self._state.lineage,
             stack=self._stack,
             image_path=self._files()[0],
             scores={object_id: self.scores(object_id) for object_id in self._state.objects},
@@ -186,7 +186,7 @@ class Results:
         Returns
         -------
         ndarray
-            (H, W), bool; empty where it is absent, or nothing is known of it.
+            (H, W), bool; empty where it is absent, or has no mask.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class Results:
         return self._segmenter.mask(self._state.object(object_id).shown(self._stack.check_frame(frame)))
 
     def scores(self, object_id: int) -> dict[int, ObjectScore]:
-        """Return an object's scores by frame, in order, as far as something is shown of it, absence included.
+        """Return an object's scores by frame, in order, for all frames with a record, also those from which it is absent.
 
         Raises
         ------
@@ -208,7 +208,7 @@ class Results:
         return {frame: ObjectScore.of(record) for frame, record in shown.items() if record is not None}
 
     def quality(self, object_id: int) -> dict[int, FrameQuality]:
-        """Return scores, area, centroid and jump of an object by frame, in order, as far as something is shown of it.
+        """Return scores, area, centroid and jump of an object by frame, in order, for all frames with a record.
 
         Raises
         ------
@@ -229,7 +229,7 @@ class Results:
         Returns
         -------
         list of ReviewItem
-            Without the frames a person decided on. Of equal uncertainty, the earlier frame and the lower id come first.
+            Without anchor frames. Of equal uncertainty, the earlier frame and the lower id come first.
 
         Raises
         ------
@@ -245,14 +245,14 @@ class Results:
         return sorted(found, key=lambda one: (-one.uncertainty, one.frame, one.object_id))
 
     def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
-        """Return what the model sees of a frame, resized to its input.
+        """Return the input of the model for a frame.
 
         Parameters
         ----------
         frame : int
             The frame.
         object_id : int, optional
-            Show the window in which this object was seen there. By default, and where none was used, all of the frame.
+            The object whose window is returned. By default, and where no window was used, the whole frame.
 
         Returns
         -------

@@ -1,1 +1,1 @@
-"""How uncertain results are."""
+"""The uncertainty of results, for review."""

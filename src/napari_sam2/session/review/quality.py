@@ -1,4 +1,4 @@
-"""How much to trust what is shown: scores, sizes and jumps of each object on each frame.
+"""The quality of masks, to review the most uncertain ones first: scores, areas and jumps of each object on each frame.
 
 h, w mask size.
 """
@@ -52,7 +52,7 @@ class Extent:
 
 
 def _touches(view: View, frame_shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Tell whether a mask, by its pixels in each row and column, reaches an edge of the frame and not only of its window."""
+    """Return whether a mask, by its pixels in each row and column, reaches an edge of the frame and not only of its window."""
     low = (view.row == 0 and rows[0]) or (view.column == 0 and columns[0])
     high = (view.row + view.height == frame_shape[0] and rows[-1]) or (view.column + view.width == frame_shape[1] and columns[-1])
     return bool(low or high)
@@ -60,23 +60,24 @@ def _touches(view: View, frame_shape: tuple[int, int], rows: np.ndarray, columns
 
 @dataclass(frozen=True)
 class FrameQuality:
-    """How an object looks on a frame.
+    """Scores and measurements of an object on a frame.
 
     Attributes
     ----------
     object_score : float
         Logit, above 0 where the object is on the frame.
     predicted_iou : float
-        How good the model believes its mask to be, 0 .. 1.
+        The IoU of the mask with the true one as the model predicts it, 0 .. 1.
     area_px : float
         Area in pixels of the data.
     centroid_rc : tuple of float or None
         Row and column in pixels of the data, pixel centres at integers; None where it is absent.
     jump : float
-        How far it jumps against the frames before and after, the larger of the two, 0 or more: the logarithm of the ratio of areas,
-        plus the distance of the centroids in diameters of the object; 1 where it comes or goes, 0 where neither frame is known.
+        Its change against the frames before and after, the larger of the two, 0 or more: the logarithm of the ratio of areas, plus
+        the distance of the centroids in diameters of the object; 1 where it appears or disappears, 0 where neither frame has a
+        record.
     is_anchor : bool
-        A person decided on it.
+        It has prompts, or was approved.
     """
 
     object_score: float
@@ -90,8 +91,8 @@ class FrameQuality:
     def uncertainty(self) -> float:
         """How uncertain it is, 0 .. 3; 0 on anchors.
 
-        The sum of three: ``1 - predicted_iou`` where the object is present; ``2 / (1 + exp(|object_score|))``, which is 1 where the
-        model does not know whether it is; and ``1 - exp(-jump)``.
+        The sum of three: ``1 - predicted_iou`` where the object is present; ``2 / (1 + exp(|object_score|))``, which is 1 where
+        present and absent are equally likely; and ``1 - exp(-jump)``.
         """
         if self.is_anchor:
             return 0.0
@@ -110,7 +111,7 @@ class ReviewItem:
 
 
 def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:
-    """Return how an object looks on each frame of which something is known, in order."""
+    """Return the quality of an object by frame, in order, for all frames with a record."""
     frames = sorted(item.shown_frames())
     # One after another and only once: the records of a long stack lie on disk.
     records = ((frame, item.shown(frame)) for frame in frames)

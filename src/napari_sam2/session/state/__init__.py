@@ -1,1 +1,1 @@
-"""The state of a session, its history, and the values it is made of."""
+"""The state of a session, its history, and the values that it holds."""

@@ -1,6 +1,6 @@
-"""What was done to a session, as calls that can be written down and replayed.
+"""The calls of a log: methods of a session and their arguments, which can be stored and replayed.
 
-A call holds its arguments as JSON does: numbers, texts, lists. Masks are packed, other arrays compressed.
+Arguments are what JSON holds: numbers, texts, lists. Masks are packed, other arrays compressed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LoggedCall:
 
     @classmethod
     def of(cls, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> LoggedCall:
-        """Write a call down."""
+        """Make a logged call from the arguments of a method."""
         bound = inspect.signature(method).bind(*args, **kwargs).arguments
         arguments = {name: value for name, value in bound.items() if name != "self"}
         arguments |= arguments.pop("options", {})
@@ -46,12 +46,12 @@ class LoggedCall:
 
 
 def encode(value: Any) -> Any:
-    """Bring an argument to what JSON holds.
+    """Encode an argument for JSON.
 
     Raises
     ------
     TypeError
-        If it is of a kind that no action takes.
+        If no action takes arguments of this kind.
     """
     if value is None or isinstance(value, str | bool | int | float):
         return value
@@ -77,7 +77,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Read an argument.
+    """Decode an argument.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def decode(value: Any) -> Any:
 
 
 def encode_mask(packed: PackedMask) -> dict[str, Any]:
-    """Bring a packed mask to what JSON holds."""
+    """Encode a packed mask for JSON."""
     return {"shape": list(packed.shape), "box": list(packed.box), "bits": base64.b64encode(packed.bits).decode()}
 
 
 def decode_mask(content: Any) -> PackedMask:
-    """Read a packed mask.
+    """Decode a packed mask.
 
     Raises
     ------

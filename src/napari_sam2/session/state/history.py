@@ -23,19 +23,19 @@ MAX_ACTIONS = 200
 
 
 class SessionBusyError(RuntimeError):
-    """The session is at work in another thread: nothing was done."""
+    """The session is busy in another thread: the call was refused, and nothing changed."""
 
 
 @dataclass(eq=False)
 class Action:
-    """Something done that can be undone.
+    """A change that can be undone as a whole.
 
     Attributes
     ----------
     snapshots : Snapshots
-        What was there before; after an undo, what was there after it.
+        The values before it; after an undo, those after it.
     call : LoggedCall or None
-        By which it was done.
+        The call that made it.
     number : int
         Later actions have higher numbers.
     """
@@ -46,7 +46,7 @@ class Action:
 
 
 class Deed(Enum):
-    """What happened to an action."""
+    """What a commit does with an action."""
 
     DONE = "done"
     CONTINUED = "continued"
@@ -62,11 +62,11 @@ class Commit:
     Attributes
     ----------
     deed : Deed
-        What happened.
+        What it does with the action.
     action : Action
-        To which action.
+        The action.
     changed : Snapshots
-        What changed by it; of an action that was continued, by its last step alone.
+        The values that it replaced; of an action that was continued, by its last step only.
     """
 
     deed: Deed
@@ -75,15 +75,15 @@ class Commit:
 
 
 class History:
-    """What was done, and what was undone.
+    """The actions of a session, done and undone.
 
     Parameters
     ----------
     finish : callable
-        Is given what an action changed when it was done, undone or redone, to bring what is shown up to date. If it fails, so does
-        the action, and nothing is changed.
+        Called with the values that an action, an undo or a redo replaced, to update the labels. If it fails, so does the action,
+        and nothing is changed.
     keep : callable
-        Is given the same afterwards, to write it down. If it fails, what was done stays done.
+        Called afterwards with the commit, to write it to a file. If it fails, the action stays done.
     """
 
     def __init__(self, finish: Callable[[Snapshots], None], keep: Callable[[Commit], None]) -> None:
@@ -96,18 +96,18 @@ class History:
         self.calls_before: list[LoggedCall] = []
         """Calls that can no longer be undone."""
         self.refreshed: set[tuple[Address, int]] = set()
-        """Values that were replaced by equal ones since something was written last."""
+        """Values that were replaced by equal ones since the last write."""
         self.num_changes = 0
-        """Counts what was done, undone and redone; by it long work sees that something else was done meanwhile."""
+        """Counts actions, undos and redos, so that a propagation can detect other changes between its steps."""
         self._latest_number = 0
 
     @property
     def calls(self) -> list[LoggedCall]:
-        """The calls that led here, without those that were undone."""
+        """The log: all calls in order, without those that were undone."""
         return [*self.calls_before, *(action.call for action in self.done if action.call is not None)]
 
     def record_change(self, mapping: UndoableDict[Any], key: int) -> None:
-        """Record what a dictionary holds at a key, if an action is open."""
+        """Record the value of a dictionary at a key, if an action is open."""
         if self._open is not None:
             self._open.snapshots.of(mapping).take(key)
 
@@ -116,16 +116,16 @@ class History:
         self.refreshed.add((mapping.address, key))
 
     def restore(self, done: list[Action], undone: list[Action], calls_before: list[LoggedCall]) -> None:
-        """Take what a file holds: actions in order, those that were undone from the latest to the earliest."""
+        """Restore the actions of a file, in order; undone ones from the latest to the earliest."""
         self.done, self.undone, self.calls_before = deque(done), undone, calls_before
         self._latest_number = max((action.number for action in (*done, *undone)), default=len(calls_before))
 
     def is_latest(self, action: Action) -> bool:
-        """Nothing was done or undone since."""
+        """No action was done, undone or redone since."""
         return bool(self.done) and self.done[-1] is action
 
     def complete(self, action: Action, call: LoggedCall) -> None:
-        """Write down that an action that was continued step by step has come to its end, unless something was done since."""
+        """Commit the end of an action that was continued step by step, unless another action was done since."""
         with self.working():
             if self.is_latest(action):
                 action.call = call
@@ -133,15 +133,15 @@ class History:
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
-        """Let no other thread change the session, or be refused if one does.
+        """Lock the session for this thread.
 
         Raises
         ------
         SessionBusyError
-            If another thread is at work.
+            If another thread is using it.
         """
         if not self._thread.acquire(blocking=False):
-            raise SessionBusyError("the session is at work in another thread: try again when that is done, or stop it first")
+            raise SessionBusyError("the session is busy in another thread: try again when that has finished, or stop it first")
         try:
             yield
         finally:
@@ -149,24 +149,24 @@ class History:
 
     @contextlib.contextmanager
     def action(self, call: Callable[[], LoggedCall] | None = None, continued: Action | None = None) -> Iterator[Action]:
-        """Do all of what is inside, or, if that fails, nothing. An action inside an action is part of it.
+        """Make the changes inside an action, or, if they fail, none of them. An action inside an action is part of it.
 
         Parameters
         ----------
         call : callable, optional
-            Returns the call by which it is done; called when it is done, since only then its arguments are known to be good.
+            Returns the call for the log; called at the end, when its arguments have proved valid.
         continued : Action, optional
             If this is still the latest action, it is continued instead.
 
         Yields
         ------
         Action
-            What will be in the history.
+            The action that will be in the history.
 
         Raises
         ------
         SessionBusyError
-            If another thread is at work.
+            If another thread is using the session.
         """
         with self.working():
             if self._open is not None:
@@ -202,7 +202,7 @@ class History:
             self._finish(snapshots)
         except BaseException:
             snapshots.exchange()
-            # Some of what is shown is that of the action already. What failed is expected to fail again.
+            # Some labels are those of the action already. The step that failed is expected to fail again.
             with contextlib.suppress(Exception):
                 self._finish(snapshots)
             raise
@@ -220,17 +220,17 @@ class History:
         Raises
         ------
         SessionBusyError
-            If another thread is at work.
+            If another thread is using the session.
         """
         return self._move(self.done, self.undone, Deed.UNDONE)
 
     def redo(self) -> bool:
-        """Redo what was undone last; return whether there was such a thing.
+        """Redo the action that was undone last; return whether there was one.
 
         Raises
         ------
         SessionBusyError
-            If another thread is at work.
+            If another thread is using the session.
         """
         return self._move(self.undone, self.done, Deed.REDONE)
 
@@ -248,23 +248,23 @@ class History:
 
 
 def weakly(method: Callable[P, R]) -> Callable[P, R]:
-    """Make a method something that can be called and does not keep its object alive.
+    """Return a callable that calls a method without keeping its object alive.
 
-    A session that nobody uses any more is then gone at once, and its file free for others, not only when cycles are collected.
+    A session without other references is then closed at once, and its file is free, not only when cycles are collected.
     """
     reference = weakref.WeakMethod(method)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         found = reference()
         if found is None:
-            raise RuntimeError("the session is not there any more")
+            raise RuntimeError("the session does not exist any more")
         return found(*args, **kwargs)
 
     return call
 
 
 def action(method: Callable[P, R]) -> Callable[P, R]:
-    """Make a method of what has a ``_history`` something that is done as a whole or not at all, and can be undone."""
+    """Make a method of an object with a ``_history`` an action: done as a whole or not at all, logged, and undoable."""
 
     @functools.wraps(method)
     def do(*args: P.args, **kwargs: P.kwargs) -> R:

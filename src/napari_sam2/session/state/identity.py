@@ -1,4 +1,4 @@
-"""By which the model of a session is known again."""
+"""Identifies the model of a session: name, architecture and hash of the weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _HASHES: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictio
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """By which a model is known again.
+    """Identifies a model.
 
     Attributes
     ----------
     name : str
-        As it was asked for, or its file.
+        The name or the file by which it was loaded.
     architecture : str
         Name of its configuration.
     image_size : int
         Side of its input.
     sha256 : str or None
-        Of its weights; None as long as a session is not saved, since all weights are read for it.
+        Of its weights; None until the session is saved, since hashing reads all weights.
     relative_path : str or None
-        From the folder of the session file to the model's file, in POSIX form.
+        Path of the model's file from the folder of the session file, in POSIX form.
     """
 
     name: str
@@ -39,14 +39,14 @@ class ModelIdentity:
 
     @classmethod
     def of(cls, model: SAM2VideoPredictor, name: str | None = None) -> ModelIdentity:
-        """Describe a model. The weights of one that was loaded from a file are not read: its name says which they are."""
+        """Identify a model. The weights of one that was loaded from a file are not hashed: its name identifies them."""
         name = name or model.source
         sha256 = weights_sha256(model) if name is None else None
         return cls(name or model.config.name, model.config.name, model.image_size, sha256)
 
 
 def weights_sha256(model: torch.nn.Module) -> str:
-    """Return the SHA-256 of a model's weights; of each model they are read once."""
+    """Return the SHA-256 of a model's weights, which is computed once for each model."""
     if model not in _HASHES:
         digest = hashlib.sha256()
         for name, tensor in sorted(model.state_dict().items()):

@@ -1,4 +1,4 @@
-"""The objects of a session: what a person calls them, what was said about them, and what is known of them on each frame."""
+"""The objects of a session: their names, prompts, and records of each frame."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RECORD_KINDS = ("anchor", "tracked", "stale", "fused", "corrected")
 SHOWN_KINDS = ("fused", "anchor", "tracked", "stale")
 """Of several records of an object on a frame the first of these kinds is shown."""
 MAX_WRITTEN = 5
-"""Of more frames than these the first are written."""
+"""Of more frames than these, the first are listed."""
 
 PutRecord = Callable[[FrameRecord], StoredRecord]
 """Stores a record, in memory or on disk."""
@@ -28,22 +28,22 @@ PutRecord = Callable[[FrameRecord], StoredRecord]
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What is so of an object as a whole.
+    """Properties of an object as a whole.
 
     Attributes
     ----------
     name : str
-        What a person calls it.
+        Its name.
     colour : str or None
-        ``#rrggbb``; None leaves it to whoever draws it.
+        ``#rrggbb``; None leaves the choice to the viewer.
     is_locked : bool
         Nothing changes its masks.
     is_hidden : bool
         It is not in the labels.
     first_frame : int
-        It is on no frame before.
+        It is absent from all frames before.
     end_frame : int or None
-        It is on no frame from there on; None where it may last to the end of the stack.
+        It is absent from this frame on; None if it may last to the end of the stack.
     parent : int or None
         The object that divided into this one and others.
     """
@@ -62,7 +62,7 @@ class ObjectInfo:
 
     @property
     def lifetime(self) -> str:
-        """On which frames the object may be, in words."""
+        """The frames on which the object may be, in words."""
         end = "the last frame" if self.end_frame is None else f"frame {self.end_frame - 1}"
         return f"it lasts from frame {self.first_frame} to {end}"
 
@@ -86,18 +86,18 @@ class SessionObject:
     object_id : int
         Its label value.
     conditioning, tracked : mapping
-        Records by frame: of its anchor frames, those a person decided on, which the predictor calls conditioning frames, and of
-        those that the model tracked it to.
+        Records by frame: of anchor frames, which have prompts or were approved and which the predictor calls conditioning frames;
+        and of frames to which the object was tracked.
     memory : ObjectMemory
         Both.
     prompts : mapping
         :class:`FramePrompts` by frame.
     stale : mapping
-        Tracked frames that a later correction may change, and what is shown of them until they are tracked again.
+        Tracked records that a later change of anchors made stale; shown until the frames are tracked again.
     fused : mapping
-        What several axes agreed on of tracked frames: shown in their place until they are tracked again, and never recalled.
+        Records with the mean logits of several axes; shown instead of tracked ones until these are tracked again, never recalled.
     corrected : mapping
-        What was shown of a tracked frame before its first prompt.
+        The shown record of a tracked frame before its first prompt, which points on it refine.
     """
 
     def __init__(self, object_id: int, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
@@ -119,53 +119,53 @@ class SessionObject:
 
     @property
     def info(self) -> ObjectInfo:
-        """Name, colour, and whatever else is so of the object as a whole."""
+        """Name, colour and other properties of the object as a whole."""
         return self._infos[self.object_id]
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name."""
         return self.info.name
 
     @property
     def record_mappings(self) -> tuple[UndoableDict[FrameRecord], ...]:
-        """Records that are shown, by frame; of several of a frame the first one."""
+        """Records that are shown, by frame; of several records of a frame the first."""
         return tuple(self.records[kind] for kind in SHOWN_KINDS)
 
     @property
     def anchors(self) -> list[int]:
-        """Frames a person decided on, in order."""
+        """Anchor frames, those with prompts or approved masks, in order."""
         return sorted(self.memory.conditioning)
 
     def shown(self, frame: int) -> FrameRecord | None:
-        """What is shown of a frame."""
+        """Return the shown record of a frame; None where there is none."""
         return next((mapping[frame] for mapping in self.record_mappings if frame in mapping), None)
 
     def shown_frames(self) -> set[int]:
-        """Frames of which something is shown."""
+        """Frames with a shown record."""
         return set[int]().union(*self.record_mappings)
 
     def drop_provisional(self, frame: int) -> None:
-        """Show no longer what was shown of a frame until it is tracked again."""
+        """Remove the stale and the fused record of a frame."""
         self.stale.discard(frame)
         self.fused.discard(frame)
 
     def forget(self, frame: int) -> None:
-        """Remove everything about a frame."""
+        """Remove the prompts and all records of a frame."""
         self.prompts.discard(frame)
         for mapping in self.records.values():
             mapping.discard(frame)
 
     def clear(self) -> None:
-        """Remove everything, but for what is so of the object as a whole."""
+        """Remove all prompts and records."""
         self.prompts.clear()
         for mapping in self.records.values():
             mapping.clear()
 
     def memory_around(self, frame: int, reach: int) -> ObjectMemory:
-        """Return what is remembered for a prompt on a frame.
+        """Return the memory for a prompt on a frame.
 
-        Stale frames too: a second click on a frame must see around it what the first one saw.
+        It has stale frames too: a second click on a frame must recall the same frames as the first.
         """
         near = [t for t in range(frame - reach, frame + reach + 1) if t in self.stale]
         remembered = {t: record for t in near if (record := self.stale[t]).memory is not None}
@@ -180,13 +180,13 @@ class ObjectsById(Mapping[int, SessionObject]):
     infos : mapping
         :class:`ObjectInfo` by object id: of these there are objects.
     history, put
-        As :class:`SessionObject` takes them.
+        See :class:`SessionObject`.
     """
 
     def __init__(self, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
         self._infos = infos
         self._make = partial(SessionObject, infos=infos, history=history, put=put)
-        # Also those that were removed, as undo brings them back: they hold nothing then.
+        # Also removed objects, which are empty: undo restores them.
         self._made: dict[int, SessionObject] = {}
 
     def __getitem__(self, object_id: int) -> SessionObject:
@@ -197,7 +197,7 @@ class ObjectsById(Mapping[int, SessionObject]):
     def made(self, object_id: int) -> SessionObject:
         """Return an object, also one that was removed, or is to be added."""
         if object_id not in self._made:
-            # Not by the id that was given: one of NumPy is no key for a file.
+            # Not the id as given: a NumPy integer cannot be written to the file.
             self._made[int(object_id)] = self._make(int(object_id))
         return self._made[object_id]
 
@@ -220,18 +220,18 @@ class ObjectsById(Mapping[int, SessionObject]):
 
 
 def hidden_ids(infos: Mapping[int, ObjectInfo]) -> list[int]:
-    """Return the ids of objects that are not in the labels, in order."""
+    """Return the ids of hidden objects, in order."""
     return sorted(object_id for object_id, info in infos.items() if info.is_hidden)
 
 
 def written_frames(frames: Sequence[int]) -> str:
-    """Write frames in a few words, as 0, 7, 12 and 30 more."""
+    """List frames in a few words, as 0, 7, 12 and 30 more."""
     first = ", ".join(map(str, frames[:MAX_WRITTEN]))
     return first if len(frames) <= MAX_WRITTEN else f"{first} and {len(frames) - MAX_WRITTEN} more"
 
 
 def shown_on(frame: int, objects: Iterable[SessionObject]) -> dict[int, FrameRecord]:
-    """Return what is shown of a frame by object id; hidden objects are left out."""
+    """Return the shown records of a frame by object id, without hidden objects."""
     drawn = ((item.object_id, item.shown(frame)) for item in objects if not item.info.is_hidden)
     return {object_id: record for object_id, record in drawn if record is not None}
 
@@ -242,7 +242,7 @@ def check_name(name: str) -> str:
     Raises
     ------
     ValueError
-        If there is nothing in it, or it is no text.
+        If it is empty, or no text.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"a name is a text with something in it, got {shown(name)}")

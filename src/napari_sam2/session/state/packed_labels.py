@@ -14,7 +14,7 @@ def pack_plane(plane: npt.NDArray[np.uint16]) -> bytes:
 
 
 def replace_label(packed: bytes, label: int, by: int) -> bytes:
-    """Return a packed plane in which a label has another value, 0 to take it away; itself where the label is not on it."""
+    """Replace a label on a packed plane by another, or by 0; the same plane is returned if it does not have the label."""
     if not packed:
         return packed
     values = np.frombuffer(zlib.decompress(packed), "<u2")

@@ -1,4 +1,4 @@
-"""What a person says about an object on a frame: points, a box, a mask. All in data pixels, row before column.
+"""Prompts of an object on a frame: points, a box, a mask. All in data pixels, row before column.
 
 P points · H, W height and width of a frame.
 """
@@ -22,7 +22,7 @@ from napari_sam2.session.state.packed_mask import PackedMask
 
 @dataclass(frozen=True)
 class FramePrompts:
-    """Everything that was said about one object on one frame.
+    """All prompts of one object on one frame.
 
     Attributes
     ----------
@@ -33,9 +33,9 @@ class FramePrompts:
     box_rc : tuple of float or None
         Outer edges row0, col0, row1, col1: a box around the one pixel (0, 0) is 0, 0, 1, 1.
     packed_mask : PackedMask or None
-        It stands for the object; points refine it.
+        The mask prompt; points refine it.
     is_approved : bool
-        What was shown is right. Nothing else was said then.
+        The shown mask was approved; there are no other prompts then.
     """
 
     points_rc: tuple[tuple[float, float], ...] = ()
@@ -51,37 +51,38 @@ class FramePrompts:
 
     @property
     def is_empty(self) -> bool:
-        """Nothing was said."""
+        """There is no prompt, and no approval."""
         return self == FramePrompts()
 
     @property
     def locates(self) -> bool:
-        """Something was said about where the object is, not only where it is not."""
+        """There is a prompt inside the object: a box, a mask or a point, not only points outside."""
         return self.box_rc is not None or self.packed_mask is not None or 1 in self.labels
 
     def with_points(self, points_rc: tuple[tuple[float, float], ...], labels: tuple[int, ...]) -> FramePrompts:
-        """Return these with more points; then it is no longer an approval."""
+        """Return the prompts with more points, and without an approval."""
         return replace(self, points_rc=self.points_rc + points_rc, labels=self.labels + labels, is_approved=False)
 
     def with_point(self, index: int, point_rc: tuple[float, float], label: int) -> FramePrompts:
-        """Return these with a point in the place of another, counted from 0."""
+        """Return the prompts with one point replaced, counted from 0."""
         points, labels = list(self.points_rc), list(self.labels)
         points[index], labels[index] = point_rc, label
         return replace(self, points_rc=tuple(points), labels=tuple(labels))
 
     def without_point(self, index: int) -> FramePrompts:
-        """Return these without one point, counted from 0."""
+        """Return the prompts without one point, counted from 0."""
         points, labels = list(self.points_rc), list(self.labels)
         del points[index], labels[index]
         return replace(self, points_rc=tuple(points), labels=tuple(labels))
 
     def to_model(self, view: View, size: int) -> Prompt:
-        """Translate to the model's terms.
+        """Convert to the model's coordinates.
 
         Parameters
         ----------
         view : View
-            What the model sees of the frame. Points inside an object must lie in it; points outside that do not are left out.
+            The part of the frame that the model gets. Points inside an object must lie in it; points outside that do not are left
+            out.
         size : int
             Side of the model's input.
 
@@ -109,13 +110,13 @@ class FramePrompts:
 
 
 def _numbers(values: Any) -> npt.NDArray[np.float64] | None:
-    """Read numbers, of whatever shape; None where there is anything else."""
+    """Return numbers of any shape as an array; None if there is anything else."""
     array = as_array(values)
     return array.astype(np.float64) if array is not None and array.dtype.kind in "uifb" else None
 
 
 def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
-    """Bring a mask (H, W) to the logits of a sure prediction, (size, size), float32, as the model does with a mask prompt."""
+    """Convert a mask (H, W) to logits of a certain prediction, (size, size), float32, as the model does with a mask prompt."""
     full = resize_mask(torch.from_numpy(mask), (4 * size, 4 * size)).float()[None, None] * 20.0 - 10.0
     return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
 
@@ -136,8 +137,8 @@ def check_points(points: Any, labels: Any, shape: tuple[int, int]) -> tuple[tupl
         raise ValueError(f"labels must be 1 (inside) or 0 (outside), one for each of the {len(array)} points, got {shown(labels)}")
     for row, col in array:
         if not (-0.5 <= row < shape[0] - 0.5 and -0.5 <= col < shape[1] - 0.5):
-            place = f"(row {row:g}, column {col:g})"
-            raise ValueError(f"the point {place} is outside the image of {shape[0]} rows and {shape[1]} columns")
+            point = f"(row {row:g}, column {col:g})"
+            raise ValueError(f"the point {point} is outside the image of {shape[0]} rows and {shape[1]} columns")
     return tuple((float(row), float(col)) for row, col in array), tuple(int(label) for label in chosen)
 
 

@@ -1,4 +1,4 @@
-"""The state of a session, which has one owner: labels, layers, tables and files are views of it."""
+"""The state of a session, the only owner of its objects and prompts: labels, layers, tables and the file are views of it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StateChange:
-    """What one action, undo or redo changed, as values that no later one changes: they may pass to other threads.
+    """The changes of one action, undo or redo, as immutable values: they may be passed to other threads.
 
     Attributes
     ----------
     infos : mapping of int to ObjectInfo or None
         By id, of objects that were added or changed; None of those that were removed.
     prompts : mapping
-        :class:`FramePrompts` by object id and frame; None where there are none any more.
+        :class:`FramePrompts` by object id and frame; None where they were removed.
     masks : frozenset
-        Object ids and frames of which something else is shown.
+        Pairs of object id and frame whose shown mask changed.
     positions : frozenset of int
-        Numbers of positions on other axes of which something else is shown.
+        Numbers of positions on other axes whose labels changed.
     model : ModelIdentity or None
-        The model, if it is another one.
+        The new model, if it was replaced.
     """
 
     infos: Mapping[int, ObjectInfo | None] = field(default_factory=dict)
@@ -45,12 +45,12 @@ class StateChange:
 
     @property
     def frames(self) -> set[int]:
-        """Frames of which something else is shown."""
+        """Frames whose labels changed."""
         return {frame for _, frame in self.masks}
 
 
 class SessionState:
-    """Objects, prompts, records and lineage of a session: all that its file holds, in dictionaries whose changes can be undone.
+    """Objects, prompts, records and lineage of a session, in dictionaries whose changes can be undone.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class SessionState:
         """The parent of each object that came from a division, by object id, in order; those without one are left out."""
         return {object_id: info.parent for object_id, info in sorted(self.infos.items()) if info.parent is not None}
 
-    # --- looked up by what a person gives --------------------------------------------------------------------------
+    # --- lookup by the arguments of a call -------------------------------------------------------------------------
 
     def object(self, object_id: int, argument: str = "object_id") -> SessionObject:
         """Return an object.
@@ -102,7 +102,7 @@ class SessionState:
         Raises
         ------
         ValueError
-            If there is none, or it is no id.
+            If there is none with that id, or it is no whole number.
         """
         object_id = check_whole(argument, object_id)
         if object_id not in self.infos:
@@ -141,7 +141,7 @@ class SessionState:
         return self.objects[object_id]
 
     def remove(self, object_id: int) -> None:
-        """Remove an object and everything about it."""
+        """Remove an object with its prompts and records."""
         self.objects[object_id].clear()
         del self.infos[object_id]
 
@@ -160,7 +160,7 @@ class SessionState:
         return item.prompts if address.kind == "prompts" else item.records[address.kind]
 
     def mappings(self) -> list[UndoableDict[Any]]:
-        """Return all dictionaries that hold something, or may."""
+        """Return all dictionaries of the state."""
         found: list[UndoableDict[Any]] = [self.infos, self.positions, self.models]
         for item in self.objects.values():
             found += [item.prompts, *item.records.values()]
@@ -176,7 +176,7 @@ class SessionState:
             logger.error("a view of the session failed", exc_info=error)
 
     def change_of(self, snapshots: Snapshots) -> StateChange:
-        """Summarize what was changed."""
+        """Summarize the changes of an action."""
         infos: dict[int, ObjectInfo | None] = {}
         prompts: dict[tuple[int, int], FramePrompts | None] = {}
         masks, positions, model = set[tuple[int, int]](), set[int](), None

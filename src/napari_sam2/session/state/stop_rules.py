@@ -1,4 +1,4 @@
-"""Where an object is not propagated any further."""
+"""Stop rules: where an object is not propagated any further."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from napari_sam2.checks import check_bounds, check_flag, check_whole
 
 @dataclass(frozen=True)
 class StopRules:
-    """Where an object is not propagated any further: after a frame on which one of these holds, up to the next anchor.
+    """Rules by which the propagation of an object stops after a frame, up to the next anchor.
 
-    The frame itself is kept. Nothing is shown of the object on those after it, unless it was tracked there before and nothing has
+    The frame itself is kept. The object has no masks on the frames after it, unless it was tracked there before and nothing has
     changed since.
 
     Attributes
     ----------
     max_absent_frames : int, optional
-        The object is absent from so many tracked frames in a row, 1 or more.
+        Stop after so many tracked frames in a row from which the object is absent, 1 or more.
     area_px : tuple of float, optional
-        Its area in pixels of the data is below the first or above the second; where it is absent, this does not hold.
+        Stop where its area in pixels of the data is below the first or above the second; not where it is absent.
     at_border : bool
-        It touches the border of the frame.
+        Stop where it touches the border of the frame.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Dictionaries whose changes can be undone: what they held before an action is recorded, and exchanged to undo or redo it.
+"""Dictionaries whose changes can be undone: values before an action are recorded in a snapshot, and exchanged to undo or redo it.
 
-Keys are whole numbers (frames, object ids, positions), values never change. Undoing an action exchanges what was recorded for what
-is there now; doing so twice changes nothing.
+Keys are whole numbers (frames, object ids, positions); values are immutable. Undo exchanges the recorded values for the current
+ones; done twice, it changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ V_co = TypeVar("V_co", covariant=True)
 
 
 class Address(NamedTuple):
-    """Which dictionary of a session: its kind, and the object it belongs to; 0 where it belongs to none."""
+    """Identifies a dictionary of a session: its kind, and the object it belongs to; 0 where it belongs to none."""
 
     kind: str
     object_id: int
@@ -27,18 +27,18 @@ class Stored(Protocol[V_co]):
         """Return the value."""
 
     def header(self) -> V_co:
-        """Return the value without what is large, if it lies on disk."""
+        """Return the value, without large tensors if it lies on disk."""
 
 
 class InMemory:
-    """A small value, which stays in memory whether or not it is on disk too.
+    """A small value, which stays in memory, even if it is on disk too.
 
     Attributes
     ----------
     value : Any
         The value.
     row : object or None
-        Where it is on disk, as whoever writes it knows it.
+        Its row in a file; set by the code that writes it.
     """
 
     __slots__ = ("row", "value")
@@ -55,13 +55,13 @@ class InMemory:
 
 
 class Recorder(Protocol):
-    """Records what a dictionary holds before it changes."""
+    """Records the values of a dictionary before they change."""
 
     def record_change(self, mapping: UndoableDict[Any], key: int) -> None:
-        """Record what a dictionary holds at a key, if an action is open."""
+        """Record the value of a dictionary at a key, if an action is open."""
 
     def record_refresh(self, mapping: UndoableDict[Any], key: int) -> None:
-        """Record that a value is replaced by an equal one, which undo does not count."""
+        """Record that a value is replaced by an equal one, which is not undone."""
 
 
 class UndoableDict(MutableMapping[int, V]):
@@ -70,9 +70,9 @@ class UndoableDict(MutableMapping[int, V]):
     Parameters
     ----------
     recorder : Recorder
-        Records what it holds before a change.
+        Records values before they change.
     address : Address
-        By which it is found again in a file.
+        Identifies it in a file.
     put : callable
         Stores a value; by default in memory.
     """
@@ -105,7 +105,7 @@ class UndoableDict(MutableMapping[int, V]):
         return len(self._stored)
 
     def clear(self) -> None:
-        """Remove everything, without reading it."""
+        """Remove all values, without reading them."""
         for key in self:
             del self[key]
 
@@ -115,7 +115,7 @@ class UndoableDict(MutableMapping[int, V]):
             del self[key]
 
     def header(self, key: int) -> V:
-        """Return a value without what is large; where it lies on disk, it is not read."""
+        """Return a value; where it lies on disk, without large tensors, which are not read."""
         return self._stored[key].header()
 
     def stored(self, key: int) -> Stored[V] | None:
@@ -123,7 +123,7 @@ class UndoableDict(MutableMapping[int, V]):
         return self._stored.get(key)
 
     def refresh(self, key: int, value: V) -> None:
-        """Replace a value by an equal one that was only prepared for use: nothing to undo."""
+        """Replace a value by an equal one, such as a record with its memory encoded; this is not undone."""
         self._recorder.record_refresh(self, key)
         self._store(key, value)
 
@@ -132,7 +132,7 @@ class UndoableDict(MutableMapping[int, V]):
         stored.get()  # counts it as used just now
 
     def restore(self, key: int, stored: Stored[V]) -> None:
-        """Take a stored value from a file, which nobody undoes."""
+        """Set a stored value from a file; this is not undone."""
         self._stored[key] = stored
 
     def move(self, key: int, to: UndoableDict[V]) -> None:
@@ -143,7 +143,7 @@ class UndoableDict(MutableMapping[int, V]):
             del self[key]
 
     def exchange(self, snapshot: Snapshot) -> Snapshot:
-        """Restore a snapshot, and return one of what that replaced."""
+        """Restore a snapshot, and return one of the replaced values."""
         replaced = Snapshot(self)
         for key in snapshot.stored:
             replaced.take(key)
@@ -156,23 +156,23 @@ class UndoableDict(MutableMapping[int, V]):
 
 
 class Snapshot:
-    """What one dictionary held before an action, at the keys that changed; None where there was nothing."""
+    """The values of one dictionary before an action, at the keys that changed; None where there was none."""
 
     def __init__(self, mapping: UndoableDict[Any]) -> None:
         self.mapping = mapping
         self.stored: dict[int, Stored[Any] | None] = {}
 
     def take(self, key: int) -> None:
-        """Record what is there now; the first time counts."""
+        """Record the current value at a key, unless one is recorded already."""
         if key not in self.stored:
             self.stored[key] = self.mapping.stored(key)
 
 
 class Snapshots:
-    """What several dictionaries held before an action."""
+    """Snapshots of several dictionaries before an action."""
 
     def __init__(self) -> None:
-        # By identity: dictionaries compare by what they hold.
+        # By identity: dictionaries compare by their contents.
         self._by_dictionary: dict[int, Snapshot] = {}
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -182,7 +182,7 @@ class Snapshots:
         return bool(self._by_dictionary)
 
     def of(self, mapping: UndoableDict[Any]) -> Snapshot:
-        """Return the snapshot of a dictionary, an empty one where nothing of it was recorded yet."""
+        """Return the snapshot of a dictionary, an empty one where none was taken yet."""
         return self._by_dictionary.setdefault(id(mapping), Snapshot(mapping))
 
     def changed(self, mapping: UndoableDict[Any]) -> set[int]:
@@ -191,16 +191,16 @@ class Snapshots:
         return set() if snapshot is None else set(snapshot.stored)
 
     def before(self, mapping: UndoableDict[V]) -> dict[int, V]:
-        """Return what was replaced in a dictionary."""
+        """Return the replaced values of a dictionary."""
         snapshot = self._by_dictionary.get(id(mapping))
         return {} if snapshot is None else {key: value.get() for key, value in snapshot.stored.items() if value is not None}
 
     def exchange(self) -> None:
-        """Undo what was done; the second time, redo it."""
+        """Undo the action; the second time, redo it."""
         self._by_dictionary = {number: snapshot.mapping.exchange(snapshot) for number, snapshot in self._by_dictionary.items()}
 
     def absorb(self, later: Snapshots) -> None:
-        """Merge with those of what came right after."""
+        """Merge with the snapshots of the step that followed."""
         for snapshot in later:
             mine = self.of(snapshot.mapping)
             for key, stored in snapshot.stored.items():

@@ -1,4 +1,4 @@
-"""Objects of a volume propagated along several axes, and their logits fused.
+"""Propagates the objects of a volume along several axes, and fuses their logits.
 
 Z, Y, X sides of the volume · H, W height and width of a frame.
 """
@@ -31,16 +31,16 @@ from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.objects import SessionObject
 
 MAX_LOGIT = 4.0
-"""Logits count up to plus and minus this, 98 % sure: one axis that is very sure must not outweigh two that are sure."""
+"""Logits are clipped to plus and minus this, a probability of 98 %, so that one axis does not outweigh two others."""
 INSIDE = (0.25, 0.5, 0.75)
-"""Where on the known line through an object it is clicked on, from its first to its last pixel."""
+"""Positions of the points inside on the line through an object, from its first to its last pixel."""
 MARGIN = 0.15
-"""How far beyond the ends of that line is outside, in lengths of the line; one pixel at least."""
+"""Distance of the points outside from the ends of that line, in lengths of the line; one pixel at least."""
 
 
 @dataclass(frozen=True)
 class AxisResult:
-    """One frame done along one axis."""
+    """The result of one frame along one axis."""
 
     axis: str
     result: FrameResult
@@ -77,11 +77,11 @@ def check_fusion(stack: Stack, axes: str) -> str:
 
 
 def fuse_axes(session: Session, axes: str = SPACE, objects: Iterable[int] | None = None) -> Iterator[AxisResult]:
-    """Propagate objects through a volume along several axes from the same prompts, and show the mean of their logits.
+    """Propagate objects through a volume along several axes from the same prompts, and fuse the axes: take the mean of the logits.
 
-    First objects are propagated along the session's own axis by :meth:`Session.propagate`. The fusion of all comes at the end, and
-    is one action. It changes frames that were tracked and no others: anchor frames stay. A later correction is propagated along the
-    session's own axis, and replaces the fusion between the neighbouring anchors.
+    Objects are first propagated along the session's own axis by :meth:`Session.propagate`. The fusion comes at the end, and is one
+    action. It changes tracked frames only: anchor frames stay. A later correction is propagated along the session's own axis, and
+    replaces fused masks between the neighbouring anchors.
 
     Parameters
     ----------
@@ -103,16 +103,16 @@ def fuse_axes(session: Session, axes: str = SPACE, objects: Iterable[int] | None
         If nothing was prompted, the stack is no volume, the axes are others, there is no such object, or objects are changed
         before the fusion.
     FrameReadError
-        If a frame cannot be read. What does not come through it was propagated along the session's own axis; nothing is fused.
+        If a frame cannot be read. Frames that are not behind it were tracked along the session's own axis; nothing is fused.
 
     Notes
     -----
-    On a prompted frame the mask is known; on a plane that crosses it only a line is, where the two meet. The planes chosen go
-    through the point that lies deepest inside the mask. On each the object is clicked on at three places of the line, and just
-    beyond its two ends it is said not to be. So the axes start from the same prompts, and none from what another made of them.
+    On a prompted frame the mask is known; on a plane that crosses it, only the line where the two meet. The planes are those
+    through the deepest point of the mask. On each the object is prompted by three points inside on the line, and by one outside
+    beyond each of its ends. So all axes start from the same prompts, and none from the result of another.
 
     Logits are clipped to plus and minus :data:`MAX_LOGIT`; the object is where their mean is above 0. An axis along which an object
-    is not found where it is clicked on does not count. Means are taken object by object in a temporary file of one float32 volume.
+    is absent from all frames with prompts is left out. Means are taken object by object in a temporary file of one float32 volume.
     """
     chosen_axes = check_fusion(session.stack, axes)
     wanted = None if objects is None else check_wholes("objects", objects)
@@ -120,7 +120,7 @@ def fuse_axes(session: Session, axes: str = SPACE, objects: Iterable[int] | None
         yield from _propagate_and_fuse(session, chosen_axes, wanted)
     except FrameReadError as error:
         own = session.stack.along
-        raise FrameReadError(f"{error}; so {chosen_axes} were not fused, and what is shown was propagated along {own}") from error
+        raise FrameReadError(f"{error}; so {chosen_axes} were not fused, and objects were tracked along {own} only") from error
 
 
 def _propagate_and_fuse(session: Session, chosen_axes: str, wanted: list[int] | None) -> Iterator[AxisResult]:
@@ -175,7 +175,7 @@ def line_through(mask: npt.NDArray[np.bool_], along_rows: bool) -> tuple[int, np
     fixed : int
         The column, or the row.
     points : ndarray
-        Where on the line: inside the object, and beyond its ends as far as the frame goes.
+        Positions on the line: inside the object, and beyond its ends, if these lie on the frame.
     labels : ndarray
         1 inside, 0 outside.
     """
@@ -192,7 +192,7 @@ def line_through(mask: npt.NDArray[np.bool_], along_rows: bool) -> tuple[int, np
 
 
 def _fuse(session: Session, items: Sequence[SessionObject], sessions: Mapping[str, Session]) -> None:
-    """Show of tracked frames the mean of all axes; anchor frames stay as they are."""
+    """Set the fused records of tracked frames to the mean of all axes; anchor frames stay as they are."""
     size = dict(zip(session.stack.axes, session.stack.labels_shape, strict=True))
     with temporary_file("logits cannot be fused in a temporary file") as file:
         volume = np.memmap(file, np.float32, "w+", shape=tuple(size[axis] for axis in SPACE))
@@ -206,7 +206,7 @@ def _fuse(session: Session, items: Sequence[SessionObject], sessions: Mapping[st
 
 
 def _finds(session: Session, object_id: int) -> bool:
-    """Tell whether an object is to be seen on any frame on which it is prompted."""
+    """Return whether an object is present on any of its anchor frames."""
     item = session.objects.get(object_id)
     return item is not None and any(session.mask(object_id, frame).any() for frame in item.anchors)
 
@@ -233,9 +233,9 @@ def _logits(session: Session, object_id: int, frame: int) -> npt.NDArray[np.floa
 
 
 def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray[np.float32]) -> FrameRecord:
-    """Make a record of mean logits (H, W), in place of what was tracked and its mask (H, W); it has no memory.
+    """Make a record of mean logits (H, W), to replace a tracked record with a mask (H, W); it has no memory.
 
-    The object score is the highest logit; the predicted IoU is how far the two masks agree (IoU).
+    The object score is the highest logit; the predicted IoU is the IoU of the two masks.
     """
     whole, fused = whole_view((means.shape[0], means.shape[1])), means > 0
     view, box = tracked.view or whole, bounding_box(fused)

@@ -1,6 +1,6 @@
-"""The objects of a session at every position on an axis that is not propagated along: each volume of a time-lapse, or plane.
+"""Propagates objects at every position on another axis: through each volume of a time-lapse, or along T at each plane.
 
-Prompts are given once, at one position. Those of the others are found by propagating the prompted frames there.
+Prompts are given once, at one position. The prompted frames are propagated to the other positions, where the masks are prompts.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from napari_sam2.session.volumes.fuse_axes import check_fusion, fuse_axes
 
 @dataclass(frozen=True)
 class PositionResult:
-    """One frame done at one position.
+    """The result of one frame at one position.
 
     Attributes
     ----------
     position : int
         On the axis of positions.
     session : Session
-        Of that position; it has no labels of its own, and is not kept unless the caller keeps it.
+        The session of that position; it has no labels of its own, and is closed unless the caller keeps it.
     result : FrameResult
         The frame, counted along the session's axis, or along one of those that are fused.
     """
@@ -73,10 +73,9 @@ def propagate_each(
 ) -> Iterator[PositionResult]:
     """Propagate objects through the stack of a session, then through those at all other positions of an axis.
 
-    As through each volume of a time-lapse. Each position that is done is kept, as part of one action; :attr:`Session.labels` have
-    all. What is found at other positions is labels alone: to correct it, open :meth:`Session.reslice`, or correct the prompts here
-    and propagate again. Objects that are hidden or locked are not propagated to other positions; what was found of them there
-    stays.
+    For example, through each volume of a time-lapse. Each finished position is kept, as part of one action; :attr:`Session.labels`
+    has all of them. Of other positions only labels are kept: to correct them, open :meth:`Session.reslice`, or correct the prompts
+    here and propagate again. Hidden and locked objects are not propagated to other positions; their labels there stay.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def propagate_each(
     over : str
         The axis of the positions, one of those in ``at``.
     positions : iterable of int, optional
-        Which; all by default. After an interruption, where to go on.
+        The positions; all by default. After an interruption, those that are left.
     fuse : str, optional
         Axes that are fused at each position, see :func:`~napari_sam2.session.volumes.fuse_axes.fuse_axes`; objects are propagated
         along the session's own axis by default.
@@ -94,7 +93,7 @@ def propagate_each(
     ------
     PositionResult
         One frame after another: of the session itself, of the positions after it and of those before it. Stop iterating to stop:
-        then the position in work is left out.
+        then the unfinished position is left out.
 
     Raises
     ------
@@ -102,14 +101,14 @@ def propagate_each(
         If nothing was prompted, the session is not at a position on that axis, there is no such position, the axes that are fused
         are others, or objects are changed in between.
     FrameReadError
-        At the end, if a frame could not be read: its position is left out, all others are done. Where that is the session's own,
-        what does not come through the frame is done.
+        At the end, if a frame could not be read: its position is left out, all others are done. At the session's own position,
+        frames that are not behind it are done.
 
     Notes
     -----
-    A mask that was right at one time is not right at the next, where the cell has moved. So every prompted frame is propagated
-    along ``over``, as the stack that it is with the same frame of the other positions, and what is found there is the prompt of
-    that position. Where an object is not found it is not prompted.
+    A mask that is right at one time is wrong at the next, where the cell has moved. So every prompted frame is propagated along
+    ``over``, through the same frame of the other positions, and the masks found there are the prompts of these positions. Where an
+    object is absent it is not prompted.
     """
     history, found = session.state.history, session.state.positions
     axis = check_each(session.stack, over)
@@ -125,7 +124,7 @@ def propagate_each(
             unreadable[start] = error
     crossings = _crossings(session, axis)
     if not crossings:
-        raise ValueError("there is nothing to propagate: no object is to be seen where it was prompted")
+        raise ValueError("there is nothing to propagate: no object is present on a frame on which it was prompted")
     action, done, changes = Action(), list[int](), history.num_changes
     for position in [*(one for one in chosen if one > start), *(one for one in reversed(chosen) if one < start)]:
         try:
@@ -153,7 +152,7 @@ def propagate_each(
 
 
 def _summary(unreadable: dict[int, FrameReadError], axis: str, start: int) -> FrameReadError:
-    """Summarize what was left out, and why."""
+    """Summarize which positions were left out, and why."""
     left_out = [str(position) for position in sorted(unreadable) if position != start]
     parts = [
         f"{axis} {start} is done in part" if start in unreadable else "",
@@ -166,7 +165,7 @@ def _summary(unreadable: dict[int, FrameReadError], axis: str, start: int) -> Fr
 
 
 def _with_what_stays(plane: npt.NDArray[np.uint16], earlier: bytes, session: Session) -> npt.NDArray[np.uint16]:
-    """Put back what was found before of objects that are locked, and of hidden ones where nobody else is."""
+    """Restore the earlier labels of locked objects, and those of hidden ones on background."""
     before = unpack_plane(earlier, (plane.shape[0], plane.shape[1]))
     infos = {object_id: item.info for object_id, item in session.objects.items()}
     locked = np.isin(before, [object_id for object_id, info in infos.items() if info.is_locked])
@@ -193,7 +192,7 @@ def _check_positions(stack: Stack, axis: str, positions: Iterable[int] | None) -
 
 
 def _crossings(session: Session, axis: str) -> dict[int, Session]:
-    """For each prompted frame the session that propagates it along the other axis."""
+    """Open a session for each prompted frame, which propagates it along the other axis."""
     stack = session.stack
     start = stack.at[axis]
     rest = {other: index for other, index in stack.at.items() if other != axis}
@@ -211,7 +210,7 @@ def _crossings(session: Session, axis: str) -> dict[int, Session]:
 
 
 def _prompted_there(session: Session, axis: str, position: int, crossings: dict[int, Session]) -> Session:
-    """Propagate the prompted frames to a position, and prompt the session of that position by what is found."""
+    """Propagate the prompted frames to a position, and prompt the session of that position by the masks."""
     stack = session.stack
     start = stack.at[axis]
     there = session.reslice(stack.along, {**stack.at, axis: position}, labels=NoLabels(stack.labels_shape))
