@@ -47,13 +47,13 @@ from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById, hidden_ids, shown_on
 from napari_sam2.session.state.session_state import SessionState, StateChange
 from napari_sam2.session.state.undoable import Snapshots
-from napari_sam2.session.store.database import Database, open_to_write
+from napari_sam2.session.store.database import Database, followed, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
 from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader, Settings
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
-from napari_sam2.session.store.temporary import SUFFIX
+from napari_sam2.session.store.temporary import SUFFIX, remove
 
 logger = logging.getLogger(__name__)
 
@@ -330,6 +330,8 @@ class Session:
         """
         network = model if isinstance(model, SAM2VideoPredictor) else load_model(model, self._device)
         identity, before = ModelIdentity.of(network), self._in_use.model
+        if self.saved_to is not None:
+            identity = replace(identity, sha256=weights_sha256(network))
         with self._history.working():
             self._in_use.use(network)
             try:
@@ -465,15 +467,24 @@ class Session:
             If the file may not be read, or not written: a session is saved as it goes. What may only be read can be replayed,
             exported by ``napari-sam2 export``, or copied.
         """
-        path = check_path("path", path).absolute()
-        if is_first_format(path):
-            path = converted(path)
+        path = followed(check_path("path", path).absolute())
+        if not is_first_format(path):
+            return cls._open(path, image, model, device, labels)
+        path = converted(path)
+        try:
+            return cls._open(path, image, model, device, labels)
+        except BaseException:
+            remove(path)  # lest it be in the way the next time
+            raise
+
+    @classmethod
+    def _open(cls, path: Path, image: Any, model: Any, device: str | None, labels: Any) -> Session:
         database = open_to_write(path)
         try:
             header, identity = read_header(database), read_model(database)
             session = cls.begin(path, header, identity, image, model, device, labels)
             check_weights(session.model, identity, path)
-            session._begun_with = header.model
+            session._begun_with = None if header.model.name == identity.name else header.model
             session._go_on_in(database, identity)
         except BaseException:
             database.close()
@@ -515,7 +526,8 @@ class Session:
         check_image(session.stack, header, path)
         if session._source.path is None:  # it is an array of it: where the file is, was told before
             known = header.source
-            session._source = replace(session._source, path=known.path, relative_path=known.relative_path)
+            choice = {"series": known.series, "image_name": known.image_name}
+            session._source = replace(session._source, path=known.path, relative_path=known.relative_path, **choice)
         return session
 
     def document(self) -> Document:
@@ -562,7 +574,10 @@ class Session:
     def _use(self, identity: ModelIdentity) -> None:
         network = self._models.get(identity)
         if network is None:
-            network = self._models[identity] = find_model(self.saved_to or Path(), identity, None, self._device)
+            path = self.saved_to or Path()
+            network = find_model(path, identity, None, self._device)
+            check_weights(network, identity, path)
+            self._models[identity] = network
         if network is not self._in_use.model:
             self._in_use.use(network)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import sqlite3
@@ -23,13 +24,15 @@ from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import ObjectInfo
-from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.database import MAX_WAIT_S, Database, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.header import SessionHeader
-from napari_sam2.session.store.refusals import refusal
+from napari_sam2.session.store.refusals import is_of_damage, refusal
 from napari_sam2.session.store.temporary import SUFFIX, remove
 from napari_sam2.session.store.values import SavedPrompts, pack_record
 from napari_sam2.structured import parse, to_json
+
+logger = logging.getLogger(__name__)
 
 SCHEMA, VERSION = "napari-sam2 session", 2
 _KINDS = {"anchor": "anchor", "tracked": "tracked", "outdated": "stale", "voted": "fused", "corrected": "corrected"}
@@ -40,8 +43,12 @@ _ARGUMENTS = {
 }
 
 
+class UnusableResultsError(ValueError):
+    """The results of a session do not go with its JSON file, or cannot be understood."""
+
+
 def is_first_format(path: Path) -> bool:
-    """Tell whether a file is the JSON file of a session of the first format.
+    """Tell whether a file is the JSON file of a session of the first format, which need not end in ``.json``.
 
     Raises
     ------
@@ -50,8 +57,15 @@ def is_first_format(path: Path) -> bool:
     OSError
         If it may not be read.
     """
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
+    with reading(path, "the session file"):
+        if not path.is_file():
+            return False
+        if path.suffix.lower() != ".json":
+            if is_session_file(path):
+                return False
+            with path.open("rb") as file:
+                if file.read(1) != b"{":
+                    return False
     content = read_json(path, "the session file")
     return isinstance(content, dict) and content.get("schema") == SCHEMA and content.get("version") == VERSION
 
@@ -63,27 +77,32 @@ def results_of(path: Path) -> Path:
 
 def name_of_converted(path: Path) -> Path:
     """Return the file that a session is converted to: ``movie.sam2`` for ``movie.sam2.json``."""
-    without = path.with_name(path.name.removesuffix(".json"))
-    return without if without.suffix == SUFFIX else without.with_name(without.name + SUFFIX)
+    name = path.name.removesuffix(".json").removesuffix(SUFFIX)
+    return path.with_name(f"{name}{SUFFIX}" if path.suffix != SUFFIX else f"{name}-converted{SUFFIX}")
 
 
 def read_content(path: Path) -> dict[str, Any]:
     """Read what a session of the first format says, in the form of :class:`~napari_sam2.session.log.document.Document`.
 
     Its results are asked too, if they are there: they were written in the middle of a propagation, the JSON file only between
-    actions.
+    actions. Where they are of no use, a warning says so.
 
     Raises
     ------
     ValueError
-        If a file is damaged.
+        If the file is damaged, or its results are open in a program.
     OSError
-        If a file may not be read.
+        If the file may not be read.
     """
     old = read_json(path, "the session file")
-    if results_of(path).exists():
-        with _results(path) as database:
-            old = _brought_up_to_date(old, path, database)
+    with reading(results_of(path), "the results"):
+        has_results = results_of(path).exists()
+    if has_results:
+        try:
+            with _results(path) as database:
+                return _today(_brought_up_to_date(old, path, database), path.name)
+        except (UnusableResultsError, PermissionError) as error:
+            logger.warning("%s; what %s holds itself is taken, which may lack the latest action", error, path.name)
     return _today(old, path.name)
 
 
@@ -128,7 +147,7 @@ def converted(path: Path, to: Path | None = None) -> Path:
     try:
         with _results(path) as results:
             content = _today(_brought_up_to_date(read_json(path, "the session file"), path, results), path.name)
-            with contextlib.closing(Database.create(partial)) as database, database.transaction():
+            with contextlib.closing(Database.create(partial)) as database, database.transaction(task=f"{path} could not be converted to {to}"):
                 _write(database, content, path.name)
                 _copy_records(results, database, content)
         with partial.open("rb") as file:
@@ -144,20 +163,25 @@ def converted(path: Path, to: Path | None = None) -> Path:
 def _results(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the results of a JSON file to be read; what is damaged in them is told in one sentence."""
     file = results_of(path)
-    is_read_only = not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK))
-    is_unchanged = is_read_only and not file.with_name(file.name + "-wal").exists()
-    mode = "ro&immutable=1" if is_unchanged else "ro" if is_read_only else "rw"
+    unfinished, index = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
+    has_unfinished, has_index = unfinished.exists(), index.exists()
+    if has_unfinished and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{unfinished} is still to be written into {file.name}, which lies where nothing may be written by you: copy both, and "
+            f"{path.name}, to a folder of yours"
+        )
+    # Only to be read, so that nothing of it changes; what a program that was killed left beside it is read with it.
+    mode = "ro" if has_unfinished else "ro&immutable=1"
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=0, uri=True)) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=MAX_WAIT_S, uri=True)
+        ) as database:
             database.execute("BEGIN")
             yield database
-    except sqlite3.OperationalError as error:
-        found = refusal(file, error, f"{file} cannot be read", is_read_only=True)
-        is_known = isinstance(found, OSError | MemoryError) or "open in another" in str(found)
-        raise (found if is_known else _damaged(file)) from error
+    except sqlite3.Error as error:
+        raise (_damaged(file, path) if is_of_damage(error) else refusal(file, error, f"{file} cannot be read", True)) from error
     # imagecodecs refuses some of what it cannot decode with a SystemError.
     except (
-        sqlite3.DatabaseError,
         LookupError,
         AttributeError,
         TypeError,
@@ -165,19 +189,25 @@ def _results(path: Path) -> Iterator[sqlite3.Connection]:
         SystemError,
         json.JSONDecodeError,
     ) as error:
-        raise _damaged(file) from error
+        raise _damaged(file, path) from error
+    finally:
+        if not has_index:
+            with contextlib.suppress(OSError):
+                index.unlink()
 
 
-def _damaged(file: Path) -> ValueError:
-    return ValueError(f"{file} is damaged; without it, napari-sam2 replay finds the results again")
+def _damaged(file: Path, path: Path) -> ValueError:
+    return UnusableResultsError(f"{file} is damaged: find the results again with napari-sam2 replay {path.name}")
 
 
 def _brought_up_to_date(old: dict[str, Any], path: Path, results: sqlite3.Connection) -> dict[str, Any]:
     """Take objects and actions from the results."""
     found = results.execute("SELECT value FROM state WHERE key = 'revision'").fetchone()
     revision = None if found is None else json.loads(found[0])
-    if not isinstance(revision, int) or revision < int(old.get("revision", 0)):
-        raise ValueError(
+    if not isinstance(revision, int):
+        raise TypeError(revision)
+    if isinstance(old.get("revision"), int) and revision < old["revision"]:
+        raise UnusableResultsError(
             f"{results_of(path)} is older than {path.name}: find the results again with napari-sam2 replay {path.name}"
         )
     objects = {str(number): json.loads(value) for number, value in results.execute("SELECT id, value FROM objects ORDER BY id")}

@@ -54,6 +54,13 @@ def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False)
     return ValueError(f"{path} is not a session file, or is damaged")
 
 
+def is_of_damage(error: sqlite3.Error) -> bool:
+    """Tell whether what a file holds is to blame, not what the system or another program does."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kinds = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
+    return code is None or code & 0xFF in kinds
+
+
 def obstacle(path: Path, is_read_only: bool = False) -> Exception | None:
     """Look for what is in the way of a database in its folder; None where nothing is.
 

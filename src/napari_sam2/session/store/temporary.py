@@ -53,7 +53,8 @@ def new_unsaved_path() -> Path:
     folder = unsaved_folder()
     for path in unsaved_sessions(folder):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > MAX_AGE_S:
+            beside = [one for ending in ("", "-wal") if (one := path.with_name(path.name + ending)).exists()]
+            if time.time() - max(one.stat().st_mtime for one in beside) > MAX_AGE_S:
                 remove(path)
     return folder / f"{time.strftime('%Y-%m-%d %H%M%S')} {secrets.token_hex(3)}{SUFFIX}"
 
