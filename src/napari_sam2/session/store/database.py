@@ -98,8 +98,8 @@ class Database:
             self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608
 
     @classmethod
-    def create(cls, path: Path, lock: FileLock | None = None) -> Database:
-        """Make an empty session file where there is none.
+    def create(cls, path: Path, lock: FileLock | None = None, task: str | None = None) -> Database:
+        """Make an empty session file where there is none; ``task`` begins the sentence if that cannot be done.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Database:
                     connection.execute(statement)
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise refusal(path, error, f"{path} cannot be used for a session") from error
+            raise refusal(path, error, task or f"{path} cannot be used for a session") from error
         return cls(path, lock=lock)
 
     def release_lock(self) -> None:
@@ -191,8 +191,15 @@ class Database:
         """Execute a statement for each of many rows."""
         self._connection.executemany(statement, [tuple(row) for row in rows])
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, task: str) -> None:
         """Write the file to another place, without what is unused; nothing may be there.
+
+        Parameters
+        ----------
+        path : Path
+            The copy.
+        task : str
+            Begins the sentence if that cannot be done.
 
         Raises
         ------
@@ -202,7 +209,7 @@ class Database:
         try:
             self._connection.execute("VACUUM INTO ?", (str(path),))
         except sqlite3.Error as error:
-            raise refusal(path, error, f"the session could not be saved to {path}") from error
+            raise refusal(path, error, task) from error
 
     # --- reading ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +26,8 @@ from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.store.database import MAX_WAIT_S, Database, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.header import SessionHeader
-from napari_sam2.session.store.refusals import is_of_damage, refusal
-from napari_sam2.session.store.temporary import SUFFIX, remove
+from napari_sam2.session.store.refusals import check_length, is_of_damage, refusal
+from napari_sam2.session.store.temporary import SUFFIX, partial_of, remove
 from napari_sam2.session.store.values import SavedPrompts, pack_record
 from napari_sam2.structured import parse, to_json
 
@@ -142,12 +141,13 @@ def converted(path: Path, to: Path | None = None) -> Path:
                 f"the results {results_of(path)} are not there: find them again with napari-sam2 replay {path.name}"
             )
     check_writable(to)
+    check_length(to)
     lock = FileLock(to)
-    partial = to.with_name(f".{to.stem[:40]}-{secrets.token_hex(4)}.partial{to.suffix}")
+    partial, task = partial_of(to), f"{path} could not be converted to {to}"
     try:
         with _results(path) as results:
             content = _today(_brought_up_to_date(read_json(path, "the session file"), path, results), path.name)
-            with contextlib.closing(Database.create(partial)) as database, database.transaction(task=f"{path} could not be converted to {to}"):
+            with contextlib.closing(Database.create(partial, task=task)) as database, database.transaction(task=task):
                 _write(database, content, path.name)
                 _copy_records(results, database, content)
         with partial.open("rb") as file:

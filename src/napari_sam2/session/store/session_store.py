@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +27,9 @@ from napari_sam2.session.store.database import Database, followed, is_session_fi
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.found_files import model_from, source_from
 from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.refusals import check_length
 from napari_sam2.session.store.rows import Rows
-from napari_sam2.session.store.temporary import remove
+from napari_sam2.session.store.temporary import partial_of, remove
 from napari_sam2.structured import parse, parse_json, to_json
 
 logger = logging.getLogger(__name__)
@@ -192,11 +192,12 @@ class SessionStore:
                 return
             self._rows.database.release_lock()
         check_writable(path)
+        check_length(path)
         lock = FileLock(path)
-        partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.partial{path.suffix}")
+        partial, task = partial_of(path), f"the session could not be saved to {path}"
         try:
             _check_replaceable(path)
-            self._write_copy(partial, path.parent)
+            self._write_copy(partial, path.parent, task)
             _finish_earlier(path)
             os.replace(partial, path)
             database = Database(path, lock=lock)
@@ -204,7 +205,7 @@ class SessionStore:
             remove(partial)
             lock.release()
             if isinstance(error, OSError) and error.strerror is not None:
-                raise os_error(f"the session could not be saved to {path}: {reason_of(error)}", error.errno) from error
+                raise os_error(f"{task}: {reason_of(error)}", error.errno) from error
             raise
         self._rows.replace(database)
         self._is_header_written = True
@@ -212,18 +213,18 @@ class SessionStore:
         if self._is_behind:
             self.write_all()
 
-    def _write_copy(self, path: Path, folder: Path) -> None:
+    def _write_copy(self, path: Path, folder: Path, task: str) -> None:
         """Write a copy of the file, in which paths are those from another folder."""
         if self._is_behind:
             # Where the file so far cannot be written any more, what is missing goes to the new one alone.
             with contextlib.suppress(ValueError, OSError):
                 self.write_all()
         if self._rows.database is None:
-            Database.create(path).close()
+            Database.create(path, task=task).close()
         else:
-            self._rows.database.copy_to(path)
+            self._rows.database.copy_to(path, task)
         header, model = self._header(folder), model_from(folder, self._state.model)
-        with contextlib.closing(Database(path)) as copy, copy.transaction():
+        with contextlib.closing(Database(path)) as copy, copy.transaction(task=task):
             self._write_header(copy, header)
             query = "UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')"
             copy.execute(query, (to_json(model),))

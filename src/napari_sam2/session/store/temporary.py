@@ -11,6 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_sam2.files import NAME_LETTERS
 from napari_sam2.session.store.file_lock import is_locked
 
 SUFFIX = ".sam2"
@@ -69,6 +70,13 @@ def unsaved_sessions(folder: Path | None = None) -> list[Path]:
     """
     found = list((unsaved_folder() if folder is None else folder).glob(f"????-??-?? *{SUFFIX}"))
     return sorted((path for path in found if not is_locked(path)), key=lambda path: path.name, reverse=True)
+
+
+def partial_of(path: Path) -> Path:
+    """Return a name beside a file for one that takes its place when it is whole."""
+    ending = f"-{secrets.token_hex(4)}.partial{path.suffix}"
+    letters = min(NAME_LETTERS, len(path.name) - len(ending) - 1)  # no longer than the name itself: a system may allow no more
+    return path.with_name(f".{path.stem[: max(letters, 0)]}{ending}")
 
 
 def remove(path: Path) -> None:
