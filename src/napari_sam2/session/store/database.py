@@ -49,6 +49,8 @@ class Database:
         Others may have it open, and it may lie where nothing can be written.
     lock : FileLock, optional
         Held for as long as the file is open.
+    task : str, optional
+        Begins the sentence if it cannot be used.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class Database:
         If it may not be read or written, or the disk fails.
     """
 
-    def __init__(self, path: Path, is_read_only: bool = False, lock: FileLock | None = None) -> None:
+    def __init__(self, path: Path, is_read_only: bool = False, lock: FileLock | None = None, task: str | None = None) -> None:
         self.path = path
         self._lock = lock
         self._synced_at_s = time.monotonic()
@@ -79,7 +81,7 @@ class Database:
                 self._file = path.stat()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it finds
             self.close()
-            raise refusal(path, error, f"{path} cannot be used for a session", is_read_only) from error
+            raise refusal(path, error, task or f"{path} cannot be used for a session", is_read_only) from error
         except BaseException:
             self.close()
             raise
@@ -116,7 +118,7 @@ class Database:
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise refusal(path, error, task or f"{path} cannot be used for a session") from error
-        return cls(path, lock=lock)
+        return cls(path, lock=lock, task=task)
 
     def release_lock(self) -> None:
         """Let others write to a file of this name; what is open is no file of that name any more."""

@@ -159,8 +159,32 @@ def converted(path: Path, to: Path | None = None) -> Path:
     return to
 
 
+class _Results:
+    """The results of a JSON file, open to be read."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Read rows.
+
+        Raises
+        ------
+        ValueError, OSError
+            If they are damaged, open in another program, or the disk fails.
+        """
+        try:
+            for row in self._connection.execute(query):  # noqa: UP028 - yield from would close the cursor after the connection
+                yield row
+        except sqlite3.Error as error:
+            file = results_of(self.path)
+            is_damage = is_of_damage(error)
+            raise (_damaged(self.path) if is_damage else refusal(file, error, f"{file} cannot be read", True)) from error
+
+
 @contextlib.contextmanager
-def _results(path: Path) -> Iterator[sqlite3.Connection]:
+def _results(path: Path) -> Iterator[_Results]:
     """Open the results of a JSON file to be read; what is damaged in them is told in one sentence."""
     file = results_of(path)
     unfinished, index = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
@@ -176,10 +200,11 @@ def _results(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(
             sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=MAX_WAIT_S, uri=True)
         ) as database:
-            database.execute("BEGIN")
-            yield database
+            results = _Results(path, database)
+            list(results.rows("BEGIN"))
+            yield results
     except sqlite3.Error as error:
-        raise (_damaged(file, path) if is_of_damage(error) else refusal(file, error, f"{file} cannot be read", True)) from error
+        raise refusal(file, error, f"{file} cannot be read", True) from error
     # imagecodecs refuses some of what it cannot decode with a SystemError.
     except (
         LookupError,
@@ -189,29 +214,29 @@ def _results(path: Path) -> Iterator[sqlite3.Connection]:
         SystemError,
         json.JSONDecodeError,
     ) as error:
-        raise _damaged(file, path) from error
+        raise _damaged(path) from error
     finally:
         if not has_index:
             with contextlib.suppress(OSError):
                 index.unlink()
 
 
-def _damaged(file: Path, path: Path) -> ValueError:
-    return UnusableResultsError(f"{file} is damaged: find the results again with napari-sam2 replay {path.name}")
+def _damaged(path: Path) -> ValueError:
+    return UnusableResultsError(f"{results_of(path)} is damaged: find the results again with napari-sam2 replay {path.name}")
 
 
-def _brought_up_to_date(old: dict[str, Any], path: Path, results: sqlite3.Connection) -> dict[str, Any]:
+def _brought_up_to_date(old: dict[str, Any], path: Path, results: _Results) -> dict[str, Any]:
     """Take objects and actions from the results."""
-    found = results.execute("SELECT value FROM state WHERE key = 'revision'").fetchone()
-    revision = None if found is None else json.loads(found[0])
+    ((text,),) = list(results.rows("SELECT value FROM state WHERE key = 'revision'")) or [("null",)]
+    revision = json.loads(text)
     if not isinstance(revision, int):
         raise TypeError(revision)
     if isinstance(old.get("revision"), int) and revision < old["revision"]:
         raise UnusableResultsError(
             f"{results_of(path)} is older than {path.name}: find the results again with napari-sam2 replay {path.name}"
         )
-    objects = {str(number): json.loads(value) for number, value in results.execute("SELECT id, value FROM objects ORDER BY id")}
-    calls = [json.loads(value) for (value,) in results.execute("SELECT value FROM calls ORDER BY position")]
+    objects = {str(number): json.loads(value) for number, value in results.rows("SELECT id, value FROM objects ORDER BY id")}
+    calls = [json.loads(value) for (value,) in results.rows("SELECT value FROM calls ORDER BY position")]
     return old | {"objects": objects, "calls": calls}
 
 
@@ -258,7 +283,7 @@ def _write(database: Database, content: dict[str, Any], where: str) -> None:
             _add(database, "prompts", int(number), int(frame), to_json(saved))
     for number, call in enumerate(content["calls"], 1):
         checked = parse(LoggedCall, call, f"{where}, action {number}")
-        database.execute("INSERT INTO actions VALUES (?, ?, 0)", (number, to_json(checked)))
+        database.execute("INSERT INTO actions VALUES (?, 0, ?)", (number, to_json(checked)))
 
 
 def _add(database: Database, kind: str, object_id: int, key: int, about: str, data: bytes | None = None) -> None:
@@ -266,11 +291,11 @@ def _add(database: Database, kind: str, object_id: int, key: int, about: str, da
     database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (kind, object_id, key, cursor.lastrowid))
 
 
-def _copy_records(results: sqlite3.Connection, database: Database, content: dict[str, Any]) -> None:
+def _copy_records(results: _Results, database: Database, content: dict[str, Any]) -> None:
     """Write records and label planes of positions."""
     numbers: dict[int, int] = {}
     query = "SELECT object, kind, frame, record, about, data FROM places JOIN records ON places.record = records.id"
-    for object_id, kind, frame, record, about, data in results.execute(query):
+    for object_id, kind, frame, record, about, data in results.rows(query):
         if str(object_id) not in content["objects"]:
             raise LookupError(object_id)
         if record not in numbers:
@@ -279,7 +304,7 @@ def _copy_records(results: sqlite3.Connection, database: Database, content: dict
             numbers[record] = cursor.lastrowid or 0
         database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (_KINDS[kind], object_id, frame, numbers[record]))
     planes: dict[int, list[bytes]] = {}
-    for position, plane in results.execute("SELECT place, data FROM label_planes ORDER BY place, frame"):
+    for position, plane in results.rows("SELECT place, data FROM label_planes ORDER BY place, frame"):
         planes.setdefault(position, []).append(plane)
     for position, packed in planes.items():
         _add(database, "planes", 0, position, json.dumps([len(plane) for plane in packed]), b"".join(packed))

@@ -200,7 +200,7 @@ class SessionStore:
             self._write_copy(partial, path.parent, task)
             _finish_earlier(path)
             os.replace(partial, path)
-            database = Database(path, lock=lock)
+            database = Database(path, lock=lock, task=task)
         except BaseException as error:
             remove(partial)
             lock.release()
@@ -224,7 +224,7 @@ class SessionStore:
         else:
             self._rows.database.copy_to(path, task)
         header, model = self._header(folder), model_from(folder, self._state.model)
-        with contextlib.closing(Database(path)) as copy, copy.transaction(task=task):
+        with contextlib.closing(Database(path, task=task)) as copy, copy.transaction(task=task):
             self._write_header(copy, header)
             query = "UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')"
             copy.execute(query, (to_json(model),))
