@@ -189,7 +189,7 @@ def test_paths_written_on_windows(windows: str, path: Path, tmp_path: Path) -> N
 
 def test_it_need_not_end_in_json(path: Path) -> None:
     """Any name was taken, also that of today."""
-    for name, new in (("movie.sam2", "movie-converted.sam2"), ("movie", "movie.sam2"), ("a.b.JSON", "a.b.JSON.sam2")):
+    for name, new in (("movie", "movie.sam2"), ("a.b.JSON", "a.b.JSON.sam2"), ("movie.sam2", "movie-converted.sam2")):
         json_file = path.with_name(name)
         json_file.write_bytes(path.read_bytes())
         results_of(json_file).write_bytes(results_of(path).read_bytes())

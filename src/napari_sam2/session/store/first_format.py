@@ -27,7 +27,7 @@ from napari_sam2.session.store.database import MAX_WAIT_S, Database, is_session_
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.header import SessionHeader
 from napari_sam2.session.store.refusals import check_length, is_of_damage, refusal
-from napari_sam2.session.store.temporary import SUFFIX, partial_of, remove
+from napari_sam2.session.store.temporary import SUFFIX, new_partial, remove
 from napari_sam2.session.store.values import SavedPrompts, pack_record
 from napari_sam2.structured import parse, to_json
 
@@ -143,7 +143,7 @@ def converted(path: Path, to: Path | None = None) -> Path:
     check_writable(to)
     check_length(to)
     lock = FileLock(to)
-    partial, task = partial_of(to), f"{path} could not be converted to {to}"
+    partial, task = new_partial(to), f"{path} could not be converted to {to}"
     try:
         with _results(path) as results:
             content = _today(_brought_up_to_date(read_json(path, "the session file"), path, results), path.name)

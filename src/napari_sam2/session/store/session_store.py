@@ -29,7 +29,7 @@ from napari_sam2.session.store.found_files import model_from, source_from
 from napari_sam2.session.store.header import SessionHeader
 from napari_sam2.session.store.refusals import check_length
 from napari_sam2.session.store.rows import Rows
-from napari_sam2.session.store.temporary import partial_of, remove
+from napari_sam2.session.store.temporary import new_partial, remove
 from napari_sam2.structured import parse, parse_json, to_json
 
 logger = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ class SessionStore:
         check_writable(path)
         check_length(path)
         lock = FileLock(path)
-        partial, task = partial_of(path), f"the session could not be saved to {path}"
+        partial, task = new_partial(path), f"the session could not be saved to {path}"
         try:
             _check_replaceable(path)
             self._write_copy(partial, path.parent, task)
