@@ -262,7 +262,9 @@ def _may_be_written(path: Path) -> bool:
 
 def followed(path: Path) -> Path:
     """Follow a link to the file itself: what belongs to a session lies beside that, and under its name."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    with contextlib.suppress(OSError):  # whoever opens or writes it tells why
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return path
 
 
 def is_session_file(path: Path) -> bool:
