@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -180,3 +181,27 @@ class Doer:
         else:
             methods = {"divide": session.divide_object, "split": session.split_object, "clear": session.clear_prompts}
             (methods | {"approve": session.approve})[kind](*arguments)
+
+
+def change_header(path: Path, change: Any) -> None:
+    """Change what a session file says of its image and its model."""
+    database = sqlite3.connect(path)
+    try:
+        ((text,),) = database.execute("SELECT value FROM header")
+        content = json.loads(text)
+        query = "SELECT id, about FROM stored WHERE id = (SELECT value FROM state WHERE kind = 'model')"
+        ((row, about),) = database.execute(query)
+        model = json.loads(about)
+        change(content, model)
+        database.execute("UPDATE header SET value = ?", (json.dumps(content),))
+        database.execute("UPDATE stored SET about = ? WHERE id = ?", (json.dumps(model), row))
+        database.commit()
+    finally:
+        database.close()
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """Read what a session file says of its image and its model; the present one is under "now"."""
+    told: dict[str, Any] = {}
+    change_header(path, lambda content, model: told.update(content, now=model))
+    return told

@@ -119,7 +119,7 @@ class SessionStore:
         if not self._is_header_written:
             folder = self._rows.opened().path.parent
             header = self._header(folder)
-            self._state.models.refresh(0, model_from(folder, self._state.model))
+            self._state.models.refresh(0, self._model_from(folder, self._state.model))
         with self._rows.transaction() as database:
             for table in ("state", "changes", "actions"):
                 database.execute(f"DELETE FROM {table}")  # noqa: S608
@@ -142,8 +142,17 @@ class SessionStore:
         """Describe what the session was opened on, and where that is as seen from a folder."""
         header = self._describe()
         image = replace(header.image, sample=header.image.sample | self._sample)
-        source, model = source_from(folder, header.source), model_from(folder, header.model)
-        return replace(header, source=source, image=image, model=model)
+        relative_path = header.source.relative_path if self._is_in(folder) else None
+        source = source_from(folder, replace(header.source, relative_path=relative_path))
+        return replace(header, source=source, image=image, model=self._model_from(folder, header.model))
+
+    def _model_from(self, folder: Path, model: ModelIdentity) -> ModelIdentity:
+        """Add where the file of a model is as seen from a folder, if that is known."""
+        return model_from(folder, model if self._is_in(folder) else replace(model, relative_path=None))
+
+    def _is_in(self, folder: Path) -> bool:
+        """The file lies in a folder: relative paths are those from there."""
+        return self.saved_to is not None and self.saved_to.parent == folder
 
     def _write_header(self, database: Database, header: SessionHeader) -> None:
         database.execute("DELETE FROM header")
@@ -207,9 +216,10 @@ class SessionStore:
             if isinstance(error, OSError) and error.strerror is not None:
                 raise os_error(f"{task}: {reason_of(error)}", error.errno) from error
             raise
+        model = self._model_from(path.parent, self._state.model)
         self._rows.replace(database)
         self._is_header_written = True
-        self._state.models.refresh(0, model_from(path.parent, self._state.model))
+        self._state.models.refresh(0, model)
         if self._is_behind:
             self.write_all()
 
@@ -223,7 +233,7 @@ class SessionStore:
             Database.create(path, task=task).close()
         else:
             self._rows.database.copy_to(path, task)
-        header, model = self._header(folder), model_from(folder, self._state.model)
+        header, model = self._header(folder), self._model_from(folder, self._state.model)
         with contextlib.closing(Database(path, task=task)) as copy, copy.transaction(task=task):
             self._write_header(copy, header)
             query = "UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')"
