@@ -23,7 +23,7 @@ from napari_sam2.export.tracks import find_tracks
 
 def cut(result: Result) -> list[CtcTrack]:
     tracks = find_tracks(result)
-    return ctc_tracks(tracks.frames(), tracks.parents)
+    return ctc_tracks(tracks.frames(), tracks.lineage)
 
 
 def test_gaps_and_divisions_cut_tracks() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -142,18 +141,14 @@ def _opened(path: Path) -> Iterator[Database]:
 
 def _shown(database: Database) -> Iterator[tuple[int, dict[int, FrameRecord]]]:
     """Read frame by frame what is shown of each object."""
-    kinds = ", ".join(f"'{kind}'" for kind in SHOWN_KINDS)
-    query = f"SELECT key, object, state.kind, about, data FROM state JOIN stored ON value = id WHERE state.kind IN ({kinds})"  # noqa: S608
-    for frame, rows in itertools.groupby(database.execute(f"{query} ORDER BY key, object"), key=lambda row: row[0]):
-        first: dict[int, tuple[int, str, bytes]] = {}
-        for _, object_id, kind, about, data in rows:
-            rank = SHOWN_KINDS.index(kind)
-            if object_id not in first or rank < first[object_id][0]:
-                first[object_id] = rank, about, data
-        yield (
-            frame,
-            {
-                object_id: unpack_record(unpack_header(about, torch.device("cpu")), data)
-                for object_id, (_, about, data) in first.items()
-            },
-        )
+    shown: dict[int, dict[int, int]] = {}
+    for kind in reversed(SHOWN_KINDS):  # the first of them counts
+        for frame, object_id, row in database.execute("SELECT key, object, value FROM state WHERE kind = ?", (kind,)):
+            shown.setdefault(frame, {})[object_id] = row
+    for frame, rows in sorted(shown.items()):
+        yield frame, {object_id: _record(database, row) for object_id, row in sorted(rows.items())}
+
+
+def _record(database: Database, row: int) -> FrameRecord:
+    ((about, data),) = database.execute("SELECT about, data FROM stored WHERE id = ?", (row,))
+    return unpack_record(unpack_header(about, torch.device("cpu")), data)

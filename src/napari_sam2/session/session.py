@@ -40,13 +40,13 @@ from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Snapshots
-from napari_sam2.session.store.database import Database, open_to_write
+from napari_sam2.session.store.database import Database, followed, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
 from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model, model_from
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader, Settings
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
-from napari_sam2.session.store.temporary import SUFFIX
+from napari_sam2.session.store.temporary import SUFFIX, remove
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class Session:
         self._state = SessionState(self._history, self._budget.put)
         self._state.models[0] = identity = ModelIdentity.of(network)
         # Models of this session by what is written of them: an earlier one is loaded again by its name, if it has one.
-        self._models: weakref.WeakValueDictionary[ModelIdentity, SAM2VideoPredictor] = weakref.WeakValueDictionary()
+        self._models: list[tuple[ModelIdentity, weakref.ref[SAM2VideoPredictor]]] = []
         self._models_without_name: list[SAM2VideoPredictor] = []
         self._remember(identity, network)
         self._begun_with: ModelIdentity | None = None
@@ -338,6 +338,8 @@ class Session:
         """
         network = _loaded(model, self._device)
         identity, before = ModelIdentity.of(network), self._in_use.model
+        if self.saved_to is not None:
+            identity = replace(identity, sha256=weights_sha256(network))
         with self._history.working():
             self._in_use.use(network)
             try:
@@ -475,15 +477,24 @@ class Session:
             If the file may not be read, or not written: each action of an open session is saved. A read-only file can be replayed,
             exported by ``napari-sam2 export``, or copied.
         """
-        path = check_path("path", path).absolute()
-        if is_first_format(path):
-            path = converted(path)
+        path = followed(check_path("path", path).absolute())
+        if not is_first_format(path):
+            return cls._open(path, image, model, device, labels)
+        path = converted(path)
+        try:
+            return cls._open(path, image, model, device, labels)
+        except BaseException:
+            remove(path)  # lest it be in the way the next time
+            raise
+
+    @classmethod
+    def _open(cls, path: Path, image: Any, model: Any, device: str | None, labels: Any) -> Session:
         database = open_to_write(path)
         try:
             header, identity = read_header(database), read_model(database)
             session = cls.begin(path, header, identity, image, model, device, labels)
             check_weights(session.model, identity, path)
-            session._begun_with = header.model
+            session._begun_with = None if header.model.name == identity.name else header.model
             session._go_on_in(database, identity)
         except BaseException:
             database.close()
@@ -525,7 +536,8 @@ class Session:
         check_image(session.stack, header, path)
         if session._source.path is None:  # an array of the same image: its file is named in the header
             saved = header.source
-            session._source = replace(session._source, path=saved.path, relative_path=saved.relative_path)
+            choice = {"series": saved.series, "image_name": saved.image_name}
+            session._source = replace(session._source, path=saved.path, relative_path=saved.relative_path, **choice)
         return session
 
     def document(self) -> Document:
@@ -572,15 +584,18 @@ class Session:
             self._state.emit(change)
 
     def _use(self, identity: ModelIdentity) -> None:
-        network = self._models.get(identity)
+        known = (model() for other, model in reversed(self._models) if identity.is_same(other))
+        network = next((model for model in known if model is not None), None)
         if network is None:
-            network = find_model(self.saved_to or Path(), identity, None, self._device)
+            path = self.saved_to or Path()
+            network = find_model(path, identity, None, self._device)
+            check_weights(network, identity, path)
             self._remember(identity, network)
         if network is not self._in_use.model:
             self._in_use.use(network)
 
     def _remember(self, identity: ModelIdentity, network: SAM2VideoPredictor) -> None:
-        self._models[identity] = network
+        self._models.append((identity, weakref.ref(network)))
         if network.source is None and network not in self._models_without_name:
             self._models_without_name.append(network)
 
@@ -591,10 +606,9 @@ class Session:
         self._store.restore(database, self._budget)
         # The next time, the model is looked for where it was found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
-        for one in (identity, self._state.model):
-            self._remember(one, self.model)
+        self._remember(self._state.model, self.model)
         self._results.draw_all()
-        self._store.write_again()
+        self._store.write_all()
 
 
 def _loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2VideoPredictor:

@@ -18,18 +18,20 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2.session.store.results_file import ResultsFile
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
-from napari_sam2.session.store.refusals import LONGEST_PATH_BYTES, refusal
+from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.refusals import LONGEST_PATH_BYTES, is_of_damage, refusal
 
 TRUTH = squares(3, (32, 32), {1: [(4, 3 + t, 6) for t in range(3)]})
+FIRST_FORMAT = Path(__file__).with_name("first_format") / "everything"
 WORDS_OF_LIBRARIES = re.compile(
-    r"Errno|unable to open|disk I/O|readonly database|sqlite|database is locked|malformed|Traceback", re.IGNORECASE
+    r"Errno|unable to open|disk I/O|readonly database|sqlite|database is locked|malformed|Traceback|filelock", re.IGNORECASE
 )
 
 
@@ -50,11 +52,19 @@ def saved(folder: Path) -> Path:
     tifffile.imwrite(folder / "movie.tif", np.where(TRUTH > 0, 3000, 100).astype(np.uint16), imagej=True, metadata={"axes": "TYX"})
     session = begun(folder / "movie.tif")
     list(session.propagate())
-    session.save(folder / "movie.json")
+    session.save(folder / "movie.sam2")
     session.close()
     for path in (folder, *folder.iterdir()):
         path.chmod(0o777 if path.is_dir() else 0o666)
-    return folder / "movie.json"
+    return folder / "movie.sam2"
+
+
+def first_format(folder: Path) -> Path:
+    """A session of the first format, likewise."""
+    shutil.copytree(FIRST_FORMAT, folder)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    return folder / "movie.sam2.json"
 
 
 def said(error: BaseException) -> str:
@@ -68,12 +78,12 @@ def said(error: BaseException) -> str:
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 WORKER = """
-import json, logging, os, sys, traceback
+import json, logging, os, sys
 from pathlib import Path
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session import session as session_module
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.weights.download import download, find_checkpoint
@@ -85,7 +95,7 @@ handler = logging.Handler()
 handler.emit = lambda record: warnings.append(record.getMessage())
 logging.getLogger().addHandler(handler)
 
-def replay(path):
+def replayed(path):
     return int((replay(path, model=tiny_model()).labels > 0).sum())
 
 def export(path):
@@ -97,7 +107,8 @@ def open_(path):
 def save(path):
     session = Session(path.with_name("movie.tif"), model=tiny_model())
     session.add_points(session.add_object(), 0, [(6, 5)])
-    session.save(path)
+    session.save(path.with_name("movie.sam2"))
+    session.close()
 
 def cached(path):
     os.environ["NAPARI_SAM2_CACHE"] = str(path.parent)
@@ -114,15 +125,17 @@ def fetched(path):
     return download("sam2.1_hiera_tiny", base_url="http://127.0.0.1:9/")
 
 does = {
-    "replay": replay, "export": export, "open": open_, "save": save,
+    "replay": replayed, "export": export, "open": open_, "save": save,
     "cached": cached, "checkpoint": checkpoint, "folder": model_folder, "fetched": fetched,
 }
 found = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     for name, do in does.items():
+        if path.name == "home":
+            continue
         warnings.clear()
         try:
-            result = do(path / "movie.json")
+            result = do(path / ("movie.sam2.json" if "first" in path.name else "movie.sam2"))
         except Exception as error:
             result = f"{type(error).__name__}: {error}"
         found[f"{path.name} {name}"] = [result, list(warnings)]
@@ -140,26 +153,33 @@ def as_nobody() -> Iterator[dict[str, Any]]:
         patch.setattr(model_in_use, "Tracker", BlobTracker)
         root = Path(name)
         root.chmod(0o755)
+        (root / "home").mkdir()
+        (root / "home").chmod(0o777)
         saved(root / "open_to_all")
-        saved(root / "unreadable_results").with_name("movie.results").chmod(0o600)
-        saved(root / "unreadable_document").chmod(0o600)
+        saved(root / "unreadable_session").chmod(0o600)
         saved(root / "unreadable_image").with_name("movie.tif").chmod(0o600)
-        saved(root / "read_only_results").with_name("movie.results").chmod(0o444)
-        saved(root / "read_only_document").chmod(0o444)
+        saved(root / "read_only_session").chmod(0o444)
         saved(root / "read_only_folder").parent.chmod(0o755)
-        unfinished = saved(root / "unreadable_wal").with_name("movie.results-wal")
-        unfinished.write_bytes(b"")
-        unfinished.chmod(0o600)
-        unfinished = saved(root / "read_only_wal").with_name("movie.results-wal")
-        unfinished.write_bytes(b"")
-        unfinished.with_name("movie.results").chmod(0o444)
+        for unfinished in ("unreadable_wal", "read_only_wal"):
+            wal = saved(root / unfinished).with_name("movie.sam2-wal")
+            wal.write_bytes(b"")
+            if unfinished == "unreadable_wal":
+                wal.chmod(0o600)
+            else:
+                wal.with_name("movie.sam2").chmod(0o444)
         checkpoint = saved(root / "unreadable_checkpoint").with_name("sam2.1_hiera_tiny.pt")
         checkpoint.write_bytes(b"weights")
         checkpoint.chmod(0o600)
         saved(root / "unreadable_folder").parent.chmod(0o700)
-        tests = Path(__file__).parents[1]
+        first_format(root / "first_unreadable").chmod(0o600)
+        first_format(root / "first_unreadable_results").with_name("movie.sam2.results").chmod(0o600)
+        first_format(root / "first_read_only").parent.chmod(0o755)
+        killed = first_format(root / "first_read_only_wal")
+        killed.with_name("movie.sam2.results-wal").write_bytes(b"")
+        killed.parent.chmod(0o755)
+        tests = Path(__file__).parents[2]
         environment = {
-            "HOME": name,
+            "HOME": f"{name}/home",
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": os.pathsep.join([str(tests), *filter(None, sys.path)]),
             "OMP_NUM_THREADS": "1",
@@ -174,12 +194,18 @@ def as_nobody() -> Iterator[dict[str, Any]]:
         yield json.loads(done.stdout)
 
 
-MAY_BE_TAKEN = (
-    r"; as it is, napari-sam2 export and napari-sam2 replay, or Session\.replay, take it, but a session that is opened is saved to "
-    r"its file as it goes"
+TAKEN_AS_IT_IS = (
+    r"copy it to a folder of yours; as it is, napari-sam2 export and napari-sam2 replay take it, but a session that is opened is "
+    r"saved to its file as it goes"
 )
 MAY_NOT_BE_READ = r"may not be read by you: ask whose file it is to allow it, or for a copy"
-MAY_NOT_BE_WRITTEN = r"may be read by you but not written: copy the session to a folder of yours"
+MAY_NOT_BE_WRITTEN = rf"PermissionError: \S+movie\.sam2 may be read by you but not written: {TAKEN_AS_IT_IS}"
+JSON_NOT_READ = r"PermissionError: the session file \S+movie\.sam2\.json cannot be read: permission is denied"
+UNREACHABLE = r"PermissionError: the session file \S+movie\.sam2 cannot be read: permission is denied"
+STILL_TO_BE_WRITTEN = (
+    r"ValueError: \S+movie\.sam2-wal is still to be written into movie\.sam2, which may not be written by you: copy both to a "
+    r"folder of yours"
+)
 
 
 @pytest.mark.parametrize(
@@ -189,35 +215,40 @@ MAY_NOT_BE_WRITTEN = r"may be read by you but not written: copy the session to a
         ("open_to_all export", PIXELS_FOUND),
         ("open_to_all open", None),
         ("open_to_all save", None),
-        ("unreadable_results export", rf"PermissionError: the results \S+movie\.results {MAY_NOT_BE_READ}"),
-        ("unreadable_results open", rf"PermissionError: the results \S+movie\.results {MAY_NOT_BE_READ}{MAY_BE_TAKEN}"),
-        ("unreadable_results replay", PIXELS_FOUND),
-        ("unreadable_results save", rf"PermissionError: the results \S+movie\.results {MAY_NOT_BE_READ}"),
-        ("unreadable_document open", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("unreadable_document export", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("unreadable_document replay", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("unreadable_folder open", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("unreadable_folder replay", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("unreadable_folder export", r"PermissionError: the session file \S+movie\.json cannot be read: permission is denied"),
-        ("read_only_results export", PIXELS_FOUND),
-        ("read_only_results replay", PIXELS_FOUND),
-        ("read_only_results open", rf"PermissionError: the results \S+movie\.results {MAY_NOT_BE_WRITTEN}{MAY_BE_TAKEN}"),
-        ("read_only_document export", PIXELS_FOUND),
-        ("read_only_document open", rf"PermissionError: \S+movie\.json {MAY_NOT_BE_WRITTEN}{MAY_BE_TAKEN}"),
+        ("unreadable_image replay", r"ImageFileError: \S+movie\.tif may not be read: permission is denied"),
+        ("unreadable_session open", rf"PermissionError: the session file \S+movie\.sam2 {MAY_NOT_BE_READ}"),
+        ("unreadable_session export", rf"PermissionError: the session file \S+movie\.sam2 {MAY_NOT_BE_READ}"),
+        ("unreadable_session replay", rf"PermissionError: the session file \S+movie\.sam2 {MAY_NOT_BE_READ}"),
+        ("unreadable_session save", rf"PermissionError: the session file \S+movie\.sam2 {MAY_NOT_BE_READ}"),
+        ("unreadable_folder open", UNREACHABLE),
+        ("unreadable_folder replay", UNREACHABLE),
+        ("unreadable_folder export", UNREACHABLE),
+        ("read_only_session export", PIXELS_FOUND),
+        ("read_only_session replay", PIXELS_FOUND),
+        ("read_only_session open", MAY_NOT_BE_WRITTEN),
+        ("read_only_session save", r"PermissionError: \S+movie\.sam2 may be read by you but not written: give another name"),
         ("read_only_folder export", PIXELS_FOUND),
         ("read_only_folder replay", PIXELS_FOUND),
+        ("read_only_folder open", MAY_NOT_BE_WRITTEN),
+        ("read_only_folder save", r"ValueError: movie\.sam2 cannot be written to the folder \S+: permission is denied"),
+        ("unreadable_wal open", rf"PermissionError: the session file \S+movie\.sam2-wal {MAY_NOT_BE_READ}"),
+        ("unreadable_wal export", rf"PermissionError: the session file \S+movie\.sam2-wal {MAY_NOT_BE_READ}"),
+        ("read_only_wal export", STILL_TO_BE_WRITTEN),
+        ("read_only_wal replay", STILL_TO_BE_WRITTEN),
+        ("read_only_wal open", MAY_NOT_BE_WRITTEN),
+        ("first_unreadable open", JSON_NOT_READ),
+        ("first_unreadable export", JSON_NOT_READ),
+        ("first_unreadable replay", JSON_NOT_READ),
+        ("first_unreadable_results open", rf"PermissionError: the session file \S+movie\.sam2\.results {MAY_NOT_BE_READ}"),
+        ("first_unreadable_results export", rf"PermissionError: the session file \S+movie\.sam2\.results {MAY_NOT_BE_READ}"),
+        ("first_unreadable_results replay", 207),
+        ("first_read_only open", r"ValueError: movie\.sam2 cannot be written to the folder \S+: permission is denied"),
+        ("first_read_only export", 207),
+        ("first_read_only replay", 207),
         (
-            "read_only_folder open",
-            r"PermissionError: nothing may be written to the folder \S+ by you, where movie\.results lies: copy the session to a "
-            rf"folder of yours{MAY_BE_TAKEN}",
-        ),
-        ("read_only_folder save", r"ValueError: movie\.json cannot be written to the folder \S+: permission is denied"),
-        ("unreadable_wal open", rf"PermissionError: the results \S+movie\.results-wal {MAY_NOT_BE_READ}{MAY_BE_TAKEN}"),
-        ("unreadable_wal export", rf"PermissionError: the results \S+movie\.results-wal {MAY_NOT_BE_READ}"),
-        (
-            "read_only_wal export",
-            r"ValueError: \S+movie\.results-wal is still to be written into movie\.results, which may not be written by you: copy "
-            r"both, and movie\.json, to a folder of yours",
+            "first_read_only_wal export",
+            r"ValueError: \S+movie\.sam2\.results-wal is still to be written into movie\.sam2\.results, which lies where nothing "
+            r"may be written by you: copy both, and movie\.sam2\.json, to a folder of yours",
         ),
         (
             "unreadable_checkpoint cached",
@@ -251,8 +282,8 @@ def test_as_a_user_who_may_not(what: str, expected: Any, as_nobody: dict[str, An
 
 
 def test_a_replay_without_results_that_may_be_read_says_so(as_nobody: dict[str, Any]) -> None:
-    (warning,) = as_nobody["unreadable_results replay"][1]
-    assert warning.endswith("; movie.json is done as it says itself, which may lack the latest action")
+    (warning,) = as_nobody["first_unreadable_results replay"][1]
+    assert warning.endswith("; what movie.sam2.json holds itself is taken, which may lack the latest action")
 
 
 # --- whoever one is ------------------------------------------------------------------------------------------------
@@ -262,114 +293,137 @@ def test_a_path_that_is_too_long_for_sqlite(tmp_path: Path) -> None:
     folder = tmp_path / "/".join(["x" * 60] * 9)
     folder.mkdir(parents=True)
     session = begun()
-    with pytest.raises(ValueError, match=r"the path of movie\.results is too long, ") as caught:
-        session.save(folder / "movie.json")
+    with pytest.raises(ValueError, match=r"^the path of movie\.sam2 is too long, ") as caught:
+        session.save(folder / "movie.sam2")
     assert f"one of at most {LONGEST_PATH_BYTES}; choose a folder that is nearer to the root" in said(caught.value)
-    assert isinstance(caught.value.__cause__, sqlite3.Error)
     assert not list(folder.iterdir())
+    path = saved(tmp_path / "a")
+    shutil.move(path, folder)
+    for attempt in (Session.open, SavedSession.read, replay):
+        with pytest.raises(ValueError, match=r"^the path of movie\.sam2 is too long, ") as refused:
+            attempt(folder / "movie.sam2")
+        said(refused.value)
+    assert [one.name for one in folder.iterdir()] == ["movie.sam2"]
 
 
-def test_the_longest_path_that_sqlite_takes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("letters", [1, 5, 40, 100])
+def test_the_longest_path_that_sqlite_takes(letters: int, tmp_path: Path) -> None:
     """The bound is that of SQLite, no less."""
-    base = tmp_path / ("x" * 200)
-    base.mkdir()
     for length, fits in ((LONGEST_PATH_BYTES, True), (LONGEST_PATH_BYTES + 1, False)):
-        rest = length - len(os.fsencode(base)) - 1 - len("/.results")
-        folder = base / ("y" * (rest - 1))
-        folder.mkdir()
-        path = folder / ".results"
-        assert len(os.fsencode(path)) in (length - 1, length)
-        path = folder / ("z" * (length - len(os.fsencode(path))) + ".results")
+        folder = tmp_path
+        while (rest := length - len(os.fsencode(folder)) - len(f"/{'n' * letters}.sam2")) > 0:
+            folder = folder / ("y" * min(rest - 1, 100 if rest != 102 else 50))
+            folder.mkdir(exist_ok=True)
+        path = folder / f"{'n' * letters}.sam2"
         assert len(os.fsencode(path)) == length
         if fits:
-            ResultsFile(path).close()
+            Database.create(path).close()
+            path.unlink()
         else:
-            with pytest.raises(ValueError, match="is too long"):
-                ResultsFile(path)
+            with pytest.raises(ValueError, match=rf"^the path of {path.name} is too long, {length} bytes"):
+                Database.create(path)
+        if letters > 20:  # what takes the place of the file has a name that is no longer
+            session = begun()
+            if fits:
+                session.save(path)
+                session.close()
+            else:
+                with pytest.raises(ValueError, match=rf"^the path of {path.name} is too long, {length} bytes"):
+                    session.save(path)
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "é" * 200])
 def test_a_name_that_is_too_long(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be written to the folder .*: its path is too long$") as caught:
-        begun().save(tmp_path / f"{name}.json")
+        begun().save(tmp_path / f"{name}.sam2")
     said(caught.value)
-    for attempt in (Session.open, Session.replay):
-        with pytest.raises(OSError, match=r"^the session file .* cannot be read: its path is too long$") as refused:
-            attempt(tmp_path / f"{name}.json")
-        said(refused.value)
+    for attempt in (Session.open, replay, SavedSession.read):
+        for ending in ("sam2", "json"):
+            with pytest.raises(OSError, match=r"^the session file .* cannot be read: its path is too long$") as refused:
+                attempt(tmp_path / f"{name}.{ending}")
+            said(refused.value)
 
 
-def test_a_folder_in_the_place_of_the_results(tmp_path: Path) -> None:
+def test_a_name_that_leaves_no_room_for_what_lies_beside(tmp_path: Path) -> None:
+    """A system takes so many letters, but SQLite and the lock need names that are longer."""
+    path = tmp_path / f"{'n' * (255 - len('.sam2'))}.sam2"
+    with pytest.raises((ValueError, OSError), match=r"its path is too long$") as caught:
+        begun().save(path)
+    said(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_the_place_of_the_session(tmp_path: Path) -> None:
     session = begun()
-    (tmp_path / "movie.results").mkdir()
-    with pytest.raises(ValueError, match=r"movie\.results is a folder: give the name of a file to write") as caught:
-        session.save(tmp_path / "movie.json")
+    (tmp_path / "movie.sam2").mkdir()
+    with pytest.raises(ValueError, match=r"movie\.sam2 is a folder: give the name of a file to write") as caught:
+        session.save(tmp_path / "movie.sam2")
     said(caught.value)
-    path = saved(tmp_path / "other")
-    path.with_name("movie.results").unlink()
-    path.with_name("movie.results").mkdir()
-    for attempt in (lambda: Session.open(path, model=tiny_model()), lambda: SavedSession.read(path)):
-        with pytest.raises(
-            ValueError, match=r"movie\.results is a folder, where the results of a session belong: move it away"
-        ) as refused:
-            attempt()
+    for attempt in (Session.open, replay, SavedSession.read):
+        with pytest.raises(ValueError, match=r"movie\.sam2 is not a session file$") as refused:
+            attempt(tmp_path / "movie.sam2")
         said(refused.value)
 
 
-def test_a_session_file_that_is_a_folder_or_is_none(tmp_path: Path) -> None:
-    (tmp_path / "movie.json").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"there is no session file .*movie\.json"):
-        Session.open(tmp_path / "movie.json")
+def test_a_session_file_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FileNotFoundError, match=r"there is no session file"):
-        Session.open(tmp_path / "file" / "movie.json")
+    for path in (tmp_path / "none.sam2", tmp_path / "file" / "movie.sam2"):
+        for attempt in (Session.open, replay, SavedSession.read):
+            with pytest.raises(FileNotFoundError, match=r"there is no session file") as refused:
+                attempt(path)
+            said(refused.value)
 
 
-def test_another_process_has_it_open(tmp_path: Path) -> None:
+def test_another_program_has_it_locked(tmp_path: Path) -> None:
+    """Not another session, whose lock lies beside it: a program for databases."""
     path = saved(tmp_path / "a")
-    database = sqlite3.connect(path.with_name("movie.results"), isolation_level=None)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute("BEGIN EXCLUSIVE")
     try:
-        for attempt in (lambda: Session.open(path, model=tiny_model()), lambda: SavedSession.read(path)):
-            with pytest.raises(ValueError, match=r"movie\.results is open in another session: close it there first$") as caught:
+        for attempt in (lambda: Session.open(path, model=tiny_model()), lambda: SavedSession.read(path), lambda: replay(path)):
+            with pytest.raises(ValueError, match=r"movie\.sam2 is open in another program: close it there first$") as caught:
                 attempt()
             said(caught.value)
     finally:
         database.close()
+    Session.open(path, model=tiny_model()).close()
 
 
-@pytest.mark.parametrize("content", ["text", "another database", "half"])
-def test_results_that_are_none(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["text", "another database", "half", "empty", "a page"])
+def test_a_file_that_is_none(content: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "a")
-    results = path.with_name("movie.results")
     if content == "another database":
-        results.unlink()
-        with sqlite3.connect(results) as database:
+        path.unlink()
+        with sqlite3.connect(path) as database:
             database.execute("CREATE TABLE cells (id INTEGER)")
         database.close()
     else:
-        results.write_bytes(b"row,column\n" * 999 if content == "text" else results.read_bytes()[:6000])
-    with pytest.raises(ValueError, match=r"movie\.results is (not a file of results, or is )?damaged") as caught:
-        SavedSession.read(path).result(PIXELS)
-    assert "napari-sam2 replay" in said(caught.value)
+        whole = path.read_bytes()
+        path.write_bytes({"text": b"row,column\n" * 999, "half": whole[:9000], "empty": b"", "a page": whole[:4096]}[content])
+    for attempt in (lambda: Session.open(path, model=tiny_model()), lambda: SavedSession.read(path).result(PIXELS)):
+        with pytest.raises(ValueError, match=r"movie\.sam2 is (not a session file(, or is damaged)?|damaged; .*)$") as caught:
+            attempt()
+        said(caught.value)
+    assert not [one for one in path.parent.iterdir() if "-" in one.name]
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """SQLite's own: the database may not grow. What was done stays done, and is saved when there is room."""
     session = begun()
-    session.save(tmp_path / "movie.json")
-    assert session._file is not None
-    database = session._file._results._database
-    (pages,) = database.execute("PRAGMA page_count").fetchone()
-    database.execute(f"PRAGMA max_page_count = {pages}")
+    session.save(tmp_path / "movie.sam2")
+    database = session._store._rows.database
+    assert database is not None
+    ((pages,),) = database.execute("PRAGMA page_count")
+    database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
     with pytest.raises(OSError, match=r"^what was done is still there, but could not be saved to .*: the disk is full$") as caught:
         session.add_object("x" * 100_000)
     assert caught.value.errno == errno.ENOSPC
     said(caught.value)
     assert len(session.objects) == 2
-    database.execute("PRAGMA max_page_count = 100000")
+    database.execute("PRAGMA max_page_count = 100000").fetchone()
     session.close()
-    again = Session.open(tmp_path / "movie.json", session.stack.image, tiny_model())
+    again = Session.open(tmp_path / "movie.sam2", session.stack.image, tiny_model())
     assert len(again.objects) == 2
     again.close()
 
@@ -381,51 +435,56 @@ def test_nothing_is_left_of_what_cannot_be_saved(is_there: bool, tmp_path: Path)
     image = np.random.default_rng(0).integers(0, 255, (3, 32, 32), np.uint8)
     if is_there:
         earlier = begun(image)
-        earlier.save(tmp_path / "movie.json")
+        earlier.save(tmp_path / "movie.sam2")
         earlier.close()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     session = begun(image)
     session.add_mask(1, 1, image[1] > 99)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, hard))
-    try:
-        with pytest.raises(
-            OSError, match=r"movie\.results.*: (the disk is full|the disk, or the connection to it, fails)$"
-        ) as caught:
-            session.save(tmp_path / "movie.json")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    said(caught.value)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    for limit in (0, 8000, 12_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            with pytest.raises(
+                OSError,
+                match=r"^the session could not be saved to \S+movie\.sam2: the disk( is full|, or the connection to it, fails)$",
+            ) as caught:
+                session.save(tmp_path / "movie.sam2")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        said(caught.value)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    session.save(tmp_path / "movie.sam2")
+    session.close()
 
 
 @pytest.mark.parametrize(
     ("code", "kind", "message"),
     [
-        (sqlite3.SQLITE_BUSY, ValueError, "is open in another session: close it there first"),
-        (sqlite3.SQLITE_LOCKED, ValueError, "is open in another session: close it there first"),
+        (sqlite3.SQLITE_BUSY, ValueError, "is open in another program: close it there first"),
+        (sqlite3.SQLITE_LOCKED, ValueError, "is open in another program: close it there first"),
         (sqlite3.SQLITE_FULL, OSError, "task: the disk is full"),
         (sqlite3.SQLITE_IOERR_READ, OSError, "task: the disk, or the connection to it, fails"),
         (sqlite3.SQLITE_IOERR_FSYNC, OSError, "task: the disk, or the connection to it, fails"),
         (sqlite3.SQLITE_NOMEM, MemoryError, "task: there is not enough memory"),
         (sqlite3.SQLITE_CANTOPEN, ValueError, "task: the file system of .* does not allow it; choose a folder on another disk"),
         (sqlite3.SQLITE_READONLY_CANTLOCK, ValueError, "task: the file system of .* does not allow it"),
-        (sqlite3.SQLITE_NOTADB, ValueError, "is not a file of results, or is damaged: move it away"),
-        (sqlite3.SQLITE_CORRUPT, ValueError, "is not a file of results, or is damaged: move it away"),
-        (sqlite3.SQLITE_ERROR, ValueError, "is not a file of results, or is damaged: move it away"),
+        (sqlite3.SQLITE_NOTADB, ValueError, "is not a session file, or is damaged"),
+        (sqlite3.SQLITE_CORRUPT, ValueError, "is not a session file, or is damaged"),
+        (sqlite3.SQLITE_ERROR, ValueError, "is not a session file, or is damaged"),
         (sqlite3.SQLITE_INTERRUPT, ValueError, "task"),
     ],
 )
 def test_what_is_said_of_each_code(code: int, kind: type[Exception], message: str, tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = code
-    told = refusal(tmp_path / "movie.results", error, "task")
+    told = refusal(tmp_path / "movie.sam2", error, "task")
     assert type(told) is kind
     assert re.search(message, said(told))
+    assert is_of_damage(error) == (code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR))
 
 
 def test_a_folder_that_cannot_be_reached(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
     error = sqlite3.OperationalError("unable to open database file")
-    told = refusal(tmp_path / "circle" / "movie.results", error, "task")
-    assert re.fullmatch(r"the results .*movie\.results cannot be reached: its links lead in a circle", said(told))
+    told = refusal(tmp_path / "circle" / "movie.sam2", error, "task")
+    assert re.fullmatch(r"the session file .*movie\.sam2 cannot be reached: its links lead in a circle", said(told))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 import time
@@ -14,7 +13,7 @@ from typing import Any
 
 from napari_sam2.file_errors import reading
 from napari_sam2.session.store.file_lock import FileLock
-from napari_sam2.session.store.refusals import refusal
+from napari_sam2.session.store.refusals import is_of_damage, obstacle, refusal
 from napari_sam2.version import __version__
 
 APPLICATION_ID = 0x53414D32
@@ -27,13 +26,16 @@ CREATE TABLE stored (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT 
 CREATE TABLE state (
     kind TEXT, object INTEGER, key INTEGER, value INTEGER NOT NULL, PRIMARY KEY (kind, object, key)
 ) WITHOUT ROWID;
-CREATE TABLE actions (number INTEGER PRIMARY KEY, call TEXT, is_undone INTEGER NOT NULL);
+CREATE TABLE actions (number INTEGER PRIMARY KEY, is_undone INTEGER NOT NULL, call TEXT);
+CREATE INDEX undone_actions ON actions (number) WHERE is_undone;
 CREATE TABLE changes (
     action INTEGER, kind TEXT, object INTEGER, key INTEGER, value INTEGER, PRIMARY KEY (action, kind, object, key)
 ) WITHOUT ROWID;
 """
 MAX_UNSYNCED_S = 1.0
 """Frames that were written longer ago are on the disk, whatever happens to the power."""
+MAX_WAIT_S = 1.0
+"""So long another program may look at the file before it counts as open there."""
 
 
 class Database:
@@ -47,6 +49,8 @@ class Database:
         Others may have it open, and it may lie where nothing can be written.
     lock : FileLock, optional
         Held for as long as the file is open.
+    task : str, optional
+        Begins the sentence if it cannot be used.
 
     Raises
     ------
@@ -56,26 +60,28 @@ class Database:
         If it may not be read or written, or the disk fails.
     """
 
-    def __init__(self, path: Path, is_read_only: bool = False, lock: FileLock | None = None) -> None:
+    def __init__(self, path: Path, is_read_only: bool = False, lock: FileLock | None = None, task: str | None = None) -> None:
         self.path = path
         self._lock = lock
         self._synced_at_s = time.monotonic()
         self._is_durable = False
-        place = path.absolute().as_uri() + "?mode=rw"
-        if is_read_only:
-            is_unchanged = not path.with_name(path.name + "-wal").exists()
-            place = path.absolute().as_uri() + ("?mode=ro&immutable=1" if is_unchanged else "?mode=ro")
         try:
             # The session may pass from one thread to another, but is never in two.
-            self._connection = sqlite3.connect(place, timeout=0, isolation_level=None, check_same_thread=False, uri=True)
+            self._connection = sqlite3.connect(
+                _address(path, is_read_only), timeout=MAX_WAIT_S, isolation_level=None, check_same_thread=False, uri=True
+            )
             self._end = weakref.finalize(self, _close, self._connection, lock)
-            if not is_read_only:
+            if is_read_only:
+                self._connection.execute("PRAGMA query_only = TRUE")
+            else:
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
             self._check()
+            with reading(path, "the session file"):
+                self._file = path.stat()
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it finds
             self.close()
-            raise refusal(path, error, f"{path} cannot be used for a session", is_read_only) from error
+            raise refusal(path, error, task or f"{path} cannot be used for a session", is_read_only) from error
         except BaseException:
             self.close()
             raise
@@ -94,8 +100,8 @@ class Database:
             self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608
 
     @classmethod
-    def create(cls, path: Path, lock: FileLock | None = None) -> Database:
-        """Make an empty session file where there is none.
+    def create(cls, path: Path, lock: FileLock | None = None, task: str | None = None) -> Database:
+        """Make an empty session file where there is none; ``task`` begins the sentence if that cannot be done.
 
         Raises
         ------
@@ -104,15 +110,20 @@ class Database:
         """
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {VERSION}")
-                connection.execute("BEGIN IMMEDIATE")
                 for statement in TABLES.split(";"):
                     connection.execute(statement)
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise refusal(path, error, f"{path} cannot be used for a session") from error
-        return cls(path, lock=lock)
+            raise refusal(path, error, task or f"{path} cannot be used for a session") from error
+        return cls(path, lock=lock, task=task)
+
+    def release_lock(self) -> None:
+        """Let others write to a file of this name; what is open is no file of that name any more."""
+        if self._lock is not None:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the file, and let others write to it."""
@@ -124,13 +135,15 @@ class Database:
     # --- writing ---------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def transaction(self, is_durable: bool = True) -> Iterator[None]:
+    def transaction(self, is_durable: bool = True, task: str | None = None) -> Iterator[None]:
         """Write all of what is written inside, or nothing.
 
         Parameters
         ----------
         is_durable : bool
             It is on the disk at the end. Else this is so after a second, in which more may be written.
+        task : str
+            Begins the sentence if that cannot be done; what was done and where to by default.
 
         Raises
         ------
@@ -138,6 +151,8 @@ class Database:
             If it cannot be written.
         """
         is_durable = is_durable or time.monotonic() - self._synced_at_s > MAX_UNSYNCED_S
+        task = task or f"what was done is still there, but could not be saved to {self.path}"
+        self._check_in_place(task)
         try:
             if is_durable != self._is_durable:
                 self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
@@ -149,11 +164,26 @@ class Database:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                task = f"what was done is still there, but could not be saved to {self.path}"
                 raise refusal(self.path, error, task) from error
             raise
         if is_durable:
             self._synced_at_s = time.monotonic()
+
+    def _check_in_place(self, task: str) -> None:
+        """Refuse to write to a file that nobody would find: where it was, is none any more, or another."""
+        with reading(self.path, "the session file"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(self._file, self.path.stat()):
+                return
+        raise FileNotFoundError(f"{task}: the file was removed, moved or replaced meanwhile; save the session again")
+
+    @property
+    def is_in_place(self) -> bool:
+        """The file is still where it was opened."""
+        try:
+            self._check_in_place("")
+        except OSError:
+            return False
+        return True
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
         """Execute a statement; in a :meth:`transaction` or under :meth:`reading`, its errors are told in plain words."""
@@ -163,8 +193,15 @@ class Database:
         """Execute a statement for each of many rows."""
         self._connection.executemany(statement, [tuple(row) for row in rows])
 
-    def copy_to(self, path: Path) -> None:
+    def copy_to(self, path: Path, task: str) -> None:
         """Write the file to another place, without what is unused; nothing may be there.
+
+        Parameters
+        ----------
+        path : Path
+            The copy.
+        task : str
+            Begins the sentence if that cannot be done.
 
         Raises
         ------
@@ -174,7 +211,7 @@ class Database:
         try:
             self._connection.execute("VACUUM INTO ?", (str(path),))
         except sqlite3.Error as error:
-            raise refusal(path, error, f"the session could not be saved to {path}") from error
+            raise refusal(path, error, task) from error
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
@@ -193,20 +230,41 @@ class Database:
             yield
         except MemoryError:
             raise
-        except sqlite3.OperationalError as error:
-            found = refusal(self.path, error, f"{self.path} cannot be read", is_read_only=True)
-            raise (found if isinstance(found, OSError | MemoryError) else self._damaged()) from error
+        except sqlite3.Error as error:
+            is_damage = is_of_damage(error)
+            raise (self._damaged() if is_damage else refusal(self.path, error, f"{self.path} cannot be read", True)) from error
         except RuntimeError as error:
             if "out of memory" in str(error).lower():
                 raise
             raise self._damaged() from error
-        except (sqlite3.DatabaseError, LookupError, AttributeError, TypeError, ValueError) as error:
+        except (LookupError, AttributeError, TypeError, ValueError) as error:
             raise self._damaged() from error
 
     def _damaged(self) -> ValueError:
         return ValueError(
-            f"{self.path} is damaged; napari-sam2 replay {self.path.name} does again what was done, if its log can be read"
+            f"{self.path} is damaged; napari-sam2 replay {self.path.name} finds the results again, if its log can be read"
         )
+
+
+def _address(path: Path, is_read_only: bool) -> str:
+    """Address a file as SQLite takes it.
+
+    One that is only read is opened as if it were to be written, where that can be: what a program that was killed left beside it is
+    read with it then, and nothing is left beside it afterwards.
+    """
+    mode = "rw" if not is_read_only or _may_be_written(path) else "ro&immutable=1"
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _may_be_written(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+def followed(path: Path) -> Path:
+    """Follow a link to the file itself: what belongs to a session lies beside that, and under its name."""
+    with contextlib.suppress(OSError):  # whoever opens or writes it tells why
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return path
 
 
 def is_session_file(path: Path) -> bool:
@@ -220,15 +278,16 @@ def is_session_file(path: Path) -> bool:
     with reading(path, "the session file"):
         if not path.is_file():
             return False
-        with contextlib.suppress(sqlite3.Error):
+        try:
             # Not by opening the file: to close it would end the locks that SQLite has on it in this process.
             place = path.absolute().as_uri() + "?mode=ro&immutable=1"
             with contextlib.closing(sqlite3.connect(place, uri=True)) as connection:
                 ((application_id,),) = connection.execute("PRAGMA application_id")
                 return bool(application_id == APPLICATION_ID)
-        if not os.access(path, os.R_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    return False
+        except sqlite3.Error as error:
+            if (found := obstacle(path, is_read_only=True)) is not None:
+                raise found from error
+            return False
 
 
 def open_to_write(path: Path) -> Database:
@@ -246,7 +305,7 @@ def open_to_write(path: Path) -> Database:
         If the disk fails.
     """
     _check_is_there(path)
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)) and os.access(path, os.R_OK):
+    if not _may_be_written(path):
         raise PermissionError(
             f"{path} may be read by you but not written: copy it to a folder of yours; as it is, napari-sam2 export and "
             "napari-sam2 replay take it, but a session that is opened is saved to its file as it goes"
@@ -263,8 +322,8 @@ def open_to_read(path: Path) -> Database:
         As :func:`open_to_write`.
     """
     _check_is_there(path)
-    is_read_only = not (os.access(path.parent, os.W_OK) and os.access(path, os.W_OK))
-    if is_read_only and (unfinished := path.with_name(path.name + "-wal")).exists():
+    unfinished = path.with_name(path.name + "-wal")
+    if not _may_be_written(path) and unfinished.exists():
         raise ValueError(
             f"{unfinished} is still to be written into {path.name}, which may not be written by you: copy both to a folder of yours"
         )
@@ -276,7 +335,8 @@ def _check_is_there(path: Path) -> None:
         if not path.exists():
             raise FileNotFoundError(f"there is no session file {path}")
     if not is_session_file(path):
-        raise ValueError(f"{path} is not a session file")
+        is_log = "; if it is the log of one, napari-sam2 replay takes it" if path.suffix.lower() == ".json" else ""
+        raise ValueError(f"{path} is not a session file{is_log}")
 
 
 def _close(connection: sqlite3.Connection, lock: FileLock | None) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import filelock
 
+from napari_sam2.file_errors import os_error, reason_of
+
 ENDING = "-lock"
 
 
@@ -37,6 +39,10 @@ class FileLock:
                 raise ValueError(
                     f"{path} is open in another session: close it there first, export it with napari-sam2 export, or open a copy"
                 ) from error
+            except OSError as error:
+                raise os_error(f"{path} cannot be locked against other sessions: {reason_of(error)}", error.errno) from error
+            except NotImplementedError as error:
+                raise OSError(f"{path} cannot be locked against other sessions: its file system has no locks") from error
             if self._is_still_there(lock):
                 self._lock = lock
                 return
@@ -55,7 +61,8 @@ class FileLock:
         """Release the lock, and remove its file."""
         if self._lock.is_locked:
             if os.name != "nt":
-                self.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    self.path.unlink()
             self._lock.release()
             with contextlib.suppress(OSError):
                 if os.name == "nt":

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,13 +23,15 @@ from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import ObjectInfo
-from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.database import MAX_WAIT_S, Database, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.header import SessionHeader
-from napari_sam2.session.store.refusals import refusal
-from napari_sam2.session.store.temporary import SUFFIX, remove
+from napari_sam2.session.store.refusals import check_length, is_of_damage, refusal
+from napari_sam2.session.store.temporary import SUFFIX, new_partial, remove
 from napari_sam2.session.store.values import SavedPrompts, pack_record
 from napari_sam2.structured import parse, to_json
+
+logger = logging.getLogger(__name__)
 
 SCHEMA, VERSION = "napari-sam2 session", 2
 _KINDS = {"anchor": "anchor", "tracked": "tracked", "outdated": "stale", "voted": "fused", "corrected": "corrected"}
@@ -40,8 +42,12 @@ _ARGUMENTS = {
 }
 
 
+class UnusableResultsError(ValueError):
+    """The results of a session do not go with its JSON file, or cannot be understood."""
+
+
 def is_first_format(path: Path) -> bool:
-    """Tell whether a file is the JSON file of a session of the first format.
+    """Tell whether a file is the JSON file of a session of the first format, which need not end in ``.json``.
 
     Raises
     ------
@@ -50,8 +56,15 @@ def is_first_format(path: Path) -> bool:
     OSError
         If it may not be read.
     """
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
+    with reading(path, "the session file"):
+        if not path.is_file():
+            return False
+        if path.suffix.lower() != ".json":
+            if is_session_file(path):
+                return False
+            with path.open("rb") as file:
+                if file.read(1) != b"{":
+                    return False
     content = read_json(path, "the session file")
     return isinstance(content, dict) and content.get("schema") == SCHEMA and content.get("version") == VERSION
 
@@ -63,27 +76,32 @@ def results_of(path: Path) -> Path:
 
 def name_of_converted(path: Path) -> Path:
     """Return the file that a session is converted to: ``movie.sam2`` for ``movie.sam2.json``."""
-    without = path.with_name(path.name.removesuffix(".json"))
-    return without if without.suffix == SUFFIX else without.with_name(without.name + SUFFIX)
+    name = path.name.removesuffix(".json").removesuffix(SUFFIX)
+    return path.with_name(f"{name}{SUFFIX}" if path.suffix != SUFFIX else f"{name}-converted{SUFFIX}")
 
 
 def read_content(path: Path) -> dict[str, Any]:
     """Read what a session of the first format says, in the form of :class:`~napari_sam2.session.log.document.Document`.
 
     Its results are asked too, if they are there: they were written in the middle of a propagation, the JSON file only between
-    actions.
+    actions. Where they are of no use, a warning says so.
 
     Raises
     ------
     ValueError
-        If a file is damaged.
+        If the file is damaged, or its results are open in a program.
     OSError
-        If a file may not be read.
+        If the file may not be read.
     """
     old = read_json(path, "the session file")
-    if results_of(path).exists():
-        with _results(path) as database:
-            old = _brought_up_to_date(old, path, database)
+    with reading(results_of(path), "the results"):
+        has_results = results_of(path).exists()
+    if has_results:
+        try:
+            with _results(path) as database:
+                return _today(_brought_up_to_date(old, path, database), path.name)
+        except (UnusableResultsError, PermissionError) as error:
+            logger.warning("%s; what %s holds itself is taken, which may lack the latest action", error, path.name)
     return _today(old, path.name)
 
 
@@ -123,12 +141,13 @@ def converted(path: Path, to: Path | None = None) -> Path:
                 f"the results {results_of(path)} are not there: find them again with napari-sam2 replay {path.name}"
             )
     check_writable(to)
+    check_length(to)
     lock = FileLock(to)
-    partial = to.with_name(f".{to.stem[:40]}-{secrets.token_hex(4)}.partial{to.suffix}")
+    partial, task = new_partial(to), f"{path} could not be converted to {to}"
     try:
         with _results(path) as results:
             content = _today(_brought_up_to_date(read_json(path, "the session file"), path, results), path.name)
-            with contextlib.closing(Database.create(partial)) as database, database.transaction():
+            with contextlib.closing(Database.create(partial, task=task)) as database, database.transaction(task=task):
                 _write(database, content, path.name)
                 _copy_records(results, database, content)
         with partial.open("rb") as file:
@@ -140,24 +159,54 @@ def converted(path: Path, to: Path | None = None) -> Path:
     return to
 
 
+class _Results:
+    """The results of a JSON file, open to be read."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Read rows.
+
+        Raises
+        ------
+        ValueError, OSError
+            If they are damaged, open in another program, or the disk fails.
+        """
+        try:
+            for row in self._connection.execute(query):  # noqa: UP028 - yield from would close the cursor after the connection
+                yield row
+        except sqlite3.Error as error:
+            file = results_of(self.path)
+            is_damage = is_of_damage(error)
+            raise (_damaged(self.path) if is_damage else refusal(file, error, f"{file} cannot be read", True)) from error
+
+
 @contextlib.contextmanager
-def _results(path: Path) -> Iterator[sqlite3.Connection]:
+def _results(path: Path) -> Iterator[_Results]:
     """Open the results of a JSON file to be read; what is damaged in them is told in one sentence."""
     file = results_of(path)
-    is_read_only = not (os.access(file.parent, os.W_OK) and os.access(file, os.W_OK))
-    is_unchanged = is_read_only and not file.with_name(file.name + "-wal").exists()
-    mode = "ro&immutable=1" if is_unchanged else "ro" if is_read_only else "rw"
+    unfinished, index = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
+    has_unfinished, has_index = unfinished.exists(), index.exists()
+    if has_unfinished and not os.access(file.parent, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{unfinished} is still to be written into {file.name}, which lies where nothing may be written by you: copy both, and "
+            f"{path.name}, to a folder of yours"
+        )
+    # Only to be read, so that nothing of it changes; what a program that was killed left beside it is read with it.
+    mode = "ro" if has_unfinished else "ro&immutable=1"
     try:
-        with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=0, uri=True)) as database:
-            database.execute("BEGIN")
-            yield database
-    except sqlite3.OperationalError as error:
-        found = refusal(file, error, f"{file} cannot be read", is_read_only=True)
-        is_known = isinstance(found, OSError | MemoryError) or "open in another" in str(found)
-        raise (found if is_known else _damaged(file)) from error
+        with contextlib.closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode={mode}", timeout=MAX_WAIT_S, uri=True)
+        ) as database:
+            results = _Results(path, database)
+            list(results.rows("BEGIN"))
+            yield results
+    except sqlite3.Error as error:
+        raise refusal(file, error, f"{file} cannot be read", True) from error
     # imagecodecs refuses some of what it cannot decode with a SystemError.
     except (
-        sqlite3.DatabaseError,
         LookupError,
         AttributeError,
         TypeError,
@@ -165,23 +214,29 @@ def _results(path: Path) -> Iterator[sqlite3.Connection]:
         SystemError,
         json.JSONDecodeError,
     ) as error:
-        raise _damaged(file) from error
+        raise _damaged(path) from error
+    finally:
+        if not has_index:
+            with contextlib.suppress(OSError):
+                index.unlink()
 
 
-def _damaged(file: Path) -> ValueError:
-    return ValueError(f"{file} is damaged; without it, napari-sam2 replay finds the results again")
+def _damaged(path: Path) -> ValueError:
+    return UnusableResultsError(f"{results_of(path)} is damaged: find the results again with napari-sam2 replay {path.name}")
 
 
-def _brought_up_to_date(old: dict[str, Any], path: Path, results: sqlite3.Connection) -> dict[str, Any]:
+def _brought_up_to_date(old: dict[str, Any], path: Path, results: _Results) -> dict[str, Any]:
     """Take objects and actions from the results."""
-    found = results.execute("SELECT value FROM state WHERE key = 'revision'").fetchone()
-    revision = None if found is None else json.loads(found[0])
-    if not isinstance(revision, int) or revision < int(old.get("revision", 0)):
-        raise ValueError(
+    ((text,),) = list(results.rows("SELECT value FROM state WHERE key = 'revision'")) or [("null",)]
+    revision = json.loads(text)
+    if not isinstance(revision, int):
+        raise TypeError(revision)
+    if isinstance(old.get("revision"), int) and revision < old["revision"]:
+        raise UnusableResultsError(
             f"{results_of(path)} is older than {path.name}: find the results again with napari-sam2 replay {path.name}"
         )
-    objects = {str(number): json.loads(value) for number, value in results.execute("SELECT id, value FROM objects ORDER BY id")}
-    calls = [json.loads(value) for (value,) in results.execute("SELECT value FROM calls ORDER BY position")]
+    objects = {str(number): json.loads(value) for number, value in results.rows("SELECT id, value FROM objects ORDER BY id")}
+    calls = [json.loads(value) for (value,) in results.rows("SELECT value FROM calls ORDER BY position")]
     return old | {"objects": objects, "calls": calls}
 
 
@@ -228,7 +283,7 @@ def _write(database: Database, content: dict[str, Any], where: str) -> None:
             _add(database, "prompts", int(number), int(frame), to_json(saved))
     for number, call in enumerate(content["calls"], 1):
         checked = parse(LoggedCall, call, f"{where}, action {number}")
-        database.execute("INSERT INTO actions VALUES (?, ?, 0)", (number, to_json(checked)))
+        database.execute("INSERT INTO actions VALUES (?, 0, ?)", (number, to_json(checked)))
 
 
 def _add(database: Database, kind: str, object_id: int, key: int, about: str, data: bytes | None = None) -> None:
@@ -236,11 +291,11 @@ def _add(database: Database, kind: str, object_id: int, key: int, about: str, da
     database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (kind, object_id, key, cursor.lastrowid))
 
 
-def _copy_records(results: sqlite3.Connection, database: Database, content: dict[str, Any]) -> None:
+def _copy_records(results: _Results, database: Database, content: dict[str, Any]) -> None:
     """Write records and label planes of positions."""
     numbers: dict[int, int] = {}
     query = "SELECT object, kind, frame, record, about, data FROM places JOIN records ON places.record = records.id"
-    for object_id, kind, frame, record, about, data in results.execute(query):
+    for object_id, kind, frame, record, about, data in results.rows(query):
         if str(object_id) not in content["objects"]:
             raise LookupError(object_id)
         if record not in numbers:
@@ -249,7 +304,7 @@ def _copy_records(results: sqlite3.Connection, database: Database, content: dict
             numbers[record] = cursor.lastrowid or 0
         database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (_KINDS[kind], object_id, frame, numbers[record]))
     planes: dict[int, list[bytes]] = {}
-    for position, plane in results.execute("SELECT place, data FROM label_planes ORDER BY place, frame"):
+    for position, plane in results.rows("SELECT place, data FROM label_planes ORDER BY place, frame"):
         planes.setdefault(position, []).append(plane)
     for position, packed in planes.items():
         _add(database, "planes", 0, position, json.dumps([len(plane) for plane in packed]), b"".join(packed))

@@ -54,6 +54,32 @@ def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False)
     return ValueError(f"{path} is not a session file, or is damaged")
 
 
+def is_of_damage(error: sqlite3.Error) -> bool:
+    """Tell whether what a file holds is to blame, not what the system or another program does."""
+    code = getattr(error, "sqlite_errorcode", None)
+    kinds = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
+    return code is None or code & 0xFF in kinds
+
+
+def check_length(path: Path) -> None:
+    """Check that SQLite opens a file with such a path.
+
+    Raises
+    ------
+    ValueError
+        If it is too long.
+    """
+    if len(os.fsencode(path.absolute())) > LONGEST_PATH_BYTES:
+        raise _too_long(path)
+
+
+def _too_long(path: Path) -> ValueError:
+    return ValueError(
+        f"the path of {path.name} is too long, {len(os.fsencode(path.absolute()))} bytes: a session file lies at one of at "
+        f"most {LONGEST_PATH_BYTES}; choose a folder that is nearer to the root"
+    )
+
+
 def obstacle(path: Path, is_read_only: bool = False) -> Exception | None:
     """Look for what is in the way of a database in its folder; None where nothing is.
 
@@ -74,10 +100,7 @@ def obstacle(path: Path, is_read_only: bool = False) -> Exception | None:
     if is_folder:
         return ValueError(f"{path} is a folder, where a session file belongs: move it away, or choose another name")
     if len(os.fsencode(path.absolute())) > LONGEST_PATH_BYTES:
-        return ValueError(
-            f"the path of {path.name} is too long, {len(os.fsencode(path.absolute()))} bytes: a session file lies at one of at "
-            f"most {LONGEST_PATH_BYTES}; choose a folder that is nearer to the root"
-        )
+        return _too_long(path)
     for one in beside:
         if not os.access(one, os.R_OK):
             return PermissionError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,6 @@ from napari_sam2.session.store.database import Database
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.temporary import new_unsaved_path, remove
 from napari_sam2.session.store.values import pack, pack_record, unpack, unpack_header, unpack_record
-
-logger = logging.getLogger(__name__)
 
 
 class Row:
@@ -73,6 +72,8 @@ class Rows:
         The file; None before anything was written.
     is_temporary : bool
         The file is removed when it is closed.
+    is_closed : bool
+        It was closed: nothing is read or written any more.
     unused : deque of int
         Ids of rows that nobody holds any more.
     """
@@ -83,6 +84,8 @@ class Rows:
         self.is_temporary = True
         self.unused: deque[int] = deque()
         self._new: list[Any] | None = None
+        self._end: weakref.finalize[Any, Any] | None = None
+        self.is_closed = False
         # A few, shared by all records.
         self._layouts: dict[RecordLayout, RecordLayout] = {}
 
@@ -92,30 +95,34 @@ class Rows:
         Raises
         ------
         OSError, ValueError
-            If that cannot be done.
+            If that cannot be done, or it was closed.
         """
+        if self.is_closed:
+            raise ValueError("the session is closed: open its file again to go on")
         if self.database is None:
             path = new_unsaved_path()
             self.database = Database.create(path, FileLock(path))
             self.is_temporary = True
+            # Also where nobody closes the session: only what a crash ends is found again.
+            self._end = weakref.finalize(self, _remove, self.database, os.getpid())
         return self.database
 
-    def replace(self, database: Database, is_temporary: bool = False) -> None:
+    def replace(self, database: Database) -> None:
         """Go on in a copy of the file, in which rows have the same ids."""
-        before, was_temporary = self.database, self.is_temporary
-        self.database, self.is_temporary = database, is_temporary
-        if before is not None:
+        before, end = self.database, self._end
+        self.database, self.is_temporary, self._end = database, False, None
+        if end is not None:
+            end()
+        elif before is not None:
             before.close()
-            if was_temporary:
-                remove(before.path)
 
     def close(self) -> None:
         """Close the file; one that is temporary is gone then."""
-        if self.database is not None:
+        if self._end is not None:
+            self._end()
+        elif self.database is not None:
             self.database.close()
-            if self.is_temporary:
-                remove(self.database.path)
-            self.database = None
+        self.database, self._end, self.is_closed = None, None, True
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
@@ -150,11 +157,15 @@ class Rows:
         """Write a record; see :class:`~napari_sam2.predictors.record_store.RecordFile`."""
         about, data = pack_record(record)
         header = RecordHeader.of(record, self._shared(RecordLayout.of(record)))
-        if self._new is None:  # there is no room for it in memory, and no action is being written
-            with self.opened().transaction(is_durable=False):
+        if self._new is not None:  # with an action that is being written
+            return RecordRow(self, self._insert("record", about, data), header)
+        try:
+            database = self.opened()
+            task = f"what was found does not fit into memory, and could not be written to {database.path}"
+            with database.transaction(is_durable=False, task=task):
                 number = self._insert("record", about, data)
-        else:
-            number = self._insert("record", about, data)
+        except ValueError as error:
+            raise OSError(str(error)) from error
         return RecordRow(self, number, header)
 
     def number_of(self, kind: str, stored: Stored[Any]) -> int:
@@ -215,3 +226,10 @@ class Rows:
 
     def _shared(self, layout: RecordLayout) -> RecordLayout:
         return self._layouts.setdefault(layout, layout)
+
+
+def _remove(database: Database, process: int) -> None:
+    """Close a temporary file and remove it; not in a process that was forked from the one that made it."""
+    if os.getpid() == process:
+        database.close()
+        remove(database.path)

@@ -10,12 +10,12 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import check_writable
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session.state.calls import LoggedCall
@@ -23,12 +23,13 @@ from napari_sam2.session.state.history import Action, Commit, Deed
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
-from napari_sam2.session.store.database import Database, is_session_file
+from napari_sam2.session.store.database import Database, followed, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.found_files import model_from, source_from
 from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.refusals import check_length
 from napari_sam2.session.store.rows import Rows
-from napari_sam2.session.store.temporary import remove
+from napari_sam2.session.store.temporary import new_partial, remove
 from napari_sam2.structured import parse, parse_json, to_json
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class SessionStore:
     state : SessionState
         What is written.
     describe : callable
-        Returns what the session was opened on; of a session that is saved with some pixels of the image, which are read for it.
+        Returns what the session was opened on; for a session that is saved by some pixels of the image too, which are read for it.
     """
 
     def __init__(self, rows: Rows, state: SessionState, describe: Callable[[bool], SessionHeader]) -> None:
@@ -54,6 +55,8 @@ class SessionStore:
         self._is_behind = True
         self._is_header_written = False
         self._has_warned = False
+        # Of frames of the image, as they were when the session was saved first.
+        self._sample: dict[int, str] = {}
 
     @property
     def saved_to(self) -> Path | None:
@@ -92,12 +95,11 @@ class SessionStore:
     def _write(self, commit: Commit) -> None:
         history = self._state.history
         changed = {(snapshot.mapping.address, key) for snapshot in commit.changed for key in snapshot.stored} | history.refreshed
-        is_frame = commit.deed in (Deed.CONTINUED, Deed.COMPLETED)
-        with self._rows.transaction(is_durable=not is_frame) as database:
+        with self._rows.transaction(is_durable=commit.deed != Deed.CONTINUED) as database:
             for address, key in changed:
                 self._write_value(database, address, key)
             action = commit.action
-            if commit.deed == Deed.DONE:
+            if commit.deed in (Deed.DONE, Deed.CONTINUED):  # what was undone before can be redone no more
                 database.execute("DELETE FROM changes WHERE action IN (SELECT number FROM actions WHERE is_undone)")
                 database.execute("DELETE FROM actions WHERE is_undone")
                 database.execute("DELETE FROM changes WHERE action < ?", (history.done[0].number,))
@@ -106,43 +108,53 @@ class SessionStore:
             elif commit.deed != Deed.COMPLETED:
                 database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
                 self._write_changes(database, action.number, action.snapshots)
-            row = action.number, _text(action.call), commit.deed == Deed.UNDONE
+            row = action.number, commit.deed == Deed.UNDONE, _text(action.call)
             database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?)", row)
         history.refreshed.clear()
 
     def write_all(self) -> None:
         """Write everything anew, but for values that are in the file already."""
         history = self._state.history
-        is_first = not self._is_header_written
+        header = None
+        if not self._is_header_written:
+            folder = self._rows.opened().path.parent
+            header = self._header(folder, is_sampled=self.saved_to is not None)
+            self._state.models.refresh(0, self._model_from(folder, self._state.model))
         with self._rows.transaction() as database:
             for table in ("state", "changes", "actions"):
                 database.execute(f"DELETE FROM {table}")  # noqa: S608
-            if is_first:
-                self._write_header(database, self.saved_to)
+            if header is not None:
+                self._write_header(database, header)
             for mapping in self._state.mappings():
                 for key in mapping:
                     self._write_value(database, mapping.address, key)
-            numbered = [(number, call, False) for number, call in enumerate(history.calls_before, 1)]
-            done = [(action.number, action.call, False) for action in history.done]
-            undone = [(action.number, action.call, True) for action in history.undone]
-            rows = ((number, _text(call), is_undone) for number, call, is_undone in (*numbered, *done, *undone))
+            numbered = [(number, False, call) for number, call in enumerate(history.calls_before, 1)]
+            done = [(action.number, False, action.call) for action in history.done]
+            undone = [(action.number, True, action.call) for action in history.undone]
+            rows = ((number, is_undone, _text(call)) for number, is_undone, call in (*numbered, *done, *undone))
             database.execute_many("INSERT INTO actions VALUES (?, ?, ?)", rows)
             for action in (*history.done, *history.undone):
                 self._write_changes(database, action.number, action.snapshots)
         self._is_header_written, self._is_behind = True, False
         history.refreshed.clear()
 
-    def write_again(self) -> None:
-        """Write everything anew, and what the session was opened on, as it was found now."""
-        self._is_header_written = False
-        self.write_all()
+    def _header(self, folder: Path, is_sampled: bool = True) -> SessionHeader:
+        """Describe what the session was opened on, and where that is as seen from a folder."""
+        header = self._describe(is_sampled)
+        image = replace(header.image, sample=header.image.sample | self._sample)
+        relative_path = header.source.relative_path if self._is_in(folder) else None
+        source = source_from(folder, replace(header.source, relative_path=relative_path))
+        return replace(header, source=source, image=image, model=self._model_from(folder, header.model))
 
-    def _write_header(self, database: Database, path: Path | None) -> None:
-        """Write what the session was opened on; of a session that is saved, with paths from the folder of its file."""
-        header = self._describe(path is not None)
-        if path is not None:
-            source, model = source_from(path.parent, header.source), model_from(path.parent, header.model)
-            header = replace(header, source=source, model=model)
+    def _model_from(self, folder: Path, model: ModelIdentity) -> ModelIdentity:
+        """Add where the file of a model is as seen from a folder, if that is known."""
+        return model_from(folder, model if self._is_in(folder) else replace(model, relative_path=None))
+
+    def _is_in(self, folder: Path) -> bool:
+        """The file lies in a folder: relative paths are those from there."""
+        return self.saved_to is not None and self.saved_to.parent == folder
+
+    def _write_header(self, database: Database, header: SessionHeader) -> None:
         database.execute("DELETE FROM header")
         database.execute("INSERT INTO header VALUES (?)", (to_json(header),))
 
@@ -180,45 +192,53 @@ class SessionStore:
         OSError
             If the disk is full or fails.
         """
-        if self.saved_to == path:
-            self.write_all()
-            return
+        if self._rows.is_closed:
+            raise ValueError("the session is closed, and cannot be saved any more: open its file again to go on")
+        path = followed(path)
+        if self._rows.database is not None and self.saved_to == path:
+            if self._rows.database.is_in_place:
+                self.write_all()
+                return
+            self._rows.database.release_lock()
         check_writable(path)
+        check_length(path)
         lock = FileLock(path)
-        partial = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}.partial{path.suffix}")
+        partial, task = new_partial(path), f"the session could not be saved to {path}"
         try:
-            if path.exists() and not is_session_file(path):
-                raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
-            self._write_copy(partial, path)
-            for ending in ("-wal", "-shm"):  # of an earlier session there, whose program was killed
-                path.with_name(path.name + ending).unlink(missing_ok=True)
+            _check_replaceable(path)
+            self._write_copy(partial, path.parent, task)
+            _finish_earlier(path)
             os.replace(partial, path)
-            database = Database(path, lock=lock)
-        except BaseException:
+            database = Database(path, lock=lock, task=task)
+        except BaseException as error:
             remove(partial)
             lock.release()
+            if isinstance(error, OSError) and error.strerror is not None:
+                raise os_error(f"{task}: {reason_of(error)}", error.errno) from error
             raise
+        model = self._model_from(path.parent, self._state.model)
         self._rows.replace(database)
+        self._is_header_written = True
+        self._state.models.refresh(0, model)
         if self._is_behind:
             self.write_all()
 
-    def _write_copy(self, partial: Path, path: Path) -> None:
-        """Write a copy of the file, in which paths are those from the folder that it is for."""
+    def _write_copy(self, path: Path, folder: Path, task: str) -> None:
+        """Write a copy of the file, in which paths are those from another folder."""
         if self._is_behind:
             # Where the file so far cannot be written any more, what is missing goes to the new one alone.
             with contextlib.suppress(ValueError, OSError):
                 self.write_all()
         if self._rows.database is None:
-            Database.create(partial).close()
+            Database.create(path, task=task).close()
         else:
-            self._rows.database.copy_to(partial)
-        self._state.models.refresh(0, model_from(path.parent, self._state.model))
-        with contextlib.closing(Database(partial)) as copy, copy.transaction():
-            self._write_header(copy, path)
-            about = to_json(self._state.model)
-            copy.execute("UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')", (about,))
-        self._is_header_written = True
-        with partial.open("rb") as file:
+            self._rows.database.copy_to(path, task)
+        header, model = self._header(folder), self._model_from(folder, self._state.model)
+        with contextlib.closing(Database(path, task=task)) as copy, copy.transaction(task=task):
+            self._write_header(copy, header)
+            query = "UPDATE stored SET about = ? WHERE id = (SELECT value FROM state WHERE kind = 'model')"
+            copy.execute(query, (to_json(model),))
+        with path.open("rb") as file:
             os.fsync(file.fileno())
 
     def close(self) -> None:
@@ -229,8 +249,12 @@ class SessionStore:
         ValueError, OSError
             If something is still to be written, and cannot be.
         """
-        if self.saved_to is not None and (self._is_behind or self._state.history.refreshed):
-            self.write_all()
+        if self.saved_to is not None:
+            if self._is_behind or self._state.history.refreshed:
+                self.write_all()
+            elif self._rows.unused:
+                with contextlib.suppress(ValueError, OSError), self._rows.transaction():
+                    pass
         self._rows.close()
         self._is_behind = True
 
@@ -247,6 +271,7 @@ class SessionStore:
             If the disk fails.
         """
         self._rows.replace(database)
+        self._sample = read_header(database).image.sample
         with database.reading():
             values = self._rows.read_all(budget)
             query = "SELECT kind, object, key, value FROM state ORDER BY kind, object, key"
@@ -255,7 +280,8 @@ class SessionStore:
             if not set(self._state.objects.made_ids) <= set(self._state.infos):
                 raise ValueError("there are records of no object")
             self._state.history.restore(*self._read_actions(database, values))
-        self._is_header_written, self._is_behind = True, False
+        # Image and model may be elsewhere now.
+        self._is_header_written, self._is_behind = False, True
 
     def _read_actions(
         self, database: Database, values: dict[int, Stored[Any]]
@@ -265,7 +291,7 @@ class SessionStore:
             change = self._state.mapping(Address(kind, object_id)), key, None if value is None else values[value]
             snapshots.setdefault(number, []).append(change)
         done, undone, before = list[Action](), list[Action](), list[LoggedCall]()
-        for number, text, is_undone in database.execute("SELECT number, call, is_undone FROM actions ORDER BY number"):
+        for number, is_undone, text in database.execute("SELECT number, is_undone, call FROM actions ORDER BY number"):
             call = None if text is None else parse_json(LoggedCall, text, f"action {number}")
             if number not in snapshots:
                 before += [] if call is None else [call]
@@ -275,6 +301,23 @@ class SessionStore:
                 action.snapshots.of(mapping).stored[key] = stored
             (undone if is_undone else done).append(action)
         return done, undone[::-1], before
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to put a session in the place of what is none, or must not be written."""
+    if path.exists() and not is_session_file(path):
+        raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"{path} may be read by you but not written: give another name")
+
+
+def _finish_earlier(path: Path) -> None:
+    """Write what lies beside an earlier session into its file, which is replaced: it would be taken for the new one's."""
+    if path.exists():
+        with contextlib.suppress(ValueError, OSError):
+            Database(path).close()
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def read_header(database: Database) -> SessionHeader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import tempfile
@@ -11,11 +12,15 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_sam2.files import NAME_LETTERS
+from napari_sam2.session.store.database import is_session_file, open_to_read
 from napari_sam2.session.store.file_lock import is_locked
 
 SUFFIX = ".sam2"
 MAX_AGE_S = 30 * 24 * 3600
 """A session that was not saved and whose program ended long ago is removed."""
+MAX_PARTIAL_AGE_S = 24 * 3600
+"""No session takes as long to write."""
 MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
 
@@ -51,23 +56,52 @@ def new_unsaved_path() -> Path:
         If there is no folder for it.
     """
     folder = unsaved_folder()
-    for path in unsaved_sessions(folder):
+    for path in _left_in(folder):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > MAX_AGE_S:
+            beside = [one for ending in ("", "-wal") if (one := path.with_name(path.name + ending)).exists()]
+            if time.time() - max(one.stat().st_mtime for one in beside) > MAX_AGE_S:
                 remove(path)
     return folder / f"{time.strftime('%Y-%m-%d %H%M%S')} {secrets.token_hex(3)}{SUFFIX}"
 
 
 def unsaved_sessions(folder: Path | None = None) -> list[Path]:
-    """List sessions that were not saved and whose program has ended, the latest first.
+    """List sessions that were not saved and whose program has ended, the latest first; not those in which nothing was done.
 
     Parameters
     ----------
     folder : Path, optional
         Where; by default :func:`unsaved_folder`.
     """
-    found = list((unsaved_folder() if folder is None else folder).glob(f"????-??-?? *{SUFFIX}"))
-    return sorted((path for path in found if not is_locked(path)), key=lambda path: path.name, reverse=True)
+    found = _left_in(unsaved_folder() if folder is None else folder)
+    return sorted(filter(_is_begun, found), key=lambda path: path.name, reverse=True)
+
+
+def _left_in(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"????-??-?? *{SUFFIX}") if not is_locked(path)]
+
+
+def _is_begun(path: Path) -> bool:
+    """Tell whether something was written; of what cannot be read, that counts as so."""
+    try:
+        if not is_session_file(path):
+            return False
+        with contextlib.closing(open_to_read(path)) as database, database.reading():
+            return database.execute("SELECT 1 FROM header").fetchone() is not None
+    except (OSError, ValueError):
+        return True
+
+
+def new_partial(path: Path) -> Path:
+    """Return a name beside a file for one that takes its place when it is whole; what a crash left of such long ago is removed."""
+    token = secrets.token_hex(4)
+    ending = f"-{token}.partial{path.suffix}"
+    letters = min(NAME_LETTERS, len(path.name) - len(ending) - 1)  # no longer than the name itself: a system may allow no more
+    beginning = f".{path.stem[: max(letters, 0)]}"
+    with contextlib.suppress(OSError):
+        for left in path.parent.glob(f"{glob.escape(beginning)}-{'?' * len(token)}.partial{path.suffix}"):
+            if time.time() - left.stat().st_mtime > MAX_PARTIAL_AGE_S:
+                remove(left)
+    return path.with_name(f"{beginning}{ending}")
 
 
 def remove(path: Path) -> None:

@@ -46,6 +46,8 @@ class SavedPrompts:
         ValueError
             If the mask is damaged.
         """
+        if len(self.points) != len(self.labels):
+            raise ValueError(f"there are {len(self.points)} points with {len(self.labels)} labels")
         mask = None if self.mask is None else decode_mask(self.mask)
         return FramePrompts(tuple(self.points), tuple(self.labels), self.box, mask, self.is_approved)
 
