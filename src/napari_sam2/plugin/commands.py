@@ -64,14 +64,10 @@ class AddClicks:
         item = session.objects.get(object_id)
         if not any(click.is_inside for click in self.clicks) and (item is None or item.shown(frame) is None):
             raise ValueError(f"object {object_id} has only clicks outside it on frame {frame}: click inside it, too")
-        if item is None:
-            session.add_object(object_id=object_id)
-        try:
+        with session.grouped():
+            if item is None:
+                session.add_object(object_id=object_id)
             return session.add_points(object_id, frame, *points_and_labels(self.clicks))
-        except Exception:
-            if item is None and not session.objects[object_id].prompts:
-                session.undo()  # an object without a click is not shown anywhere
-            raise
 
     @property
     def addition(self) -> AddClicks:
@@ -150,7 +146,7 @@ class RemoveClicks:
 
 @dataclass(frozen=True)
 class MoveClicks:
-    """Move clicks to another object or another frame: removed there and, unless that is refused, added here."""
+    """Move clicks to another object or another frame: removed there and added here, or neither."""
 
     removal: RemoveClicks
     addition: AddClicks
@@ -162,8 +158,9 @@ class MoveClicks:
 
     def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
         """Do it; see :class:`Command`."""
-        self.removal.run(session)
-        return self.addition.run(session)
+        with session.grouped():
+            self.removal.run(session)
+            return self.addition.run(session)
 
 
 def _clicks_in(session: Session, key: ObjectFrame) -> tuple[Click, ...]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import Command
-from napari_sam2.plugin.joined_actions import JoinedActions
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
@@ -44,7 +43,6 @@ class SessionWorker:
         self._announce = announce
         self._session: Session | None = None
         self._image: object = None
-        self._actions: JoinedActions | None = None
         self._report: Report | None = None
         self._reporting_thread = 0
         self._command: Command | None = None
@@ -58,7 +56,7 @@ class SessionWorker:
         """Forward no more changes. The session stays open for whoever has it, and ends with the last one who does."""
         if self._session is not None:
             self._session.state.changed.disconnect(self._state_changed)
-        self._session = self._actions = None
+        self._session = None
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -73,26 +71,26 @@ class SessionWorker:
             The first error by which a command failed.
         """
         with self._reporting(report):
-            session, actions = self._open(request)
-            with actions.together():
-                self._run_each(session, commands, report)
+            session = self._open(request)
+            self._run_each(session, commands, report)
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: Exception | None = None
-        for command in commands:
-            self._command = command
-            try:
-                mask = command.run(session)
-            except ValueError as error:
-                report(CommandRejected(command, str(error)))
-            except Exception as error:  # a frame that cannot be read keeps no other click from being answered
-                failed = failed or error
-                report(CommandRejected(command, None))
-            else:
-                if mask is not None:
-                    report(ObjectSegmented(command.key, int(mask.sum())))
-            finally:
-                self._command = None
+        with session.grouped():
+            for command in commands:
+                self._command = command
+                try:
+                    mask = command.run(session)
+                except ValueError as error:
+                    report(CommandRejected(command, str(error)))
+                except Exception as error:  # a frame that cannot be read keeps no other click from being answered
+                    failed = failed or error
+                    report(CommandRejected(command, None))
+                else:
+                    if mask is not None:
+                        report(ObjectSegmented(command.key, int(mask.sum())))
+                finally:
+                    self._command = None
         if failed is not None:
             raise failed
 
@@ -105,7 +103,7 @@ class SessionWorker:
             If the model was changed by it, and the one before cannot be loaded any more.
         """
         with self._reporting(report):
-            report(HistoryMoved(True, self._actions is not None and self._actions.undo()))
+            report(HistoryMoved(True, self._session is not None and self._session.undo()))
 
     def redo(self, report: Report) -> None:
         """Redo what was undone last.
@@ -116,7 +114,7 @@ class SessionWorker:
             As :meth:`undo`.
         """
         with self._reporting(report):
-            report(HistoryMoved(False, self._actions is not None and self._actions.redo()))
+            report(HistoryMoved(False, self._session is not None and self._session.redo()))
 
     def use_model(self, name: str, report: Report) -> None:
         """Go on with another model; without a session it is only loaded.
@@ -147,9 +145,8 @@ class SessionWorker:
             As :meth:`run`, if there is nothing to propagate, or a frame cannot be read.
         """
         with self._reporting(report):
-            session, actions = self._open(request)
-            with actions.together():
-                self._run_each(session, commands, report)
+            session = self._open(request)
+            self._run_each(session, commands, report)
             propagation = session.propagate(direction)
             total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
             with contextlib.closing(propagation):
@@ -160,17 +157,17 @@ class SessionWorker:
 
     # --- the session -----------------------------------------------------------------------------------------------
 
-    def _open(self, request: SessionRequest) -> tuple[Session, JoinedActions]:
+    def _open(self, request: SessionRequest) -> Session:
         """Open the session, or return the one that is open. On other data of the image it begins anew, with all prompts."""
-        if self._session is not None and self._actions is not None and request.image is self._image:
-            return self._session, self._actions
+        if self._session is not None and request.image is self._image:
+            return self._session
         before, session = self._session, self._opener.open(request)
         not_carried = {} if before is None else carry_prompts(before, session)
         self.close()
-        self._session, self._image, self._actions = session, request.image, JoinedActions(session)
+        self._session, self._image = session, request.image
         session.state.changed.connect(self._state_changed)
         self._send(SessionOpened(request.model, session.labels, _whole(session.state), not_carried))
-        return self._session, self._actions
+        return session
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:

@@ -12,6 +12,7 @@ import functools
 import logging
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
@@ -303,6 +304,18 @@ class Session:
             As :meth:`undo`.
         """
         return self._history.redo()
+
+    def grouped(self) -> AbstractContextManager[None]:
+        """Let all actions that are done inside a ``with`` block be undone and redone together.
+
+        If something fails inside, none of them is done.
+
+        Raises
+        ------
+        SessionBusyError
+            If another thread is using the session.
+        """
+        return self._history.grouped()
 
     @property
     def can_undo(self) -> bool:

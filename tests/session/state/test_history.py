@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blob_tracker import blob_session, squares
+from blob_tracker import BlobTracker, blob_session, squares, tiny_model
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
+from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import MAX_ACTIONS, History, SessionBusyError
 from napari_sam2.session.state.undoable import Address, Snapshots, UndoableDict
@@ -254,3 +255,75 @@ def test_another_thread_is_refused_while_the_session_is_at_work() -> None:
     thread.start()
     thread.join()
     assert len(refused) == 4
+
+
+def test_what_is_grouped_is_undone_and_redone_together() -> None:
+    session = opened()
+    with session.grouped():
+        new = session.add_object()
+        session.add_points(new, 3, [(3, 3)])
+        with session.grouped():
+            session.rename_object(new, "cell")
+    session.add_object()
+    assert session.undo()
+    assert sorted(session.objects) == [1, 2, 3]
+    assert session.undo()
+    assert sorted(session.objects) == [1, 2]
+    assert session.redo()
+    assert (session.objects[3].name, session.objects[3].anchors) == ("cell", [3])
+    assert session.redo()
+    assert sorted(session.objects) == [1, 2, 3, 4]
+    assert [call.method for call in session._history.calls][-4:] == ["add_object", "add_points", "rename_object", "add_object"]
+
+
+def refused_together(session: Session) -> None:
+    def fail() -> None:
+        with session.grouped():
+            session.add_object()
+            session.lock_object(77)
+
+    with pytest.raises(ValueError, match="there is no object 77"):
+        fail()
+
+
+def test_a_group_that_fails_is_not_done_and_cannot_be_redone() -> None:
+    session = opened()
+    calls, labels = session._history.calls, session.labels.copy()
+
+    def fail() -> None:
+        with session.grouped():
+            session.add_points(1, 9, [(3, 3)])
+            with session.grouped():
+                session.add_object()
+            session.add_points(77, 0, [(3, 3)])
+
+    with pytest.raises(ValueError, match="there is no object 77"):
+        fail()
+    assert (session._history.calls, sorted(session.objects), session.can_redo) == (calls, [1, 2], False)
+    np.testing.assert_array_equal(session.labels, labels)
+    with session.grouped():
+        session.add_object()
+        refused_together(session)
+    assert sorted(session.objects) == [1, 2, 3]
+    session.undo()
+    assert session._history.calls == calls
+
+
+def test_groups_are_undone_after_reopening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    session = opened()
+    session.save(tmp_path / "movie.sam2")
+    with session.grouped():
+        session.add_points(session.add_object(), 3, [(3, 3)])
+    refused_together(session)
+    session.close()
+    again = Session.open(tmp_path / "movie.sam2", MOVIE, tiny_model())
+    assert sorted(again.objects) == [1, 2, 3]
+    again.undo()
+    assert sorted(again.objects) == [1, 2]
+    again.close()
+    again = Session.open(tmp_path / "movie.sam2", MOVIE, tiny_model())
+    assert sorted(again.objects) == [1, 2]
+    again.redo()
+    assert again.objects[3].anchors == [3]
+    again.close()

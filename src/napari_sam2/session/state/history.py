@@ -38,11 +38,14 @@ class Action:
         The call that made it.
     number : int
         Later actions have higher numbers.
+    is_joined : bool
+        It is undone and redone together with the one before it.
     """
 
     snapshots: Snapshots = field(default_factory=Snapshots)
     call: LoggedCall | None = None
     number: int = 0
+    is_joined: bool = False
 
 
 class Deed(Enum):
@@ -53,6 +56,7 @@ class Deed(Enum):
     UNDONE = "undone"
     REDONE = "redone"
     COMPLETED = "completed"
+    DISCARDED = "discarded"
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class History:
         self.num_changes = 0
         """Counts actions, undos and redos, so that a propagation can detect other changes between its steps."""
         self._latest_number = 0
+        self._group_begins_after: int | None = None
 
     @property
     def calls(self) -> list[LoggedCall]:
@@ -193,6 +198,7 @@ class History:
             else:
                 self._latest_number += 1
                 step.number = self._latest_number
+                step.is_joined = self._group_begins_after is not None and step.number > self._group_begins_after + 1
                 self.done.append(step)
                 self._forget_old()
                 self._keep(Commit(Deed.DONE, step, step.snapshots))
@@ -214,37 +220,69 @@ class History:
             if oldest.call is not None:
                 self.calls_before.append(oldest.call)
 
-    def undo(self) -> bool:
-        """Undo the latest action; return whether there was one.
+    @contextlib.contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Let all actions that are done inside be undone and redone together; if something fails, none of them is done.
 
         Raises
         ------
         SessionBusyError
             If another thread is using the session.
         """
-        return self._move(self.done, self.undone, Deed.UNDONE)
+        with self.working():
+            begins_after, outer = self._latest_number, self._group_begins_after
+            self._group_begins_after = begins_after if outer is None else outer
+            try:
+                yield
+            except BaseException:
+                while self.done and self.done[-1].number > begins_after:
+                    self._move_one(self.done, self.undone, Deed.DISCARDED)
+                    self.undone.pop()
+                raise
+            finally:
+                self._group_begins_after = outer
+
+    def undo(self) -> bool:
+        """Undo the latest action, and those that are joined with it; return whether there was one.
+
+        Raises
+        ------
+        SessionBusyError
+            If another thread is using the session.
+        """
+        with self.working():
+            if not self.done:
+                return False
+            while self.done:
+                is_joined = self.done[-1].is_joined
+                self._move_one(self.done, self.undone, Deed.UNDONE)
+                if not is_joined:
+                    break
+            return True
 
     def redo(self) -> bool:
-        """Redo the action that was undone last; return whether there was one.
+        """Redo what was undone last; return whether there was such a thing.
 
         Raises
         ------
         SessionBusyError
             If another thread is using the session.
         """
-        return self._move(self.undone, self.done, Deed.REDONE)
-
-    def _move(self, source: deque[Action] | list[Action], target: deque[Action] | list[Action], deed: Deed) -> bool:
         with self.working():
-            if not source:
+            if not self.undone:
                 return False
-            action = source[-1]
-            action.snapshots.exchange()
-            self._finish_or_exchange_back(action.snapshots)
-            source.pop()
-            target.append(action)
-            self._keep(Commit(deed, action, action.snapshots))
+            self._move_one(self.undone, self.done, Deed.REDONE)
+            while self.undone and self.undone[-1].is_joined:
+                self._move_one(self.undone, self.done, Deed.REDONE)
             return True
+
+    def _move_one(self, source: deque[Action] | list[Action], target: deque[Action] | list[Action], deed: Deed) -> None:
+        action = source[-1]
+        action.snapshots.exchange()
+        self._finish_or_exchange_back(action.snapshots)
+        source.pop()
+        target.append(action)
+        self._keep(Commit(deed, action, action.snapshots))
 
 
 def weakly(method: Callable[P, R]) -> Callable[P, R]:

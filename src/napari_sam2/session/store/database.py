@@ -26,7 +26,7 @@ CREATE TABLE stored (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT 
 CREATE TABLE state (
     kind TEXT, object INTEGER, key INTEGER, value INTEGER NOT NULL, PRIMARY KEY (kind, object, key)
 ) WITHOUT ROWID;
-CREATE TABLE actions (number INTEGER PRIMARY KEY, is_undone INTEGER NOT NULL, call TEXT);
+CREATE TABLE actions (number INTEGER PRIMARY KEY, is_undone INTEGER NOT NULL, is_joined INTEGER NOT NULL, call TEXT);
 CREATE INDEX undone_actions ON actions (number) WHERE is_undone;
 CREATE TABLE changes (
     action INTEGER, kind TEXT, object INTEGER, key INTEGER, value INTEGER, PRIMARY KEY (action, kind, object, key)

@@ -283,7 +283,7 @@ def _write(database: Database, content: dict[str, Any], where: str) -> None:
             _add(database, "prompts", int(number), int(frame), to_json(saved))
     for number, call in enumerate(content["calls"], 1):
         checked = parse(LoggedCall, call, f"{where}, action {number}")
-        database.execute("INSERT INTO actions VALUES (?, 0, ?)", (number, to_json(checked)))
+        database.execute("INSERT INTO actions VALUES (?, 0, 0, ?)", (number, to_json(checked)))
 
 
 def _add(database: Database, kind: str, object_id: int, key: int, about: str, data: bytes | None = None) -> None:

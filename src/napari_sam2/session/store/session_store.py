@@ -103,13 +103,18 @@ class SessionStore:
                 database.execute("DELETE FROM changes WHERE action IN (SELECT number FROM actions WHERE is_undone)")
                 database.execute("DELETE FROM actions WHERE is_undone")
                 database.execute("DELETE FROM changes WHERE action < ?", (history.done[0].number,))
+            if commit.deed == Deed.DISCARDED:
+                database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
+                database.execute("DELETE FROM actions WHERE number = ?", (action.number,))
+                history.refreshed.clear()
+                return
             if commit.deed == Deed.CONTINUED:
                 self._write_changes(database, action.number, commit.changed, "INSERT OR IGNORE")
             elif commit.deed != Deed.COMPLETED:
                 database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
                 self._write_changes(database, action.number, action.snapshots)
-            row = action.number, commit.deed == Deed.UNDONE, _text(action.call)
-            database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?)", row)
+            row = action.number, commit.deed == Deed.UNDONE, action.is_joined, _text(action.call)
+            database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
         history.refreshed.clear()
 
     def write_all(self) -> None:
@@ -128,11 +133,11 @@ class SessionStore:
             for mapping in self._state.mappings():
                 for key in mapping:
                     self._write_value(database, mapping.address, key)
-            numbered = [(number, False, call) for number, call in enumerate(history.calls_before, 1)]
-            done = [(action.number, False, action.call) for action in history.done]
-            undone = [(action.number, True, action.call) for action in history.undone]
-            rows = ((number, is_undone, _text(call)) for number, is_undone, call in (*numbered, *done, *undone))
-            database.execute_many("INSERT INTO actions VALUES (?, ?, ?)", rows)
+            numbered = [(number, False, False, _text(call)) for number, call in enumerate(history.calls_before, 1)]
+            done = [(action.number, False, action.is_joined, _text(action.call)) for action in history.done]
+            undone = [(action.number, True, action.is_joined, _text(action.call)) for action in history.undone]
+            rows = (*numbered, *done, *undone)
+            database.execute_many("INSERT INTO actions VALUES (?, ?, ?, ?)", rows)
             for action in (*history.done, *history.undone):
                 self._write_changes(database, action.number, action.snapshots)
         self._is_header_written, self._is_behind = True, False
@@ -291,12 +296,13 @@ class SessionStore:
             change = self._state.mapping(Address(kind, object_id)), key, None if value is None else values[value]
             snapshots.setdefault(number, []).append(change)
         done, undone, before = list[Action](), list[Action](), list[LoggedCall]()
-        for number, is_undone, text in database.execute("SELECT number, is_undone, call FROM actions ORDER BY number"):
+        query = "SELECT number, is_undone, is_joined, call FROM actions ORDER BY number"
+        for number, is_undone, is_joined, text in database.execute(query):
             call = None if text is None else parse_json(LoggedCall, text, f"action {number}")
             if number not in snapshots:
                 before += [] if call is None else [call]
                 continue
-            action = Action(call=call, number=number)
+            action = Action(call=call, number=number, is_joined=bool(is_joined))
             for mapping, key, stored in snapshots[number]:
                 action.snapshots.of(mapping).stored[key] = stored
             (undone if is_undone else done).append(action)
