@@ -214,12 +214,13 @@ REPLACED = (
     "consensus", "vote", "votes", "voted", "daughter", "daughters", "mother", "mothers", "outdated", "doubt", "doubtful", "lesson",
     "lessons", "follow_each", "elsewhere()", "gone_for", "session.parents",
 )  # fmt: skip
-"""Words that others have replaced, see the glossary."""
+"""Words that others have replaced, see the glossary; biologists do speak of daughter cells."""
 
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_pages_use_the_words_of_the_glossary(page: str) -> None:
-    assert [word for word in REPLACED if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", TEXTS[page], re.IGNORECASE)] == []
+    text = re.sub("daughter cells?", "", TEXTS[page], flags=re.IGNORECASE)
+    assert [word for word in REPLACED if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)] == []
 
 
 def test_the_tables_of_a_session_file_are_described() -> None:
