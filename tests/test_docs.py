@@ -1,4 +1,4 @@
-"""What README and docs say is true of the code: links lead somewhere, commands are understood, examples run."""
+"""README and docs agree with the code: links and file names exist, commands are parsed, examples run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from blob_tracker import BlobTracker, blob_session, tiny_model
 from evaluation_stacks import write_dataset
 from napari_sam2.cli.main import COMMANDS, build_parser
 from napari_sam2.session import session as session_module
-from napari_sam2.session import session_file as session_file_module
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
+from napari_sam2.session.store import found_files
+from napari_sam2.session.store.database import TABLES, VERSION
 from napari_sam2.training.run_file import read_run_file
 
 ROOT = Path(__file__).parents[1]
@@ -147,7 +148,8 @@ def test_what_examples_import_is_there(page: str) -> None:
 def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    for module in (session_module, session_file_module):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for module in (session_module, found_files):
         monkeypatch.setattr(module, "load_model", lambda *_args: tiny_model())
     plane = np.zeros((H, W), np.uint16)
     plane[85:96, 55:66] = 1
@@ -187,7 +189,51 @@ def write_files_of_the_table(movie: np.ndarray) -> None:
         video.mux(stream.encode(None))
 
 
-def test_a_prompts_file_can_say_what_the_readme_says(tmp_path: Path) -> None:
+def files_named(text: str) -> list[str]:
+    """Files that a page names in backticks, by their paths in the package."""
+    return re.findall(r"`([a-z_0-9/]+\.py)`", text)
+
+
+@pytest.mark.parametrize("page", [page for page, text in TEXTS.items() if files_named(text)])
+def test_files_that_pages_name_exist(page: str) -> None:
+    roots = (ROOT / "src/napari_sam2", ROOT / "src/napari_sam2/session", ROOT)
+    assert [name for name in files_named(TEXTS[page]) if not any((root / name).is_file() for root in roots)] == []
+
+
+def glossary() -> list[str]:
+    """Words of the glossary, in the order of its rows."""
+    rows = re.findall(r"^\| \*\*(.*?)\*\* \|", TEXTS["docs/glossary.md"], re.MULTILINE)
+    return [word.strip() for row in rows for word in row.split(",")]
+
+
+def test_a_word_of_the_glossary_has_one_row() -> None:
+    assert len(glossary()) == len(set(glossary())) > 40
+
+
+REPLACED = (
+    "consensus", "vote", "votes", "voted", "daughter", "daughters", "mother", "mothers", "outdated", "doubt", "doubtful", "lesson",
+    "lessons", "follow_each", "elsewhere()", "gone_for", "session.parents",
+)  # fmt: skip
+"""Words that others have replaced, see the glossary; biologists do speak of daughter cells."""
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_pages_use_the_words_of_the_glossary(page: str) -> None:
+    text = re.sub("daughter cells?", "", TEXTS[page], flags=re.IGNORECASE)
+    assert [word for word in REPLACED if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)] == []
+
+
+def test_the_tables_of_a_session_file_are_described() -> None:
+    text = TEXTS["docs/session.md"]
+    for table, columns in re.findall(r"CREATE TABLE (\w+) \((.*?)\)(?: WITHOUT ROWID)?;", TABLES, re.DOTALL):
+        described = re.search(rf"^\| `{table}` \| (.*) \|$", text, re.MULTILINE)
+        assert described is not None, table
+        named = re.findall(r"(?:^|, ?|\n\s*)(\w+) (?:TEXT|INTEGER|BLOB)", columns.partition("PRIMARY KEY (")[0])
+        assert [name for name in named if f"`{name}`" not in described[1]] == [], table
+    assert f"`PRAGMA user_version` the version, {VERSION}" in text
+
+
+def test_a_prompts_file_with_all_keys_of_the_readme_is_read(tmp_path: Path) -> None:
     (prompts,) = blocks(TEXTS["README.md"], "json")
     (tmp_path / "prompts.json").write_text(prompts)
     tifffile.imwrite(tmp_path / "masks.tif", np.full((100, 100), 3, np.uint8))
@@ -195,6 +241,7 @@ def test_a_prompts_file_can_say_what_the_readme_says(tmp_path: Path) -> None:
     add_prompts(session, read_prompts(tmp_path / "prompts.json"))
     assert list(session.objects) == [1, 2, 3, 4, 5]
     assert all(f'"{key}"' in prompts for key in KEYS)
+    session.close()
 
 
 def session_on_movie() -> napari_sam2.Session:

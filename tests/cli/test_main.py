@@ -93,7 +93,7 @@ def test_segment_into_several_files(folder: Path, double: None) -> None:
     assert rows[1].startswith("3,object 3,0,9,10,3.25,2.75,4,3,10,9,3000,3000,3000,10,")
     assert len(rows) == 1 + 2 * T
     np.testing.assert_array_equal(zarr.open("out/labels.zarr", mode="r")["0"], TRUTH)
-    assert Path("out/methods.txt").read_text().startswith("2 objects in 4 frames of 32 x 32 pixels were followed through time")
+    assert Path("out/methods.txt").read_text().startswith("2 objects in 4 frames of 32 x 32 pixels were tracked through time")
     assert sorted(os.listdir("out")) == ["labels.tif", "labels.zarr", "methods.txt", "objects.csv"]
 
 
@@ -378,7 +378,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
         segment(output="out/labels.png"),
         r"the format of labels\.png is not known: its name should end in one of \.ome\.tif, \.tif, .*",
     ),
-    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is an input: give the output another name .*"),
+    "output is the image": (None, segment(output="movie.tif"), r"movie\.tif is an input: give the output another name"),
     "no output folder": (None, segment(output="gone/labels.tif"), r"there is no folder gone to write labels\.tif to"),
     "unwritable output": (None, segment(output="/proc/labels.tif"), r"labels\.tif cannot be written to the folder /proc: .*"),
     "output is a folder": (lambda: Path("is.tif").mkdir(), segment(output="is.tif"), r"is\.tif is a folder: give the name of .*"),

@@ -41,7 +41,7 @@ def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["replay", str(saved), "-o", str(output), "-o", str(table), "--methods", str(methods)]) == 0
     np.testing.assert_array_equal(tifffile.imread(output), TRUTH)
     assert table.read_text().count("\n") == 13
-    assert methods.read_text().startswith("2 objects in 6 frames of 32 x 32 pixels were followed through time")
+    assert methods.read_text().startswith("2 objects in 6 frames of 32 x 32 pixels were tracked through time")
     assert capsys.readouterr().out.startswith("2 objects on 6 frames: ")
 
 

@@ -205,7 +205,7 @@ def test_the_volume_that_was_prompted_is_done_in_part(capsys: pytest.CaptureFixt
     assert last_line(capsys.readouterr().err).endswith("; T 0 is done in part; what is done is written")
 
 
-def test_there_is_no_vote_of_axes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_fused(capsys: pytest.CaptureFixture[str]) -> None:
     broken_zarr(Path("movie.zarr"), MOVIE, [(4,)])
     assert main(each("--fuse", "ZYX", "--pixel-size", "1", axes="ZYX")) == 3
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), on(range(4)))
