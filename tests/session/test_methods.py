@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from napari_sam2.session.store.session_document import weights_sha256
 
 from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2 import __version__
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.session import prompting as prompting_module
+from napari_sam2.session.editing import prompt_editor
 from napari_sam2.session.methods import methods_paragraph, write_methods
 from napari_sam2.session.session import Session
+from napari_sam2.session.state.identity import weights_sha256
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
@@ -49,7 +49,7 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
     session.add_mask(3, 2, TRUTH[2] == 3)
     checkpoint = tmp_path / "model.pt"
     checkpoint.write_bytes(b"weights")
-    assert methods_paragraph(session, checkpoint) == (
+    assert methods_paragraph(session.document(), checkpoint) == (
         "2 objects in 4 frames of 32 x 40 pixels were followed through time with the SAM 2 architecture (Ravi et al. 2024, "
         f"arXiv:2408.00714), model {session.model.config.name} (weights with SHA-256 {hashlib.sha256(b'weights').hexdigest()}), "
         f"{VERSIONS}. {SEEN} Objects were marked by 2 clicks, 1 box and 1 mask (prompts per object: 2 on average, 1 to 3). "
@@ -67,7 +67,7 @@ def test_two_objects_and_a_correction(tmp_path: Path) -> None:
 )
 def test_one_object_and_one_click(axes: str, where: str, how: str, tmp_path: Path) -> None:
     session = clicked(MOVIE if len(axes) == 3 else MOVIE[0], axes)
-    write_methods(tmp_path / "methods.txt", session)
+    write_methods(tmp_path / "methods.txt", session.document())
     assert (tmp_path / "methods.txt").read_text() == (
         f"1 object in {where} was {how} with the SAM 2 architecture (Ravi et al. 2024, arXiv:2408.00714), model "
         f"{session.model.config.name} (parameters with SHA-256 {weights_sha256(session.model)}), {VERSIONS}. {SEEN} "
@@ -79,14 +79,14 @@ def test_nothing_was_prompted() -> None:
     session = blob_session(MOVIE, "TYX")
     session.add_object()
     with pytest.raises(ValueError, match="there are no methods to tell: no object was prompted"):
-        methods_paragraph(session)
+        methods_paragraph(session.document())
 
 
 def test_approved_frames_are_no_corrections() -> None:
     session = clicked()
     list(session.propagate())
     session.approve(1, 2)
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     assert "The object was marked by 1 click. No frame was corrected. 1 frame was approved as shown. Where" in told
 
 
@@ -139,13 +139,13 @@ LOOKS: dict[str, tuple[np.ndarray, str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", LOOKS)
 def test_what_the_model_saw(case: str) -> None:
     image, axes, arguments, expected = LOOKS[case]
-    assert expected in methods_paragraph(clicked(image, axes, **arguments))
+    assert expected in methods_paragraph(clicked(image, axes, **arguments).document())
 
 
 def test_windows() -> None:
     session = Session(MOVIE, "TYX", model=tiny_model(), zoom=4.5)
     session.add_points(session.add_object(), 0, [(5, 5)])
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     assert "It saw each object through a window of 4.5 times its size that followed it, resized to 64 x 64 pixels. The" in told
 
 
@@ -162,35 +162,35 @@ def test_rules_that_stopped_it() -> None:
     assert (
         "Objects were not followed beyond a frame on which they had been absent for 5 frames in a row, had an area outside 4 to "
         "200.5 pixels or touched the border. Objects were not followed beyond a frame on which they were absent. No frame"
-    ) in methods_paragraph(session)
+    ) in methods_paragraph(session.document())
 
 
 def test_masks_that_no_person_made() -> None:
     session = clicked()
     session.add_labels(np.where(TRUTH[1] == 8, 8, 0), 1)
-    assert "2 objects in" in methods_paragraph(session)
-    assert "Masks were taken over from a label image. No frame was corrected." in methods_paragraph(session)
+    assert "2 objects in" in methods_paragraph(session.document())
+    assert "Masks were taken over from a label image. No frame was corrected." in methods_paragraph(session.document())
 
 
 def test_masks_that_were_found_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompting_module, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
+    monkeypatch.setattr(prompt_editor, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
     session = clicked()
     for frame in (2, 0):
         session.segment_everything(frame)
-    assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session)
+    assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session.document())
 
 
 def test_hidden_objects_are_not_counted() -> None:
     session = clicked()
     session.add_box(session.add_object(), 0, (20, 20, 25, 25))
     session.hide_object(2)
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     assert told.startswith("1 object in")
     assert "The object was marked by 1 click." in told
     assert told.endswith(f"{OVERLAPS} 1 further object was followed and left out of the result.")
     session.hide_object(1)
     with pytest.raises(ValueError, match="no object was prompted"):
-        methods_paragraph(session)
+        methods_paragraph(session.document())
 
 
 def test_divisions() -> None:
@@ -198,24 +198,24 @@ def test_divisions() -> None:
     list(session.propagate())
     for daughter in session.divide_object(1, 2):
         session.add_points(daughter, 2, [(5, 5)])
-    assert "No frame was corrected. 1 division was marked by hand. Where" in methods_paragraph(session)
+    assert "No frame was corrected. 1 division was marked by hand. Where" in methods_paragraph(session.document())
 
 
 def test_a_vote_of_axes() -> None:
     session = clicked(MOVIE, "ZYX")
     list(fuse_axes(session, "zx"))
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     assert "was followed along Z and X with the SAM 2 architecture" in told
     assert "An object was taken to be where the mean of its logits along Z and X, each clipped to -4 to 4, was above 0." in told
     session.undo()
-    assert "was followed from plane to plane with" in methods_paragraph(session)
+    assert "was followed from plane to plane with" in methods_paragraph(session.document())
 
 
 @pytest.mark.parametrize("consensus", [None, "ZX"])
 def test_every_place_on_another_axis(consensus: str | None) -> None:
     session = clicked(np.stack([MOVIE] * 3), "TZYX", along="Z", at={"T": 0})
     list(propagate_each(session, "T", [0, 1], consensus))
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     how = "from plane to plane" if consensus is None else "along Z and X"
     assert f"1 object in 4 frames of 32 x 40 pixels, at 2 places on T, was followed {how} with" in told
     assert (
@@ -223,3 +223,11 @@ def test_every_place_on_another_axis(consensus: str | None) -> None:
         "of each other place. Where objects"
     ) in told
     assert ("each clipped to -4 to 4" in told) == (consensus is not None)
+
+
+def test_axes_that_are_fused_at_other_positions_alone() -> None:
+    session = clicked(np.stack([MOVIE] * 3), "TZYX", along="Z", at={"T": 0})
+    list(propagate_each(session, "T", [2], "ZX"))
+    told = methods_paragraph(session.document())
+    assert "at 2 places on T, was followed along Z and X with" in told
+    assert "each clipped to -4 to 4" in told

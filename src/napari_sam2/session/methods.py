@@ -240,7 +240,7 @@ def _latest(document: Document, method: str) -> dict[str, Any]:
 
 def _voting_axes(document: Document) -> str:
     """Axes that fused; empty where there was no vote."""
-    return str(_latest(document, "propagate_each").get("fuse_axes") or _latest(document, "fuse_axes").get("axes", ""))
+    return str(_latest(document, "propagate_each").get("fuse") or _latest(document, "fuse_axes").get("axes", ""))
 
 
 def _count(prompts: SavedPrompts) -> int:

@@ -549,8 +549,7 @@ class Session:
         return script(self.document())
 
     def _header(self) -> SessionHeader:
-        ranges = None if self.intensity_ranges is None else list(self.intensity_ranges)
-        settings = Settings(self.precision, ranges, self._in_use.object_sizes, self.memory_gate)
+        settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
         return SessionHeader.of(self._source, ImageIdentity.of(self.stack), settings, self._begun_with or self._state.model)
 
     # --- called by the history -------------------------------------------------------------------------------------

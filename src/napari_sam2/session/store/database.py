@@ -97,7 +97,7 @@ class Database:
                 f"{self.path} is of version {version} of the session format; napari-sam2 {__version__} reads version {VERSION}"
             )
         for table in ("header", "stored", "state", "actions", "changes"):
-            self._connection.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608
+            self._connection.execute(f"SELECT * FROM {table} LIMIT 0").fetchone()  # noqa: S608
 
     @classmethod
     def create(cls, path: Path, lock: FileLock | None = None, task: str | None = None) -> Database:
