@@ -24,6 +24,7 @@ from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.database import (
     APPLICATION_ID,
+    PAGE_BYTES,
     VERSION,
     Database,
     followed,
@@ -238,8 +239,8 @@ def test_pages_that_are_damaged(part: float, path: Path) -> None:
     session = opened(path)
     expected = known(session)
     session.close()
-    start = int(len(whole) * part) // 4096 * 4096
-    path.write_bytes(whole[:start] + np.random.default_rng(0).bytes(4096) + whole[start + 4096 :])
+    start = int(len(whole) * part) // PAGE_BYTES * PAGE_BYTES
+    path.write_bytes(whole[:start] + np.random.default_rng(0).bytes(PAGE_BYTES) + whole[start + PAGE_BYTES :])
     try:
         session = opened(path)
     except ValueError as error:
