@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2.session.store.session_file import results_path
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
@@ -17,6 +16,7 @@ from napari_sam2.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.session import Session
+from napari_sam2.session.volumes.propagate_each import propagate_each
 
 NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
 BLOBS = np.zeros((4, 24, 32), np.uint16)
@@ -62,7 +62,7 @@ def test_the_same_as_from_python(session: Session, capsys: pytest.CaptureFixture
     outputs = [f"out/{name}" for name in NAMES]
     assert main(["export", "movie.sam2", *outputs, "--methods", "out/methods.txt"]) == 0
     assert capsys.readouterr().out.splitlines() == [*outputs, "out/methods.txt"]
-    assert Path("out/methods.txt").read_text() == methods_paragraph(session) + "\n"
+    assert Path("out/methods.txt").read_text() == methods_paragraph(session.document()) + "\n"
     Path("out/methods.txt").unlink()
     assert contents(Path("out")) == contents(Path("python"))
     assert {name: content for name, content in contents(Path()).items() if not name.startswith("out")} == before
@@ -78,13 +78,13 @@ def test_every_kind_of_record_is_shown_as_the_session_shows_it(session: Session)
     tifffile.imwrite("volumes.tif", np.stack([MOVIE, MOVIE]), imagej=True, metadata={"axes": "TZYX"})
     volumes = Session("volumes.tif", model=tiny_model(), at={"T": 0})
     volumes.add_points(volumes.add_object(), 0, [(3, 4)])
-    volumes.save("volumes.json")
-    list(volumes.propagate_each("T", consensus="ZX"))
+    volumes.save("volumes.sam2")
+    list(propagate_each(volumes, "T", fuse="ZX"))
     volumes.add_mask(1, 1, BLOBS[2] > 0)
     kinds = [name for name in ("conditioning", "tracked", "stale", "fused") if len(getattr(volumes.objects[1], name))]
     assert kinds == ["conditioning", "stale", "fused"]
     volumes.close()
-    assert main(["export", "volumes.json", "out/a.tif"]) == 0
+    assert main(["export", "volumes.sam2", "out/a.tif"]) == 0
     np.testing.assert_array_equal(tifffile.imread("out/a.tif"), volumes.labels)
     assert volumes.labels[1].any()
 
@@ -95,11 +95,11 @@ def test_without_the_image(
 ) -> None:
     """What needs no image is exported and it is said why there is none; what needs it is refused."""
     reason = {
-        "gone": r"the image .*movie\.tif of movie\.sam2\.json is not there: put it back, .*",
-        "changed": r"this is another image than movie\.sam2\.json was saved with, the same size with other pixels: .*",
+        "gone": r"the image .*movie\.tif of movie\.sam2 is not there: put it back, .*",
+        "changed": r"this is another image than movie\.sam2 was saved with, the same size with other pixels: .*",
         "cut short": r".*movie\.tif.*",
     }[fault]
-    told = methods_paragraph(session)
+    told = methods_paragraph(session.document())
     if fault == "gone":
         Path("movie.tif").rename("moved.tif")
     elif fault == "changed":
@@ -124,11 +124,11 @@ def test_without_the_image(
 def test_an_image_that_was_an_array(session: Session, caplog: pytest.LogCaptureFixture) -> None:
     again = Session(MOVIE, model=tiny_model())
     again.add_points(again.add_object(), 0, [(3, 4)])
-    again.save("array.json")
+    again.save("array.sam2")
     again.close()
-    assert main(["export", "array.json", "out/a.tif"]) == 0
-    assert caplog.records[0].message.startswith("the image of array.json was an array, not a file: give it as image=")
-    assert main(["export", "array.json", "out/a.gif", "--image", "movie.tif"]) == 0
+    assert main(["export", "array.sam2", "out/a.tif"]) == 0
+    assert caplog.records[0].message.startswith("the image of array.sam2 was an array, not a file: give it as image=")
+    assert main(["export", "array.sam2", "out/a.gif", "--image", "movie.tif"]) == 0
     np.testing.assert_array_equal(tifffile.imread("out/a.tif"), again.labels)
 
 
@@ -136,12 +136,12 @@ BAD = {
     "nothing to write": ([], r"there is nothing to write: name outputs, such as objects\.csv or outlines\.mp4"),
     "axes": (["out/a.csv", "--axes", "TYX"], r"--axes goes with labels only: a session file has its axes"),
     "divisions": (["out/a.csv", "--parents", "p.csv"], r"--parents goes with labels only: a session file has its divisions"),
-    "another image": (["out/a.csv", "--image", "other.tif"], r"this is another image than movie\.sam2\.json was saved with, .*"),
+    "another image": (["out/a.csv", "--image", "other.tif"], r"this is another image than movie\.sam2 was saved with, .*"),
     "no image": (["out/a.csv", "--image", "none.tif"], r"there is no file none\.tif"),
     "onto the image": (["movie.tif"], r"movie\.tif is an input: give the output another name"),
     "onto the session": (
         ["out/a.csv", "--methods", "movie.sam2"],
-        r"movie\.sam2\.json is an input: give the output another name",
+        r"movie\.sam2 is an input: give the output another name",
     ),
     "no folder": (["out/a.csv", "--methods", "none/m.txt"], r"there is no folder none to write m\.txt to"),
 }
@@ -163,20 +163,30 @@ def test_files_that_are_not_there_or_in_use(session: Session, capsys: pytest.Cap
         assert main(["export", *arguments]) == 2
         return capsys.readouterr().err
 
-    assert "there is no session file none.json" in said("none.json", "out/a.csv")
+    assert "there is no session file none.sam2" in said("none.sam2", "out/a.csv")
     assert "--methods needs a session file: the labels movie.tif do not say" in said("movie.tif", "--methods", "out/m.txt")
+    Path("movie.sam2").write_bytes(b"labels")
+    assert "movie.sam2 is not a session file" in said("movie.sam2", "out/a.csv")
+
+
+def test_a_session_that_is_open(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was done last is exported; the session goes on."""
     again = Session.open("movie.sam2", model=tiny_model())
-    assert "movie.sam2.results is open in another session: close it there first" in said("movie.sam2", "out/a.csv")
+    again.rename_object(1, "renamed")
+    assert main(["export", "movie.sam2", "out/a.csv"]) == 0
+    assert Path("out/a.csv").read_text().splitlines()[1].startswith("1,renamed,0,")
+    again.hide_object(2, False)
     again.close()
-    results_path(Path("movie.sam2")).unlink()
-    assert "movie.sam2.results are not there: find them again with napari-sam2 replay" in said("movie.sam2", "out/a.csv")
+    assert main(["export", "movie.sam2", "out/b.csv"]) == 0
+    assert ",hidden," in Path("out/b.csv").read_text()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_session_that_lies_where_nothing_can_be_written(
     session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def out_of_reach(place: object, mode: int) -> bool:
-        return mode != os.W_OK or "results" not in str(place)
+        return not mode & os.W_OK or "movie.sam2" not in str(place)
 
     monkeypatch.setattr(os, "access", out_of_reach)
     before = {path.name: path.stat().st_mtime_ns for path in Path().iterdir()}
@@ -185,9 +195,9 @@ def test_a_session_that_lies_where_nothing_can_be_written(
     assert {path.name: path.stat().st_mtime_ns for path in Path().iterdir() if path.name != "out"} == {
         name: time for name, time in before.items() if name != "out"
     }
-    Path("movie.sam2.results-wal").touch()
+    Path("movie.sam2-wal").touch()
     assert main(["export", "movie.sam2", "out/again.tif"]) == 2
     assert capsys.readouterr().err == (
-        "napari-sam2: movie.sam2.results-wal is still to be written into movie.sam2.results, which may not be written by you: "
-        "copy both, and movie.sam2, to a folder of yours\n"
+        "napari-sam2: movie.sam2-wal is still to be written into movie.sam2, which may not be written by you: copy both to a "
+        "folder of yours\n"
     )

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from napari_sam2.session.store.session_file import results_path
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.session import session_file
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
+from napari_sam2.session.store import found_files
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
 
@@ -24,7 +23,7 @@ MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(session_file, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(found_files, "load_model", lambda name, device: tiny_model())
     tifffile.imwrite(tmp_path / "movie.tif", MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
     session = Session(tmp_path / "movie.tif", model=tiny_model())
     session.save(tmp_path / "movie.sam2")
@@ -36,7 +35,6 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results_path(saved).unlink()
     output, table, methods = (saved.with_name(name) for name in ("labels.tif", "table.csv", "methods.txt"))
     assert main(["replay", str(saved), "-o", str(output), "-o", str(table), "--methods", str(methods)]) == 0
     np.testing.assert_array_equal(tifffile.imread(output), TRUTH)
@@ -56,23 +54,22 @@ def test_a_vote_and_all_volumes(saved: Path) -> None:
     session.add_mask(1, 3, TRUTH[3] == 2)
     list(session.propagate())
     for step in propagate_each(session, "T", [1, 2]):
-        assert step.place == 2
+        assert step.position == 2
     session.close()
     assert np.unique(session.labels[2, 3]).tolist() == [0, 1]
-    results_path(saved).unlink()
     assert main(["replay", str(saved), "-o", str(saved.with_name("labels.tif"))]) == 0
     np.testing.assert_array_equal(tifffile.imread(saved.with_name("labels.tif")), session.labels)
 
 
-def test_after_a_crash_the_results_tell_what_was_done_last(saved: Path) -> None:
-    early = saved.read_text()
+def test_the_log_as_json_and_a_session_that_is_open(saved: Path) -> None:
     session = Session.open(saved, model=tiny_model())
     session.add_mask(1, 5, np.ones((32, 32), bool))
+    saved.with_name("log.json").write_text(session.to_json(), encoding="utf-8")
+    for name in ("movie.sam2", "log.json"):
+        output = saved.with_name(f"{name}.tif")
+        assert main(["replay", str(saved.with_name(name)), "-o", str(output)]) == 0
+        np.testing.assert_array_equal(tifffile.imread(output), session.labels)
     session.close()
-    saved.write_text(early)
-    output = saved.with_name("labels.tif")
-    assert main(["replay", str(saved), "-o", str(output)]) == 0
-    assert (tifffile.imread(output)[5] > 0).all()
 
 
 def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +78,8 @@ def test_faults(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
         return capsys.readouterr().err
 
     output = str(saved.with_name("labels.tif"))
-    assert "there is no session file nothing.json" in said("nothing.json", "-o", output)
+    assert said("nothing.sam2", "-o", output).endswith("/nothing.sam2\n")
+    assert said("nothing.json", "-o", output).endswith("/nothing.json cannot be read: it is not there\n")
     assert "movie.tif is an input" in said(str(saved), "-o", str(saved.with_name("movie.tif")))
     assert "movie.sam2 is an input" in said(str(saved), "-o", output, "--methods", str(saved))
     tifffile.imwrite(saved.with_name("other.tif"), MOVIE[:5], metadata={"axes": "TYX"}, photometric="minisblack")

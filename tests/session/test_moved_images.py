@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import zarr
 from PIL import Image
 
 from blob_tracker import BlobTracker, squares, tiny_model
+from known_sessions import header_of
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from zarr_by_hand import group_by_hand, image_by_hand
@@ -128,7 +128,7 @@ def test_opened_again_and_after_all_was_moved(write: Callable[[Path], Given], is
     there = tmp_path / "there (größe)"
     (there / "sessions").mkdir(parents=True)
     image, choice = write(there)
-    name = "x.sam2.json" if is_beside else "sessions/x.sam2.json"
+    name = "x.sam2" if is_beside else "sessions/x.sam2"
     session = Session(image, model=tiny_model(), **choice)
     scale = session.stack.height // 32
     session.add_points(session.add_object(), 0, [(6 * scale, 6 * scale)])
@@ -157,19 +157,19 @@ def test_only_some_files_were_moved(tmp_path: Path) -> None:
     """The one that is missing is named."""
     files = of_list(tmp_path)[0]
     session = Session(files, model=tiny_model())
-    session.save(tmp_path / "x.sam2.json")
+    session.save(tmp_path / "x.sam2")
     session.close()
     files[3].unlink()
     with pytest.raises(FileNotFoundError, match=r"t3\.tif.*image="):
-        Session.open(tmp_path / "x.sam2.json", model=tiny_model())
+        Session.open(tmp_path / "x.sam2", model=tiny_model())
 
 
 def test_choice_is_in_the_file(tmp_path: Path) -> None:
     image, choice = of_name_in_zarr(tmp_path)
     session = Session(image, model=tiny_model(), **choice)
-    session.save(tmp_path / "x.sam2.json")
+    session.save(tmp_path / "x.sam2")
     session.close()
-    source = json.loads((tmp_path / "x.sam2.json").read_text())["source"]
+    source = header_of(tmp_path / "x.sam2")["source"]
     assert (source["path"], source["image_name"]) == (str(image), "A/2/0")
 
 
@@ -177,9 +177,9 @@ def test_image_of_the_caller_in_place_of_that_of_the_file(tmp_path: Path) -> Non
     """Once given as a zarr array, it may come as a file of one image."""
     image, choice = of_series(tmp_path)
     session = Session(image, model=tiny_model(), **choice)
-    session.save(tmp_path / "x.sam2.json")
+    session.save(tmp_path / "x.sam2")
     session.close()
     group = zarr.create_array(tmp_path / "right.zarr", data=MOVIE)
-    again = Session.open(tmp_path / "x.sam2.json", group, tiny_model())
+    again = Session.open(tmp_path / "x.sam2", group, tiny_model())
     np.testing.assert_array_equal(again.stack.frames[3], MOVIE[3])
     again.close()

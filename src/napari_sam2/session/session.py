@@ -573,11 +573,9 @@ class Session:
 
     def _header(self, is_sampled: bool) -> SessionHeader:
         """Describe image, settings and first model; the image with hashes of some of its pixels, or without."""
-        ranges = None if self.intensity_ranges is None else list(self.intensity_ranges)
-        settings = Settings(self.precision, ranges, self._in_use.object_sizes, self.memory_gate)
-        return SessionHeader.of(
-            self._source, ImageIdentity.of(self.stack, is_sampled), settings, self._begun_with or self._state.model
-        )
+        settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
+        image, model = ImageIdentity.of(self.stack, is_sampled), self._begun_with or self._state.model
+        return SessionHeader.of(self._source, image, settings, model)
 
     # --- called by the history -------------------------------------------------------------------------------------
 

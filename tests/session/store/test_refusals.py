@@ -25,7 +25,7 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
-from napari_sam2.session.store.database import Database
+from napari_sam2.session.store.database import PAGE_BYTES, Database
 from napari_sam2.session.store.refusals import LONGEST_PATH_BYTES, is_of_damage, refusal
 
 TRUTH = squares(3, (32, 32), {1: [(4, 3 + t, 6) for t in range(3)]})
@@ -400,7 +400,9 @@ def test_a_file_that_is_none(content: str, tmp_path: Path) -> None:
         database.close()
     else:
         whole = path.read_bytes()
-        path.write_bytes({"text": b"row,column\n" * 999, "half": whole[:9000], "empty": b"", "a page": whole[:4096]}[content])
+        path.write_bytes(
+            {"text": b"row,column\n" * 999, "half": whole[: len(whole) // 2], "empty": b"", "a page": whole[:PAGE_BYTES]}[content]
+        )
     for attempt in (lambda: Session.open(path, model=tiny_model()), lambda: SavedSession.read(path).result(PIXELS)):
         with pytest.raises(ValueError, match=r"movie\.sam2 is (not a session file(, or is damaged)?|damaged; .*)$") as caught:
             attempt()
@@ -441,7 +443,7 @@ def test_nothing_is_left_of_what_cannot_be_saved(is_there: bool, tmp_path: Path)
     session = begun(image)
     session.add_mask(1, 1, image[1] > 99)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for limit in (0, 8000, 12_000):
+    for limit in (0, 8000, 60_000):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
             with pytest.raises(

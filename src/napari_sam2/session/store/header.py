@@ -141,6 +141,21 @@ class Settings:
     zoom: float | None
     memory_gate: MemoryGate | None
 
+    @classmethod
+    def of(
+        cls,
+        precision: str,
+        intensity_ranges: Sequence[tuple[float, float]] | None,
+        zoom: float | None,
+        memory_gate: MemoryGate | None,
+    ) -> Settings:
+        """Collect settings; numbers may be those of NumPy."""
+        ranges = None if intensity_ranges is None else [(float(low), float(high)) for low, high in intensity_ranges]
+        if memory_gate is not None:
+            gate = memory_gate
+            memory_gate = MemoryGate(float(gate.min_object_score), float(gate.min_predicted_iou), int(gate.look_back))
+        return cls(precision, ranges, None if zoom is None else float(zoom), memory_gate)
+
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session."""
         given = {"precision": self.precision, "intensity_range": self.intensity_ranges, "zoom": self.zoom}

@@ -48,13 +48,10 @@ def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False)
         return os_error(f"{task}: {reason_of(os_error('', errno.EIO))}", errno.EIO)
     if kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOLFS):
         return ValueError(f"{task}: the file system of {path.parent} does not allow it; choose a folder on another disk")
-    is_another = kind in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    if isinstance(error, sqlite3.OperationalError) and not is_another:
-        return ValueError(task)
-    return ValueError(f"{path} is not a session file, or is damaged")
+    return ValueError(f"{path} is not a session file, or is damaged" if is_of_damage(error) else task)
 
 
-def is_of_damage(error: sqlite3.Error) -> bool:
+def is_of_damage(error: Exception) -> bool:
     """Tell whether what a file holds is to blame, not what the system or another program does."""
     code = getattr(error, "sqlite_errorcode", None)
     kinds = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import NAME_LETTERS
 from napari_sam2.session.store.database import is_session_file, open_to_read
 from napari_sam2.session.store.file_lock import is_locked
@@ -44,7 +45,8 @@ def unsaved_folder() -> Path:
             refused = refused or error
     with contextlib.suppress(OSError):
         return Path(tempfile.gettempdir())
-    raise refused or OSError(f"nothing can be written to {folders[0]}")
+    reason = "nothing may be written there" if refused is None else reason_of(refused)
+    raise os_error(f"a session that is not saved cannot be written to {folders[0]}: {reason}", getattr(refused, "errno", None))
 
 
 def new_unsaved_path() -> Path:
