@@ -164,7 +164,7 @@ def test_files_that_are_not_there_or_in_use(session: Session, capsys: pytest.Cap
         return capsys.readouterr().err
 
     assert "there is no session file none.sam2" in said("none.sam2", "out/a.csv")
-    assert "--methods needs a session file: the labels movie.tif do not say" in said("movie.tif", "--methods", "out/m.txt")
+    assert "--methods needs a session file: the labels movie.tif hold no methods" in said("movie.tif", "--methods", "out/m.txt")
     Path("movie.sam2").write_bytes(b"labels")
     assert "movie.sam2 is not a session file" in said("movie.sam2", "out/a.csv")
 

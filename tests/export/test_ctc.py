@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dividing_cells import EMPTY, LABELS, TIME, VOLUMES, stack_of
 from napari_sam2.export import ctc as ctc_module
-from napari_sam2.export.ctc import CtcTrack, ctc_parents, ctc_tracks, is_ctc, write_ctc
+from napari_sam2.export.ctc import CtcTrack, read_ctc_lineage, ctc_tracks, is_ctc, write_ctc
 from napari_sam2.export.result import Result
 from napari_sam2.export.tracks import find_tracks
 
@@ -126,21 +126,21 @@ def test_one_frame() -> None:
 
 
 def test_mothers_are_read_from_the_text_file(tmp_path: Path) -> None:
-    assert ctc_parents(tmp_path) == ctc_parents(tmp_path / "gone") == {}
+    assert read_ctc_lineage(tmp_path) == read_ctc_lineage(tmp_path / "gone") == {}
     (tmp_path / "man_track.txt").write_text("1 0 5 0\n2 6 9 1\n\t3  6 8 1 \n900 9 9 3\n")
-    assert ctc_parents(tmp_path) == {2: 1, 3: 1, 900: 3}
+    assert read_ctc_lineage(tmp_path) == {2: 1, 3: 1, 900: 3}
 
 
 def test_mothers_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_ctc(tmp_path / "01_RES", TIME)
-    assert ctc_parents(tmp_path / "01_RES") == {1: 8, 8: 7, 900: 7}
+    assert read_ctc_lineage(tmp_path / "01_RES") == {1: 8, 8: 7, 900: 7}
 
 
 @pytest.mark.parametrize("line", ["2 6 9", "2 6 9 1 0", "2 6 9 -1", "2 6 9 one", "2,6,9,1"])
 def test_a_line_that_is_not_four_whole_numbers(line: str, tmp_path: Path) -> None:
     (tmp_path / "man_track.txt").write_text(f"1 0 5 0\n{line}\n")
     with pytest.raises(ValueError, match="line 2: expected label, first frame, last frame and parent") as caught:
-        ctc_parents(tmp_path)
+        read_ctc_lineage(tmp_path)
     expected = f"{tmp_path / 'man_track.txt'}, line 2: expected label, first frame, last frame and parent, got {line!r}"
     assert str(caught.value) == expected
 
