@@ -19,7 +19,7 @@ import napari_sam2
 from blob_tracker import BlobTracker, blob_session, tiny_model
 from evaluation_stacks import write_dataset
 from napari_sam2.cli.main import COMMANDS, build_parser
-from napari_sam2.session import session as session_module
+from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
 from napari_sam2.session.store import found_files
@@ -149,7 +149,7 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    for module in (session_module, found_files):
+    for module in (model_editor, found_files):
         monkeypatch.setattr(module, "load_model", lambda *_args: tiny_model())
     plane = np.zeros((H, W), np.uint16)
     plane[85:96, 55:66] = 1

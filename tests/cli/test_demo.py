@@ -13,7 +13,7 @@ import tifffile
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
-from napari_sam2.session import session as session_module
+from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
 
 T = 4
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sample = type(FLUO_MITOCHECK)("squares", "nobody's", tmp_path / "movie.tif", tmp_path / "prompts.json")
     monkeypatch.setattr("napari_sam2.cli.demo.FLUO_MITOCHECK", sample)
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(session_module, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
     return tmp_path
 
 
@@ -44,7 +44,7 @@ def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_array_equal(tifffile.imread("out/deep/demo/labels.tif"), expected)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "squares: 4 frames, one click on each of 2 nuclei, model micro"
-    assert lines[1].startswith("followed 2 nuclei through 4 frames in ")
+    assert lines[1].startswith("tracked 2 nuclei through 4 frames in ")
     assert lines[-1] == "nobody's"
 
 

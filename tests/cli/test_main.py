@@ -22,7 +22,7 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import COMMANDS, main
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.images.stack import Stack
-from napari_sam2.session import session as session_module
+from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.prompts_file import read_prompts
 
@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
     """The blob under the click in place of the network."""
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(session_module, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
 
 
 def write_prompts(name: str, prompts: Any, **others: Any) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dividing_cells import EMPTY, LABELS, TIME, VOLUMES, stack_of
 from napari_sam2.export import ctc as ctc_module
-from napari_sam2.export.ctc import CtcTrack, read_ctc_lineage, ctc_tracks, is_ctc, write_ctc
+from napari_sam2.export.ctc import CtcTrack, ctc_tracks, is_ctc, read_ctc_lineage, write_ctc
 from napari_sam2.export.result import Result
 from napari_sam2.export.tracks import find_tracks
 

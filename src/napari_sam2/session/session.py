@@ -21,12 +21,11 @@ from napari_sam2.checks import check_path, shown
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.editing.model_change import segment_again
+from napari_sam2.session.editing.model_editor import ModelEditor, loaded
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -35,7 +34,6 @@ from napari_sam2.session.log.document import Document
 from napari_sam2.session.log.script import script
 from napari_sam2.session.propagation.propagator import Propagator
 from napari_sam2.session.results.results import Results
-from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.history import Commit, History, weakly
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById
@@ -159,7 +157,7 @@ class Session:
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
         self._device = device
-        network = _loaded(model, device)
+        network = loaded(model, device)
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
         self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, precision, zoom, memory_gate)
@@ -171,11 +169,6 @@ class Session:
         self._history = History(weakly(self._finish), weakly(self._keep))
         self._state = SessionState(self._history, self._budget.put)
         self._state.models[0] = identity = ModelIdentity.of(network)
-        # Models of this session by what is written of them: an earlier one is loaded again by its name, if it has one.
-        self._models: list[tuple[ModelIdentity, weakref.ref[SAM2VideoPredictor]]] = []
-        self._models_without_name: list[SAM2VideoPredictor] = []
-        self._remember(identity, network)
-        self._begun_with: ModelIdentity | None = None
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         weakref.finalize(self, rows.close)
         self._store = SessionStore(rows, self._state, weakly(self._header))
@@ -183,6 +176,8 @@ class Session:
         self._results = Results(self._state, self._in_use, self._segmenter, labels, self.intensity_ranges, files)
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
+        self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, device, weakly(self._find_model))
+        self._model_editor.remember(identity, network)
         self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget)
 
     def __repr__(self) -> str:
@@ -260,6 +255,8 @@ class Session:
     segment_everything = _of("_prompts", PromptEditor.segment_everything)
     clear_prompts = _of("_prompts", PromptEditor.clear_prompts)
 
+    use_model = _of("_model_editor", ModelEditor.use_model)
+
     plan = _of("_propagator", Propagator.plan)
     propagate = _of("_propagator", Propagator.propagate)
     propagate_all = _of("_propagator", Propagator.propagate_all)
@@ -327,44 +324,6 @@ class Session:
         """There is an action to redo."""
         return bool(self._history.undone)
 
-    def use_model(self, model: str | Path | SAM2VideoPredictor) -> None:
-        """Change the model; everything that is not a mask stays: prompts, names, colours, locks, divisions, the history.
-
-        Prompted frames are segmented again. Approved frames, and those of locked objects, keep their masks. Tracked masks are
-        stale: they are shown until the next propagation. One undo restores the previous model and all of its masks.
-
-        Parameters
-        ----------
-        model : str, Path or SAM2VideoPredictor
-            See :class:`Session`.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the weights of the model are not there.
-        ValueError
-            If there is no such model, or a frame cannot be segmented with it. The session keeps its model.
-        OSError
-            If a frame cannot be read; likewise.
-        SessionBusyError
-            If another thread is using the session.
-        """
-        network = _loaded(model, self._device)
-        identity, before = ModelIdentity.of(network), self._in_use.model
-        if self.saved_to is not None:
-            identity = replace(identity, sha256=weights_sha256(network))
-        with self._history.working():
-            self._in_use.use(network)
-            try:
-                with self._history.action(lambda: LoggedCall("use_model", {"model": identity.name})):
-                    self._begun_with = self._begun_with or self._state.model
-                    self._remember(identity, network)
-                    self._state.models[0] = identity
-                    segment_again(self._state, self._in_use, self._segmenter, before.image_size)
-            except BaseException:
-                self._in_use.use(before)
-                raise
-
     def reslice(self, along: str, at: Mapping[str, int] | None = None, labels: Any = None) -> Session:
         """Open a session on other frames of the same image: along another axis, or at another position on the remaining axes.
 
@@ -398,7 +357,7 @@ class Session:
         # Its file names the same image and model.
         session._source = replace(session._source, path=self._source.path)
         session._state.models.refresh(0, self._state.model)
-        session._remember(self._state.model, self.model)
+        session._model_editor.remember(self._state.model, self.model)
         return session
 
     # --- saving ----------------------------------------------------------------------------------------------------
@@ -428,7 +387,7 @@ class Session:
         with self._history.working():
             if self._state.model.sha256 is None:
                 self._state.models.refresh(0, replace(self._state.model, sha256=weights_sha256(self.model)))
-                self._remember(self._state.model, self.model)
+                self._model_editor.remember(self._state.model, self.model)
             self._store.save_as(path)
 
     @property
@@ -507,7 +466,7 @@ class Session:
             header, identity = read_header(database), read_model(database)
             session = cls.begin(path, header, identity, image, model, device, labels)
             check_weights(session.model, identity, path)
-            session._begun_with = None if header.model.name == identity.name else header.model
+            session._model_editor.begun_with = None if header.model.name == identity.name else header.model
             session._go_on_in(database, identity)
         except BaseException:
             database.close()
@@ -574,7 +533,7 @@ class Session:
     def _header(self, is_sampled: bool) -> SessionHeader:
         """Describe image, settings and first model; the image with hashes of some of its pixels, or without."""
         settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
-        image, model = ImageIdentity.of(self.stack, is_sampled), self._begun_with or self._state.model
+        image, model = ImageIdentity.of(self.stack, is_sampled), self._model_editor.first
         return SessionHeader.of(self._source, image, settings, model)
 
     # --- called by the history -------------------------------------------------------------------------------------
@@ -583,7 +542,7 @@ class Session:
         """Load the model and write the labels after an action."""
         change = self._state.change_of(snapshots)
         if change.model is not None:
-            self._use(change.model)
+            self._model_editor.follow(change.model)
         self._results.draw(change)
 
     def _keep(self, commit: Commit) -> None:
@@ -594,21 +553,12 @@ class Session:
         finally:
             self._state.emit(change)
 
-    def _use(self, identity: ModelIdentity) -> None:
-        known = (model() for other, model in reversed(self._models) if identity.is_same(other))
-        network = next((model for model in known if model is not None), None)
-        if network is None:
-            path = self.saved_to or Path()
-            network = find_model(path, identity, None, self._device)
-            check_weights(network, identity, path)
-            self._remember(identity, network)
-        if network is not self._in_use.model:
-            self._in_use.use(network)
-
-    def _remember(self, identity: ModelIdentity, network: SAM2VideoPredictor) -> None:
-        self._models.append((identity, weakref.ref(network)))
-        if network.source is None and network not in self._models_without_name:
-            self._models_without_name.append(network)
+    def _find_model(self, identity: ModelIdentity) -> SAM2VideoPredictor:
+        """Load an earlier model of the session."""
+        path = self.saved_to or Path()
+        network = find_model(path, identity, None, self._device)
+        check_weights(network, identity, path)
+        return network
 
     def _go_on_in(self, database: Database, identity: ModelIdentity) -> None:
         """Restore the state from a file, and save to it from now on."""
@@ -617,14 +567,6 @@ class Session:
         self._store.restore(database, self._budget)
         # The next time, the model is looked for where it was found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
-        self._remember(self._state.model, self.model)
+        self._model_editor.remember(self._state.model, self.model)
         self._results.draw_all()
         self._store.write_all()
-
-
-def _loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2VideoPredictor:
-    if isinstance(model, SAM2VideoPredictor):
-        return model
-    if not isinstance(model, str | Path):
-        raise ValueError(f"model is a name, a checkpoint file or a loaded model, got {shown(model)}")
-    return load_model(model, device)

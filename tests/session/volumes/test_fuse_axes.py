@@ -13,7 +13,7 @@ import pytest
 from blob_tracker import BlobTracker, blob_record, tiny_model
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session import session as session_module
+from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
@@ -239,7 +239,7 @@ def test_saved_opened_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert state(replay(tmp_path / "volume.sam2", VOLUME, tiny_model())) == state(session)
     script = session.to_script()
     assert "for _ in sam2.fuse_axes(session, axes='ZYX', objects=[1, 7]):" in script
-    monkeypatch.setattr(session_module, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(model_editor, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script", "exec"), names)
     assert state(names["run"](VOLUME)) == state(session)

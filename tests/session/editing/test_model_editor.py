@@ -175,7 +175,7 @@ def test_a_model_that_cannot_be_loaded_again_is_not_undone_to(monkeypatch: pytes
     session = prepared()
     session.use_model(second_model())
     labels = session.labels.copy()
-    session._models.clear()
+    session._model_editor._known.clear()
 
     def missing(*_: Any) -> Any:
         raise FileNotFoundError("the weights are gone")
