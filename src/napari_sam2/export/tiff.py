@@ -66,7 +66,7 @@ def _ome_options(result: Result) -> dict[str, Any]:
 
 
 def _imagej_options(result: Result) -> dict[str, Any]:
-    # All six axes that ImageJ knows: otherwise frames one pixel wide would be read as colours.
+    # All six axes of ImageJ: otherwise frames one pixel wide would be read as colours.
     pixel, metadata = _in_imagej_units(result.calibration), dict[str, Any](axes="TZCYXS")
     options: dict[str, Any] = {"shape": (result.size("T"), result.size("Z"), 1, *result.shape[-2:], 1)}
     if pixel.has_lengths:

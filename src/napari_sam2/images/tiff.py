@@ -37,8 +37,8 @@ def open_tiff(path: Path, choice: Choice = ANY) -> OpenedImage:
     path : Path
         The file; of an OME-TIFF in several files any of them.
     choice : Choice, optional
-        Which image. By default the first, or the largest where there are no metadata; images of one shape that no metadata tell
-        apart are one stack.
+        Which image. By default the first, or the largest where there are no metadata; images of one shape without metadata
+        are one stack.
 
     Returns
     -------

@@ -441,7 +441,7 @@ class _Decoder:
         return self._stream.codec_context.name != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
     def has_times(self) -> bool:
-        """Return whether all packets say when they are shown; in AVI those of frames that are stored in another order do not."""
+        """Return whether all packets have a time of display; in AVI those of frames that are stored in another order do not."""
         times = [packet.pts for packet in self._packets if packet.is_shown]
         is_guessed = self._container.format.name == "avi" and self._stream.codec_context.has_b_frames
         return not is_guessed and None not in times and len(set(times)) == len(times)
@@ -507,7 +507,7 @@ class _Decoder:
         """Decode the next packet; return the frames that come out of the decoder, each with the index of its packet."""
         packet = self._pending
         if packet is not None:
-            # Decoders hand on the time of display as it is: so each frame tells its packet.
+            # Decoders hand on the time of display as it is: so each frame is matched to its packet.
             packet.pts = self.next_packet
         try:
             frames = self._stream.codec_context.decode(packet)
@@ -554,7 +554,7 @@ def _constant_interval_s(times: Sequence[int], time_base: Fraction, rates: Seque
 
 
 def _is_cut_off(path: Path, kind: str) -> bool:
-    """Return whether a file is shorter than it says; ``kind`` is FFmpeg's name of what it is."""
+    """Return whether a file is shorter than its header claims; ``kind`` is FFmpeg's name of what it is."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if "matroska" in kind:
@@ -579,7 +579,7 @@ def _is_cut_off(path: Path, kind: str) -> bool:
 
 
 def _matroska_end(file: BinaryIO) -> int:
-    """Return where a Matroska or WebM says that it ends; 0 where it does not say so."""
+    """Return the end of a Matroska or WebM by its header; 0 where it has none."""
     file.seek(4)
     file.seek(_matroska_number(file) or 0, 1)
     is_segment = file.read(4) == b"\x18\x53\x80\x67"

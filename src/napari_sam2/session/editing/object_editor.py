@@ -84,7 +84,7 @@ class ObjectEditor:
             return highest + 1
         free = next((number for number in range(1, MAX_LABEL + 1) if number not in self._state.objects), None)
         if free is None:
-            raise ValueError(f"there are {MAX_LABEL} objects already, as many as a label image can tell apart")
+            raise ValueError(f"there are {MAX_LABEL} objects already, as many as a label image can hold")
         return free
 
     @action
