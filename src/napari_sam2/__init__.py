@@ -18,15 +18,15 @@ _HOME_OF = {
     "ObjectInfo": "napari_sam2.session.state.objects",
     "ObjectScore": "napari_sam2.predictors.object_score",
     "ReviewItem": "napari_sam2.session.review.quality",
+    "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
+    "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
+    "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
     "Session": "napari_sam2.session.session",
     "SessionBusyError": "napari_sam2.session.state.history",
     "SessionObject": "napari_sam2.session.state.objects",
     "Stack": "napari_sam2.images.stack",
     "StateChange": "napari_sam2.session.state.session_state",
     "StopRules": "napari_sam2.session.state.stop_rules",
-    "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
-    "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
-    "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
     "build_sam2": "napari_sam2.predictors.build",
     "build_sam2_hf": "napari_sam2.predictors.build",
     "build_sam2_video_predictor": "napari_sam2.predictors.build",
@@ -39,21 +39,30 @@ _HOME_OF = {
 
 __all__ = [
     "Calibration",
+    "FramePrompts",
     "FrameResult",
+    "ModelIdentity",
+    "ObjectInfo",
     "ObjectScore",
+    "ReviewItem",
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
     "Session",
+    "SessionBusyError",
     "SessionObject",
     "Stack",
+    "StateChange",
     "StopRules",
     "__version__",
     "build_sam2",
     "build_sam2_hf",
     "build_sam2_video_predictor",
     "build_sam2_video_predictor_hf",
+    "fuse_axes",
     "load_model",
+    "propagate_each",
+    "replay",
 ]
 
 if TYPE_CHECKING:
@@ -71,9 +80,17 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.object_score import ObjectScore
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
     from napari_sam2.session.propagation.propagator import FrameResult
+    from napari_sam2.session.replay import replay
+    from napari_sam2.session.review.quality import ReviewItem
     from napari_sam2.session.session import Session
-    from napari_sam2.session.state.objects import SessionObject
+    from napari_sam2.session.state.history import SessionBusyError
+    from napari_sam2.session.state.identity import ModelIdentity
+    from napari_sam2.session.state.objects import ObjectInfo, SessionObject
+    from napari_sam2.session.state.prompts import FramePrompts
+    from napari_sam2.session.state.session_state import StateChange
     from napari_sam2.session.state.stop_rules import StopRules
+    from napari_sam2.session.volumes.fuse_axes import fuse_axes
+    from napari_sam2.session.volumes.propagate_each import propagate_each
 
 
 def __getattr__(name: str) -> Any:

@@ -32,7 +32,7 @@ def _usual_handler() -> Iterator[None]:
 def test_a_shortfall_is_said_once() -> None:
     shortfall = Shortfall()
     assert not shortfall
-    shortfall.tell()
+    shortfall.raise_if_any()
     for text in ("frame 3 cannot be read", "frame 3", "the disk is full", "frame 3 cannot be read"):
         with shortfall.noted(ValueError):
             raise ValueError(text)
@@ -40,7 +40,7 @@ def test_a_shortfall_is_said_once() -> None:
     # what another says too is left out
     assert shortfall.sentence() == "frame 3 cannot be read; the disk is full"
     with pytest.raises(PartlyDone, match=r"^frame 3 cannot be read; the disk is full; the rest is written$") as caught:
-        shortfall.tell("the rest is written")
+        shortfall.raise_if_any("the rest is written")
     assert len(caught.value.errors) == 4
     with pytest.raises(KeyError), shortfall.noted(ValueError):
         raise KeyError

@@ -210,7 +210,7 @@ def test_nothing_is_fused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(each("--fuse", "ZYX", "--pixel-size", "1", axes="ZYX")) == 3
     np.testing.assert_array_equal(tifffile.imread("out/labels.tif"), on(range(4)))
     assert last_line(capsys.readouterr().err) == (
-        f"napari-sam2: frame 4 along Z cannot be read: {WHY}; so ZYX were not fused, and what is shown was propagated along Z; "
+        f"napari-sam2: frame 4 along Z cannot be read: {WHY}; so ZYX were not fused, and objects were tracked along Z only; "
         "what is done is written"
     )
 

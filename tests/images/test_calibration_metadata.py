@@ -349,12 +349,12 @@ SAID: dict[str, tuple[Any, str, Calibration]] = {
     ),
     "ImageJ, infinite resolution": (
         raw(imagej_text("unit=um"), x=(4, 0), y=(2, 1), unit=1),
-        f"the size of a pixel is told along Y and not along X, {LENGTHS}",
+        f"the size of a pixel is given along Y and not along X, {LENGTHS}",
         PIXELS,
     ),
     "OME-XML, the width alone": (
         raw(ome_xml({"PhysicalSizeX": "0.5"})),
-        f"the size of a pixel is told along X and not along Y, {LENGTHS}",
+        f"the size of a pixel is given along X and not along Y, {LENGTHS}",
         PIXELS,
     ),
     "OME-XML, sizes that are none": (
@@ -412,7 +412,7 @@ def test_what_is_not_understood_is_said_once(kind: str, tmp_path: Path, caplog: 
     [
         ((0, -2), "the size -2.0 of X is not a number above 0"),
         ((float("nan"), float("nan")), "the size nan of Y and X is not a number above 0"),
-        ((0.5, 0), "the size of a pixel is told along Y and not along X"),
+        ((0.5, 0), "the size of a pixel is given along Y and not along X"),
     ],
 )
 def test_a_scale_of_ome_zarr_that_is_none(scales: Any, sentence: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -303,7 +303,7 @@ def test_preview_that_the_metadata_do_not_tell_of(
     stack = Stack.open(path)
     assert stack.axes == "TYX"
     np.testing.assert_array_equal(frames_of(stack), FRAMES)
-    assert said(caplog) == [f"{path} has metadata that tell of 6 planes, and holds 7: the last one is left out"]
+    assert said(caplog) == [f"{path} has metadata for 6 planes, and holds 7: the last one is left out"]
 
 
 def positions_by_tifffile(path: Path) -> None:
@@ -472,7 +472,7 @@ def test_the_largest_of_images_that_nothing_explains(caplog: pytest.LogCaptureFi
     chosen = choose_image(Path("a.tif"), [small, *two], Choice())
     assert (chosen.shape, chosen.axes, chosen.index) == ((2, 7, 8), "IYX", 1)
     assert said(caplog) == [
-        "a.tif holds 2 images of one shape that nothing tells apart: they are read as one stack of shape 2 x 7 x 8",
+        "a.tif holds 2 images of one shape, without metadata that distinguish them: they are read as one stack of shape 2 x 7 x 8",
         "a.tif also holds series 0 of shape 5 x 6 (uint16), left out; choose it by series=0 (--series 0)",
     ]
     caplog.clear()

@@ -21,13 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.files import atomic_path, check_writable
-from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
+from napari_sam2.model.config import ModelConfig
 from napari_sam2.predictors.build import load_model
 from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.distributed import ProcessGroup, start_process_group
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
 from napari_sam2.training.loss_curves import write_loss_curves
+from napari_sam2.training.optimization import default_learning_rate
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file
@@ -343,12 +344,6 @@ def overall(scores: list[StackScores]) -> StackScores:
     names = ("clicked_before", "clicked_after", "mean_before", "mean_after")
     means = {name: float(np.average([getattr(row, name) for row in scores], weights=weights)) for name in names}
     return StackScores("all", sum(weights), **means)
-
-
-def default_learning_rate(config: ModelConfig, trainable: str) -> float:
-    """Choose a peak learning rate: low for large models, higher if few parameters are trainable."""
-    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 1e-5
-    return base * {"LoRA": 5, "decoder": 2}.get(trainable, 1)
 
 
 def fine_tuning_recipe(config: ModelConfig, steps: int, num_frames: int, learning_rate: float, seed: int) -> Recipe:

@@ -9,6 +9,7 @@ from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of t
 
 from torch import nn
 
+from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.training.lora import add_lora
 from napari_sam2.training.recipe import Stage
@@ -99,3 +100,9 @@ def schedule(step: int, steps: int) -> float:
     """Share of the peak learning rate: a linear warm-up, at most a tenth of all steps, then a cosine down to :data:`LAST_RATE`."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
     return min(1.0, (step + 1) / max(1, min(WARMUP_STEPS, steps // 10))) * (LAST_RATE + (1 - LAST_RATE) * cosine)
+
+
+def default_learning_rate(config: ModelConfig, trainable: str) -> float:
+    """Choose a peak learning rate: low for large models, higher if few parameters are trainable."""
+    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 1e-5
+    return base * {"LoRA": 5, "decoder": 2}.get(trainable, 1)

@@ -1,4 +1,4 @@
-"""What a session shows: labels, masks, scores, and everything that is exported.
+"""The results of a session: labels, masks, scores, exports.
 
 H, W height and width of a frame · S side of the model's input.
 """
@@ -29,22 +29,22 @@ logger = logging.getLogger(__name__)
 
 
 class Results:
-    """What a session shows.
+    """The results of a session.
 
     Parameters
     ----------
     state : SessionState
-        What is shown.
+        The state of the session.
     in_use : ModelInUse
-        The model, and how it sees the stack.
+        The model of the session.
     segmenter : PromptSegmenter
         Enlarges masks to the size of the data.
     labels : array-like, optional
         Receives the label image, see :class:`~napari_sam2.session.labels.label_writer.LabelWriter`.
     intensity_ranges : sequence of tuple of float, or None
-        What becomes black and white in movies.
+        Intensities that become black and white in movies.
     files : callable
-        Returns the file of the image and that of the session, or None for either: they are not written over.
+        Returns the file of the image and that of the session, or None for either: they are not overwritten.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Results:
         self._draw(change.frames, change.positions)
 
     def draw_all(self) -> None:
-        """Write the labels of all frames of which something is shown."""
+        """Write the labels of all frames with a record."""
         frames = (item.shown_frames() for item in self._state.objects.values())
         self._draw(set[int]().union(*frames), self._state.positions)
 

@@ -48,7 +48,7 @@ class Action:
     is_joined: bool = False
 
 
-class Deed(Enum):
+class CommitKind(Enum):
     """What a commit does with an action."""
 
     DONE = "done"
@@ -65,7 +65,7 @@ class Commit:
 
     Attributes
     ----------
-    deed : Deed
+    kind : CommitKind
         What it does with the action.
     action : Action
         The action.
@@ -73,7 +73,7 @@ class Commit:
         The values that it replaced; of an action that was continued, by its last step only.
     """
 
-    deed: Deed
+    kind: CommitKind
     action: Action
     changed: Snapshots
 
@@ -134,7 +134,7 @@ class History:
         with self.working():
             if self.is_latest(action):
                 action.call = call
-                self._keep(Commit(Deed.COMPLETED, action, Snapshots()))
+                self._keep(Commit(CommitKind.COMPLETED, action, Snapshots()))
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
@@ -194,14 +194,14 @@ class History:
             if latest is not None:
                 latest.call = step.call
                 latest.snapshots.absorb(step.snapshots)
-                self._keep(Commit(Deed.CONTINUED, latest, step.snapshots))
+                self._keep(Commit(CommitKind.CONTINUED, latest, step.snapshots))
             else:
                 self._latest_number += 1
                 step.number = self._latest_number
                 step.is_joined = self._group_begins_after is not None and step.number > self._group_begins_after + 1
                 self.done.append(step)
                 self._forget_old()
-                self._keep(Commit(Deed.DONE, step, step.snapshots))
+                self._keep(Commit(CommitKind.DONE, step, step.snapshots))
 
     def _finish_or_exchange_back(self, snapshots: Snapshots) -> None:
         try:
@@ -236,7 +236,7 @@ class History:
                 yield
             except BaseException:
                 while self.done and self.done[-1].number > begins_after:
-                    self._move_one(self.done, self.undone, Deed.DISCARDED)
+                    self._move_one(self.done, self.undone, CommitKind.DISCARDED)
                     self.undone.pop()
                 raise
             finally:
@@ -255,7 +255,7 @@ class History:
                 return False
             while self.done:
                 is_joined = self.done[-1].is_joined
-                self._move_one(self.done, self.undone, Deed.UNDONE)
+                self._move_one(self.done, self.undone, CommitKind.UNDONE)
                 if not is_joined:
                     break
             return True
@@ -271,18 +271,18 @@ class History:
         with self.working():
             if not self.undone:
                 return False
-            self._move_one(self.undone, self.done, Deed.REDONE)
+            self._move_one(self.undone, self.done, CommitKind.REDONE)
             while self.undone and self.undone[-1].is_joined:
-                self._move_one(self.undone, self.done, Deed.REDONE)
+                self._move_one(self.undone, self.done, CommitKind.REDONE)
             return True
 
-    def _move_one(self, source: deque[Action] | list[Action], target: deque[Action] | list[Action], deed: Deed) -> None:
+    def _move_one(self, source: deque[Action] | list[Action], target: deque[Action] | list[Action], kind: CommitKind) -> None:
         action = source[-1]
         action.snapshots.exchange()
         self._finish_or_exchange_back(action.snapshots)
         source.pop()
         target.append(action)
-        self._keep(Commit(deed, action, action.snapshots))
+        self._keep(Commit(kind, action, action.snapshots))
 
 
 def weakly(method: Callable[P, R]) -> Callable[P, R]:

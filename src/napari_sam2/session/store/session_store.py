@@ -19,7 +19,7 @@ from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import check_writable
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session.state.calls import LoggedCall
-from napari_sam2.session.state.history import Action, Commit, Deed
+from napari_sam2.session.state.history import Action, Commit, CommitKind
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
@@ -95,25 +95,25 @@ class SessionStore:
     def _write(self, commit: Commit) -> None:
         history = self._state.history
         changed = {(snapshot.mapping.address, key) for snapshot in commit.changed for key in snapshot.stored} | history.refreshed
-        with self._rows.transaction(is_durable=commit.deed != Deed.CONTINUED) as database:
+        with self._rows.transaction(is_durable=commit.kind != CommitKind.CONTINUED) as database:
             for address, key in changed:
                 self._write_value(database, address, key)
             action = commit.action
-            if commit.deed in (Deed.DONE, Deed.CONTINUED):  # what was undone before can be redone no more
+            if commit.kind in (CommitKind.DONE, CommitKind.CONTINUED):  # what was undone before can be redone no more
                 database.execute("DELETE FROM changes WHERE action IN (SELECT number FROM actions WHERE is_undone)")
                 database.execute("DELETE FROM actions WHERE is_undone")
                 database.execute("DELETE FROM changes WHERE action < ?", (history.done[0].number,))
-            if commit.deed == Deed.DISCARDED:
+            if commit.kind == CommitKind.DISCARDED:
                 database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
                 database.execute("DELETE FROM actions WHERE number = ?", (action.number,))
                 history.refreshed.clear()
                 return
-            if commit.deed == Deed.CONTINUED:
+            if commit.kind == CommitKind.CONTINUED:
                 self._write_changes(database, action.number, commit.changed, "INSERT OR IGNORE")
-            elif commit.deed != Deed.COMPLETED:
+            elif commit.kind != CommitKind.COMPLETED:
                 database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
                 self._write_changes(database, action.number, action.snapshots)
-            row = action.number, commit.deed == Deed.UNDONE, action.is_joined, _text(action.call)
+            row = action.number, commit.kind == CommitKind.UNDONE, action.is_joined, _text(action.call)
             database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
         history.refreshed.clear()
 
