@@ -13,6 +13,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
@@ -183,7 +184,7 @@ class Session:
         self._models = {identity: network} if network.source is None else weakref.WeakValueDictionary({identity: network})
         self._begun_with: ModelIdentity | None = None
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
-        self._store = SessionStore(rows, self._state, weakly(self._header))
+        self._store = SessionStore(rows, self._state, weakly(self._header), partial(ImageIdentity.of, self.stack))
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
         self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget)
@@ -532,7 +533,8 @@ class Session:
 
     def document(self) -> Document:
         """Return everything that was done, and what the session was opened on, as JSON holds it."""
-        return Document.of(self._header(), self._state, weights_sha256(self.model))
+        header = replace(self._header(), image=ImageIdentity.of(self.stack))
+        return Document.of(header, self._state, weights_sha256(self.model))
 
     def to_json(self) -> str:
         """Write everything that was done as JSON, which :func:`napari_sam2.replay` and ``napari-sam2 replay`` take."""
@@ -550,7 +552,7 @@ class Session:
 
     def _header(self) -> SessionHeader:
         settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
-        return SessionHeader.of(self._source, ImageIdentity.of(self.stack), settings, self._begun_with or self._state.model)
+        return SessionHeader.of(self._source, ImageIdentity.unsampled(self.stack), settings, self._begun_with or self._state.model)
 
     # --- called by the history -------------------------------------------------------------------------------------
 

@@ -19,7 +19,21 @@ import torch
 from hypothesis import given, settings
 
 from blob_tracker import BlobTracker, tiny_model
-from known_sessions import ACTIONS, MOVIE, SHAPE, TRUTH, Doer, T, begun, everything_done, inside, known, opened, unused_rows
+from known_sessions import (
+    ACTIONS,
+    MOVIE,
+    SHAPE,
+    TRUTH,
+    Doer,
+    T,
+    begun,
+    everything_done,
+    header_of,
+    inside,
+    known,
+    opened,
+    unused_rows,
+)
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.inference import model_in_use
@@ -240,6 +254,22 @@ def test_a_session_that_is_not_saved_lies_in_the_data_folder_until_it_is_closed(
     assert (session.saved_to, unsaved_sessions()) == (None, [])  # that of another program, which may be at work
     session.close()
     assert not list(unsaved_folder().iterdir())
+
+
+def test_the_image_of_a_session_that_is_not_saved_is_not_sampled(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Its first click reads one frame alone; it is sampled when it is saved, or found after a crash and opened."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(path.with_name("data")))
+    session = begun()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    (file,) = unsaved_folder().glob("*.sam2")
+    assert header_of(file)["image"]["sample"] == {}
+    left = path.with_name("left.sam2")
+    session._store._rows.database.copy_to(left, "")
+    session.save(path)
+    session.close()
+    opened(left).close()
+    for one in (path, left):
+        assert sorted(header_of(one)["image"]["sample"]) == ["0", "2", "5", "7"]
 
 
 @pytest.mark.parametrize("how", ["saved", "gone"])

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
 from napari_sam2.session.store.database import Database, followed, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.found_files import model_from, source_from
-from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.header import ImageIdentity, SessionHeader
 from napari_sam2.session.store.refusals import check_length
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.temporary import new_partial, remove
@@ -45,13 +45,22 @@ class SessionStore:
     state : SessionState
         What is written.
     describe : callable
-        Returns what the session was opened on; called when it is written first.
+        Returns what the session was opened on, but for samples of the image; called when that is written.
+    sample : callable
+        Returns by what the image is known again, of which samples may be known already.
     """
 
-    def __init__(self, rows: Rows, state: SessionState, describe: Callable[[], SessionHeader]) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        state: SessionState,
+        describe: Callable[[], SessionHeader],
+        sample: Callable[[Mapping[int, str]], ImageIdentity],
+    ) -> None:
         self._rows = rows
         self._state = state
         self._describe = describe
+        self._take_sample = sample
         self._is_behind = True
         self._is_header_written = False
         self._has_warned = False
@@ -118,7 +127,7 @@ class SessionStore:
         header = None
         if not self._is_header_written:
             folder = self._rows.opened().path.parent
-            header = self._header(folder)
+            header = self._header(folder, is_sampled=self.saved_to is not None)
             self._state.models.refresh(0, self._model_from(folder, self._state.model))
         with self._rows.transaction() as database:
             for table in ("state", "changes", "actions"):
@@ -138,10 +147,10 @@ class SessionStore:
         self._is_header_written, self._is_behind = True, False
         history.refreshed.clear()
 
-    def _header(self, folder: Path) -> SessionHeader:
+    def _header(self, folder: Path, is_sampled: bool = True) -> SessionHeader:
         """Describe what the session was opened on, and where that is as seen from a folder."""
         header = self._describe()
-        image = replace(header.image, sample=header.image.sample | self._sample)
+        image = self._take_sample(self._sample) if is_sampled else header.image
         relative_path = header.source.relative_path if self._is_in(folder) else None
         source = source_from(folder, replace(header.source, relative_path=relative_path))
         return replace(header, source=source, image=image, model=self._model_from(folder, header.model))
