@@ -425,6 +425,27 @@ def test_what_a_killed_program_left_beside_an_earlier_session_is_not_taken_for_t
     again.close()
 
 
+def test_a_session_that_is_read_is_not_replaced(path: Path) -> None:
+    """Whoever reads it would remove, at the end, what belongs to the new one."""
+    session = begun()
+    session.add_object("before")
+    session.save(path)
+    session.close()
+    reader = open_to_read(path)
+    reader.execute("SELECT * FROM header").fetchall()
+    session = begun()
+    session.add_object("after")
+    with pytest.raises(ValueError, match=r"^\S+movie\.sam2 is open in another program: close it there first$"):
+        session.save(path)
+    reader.close()
+    assert [one.name for one in path.parent.iterdir()] == ["movie.sam2"]
+    session.save(path)
+    session.close()
+    again = opened(path)
+    assert again.objects[1].name == "after"
+    again.close()
+
+
 def test_a_link_is_the_file_that_it_leads_to(path: Path) -> None:
     link = path.with_name("link.sam2")
     session = begun()

@@ -23,7 +23,7 @@ from napari_sam2.session.state.history import Action, Commit, Deed
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
-from napari_sam2.session.store.database import Database, followed, is_session_file
+from napari_sam2.session.store.database import Database, finish, followed, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.found_files import model_from, source_from
 from napari_sam2.session.store.header import ImageIdentity, SessionHeader
@@ -216,7 +216,7 @@ class SessionStore:
         try:
             _check_replaceable(path)
             self._write_copy(partial, path.parent, task)
-            _finish_earlier(path)
+            finish(path)
             os.replace(partial, path)
             database = Database(path, lock=lock, task=task)
         except BaseException as error:
@@ -318,15 +318,6 @@ def _check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(f"{path} may be read by you but not written: give another name")
-
-
-def _finish_earlier(path: Path) -> None:
-    """Write what lies beside an earlier session into its file, which is replaced: it would be taken for the new one's."""
-    if path.exists():
-        with contextlib.suppress(ValueError, OSError):
-            Database(path).close()
-    for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def read_header(database: Database) -> SessionHeader:
