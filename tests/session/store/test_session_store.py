@@ -110,7 +110,7 @@ def test_saved_equals_opened_equals_replayed(sequence: list[tuple[Any, ...]]) ->
         assert known(again) == known(session)
         again.close()
         for file in (path, log):
-            assert known(replay(file, MOVIE, tiny_model())) == known(session)
+            assert known(replay(file, MOVIE, tiny_model()), has_memories=False) == known(session, has_memories=False)
         assert unused_rows(path) == 0
 
 
