@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from blob_tracker import BlobTracker, tiny_model
-from known_sessions import Doer, T, begun, calls, known
+from known_sessions import MOVIE, Doer, T, begun, calls, known
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import Commit
@@ -52,7 +52,8 @@ def steps_of(seed: int, saves: bool = False) -> list[Step]:
     ]
     if saves:
         kinds.append(lambda: ("save", choose.choice("abc")))
-    return [("click", 1, 0), ("propagate", 2), *(choose.choice(kinds)() for _ in range(NUM_STEPS))]
+    steps = [("click", 1, 0), ("propagate", 2), *(choose.choice(kinds)() for _ in range(NUM_STEPS))]
+    return [*steps[:7], ("open again",), *steps[7:]]
 
 
 class Ended(Exception):
@@ -90,7 +91,9 @@ def never_killed(steps: list[Step], num_transactions: int | None = None) -> tupl
     doer = Doer(session)
     try:
         for step in steps if num_transactions != 0 else ():
-            if step[0] != "save":
+            if step[0] == "open again":
+                doer = Doer(session)
+            elif step[0] != "save":
                 doer.do(*step)
     except Ended:
         pass
@@ -157,7 +160,7 @@ def _work(order: Order) -> None:
         write("opened")
     else:
         session = begun()
-        if order.work == "saved":
+        if order.work in ("saved", "opened again"):
             session.save(folder / "a.sam2")
         write("begun")
         watched(session, lambda: write("done"))
@@ -167,6 +170,11 @@ def _work(order: Order) -> None:
                 write(f"saving {step[1]}")
                 session.save(folder / f"{step[1]}.sam2")
                 write(f"saved {step[1]}")
+            elif step[0] == "open again":
+                if order.work == "opened again":
+                    session.close()
+                    session = watched(Session.open(folder / "a.sam2", MOVIE, tiny_model()), lambda: write("done"))
+                doer = Doer(session)
             else:
                 doer.do(*step)
     write(f"points {points[0]}")

@@ -43,8 +43,11 @@ def inside(object_id: int, frame: int) -> list[tuple[int, int]]:
     return [tuple(np.argwhere(TRUTH[frame] == object_id)[0].tolist())]
 
 
-def known(session: Session) -> dict[str, Any]:
-    """Everything that is to be the same when a session is opened again, undone and redone."""
+def known(session: Session, has_memories: bool = True) -> dict[str, Any]:
+    """Everything that is to be the same when a session is opened again, undone and redone.
+
+    Replayed, memories may be missing that a propagation encoded which was undone.
+    """
     return {
         "labels": np.asarray(session.labels).tobytes(),
         "infos": {object_id: item.info for object_id, item in session.objects.items()},
@@ -57,7 +60,7 @@ def known(session: Session) -> dict[str, Any]:
                 record.object_score,
                 record.predicted_iou,
                 record.mask_logits.tolist(),
-                record.memory is None,
+                has_memories and record.memory is None,
                 record.anchor_distance,
             )
             for object_id, item in session.objects.items()

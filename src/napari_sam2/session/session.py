@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
@@ -171,7 +172,7 @@ class Session:
         self._state.models[0] = identity = ModelIdentity.of(network)
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
         weakref.finalize(self, rows.close)
-        self._store = SessionStore(rows, self._state, weakly(self._header))
+        self._store = SessionStore(rows, self._state, weakly(self._header), partial(ImageIdentity.of, self.stack))
         files = weakly(self._files)
         self._results = Results(self._state, self._in_use, self._segmenter, labels, self.intensity_ranges, files)
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
@@ -514,7 +515,8 @@ class Session:
 
     def document(self) -> Document:
         """Return the log: image, model, objects and all actions."""
-        return Document.of(self._header(True), self._state, weights_sha256(self.model))
+        header = replace(self._header(), image=ImageIdentity.of(self.stack))
+        return Document.of(header, self._state, weights_sha256(self.model))
 
     def to_json(self) -> str:
         """Return the log as JSON, which :func:`napari_sam2.replay` and ``napari-sam2 replay`` take."""
@@ -530,11 +532,10 @@ class Session:
         """
         return script(self.document())
 
-    def _header(self, is_sampled: bool) -> SessionHeader:
-        """Describe image, settings and first model; the image with hashes of some of its pixels, or without."""
+    def _header(self) -> SessionHeader:
+        """Describe image, settings and first model; the image without hashes of its pixels."""
         settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
-        image, model = ImageIdentity.of(self.stack, is_sampled), self._model_editor.first
-        return SessionHeader.of(self._source, image, settings, model)
+        return SessionHeader.of(self._source, ImageIdentity.unsampled(self.stack), settings, self._model_editor.first)
 
     # --- called by the history -------------------------------------------------------------------------------------
 

@@ -120,6 +120,21 @@ def test_where_nothing_can_be_locked(error: Exception, reason: str, path: Path, 
     assert caught.value.__cause__ is error
 
 
+def test_a_lock_file_that_somebody_else_left(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: filelock.FileLock) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path.with_name("movie.sam2-lock").touch()
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    message = (
+        r"^\S+movie\.sam2 cannot be locked against other sessions: permission is denied; remove movie\.sam2-lock, if it was left "
+        "there by a program that does not run any more$"
+    )
+    with pytest.raises(PermissionError, match=message):
+        FileLock(path)
+    assert is_locked(path)
+
+
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot be locked against other sessions: its path is too long$"):
         FileLock(tmp_path / ("n" * 252))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ def test_a_header_is_written_and_read_and_opens_the_same(image: Any, arguments: 
 def test_only_a_few_frames_are_sampled() -> None:
     identity = ImageIdentity.of(Stack.open(MOVIE, "TYX"))
     assert (identity.shape, identity.axes, identity.dtype, sorted(identity.sample)) == ([9, 80, 90], "TYX", "uint8", [0, 3, 5, 8])
+    assert ImageIdentity.unsampled(Stack.open(MOVIE, "TYX")) == replace(identity, sample={})
+    known = ImageIdentity.of(Stack.open(MOVIE, "TYX"), {5: "told before"})
+    assert known == replace(identity, sample=identity.sample | {5: "told before"})
     one = ImageIdentity.of(Stack.open(MOVIE[:1], "TYX"))
     assert sorted(one.sample) == [0]
 

@@ -19,7 +19,21 @@ import torch
 from hypothesis import given, settings
 
 from blob_tracker import BlobTracker, tiny_model
-from known_sessions import ACTIONS, MOVIE, SHAPE, TRUTH, Doer, T, begun, everything_done, inside, known, opened, unused_rows
+from known_sessions import (
+    ACTIONS,
+    MOVIE,
+    SHAPE,
+    TRUTH,
+    Doer,
+    T,
+    begun,
+    everything_done,
+    header_of,
+    inside,
+    known,
+    opened,
+    unused_rows,
+)
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.inference import model_in_use
@@ -96,7 +110,7 @@ def test_saved_equals_opened_equals_replayed(sequence: list[tuple[Any, ...]]) ->
         assert known(again) == known(session)
         again.close()
         for file in (path, log):
-            assert known(replay(file, MOVIE, tiny_model())) == known(session)
+            assert known(replay(file, MOVIE, tiny_model()), has_memories=False) == known(session, has_memories=False)
         assert unused_rows(path) == 0
 
 
@@ -240,6 +254,22 @@ def test_a_session_that_is_not_saved_lies_in_the_data_folder_until_it_is_closed(
     assert (session.saved_to, unsaved_sessions()) == (None, [])  # that of another program, which may be at work
     session.close()
     assert not list(unsaved_folder().iterdir())
+
+
+def test_the_image_of_a_session_that_is_not_saved_is_not_sampled(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Its first click reads one frame alone; it is sampled when it is saved, or found after a crash and opened."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(path.with_name("data")))
+    session = begun()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    (file,) = unsaved_folder().glob("*.sam2")
+    assert header_of(file)["image"]["sample"] == {}
+    left = path.with_name("left.sam2")
+    session._store._rows.database.copy_to(left, "")
+    session.save(path)
+    session.close()
+    opened(left).close()
+    for one in (path, left):
+        assert sorted(header_of(one)["image"]["sample"]) == ["0", "2", "5", "7"]
 
 
 @pytest.mark.parametrize("how", ["saved", "gone"])
@@ -392,6 +422,27 @@ def test_what_a_killed_program_left_beside_an_earlier_session_is_not_taken_for_t
     session.close()
     again = opened(path)
     assert [item.name for item in again.objects.values()] == ["new"]
+    again.close()
+
+
+def test_a_session_that_is_read_is_not_replaced(path: Path) -> None:
+    """Whoever reads it would remove, at the end, what belongs to the new one."""
+    session = begun()
+    session.add_object("before")
+    session.save(path)
+    session.close()
+    reader = open_to_read(path)
+    reader.execute("SELECT * FROM header").fetchall()
+    session = begun()
+    session.add_object("after")
+    with pytest.raises(ValueError, match=r"^\S+movie\.sam2 is open in another program: close it there first$"):
+        session.save(path)
+    reader.close()
+    assert [one.name for one in path.parent.iterdir()] == ["movie.sam2"]
+    session.save(path)
+    session.close()
+    again = opened(path)
+    assert again.objects[1].name == "after"
     again.close()
 
 

@@ -108,6 +108,17 @@ def test_those_of_long_ago_are_removed_when_another_begins(folder: Path) -> None
     assert not list(folder.glob(old.name + "*"))
 
 
+def test_one_that_is_closed_while_they_are_looked_through(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = begun(folder / "2026-01-01 100000 aaaaaa.sam2")
+
+    def closed(path: Path) -> bool:
+        remove(path)
+        return False
+
+    monkeypatch.setattr(temporary, "is_locked", closed)
+    assert new_unsaved_path() != path
+
+
 def test_partial_files_of_long_ago_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "a[1] movie of some cells.sam2"
     old, recent = new_partial(path), new_partial(path)

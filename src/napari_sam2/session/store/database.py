@@ -120,6 +120,8 @@ class Database:
                     connection.execute(statement)
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if lock is not None:
+                lock.release()
             raise refusal(path, error, task or f"{path} cannot be used for a session") from error
         return cls(path, lock=lock, task=task)
 
@@ -268,6 +270,26 @@ def followed(path: Path) -> Path:
     with contextlib.suppress(OSError):  # whoever opens or writes it tells why
         return Path(os.path.realpath(path)) if path.is_symlink() else path
     return path
+
+
+def finish(path: Path) -> None:
+    """Write what lies beside a session file into it, before another file takes its place, for which that would be taken.
+
+    Raises
+    ------
+    ValueError
+        If another program reads it: when that closes it, it would remove what belongs to the new file.
+    """
+    if path.exists():
+        try:
+            place = f"{path.absolute().as_uri()}?mode=rw"
+            with contextlib.closing(sqlite3.connect(place, timeout=MAX_WAIT_S, isolation_level=None, uri=True)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+        except sqlite3.Error as error:  # else it is damaged, and what lies beside it of no use
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise refusal(path, error, f"{path} cannot be replaced") from error
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def is_session_file(path: Path) -> bool:

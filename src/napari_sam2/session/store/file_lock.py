@@ -40,7 +40,10 @@ class FileLock:
                     f"{path} is open in another session: close it there first, export it with napari-sam2 export, or open a copy"
                 ) from error
             except OSError as error:
-                raise os_error(f"{path} cannot be locked against other sessions: {reason_of(error)}", error.errno) from error
+                sentence = f"{path} cannot be locked against other sessions: {reason_of(error)}"
+                if self._is_left():
+                    sentence += f"; remove {self.path.name}, if it was left there by a program that does not run any more"
+                raise os_error(sentence, error.errno) from error
             except NotImplementedError as error:
                 raise OSError(f"{path} cannot be locked against other sessions: its file system has no locks") from error
             if self._is_still_there(lock):
@@ -55,6 +58,11 @@ class FileLock:
             return True
         with contextlib.suppress(OSError):
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        return False
+
+    def _is_left(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self.path.exists()
         return False
 
     def release(self) -> None:
@@ -75,6 +83,6 @@ def is_locked(path: Path) -> bool:
         return False
     try:
         FileLock(path).release()
-    except ValueError:
+    except (ValueError, OSError):
         return True
     return False

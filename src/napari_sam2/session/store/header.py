@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,8 @@ class ImageIdentity:
     dtype : str
         As NumPy writes it.
     sample : dict of int to str
-        SHA-256 of a small block of a few frames, by frame; without those that could not be read.
+        SHA-256 of a small block of a few frames, by frame; without those that could not be read. Empty in a session that was not
+        saved: to sample an image would make its first click slow.
     """
 
     shape: list[int]
@@ -110,11 +111,12 @@ class ImageIdentity:
     sample: dict[int, str]
 
     @classmethod
-    def of(cls, stack: Stack, is_sampled: bool = True) -> ImageIdentity:
-        """Describe a stack; few frames are read, or none."""
-        sample = {}
-        frames = np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist()
-        for frame in frames if is_sampled else []:
+    def of(cls, stack: Stack, known: Mapping[int, str] | None = None) -> ImageIdentity:
+        """Sample a stack; few frames are read, and of those that are known already, none."""
+        sample = dict(known or {})
+        for frame in np.unique(np.linspace(0, len(stack) - 1, NUM_SAMPLED_FRAMES).round().astype(int)).tolist():
+            if frame in sample:
+                continue
             try:
                 plane = np.asarray(stack.frames[frame])
             except OSError:
@@ -124,7 +126,12 @@ class ImageIdentity:
             block = plane[row : row + SAMPLED_SIDE_PX, column : column + SAMPLED_SIDE_PX]
             pixels = np.ascontiguousarray(block.astype(block.dtype.newbyteorder("<"))).tobytes()
             sample[frame] = hashlib.sha256(pixels).hexdigest()
-        return cls([int(side) for side in stack.image.shape], stack.layout.axes, np.dtype(stack.image.dtype).name, sample)
+        return replace(cls.unsampled(stack), sample=dict(sorted(sample.items())))
+
+    @classmethod
+    def unsampled(cls, stack: Stack) -> ImageIdentity:
+        """Describe a stack, of which no frame is read."""
+        return cls([int(side) for side in stack.image.shape], stack.layout.axes, np.dtype(stack.image.dtype).name, {})
 
     def is_of_same(self, other: ImageIdentity) -> bool:
         """Tell whether another is of the same image, as far as frames could be read both times."""

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,10 @@ from napari_sam2.session.state.history import Action, Commit, CommitKind
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.undoable import Address, Stored, UndoableDict
-from napari_sam2.session.store.database import Database, followed, is_session_file
+from napari_sam2.session.store.database import Database, finish, followed, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.found_files import model_from, source_from
-from napari_sam2.session.store.header import SessionHeader
+from napari_sam2.session.store.header import ImageIdentity, SessionHeader
 from napari_sam2.session.store.refusals import check_length
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.temporary import new_partial, remove
@@ -45,13 +45,22 @@ class SessionStore:
     state : SessionState
         What is written.
     describe : callable
-        Returns what the session was opened on; for a session that is saved by some pixels of the image too, which are read for it.
+        Returns what the session was opened on, but for samples of the image; called when that is written.
+    sample : callable
+        Returns by what the image is known again, of which samples may be known already.
     """
 
-    def __init__(self, rows: Rows, state: SessionState, describe: Callable[[bool], SessionHeader]) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        state: SessionState,
+        describe: Callable[[], SessionHeader],
+        sample: Callable[[Mapping[int, str]], ImageIdentity],
+    ) -> None:
         self._rows = rows
         self._state = state
         self._describe = describe
+        self._take_sample = sample
         self._is_behind = True
         self._is_header_written = False
         self._has_warned = False
@@ -145,8 +154,8 @@ class SessionStore:
 
     def _header(self, folder: Path, is_sampled: bool = True) -> SessionHeader:
         """Describe what the session was opened on, and where that is as seen from a folder."""
-        header = self._describe(is_sampled)
-        image = replace(header.image, sample=header.image.sample | self._sample)
+        header = self._describe()
+        image = self._take_sample(self._sample) if is_sampled else header.image
         relative_path = header.source.relative_path if self._is_in(folder) else None
         source = source_from(folder, replace(header.source, relative_path=relative_path))
         return replace(header, source=source, image=image, model=self._model_from(folder, header.model))
@@ -212,7 +221,7 @@ class SessionStore:
         try:
             _check_replaceable(path)
             self._write_copy(partial, path.parent, task)
-            _finish_earlier(path)
+            finish(path)
             os.replace(partial, path)
             database = Database(path, lock=lock, task=task)
         except BaseException as error:
@@ -315,15 +324,6 @@ def _check_replaceable(path: Path) -> None:
         raise ValueError(f"{path} is there already and is no session file: give another name, or move it away")
     if path.exists() and not os.access(path, os.W_OK):
         raise PermissionError(f"{path} may be read by you but not written: give another name")
-
-
-def _finish_earlier(path: Path) -> None:
-    """Write what lies beside an earlier session into its file, which is replaced: it would be taken for the new one's."""
-    if path.exists():
-        with contextlib.suppress(ValueError, OSError):
-            Database(path).close()
-    for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def read_header(database: Database) -> SessionHeader:

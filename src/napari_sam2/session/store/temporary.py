@@ -61,7 +61,8 @@ def new_unsaved_path() -> Path:
     for path in _left_in(folder):
         with contextlib.suppress(OSError):
             beside = [one for ending in ("", "-wal") if (one := path.with_name(path.name + ending)).exists()]
-            if time.time() - max(one.stat().st_mtime for one in beside) > MAX_AGE_S:
+            now = time.time()
+            if now - max((one.stat().st_mtime for one in beside), default=now) > MAX_AGE_S:  # none: it was just closed
                 remove(path)
     return folder / f"{time.strftime('%Y-%m-%d %H%M%S')} {secrets.token_hex(3)}{SUFFIX}"
 
