@@ -159,15 +159,15 @@ def prompts_and_files(model: SAM2VideoPredictor, folder: Path) -> Results:
     found["undone"] = np.array(session.labels)
     session.redo()
     propagated(session)
-    session.save(folder / "session.json")
+    session.save(folder / "session.sam2")
     session.close()
-    again = Session.open(folder / "session.json", MOVIE, model)
+    again = Session.open(folder / "session.sam2", MOVIE, model)
     found |= of_session(again)
     again.add_points(1, 1, [(17, 14)])
     propagated(again)
     again.close()
     found["after opening"] = np.array(again.labels)
-    found["replayed"] = np.array(replay(folder / "session.json", MOVIE, model).labels)
+    found["replayed"] = np.array(replay(folder / "session.sam2", MOVIE, model).labels)
     found["preview"] = again.preview(1, 1)
     found["doubts"] = [(one.object_id, one.frame, one.doubt) for one in again.review_queue()]
     return found

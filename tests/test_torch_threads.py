@@ -73,7 +73,7 @@ def test_whichever_module_is_imported_first() -> None:
         "napari_sam2.weights.registry",
         "napari_sam2.weights.download",
         "napari_sam2.model.config",
-        "napari_sam2.session.structure",
+        "napari_sam2.structured",
     }
     images = {module for module in MODULES if module.startswith(("napari_sam2.images", "napari_sam2.data"))}
     assert packages | light | images <= without

@@ -126,12 +126,11 @@ def test_from_random_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
         assert main([*command, *other]) == 2
         assert f"nothing holds a run that was begun with {difference}: give another folder" in capsys.readouterr().err
     stored = json.loads(Path("nothing/command.json").read_text())
-    for former, name in (("start", "init_checkpoint"), ("lessons", "stages")):
+    for former, name in (("start", "init_checkpoint"), ("lessons", "stages")):  # those of an earlier version
         other_version = {former if key == name else key: value for key, value in stored.items()}
         Path("nothing/command.json").write_text(json.dumps(other_version))
         assert main([*command, "--batch-factor", "2"]) == 2
-        message = f"nothing holds a run of another version of napari-sam2, without '{name}': give another folder"
-        assert message in capsys.readouterr().err
+        assert f"command.json has an unknown key '{former}'" in capsys.readouterr().err
     Path("nothing/command.json").write_text(json.dumps(stored))
     assert main([*command, "--batch-factor", "2"]) == 0
     assert capsys.readouterr().out.splitlines() == ["1 labelled stacks, 3 steps to go", "nothing/tiny.safetensors"]

@@ -37,7 +37,7 @@ def same_result(path: Path, session: Session) -> SavedSession:
     result, expected = saved.result(PIXELS), session.result(PIXELS)
     np.testing.assert_array_equal(result.labels, expected.labels)
     assert list(map(tuple, result.intensity_ranges)) == list(map(tuple, expected.intensity_ranges))
-    for name in ("parents", "names", "colours", "scores", "axes"):
+    for name in ("lineage", "names", "colours", "scores", "axes"):
         assert getattr(result, name) == getattr(expected, name), name
     return saved
 

@@ -81,13 +81,13 @@ def test_made_written_and_read(path: Path) -> None:
 
     with pytest.raises(KeyError):
         half()
-    database.execute_many("INSERT INTO actions VALUES (?, ?, ?)", [(1, 0, "a"), (2, 1, None)])
+    database.execute_many("INSERT INTO actions VALUES (?, ?, ?, ?)", [(1, 0, 0, "a"), (2, 1, 1, None)])
     database.close()
     database.close()
     assert names(path) == ["movie.sam2"]
     database = open_to_read(path)
     assert list(database.execute("SELECT * FROM header")) == [("first",)]
-    assert list(database.execute("SELECT * FROM actions")) == [(1, 0, "a"), (2, 1, None)]
+    assert list(database.execute("SELECT * FROM actions")) == [(1, 0, 0, "a"), (2, 1, 1, None)]
     database.close()
     assert names(path) == ["movie.sam2"]
 
