@@ -16,7 +16,7 @@ from PIL import Image
 
 from blob_tracker import BlobTracker, Square, squares, tiny_model
 from evaluation_stacks import write_dataset
-from napari_sam2.cli.exit_codes import MACHINE_ERROR
+from napari_sam2.cli.errors import MACHINE_ERROR
 from napari_sam2.cli.main import main
 from napari_sam2.session import session as session_module
 from napari_sam2.session.inference import model_in_use

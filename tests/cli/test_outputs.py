@@ -12,7 +12,7 @@ import tifffile
 
 from blob_tracker import blob_session, squares
 from broken_images import BrokenArray
-from napari_sam2.cli.exit_codes import PartlyDone
+from napari_sam2.cli.errors import PartlyDone
 from napari_sam2.cli.outputs import Shortfall, write_outputs, write_results, written_when_stopped
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import PIXELS

@@ -8,7 +8,7 @@ from torch import nn
 
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ModelConfig
-from napari_sam2.training.optimization import default_learning_rate, parameter_groups, schedule
+from napari_sam2.training.optimization import parameter_groups
 from napari_sam2.training.recipe import Stage
 from tiny_models import TINY, TINY_HIERA
 
@@ -59,17 +59,3 @@ def test_rates_fall_towards_the_input(config: ModelConfig, rates: dict[str, floa
     assert found["sam_mask_decoder.transformer.layers.0.cross_attn_token_to_image.q_proj.weight"]["weight_decay"] == 0.1
     assert found["image_encoder.neck.convs.0.conv.bias"]["weight_decay"] == 0
     torch.optim.AdamW(groups)
-
-
-@pytest.mark.parametrize(("steps", "warmup"), [(1000, 50), (100, 10), (4, 1)])
-def test_the_rate_warms_up_and_falls(steps: int, warmup: int) -> None:
-    course = [schedule(step, steps) for step in range(steps)]
-    assert course[0] == pytest.approx(1 / warmup)
-    assert max(range(steps), key=course.__getitem__) <= warmup
-    assert all(a > b for a, b in zip(course[warmup:], course[warmup + 1 :], strict=False))
-    assert schedule(steps, steps) == pytest.approx(0.05)
-
-
-def test_the_learning_rate_fits_the_model_and_what_is_trained() -> None:
-    rates = [default_learning_rate(config, part) for config in (TINY, TINY_HIERA) for part in ("everything", "decoder", "LoRA")]
-    assert rates == pytest.approx([3e-4, 6e-4, 15e-4, 1e-5, 2e-5, 5e-5])

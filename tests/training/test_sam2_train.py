@@ -12,8 +12,8 @@ import torch
 from napari_sam2.model.assembly import build_model
 from napari_sam2.model.config import ConvTrunkConfig
 from napari_sam2.training.clips import Clip, ClipBatch, collate
+from napari_sam2.training.learning_rate import schedule
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
-from napari_sam2.training.optimization import schedule
 from napari_sam2.training.sam2_train import SAM2Train
 from tiny_models import TINY
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from napari_sam2.cli.exit_codes import DONE, MEANINGS, code_of, sentence_of
+from napari_sam2.cli.errors import DONE, MEANINGS, code_of, sentence_of
 from napari_sam2.version import __version__
 
 COMMANDS = ("demo", "segment", "replay", "export", "weights", "evaluate", "train", "info")
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        One of :data:`~napari_sam2.cli.exit_codes.MEANINGS`.
+        One of :data:`~napari_sam2.cli.errors.MEANINGS`.
     """
     logging.basicConfig(level=logging.WARNING, format="napari-sam2: %(message)s")
     words = sys.argv[1:] if argv is None else argv

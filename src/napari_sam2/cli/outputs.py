@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from napari_sam2.cli.exit_codes import PartlyDone, sentence_of
+from napari_sam2.cli.errors import PartlyDone, sentence_of
 from napari_sam2.cli.interruption import stop_on_interrupt
 from napari_sam2.export.formats import write_each
 from napari_sam2.export.result import Result

@@ -27,8 +27,8 @@ from napari_sam2.training.contact_sheet import write_contact_sheet
 from napari_sam2.training.distributed import ProcessGroup, start_process_group
 from napari_sam2.training.held_out import HeldOutClips, ScoredStack, hold_out, stacks_to_score
 from napari_sam2.training.labelled_files import count_objects, read_labelled_stack, without_unlabelled_frames
+from napari_sam2.training.learning_rate import default_learning_rate
 from napari_sam2.training.loss_curves import write_loss_curves
-from napari_sam2.training.optimization import default_learning_rate
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_file import DataEntry, RunFile, read_run_file

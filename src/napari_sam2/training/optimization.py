@@ -1,25 +1,19 @@
-"""Optimisation: trainable parts, layer-wise learning rates, weight decay, and the learning-rate schedule."""
+"""Trainable parts of a model, and its parameters grouped by learning rate and weight decay."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
 
 from torch import nn
 
-from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.training.lora import add_lora
 from napari_sam2.training.recipe import Stage
 
 TRAINABLE_PARTS = ("everything", "decoder and memory", "decoder", "LoRA")
 """Parts of a model that can be trained; the others are frozen."""
-
-WARMUP_STEPS = 50
-LAST_RATE = 0.05
-"""Learning rate of the last step, as a share of the peak."""
 
 _TRUNK = "image_encoder.trunk."
 
@@ -94,15 +88,3 @@ def _rate(model: SAM2Base, name: str, stage: Stage) -> float:
     trunk: Any = model.image_encoder.trunk
     layers_above = trunk.get_num_layers() + 1 - trunk.get_layer_id(name.removeprefix(_TRUNK))
     return float(stage.encoder_rate * stage.layer_decay**layers_above)
-
-
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak learning rate: a linear warm-up, at most a tenth of all steps, then a cosine down to :data:`LAST_RATE`."""
-    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return min(1.0, (step + 1) / max(1, min(WARMUP_STEPS, steps // 10))) * (LAST_RATE + (1 - LAST_RATE) * cosine)
-
-
-def default_learning_rate(config: ModelConfig, trainable: str) -> float:
-    """Choose a peak learning rate: low for large models, higher if few parameters are trainable."""
-    base = 3e-4 if isinstance(config.trunk, ConvTrunkConfig) else 1e-5
-    return base * {"LoRA": 5, "decoder": 2}.get(trainable, 1)

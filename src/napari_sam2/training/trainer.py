@@ -28,9 +28,10 @@ from napari_sam2.training.batches import Batch, StageBatches
 from napari_sam2.training.clips import ClipBatch
 from napari_sam2.training.dense_targets import DenseHead
 from napari_sam2.training.distributed import ProcessGroup, start_process_group
+from napari_sam2.training.learning_rate import schedule
 from napari_sam2.training.lora import merge_lora
 from napari_sam2.training.losses import MultiStepMultiMasksAndIous
-from napari_sam2.training.optimization import freeze_all_but, parameter_groups, schedule
+from napari_sam2.training.optimization import freeze_all_but, parameter_groups
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.recipe import Recipe, Stage
 from napari_sam2.training.run_log import RunLog

@@ -21,10 +21,11 @@ from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.zoom import View, resample_logits
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_window import search, view_of_prompts
+from napari_sam2.session.inference.prompts_to_model import mask_as_logits, to_model
 from napari_sam2.session.inference.refinement import is_elsewhere, refined
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.packed_mask import PackedMask
-from napari_sam2.session.state.prompts import FramePrompts, mask_as_logits
+from napari_sam2.session.state.prompts import FramePrompts
 
 
 class PromptSegmenter:
@@ -118,7 +119,7 @@ class PromptSegmenter:
         """Convert prompts to the model's coordinates, for a view."""
         size, whole = self._in_use.model.image_size, self._in_use.whole
         seen = view or whole
-        prompt = prompts.to_model(seen, size)
+        prompt = to_model(prompts, seen, size)
         if prompt.mask is not None:
             return prompt
         if previous is not None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_sam2.cli import weights
-from napari_sam2.cli.exit_codes import MEANINGS, PartlyDone, code_of, sentence_of
+from napari_sam2.cli.errors import MEANINGS, PartlyDone, code_of, sentence_of
 from napari_sam2.cli.main import main
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.weights.download import DownloadError, TransferError
