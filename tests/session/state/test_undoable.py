@@ -166,6 +166,19 @@ def test_snapshots_tell_what_was_changed_and_what_was_there() -> None:
     assert untouched == {}
 
 
+def test_what_was_there_before_is_found_whether_it_was_changed_or_not() -> None:
+    one, other = dictionary(Noting(), "one"), dictionary(Noting(), "other")
+    one[1], one[3], other[1] = "x", "z", "w"
+    first, third, unchanged = one.stored(1), one.stored(3), other.stored(1)
+    snapshots = Snapshots()
+    for key in (1, 2):
+        snapshots.of(one).take(key)
+    one[1], one[2] = "y", "y"
+    assert [snapshots.stored_before(one, key) for key in (1, 2, 3, 4)] == [first, None, third, None]
+    assert snapshots.stored_before(other, 1) is unchanged
+    assert [snapshot.mapping for snapshot in snapshots] == [one]
+
+
 def test_of_what_came_right_after_only_what_is_new_is_absorbed() -> None:
     one, other = dictionary(Noting(), "one"), dictionary(Noting(), "other")
     first, later = Snapshots(), Snapshots()
