@@ -63,8 +63,8 @@ def record(number: int) -> FrameRecord:
 def test_what_is_looked_up() -> None:
     state = Kept().state
     state.add(7, ObjectInfo("seven", is_locked=True))
-    state.add(3, ObjectInfo("three", parent=7))
     state.add(5, ObjectInfo("five", parent=3))
+    state.add(3, ObjectInfo("three", parent=7))
     assert (state.lineage, list(state.lineage)) == ({3: 7, 5: 3}, [3, 5])
     assert [item.object_id for item in state.ordered()] == [3, 5, 7]
     assert [item.object_id for item in state.ordered([7, 3, 7])] == [7, 3]
