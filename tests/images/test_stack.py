@@ -102,3 +102,12 @@ def test_array_that_is_no_stack(name: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         Stack.open(array, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_a_stack_in_words(tmp_path: Path) -> None:
+    volumes = np.zeros((2, 3, 4, 5), np.int16)
+    assert repr(Stack.open(volumes, "TZYX", along="Z", at={"T": 1})) == (
+        "<stack: T 2 x Z 3 x Y 4 x X 5, int16, frames along Z at T 1>"
+    )
+    tifffile.imwrite(tmp_path / "image.tif", volumes[0, 0], photometric="minisblack")
+    assert repr(Stack.open(tmp_path / "image.tif")) == "<stack image.tif: Y 4 x X 5, int16>"

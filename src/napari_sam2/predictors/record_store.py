@@ -193,6 +193,7 @@ class StoredRecord:
             return
         self.save()
         self._in_memory = None
+        self._budget.release(self.number)
 
     def save(self) -> None:
         """Let the record be on disk too.

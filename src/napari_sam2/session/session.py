@@ -150,7 +150,9 @@ class Session:
         self.precision = checked_precision(precision)
         if isinstance(image, Stack):
             if any(given is not None for given in (axes, channel, along, at, series, image_name)):
-                raise ValueError("axes, channel, along, at and series belong to a stack that is open: give them where it is opened")
+                raise ValueError(
+                    "axes, channel, along, at, series and image_name belong to a stack that is open: give them where it is opened"
+                )
             self.stack = image
         else:
             self.stack = Stack.open(image, axes, channel, along, at, series=series, image_name=image_name)

@@ -303,3 +303,36 @@ def test_labels_that_are_objects_already_get_other_ids() -> None:
     assert session.add_labels(np.where(TRUTH[5] == 3, 70_000, 0), 5) == {70_000: 6}
     refused(session, "frame 8 does not exist", "add_labels", TRUTH[0], 8)
     refused(session, "a label image must have the shape of a frame", "add_labels", TRUTH[:3], 2)
+
+
+def test_objects() -> None:
+    session = blob_session(MOVIE)
+    assert session.add_object() == 1
+    assert session.add_object("mother", object_id=7) == 7
+    assert session.add_object() == 8
+    assert session.add_object(object_id=np.uint16(65535)) == 65535
+    assert [item.name for item in session.objects.values()] == ["object 1", "mother", "object 8", "object 65535"]
+    for object_id, message in (
+        (7, "there is already an object 7"),
+        (0, "an object id is a label value between 1 and 65535, got 0"),
+        (-1, "between 1 and 65535, got -1"),
+        (65536, "between 1 and 65535, got 65536"),
+        (1.5, "object_id is a whole number, got 1.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            session.add_object(object_id=object_id)
+    for unknown in (
+        lambda: session.add_points(2, 0, [(1, 1)]),
+        lambda: session.remove_object(2),
+        lambda: session.mask(2, 0),
+        lambda: session.plan(objects=[2]),
+    ):
+        with pytest.raises(ValueError, match=r"^there is no object 2; objects are \[1, 7, 8, 65535\]$"):
+            unknown()
+
+
+def test_largest_object_id_is_a_label() -> None:
+    session = blob_session(MOVIE)
+    session.add_points(session.add_object(object_id=65535), 0, inside(1, 0))
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, np.where(TRUTH == 1, 65535, 0))

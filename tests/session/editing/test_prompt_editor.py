@@ -132,3 +132,37 @@ def test_masks_take_little_memory() -> None:
     assert prompts.packed_mask is not None
     assert len(prompts.packed_mask.bits) < 300
     np.testing.assert_array_equal(prompts.mask, mask)
+
+
+def test_points_can_be_put_in_the_place_of_others() -> None:
+    """What is shown is what a session shows that never heard of the others."""
+    model = tiny_predictor(seed=3)
+    image = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
+
+    def session_with(*said: list[tuple[int, int]]) -> Session:
+        session = Session(image, model=model)
+        cell = session.add_object()
+        session.add_points(cell, 2, [(16, 16)])
+        list(session.propagate())
+        for number, points in enumerate(said):
+            labels = [0] * len(points)
+            (session.set_points if number else session.add_points)(cell, 4, points, labels)
+        return session
+
+    fresh, changed = session_with([(5, 5)]), session_with([(20, 20), (3, 9)], [(5, 5)])
+    np.testing.assert_array_equal(fresh.mask(1, 4), changed.mask(1, 4))
+    assert changed.objects[1].prompts[4].points_rc == ((5.0, 5.0),)
+    assert not np.array_equal(session_with([(20, 20), (3, 9)]).mask(1, 4), fresh.mask(1, 4))
+    # Everything that was carried through the stack is still shown.
+    assert changed.objects[1].shown_frames() == set(range(5))
+
+
+def test_points_refine_a_mask_after_others_were_taken_back() -> None:
+    session = Session(np.zeros((1, 32, 32), np.uint8), model=tiny_predictor(seed=3))
+    cell = session.add_object()
+    disc = np.hypot(*np.mgrid[-16:16, -16:16]) < 8
+    session.add_mask(cell, 0, disc)
+    session.add_points(cell, 0, [(3, 3)])
+    once = session.mask(cell, 0)
+    session.add_points(cell, 0, [(28, 28)])
+    np.testing.assert_array_equal(session.set_points(cell, 0, [(3, 3)]), once)

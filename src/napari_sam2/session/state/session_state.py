@@ -196,5 +196,12 @@ class SessionState:
             elif kind == "model":
                 model = self.model
             elif kind in SHOWN_KINDS:
-                masks |= {(object_id, frame) for frame in keys}
+                masks |= {(object_id, frame) for frame in keys if self._shows_another(object_id, frame, snapshots)}
         return StateChange(infos, prompts, frozenset(masks), frozenset(positions), model)
+
+    def _shows_another(self, object_id: int, frame: int, snapshots: Snapshots) -> bool:
+        """Tell whether another record is shown than before; one that is stale now is the very same."""
+        mappings = self.objects.made(object_id).record_mappings
+        shown = (stored for mapping in mappings if (stored := mapping.stored(frame)) is not None)
+        before = (stored for mapping in mappings if (stored := snapshots.stored_before(mapping, frame)) is not None)
+        return next(shown, None) is not next(before, None)

@@ -195,6 +195,11 @@ class Snapshots:
         snapshot = self._by_dictionary.get(id(mapping))
         return {} if snapshot is None else {key: value.get() for key, value in snapshot.stored.items() if value is not None}
 
+    def stored_before(self, mapping: UndoableDict[V], key: int) -> Stored[V] | None:
+        """Return what a dictionary held at a key before, whether it was changed or not, without reading it."""
+        snapshot = self._by_dictionary.get(id(mapping))
+        return mapping.stored(key) if snapshot is None or key not in snapshot.stored else snapshot.stored[key]
+
     def exchange(self) -> None:
         """Undo the action; the second time, redo it."""
         self._by_dictionary = {number: snapshot.mapping.exchange(snapshot) for number, snapshot in self._by_dictionary.items()}
