@@ -86,7 +86,7 @@ def test_another_model_for_everything(path: Path, monkeypatch: pytest.MonkeyPatc
         loaded.append(name)
         return other if loaded[1:] else tiny_model()
 
-    monkeypatch.setattr("napari_sam2.session.session.load_model", load)
+    monkeypatch.setattr("napari_sam2.session.editing.model_editor.load_model", load)
     monkeypatch.setattr("napari_sam2.session.store.found_files.load_model", load)
     replayed = replay(path, MOVIE)
     assert (loaded, replayed.model) == (["tiny", "tiny"], other)

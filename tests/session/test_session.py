@@ -283,7 +283,7 @@ OF_PARTS_ALONE = {"free_id", "draw", "draw_all", "labels"}
 
 PUBLIC = """
     add_box add_labels add_mask add_object add_points add_polygon add_scribble approve begin can_redo can_undo change_point
-    clear_prompts close divide_object document export hide_object image_path label_plane labels lineage lock_object mask
+    clear_prompts close divide_object document export grouped hide_object image_path label_plane labels lineage lock_object mask
     merge_objects model objects open plan preview propagate propagate_all quality redo remove_box remove_mask remove_object
     remove_point rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points
     split_object state to_json to_script undo use_model
@@ -335,7 +335,7 @@ def test_a_session_on_a_stack_that_is_open_takes_no_axes() -> None:
     session = blob_session(stack)
     assert session.stack is stack
     for options in ({"axes": "TYX"}, {"channel": 0}, {"along": "T"}, {"at": {}}, {"series": 0}, {"image_name": "x"}):
-        with pytest.raises(ValueError, match="^axes, channel, along, at, series and image_name belong to a stack that is"):
+        with pytest.raises(ValueError, match=r"^axes, channel, along, at, series and image_name belong to a stack that is"):
             blob_session(stack, **options)
 
 

@@ -260,7 +260,7 @@ def test_clear_the_only_prompt() -> None:
     np.testing.assert_array_equal(session.labels, np.where(TRUTH == 2, 2, 0))
     assert session.scores(1) == {}
     assert session.plan() == []
-    with pytest.raises(ValueError, match=r"^nothing was said about object 1 on frame 2$"):
+    with pytest.raises(ValueError, match=r"^object 1 has no prompts on frame 2$"):
         session.clear_prompts(1, 2)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.session.state.history import Action, Commit, Deed, History
+from napari_sam2.session.state.history import Action, Commit, CommitKind, History
 from napari_sam2.session.state.undoable import Address, InMemory, Snapshot, Snapshots, UndoableDict
 
 
@@ -352,11 +352,11 @@ def test_any_sequence_of_actions_can_be_undone(sequence: list[tuple[str, list[An
     assert tried.real == ({}, {})
 
 
-def committed(do: Callable[[History, UndoableDict[str]], None]) -> list[tuple[Deed, int, dict[int, str]]]:
+def committed(do: Callable[[History, UndoableDict[str]], None]) -> list[tuple[CommitKind, int, dict[int, str]]]:
     """What is kept of something done: what happened, the number of the action, and what was there before."""
-    commits: list[tuple[Deed, int, dict[int, str]]] = []
+    commits: list[tuple[CommitKind, int, dict[int, str]]] = []
     history = History(
-        lambda snapshots: None, lambda commit: commits.append((commit.deed, commit.action.number, commit.changed.before(one)))
+        lambda snapshots: None, lambda commit: commits.append((commit.kind, commit.action.number, commit.changed.before(one)))
     )
     one = dictionary(history)
     do(history, one)
@@ -374,11 +374,11 @@ def test_of_a_continued_action_only_the_last_step_is_kept() -> None:
         history.redo()
 
     assert committed(do) == [
-        (Deed.DONE, 1, {}),
-        (Deed.CONTINUED, 1, {1: "x"}),
-        (Deed.CONTINUED, 1, {1: "y"}),
-        (Deed.UNDONE, 1, {1: "z"}),
-        (Deed.REDONE, 1, {}),
+        (CommitKind.DONE, 1, {}),
+        (CommitKind.CONTINUED, 1, {1: "x"}),
+        (CommitKind.CONTINUED, 1, {1: "y"}),
+        (CommitKind.UNDONE, 1, {1: "z"}),
+        (CommitKind.REDONE, 1, {}),
     ]
 
 
@@ -392,4 +392,4 @@ def test_what_failed_is_not_kept_and_takes_no_number() -> None:
         with history.action():
             one[2] = "y"
 
-    assert committed(do) == [(Deed.DONE, 1, {})]
+    assert committed(do) == [(CommitKind.DONE, 1, {})]
