@@ -7,6 +7,7 @@ import inspect
 import re
 import tracemalloc
 import weakref
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -367,6 +368,7 @@ def test_a_session_on_other_frames_of_the_image(shared: bool) -> None:
         volumes, "TZYX", along="Z", at={"T": 0}, intensity_range=(3, 300), memory_gate=gate, precision="bfloat16"
     )
     session.add_object()
+    session.state.models.refresh(0, replace(session.state.model, relative_path="models/tiny.pt"))
     labels = None if shared else np.zeros(volumes.shape, np.uint16)
     other = session.reslice("T", {"Z": 3}, labels)
     assert (other.stack.along, len(other.stack), dict(other.stack.at)) == ("T", 2, {"Z": 3})

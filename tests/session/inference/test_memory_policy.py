@@ -74,9 +74,7 @@ def gated(absent: set[int], bad: set[int], reverse: bool, **arguments: Any) -> A
         (set(range(20)), set(), False, []),
     ],
 )
-def test_a_gate_keeps_uncertaintyful_frames_out(
-    absent: set[int], bad: set[int], reverse: bool, recent: list[tuple[int, int]]
-) -> None:
+def test_a_gate_keeps_uncertain_frames_out(absent: set[int], bad: set[int], reverse: bool, recent: list[tuple[int, int]]) -> None:
     recall = gated(absent, bad, reverse)
     slots = [(slot.frame, slot.offset) for slot in recall.memories if not slot.is_conditioning]
     assert slots == recent

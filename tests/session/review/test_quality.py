@@ -1,4 +1,4 @@
-"""Scores, sizes and jumps, what is most uncertaintyful, and where following stops."""
+"""Scores, sizes and jumps, and what is most uncertain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.review.quality import Extent, FrameQuality
 from napari_sam2.session.session import Session
-from napari_sam2.session.state.stop_rules import StopRules
 
 T, SHAPE = 10, (32, 32)
 # 1 doubles its side at frame 5; 2 leaves at frame 3 and comes back at 7; 3 runs into the right border at frame 4 and stays there
@@ -52,7 +51,7 @@ def test_area_centroid_and_jump() -> None:
     assert (two[4].area_px, two[4].centroid_rc) == (0, None)
 
 
-def test_the_most_uncertaintyful_first() -> None:
+def test_the_most_uncertain_first() -> None:
     session = opened(1, 2)
     list(session.propagate())
     review_queue = session.review_queue()
@@ -90,79 +89,3 @@ def test_extent_in_a_view(view: View | None, at_border: bool) -> None:
     assert extent.area_px == height * width
     assert extent.centroid_rc == (seen.row + 1.5 * height - 0.5, seen.column + 0.5 * width - 0.5)
     assert extent.touches_border == at_border
-
-
-def tracked(session: Session, object_id: int) -> list[int]:
-    return sorted(session.objects[object_id].memory.tracked)
-
-
-def test_stop_where_an_object_is_gone() -> None:
-    session = opened(2)
-    assert [result.frame for result in session.propagate(stop=StopRules(max_absent_frames=2))] == [1, 2, 3, 4]
-    assert [result.frame for result in session.propagate(stop=StopRules(max_absent_frames=2))] == []
-    assert [result.frame for result in session.propagate(stop=StopRules(max_absent_frames=3))] == [5]
-    list(session.propagate())
-    assert tracked(session, 2) == list(range(1, T))
-
-
-def test_after_the_next_anchor_it_is_followed_again() -> None:
-    session = opened(2)
-    session.add_points(2, 8, [INSIDE[2]])
-    list(session.propagate(stop=StopRules(max_absent_frames=1)))
-    assert tracked(session, 2) == [1, 2, 3, 6, 7, 9], "to frame 3 from the first anchor, to frame 6 from the second"
-    np.testing.assert_array_equal(session.labels[9], np.where(TRUTH[9] == 2, 2, 0))
-
-
-@pytest.mark.parametrize(
-    ("value", "rules", "last"),
-    [
-        (1, StopRules(area_px=(10, 30)), 5),
-        (1, StopRules(area_px=(20, 100)), 1),
-        (1, StopRules(area_px=(10, 100)), 9),
-        (2, StopRules(area_px=(10, 100)), 9),
-        (3, StopRules(at_border=True), 5),
-        (1, StopRules(at_border=True), 9),
-        (1, StopRules(), 9),
-    ],
-)
-def test_stop_rules(value: int, rules: StopRules, last: int) -> None:
-    session = opened(value)
-    list(session.propagate(stop=rules))
-    assert tracked(session, value) == list(range(1, last + 1))
-
-
-def test_backward_too_and_each_object_by_itself() -> None:
-    session = blob_session(MOVIE[::-1])
-    for value in (1, 3):
-        session.add_points(session.add_object(object_id=value), 9, [INSIDE[value]])
-    list(session.propagate(stop=StopRules(at_border=True)))
-    assert tracked(session, 1) == list(range(9))
-    assert tracked(session, 3) == list(range(4, 9))
-
-
-def test_what_was_shown_beyond_the_stop_goes_when_it_is_out_of_date() -> None:
-    session = opened(3)
-    list(session.propagate())
-    session.add_points(3, 1, [(24, 21)])
-    assert (session.labels[9] == 3).any()
-    list(session.propagate(stop=StopRules(at_border=True)))
-    assert not session.labels[6:].any()
-    fresh = opened(3)
-    fresh.add_points(3, 1, [(24, 21)])
-    list(fresh.propagate(stop=StopRules(at_border=True)))
-    np.testing.assert_array_equal(session.labels, fresh.labels)
-    session.undo()
-    assert (session.labels[9] == 3).any()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"max_absent_frames": 0}, "max_absent_frames is one frame or more, got 0"),
-        ({"area_px": (5, 5)}, "area_px are two numbers in order, at least 0"),
-        ({"area_px": (-1, 5)}, "area_px are two numbers"),
-    ],
-)
-def test_bad_rules(arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        StopRules(**arguments)

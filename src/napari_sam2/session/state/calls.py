@@ -6,7 +6,6 @@ Arguments are what JSON holds: numbers, texts, lists. Masks are packed, other ar
 from __future__ import annotations
 
 import base64
-import binascii
 import inspect
 import zlib
 from collections.abc import Callable
@@ -82,7 +81,7 @@ def decode(value: Any) -> Any:
     Raises
     ------
     ValueError
-        If an array in it is damaged.
+        If a mask, an array or stop rules in it are damaged.
     """
     if isinstance(value, list):
         return [decode(one) for one in value]
@@ -98,7 +97,7 @@ def decode(value: Any) -> Any:
         if kind == "array":
             data = zlib.decompress(base64.b64decode(content["data"], validate=True))
             return np.frombuffer(data, np.dtype(content["dtype"])).reshape(content["shape"])
-    except (LookupError, TypeError, AttributeError, binascii.Error, zlib.error) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, zlib.error) as error:
         raise ValueError(f"an argument of an action is damaged: {kind}") from error
     return value
 

@@ -45,11 +45,14 @@ class PackedMask:
             If the bytes are not those of such a mask.
         """
         row0, col0, row1, col1 = self.box
-        mask = np.zeros(self.shape, bool)
-        size = (row1 - row0, col1 - col0)
+        height, width = row1 - row0, col1 - col0
         try:
+            mask = np.zeros(self.shape, bool)
             bits = np.frombuffer(zlib.decompress(self.bits), np.uint8)
-            mask[row0:row1, col0:col1] = np.unpackbits(bits, count=size[0] * size[1]).reshape(size)
+            is_inside = 0 <= row0 <= row1 <= mask.shape[0] and 0 <= col0 <= col1 <= mask.shape[1]
+            if not is_inside or 8 * len(bits) - height * width not in range(8):
+                raise ValueError("the pixels do not fill the box, or it is not inside the frame")
+            mask[row0:row1, col0:col1] = np.unpackbits(bits, count=height * width).reshape(height, width)
         except (zlib.error, ValueError) as error:
             raise ValueError("a packed mask is damaged") from error
         return mask
