@@ -106,7 +106,7 @@ def test_what_is_refused_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = Drawn(session, monkeypatch)
     with pytest.raises(ValueError, match="cannot be cut"):
         session.split_object(1, 0)
-    with pytest.raises(ValueError, match="there is nothing of object 1 from frame 5 on"):
+    with pytest.raises(ValueError, match="object 1 has no mask from frame 5 on"):
         session.split_object(1, 5)
     assert drawn.take() == []
 
@@ -174,7 +174,7 @@ def test_a_result_is_what_is_shown(tmp_path: Path) -> None:
     children = session.divide_object(2, 4)
     result = session.result()
     assert result.labels is session.labels
-    assert (result.axes, result.parents, result.image_path) == ("TYX", dict.fromkeys(children, 2), tmp_path / "movie.tif")
+    assert (result.axes, result.lineage, result.image_path) == ("TYX", dict.fromkeys(children, 2), tmp_path / "movie.tif")
     assert (result.names, result.colours) == (
         {1: "cell", 2: "object 2", 3: "object 2.1", 4: "object 2.2"},
         {2: "#102030"},
