@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Shapes
 
-from napari_sam2.plugin.clicks import Box, ObjectFrame
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, ObjectFrame
 from napari_sam2.plugin.layers import ImageStack, Pixel, spatial_metadata
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
@@ -81,7 +81,9 @@ def read_boxes(layer: Shapes, stack: ImageStack) -> list[ShownBox]:
     for data, object_id in zip(layer.data, objects, strict=False):
         try:
             frame, box = stack.box_between(np.min(data, axis=0), np.max(data, axis=0))
+            key = ObjectFrame(int(object_id), frame)
         except ValueError:
             continue
-        found.append(ShownBox(ObjectFrame(int(object_id), frame), box))
+        if 1 <= key.object_id <= MAX_OBJECT_ID:
+            found.append(ShownBox(key, box))
     return found
