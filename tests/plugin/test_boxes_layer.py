@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from napari.layers import Image, Points
 
 from napari_sam2.plugin.boxes_layer import ShownBox, corners, is_boxes_layer_of, new_boxes_layer, read_boxes, write_boxes

@@ -40,7 +40,7 @@ def test_two_objects_are_two_clicks_and_one_key(viewer, widget, robot, qtbot, bl
     until_idle(qtbot, widget)
     robot.click(world(viewer, 0, 24, 35))
     until_idle(qtbot, widget)
-    assert widget._object.text() == "3 (new)"
+    assert widget._object.text() == "3 new"
     assert widget._status.text() == "Object 2: 96 px on frame 0"
     robot.key(Qt.Key.Key_G)
     until_idle(qtbot, widget)
@@ -443,3 +443,19 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     until_idle(qtbot, widget)
     assert done[0][1] < 5, "it goes on where it was"
     assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is propagated to all frames"
+
+
+def test_what_the_embedded_model_finds_in_the_background_is_a_proposal(cells, open_widget, robot, qtbot):
+    widget, robot = open_widget(cells), robot(cells)
+    until_idle(qtbot, widget)
+    robot.click(NUCLEUS)
+    until_idle(qtbot, widget)
+    assert widget._status.text().startswith("Object 1: ")
+    robot.click((0, 150, 60))
+    until_idle(qtbot, widget)
+    text = widget._status.text()
+    assert text.startswith("Object 2 is uncertain (predicted IoU 0.")
+    assert text.endswith("press U to take it back, or right-click where it is not.")
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert set(widget.session.objects) == {1}

@@ -180,7 +180,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._plan.setText(controller.describe())
         with QSignalBlocker(self._object):
             self._object.setValue(controller.current_object)
-            self._object.setSuffix("" if controller.object_in_hand is not None else " (new)")
+            self._object.setSuffix("" if controller.object_in_hand is not None else " new")
         self._inside.setChecked(controller.is_inside)
         self._outside.setChecked(not controller.is_inside)
         self._show_swatch()
