@@ -70,6 +70,16 @@ def test_a_box_that_is_refused_shows_the_one_before(view):
     assert view.shown == [ShownBox(KEY, BOX)]
 
 
+def test_a_box_that_failed_is_sent_again(view):
+    view.add(KEY, BOX)
+    (command,) = view.take()
+    view.reject(command, is_refused=False)
+    assert view.take() == [command]
+    view.show(prompted(KEY, BOX))
+    view.reject(command, is_refused=False)
+    assert view.take() == [], "it was taken before something else failed"
+
+
 def test_the_layer_of_an_earlier_widget(view, image):
     view.show(prompted(KEY, BOX))
     view.show(prompted(OTHER, LARGER))

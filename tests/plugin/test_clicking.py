@@ -304,6 +304,19 @@ def test_a_box_that_is_refused_is_not_shown(viewer, controller, notices):
     assert shown_boxes(viewer) == []
 
 
+def test_a_box_is_kept_while_a_session_cannot_be_opened(controller, opener, notices, monkeypatch):
+    def fail(request):
+        raise ValueError("bad weights")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opener, "open", fail)
+        box(controller, 0, 3, 3, 17, 17)
+    assert [message for _, message in notices()] == ["Bad weights."]
+    plain_click(controller, MOVING)
+    assert boxes_of(controller.session) == {(1, 0): (3, 3, 17, 17)}
+    assert sorted(controller.session.objects) == [1, 2]
+
+
 def test_boxes_and_clicks_on_their_way_are_of_different_objects(viewer, opener):
     runner = LateRunner()
     controller = Controller(viewer, runner, opener)

@@ -145,11 +145,15 @@ class BoxesView:
         if self.shown != before:
             self._draw()
 
-    def reject(self, command: AddBox) -> None:
-        """Show no more a box that the session did not take."""
-        if self._pending.get(command.key) == command.box:
+    def reject(self, command: AddBox, is_refused: bool = True) -> None:
+        """Show a box no more that the session refused; one that failed otherwise goes along with the next command."""
+        if self._pending.get(command.key) != command.box:
+            return
+        if is_refused:
             self._discard(command.key)
             self._draw()
+        else:
+            self._sent.discard(command.key)
 
     def _discard(self, key: ObjectFrame) -> None:
         del self._pending[key]

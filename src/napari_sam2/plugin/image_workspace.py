@@ -355,7 +355,7 @@ class ImageWorkspace:
     def reject(self, command: Command, is_refused: bool = True) -> bool:
         """Show again what is so, as a command was not done; see :meth:`PointsView.reject`."""
         if isinstance(command, AddBox):
-            self.boxes.reject(command)
+            self.boxes.reject(command, is_refused)
             self._follow_objects()
             return True
         return self.points.reject(command, is_refused)
