@@ -9,6 +9,13 @@ from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
 
 
 def click(controller, position, is_inside=None):
+    """Click on the object in hand, which is kept so: clicks are about it until another is chosen."""
+    controller.keeps_object = True
+    controller.click(controller.image.data_to_world(position), is_inside)
+
+
+def plain_click(controller, position, is_inside=None):
+    """Click as people do who keep no object in hand."""
     controller.click(controller.image.data_to_world(position), is_inside)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from blob_tracker import blob_session
 from napari_sam2.plugin.clicks import Click, ObjectFrame
-from napari_sam2.plugin.commands import AddClicks, ChangeClicks, MoveClicks, RemoveClicks
+from napari_sam2.plugin.commands import AddBox, AddClicks, ChangeClicks, MoveClicks, RemoveClicks
 from widget_driving import in_session
 
 KEY, OTHER = ObjectFrame(1, 0), ObjectFrame(2, 1)
@@ -45,6 +45,25 @@ def test_a_click_that_fails_leaves_no_object(session, monkeypatch):
     monkeypatch.setattr(session, "add_points", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         add(KEY, FIRST).run(session)
+    assert list(session.objects) == []
+
+
+def test_a_box_adds_the_object_by_one_action(session):
+    command = AddBox(KEY, (3, 3, 17, 17))
+    assert command.run(session).sum() == 100
+    assert command.addition is None
+    assert session.objects[1].prompts[0].box_rc == (3, 3, 17, 17)
+    add(KEY, SECOND).run(session)
+    AddBox(KEY, (4, 4, 16, 16)).run(session)
+    assert in_session(session) == {KEY: (SECOND,)}, "points stay"
+    for count in (2, 1, 0):
+        session.undo()
+        assert len(session.objects) == (count > 0)
+
+
+def test_a_box_that_is_refused_leaves_no_object(session):
+    with pytest.raises(ValueError, match="row0 < row1"):
+        AddBox(KEY, (3, 3, 3, 17)).run(session)
     assert list(session.objects) == []
 
 

@@ -230,6 +230,7 @@ def test_objects_have_the_colours_of_the_session(controller, opener):
     controller.next_object()
     click(controller, MOVING)
     result, (session,) = controller.workspace.result.layer, opener.opened
+    controller.put_down()
     of_napari = [result.get_color(object_id) for object_id in (1, 2, 3)]
 
     session.set_colour(1, "#ff8000")
@@ -348,6 +349,7 @@ def test_click_outside_the_image(controller, notices):
 
 
 def test_only_clicks_outside_the_object(controller, notices, blobs):
+    controller.choose_object(1)
     click(controller, MOVING, is_inside=False)
     assert one_warning(notices) == "Object 1 has only clicks outside it on frame 0: click inside it, too."
     assert len(controller.workspace.points.layer.data) == 1, "the click is kept"
@@ -357,6 +359,7 @@ def test_only_clicks_outside_the_object(controller, notices, blobs):
 
 
 def test_a_refusal_is_told_once(controller, notices):
+    controller.choose_object(1)
     click(controller, MOVING, is_inside=False)
     controller.choose_object(2)
     click(controller, SQUARE)

@@ -16,7 +16,7 @@ class Calls(list):
     """What the workspace called."""
 
     def as_calls(self):
-        names = ("clicks_added", "edited", "announced", "outgrown", "undo", "redo", "warn")
+        names = ("clicks_added", "edited", "announced", "outgrown", "undo", "redo", "cancel", "warn")
         return WorkspaceCalls(*(self._noting(name) for name in names))
 
     def _noting(self, name):
@@ -141,13 +141,13 @@ def test_keys_and_data_of_the_image(viewer, open_one, calls, blobs):
     image = viewer.layers["movie"]
     for function in list(image.keymap.values()):
         function(image)
-    assert calls == [("undo", workspace), ("redo", workspace)]
+    assert calls == [("undo", workspace), ("redo", workspace), ("cancel",)]
     image.data = blobs.copy()
-    assert len(calls) == 2
+    assert len(calls) == 3
     image.data = blobs[:2]
-    assert calls[2:] == [("outgrown", workspace)]
+    assert calls[3:] == [("outgrown", workspace)]
     workspace.close()
     assert workspace.is_closed
     assert not image.keymap
     image.data = blobs[:1]
-    assert len(calls) == 3
+    assert len(calls) == 4

@@ -125,3 +125,34 @@ def test_only_rows_and_columns_in_2d_can_be_clicked_on():
     viewer.dims.ndisplay = 3
     with pytest.raises(ValueError, match="no depth"):
         check_display(viewer, layer)
+
+
+def test_the_index_of_a_pixel():
+    stack = ImageStack.of(Image(np.zeros((3, 1, 40, 50), np.uint8)))
+    assert stack.index(Pixel(2, -0.4, 48.6)) == (2, 0, 0, 49)
+    assert ImageStack.of(Image(np.zeros((40, 50), np.uint8))).index(Pixel(0, 3.2, 4.8)) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "box"),
+    [
+        ((2, 3, 4), (2, 9, 20), (3.5, 4.5, 9.5, 20.5)),
+        ((2.4, 9, 4), (1.6, 3, 20), (3.5, 4.5, 9.5, 20.5)),
+        ((2, -7, -7), (2, 100, 3), (0, 0, 40, 3.5)),
+    ],
+)
+def test_the_box_between_two_positions(first, last, box):
+    assert ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8))).box_between(first, last) == (2, box)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        ((0, -9, 4), (0, -2, 20), "The box is outside the image, which has 40 rows and 50 columns."),
+        ((0, 3, 4), (0, 3, 20), "The box is outside"),
+        ((3, 3, 4), (3, 9, 20), "its frames are 0 to 2"),
+    ],
+)
+def test_no_box(first, last, message):
+    with pytest.raises(ValueError, match=message):
+        ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8))).box_between(first, last)

@@ -334,6 +334,7 @@ def test_all_points_moved_at_once_also_to_other_frames(controller, blobs):
 
 
 def test_pending_clicks_are_edited_too(controller, blobs):
+    controller.choose_object(1)
     click(controller, (0, 20, 5), is_inside=False)
     layer = controller.workspace.points.layer
     drag(layer, 0, (0, 22, 5))

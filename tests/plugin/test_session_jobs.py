@@ -39,7 +39,7 @@ def jobs(runner, heard):
 
 @pytest.fixture
 def workspace(viewer, opener, jobs):
-    calls = WorkspaceCalls(jobs.add_clicks, jobs.run, jobs.announce, jobs.forget, jobs.undo, jobs.redo, pytest.fail)
+    calls = WorkspaceCalls(jobs.add_clicks, jobs.run, jobs.announce, jobs.forget, jobs.undo, jobs.redo, jobs.cancel, pytest.fail)
     return ImageWorkspace(viewer, viewer.layers[0], opener, "micro", calls)
 
 
@@ -53,7 +53,7 @@ def test_what_is_shown_of_clicks(jobs, workspace, runner, heard):
     assert jobs.is_idle
     workspace.click(Pixel(1, 20, 5), True)
     runner.finish()
-    assert heard.texts[-1] == "Object 1: nothing found on frame 1; click on it again"
+    assert heard.texts[-1] == "Object 2: nothing found on frame 1; press U to take it back"
 
 
 def test_what_is_shown_of_a_propagation(jobs, workspace, runner, heard):
@@ -85,6 +85,7 @@ def test_cancel(jobs, workspace, runner, heard):
 
 
 def test_a_model_and_clicks_that_were_refused(jobs, workspace, runner, heard, notices):
+    workspace.take_in_hand(1)
     workspace.click(Pixel(0, 20, 5), False)
     runner.finish()
     assert len(notices()) == 1

@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
-from napari_sam2.plugin.commands import AddClicks, RemoveClicks
+from napari_sam2.plugin.commands import AddBox, AddClicks, RemoveClicks
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
     HistoryMoved,
     ModelLoaded,
     ObjectSegmented,
+    Proposal,
     SessionOpened,
     StateChanged,
 )
 from napari_sam2.plugin.session_opener import SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
+from napari_sam2.session.inference import model_in_use
 from widget_driving import in_session
 
 KEY, OTHER = ObjectFrame(1, 0), ObjectFrame(2, 1)
@@ -71,6 +73,31 @@ def test_the_session_is_opened_with_the_first_command(worker, run, opener):
     assert segmented == ObjectSegmented(KEY, 100)
     assert run(add(OTHER, INSIDE)).of(SessionOpened) == []
     assert len(opener.opened) == 1
+
+
+def test_the_first_click_of_an_object_may_find_a_proposal(run, monkeypatch):
+    monkeypatch.setattr(model_in_use.Tracker, "predicted_iou", 0.3)
+    (box,) = run(AddBox(OTHER, (3, 3, 17, 17))).of(ObjectSegmented)
+    assert box.proposal is None, "a box says more than a click"
+    (first,) = run(add(KEY, INSIDE)).of(ObjectSegmented)
+    assert first == ObjectSegmented(KEY, 100, Proposal(100 / 2000, 0.3))
+    (second,) = run(add(KEY, Click(24, 35, True))).of(ObjectSegmented)
+    assert second == ObjectSegmented(KEY, 196)
+    (nothing,) = run(add(ObjectFrame(3, 0), Click(35, 5, True))).of(ObjectSegmented)
+    assert nothing == ObjectSegmented(ObjectFrame(3, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("share", "iou", "reason"),
+    [
+        (0.5, 0.5, None),
+        (0.625, 0.1, "fills 62 % of the frame"),
+        (1.0, 1.0, "fills 100 % of the frame"),
+        (0.1, 0.3, "is uncertain (predicted IoU 0.30)"),
+    ],
+)
+def test_what_is_a_proposal(share, iou, reason):
+    assert Proposal(share, iou).reason == reason
 
 
 def test_a_command_that_is_refused_keeps_no_other_from_being_run(run, worker):

@@ -26,6 +26,10 @@ class Click(NamedTuple):
     is_inside: bool
 
 
+Box = tuple[float, float, float, float]
+"""Outer edges row0, col0, row1, col1 in data pixels: a box around the one pixel (0, 0) is 0, 0, 1, 1."""
+
+
 def clicks_of(prompts: FramePrompts | None) -> tuple[Click, ...]:
     """Return the points of prompts, in the order in which they were given."""
     if prompts is None:

@@ -1,11 +1,11 @@
-"""What a person does to points in the viewer, as immutable commands that the worker runs on the session."""
+"""What a person does to prompts in the viewer, as immutable commands that the worker runs on the session."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of, points_and_labels
+from napari_sam2.plugin.clicks import Box, Click, ObjectFrame, clicks_of, points_and_labels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,35 @@ class AddClicks:
     def addition(self) -> AddClicks:
         """All of it."""
         return self
+
+
+@dataclass(frozen=True)
+class AddBox:
+    """Prompt an object on a frame by a box, in place of an earlier one there; the object is added with its first prompt.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    box : Box
+        The box.
+    """
+
+    key: ObjectFrame
+    box: Box
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        object_id, frame = self.key
+        with session.grouped():
+            if object_id not in session.objects:
+                session.add_object(object_id=object_id)
+            return session.add_box(object_id, frame, self.box)
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from psygnal import Signal
 
-from napari_sam2.plugin.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.click_rule import ClickEffect
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import check_display, data_position, unwrapped
+from napari_sam2.plugin.layers import Pixel, check_display, data_position, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
-from napari_sam2.plugin.mouse import ClickListener
+from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.points_layer import point_reach_px
+from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.plugin.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from napari_sam2.session.propagation.plan import Direction
@@ -59,7 +63,12 @@ class Controller:
         self.direction: Direction = "both"
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
-        self._listener = ClickListener(viewer, self._canvas_clicked)
+        self._keeps_object = False
+        self._rubber_band = RubberBand(viewer)
+        self._listener = ClickListener(
+            viewer, MouseCalls(self._canvas_clicked, self._box_dragged, self._box_drawn, self._rubber_band.remove)
+        )
+        self._status_bar = StatusBar(viewer, self._name_at)
         for image in self.images:
             image.events.name.connect(self._renamed)
         self.choose_image(self._guess_image())
@@ -75,6 +84,7 @@ class Controller:
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._listener.close()
+        self._status_bar.close()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
         for workspace in self._workspaces.values():
@@ -131,8 +141,11 @@ class Controller:
 
     def _open_workspace(self) -> None:
         jobs = self._jobs
-        calls = WorkspaceCalls(self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self._warn)
+        calls = WorkspaceCalls(
+            self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
+        )
         workspace = ImageWorkspace(self._viewer, self._image, self._opener, self._latest_model, calls)
+        workspace.is_kept = self._keeps_object
         self._workspaces[self._image.unique_id] = workspace
         if workspace.is_model_here:
             self._jobs.use_model(workspace)  # loaded while the person looks for the first object
@@ -216,8 +229,34 @@ class Controller:
 
     @property
     def current_object(self) -> int:
-        """The object that is clicked on: its label value."""
+        """The object in hand, or the one that the next click where nothing is begins: its label value."""
         return self.workspace.current_object if self.workspace is not None else 1
+
+    @property
+    def object_in_hand(self) -> int | None:
+        """The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.click_rule`."""
+        return None if self.workspace is None else self.workspace.in_hand
+
+    @property
+    def keeps_object(self) -> bool:
+        """Clicks do not change which object is in hand: for one object and many clicks."""
+        return self._keeps_object
+
+    @keeps_object.setter
+    def keeps_object(self, is_kept: bool) -> None:
+        self._keeps_object = is_kept
+        for workspace in self._workspaces.values():
+            workspace.is_kept = is_kept
+
+    @property
+    def can_undo(self) -> bool:
+        """There is something to undo."""
+        return self.workspace is not None and self.workspace.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """There is something to redo."""
+        return self.workspace is not None and self.workspace.can_redo
 
     @property
     def is_inside(self) -> bool:
@@ -225,22 +264,27 @@ class Controller:
         return self.workspace.is_inside if self.workspace is not None else True
 
     def choose_object(self, object_id: int) -> None:
-        """Click on another object from now on."""
+        """Take an object in hand, or one that the next click begins."""
         if self.workspace is not None and 1 <= object_id <= MAX_OBJECT_ID:
-            self.workspace.current_object = object_id
-            self.workspace.is_inside = True
-            self.workspace.set_next()
+            self.workspace.take_in_hand(object_id)
+            self.changed.emit()
+
+    def put_down(self) -> None:
+        """Let no object be in hand: a click where nothing is begins a new one."""
+        if self.workspace is not None and (self.workspace.in_hand is not None or not self.is_inside):
+            self.workspace.take_in_hand(None)
+            self.status_changed.emit(f"No object is in hand: a click where nothing is begins object {self.current_object}.")
             self.changed.emit()
 
     def next_object(self) -> None:
-        """Go on with a new object."""
+        """Begin a new object with the next click, wherever that is."""
         if self.workspace is None:
             return
         taken = self.workspace.object_ids
-        if self.current_object not in taken:
+        if self.object_in_hand is not None and self.current_object not in taken:
             self.status_changed.emit(f"Object {self.current_object} has no click yet: click on it.")
             return
-        self.choose_object(max(taken) + 1)
+        self.choose_object(self.workspace.next_object_id)
         self.status_changed.emit(f"Object {self.current_object}: click on it.")
 
     def choose_side(self, is_inside: bool) -> None:
@@ -255,7 +299,7 @@ class Controller:
         self.choose_side(not self.is_inside)
 
     def click(self, world: Any, is_inside: bool | None = None) -> None:
-        """Click on the current object.
+        """Click on the image; what that does is in :mod:`~napari_sam2.plugin.click_rule`.
 
         Parameters
         ----------
@@ -268,12 +312,42 @@ class Controller:
             self._warn(self._reason or "There is no image to click on: open one first.")
             return
         try:
-            check_display(self._viewer, self._image)
-            pixel = self.workspace.stack.pixel(data_position(self._viewer, self._image, world))
+            pixel = self._pixel(self.workspace, world)
         except ValueError as error:
             self._warn(str(error))
             return
-        self.workspace.click(pixel, self.is_inside if is_inside is None else is_inside)
+        is_inside = self.is_inside if is_inside is None else is_inside
+        effect, object_id = self.workspace.click(pixel, is_inside, point_reach_px(self._viewer, self._image, self.workspace.stack))
+        if effect == ClickEffect.NONE:
+            self.status_changed.emit("There is no object here that could end: click on one, or take one in hand first.")
+        elif effect == ClickEffect.TAKE and object_id is not None:
+            name = self.workspace.name_of(object_id)
+            self.status_changed.emit(f"{name[:1].upper()}{name[1:]} is in hand: clicks add to it. Esc puts it down.")
+            self.changed.emit()
+
+    def draw_box(self, first: Any, last: Any) -> None:
+        """Prompt the object in hand, or a new one, by a box.
+
+        Parameters
+        ----------
+        first, last : array-like
+            (D,), positions of opposite corners in the viewer.
+        """
+        if self.workspace is None:
+            self._warn(self._reason or "There is no image to draw on: open one first.")
+            return
+        try:
+            self.workspace.draw_box(*self._box(self.workspace, first, last))
+        except ValueError as error:
+            self._warn(str(error))
+
+    def _pixel(self, workspace: ImageWorkspace, world: Any) -> Pixel:
+        check_display(self._viewer, workspace.image)
+        return workspace.stack.pixel(data_position(self._viewer, workspace.image, world))
+
+    def _box(self, workspace: ImageWorkspace, first: Any, last: Any) -> tuple[int, Box]:
+        check_display(self._viewer, workspace.image)
+        return workspace.stack.box_between(*(data_position(self._viewer, workspace.image, world) for world in (first, last)))
 
     def undo(self) -> None:
         """Undo what was done last: a click, an edit, a whole propagation, another model."""
@@ -304,8 +378,13 @@ class Controller:
             self._jobs.propagate(workspace, direction or self.direction)
 
     def cancel(self) -> None:
-        """Stop after the frame that is being done. What is done is kept."""
-        self._jobs.cancel()
+        """Stop after the frame that is being done, and keep what is done. With nothing to stop, put down the object in hand."""
+        if self._listener.cancel_box():
+            return
+        if self._jobs.is_busy:
+            self._jobs.cancel()
+        else:
+            self.put_down()
 
     @property
     def is_listening(self) -> bool:
@@ -319,6 +398,32 @@ class Controller:
     def _canvas_clicked(self, world: tuple[float, ...], is_other: bool) -> None:
         if self._image is not None:
             self.click(world, self.is_inside != is_other)
+
+    def _box_dragged(self, first: tuple[float, ...], last: tuple[float, ...]) -> None:
+        if self.workspace is None:
+            return
+        try:
+            frame, box = self._box(self.workspace, first, last)
+        except ValueError:
+            self._rubber_band.remove()  # what is wrong is shown when it is drawn
+        else:
+            self._rubber_band.show(self._image, self.workspace.stack, frame, box)
+
+    def _box_drawn(self, first: tuple[float, ...], last: tuple[float, ...]) -> None:
+        self._rubber_band.remove()
+        if self._image is not None:
+            self.draw_box(first, last)
+
+    def _name_at(self, world: Any) -> str:
+        """Name the object under the cursor, if there is one."""
+        workspace = self.workspace
+        if workspace is None:
+            return ""
+        try:
+            object_id = workspace.object_at(self._pixel(workspace, world))
+        except ValueError:
+            return ""
+        return "" if object_id is None else workspace.name_of(object_id)
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.clicks import Click, ObjectFrame
-from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.boxes_layer import is_boxes_layer_of
+from napari_sam2.plugin.boxes_view import BoxesView
+from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
+from napari_sam2.plugin.commands import AddBox, Command
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
@@ -38,7 +41,7 @@ class WorkspaceCalls:
         Something was done to the session elsewhere; called in the thread that did it.
     outgrown : callable
         The image was given data that do not fit: work on them begins anew.
-    undo, redo : callable
+    undo, redo, cancel : callable
         A key was pressed.
     warn : callable
         Called with a sentence for the person alone.
@@ -50,6 +53,7 @@ class WorkspaceCalls:
     outgrown: Callable[[ImageWorkspace], None]
     undo: Callable[[ImageWorkspace], None]
     redo: Callable[[ImageWorkspace], None]
+    cancel: Callable[[], None]
     warn: Callable[[str], None]
 
 
@@ -75,7 +79,7 @@ class ImageWorkspace:
         How the image is read.
     worker : SessionWorker
         Has the session.
-    points, result : PointsView, ResultView
+    points, boxes, result : PointsView, BoxesView, ResultView
         Views of the session.
     infos : dict of int to ObjectInfo
         The objects of the session.
@@ -83,6 +87,12 @@ class ImageWorkspace:
         Name of the model that is chosen.
     requested_model : str or None
         The same, while the session does not use it yet.
+    in_hand : int or None
+        The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.click_rule`.
+    is_kept : bool
+        Clicks do not change what is in hand.
+    can_undo, can_redo : bool
+        There is something to undo or redo.
 
     Raises
     ------
@@ -94,15 +104,18 @@ class ImageWorkspace:
         self.image = image
         self.stack = ImageStack.of(image)
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
-        self.points = PointsView(
-            image, self.stack, lambda: calls.clicks_added(self), lambda commands: calls.edited(self, commands), calls.warn
-        )
+        self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
+        self.boxes = BoxesView(image, self.stack, calls.warn)
         self.result = ResultView(viewer, image, self.stack, calls.warn)
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
         self.requested_model: str | None = None
         self._model_in_use = model
-        self.current_object = 1
+        self.in_hand: int | None = None
+        self.is_kept = False
+        self.can_undo = self.can_redo = False
+        self._is_in_hand_begun = True
+        self._next_shown = (0, False)
         self.is_inside = True
         self.is_closed = False
         self._viewer = viewer
@@ -120,6 +133,7 @@ class ImageWorkspace:
         """Disconnect from the layers and from the session. Layers stay in the viewer."""
         self.is_closed = True
         self.points.close()
+        self.boxes.close()
         self.result.close()
         self.worker.close()
         for unbind in self._unbind.values():
@@ -138,11 +152,14 @@ class ImageWorkspace:
             if self.points.layer is None and is_points_layer_of(layer, self.image):
                 self.points.adopt(layer)
                 self._bind(layer)
+            elif self.boxes.layer is None and is_boxes_layer_of(layer, self.image):
+                self.boxes.adopt(layer)
+                self._bind(layer)
             elif self.result.layer is None and is_result_of(layer, self.image, self.stack):
                 self.result.adopt(layer)
                 self._bind(layer)
-        self.current_object = max(self.object_ids, default=1)
         self._is_begun = self.points.layer is not None
+        self.set_next()
 
     def show_layers(self) -> None:
         """Add the layers that are missing, once there was a click, without taking the selection away from what it is on."""
@@ -152,6 +169,8 @@ class ImageWorkspace:
         if self.result.is_missing:
             self._unbind_of(self.result.layer)
             self._add(self.result.new_layer())
+        if self.boxes.is_missing:
+            self._add(self.boxes.new_layer())
         if self.points.layer is None:
             self._add(self.points.new_layer())
             self.set_next()
@@ -159,10 +178,10 @@ class ImageWorkspace:
             self._viewer.layers.selection.active = selected
 
     def _add(self, layer: Any) -> None:
-        # labels lie below the points, whichever comes first
-        points = self.points.layer
-        is_below = layer != points and points is not None
-        self._viewer.layers.insert(self._index_of(points) if is_below else len(self._viewer.layers), layer)
+        # labels lie below the boxes, and these below the points, whichever comes first
+        ours = [self.result.layer, self.boxes.layer, self.points.layer]
+        above = [self._index_of(one) for one in ours[ours.index(layer) + 1 :] if one is not None]
+        self._viewer.layers.insert(min(above, default=len(self._viewer.layers)), layer)
         self._bind(layer)
 
     def _index_of(self, layer: Any) -> int:
@@ -170,7 +189,7 @@ class ImageWorkspace:
 
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer was removed. If it was one of ours, it comes back with the next command."""
-        for view in (self.points, self.result):
+        for view in (self.points, self.boxes, self.result):
             if view.layer is not None and layer == view.layer:
                 self._unbind_of(layer)
                 view.close()
@@ -182,6 +201,10 @@ class ImageWorkspace:
     def _unbind_of(self, layer: Any) -> None:
         if layer is not None and layer.unique_id in self._unbind:
             self._unbind.pop(layer.unique_id)()
+
+    def cancel(self) -> None:
+        """Stop what is running, or put down what is in hand."""
+        self._calls.cancel()
 
     def undo(self) -> None:
         """Undo what was done last on this image."""
@@ -197,27 +220,106 @@ class ImageWorkspace:
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
-        for layer in (self.points.layer, self.result.layer):
+        for layer in (self.points.layer, self.boxes.layer, self.result.layer):
             if layer is not None:
                 setattr(layer, event.type, getattr(self.image, event.type))
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
-    def click(self, pixel: Pixel, is_inside: bool) -> None:
-        """Add a click on the current object."""
+    def click(self, pixel: Pixel, is_inside: bool, reach_px: float = 0.0) -> ClickDecision:
+        """Click on the image; see :mod:`~napari_sam2.plugin.click_rule`.
+
+        Parameters
+        ----------
+        pixel : Pixel
+            Where.
+        is_inside : bool
+            It is a plain click.
+        reach_px : float
+            As near to a click that begins an object and was not answered yet, it is a click on that object.
+
+        Returns
+        -------
+        ClickDecision
+            What it did.
+        """
+        hand = Hand(self.in_hand, self._is_in_hand_begun, self.is_kept)
+        decision = decide(hand, self.object_at(pixel, reach_px), is_inside)
+        if decision.effect == ClickEffect.TAKE:
+            self.take_in_hand(decision.object_id)
+        elif decision.effect != ClickEffect.NONE:
+            object_id = self._begin() if decision.object_id is None else decision.object_id
+            self._is_begun = True
+            self.show_layers()
+            self.points.add(ObjectFrame(object_id, pixel.frame), Click(pixel.row, pixel.col, is_inside))
+            return decision._replace(object_id=object_id)
+        return decision
+
+    def draw_box(self, frame: int, box: Box) -> None:
+        """Prompt the object in hand by a box, or a new one."""
+        object_id = self._begin() if self.in_hand is None else self.in_hand
         self._is_begun = True
+        self.boxes.add(ObjectFrame(object_id, frame), box)
         self.show_layers()
-        self.points.add(ObjectFrame(self.current_object, pixel.frame), Click(pixel.row, pixel.col, is_inside))
+        self._clicks_added()
+
+    def object_at(self, pixel: Pixel, reach_px: float = 0.0) -> int | None:
+        """Return the object whose mask is at a pixel, or whose click, not answered yet, is not further away than so many pixels."""
+        label = self.result.label_at(pixel)
+        return label if label in self.object_ids else self.points.object_at(pixel, reach_px)
+
+    def name_of(self, object_id: int) -> str:
+        """Return an object's number, and its name if it was given one."""
+        number, info = f"object {object_id}", self.infos.get(object_id)
+        return number if info is None or info.name == number else f"{number}, {info.name}"
+
+    def take_in_hand(self, object_id: int | None) -> None:
+        """Let clicks be about an object, which may be a new one; None puts down the one in hand."""
+        self.in_hand = object_id
+        self._is_in_hand_begun = object_id is None or self._has_prompt_inside(object_id)
+        self.is_inside = True
+        self.set_next()
+
+    def _has_prompt_inside(self, object_id: int | None) -> bool:
+        waiting = (one for one in self.points.pending.by_id.values() if one.key.object_id == object_id)
+        return object_id in self.infos or object_id in self.boxes.object_ids or any(one.click.is_inside for one in waiting)
+
+    def _begin(self) -> int:
+        self.in_hand, self._is_in_hand_begun, self.is_inside = self.next_object_id, False, True
+        return self.current_object
+
+    def _clicks_added(self) -> None:
+        """Put down an object that was just begun: the next click is about another one."""
+        if not self._is_in_hand_begun and self._has_prompt_inside(self.in_hand):
+            self._is_in_hand_begun = True
+            if not self.is_kept:
+                self.take_in_hand(None)
+        self.set_next()
+        self._calls.clicks_added(self)
 
     def set_next(self) -> None:
-        """Let the next point be one on the current object."""
+        """Let the next point of napari's own tool be one on the current object."""
         self.points.set_next(self.current_object, self.is_inside)
-        self.result.set_next(self.current_object)
+        self.result.set_next(self.current_object, self.in_hand in self.infos)
+        self._next_shown = self._next
+
+    @property
+    def current_object(self) -> int:
+        """The object in hand; with none in hand the one that a click where nothing is begins."""
+        return self.next_object_id if self.in_hand is None else self.in_hand
+
+    @property
+    def next_object_id(self) -> int:
+        """The id of the next new object."""
+        highest = max(self.object_ids, default=0)
+        if highest < MAX_OBJECT_ID:
+            return highest + 1
+        return next((number for number in range(1, MAX_OBJECT_ID) if number not in self.object_ids), MAX_OBJECT_ID)
 
     @property
     def object_ids(self) -> set[int]:
-        """Objects of the session, and those of clicks that it has not taken yet."""
-        return set(self.infos) | self.points.object_ids
+        """Objects of the session, and those of prompts that it has not taken yet."""
+        return set(self.infos) | self.points.object_ids | self.boxes.object_ids
 
     @property
     def is_model_here(self) -> bool:
@@ -245,10 +347,25 @@ class ImageWorkspace:
             self.points.pending.discard(item.taken)
             self._show(item.change)
         elif isinstance(item, CommandRejected):
-            return self.points.reject(item.command)
+            return self.reject(item.command)
         elif isinstance(item, ModelLoaded):
             self._model_in_use = item.name
         return True
+
+    def reject(self, command: Command, is_refused: bool = True) -> bool:
+        """Show again what is so, as a command was not done; see :meth:`PointsView.reject`."""
+        if isinstance(command, AddBox):
+            self.boxes.reject(command, is_refused)
+            self._follow_objects()
+            return True
+        return self.points.reject(command, is_refused)
+
+    def refresh_history(self) -> None:
+        """See what can be undone and redone, as a job ended."""
+        session = self.worker.session
+        waiting = any(not one.is_sent for one in self.points.pending.by_id.values())
+        self.can_undo = waiting or (session is not None and session.can_undo)
+        self.can_redo = session is not None and session.can_redo
 
     def _session_opened(self, item: SessionOpened) -> None:
         self._is_begun = True
@@ -257,14 +374,20 @@ class ImageWorkspace:
             for click in clicks:
                 self.points.pending.by_id[self.points.pending.add(key, click)].is_refused = True
         self.points.reset(item.state)
+        self.boxes.reset(item.state)
         self.result.reset(item.labels, item.state)
         self._show_infos(item.state)
+        self._follow_objects()
         self.show_layers()
 
     def _show(self, change: StateChange) -> None:
         self._show_infos(change)
         self.points.show(change)
+        self.boxes.show(change)
         self.result.show(change)
+        self._follow_objects()
+        if self.boxes.is_missing:
+            self.show_layers()
         if change.model is not None:
             self._model_in_use = change.model.name
             if self.requested_model is None:
@@ -276,6 +399,18 @@ class ImageWorkspace:
                 self.infos.pop(object_id, None)
             else:
                 self.infos[object_id] = info
+
+    def _follow_objects(self) -> None:
+        """Put down an object that is not there any more, and choose the next one."""
+        self._is_in_hand_begun |= self.in_hand in self.infos
+        if self._is_in_hand_begun and not self.is_kept and self.in_hand not in self.object_ids:
+            self.in_hand = None
+        if self._next != self._next_shown:
+            self.set_next()
+
+    @property
+    def _next(self) -> tuple[int, bool]:
+        return self.current_object, self.in_hand in self.infos
 
     def model_changed(self, name: str, is_refused: bool) -> None:
         """Take note that a change of the model came to its end: the session uses it, or goes on with the one that it has."""

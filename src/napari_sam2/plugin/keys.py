@@ -26,18 +26,18 @@ class Key:
     description: str
 
 
-NEXT_OBJECT = Key("N", "next_object", "go on with the next object")
+NEXT_OBJECT = Key("N", "next_object", "begin a new object with the next click, wherever it is")
 SWITCH_SIDE = Key("T", "switch_side", "switch between clicks inside and outside the object")
 UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagation, another model")
 PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
-CANCEL = Key("Escape", "cancel", "stop, and keep what is done")
+CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put down the object in hand")
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, CANCEL)
 """Of the viewer."""
 
 UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)
 REDO_ON_LAYER = Key("Control-Shift-Z", "redo", "redo what was undone last")
-LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER)
-"""Of the image and of our layers: other layers keep their own undo."""
+LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER, CANCEL)
+"""Of the image and of our layers: other layers keep their own."""
 
 
 def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable[[], None]:

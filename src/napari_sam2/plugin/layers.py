@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pint
 
 from napari_sam2.images.axes import letter_of
+from napari_sam2.plugin.clicks import Box
 
 SPATIAL = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 """What says where the pixels of a layer are."""
@@ -110,6 +111,32 @@ class ImageStack:
         if not 0 <= frame < self.num_frames:
             raise ValueError(f"The viewer shows no frame of this image here: its frames are 0 to {self.num_frames - 1}.")
         return Pixel(frame, row, col)
+
+    def index(self, pixel: Pixel) -> tuple[int, ...]:
+        """Return the index (D,) of the pixel in the data of a layer without colour."""
+        at = [0] * len(self.shape)
+        at[-2:] = round(pixel.row), round(pixel.col)
+        if self.frame_axis is not None:
+            at[self.frame_axis] = pixel.frame
+        return tuple(at)
+
+    def box_between(self, first: npt.ArrayLike, last: npt.ArrayLike) -> tuple[int, Box]:
+        """Return the frame and the box between two positions (D,) in data coordinates, without what lies outside the image.
+
+        Raises
+        ------
+        ValueError
+            If nothing of it is on the image.
+        """
+        ends = np.array([np.asarray(position, dtype=np.float64)[-2:] for position in (first, last)]) + 0.5
+        (row0, col0), (row1, col1) = np.clip(ends.min(axis=0), 0, self.frame_shape), np.clip(ends.max(axis=0), 0, self.frame_shape)
+        if row1 <= row0 or col1 <= col0:
+            raise ValueError(
+                f"The box is outside the image, which has {self.frame_shape[0]} rows and {self.frame_shape[1]} columns."
+            )
+        inside = np.array(first, dtype=np.float64)
+        inside[-2:] = (row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2
+        return self.pixel(inside).frame, (float(row0), float(col0), float(row1), float(col1))
 
     def position(self, pixel: Pixel) -> npt.NDArray[np.float64]:
         """Find the position (D,) of a pixel in data coordinates."""

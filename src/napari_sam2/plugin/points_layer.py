@@ -10,11 +10,14 @@ import numpy as np
 from napari.layers import Points
 
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Click, ObjectFrame
-from napari_sam2.plugin.layers import ImageStack, Pixel, spatial_metadata
+from napari_sam2.plugin.layers import ImageStack, Pixel, data_position, spatial_metadata
 
 INSIDE, OUTSIDE = "inside", "outside"
 IMAGE_KEY = "napari-sam2 image"
 """Key of a layer's metadata: the ``unique_id`` of the image it belongs to."""
+
+MAX_MARKER_CANVAS_PX = 11
+"""The largest diameter of a point on the canvas."""
 
 _FACES = {True: "#19e05a", False: "#ff3b6b"}
 _SYMBOLS = {True: "disc", False: "x"}
@@ -40,6 +43,22 @@ class ShownPoint:
     pending: int | None = None
 
 
+def marker_size_px(stack: ImageStack) -> float:
+    """Return the diameter of a point in data pixels."""
+    return max(2.0, max(stack.frame_shape) / 70)
+
+
+def point_reach_px(viewer: Any, image: Any, stack: ImageStack) -> float:
+    """Return the radius of a point as it is drawn, in data pixels."""
+    # the camera moved in napari 0.9
+    canvas_px_per_world = float(getattr(viewer, "scene", viewer).camera.zoom)
+    at = np.asarray(viewer.dims.point, np.float64)
+    beside = at.copy()
+    beside[list(viewer.dims.displayed)] += 1 / np.sqrt(len(viewer.dims.displayed))
+    px_per_world = np.linalg.norm(data_position(viewer, image, beside) - data_position(viewer, image, at))
+    return min(marker_size_px(stack), MAX_MARKER_CANVAS_PX / canvas_px_per_world * float(px_per_world)) / 2
+
+
 def new_points_layer(image: Any, stack: ImageStack) -> Points:
     """Make an empty layer for clicks on an image, lying exactly on it."""
     return Points(
@@ -48,9 +67,9 @@ def new_points_layer(image: Any, stack: ImageStack) -> Points:
         name=f"{image.name} – clicks",
         features=_features([]),
         feature_defaults={"object": 1, "side": INSIDE},
-        size=max(2.0, max(stack.frame_shape) / 70),
+        size=marker_size_px(stack),
         # not more than 0: on frames without a point napari draws one of size 0 in the corner, which a lower limit makes visible
-        canvas_size_limits=(0, 11),
+        canvas_size_limits=(0, MAX_MARKER_CANVAS_PX),
         border_width=0.15,
         border_color=_BORDER,
         metadata={IMAGE_KEY: image.unique_id},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from math import hypot
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Points
@@ -15,7 +16,7 @@ from napari.layers.base import ActionType
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
 from napari_sam2.plugin.commands import AddClicks, ChangeClicks, Command, MoveClicks, RemoveClicks
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.layers import ImageStack, Pixel
 from napari_sam2.plugin.pending_clicks import PendingClicks
 from napari_sam2.plugin.points_layer import (
     ShownPoint,
@@ -84,6 +85,16 @@ class PointsView:
     def object_ids(self) -> set[int]:
         """Objects with a point in the prompts of the session, or with a pending click."""
         return {key.object_id for key in self._prompts} | {one.key.object_id for one in self.pending.by_id.values()}
+
+    def object_at(self, pixel: Pixel, reach_px: float) -> int | None:
+        """Return the object of the nearest pending click inside one, if that is not further away than so many pixels."""
+        near = [
+            (distance, point.key.object_id)
+            for point in self._shown
+            if point.pending is not None and point.key.frame == pixel.frame and point.click.is_inside
+            if (distance := hypot(point.click.row - pixel.row, point.click.col - pixel.col)) <= reach_px
+        ]
+        return min(near)[1] if near else None
 
     # --- the layer -------------------------------------------------------------------------------------------------
 
@@ -291,6 +302,8 @@ class PointsView:
         # while a point is dragged this comes with each move: only objects and sides count
         if not self._is_writing and self.layer is not None and len(self.layer.data) == len(self._shown):
             self._take_edits(range(len(self._shown)), self._edit_of_features)
+            if self.layer is not None:
+                set_next(self.layer, *self._next)  # the point that was added just now is selected, which changed them
 
     def _edit_of(self, index: int, point: ShownPoint) -> tuple[ObjectFrame, Click] | str | None:
         """Read what a point became: object, frame and click; a sentence if that cannot be; None if it is as it was."""

@@ -75,6 +75,35 @@ class FrameDone:
     total: int
 
 
+HUGE_SHARE = 0.5
+"""A mask that one click found is a proposal above this share of the frame."""
+DOUBTFUL_IOU = 0.5
+"""A mask that one click found is a proposal below this predicted IoU; those of nuclei and cells mostly lie above 0.7."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A mask of one click that may not be what was meant.
+
+    Attributes
+    ----------
+    share : float
+        Its share of the frame, 0 .. 1.
+    predicted_iou : float
+        Its IoU with the true mask as the model predicts it, 0 .. 1.
+    """
+
+    share: float
+    predicted_iou: float
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is to be looked at; None if it is not."""
+        if self.share > HUGE_SHARE:
+            return f"fills {self.share:.0%} of the frame".replace("%", " %")
+        return f"is uncertain (predicted IoU {self.predicted_iou:.2f})" if self.predicted_iou < DOUBTFUL_IOU else None
+
+
 @dataclass(frozen=True)
 class ObjectSegmented:
     """An object was segmented on a frame.
@@ -85,10 +114,13 @@ class ObjectSegmented:
         The object and the frame.
     area_px : int
         Its size there.
+    proposal : Proposal or None
+        Why the mask of a new object is to be looked at, if it is.
     """
 
     key: ObjectFrame
     area_px: int
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True)

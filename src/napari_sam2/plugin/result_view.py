@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
-from napari_sam2.plugin.layers import ImageStack, displayed_frame
+from napari_sam2.plugin.layers import ImageStack, Pixel, displayed_frame
 from napari_sam2.plugin.object_colours import ObjectColours
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.redraw import Redraw
@@ -49,7 +49,7 @@ class ResultView:
         self._redraw: Redraw | None = None
         self._drawn_colours: ObjectColours | None = None
         self._colours: dict[int, str | None] = {}
-        self._current_object = 1
+        self._current_object, self._is_in_hand = 1, False
 
     # --- the layer -------------------------------------------------------------------------------------------------
 
@@ -77,7 +77,7 @@ class ResultView:
             self.close()
         layer = new_result_layer(self._image, self._labels)
         self.adopt(layer)
-        self.set_next(self._current_object)
+        self.set_next(self._current_object, self._is_in_hand)
         return layer
 
     def close(self) -> None:
@@ -86,12 +86,17 @@ class ResultView:
             self.layer.events.paint.disconnect(self._painted)
         self.layer = self._redraw = self._drawn_colours = None
 
-    def set_next(self, object_id: int) -> None:
-        """Choose the object that is clicked on next."""
-        self._current_object = object_id
+    def set_next(self, object_id: int, is_in_hand: bool = False) -> None:
+        """Choose the object that is clicked on next; one in hand is shown more clearly than others."""
+        self._current_object, self._is_in_hand = object_id, is_in_hand
         if self.layer is not None:
             self.layer.selected_label = object_id
         self._show_colours()
+
+    def label_at(self, pixel: Pixel) -> int:
+        """Return the label of a pixel, 0 for none, also of a hidden layer, and while the worker writes labels."""
+        labels = self._labels if self._labels is not None or self.layer is None else self.layer.data
+        return 0 if labels is None else int(labels[self._stack.index(pixel)])
 
     def colour(self) -> npt.NDArray[np.float32] | None:
         """Return the colour (4,) of the current object, 0 .. 1."""
@@ -130,7 +135,8 @@ class ResultView:
 
     def _show_colours(self) -> None:
         if self._drawn_colours is not None:
-            self._drawn_colours.show({self._current_object: None, **self._colours})
+            in_hand = self._current_object if self._is_in_hand else None
+            self._drawn_colours.show({self._current_object: None, **self._colours}, in_hand)
 
     def finish(self) -> None:
         """Draw the last of what was written."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.commands import Command
 from napari_sam2.plugin.image_workspace import ImageWorkspace
+from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, notify_warning
 from napari_sam2.plugin.reports import CommandRejected, FrameDone, HistoryMoved, ObjectSegmented, StateChanged
@@ -89,7 +90,8 @@ class SessionJobs:
         up_to = pending.next_id - 1
 
         def make_task() -> Task | None:
-            return self._running(workspace, pending.take_all() if with_refused else pending.take(up_to))
+            clicks = pending.take_all() if with_refused else pending.take(up_to)
+            return self._running(workspace, [*workspace.boxes.take(), *clicks])
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
 
@@ -108,7 +110,9 @@ class SessionJobs:
         pending = workspace.points.pending
         before = pending.next_id
         if not pending.is_latest_on_its_way and workspace.points.withdraw_latest(before):
+            workspace.refresh_history()
             self._show_status("Undone.")
+            self._calls.changed()
             return
 
         def make_task() -> Task | None:
@@ -137,7 +141,7 @@ class SessionJobs:
             return partial(workspace.worker.use_model, name) if workspace.requested_model == name else None
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, f"Loading {name} …", True, name))
-        if workspace.points.pending.by_id:
+        if workspace.points.pending.by_id or workspace.boxes.has_pending:
             self.add_clicks(workspace, with_refused=True)
 
     def propagate(self, workspace: ImageWorkspace, direction: Direction) -> None:
@@ -145,7 +149,7 @@ class SessionJobs:
 
         def make_task() -> Task:
             workspace.show_layers()
-            self._commands = tuple(workspace.points.pending.take_all())
+            self._commands = (*workspace.boxes.take(), *workspace.points.pending.take_all())
             return partial(workspace.worker.propagate, workspace.request(), self._commands, direction)
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
@@ -177,6 +181,7 @@ class SessionJobs:
         if workspace.worker.session is not None:
             workspace.apply(item)
             workspace.result.finish()
+            workspace.refresh_history()
             self._calls.changed()
 
     # --- what the worker reports -----------------------------------------------------------------------------------
@@ -204,8 +209,7 @@ class SessionJobs:
             self._frame_done(item)
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
-            found = f"{item.area_px} px{where}" if item.area_px else f"nothing found{where}; click on it again"
-            self._show_status(f"Object {item.key.object_id}: {found}")
+            self._show_status(f"Object {item.key.object_id}{_found(item, where)}")
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
                 self._show_status(notify_warning(item.reason))
@@ -224,10 +228,11 @@ class SessionJobs:
         if job.workspace is not None and not job.workspace.is_closed:
             if error is not None:
                 for command in self._commands:
-                    job.workspace.points.reject(command, is_refused=False)
+                    job.workspace.reject(command, is_refused=False)
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
             job.workspace.result.finish()
+            job.workspace.refresh_history()
         self._show_end(job, error)
         self._calls.changed()
 
@@ -252,6 +257,12 @@ class _Here:
     """The weights of a model have come."""
 
     name: str
+
+
+def _found(item: ObjectSegmented, where: str) -> str:
+    if item.proposal is not None:
+        return f" {item.proposal.reason}: press {UNDO.name} to take it back, or right-click where it is not."
+    return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.name} to take it back"
 
 
 def _duration(seconds: float) -> str:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
-from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.commands import AddClicks, Command
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
     HistoryMoved,
     ModelLoaded,
     ObjectSegmented,
+    Proposal,
     SessionOpened,
     StateChanged,
 )
@@ -22,6 +23,9 @@ from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
@@ -79,6 +83,7 @@ class SessionWorker:
         with session.grouped():
             for command in commands:
                 self._command = command
+                is_new = command.key.object_id not in session.objects
                 try:
                     mask = command.run(session)
                 except ValueError as error:
@@ -88,7 +93,8 @@ class SessionWorker:
                     report(CommandRejected(command, None))
                 else:
                     if mask is not None:
-                        report(ObjectSegmented(command.key, int(mask.sum())))
+                        proposal = _proposal(session, command, mask) if is_new else None
+                        report(ObjectSegmented(command.key, int(mask.sum()), proposal))
                 finally:
                     self._command = None
         if failed is not None:
@@ -188,6 +194,15 @@ class SessionWorker:
             added = None if self._command is None else self._command.addition
             is_taken = added is not None and added.key in change.prompts
             self._send(StateChanged(change, added.ids if added is not None and is_taken else frozenset()))
+
+
+def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -> Proposal | None:
+    """Tell whether what the first click of an object found is to be looked at."""
+    record = session.objects[command.key.object_id].shown(command.key.frame)
+    if not isinstance(command, AddClicks) or record is None or not mask.any():
+        return None
+    proposal = Proposal(float(mask.mean()), record.predicted_iou)
+    return None if proposal.reason is None else proposal
 
 
 def _whole(state: SessionState) -> StateChange:

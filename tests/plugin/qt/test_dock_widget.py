@@ -34,14 +34,13 @@ def until_idle(qtbot, widget):
     qtbot.waitUntil(lambda: widget.controller.is_idle, timeout=20_000)
 
 
-def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robot, qtbot, blobs):
+def test_two_objects_are_two_clicks_and_one_key(viewer, widget, robot, qtbot, blobs):
     robot = robot(viewer)
     robot.click(world(viewer, 0, 10, 10))
     until_idle(qtbot, widget)
-    robot.key(Qt.Key.Key_N)
     robot.click(world(viewer, 0, 24, 35))
     until_idle(qtbot, widget)
-    assert widget._object.value() == 2
+    assert widget._object.text() == "3 new"
     assert widget._status.text() == "Object 2: 96 px on frame 0"
     robot.key(Qt.Key.Key_G)
     until_idle(qtbot, widget)
@@ -53,12 +52,16 @@ def test_clicks_next_object_and_propagate_by_mouse_and_keys(viewer, widget, robo
 def test_right_click_and_keys_are_outside(viewer, widget, robot, qtbot):
     robot = robot(viewer)
     robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    robot.click(world(viewer, 0, 10, 10))
+    assert widget._object.text() == "1"
     robot.click(world(viewer, 0, 2, 40), RIGHT)
     robot.click(world(viewer, 0, 2, 42), modifier=Qt.KeyboardModifier.AltModifier)
     robot.key(Qt.Key.Key_T)
     assert widget._outside.isChecked()
     robot.click(world(viewer, 0, 2, 44))
     robot.click(world(viewer, 0, 12, 12), RIGHT)
+    robot.key(Qt.Key.Key_T)
     points = viewer.layers["movie – clicks"]
     assert points.features["side"].tolist() == ["inside", "outside", "outside", "outside", "inside"]
     np.testing.assert_allclose(points.data[:2], [(0, 10, 10), (0, 2, 40)], atol=0.3)
@@ -73,6 +76,17 @@ def test_a_drag_moves_the_view_and_is_no_click(viewer, widget, robot):
     robot(viewer).drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30))
     assert "movie – clicks" not in viewer.layers
     assert tuple(viewer.scene.camera.center) != before
+
+
+def test_a_drag_on_an_object_does_nothing_to_it(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    robot.drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30))
+    robot.drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30), Qt.KeyboardModifier.AltModifier)
+    assert widget.controller.object_in_hand is None
+    assert widget.controller.is_idle
+    assert len(viewer.layers["movie – clicks"].data) == 1
 
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -120,6 +134,105 @@ def test_a_point_is_moved_and_deleted_by_the_mouse(viewer, widget, robot, qtbot,
         until_idle(qtbot, widget)
         assert (result.data[0] == 1).sum() == count
     np.testing.assert_allclose(points.data, [(0, 10, 10)], atol=0.5)
+
+
+def test_ten_objects_are_ten_clicks_and_one_key(make_napari_viewer_proxy, open_widget, opener, robot, qtbot):
+    places = [(row, col) for row in (5, 25) for col in range(5, 120, 24)]
+    stack = np.zeros((3, 40, 120), np.uint8)
+    for row, col in places:
+        stack[:, row : row + 8, col : col + 10] = 200
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(stack, name="movie")
+    viewer.dims.set_point(0, 0)
+    widget, robot = open_widget(viewer, opener), robot(viewer)
+    for row, col in places:
+        robot.click((0, row + 4, col + 5))
+    robot.key(Qt.Key.Key_G)
+    until_idle(qtbot, widget)
+    result = viewer.layers["movie – objects"].data
+    for frame in result:
+        assert [frame[row + 4, col + 5] for row, col in places] == list(range(1, 11))
+    assert (result > 0).sum() == (stack > 0).sum()
+
+
+def test_an_object_is_corrected_by_clicks_until_esc(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    for position in ((0, 10, 10), (0, 10, 10), (0, 24, 35)):
+        robot.click(world(viewer, *position))
+        until_idle(qtbot, widget)
+    result = viewer.layers["movie – objects"].data
+    assert (result[0] == 1).sum() == 196, "both blobs are one object"
+    robot.key(Qt.Key.Key_Escape)
+    assert widget._status.text() == "No object is in hand: a click where nothing is begins object 2."
+    robot.click(world(viewer, 0, 25, 36), RIGHT)
+    until_idle(qtbot, widget)
+    assert (result[0] == 1).sum() == 100, "of the object under the cursor"
+    robot.click(world(viewer, 0, 24, 35))
+    until_idle(qtbot, widget)
+    assert (result[0] == 2).sum() == 96
+
+
+def test_an_object_is_kept_in_hand_by_the_check_mark(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    widget._keep.click()
+    for position in ((0, 10, 10), (0, 24, 35)):
+        robot.click(world(viewer, *position))
+        until_idle(qtbot, widget)
+    assert set(widget.session.objects) == {1}
+    widget._keep.click()
+    robot.key(Qt.Key.Key_Escape)
+    robot.click(world(viewer, 0, 35, 5))
+    until_idle(qtbot, widget)
+    assert set(widget.session.objects) == {1, 2}
+
+
+def test_a_box_is_drawn_with_shift(viewer, widget, robot, qtbot):
+    robot, during = robot(viewer), []
+    selected, camera = viewer.layers.selection.active, tuple(viewer.scene.camera.center)
+    robot.drag(world(viewer, 0, 3, 3), world(viewer, 0, 17, 17), SHIFT, lambda: during.append([*map(str, viewer.layers)]))
+    until_idle(qtbot, widget)
+    assert during == [["movie", "box"]], "it is shown while it is drawn"
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – boxes", "movie – clicks"]
+    assert viewer.layers.selection.active == selected
+    assert tuple(viewer.scene.camera.center) == camera
+    np.testing.assert_allclose(widget.session.objects[1].prompts[0].box_rc, (3.5, 3.5, 17.5, 17.5), atol=0.3)
+    assert (viewer.layers["movie – objects"].data[0] == 1).sum() == 100
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert not widget.session.objects
+    assert not viewer.layers["movie – boxes"].data
+
+
+def test_a_box_is_given_up_by_esc(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.drag(world(viewer, 0, 3, 3), world(viewer, 0, 17, 17), SHIFT, lambda: robot.key(Qt.Key.Key_Escape))
+    until_idle(qtbot, widget)
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
+def test_undo_and_redo_by_buttons(viewer, widget, robot, qtbot):
+    assert not widget._undo.isEnabled()
+    assert not widget._redo.isEnabled()
+    assert (widget._undo.toolTip()[-7:], widget._redo.toolTip()[-18:]) == ("Key: U.", "Key: Ctrl+Shift+Z.")
+    robot(viewer).click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    for button, other, count in ((widget._undo, widget._redo, 0), (widget._redo, widget._undo, 100)):
+        button.click()
+        until_idle(qtbot, widget)
+        assert (viewer.layers["movie – objects"].data > 0).sum() == count
+        assert (button.isEnabled(), other.isEnabled()) == (False, True)
+
+
+def test_the_status_bar_names_the_object(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    widget.session.rename_object(1, "nucleus")
+    qtbot.waitUntil(lambda: widget.controller.workspace.infos[1].name == "nucleus")
+    robot.viewer.mouse_over_canvas = True
+    robot.viewer.cursor.position = tuple(world(viewer, 0, 8, 8))
+    robot.viewer.update_status_from_cursor()
+    assert "object 1, nucleus" in robot.viewer.window._qt_window.statusBar()._coordinates.text()
 
 
 def test_what_the_console_does_is_shown(viewer, widget, robot, qtbot):
@@ -330,3 +443,19 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     until_idle(qtbot, widget)
     assert done[0][1] < 5, "it goes on where it was"
     assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is propagated to all frames"
+
+
+def test_what_the_embedded_model_finds_in_the_background_is_a_proposal(cells, open_widget, robot, qtbot):
+    widget, robot = open_widget(cells), robot(cells)
+    until_idle(qtbot, widget)
+    robot.click(NUCLEUS)
+    until_idle(qtbot, widget)
+    assert widget._status.text().startswith("Object 1: ")
+    robot.click((0, 150, 60))
+    until_idle(qtbot, widget)
+    text = widget._status.text()
+    assert text.startswith("Object 2 is uncertain (predicted IoU 0.")
+    assert text.endswith("press U to take it back, or right-click where it is not.")
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert set(widget.session.objects) == {1}

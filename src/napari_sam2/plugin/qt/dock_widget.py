@@ -83,7 +83,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _make_object_row(self) -> None:
         self._swatch = QLabel(toolTip="Its colour in the result.")
-        self._object = QSpinBox(minimum=1, maximum=_LARGEST_OBJECT, toolTip="The object that clicks are about: its label value.")
+        self._object = QSpinBox(
+            minimum=1, maximum=_LARGEST_OBJECT, toolTip="The object in hand, that clicks are about: its label value."
+        )
         self._object.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._object.valueChanged.connect(self._object_chosen)
         self._next = _button("Next", NEXT_OBJECT)
@@ -92,7 +94,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._listen.setToolTip("Without the mark clicks do nothing. Drags move the view as ever.")
         self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._listen.toggled.connect(self._listen_toggled)
-        self._inside = _radio("inside", "Left click: the object is here. Right click: the opposite.")
+        self._keep = QCheckBox("Keep this object in hand")
+        self._keep.setToolTip("All clicks are about this object, also those on others: for one object and many clicks.")
+        self._keep.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._keep.toggled.connect(self._keep_toggled)
+        self._inside = _radio("inside", "Left click: the object is here. Right click: not here.")
         self._outside = _radio("outside", SWITCH_SIDE)
         self._inside.clicked.connect(lambda: self.controller.choose_side(True))
         self._outside.clicked.connect(lambda: self.controller.choose_side(False))
@@ -104,6 +110,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._direction.activated.connect(self._direction_chosen)
         self._propagate = _button("Propagate", PROPAGATE)
         self._propagate.clicked.connect(lambda: self.controller.propagate())
+        self._undo = _button("Undo", UNDO)
+        self._undo.clicked.connect(lambda: self.controller.undo())
+        self._redo = QPushButton("Redo", toolTip=_tool_tip(REDO_ON_LAYER))
+        self._redo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._redo.clicked.connect(lambda: self.controller.redo())
         self._cancel = _button("Cancel", CANCEL)
         self._cancel.clicked.connect(lambda: self.controller.cancel())
         self._progress = QProgressBar(textVisible=True)
@@ -121,11 +132,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._plan)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
         form.addRow("Click is", _row(self._inside, self._outside))
+        form.addRow(self._keep)
         form.addRow(self._listen)
         form.addRow("Direction", self._direction)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addWidget(_row(self._propagate, self._cancel))
+        layout.addWidget(_row(self._undo, self._redo))
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
         layout.addWidget(self._hint)
@@ -150,6 +163,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _direction_chosen(self, index: int) -> None:
         self.controller.direction = self._direction.itemData(index)
 
+    def _keep_toggled(self, is_kept: bool) -> None:
+        self.controller.keeps_object = is_kept
+
     def _listen_toggled(self) -> None:
         # a click that does something invisible is no help
         self.controller.is_listening = self._listen.isChecked() and self.isVisible()
@@ -164,6 +180,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._plan.setText(controller.describe())
         with QSignalBlocker(self._object):
             self._object.setValue(controller.current_object)
+            self._object.setSuffix("" if controller.object_in_hand is not None else " new")
         self._inside.setChecked(controller.is_inside)
         self._outside.setChecked(not controller.is_inside)
         self._show_swatch()
@@ -171,6 +188,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._propagate.setEnabled(has_frames and not is_busy)
         self._direction.setEnabled(has_frames)
         self._cancel.setEnabled(is_busy)
+        self._undo.setEnabled(controller.can_undo)
+        self._redo.setEnabled(controller.can_redo)
         self._progress.setVisible(is_busy)
         if not is_busy:
             self._progress.reset()
@@ -238,10 +257,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
 
 _HINT = (
-    (("Click", "inside"), ("right click", "outside")),
-    ((NEXT_OBJECT, "next object"), (SWITCH_SIDE, "switch side")),
+    (("Click", "a new object, or take one in hand"),),
+    (("Right click", "not here"), ("Shift+drag", "box")),
+    ((NEXT_OBJECT, "new object on top"), (SWITCH_SIDE, "switch side")),
     ((UNDO, "undo"), (REDO_ON_LAYER, "redo")),
-    ((PROPAGATE, "propagate"), (CANCEL, "stop")),
+    ((PROPAGATE, "propagate"), (CANCEL, "stop, put down")),
 )
 
 

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from napari.layers import Image, Points
+
+from napari_sam2.plugin.boxes_layer import ShownBox, corners, is_boxes_layer_of, new_boxes_layer, read_boxes, write_boxes
+from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.points_layer import IMAGE_KEY
+
+BOXES = [ShownBox(ObjectFrame(4, 2), (0.0, 0.0, 1.0, 1.0)), ShownBox(ObjectFrame(2, 0), (3.5, 4.0, 10.0, 50.0))]
+
+
+@pytest.fixture
+def image():
+    return Image(np.zeros((3, 1, 40, 50), np.uint8), scale=(1, 1, 2, 3))
+
+
+def test_a_box_around_one_pixel(image):
+    around = corners(ImageStack.of(image), 2, (0, 0, 1, 1))
+    np.testing.assert_array_equal(around, [(2, 0, -0.5, -0.5), (2, 0, -0.5, 0.5), (2, 0, 0.5, 0.5), (2, 0, 0.5, -0.5)])
+
+
+def test_boxes_are_written_and_read(image):
+    stack = ImageStack.of(image)
+    layer = new_boxes_layer(image, stack, "boxes")
+    for boxes in (BOXES, BOXES[1:], [], BOXES):
+        write_boxes(layer, stack, boxes)
+        assert read_boxes(layer, stack) == boxes
+        assert len(layer.features) == len(boxes)
+        assert not layer.selected_data
+
+
+def test_what_is_no_box_of_an_object_is_left_out(image):
+    stack = ImageStack.of(image)
+    layer = new_boxes_layer(image, stack, "boxes")
+    write_boxes(layer, stack, BOXES)
+    layer.add_rectangles([corners(stack, 0, (60, 60, 70, 70))])
+    assert read_boxes(layer, stack) == BOXES
+    layer.features = {"object": [4.0, np.nan, 2.0]}
+    assert [one.key.object_id for one in read_boxes(layer, stack)] == [4]
+    layer.features = {"object": [0, 70_000, 2]}
+    assert read_boxes(layer, stack) == []
+    layer.features = {"other": [1, 2, 3]}
+    assert read_boxes(layer, stack) == []
+
+
+def test_whose_boxes_they_are(image):
+    layer = new_boxes_layer(image, ImageStack.of(image), "boxes")
+    assert not is_boxes_layer_of(layer, image)
+    layer.metadata[IMAGE_KEY] = image.unique_id
+    assert is_boxes_layer_of(layer, image)
+    assert not is_boxes_layer_of(layer, Image(np.zeros((4, 4))))
+    assert not is_boxes_layer_of(Points(ndim=4, metadata={IMAGE_KEY: image.unique_id}), image)
