@@ -58,11 +58,15 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         if self._run is not None:
             self._run.is_stopped.set()
 
-    def close(self) -> None:
-        """Stop, and never call back again. The thread ends after what it is at."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Stop, and never call back again. The thread ends after what it is at, and after ``last``."""
+        if self._is_closed:
+            return
         self.stop()
         self._is_closed, self._run = True, None
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if last is not None:
+            self._pool.submit(last)
+        self._pool.shutdown(wait=False, cancel_futures=last is None)
 
     def wait(self) -> None:
         """Wait until a closed runner's thread has ended."""
