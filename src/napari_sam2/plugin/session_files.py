@@ -64,7 +64,7 @@ def read_session(path: str) -> list[LayerData]:
     if image is not None:
         image.metadata[SESSION_KEY] = str(file)
         shape = tuple(full_resolution(image).shape[: image.ndim])
-        return [(labels.reshape(shape), {**shown, **spatial_metadata(image), "name": f"{image.name} – objects"}, "labels")]
+        return [(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")]
     if saved.image_path is None:
         where = "was no file" if header.source.path is None else f"{_first(header.source.path)} is not there, or has changed"
         notify_warning(f"The image of {file.name} {where}: open the image, then {file.name} again, to go on with the session")
@@ -158,8 +158,8 @@ def write_session(path: str, _data: Any, attributes: dict[str, Any]) -> list[str
 
 def _copy(source: Path, target: Path) -> None:
     """Save a session that no widget has open under another name."""
-    from napari_sam2.files import atomic_path
-    from napari_sam2.session.store.database import is_session_file, open_to_read
+    from napari_sam2.files import atomic_path, check_writable
+    from napari_sam2.session.store.database import is_session_file, open_to_write
     from napari_sam2.session.store.file_lock import FileLock
 
     kept = KeptSessions()
@@ -168,9 +168,10 @@ def _copy(source: Path, target: Path) -> None:
         return
     if target.exists() and not is_session_file(target):
         raise ValueError(f"{target} is there already and is no session file: give another name, or move it away")
+    check_writable(target)
     lock = FileLock(target)  # nothing is replaced that is open
     try:
-        with contextlib.closing(open_to_read(source)) as database, atomic_path(target) as partial:
+        with contextlib.closing(open_to_write(source)) as database, atomic_path(target) as partial:
             database.copy_to(partial, f"the session could not be saved to {target}")
     finally:
         lock.release()

@@ -139,8 +139,9 @@ class SessionJobs:
                 self.add_clicks(workspace, with_refused=True)
         self._calls.changed()
 
-    def _opening(self, workspace: ImageWorkspace) -> Task:
-        return partial(workspace.worker.open, workspace.request())
+    def _opening(self, workspace: ImageWorkspace) -> Task | None:
+        request = workspace.request()
+        return None if request.continued is None else partial(workspace.worker.open, request)  # clicks may have opened it
 
     def begin_anew(self, workspace: ImageWorkspace) -> None:
         """Leave the session that is offered where it is, and send all pending clicks to a new one."""

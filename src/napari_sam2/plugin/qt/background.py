@@ -45,6 +45,8 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
         if self._run is not None:
             raise RuntimeError("a task is running already")
+        if self._is_closed:
+            return
         self._run = _Run(self, on_item, on_end)
         self._pool.submit(self._run.work, task)
 
