@@ -127,5 +127,7 @@ class LateRunner:
     def stop(self):
         self.is_stopped = True
 
-    def close(self):
+    def close(self, last=None):
         self.is_closed = True
+        if last is not None:
+            last()

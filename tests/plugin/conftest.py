@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from blob_tracker import BlobTracker
+from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.session.inference import model_in_use
@@ -110,3 +111,21 @@ def texts(controller):
 def all_models_here(monkeypatch):
     for module in ("controller", "image_workspace"):
         monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: True)
+
+
+@pytest.fixture(autouse=True)
+def _data_folder_of_the_test(tmp_path_factory, monkeypatch):
+    """No test finds the session of another."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return KeptSessions(tmp_path / "sessions")
+
+
+@pytest.fixture
+def keeping(opener, kept):
+    """Opens sessions with the double, and keeps them."""
+    opener.kept = kept
+    return opener

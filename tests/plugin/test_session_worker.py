@@ -1,8 +1,10 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, AddClicks, RemoveClicks
 from napari_sam2.plugin.reports import (
@@ -12,6 +14,8 @@ from napari_sam2.plugin.reports import (
     ModelLoaded,
     ObjectSegmented,
     Proposal,
+    SessionKept,
+    SessionNotKept,
     SessionOpened,
     StateChanged,
 )
@@ -213,3 +217,54 @@ def test_other_data_of_the_image(worker, run, request_, blobs):
     assert opened.not_carried == {(1, 2): (OUTSIDE,)}
     assert opened.labels is not first.labels
     np.testing.assert_array_equal(session.labels, labels)
+
+
+def test_a_session_is_kept_when_commands_are_done(worker, run, opener, request_, kept):
+    opener.kept = kept
+    request = replace(request_, fingerprint=ImageFingerprint.of(request_.image, "TYX", "movie", None))
+    heard = run(add(KEY, INSIDE), request=request)
+    assert isinstance(heard[-1], SessionKept), "after the answer to the person"
+    assert heard[-1].path == worker.session.saved_to
+    assert run(add(OTHER, INSIDE), request=request).of(SessionKept) == [], "it is told once"
+    session = worker.session
+    worker.close()
+    assert worker.session is None
+    with pytest.raises(ValueError, match="the session is closed"):
+        session.save(kept.folder / "x.sam2")
+
+
+def test_what_the_console_saved_elsewhere_is_found_there(worker, run, opener, request_, kept, tmp_path):
+    opener.kept = kept
+    request = replace(request_, fingerprint=ImageFingerprint.of(request_.image, "TYX", "movie", None))
+    run(add(KEY, INSIDE), request=request)
+    worker.session.save(tmp_path / "mine.sam2")
+    assert run(add(OTHER, INSIDE), request=request).of(SessionKept) == [SessionKept(tmp_path / "mine.sam2")]
+    assert [one.path for one in kept.sessions()] == [tmp_path / "mine.sam2"]
+    worker.close()
+    heard = Heard()
+    worker.find(request, None, heard)
+    assert heard[0].found.path == tmp_path / "mine.sam2"
+    worker.run(replace(request, continued=tmp_path / "mine.sam2"), (), heard)
+    (opened,) = heard.of(SessionOpened)
+    assert (opened.is_continued, opened.model) == (True, "micro")
+    assert in_session(worker.session) == {KEY: (INSIDE,), OTHER: (INSIDE,)}
+    worker.close()
+
+
+def test_a_frame_that_cannot_be_read_is_no_failure_to_save(worker, run, opener, request_, kept, monkeypatch):
+    opener.kept = kept
+    request = replace(request_, fingerprint=ImageFingerprint.of(request_.image, "TYX", "movie", None))
+    run(add(KEY, INSIDE), request=request)
+    tracked = []
+
+    def propagate(direction):
+        tracked.append(1)
+        yield FrameDone(1, 1, 1)
+        raise OSError("frame 2 cannot be read")
+
+    monkeypatch.setattr(worker.session, "propagate", propagate)
+    heard = Heard()
+    with pytest.raises(OSError, match="frame 2 cannot be read"):
+        worker.propagate(request, (), "both", heard)
+    assert heard.of(SessionNotKept) == []
+    worker.close()

@@ -21,7 +21,7 @@ class HeldRunner:
     def stop(self):
         self.is_stopped = True
 
-    def close(self):
+    def close(self, last=None):
         self.is_closed = True
 
 

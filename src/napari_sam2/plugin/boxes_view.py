@@ -117,6 +117,14 @@ class BoxesView:
         self._sent.discard(key)
         self._draw()
 
+    def shift_pending(self, offset: int) -> None:
+        """Add to the object ids of pending boxes that are not on their way."""
+        shifted = {
+            ObjectFrame(key.object_id + offset, key.frame): box for key, box in self._pending.items() if key not in self._sent
+        }
+        self._pending = {key: box for key, box in self._pending.items() if key in self._sent} | shifted
+        self._draw()
+
     def take(self) -> list[AddBox]:
         """Send the boxes that are not on their way to the session."""
         commands = [AddBox(key, box) for key, box in self._pending.items() if key not in self._sent]

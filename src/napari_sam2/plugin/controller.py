@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from psygnal import Signal
 
+from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.click_rule import ClickEffect
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
@@ -17,10 +18,11 @@ from napari_sam2.plugin.layers import Pixel, check_display, data_position, unwra
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
-from napari_sam2.plugin.points_layer import point_reach_px
+from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from napari_sam2.plugin.session_layers import join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.status_bar import StatusBar
 
@@ -39,7 +41,7 @@ class Controller:
     runner : Runner, optional
         Where tasks are run; here and now by default.
     opener : SessionOpener, optional
-        Opens sessions.
+        Opens sessions; by default one that keeps them in the user's data folder.
     """
 
     changed = Signal()
@@ -52,7 +54,7 @@ class Controller:
             runner or DirectRunner(),
             JobCalls(self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded),
         )
-        self._opener = opener or SessionOpener()
+        self._opener = opener or SessionOpener(KeptSessions())
         self._workspaces: dict[Any, ImageWorkspace] = {}
         self._image: Any = None
         self._reason = ""
@@ -71,14 +73,15 @@ class Controller:
         self._status_bar = StatusBar(viewer, self._name_at)
         for image in self.images:
             image.events.name.connect(self._renamed)
-        self.choose_image(self._guess_image())
+        joined = [join_result(viewer, layer) for layer in map(unwrapped, viewer.layers)]
+        self.choose_image(next((image for image in joined if image is not None), None) or self._guess_image())
 
     def close(self) -> None:
-        """Disconnect from the viewer. All layers stay."""
+        """Disconnect from the viewer. All layers stay, and sessions are kept."""
         if self._is_closed:
             return
         self._is_closed = True
-        self._jobs.close()
+        self._jobs.close([workspace.worker for workspace in self._workspaces.values()])
         self._take_cancel_key(False)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
@@ -147,6 +150,8 @@ class Controller:
         workspace = ImageWorkspace(self._viewer, self._image, self._opener, self._latest_model, calls)
         workspace.is_kept = self._keeps_object
         self._workspaces[self._image.unique_id] = workspace
+        if self._opener.kept is not None or workspace.saved_to is not None:
+            jobs.find(workspace, workspace.saved_to)
         if workspace.is_model_here:
             self._jobs.use_model(workspace)  # loaded while the person looks for the first object
 
@@ -160,6 +165,17 @@ class Controller:
         del self._workspaces[workspace.image.unique_id]
         self._jobs.forget(workspace)
         workspace.close()
+        self._jobs.end_session(workspace)
+
+    def continue_session(self) -> None:
+        """Continue the earlier session that is offered for the image, with the model that it was saved with."""
+        if self.workspace is not None and self.workspace.offer is not None:
+            self._jobs.continue_session(self.workspace)
+
+    def begin_anew(self) -> None:
+        """Begin a new session on the image with the next click; the earlier one stays in its file."""
+        if self.workspace is not None and self.workspace.offer is not None:
+            self._jobs.begin_anew(self.workspace)
 
     @property
     def model(self) -> str:
@@ -472,6 +488,21 @@ class Controller:
             if self._image is None:
                 self.choose_image(event.value)
             self.changed.emit()
+        elif (image := join_result(self._viewer, unwrapped(event.value))) is not None:
+            self._open_with_result(image)
+
+    def _open_with_result(self, image: Any) -> None:
+        """Work on an image with a session that was opened from its file; the session that was open is closed, and kept."""
+        workspace = self._workspaces.get(image.unique_id)
+        if workspace is not None:
+            is_kept = workspace.saved_to is not None and not workspace.not_kept
+            layers = [layer for layer in (workspace.points.layer, workspace.result.layer) if layer is not None]
+            self._drop(workspace)
+            for layer in layers:
+                layer.metadata.pop(IMAGE_KEY, None)
+                if is_kept:
+                    self._viewer.layers.remove(layer)
+        self.choose_image(image)
 
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)

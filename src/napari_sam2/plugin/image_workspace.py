@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.boxes_layer import is_boxes_layer_of
 from napari_sam2.plugin.boxes_view import BoxesView
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
@@ -16,13 +18,23 @@ from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolutio
 from napari_sam2.plugin.models import is_on_this_machine
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
-from napari_sam2.plugin.reports import CommandRejected, ModelLoaded, SessionOpened, StateChanged
+from napari_sam2.plugin.reports import (
+    CommandRejected,
+    ModelLoaded,
+    SessionKept,
+    SessionNotKept,
+    SessionOpened,
+    SessionsFound,
+    StateChanged,
+)
 from napari_sam2.plugin.result_layer import is_result_of
 from napari_sam2.plugin.result_view import ResultView
+from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
 
 if TYPE_CHECKING:
+    from napari_sam2.plugin.autosave import SessionSummary
     from napari_sam2.session.state.objects import ObjectInfo
     from napari_sam2.session.state.session_state import StateChange
 
@@ -93,6 +105,12 @@ class ImageWorkspace:
         Clicks do not change what is in hand.
     can_undo, can_redo : bool
         There is something to undo or redo.
+    offer : SessionSummary or None
+        An earlier session on the image, while nobody chose whether to continue it.
+    saved_to : Path or None
+        The file of the session; before it is opened, that of the one to continue.
+    not_kept : str
+        Why what was done is in memory alone; empty where it is in a file.
 
     Raises
     ------
@@ -110,6 +128,10 @@ class ImageWorkspace:
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
         self.requested_model: str | None = None
+        self.offer: SessionSummary | None = None
+        self.saved_to: Path | None = None
+        self.not_kept = ""
+        self._continued: Path | None = None
         self._model_in_use = model
         self.in_hand: int | None = None
         self.is_kept = False
@@ -128,14 +150,14 @@ class ImageWorkspace:
         self._is_begun = False
         self._bind(image)
         self._adopt()
+        WORKSPACES[image.unique_id] = self
 
     def close(self) -> None:
-        """Disconnect from the layers and from the session. Layers stay in the viewer."""
+        """Disconnect from the layers, which stay in the viewer. The session is closed by whoever runs the worker."""
         self.is_closed = True
         self.points.close()
         self.boxes.close()
         self.result.close()
-        self.worker.close()
         for unbind in self._unbind.values():
             unbind()
         self._unbind.clear()
@@ -158,6 +180,7 @@ class ImageWorkspace:
             elif self.result.layer is None and is_result_of(layer, self.image, self.stack):
                 self.result.adopt(layer)
                 self._bind(layer)
+                self.saved_to = Path(layer.metadata[SESSION_KEY]) if SESSION_KEY in layer.metadata else None
         self._is_begun = self.points.layer is not None
         self.set_next()
 
@@ -169,6 +192,7 @@ class ImageWorkspace:
         if self.result.is_missing:
             self._unbind_of(self.result.layer)
             self._add(self.result.new_layer())
+            self._name_session()
         if self.boxes.is_missing:
             self._add(self.boxes.new_layer())
         if self.points.layer is None:
@@ -337,7 +361,59 @@ class ImageWorkspace:
         labels = None
         if self.worker.session is None and self.result.layer is not None:
             labels = self.stack.without_short_axes(self.result.layer.data)
-        return SessionRequest(self._image_array[1], self.stack.axes, self.model, labels)
+        array, axes = self._image_array[1], self.stack.axes
+        fingerprint = ImageFingerprint.of(array, axes, self.image.name, self.image.source.path)
+        return SessionRequest(array, axes, self.model, labels, fingerprint, self._continued)
+
+    # --- an earlier session ----------------------------------------------------------------------------------------
+
+    @property
+    def is_offer_possible(self) -> bool:
+        """The model of the session that is offered is here."""
+        return self.offer is not None and is_on_this_machine(self.offer.model)
+
+    def continue_session(self) -> bool:
+        """Let the session that is offered be opened with the next request; return whether that can be.
+
+        Clicks that were given before are on new objects. Where the model is not here, it is chosen, and everything stays as it is.
+        """
+        if self.offer is None:
+            return False
+        self.model, self.requested_model = self.offer.model, None
+        if not self.is_offer_possible:
+            return False
+        self._continued, shift = self.offer.path, self.offer.max_object_id
+        if self.saved_to is None:
+            self.points.shift_pending(shift)
+            self.boxes.shift_pending(shift)
+            if self.in_hand is not None:
+                self.take_in_hand(self.in_hand + shift)
+        self.offer = None
+        return True
+
+    @property
+    def is_reopening(self) -> bool:
+        """The session that an earlier widget had open in this viewer is still to be opened."""
+        return self._continued is not None and self.saved_to is not None
+
+    def begin_anew(self) -> None:
+        """Let the next request open a new session; the one that is offered stays where it is."""
+        self.offer = self.saved_to = None
+
+    def not_continued(self) -> None:
+        """Take note that the session could not be opened: the next request opens a new one."""
+        if self._continued is not None:
+            self._continued = self.saved_to = None
+
+    def now_saved_to(self, path: Path) -> None:
+        """Take note where the session is saved."""
+        self.saved_to, self.not_kept = path, ""
+        self._name_session()
+
+    def _name_session(self) -> None:
+        """Write the file of the session into the metadata of the result, by which a later widget goes on with it."""
+        if self.result.layer is not None and self.saved_to is not None:
+            self.result.layer.metadata[SESSION_KEY] = str(self.saved_to)
 
     def apply(self, item: Any) -> bool:
         """Show what the worker reports; return whether that is news to the person."""
@@ -350,6 +426,15 @@ class ImageWorkspace:
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):
             self._model_in_use = item.name
+        elif isinstance(item, SessionsFound):
+            self.offer = item.found if self.worker.session is None else None
+            if not item.is_chosen:
+                self.saved_to = None
+        elif isinstance(item, SessionKept):
+            self.now_saved_to(item.path)
+        elif isinstance(item, SessionNotKept):
+            before, self.not_kept = self.not_kept, item.reason
+            return item.reason != before
         return True
 
     def reject(self, command: Command, is_refused: bool = True) -> bool:
@@ -370,6 +455,9 @@ class ImageWorkspace:
     def _session_opened(self, item: SessionOpened) -> None:
         self._is_begun = True
         self._model_in_use, self.infos = item.model, dict[int, "ObjectInfo"]()
+        self._continued = None
+        if item.is_continued:
+            self.points.forget_known(item.state)
         for key, clicks in item.not_carried.items():
             for click in clicks:
                 self.points.pending.by_id[self.points.pending.add(key, click)].is_refused = True

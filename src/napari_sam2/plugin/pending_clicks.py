@@ -48,6 +48,12 @@ class PendingClicks:
         """Give a click that is not on its way another object, frame or position; the session is asked anew."""
         self.by_id[number] = PendingClick(key, click)
 
+    def shift(self, offset: int) -> None:
+        """Add to the object ids of clicks that are not on their way: they are on other objects than those of a session."""
+        for one in self.by_id.values():
+            if not one.is_sent:
+                one.key = one.key._replace(object_id=one.key.object_id + offset)
+
     def discard(self, ids: Iterable[int]) -> None:
         """Remove clicks: they were taken, or withdrawn."""
         for number in ids:

@@ -137,6 +137,19 @@ class PointsView:
         self.show(state)
         self._draw(before)
 
+    def shift_pending(self, offset: int) -> None:
+        """Add to the object ids of pending clicks that are not on their way."""
+        self.pending.shift(offset)
+        self._draw(())
+
+    def forget_known(self, state: StateChange) -> None:
+        """Discard pending clicks that are prompts of a session that is continued: an earlier widget showed them."""
+        known = [(ObjectFrame(*key), click) for key, prompts in state.prompts.items() for click in clicks_of(prompts)]
+        for number, one in list(self.pending.by_id.items()):
+            if not one.is_sent and (one.key, one.click) in known:
+                known.remove((one.key, one.click))
+                self.pending.discard([number])
+
     def show(self, change: StateChange) -> None:
         """Show what the session changed."""
         keys = [ObjectFrame(*key) for key in change.prompts]
@@ -161,6 +174,10 @@ class PointsView:
         is_news = True
         if isinstance(command, AddClicks):
             is_news = self.pending.give_back(command.ids, is_refused)
+            if not self.pending.by_id.keys() & command.ids:  # they were taken, and then undone as they could not be saved
+                for click in command.clicks:
+                    if click not in self._prompts.get(command.key, ()):
+                        self.pending.add(command.key, click)
         elif isinstance(command, MoveClicks):
             standing = self._prompts.get(command.removal.key, ())
             if all(click in standing for click in command.removal.clicks):

@@ -10,6 +10,9 @@ from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import Command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sam2.plugin.autosave import SessionSummary
     from napari_sam2.session.state.session_state import StateChange
 
 
@@ -34,12 +37,57 @@ class SessionOpened:
         All that it holds.
     not_carried : mapping
         Clicks of the session before that this one refuses.
+    is_continued : bool
+        It is an earlier one, from its file.
     """
 
     model: str
     labels: Any
     state: StateChange
     not_carried: Mapping[ObjectFrame, tuple[Click, ...]]
+    is_continued: bool = False
+
+
+@dataclass(frozen=True)
+class SessionsFound:
+    """Earlier sessions on an image were looked for.
+
+    Attributes
+    ----------
+    found : SessionSummary or None
+        The one to go on with; None if there is none.
+    is_chosen : bool
+        A person asked for this one, or had it open in this viewer before.
+    """
+
+    found: SessionSummary | None
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True)
+class SessionKept:
+    """Everything that was done is in a file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    """
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class SessionNotKept:
+    """What was done is in memory alone, or in a file that is removed at the end.
+
+    Attributes
+    ----------
+    reason : str
+        Why.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -24,19 +24,20 @@ class Runner(Protocol):
     def stop(self) -> None:
         """Ask the running task to stop after what it is at."""
 
-    def close(self) -> None:
-        """Stop, and never call back again."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Stop, and never call back again. ``last`` is called when nothing runs any more, where tasks are run."""
 
 
 class DirectRunner:
     """Runs a task at once, while the caller waits: for scripts and tests."""
 
     def __init__(self) -> None:
-        self._is_stopped = False
+        self._is_stopped = self._is_running = False
+        self._last: Callable[[], None] | None = None
 
     def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
         """Run a task to its end."""
-        self._is_stopped = False
+        self._is_stopped, self._is_running = False, True
 
         def report(item: Any) -> bool:
             on_item(item)
@@ -47,6 +48,9 @@ class DirectRunner:
             task(report)
         except Exception as raised:  # handed to the controller, which tells the person
             error = raised
+        self._is_running = False
+        if self._last is not None:
+            self._last()
         on_end(error)
 
     def post(self, function: Callable[[], None]) -> None:
@@ -57,6 +61,10 @@ class DirectRunner:
         """Ask the running task to stop."""
         self._is_stopped = True
 
-    def close(self) -> None:
-        """Stop."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Stop, also from inside a task, which ends first."""
         self._is_stopped = True
+        if self._is_running:
+            self._last = last
+        elif last is not None:
+            last()

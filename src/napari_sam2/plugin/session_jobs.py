@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.commands import Command
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
-from napari_sam2.plugin.models import Downloaded, download_model
+from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, notify_warning
-from napari_sam2.plugin.reports import CommandRejected, FrameDone, HistoryMoved, ObjectSegmented, StateChanged
-from napari_sam2.plugin.runner import Runner, Task
+from napari_sam2.plugin.reports import (
+    CommandRejected,
+    FrameDone,
+    HistoryMoved,
+    ObjectSegmented,
+    SessionNotKept,
+    SessionOpened,
+    SessionsFound,
+    StateChanged,
+)
+from napari_sam2.plugin.runner import Report, Runner, Task
+from napari_sam2.plugin.session_worker import SessionWorker
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 
 if TYPE_CHECKING:
@@ -63,9 +74,15 @@ class SessionJobs:
         self._num_done = 0
         self._is_text_of_job = False
 
-    def close(self) -> None:
-        """Give up everything, and never call back again."""
-        self._queue.close()
+    def close(self, workers: Iterable[SessionWorker] = ()) -> None:
+        """Give up everything, and never call back again; sessions are closed after the step that one is at."""
+        open_workers = tuple(workers)
+
+        def close_sessions() -> None:
+            for worker in open_workers:
+                worker.close()
+
+        self._queue.close(close_sessions)
 
     @property
     def is_busy(self) -> bool:
@@ -90,6 +107,11 @@ class SessionJobs:
         up_to = pending.next_id - 1
 
         def make_task() -> Task | None:
+            if not self._is_decided(workspace):
+                return None
+            if workspace.is_reopening:  # only then it is known which of these clicks the session has
+                self.add_clicks(workspace, with_refused)
+                return self._opening(workspace)
             clicks = pending.take_all() if with_refused else pending.take(up_to)
             return self._running(workspace, [*workspace.boxes.take(), *clicks])
 
@@ -103,6 +125,65 @@ class SessionJobs:
         workspace.show_layers()
         self._commands = tuple(commands)
         return partial(workspace.worker.run, workspace.request(), self._commands) if commands else None
+
+    # --- an earlier session ----------------------------------------------------------------------------------------
+
+    def find(self, workspace: ImageWorkspace, chosen: Path | None) -> None:
+        """Find an earlier session on the image, which is offered; one that is chosen is opened."""
+        self._queue.put(Job(JobKind.COMMAND, lambda: partial(workspace.worker.find, workspace.request(), chosen), workspace))
+
+    def continue_session(self, workspace: ImageWorkspace) -> None:
+        """Open the session that is offered, and send it all pending clicks; if its model is not here, say what it needs."""
+        if self._is_decided(workspace):
+            has_pending = bool(workspace.points.pending.by_id)
+            self._queue.put(Job(JobKind.COMMAND, lambda: self._opening(workspace), workspace, "Opening the earlier session …"))
+            if has_pending:
+                self.add_clicks(workspace, with_refused=True)
+        self._calls.changed()
+
+    def _opening(self, workspace: ImageWorkspace) -> Task | None:
+        request = workspace.request()
+        return None if request.continued is None else partial(workspace.worker.open, request)  # clicks may have opened it
+
+    def begin_anew(self, workspace: ImageWorkspace) -> None:
+        """Leave the session that is offered where it is, and send all pending clicks to a new one."""
+        workspace.begin_anew()
+        if workspace.points.pending.by_id and workspace.is_model_here:
+            self.add_clicks(workspace, with_refused=True)
+        self._calls.changed()
+
+    def _is_decided(self, workspace: ImageWorkspace) -> bool:
+        """Continue the session that is offered, if there is one; return False where it needs a model that is not here."""
+        offer = workspace.offer
+        if offer is None or workspace.continue_session():
+            return True
+        what = "download it" if offer.model in MODEL_NAMES else "put its file back"
+        self._show_status(
+            notify_warning(
+                f"The earlier session was made with {offer.model}, which is not on this machine: {what} to continue, or begin "
+                "anew. Clicks are kept"
+            )
+        )
+        return False
+
+    def _sessions_found(self, workspace: ImageWorkspace, item: SessionsFound) -> None:
+        if workspace.offer is None:
+            return
+        if item.is_chosen:
+            self.continue_session(workspace)
+        elif workspace.offer.is_in_use:
+            workspace.begin_anew()
+            self._show_status("An earlier session on this image is open elsewhere: a new one begins with the first click.")
+
+    def end_session(self, workspace: ImageWorkspace) -> None:
+        """Close the session of an image that is not worked on any more; it is kept."""
+
+        def close(_: Report) -> None:
+            workspace.worker.close()
+
+        self._queue.put(Job(JobKind.COMMAND, lambda: close))
+
+    # --- commands --------------------------------------------------------------------------------------------------
 
     def undo(self, workspace: ImageWorkspace) -> None:
         """Withdraw the latest click that the session has not taken yet; if there is none, undo what was done last."""
@@ -147,9 +228,12 @@ class SessionJobs:
     def propagate(self, workspace: ImageWorkspace, direction: Direction) -> None:
         """Propagate all objects through the stack."""
 
-        def make_task() -> Task:
+        def make_task() -> Task | None:
+            if not self._is_decided(workspace):
+                return None
             workspace.show_layers()
-            self._commands = (*workspace.boxes.take(), *workspace.points.pending.take_all())
+            is_reopening = workspace.is_reopening
+            self._commands = () if is_reopening else (*workspace.boxes.take(), *workspace.points.pending.take_all())
             return partial(workspace.worker.propagate, workspace.request(), self._commands, direction)
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
@@ -178,7 +262,7 @@ class SessionJobs:
         self._runner.post(partial(self._announced, workspace, item))
 
     def _announced(self, workspace: ImageWorkspace, item: StateChanged) -> None:
-        if workspace.worker.session is not None:
+        if not workspace.is_closed:
             workspace.apply(item)
             workspace.result.finish()
             workspace.refresh_history()
@@ -213,6 +297,15 @@ class SessionJobs:
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
                 self._show_status(notify_warning(item.reason))
+        elif isinstance(item, SessionsFound):
+            self._sessions_found(workspace, item)
+        elif isinstance(item, SessionOpened):
+            if item.is_continued:
+                number = len(workspace.infos)
+                self._show_status(f"Continued where you were: {number} object{'' if number == 1 else 's'}.")
+        elif isinstance(item, SessionNotKept):
+            if is_news:
+                self._show_status(notify_warning(f"The session is not saved: {item.reason}"))
         elif isinstance(item, HistoryMoved):
             done, what = ("Undone.", "undo") if item.is_undo else ("Redone.", "redo")
             self._show_status(done if item.is_done else f"There is nothing to {what}.")
@@ -229,6 +322,7 @@ class SessionJobs:
             if error is not None:
                 for command in self._commands:
                     job.workspace.reject(command, is_refused=False)
+                job.workspace.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
             job.workspace.result.finish()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.plugin.autosave import ImageFingerprint, KeptSessions, SessionSummary
+
 if TYPE_CHECKING:
+    from napari_sam2.images.stack import Stack
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
     from napari_sam2.session.session import Session
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 20.0
+"""So long a session that this viewer had open before may take to come to its end: the frame that is being tracked is finished."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +35,31 @@ class SessionRequest:
         Name of the model.
     labels : ndarray or None
         Receives the result: that of an earlier widget; a new array by default.
+    fingerprint : ImageFingerprint or None
+        By which the session is found again; None if it is not to be kept.
+    continued : Path or None
+        The file of an earlier session, which is opened instead of a new one, with the model that it was saved with.
     """
 
     image: Any
     axes: str
     model: str
     labels: Any = None
+    fingerprint: ImageFingerprint | None = None
+    continued: Path | None = None
 
 
 class SessionOpener:
-    """Opens sessions; the latest model is kept, since loading it takes longer than everything else."""
+    """Opens sessions; the latest model is kept, since loading it takes longer than everything else.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kept : KeptSessions, optional
+        Where sessions are kept; by default none is.
+    """
+
+    def __init__(self, kept: KeptSessions | None = None) -> None:
+        self.kept = kept
         self._loaded: tuple[str, SAM2VideoPredictor] | None = None
 
     def load(self, model: str) -> SAM2VideoPredictor:
@@ -69,8 +93,53 @@ class SessionOpener:
         Raises
         ------
         FileNotFoundError, ValueError, OSError
-            If the model cannot be loaded, or the image not be read.
+            If the model cannot be loaded, the image not be read, or an earlier session not be continued.
         """
         from napari_sam2.session.session import Session
 
-        return Session(request.image, request.axes, self.load(request.model), labels=request.labels)
+        if request.continued is not None:
+            return self._open_again(request, request.continued)
+        return Session(_stack(request), model=self.load(request.model), labels=request.labels)
+
+    def _open_again(self, request: SessionRequest, path: Path) -> Session:
+        from napari_sam2.session.session import Session
+        from napari_sam2.session.store.file_lock import is_locked
+
+        until = time.monotonic() + PATIENCE_S
+        while is_locked(path) and time.monotonic() < until:
+            time.sleep(0.05)
+        try:
+            network = self.load(SessionSummary.read(path).model)
+            return Session.open(path, request.image, network, labels=request.labels)
+        except (OSError, ValueError) as error:
+            left = "it stays where it is, and a new session begins with the next click"
+            raise ValueError(f"the earlier session cannot be continued: {error}; {left}") from error
+
+    def find(self, request: SessionRequest) -> list[SessionSummary]:
+        """Find earlier sessions on an image, what was changed last first; few frames are read, and only if there may be some.
+
+        Raises
+        ------
+        ValueError
+            If there are such, but none can be read.
+        """
+        from napari_sam2.session.store.header import ImageIdentity
+
+        if self.kept is None or request.fingerprint is None:
+            return []
+        return self.kept.find(request.fingerprint, lambda: ImageIdentity.of(_stack(request)))
+
+
+def _stack(request: SessionRequest) -> Stack:
+    """Open the image of a layer; the stack names its file, if that holds the same."""
+    from napari_sam2.images.stack import Stack
+
+    stack = Stack.open(request.image, request.axes)
+    source = None if request.fingerprint is None else request.fingerprint.source
+    if source is not None and Path(source).exists():
+        try:
+            if tuple(Stack.open(source, request.axes).image.shape) == tuple(stack.image.shape):
+                return replace(stack, files=(Path(source).absolute(),))
+        except (OSError, ValueError, ImportError) as error:  # read by another program: the session is one on an array
+            logger.debug("%s is not named by the session: %s", source, error)
+    return stack

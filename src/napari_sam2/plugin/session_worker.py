@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
@@ -16,7 +19,10 @@ from napari_sam2.plugin.reports import (
     ModelLoaded,
     ObjectSegmented,
     Proposal,
+    SessionKept,
+    SessionNotKept,
     SessionOpened,
+    SessionsFound,
     StateChanged,
 )
 from napari_sam2.plugin.runner import Report
@@ -30,9 +36,14 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
 
+logger = logging.getLogger(__name__)
+
+RETRY_S = 30.0
+"""Where a session cannot be kept, that is tried again with the first click after so long."""
+
 
 class SessionWorker:
-    """The session of one image. All methods but :meth:`close` are called on the worker, one at a time.
+    """The session of one image. All methods are called on the worker, one at a time.
 
     Parameters
     ----------
@@ -50,6 +61,12 @@ class SessionWorker:
         self._report: Report | None = None
         self._reporting_thread = 0
         self._command: Command | None = None
+        self._request: SessionRequest | None = None
+        self._kept_at: Path | None = None
+        self._is_kept = False
+        self._retry_at_s = 0.0
+        self._num_changes = 0
+        self._num_changes_not_kept = -1
 
     @property
     def session(self) -> Session | None:
@@ -57,10 +74,19 @@ class SessionWorker:
         return self._session
 
     def close(self) -> None:
-        """Forward no more changes. The session stays open for whoever has it, and ends with the last one who does."""
-        if self._session is not None:
-            self._session.state.changed.disconnect(self._state_changed)
-        self._session = None
+        """Close the session, which stays in its file; one that could not be kept stays open for whoever has it."""
+        session = self._session
+        if session is None:
+            return
+        self._retry_at_s = 0.0
+        self._keep(session)
+        session.state.changed.disconnect(self._state_changed)
+        self._session, self._kept_at = None, None
+        if session.saved_to is not None:
+            try:
+                session.close()
+            except (ValueError, OSError, RuntimeError) as error:  # also where the console is using it
+                logger.warning("the session could not be closed: %s", error)
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -76,7 +102,63 @@ class SessionWorker:
         """
         with self._reporting(report):
             session = self._open(request)
-            self._run_each(session, commands, report)
+            try:
+                self._run_each(session, commands, report)
+            finally:
+                self._keep(session)
+
+    def find(self, request: SessionRequest, chosen: Path | None, report: Report) -> None:
+        """Find an earlier session on an image, and report it.
+
+        Parameters
+        ----------
+        request : SessionRequest
+            The image.
+        chosen : Path, optional
+            The file of the one that is wanted; where it is not there, the latest one is.
+        report : callable
+            Receives a :class:`SessionsFound`.
+
+        Raises
+        ------
+        ValueError, OSError
+            If there is one, but it cannot be read.
+        """
+        from napari_sam2.plugin.autosave import SessionSummary
+
+        kept = self._opener.kept
+        at = chosen if kept is None or chosen is None else kept.current(chosen)
+        if at is not None and at.is_file():
+            report(SessionsFound(SessionSummary.read(at), is_chosen=True))
+            return
+        found = self._opener.find(request)
+        report(SessionsFound(next((one for one in found if not one.is_in_use), next(iter(found), None))))
+
+    def open(self, request: SessionRequest, report: Report) -> None:
+        """Open the session.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, OSError
+            If it cannot be opened.
+        """
+        with self._reporting(report):
+            self._open(request)
+
+    def save(self, path: Path) -> None:
+        """Save the session under a name that somebody chose, and from now on everything that is done to it.
+
+        Raises
+        ------
+        ValueError, OSError
+            If it cannot be saved, see :meth:`~napari_sam2.session.session.Session.save`.
+        RuntimeError
+            If it is at work.
+        """
+        if self._session is None:
+            raise ValueError("there is no session yet: it begins with the first click")
+        self._session.save(path)
+        self._keep(self._session)
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: Exception | None = None
@@ -84,10 +166,18 @@ class SessionWorker:
             for command in commands:
                 self._command = command
                 is_new = command.key.object_id not in session.objects
+                before = session.state.history.num_changes
                 try:
                     mask = command.run(session)
-                except ValueError as error:
-                    report(CommandRejected(command, str(error)))
+                except (ValueError, OSError) as error:
+                    if session.state.history.num_changes > before:  # done, but not saved
+                        self._not_kept(error)
+                        report(CommandRejected(command, None))
+                    elif isinstance(error, ValueError):
+                        report(CommandRejected(command, str(error)))
+                    else:
+                        failed = failed or error
+                        report(CommandRejected(command, None))
                 except Exception as error:  # a frame that cannot be read keeps no other click from being answered
                     failed = failed or error
                     report(CommandRejected(command, None))
@@ -109,7 +199,7 @@ class SessionWorker:
             If the model was changed by it, and the one before cannot be loaded any more.
         """
         with self._reporting(report):
-            report(HistoryMoved(True, self._session is not None and self._session.undo()))
+            self._move(True, report)
 
     def redo(self, report: Report) -> None:
         """Redo what was undone last.
@@ -120,7 +210,16 @@ class SessionWorker:
             As :meth:`undo`.
         """
         with self._reporting(report):
-            report(HistoryMoved(False, self._session is not None and self._session.redo()))
+            self._move(False, report)
+
+    def _move(self, is_undo: bool, report: Report) -> None:
+        session = self._session
+        is_done = False
+        if session is not None:
+            is_done = session.can_undo if is_undo else session.can_redo
+            with self._keeping(session):
+                _ = session.undo() if is_undo else session.redo()
+        report(HistoryMoved(is_undo, is_done))
 
     def use_model(self, name: str, report: Report) -> None:
         """Go on with another model; without a session it is only loaded.
@@ -136,7 +235,9 @@ class SessionWorker:
                 self._opener.load(name)
             elif session.state.model.name != name:
                 try:
-                    session.use_model(self._opener.load(name))
+                    network = self._opener.load(name)
+                    with self._keeping(session):
+                        session.use_model(network)
                 except BaseException:
                     self._opener.keep(session.state.model.name, session.model)
                     raise
@@ -152,28 +253,81 @@ class SessionWorker:
         """
         with self._reporting(report):
             session = self._open(request)
-            self._run_each(session, commands, report)
-            propagation = session.propagate(direction)
-            total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
-            with contextlib.closing(propagation):
-                for result in propagation:
-                    frames.add(result.frame)
-                    if not report(FrameDone(result.frame, len(frames), max(total, len(frames)))):
-                        break
+            try:
+                self._run_each(session, commands, report)
+            finally:
+                self._keep(session)
+            with self._keeping(session):
+                self._propagate(session, direction, report)
+
+    def _propagate(self, session: Session, direction: Direction, report: Report) -> None:
+        propagation = session.propagate(direction)
+        total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
+        with contextlib.closing(propagation):
+            for result in propagation:
+                self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
+                frames.add(result.frame)
+                if not report(FrameDone(result.frame, len(frames), max(total, len(frames)))):
+                    break
 
     # --- the session -----------------------------------------------------------------------------------------------
 
     def _open(self, request: SessionRequest) -> Session:
         """Open the session, or return the one that is open. On other data of the image it begins anew, with all prompts."""
-        if self._session is not None and request.image is self._image:
-            return self._session
-        before, session = self._session, self._opener.open(request)
-        not_carried = {} if before is None else carry_prompts(before, session)
+        before, is_continued = self._session, request.continued is not None
+        if before is not None and (before.saved_to == request.continued if is_continued else request.image is self._image):
+            return before
+        session = self._opener.open(request)
+        not_carried = {} if before is None or is_continued else carry_prompts(before, session)
         self.close()
-        self._session, self._image = session, request.image
+        self._session, self._image, self._request = session, request.image, request
+        self._is_kept, self._retry_at_s, self._num_changes_not_kept = False, 0.0, -1
         session.state.changed.connect(self._state_changed)
-        self._send(SessionOpened(request.model, session.labels, _whole(session.state), not_carried))
+        model = session.state.model.name if is_continued else request.model
+        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued))
+        if is_continued:
+            self._keep(session)
         return session
+
+    @contextlib.contextmanager
+    def _keeping(self, session: Session) -> Iterator[None]:
+        """Let the session be kept after what is done. If that was done, but could not be saved, it counts as done."""
+        self._num_changes = session.state.history.num_changes
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            if session.state.history.num_changes == self._num_changes or session.saved_to is None:
+                raise
+            self._not_kept(error)
+        finally:
+            self._keep(session)
+
+    def _keep(self, session: Session) -> None:
+        """Save the session where kept ones are, unless it is saved already, or nothing was done to it."""
+        kept, fingerprint = self._opener.kept, None if self._request is None else self._request.fingerprint
+        try:
+            if session.saved_to is None and kept is not None and fingerprint is not None:
+                if not (session.can_undo or session.can_redo) or time.monotonic() < self._retry_at_s:
+                    return
+                session.save(kept.new_path(fingerprint))
+            if session.saved_to is None:
+                return
+            if kept is not None and self._kept_at not in (None, session.saved_to):
+                kept.moved(self._kept_at, session.saved_to)
+        except (ValueError, OSError, RuntimeError) as error:
+            self._not_kept(error)
+            return
+        is_written = self._is_kept or session.state.history.num_changes > self._num_changes_not_kept
+        if is_written and (not self._is_kept or self._kept_at != session.saved_to):
+            self._is_kept, self._kept_at = True, session.saved_to
+            self._send(SessionKept(session.saved_to))
+
+    def _not_kept(self, error: Exception) -> None:
+        logger.warning("the session is not kept: %s", error)
+        self._is_kept, self._retry_at_s = False, time.monotonic() + RETRY_S
+        if self._session is not None and self._session.saved_to is not None:  # it is written with what is done next
+            self._num_changes_not_kept = self._session.state.history.num_changes
+        self._send(SessionNotKept(str(error)))
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:

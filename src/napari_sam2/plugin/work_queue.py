@@ -133,10 +133,10 @@ class WorkQueue:
             self.is_stopping = True
             self._runner.stop()
 
-    def close(self) -> None:
-        """Give up everything, and never call back again."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Give up everything, and never call back again; ``last`` is called on the worker when nothing runs any more."""
         self._waiting.clear()
-        self._runner.close()
+        self._runner.close(last)
 
     def _start_next(self) -> None:
         if self.running is not None or not self._waiting:

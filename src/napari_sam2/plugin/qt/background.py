@@ -45,6 +45,8 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
         if self._run is not None:
             raise RuntimeError("a task is running already")
+        if self._is_closed:
+            return
         self._run = _Run(self, on_item, on_end)
         self._pool.submit(self._run.work, task)
 
@@ -58,11 +60,15 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         if self._run is not None:
             self._run.is_stopped.set()
 
-    def close(self) -> None:
-        """Stop, and never call back again. The thread ends after what it is at."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """Stop, and never call back again. The thread ends after what it is at, and after ``last``."""
+        if self._is_closed:
+            return
         self.stop()
         self._is_closed, self._run = True, None
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if last is not None:
+            self._pool.submit(last)
+        self._pool.shutdown(wait=False, cancel_futures=last is None)
 
     def wait(self) -> None:
         """Wait until a closed runner's thread has ended."""

@@ -26,6 +26,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.keys import CANCEL, NEXT_OBJECT, PROPAGATE, REDO_ON_LAYER, SWITCH_SIDE, UNDO, Key
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
+from napari_sam2.plugin.qt.session_line import SessionLine
 
 if TYPE_CHECKING:
     import napari
@@ -80,6 +81,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._download = _button("Download", "Fetch the weights of this model, once.")
         self._download.clicked.connect(lambda: self.controller.download_model())
         self._plan = QLabel(wordWrap=True)
+        self._session_line = SessionLine(self.controller)
 
     def _make_object_row(self) -> None:
         self._swatch = QLabel(toolTip="Its colour in the result.")
@@ -130,6 +132,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow("Model", self._model)
         form.addRow(self._download)
         form.addRow(self._plan)
+        form.addRow(self._session_line)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
         form.addRow("Click is", _row(self._inside, self._outside))
         form.addRow(self._keep)
@@ -178,6 +181,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         controller = self.controller
         workspace, is_busy = controller.workspace, controller.is_busy
         self._plan.setText(controller.describe())
+        self._session_line.show_state()
         with QSignalBlocker(self._object):
             self._object.setValue(controller.current_object)
             self._object.setSuffix("" if controller.object_in_hand is not None else " new")

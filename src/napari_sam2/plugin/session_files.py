@@ -1,0 +1,178 @@
+"""Session files in napari's menus: a file that is opened or dropped becomes layers, a result is saved as the session it belongs to.
+
+Both work without the widget, which goes on with the session when it is opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+from napari.layers import Image
+
+from napari_sam2.plugin.autosave import SUFFIX, KeptSessions
+from napari_sam2.plugin.layers import ImageStack, full_resolution, spatial_metadata, unwrapped
+from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.points_layer import IMAGE_KEY
+from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
+
+if TYPE_CHECKING:
+    from napari_sam2.images.stack import Stack
+    from napari_sam2.session.store.header import SessionHeader
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+MAX_BYTES_AT_ONCE = 1_000_000_000
+"""A larger image is read frame by frame, as it is shown."""
+
+
+# --- opened --------------------------------------------------------------------------------------------------------
+
+
+def get_reader(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
+    """Return what reads session files, for napari; None for other files."""
+    return read_session if isinstance(path, str) and path.lower().endswith(SUFFIX) else None
+
+
+def read_session(path: str) -> list[LayerData]:
+    """Read a session file: its labels, and its image, unless that is in the viewer. The widget goes on with the session.
+
+    Returns
+    -------
+    list of LayerData
+        Of the image, where it is found and is not in the viewer, and of the labels.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        If the session file cannot be read.
+    """
+    from napari_sam2.images.calibration import PIXELS
+    from napari_sam2.session.saved_session import SavedSession
+
+    file = Path(path).absolute()
+    saved = SavedSession.read(file)
+    header, labels = saved.document.header, saved.result(PIXELS).labels
+    viewer = napari.current_viewer()
+    shown: dict[str, Any] = {"name": f"{file.stem} – objects", "opacity": 0.55, "metadata": {SESSION_KEY: str(file)}}
+    image = _image_in(map(unwrapped, viewer.layers) if viewer is not None else (), header)
+    if image is not None:
+        image.metadata[SESSION_KEY] = str(file)
+        shape = tuple(full_resolution(image).shape[: image.ndim])
+        return [(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")]
+    if saved.image_path is None:
+        where = "was no file" if header.source.path is None else f"{_first(header.source.path)} is not there, or has changed"
+        notify_warning(f"The image of {file.name} {where}: open the image, then {file.name} again, to go on with the session")
+        return [(labels, shown, "labels")]
+    image_layer = _image_layer(saved.stack, saved.image_path, file)
+    place: dict[str, Any] = {name: image_layer[1][name] for name in ("axis_labels", "scale") if name in image_layer[1]}
+    return [image_layer, (labels, {**shown, **place}, "labels")]
+
+
+def _image_in(layers: Iterable[Any], header: SessionHeader) -> Any:
+    """Find the image of a session among layers; few frames are read of one that has its shape."""
+    from napari_sam2.images.stack import Stack
+    from napari_sam2.session.store.header import ImageIdentity
+
+    for layer in layers:
+        if isinstance(layer, Image):
+            try:
+                stack = ImageStack.of(layer)
+            except ValueError:
+                continue
+            array = stack.without_short_axes(full_resolution(layer))
+            is_alike = [int(side) for side in array.shape] == header.image.shape
+            if is_alike and ImageIdentity.of(Stack.open(array, stack.axes)).is_of_same(header.image):
+                return layer
+    return None
+
+
+def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
+    pixels = stack.image
+    if int(np.prod(pixels.shape, dtype=np.int64)) * np.dtype(pixels.dtype).itemsize <= MAX_BYTES_AT_ONCE:
+        pixels = np.asarray(pixels)
+    else:
+        import dask.array
+
+        plane = len(stack.axes) - 2
+        pixels = dask.array.from_array(  # type: ignore[no-untyped-call]
+            pixels, chunks=(*(1,) * plane, *pixels.shape[plane:]), asarray=True
+        )
+    shown: dict[str, Any] = {"name": path.stem, "rgb": stack.is_rgb, "metadata": {SESSION_KEY: str(session)}}
+    if len(stack.axes) == pixels.ndim - stack.is_rgb:
+        shown["axis_labels"] = tuple(stack.axes.lower())
+    return pixels, shown, "image"
+
+
+def _first(path: str | list[str]) -> str:
+    return path if isinstance(path, str) else path[0]
+
+
+# --- saved ---------------------------------------------------------------------------------------------------------
+
+
+def write_session(path: str, _data: Any, attributes: dict[str, Any]) -> list[str]:
+    """Save the session that a result belongs to; from now on it is saved there.
+
+    Parameters
+    ----------
+    path : str
+        A file that ends in ``.sam2``. An earlier session there is replaced.
+    _data : array-like
+        The labels of the layer, which are those of the session.
+    attributes : dict
+        Of the layer.
+
+    Returns
+    -------
+    list of str
+        The file.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the layer belongs to no session, or that cannot be saved there.
+    """
+    file, metadata = Path(path).absolute(), attributes.get("metadata", {})
+    workspace = WORKSPACES.get(metadata.get(IMAGE_KEY))
+    if workspace is not None and not workspace.is_closed and workspace.worker.session is not None:
+        try:
+            workspace.worker.save(file)
+        except RuntimeError as error:
+            raise ValueError("the session is at work: stop it, or wait until it is done, and save it then") from error
+        workspace.now_saved_to(file)
+    elif SESSION_KEY in metadata:
+        _copy(Path(metadata[SESSION_KEY]), file)
+        metadata[SESSION_KEY] = str(file)
+    else:
+        raise ValueError(
+            f"{attributes.get('name', 'the layer')} belongs to no session that could be saved as {SUFFIX}: give another file type"
+        )
+    return [path]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Save a session that no widget has open under another name."""
+    from napari_sam2.files import atomic_path, check_writable
+    from napari_sam2.session.store.database import is_session_file, open_to_write
+    from napari_sam2.session.store.file_lock import FileLock
+
+    kept = KeptSessions()
+    source = kept.current(source) or source
+    if target.exists() and source.exists() and os.path.samefile(source, target):
+        return
+    if target.exists() and not is_session_file(target):
+        raise ValueError(f"{target} is there already and is no session file: give another name, or move it away")
+    check_writable(target)
+    lock = FileLock(target)  # nothing is replaced that is open
+    try:
+        with contextlib.closing(open_to_write(source)) as database, atomic_path(target) as partial:
+            database.copy_to(partial, f"the session could not be saved to {target}")
+    finally:
+        lock.release()
+    kept.moved(source, target)
