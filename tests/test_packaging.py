@@ -115,7 +115,9 @@ def test_commands_of_the_manifest_can_be_called_and_are_used() -> None:
     for command in contributions.commands:
         module, _, name = command.python_name.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
-    used = [*contributions.widgets, *contributions.sample_data, *(item for items in contributions.menus.values() for item in items)]
+    in_menus = (item for items in contributions.menus.values() for item in items)
+    in_files = [*contributions.readers, *contributions.writers]
+    used = [*contributions.widgets, *contributions.sample_data, *in_files, *in_menus]
     assert {item.command for item in used} == {command.id for command in contributions.commands}
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari.layers import Image, Labels
 
 from napari_sam2.plugin.layers import unwrapped
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
-if TYPE_CHECKING:
-    from napari_sam2.plugin.image_workspace import ImageWorkspace
-
 SESSION_KEY = "napari-sam2 session"
 """Key of a layer's metadata: the session file of a result, and of an image that was opened with it."""
-WORKSPACES: weakref.WeakValueDictionary[Any, ImageWorkspace] = weakref.WeakValueDictionary()
-"""The latest work on an image by the ``unique_id`` of its layer, in whatever viewer: napari saves layers without telling which."""
+WORKSPACES: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
+"""The latest ``ImageWorkspace`` by the ``unique_id`` of its image, in any viewer: napari saves layers without telling which."""
 
 
 def join_result(viewer: Any, result: Any) -> Any:
