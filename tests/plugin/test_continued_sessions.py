@@ -433,6 +433,7 @@ folder = Path(sys.argv[1])
 viewer = ViewerModel()
 viewer.add_image(np.load(folder / "movie.npy"), name="movie")
 controller = Controller(viewer, opener=TinyOpener(KeptSessions(folder / "sessions")))
+controller.keeps_object = True  # each click is about the object in hand
 for frame, row in [(0, 10), (1, 10)]:
     controller.click((frame, row, 10))
 controller.next_object()
