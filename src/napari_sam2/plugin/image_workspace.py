@@ -11,9 +11,10 @@ from napari_sam2.plugin.commands import Command
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
+from napari_sam2.plugin.object_rows import ObjectRows
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
-from napari_sam2.plugin.reports import CommandRejected, ModelLoaded, SessionOpened, StateChanged
+from napari_sam2.plugin.reports import CommandRejected, FramesMeasured, ModelLoaded, SessionOpened, StateChanged
 from napari_sam2.plugin.result_layer import is_result_of
 from napari_sam2.plugin.result_view import ResultView
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
@@ -35,7 +36,7 @@ class WorkspaceCalls:
     edited : callable
         Points were edited in the layer: the commands that this amounts to.
     announced : callable
-        Something was done to the session elsewhere; called in the thread that did it.
+        Something was done to the session elsewhere, or measured after that; called in the thread that did it.
     outgrown : callable
         The image was given data that do not fit: work on them begins anew.
     undo, redo : callable
@@ -46,7 +47,7 @@ class WorkspaceCalls:
 
     clicks_added: Callable[[ImageWorkspace], None]
     edited: Callable[[ImageWorkspace, tuple[Command, ...]], None]
-    announced: Callable[[ImageWorkspace, StateChanged], None]
+    announced: Callable[[ImageWorkspace, StateChanged | FramesMeasured], None]
     outgrown: Callable[[ImageWorkspace], None]
     undo: Callable[[ImageWorkspace], None]
     redo: Callable[[ImageWorkspace], None]
@@ -77,6 +78,8 @@ class ImageWorkspace:
         Has the session.
     points, result : PointsView, ResultView
         Views of the session.
+    rows : ObjectRows
+        Its objects, for the table, and each of them on each frame, for the timeline.
     infos : dict of int to ObjectInfo
         The objects of the session.
     model : str
@@ -98,6 +101,7 @@ class ImageWorkspace:
             image, self.stack, lambda: calls.clicks_added(self), lambda commands: calls.edited(self, commands), calls.warn
         )
         self.result = ResultView(viewer, image, self.stack, calls.warn)
+        self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
         self.requested_model: str | None = None
@@ -244,6 +248,8 @@ class ImageWorkspace:
         elif isinstance(item, StateChanged):
             self.points.pending.discard(item.taken)
             self._show(item.change)
+        elif isinstance(item, FramesMeasured):
+            self.rows.show_measured(item)
         elif isinstance(item, CommandRejected):
             return self.points.reject(item.command)
         elif isinstance(item, ModelLoaded):
@@ -259,12 +265,14 @@ class ImageWorkspace:
         self.points.reset(item.state)
         self.result.reset(item.labels, item.state)
         self._show_infos(item.state)
+        self.rows.reset(item.state)
         self.show_layers()
 
     def _show(self, change: StateChange) -> None:
         self._show_infos(change)
         self.points.show(change)
         self.result.show(change)
+        self.rows.show(change)
         if change.model is not None:
             self._model_in_use = change.model.name
             if self.requested_model is None:

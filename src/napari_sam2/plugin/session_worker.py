@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
+    FramesMeasured,
     HistoryMoved,
     ModelLoaded,
     ObjectSegmented,
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
 
+_MEASURED_EACH_S = 0.3
+
 
 class SessionWorker:
     """The session of one image. All methods but :meth:`close` are called on the worker, one at a time.
@@ -35,13 +40,16 @@ class SessionWorker:
     opener : SessionOpener
         Opens the session.
     announce : callable
-        Called with a :class:`StateChanged` of what is done to the session elsewhere, such as at the console, in that thread.
+        Called with a :class:`StateChanged` of what is done to the session elsewhere, such as at the console, and with what was
+        measured of it, in that thread.
     """
 
-    def __init__(self, opener: SessionOpener, announce: Callable[[StateChanged], None]) -> None:
+    def __init__(self, opener: SessionOpener, announce: Callable[[StateChanged | FramesMeasured], None]) -> None:
         self._opener = opener
         self._announce = announce
         self._session: Session | None = None
+        self._measurements: FrameMeasurements | None = None
+        self._measured_at_s = 0.0
         self._image: object = None
         self._report: Report | None = None
         self._reporting_thread = 0
@@ -56,7 +64,7 @@ class SessionWorker:
         """Forward no more changes. The session stays open for whoever has it, and ends with the last one who does."""
         if self._session is not None:
             self._session.state.changed.disconnect(self._state_changed)
-        self._session = None
+        self._session = self._measurements = None
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -164,17 +172,19 @@ class SessionWorker:
         before, session = self._session, self._opener.open(request)
         not_carried = {} if before is None else carry_prompts(before, session)
         self.close()
-        self._session, self._image = session, request.image
+        self._session, self._image, self._measurements = session, request.image, FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         self._send(SessionOpened(request.model, session.labels, _whole(session.state), not_carried))
+        self._measurements.measure_all()
         return session
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:
-        self._report, self._reporting_thread = report, threading.get_ident()
+        self._report, self._reporting_thread, self._measured_at_s = report, threading.get_ident(), time.monotonic()
         try:
             yield
         finally:
+            self._send_measurements()
             self._report = None
 
     def _send(self, item: object) -> None:
@@ -182,12 +192,27 @@ class SessionWorker:
             self._report(item)
 
     def _state_changed(self, change: StateChange) -> None:
-        if self._report is None or threading.get_ident() != self._reporting_thread:
+        is_elsewhere = self._report is None or threading.get_ident() != self._reporting_thread
+        if is_elsewhere:
             self._announce(StateChanged(change))
         else:
             added = None if self._command is None else self._command.addition
             is_taken = added is not None and added.key in change.prompts
             self._send(StateChanged(change, added.ids if added is not None and is_taken else frozenset()))
+        if self._measurements is not None and change.masks:
+            self._measurements.measure(change.masks)
+            if is_elsewhere:
+                if (measured := self._measurements.take()) is not None:
+                    self._announce(measured)
+            elif time.monotonic() - self._measured_at_s >= _MEASURED_EACH_S:
+                # a propagation of many objects is measured with each frame, and shown less often
+                self._send_measurements()
+
+    def _send_measurements(self) -> None:
+        measured = None if self._measurements is None else self._measurements.take()
+        if measured is not None:
+            self._send(measured)
+            self._measured_at_s = time.monotonic()
 
 
 def _whole(state: SessionState) -> StateChange:
