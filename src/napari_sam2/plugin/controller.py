@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import check_display, data_position, unwrapped
+from napari_sam2.plugin.layers import check_display, data_position, displayed_frame, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener
 from napari_sam2.plugin.notices import notify_warning
@@ -21,6 +21,7 @@ from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from napari_sam2.plugin.session_opener import SessionOpener
 
 if TYPE_CHECKING:
+    from napari_sam2.plugin.commands import Command
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
@@ -41,6 +42,7 @@ class Controller:
     changed = Signal()
     progressed = Signal(int, int)
     status_changed = Signal(str)
+    frame_moved = Signal()
 
     def __init__(self, viewer: Any, runner: Runner | None = None, opener: SessionOpener | None = None) -> None:
         self._viewer = viewer
@@ -59,6 +61,7 @@ class Controller:
         self.direction: Direction = "both"
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
+        viewer.dims.events.point.connect(self._point_moved)
         self._listener = ClickListener(viewer, self._canvas_clicked)
         for image in self.images:
             image.events.name.connect(self._renamed)
@@ -74,6 +77,7 @@ class Controller:
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._viewer.dims.events.point.disconnect(self._point_moved)
         self._listener.close()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
@@ -319,6 +323,54 @@ class Controller:
     def _canvas_clicked(self, world: tuple[float, ...], is_other: bool) -> None:
         if self._image is not None:
             self.click(world, self.is_inside != is_other)
+
+    # --- frames and whole objects ----------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> int | None:
+        """The frame of the image that the viewer shows, or None."""
+        return None if self.workspace is None else displayed_frame(self._viewer, self._image, self.workspace.stack)
+
+    def go_to_frame(self, frame: int) -> None:
+        """Let the viewer show a frame of the image."""
+        if self.workspace is not None:
+            show_frame(self._viewer, self._image, self.workspace.stack, frame)
+
+    def _point_moved(self) -> None:
+        self.frame_moved.emit()
+
+    def show_object(self, object_id: int) -> None:
+        """Click on an object from now on. If it is not on the shown frame, go to where it was prompted or found first."""
+        self.choose_object(object_id)
+        states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
+        frame = self.frame
+        if states is not None and (frame is None or not (states.is_found(frame) or frame in states.prompts)):
+            first = min(states.prompts, default=states.first_found)
+            if first is not None:
+                self.go_to_frame(first)
+
+    def next_uncertain(self) -> None:
+        """Go to the next uncertain frame of the current object."""
+        self._go_to_uncertain(1, "after")
+
+    def previous_uncertain(self) -> None:
+        """Go to the uncertain frame of the current object before the shown one."""
+        self._go_to_uncertain(-1, "before")
+
+    def _go_to_uncertain(self, step: int, where: str) -> None:
+        shown = self.frame
+        if self.workspace is None or shown is None:
+            return
+        frame = self.workspace.rows.frames.next_uncertain(self.current_object, shown, step)
+        if frame is None:
+            self.status_changed.emit(f"Object {self.current_object} has no uncertain frame {where} frame {shown}.")
+        else:
+            self.go_to_frame(frame)
+
+    def edit_objects(self, *commands: Command) -> None:
+        """Rename, colour, hide, lock, remove, merge, split, divide or approve objects: one undo takes all of it back."""
+        if self.workspace is not None and commands:
+            self._jobs.run(self.workspace, commands, "")
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 

@@ -192,6 +192,11 @@ class FrameStates:
         """Return one object; None where there is none."""
         return self._objects.get(object_id)
 
+    def states_of(self, object_id: int) -> npt.NDArray[np.uint8]:
+        """Return the :class:`FrameState` of an object on each frame, (F,), a copy; none anywhere, if there is no such object."""
+        item = self._objects.get(object_id)
+        return np.zeros(self.num_frames, np.uint8) if item is None else item.states
+
     @property
     def of_all(self) -> npt.NDArray[np.uint8]:
         """The highest :class:`FrameState` of any object on each frame, (F,), read-only."""
@@ -219,8 +224,7 @@ class FrameStates:
         int or None
             The frame, or None where there is none.
         """
-        item = self._objects.get(object_id)
-        found = np.flatnonzero(item.states == FrameState.UNCERTAIN) if item is not None else np.zeros(0, np.intp)
+        found = np.flatnonzero(self.states_of(object_id) == FrameState.UNCERTAIN)
         beyond = found[found > frame] if step > 0 else found[found < frame][::-1]
         return int(beyond[0]) if len(beyond) else None
 

@@ -100,9 +100,12 @@ class ObjectRows:
         The rows, in no order.
     changed : Signal
         Emits a dictionary of the rows that are others now, by object id; None of objects that were removed.
+    frames_changed : Signal
+        States of frames may be others now; emitted after :attr:`changed`.
     """
 
     changed = Signal(dict)
+    frames_changed = Signal()
 
     def __init__(self, num_frames: int) -> None:
         self.frames = FrameStates(num_frames)
@@ -135,7 +138,8 @@ class ObjectRows:
 
     def _update(self, object_ids: Iterable[int]) -> None:
         changed: dict[int, ObjectRow | None] = {}
-        for object_id in sorted(object_ids):
+        wanted = sorted(object_ids)
+        for object_id in wanted:
             info, frames = self._infos.get(object_id), self.frames.of(object_id)
             row = None if info is None or frames is None else ObjectRow.of(object_id, info, frames)
             if row == self.by_id.get(object_id):
@@ -147,3 +151,5 @@ class ObjectRows:
                 self.by_id[object_id] = row
         if changed:
             self.changed.emit(changed)
+        if wanted:
+            self.frames_changed.emit()
