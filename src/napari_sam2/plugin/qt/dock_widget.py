@@ -142,6 +142,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
         layout.addWidget(self._hint)
+        layout.addStretch()
+        # the table has all the room that is left, while it is open
+        self._objects.folded.connect(lambda is_open: layout.setStretch(0, int(is_open)))
 
     # --- what the person chooses -----------------------------------------------------------------------------------
 

@@ -14,12 +14,14 @@ from qtpy.QtCore import (
     QItemSelectionModel,
     QModelIndex,
     QPoint,
+    QRect,
+    QRectF,
     QSize,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
-from qtpy.QtGui import QColor, QKeyEvent
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPalette, QPen
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -28,7 +30,6 @@ from qtpy.QtWidgets import (
     QMenu,
     QStyle,
     QStyledItemDelegate,
-    QStyleOptionButton,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -59,11 +60,11 @@ _HEADERS = {
     Column.COLOUR: ("", "Its colour in the result. Click on one to choose another."),
     Column.ID: ("#", "Its label value. Type a number to go to an object."),
     Column.NAME: ("Name", "Double-click to rename."),
-    Column.FRAMES: ("Frames", "On so many frames it was found."),
+    Column.FRAMES: ("Found", "On so many frames it was found."),
     Column.WORST: ("Worst", "Its most uncertain frame. Click to go there."),
-    Column.STATE: ("Review", "What is to be looked at."),
-    Column.SHOWN: ("Show", "It is in the result."),
-    Column.LOCKED: ("Lock", "Nothing changes its masks."),
+    Column.STATE: ("Review", "Frames that are uncertain (?), to be propagated to again (~), or approved (✓)."),
+    Column.SHOWN: ("", "Shown: it is in the result."),
+    Column.LOCKED: ("", "Locked: nothing changes its masks."),
 }
 
 
@@ -128,7 +129,7 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
         if role == Qt.ItemDataRole.CheckStateRole and column in (Column.SHOWN, Column.LOCKED):
             is_set = not row.is_hidden if column == Column.SHOWN else row.is_locked
             return (Qt.CheckState.Checked if is_set else Qt.CheckState.Unchecked).value
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.ID, Column.FRAMES, Column.WORST):
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.ID, Column.FRAMES, Column.WORST, Column.STATE):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
@@ -219,7 +220,15 @@ def _text(row: ObjectRow, column: Column) -> str:
         return str(row.num_found)
     if column == Column.WORST:
         return "" if row.worst_frame is None else str(row.worst_frame)
-    return row.review if column == Column.STATE else ""
+    return _review(row) if column == Column.STATE else ""
+
+
+def _review(row: ObjectRow) -> str:
+    """What is to be reviewed, as a number and a sign: there is little room."""
+    for count, sign in ((row.num_uncertain, "?"), (row.num_stale, "~"), (len(row.approved), "✓")):
+        if count:
+            return f"{count} {sign}"
+    return ""
 
 
 def _sort_key(row: ObjectRow, column: Column) -> Any:
@@ -269,27 +278,68 @@ class _FilteredRows(QSortFilterProxyModel):  # type: ignore[misc]
         return self._text in self.sourceModel().row_at(source_row).name.casefold()
 
 
-class _CentredMark(QStyledItemDelegate):  # type: ignore[misc]
-    """Draws a check box in the middle of its cell, and takes a click anywhere in it."""
+class _Swatch(QStyledItemDelegate):  # type: ignore[misc]
+    """Draws a colour as it is, also in a selected row, in which Qt would tint it."""
 
-    def paint(self, painter: Any, option: Any, index: QModelIndex) -> None:
+    def paint(self, painter: QPainter, option: Any, index: QModelIndex) -> None:
+        self.initStyleOption(option, index)
+        option.features &= ~option.ViewItemFeature.HasDecoration
+        option.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
+        colour = index.data(Qt.ItemDataRole.DecorationRole)
+        if colour is not None:
+            side = min(option.rect.height(), option.rect.width()) - 6
+            square = QRect(0, 0, side, side)
+            square.moveCenter(option.rect.center())
+            painter.fillRect(square, colour)
+
+
+class _Sign(QStyledItemDelegate):  # type: ignore[misc]
+    """Draws a mark as a sign, faint where it is not set, and takes a click anywhere in its cell."""
+
+    def __init__(self, parent: QWidget, draw: Callable[[QPainter, QRectF, bool], None]) -> None:
+        super().__init__(parent)
+        self._draw = draw
+
+    def paint(self, painter: QPainter, option: Any, index: QModelIndex) -> None:
         self.initStyleOption(option, index)
         option.features &= ~option.ViewItemFeature.HasCheckIndicator
-        style = option.widget.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        button = QStyleOptionButton()
-        button.state = QStyle.StateFlag.State_Enabled | (
-            QStyle.StateFlag.State_On if _is_checked(index) else QStyle.StateFlag.State_Off
-        )
-        button.rect = style.subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, button, option.widget)
-        button.rect.moveCenter(option.rect.center())
-        style.drawPrimitive(QStyle.PrimitiveElement.PE_IndicatorItemViewItemCheck, button, painter, option.widget)
+        option.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
+        side = min(option.rect.height(), option.rect.width()) - 6
+        square = QRectF(0, 0, side, side)
+        square.moveCenter(QRectF(option.rect).center())
+        is_set = _is_checked(index)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setOpacity(1.0 if is_set else 0.35)
+        painter.setPen(QPen(option.palette.color(QPalette.ColorRole.Text), 1.5))
+        self._draw(painter, square, is_set)
+        painter.restore()
 
     def editorEvent(self, event: Any, model: Any, _option: Any, index: QModelIndex) -> bool:  # noqa: N802
         if event.type() == event.Type.MouseButtonRelease and event.button() == Qt.MouseButton.LeftButton:
             turned = Qt.CheckState.Unchecked if _is_checked(index) else Qt.CheckState.Checked
             return bool(model.setData(index, turned.value, Qt.ItemDataRole.CheckStateRole))
         return False
+
+
+def _draw_eye(painter: QPainter, square: QRectF, is_open: bool) -> None:
+    """An eye, or one with a stroke through it."""
+    painter.drawEllipse(square.adjusted(0, square.height() * 0.22, 0, -square.height() * 0.22))
+    painter.setBrush(painter.pen().color())
+    painter.drawEllipse(square.center(), square.width() * 0.13, square.height() * 0.13)
+    if not is_open:
+        painter.drawLine(square.bottomLeft(), square.topRight())
+
+
+def _draw_lock(painter: QPainter, square: QRectF, is_closed: bool) -> None:
+    """A padlock, closed or open."""
+    width, height = square.width(), square.height()
+    body = square.adjusted(width * 0.12, height * 0.45, -width * 0.12, 0)
+    arch = QRectF(square.left() + width * 0.26, square.top(), width * 0.48, height * 0.8)
+    if not is_closed:
+        arch.translate(width * 0.3, 0)
+    painter.drawArc(arch, 0, 180 * 16)
+    painter.fillRect(body, painter.pen().color())
 
 
 def _is_checked(index: QModelIndex) -> bool:
@@ -388,15 +438,19 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         view.setWordWrap(False)
         view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + 6)
-        for column in (Column.SHOWN, Column.LOCKED):
-            view.setItemDelegateForColumn(column, _CentredMark(view))
+        view.setItemDelegateForColumn(Column.COLOUR, _Swatch(view))
+        view.setItemDelegateForColumn(Column.SHOWN, _Sign(view, _draw_eye))
+        view.setItemDelegateForColumn(Column.LOCKED, _Sign(view, _draw_lock))
         header, metrics = view.horizontalHeader(), view.fontMetrics()
         header.setMinimumSectionSize(16)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
-        for column, text in _WIDEST.items():
-            view.setColumnWidth(column, metrics.horizontalAdvance(text) + 10)
+        widths = {column: metrics.horizontalAdvance(text) + 8 for column, text in _WIDEST.items()}
+        for column, width in widths.items():
+            view.setColumnWidth(column, width)
+        around = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
+        view.setMinimumWidth(sum(widths.values()) + metrics.horizontalAdvance("object 1000") + around)
         view.setSortingEnabled(True)
         view.sortByColumn(Column.ID, Qt.SortOrder.AscendingOrder)
 
@@ -557,11 +611,11 @@ class ObjectTable(QWidget):  # type: ignore[misc]
 
 _WIDEST = {
     Column.COLOUR: "00",
-    Column.ID: "0000",
-    Column.FRAMES: "Frames",
-    Column.WORST: "Worst0",
-    Column.STATE: "00 uncertain",
-    Column.SHOWN: "Show",
-    Column.LOCKED: "Lock",
+    Column.ID: "000",
+    Column.FRAMES: "00000",
+    Column.WORST: "Worst",
+    Column.STATE: "Review",
+    Column.SHOWN: "00",
+    Column.LOCKED: "00",
 }
 """The widest text for which a column has room; the name has the rest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
@@ -31,6 +31,9 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
     controller : Controller
         What does the work.
     """
+
+    folded = Signal(bool)
+    """The table was opened, or folded away."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -86,6 +89,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
     def _folded(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         self.table.setVisible(is_open)
+        self.folded.emit(is_open)
 
     def _show(self) -> None:
         self._follow(self._controller.workspace)

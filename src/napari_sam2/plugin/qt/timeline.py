@@ -42,9 +42,9 @@ _DARK = {
 _LIGHT = {
     FrameState.FOUND: "#3a78b5",
     FrameState.ABSENT: "#6e6e6e",
-    FrameState.APPROVED: "#007a56",
-    FrameState.PROMPTED: "#123a66",
-    FrameState.STALE: "#8a8a8a",
+    FrameState.APPROVED: "#078a80",
+    FrameState.PROMPTED: "#1a2f80",
+    FrameState.STALE: "#747474",
     FrameState.UNCERTAIN: "#c25a00",
 }
 
