@@ -6,7 +6,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit
 
 from napari_sam2.plugin.object_rows import ObjectRow
-from napari_sam2.plugin.qt.object_table import Column, ObjectTable
+from napari_sam2.plugin.qt.object_table import COLOUR_ROLE, Column, ObjectTable
 
 LEFT, CONTROL = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier
 DISPLAY, CHECK, TIP = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.CheckStateRole, Qt.ItemDataRole.ToolTipRole
@@ -61,7 +61,7 @@ def test_what_is_shown(table):
     assert column_texts(table, Column.FRAMES) == ["51", "5", "9"]
     assert column_texts(table, Column.WORST) == ["30", "", "2"]
     assert column_texts(table, Column.STATE) == ["3 ?", "7 ~", "2 ✓"]
-    colours = [index_at(table, row, Column.COLOUR).data(Qt.ItemDataRole.DecorationRole) for row in range(3)]
+    colours = [index_at(table, row, Column.COLOUR).data(COLOUR_ROLE) for row in range(3)]
     assert [colour and colour.name() for colour in colours] == ["#102030", "#aabbcc", None]
     marks = [[index_at(table, row, column).data(CHECK) for row in range(3)] for column in (Column.SHOWN, Column.LOCKED)]
     assert marks == [[2, 2, 0], [0, 2, 0]]

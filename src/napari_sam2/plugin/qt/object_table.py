@@ -39,6 +39,7 @@ from napari_sam2.plugin.object_rows import ObjectRow
 
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 _ID_ROLE = Qt.ItemDataRole.UserRole + 1
+COLOUR_ROLE = Qt.ItemDataRole.UserRole + 2
 _NUMBER_PAUSE_S = 1.0
 _NUM_SHOWN_ROWS = 6
 
@@ -123,7 +124,7 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
             return _sort_key(row, column)
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tool_tip(row, column)
-        if role == Qt.ItemDataRole.DecorationRole and column == Column.COLOUR:
+        if role == COLOUR_ROLE and column == Column.COLOUR:
             colour = row.colour or self._colour_of(row.object_id)
             return None if colour is None else QColor(colour)
         if role == Qt.ItemDataRole.CheckStateRole and column in (Column.SHOWN, Column.LOCKED):
@@ -279,13 +280,11 @@ class _FilteredRows(QSortFilterProxyModel):  # type: ignore[misc]
 
 
 class _Swatch(QStyledItemDelegate):  # type: ignore[misc]
-    """Draws a colour as it is, also in a selected row, in which Qt would tint it."""
+    """Draws a colour as it is, also in a selected row, in which Qt would tint a decoration."""
 
     def paint(self, painter: QPainter, option: Any, index: QModelIndex) -> None:
-        self.initStyleOption(option, index)
-        option.features &= ~option.ViewItemFeature.HasDecoration
-        option.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        colour = index.data(Qt.ItemDataRole.DecorationRole)
+        super().paint(painter, option, index)
+        colour = index.data(COLOUR_ROLE)
         if colour is not None:
             side = min(option.rect.height(), option.rect.width()) - 6
             square = QRect(0, 0, side, side)
@@ -408,6 +407,8 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         super().__init__()
         self.model = ObjectModel(colour_of)
         self._filtered = _FilteredRows(self.model)
+        for model in (self.model, self._filtered):
+            model.setParent(self)  # lest they go before the view
         self._is_showing = False
         self._is_chosen = False
         self._number, self._typed_at_s = "", 0.0
@@ -539,7 +540,7 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         if index.column() == Column.WORST and row.worst_frame is not None:
             self.frameChosen.emit(row.worst_frame)
         elif index.column() == Column.COLOUR:
-            self._choose_colour(row.object_id, index.data(Qt.ItemDataRole.DecorationRole))
+            self._choose_colour(row.object_id, index.data(COLOUR_ROLE))
 
     def _choose_colour(self, object_id: int, before: QColor | None) -> None:
         dialog = QColorDialog(before or QColor("white"), self)
