@@ -4,12 +4,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from napari_sam2.plugin import session_worker
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, AddClicks, RemoveClicks
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
+    FramesMeasured,
     HistoryMoved,
     ModelLoaded,
     ObjectSegmented,
@@ -68,13 +70,14 @@ def add(key, *clicks, ids=(7,)):
 
 def test_the_session_is_opened_with_the_first_command(worker, run, opener):
     assert worker.session is None
-    opened, *changes, segmented = run(add(KEY, INSIDE))
+    opened, *changes, segmented, measured = run(add(KEY, INSIDE))
     assert isinstance(opened, SessionOpened)
     assert (opened.model, opened.not_carried, dict(opened.state.prompts)) == ("micro", {}, {})
     assert opened.labels is worker.session.labels
     assert all(isinstance(item, StateChanged) for item in changes)
     assert [item.taken for item in changes] == [frozenset(), frozenset([7])], "the object is added before its click"
     assert segmented == ObjectSegmented(KEY, 100)
+    assert (measured.object_ids.tolist(), measured.frames.tolist(), measured.areas_px.tolist()) == ([1, 1], [0, 1], [100, 0])
     assert run(add(OTHER, INSIDE)).of(SessionOpened) == []
     assert len(opener.opened) == 1
 
@@ -136,11 +139,12 @@ def test_undo_and_redo_of_what_was_done_at_one_stroke(worker, run):
     run(add(KEY, INSIDE))
     heard = Heard()
     worker.undo(heard)
-    assert heard[-1] == HistoryMoved(True, True)
+    assert heard[-2] == HistoryMoved(True, True)
+    assert isinstance(heard[-1], FramesMeasured)
     assert not worker.session.objects
     assert heard.of(StateChanged)[0].change.prompts == {KEY: None}
     worker.redo(heard)
-    assert heard[-1] == HistoryMoved(False, True)
+    assert heard.of(HistoryMoved)[-1] == HistoryMoved(False, True)
     assert in_session(worker.session) == {KEY: (INSIDE,)}
 
 
@@ -154,7 +158,7 @@ def test_a_model_is_loaded_or_changed(worker, run, opener):
     heard.clear()
     worker.use_model("other", heard)
     assert [item.change.model.name for item in heard.of(StateChanged)] == ["other"]
-    assert heard[-1] == ModelLoaded("other")
+    assert heard[-2] == ModelLoaded("other")
 
 
 def test_a_model_that_cannot_be_loaded_changes_nothing(worker, run, opener, monkeypatch):
@@ -196,12 +200,13 @@ def test_what_is_done_elsewhere_is_announced(worker, run, announced):
     thread = threading.Thread(target=worker.session.undo)
     thread.start()
     thread.join()
-    assert [len(item.change.prompts[KEY].points_rc) for item in announced] == [2, 1]
-    assert all(item.taken == frozenset() for item in announced)
+    assert [type(item) for item in announced] == [StateChanged, FramesMeasured] * 2
+    assert [len(item.change.prompts[KEY].points_rc) for item in announced[::2]] == [2, 1]
+    assert all(item.taken == frozenset() for item in announced[::2])
     session = worker.session
     worker.close()
     session.undo()
-    assert len(announced) == 2
+    assert len(announced) == 4
 
 
 def test_other_data_of_the_image(worker, run, request_, blobs):
@@ -268,3 +273,16 @@ def test_a_frame_that_cannot_be_read_is_no_failure_to_save(worker, run, opener, 
         worker.propagate(request, (), "both", heard)
     assert heard.of(SessionNotKept) == []
     worker.close()
+
+
+def test_a_propagation_is_measured_now_and_then(worker, run, request_, monkeypatch):
+    """Not with each frame: of many objects that is much to show."""
+    run(add(KEY, INSIDE))
+    for pause_s, num_reports in ((1e9, 1), (0, 2)):
+        monkeypatch.setattr(session_worker, "_MEASURED_EACH_S", pause_s)
+        heard = Heard()
+        worker.propagate(request_, [], "both", heard)
+        measured = heard.of(FramesMeasured)
+        assert len(measured) == num_reports
+        assert {(i, t) for item in measured for i, t in zip(item.object_ids, item.frames, strict=True)} == {(1, 0), (1, 1), (1, 2)}
+        worker.undo(Heard())

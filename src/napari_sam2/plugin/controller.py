@@ -14,7 +14,7 @@ from napari_sam2.plugin.click_rule import ClickEffect
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import Pixel, check_display, data_position, unwrapped
+from napari_sam2.plugin.layers import Pixel, check_display, data_position, displayed_frame, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
@@ -27,6 +27,7 @@ from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.status_bar import StatusBar
 
 if TYPE_CHECKING:
+    from napari_sam2.plugin.commands import Command
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
@@ -47,6 +48,7 @@ class Controller:
     changed = Signal()
     progressed = Signal(int, int)
     status_changed = Signal(str)
+    frame_moved = Signal()
 
     def __init__(self, viewer: Any, runner: Runner | None = None, opener: SessionOpener | None = None) -> None:
         self._viewer = viewer
@@ -65,6 +67,7 @@ class Controller:
         self.direction: Direction = "both"
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
+        viewer.dims.events.point.connect(self._point_moved)
         self._keeps_object = False
         self._rubber_band = RubberBand(viewer)
         self._listener = ClickListener(
@@ -86,6 +89,7 @@ class Controller:
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._viewer.dims.events.point.disconnect(self._point_moved)
         self._listener.close()
         self._status_bar.close()
         for image in self.images:
@@ -440,6 +444,54 @@ class Controller:
         except ValueError:
             return ""
         return "" if object_id is None else workspace.name_of(object_id)
+
+    # --- frames and whole objects ----------------------------------------------------------------------------------
+
+    @property
+    def frame(self) -> int | None:
+        """The frame of the image that the viewer shows, or None."""
+        return None if self.workspace is None else displayed_frame(self._viewer, self._image, self.workspace.stack)
+
+    def go_to_frame(self, frame: int) -> None:
+        """Let the viewer show a frame of the image."""
+        if self.workspace is not None:
+            show_frame(self._viewer, self._image, self.workspace.stack, frame)
+
+    def _point_moved(self) -> None:
+        self.frame_moved.emit()
+
+    def show_object(self, object_id: int) -> None:
+        """Click on an object from now on. If it is not on the shown frame, go to where it was prompted or found first."""
+        self.choose_object(object_id)
+        states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
+        frame = self.frame
+        if states is not None and (frame is None or not (states.is_found(frame) or frame in states.prompts)):
+            first = min(states.prompts, default=states.first_found)
+            if first is not None:
+                self.go_to_frame(first)
+
+    def next_uncertain(self) -> None:
+        """Go to the next uncertain frame of the current object."""
+        self._go_to_uncertain(1, "after")
+
+    def previous_uncertain(self) -> None:
+        """Go to the uncertain frame of the current object before the shown one."""
+        self._go_to_uncertain(-1, "before")
+
+    def _go_to_uncertain(self, step: int, where: str) -> None:
+        shown = self.frame
+        if self.workspace is None or shown is None:
+            return
+        frame = self.workspace.rows.frames.next_uncertain(self.current_object, shown, step)
+        if frame is None:
+            self.status_changed.emit(f"Object {self.current_object} has no uncertain frame {where} frame {shown}.")
+        else:
+            self.go_to_frame(frame)
+
+    def edit_objects(self, *commands: Command) -> None:
+        """Rename, colour, hide, lock, remove, merge, split, divide or approve objects: one undo takes all of it back."""
+        if self.workspace is not None and commands:
+            self._jobs.run(self.workspace, commands, "")
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 

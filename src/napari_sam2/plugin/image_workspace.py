@@ -16,10 +16,12 @@ from napari_sam2.plugin.commands import AddBox, Command
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
+from napari_sam2.plugin.object_rows import ObjectRows
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
 from napari_sam2.plugin.reports import (
     CommandRejected,
+    FramesMeasured,
     ModelLoaded,
     SessionKept,
     SessionNotKept,
@@ -50,7 +52,7 @@ class WorkspaceCalls:
     edited : callable
         Points were edited in the layer: the commands that this amounts to.
     announced : callable
-        Something was done to the session elsewhere; called in the thread that did it.
+        Something was done to the session elsewhere, or measured after that; called in the thread that did it.
     outgrown : callable
         The image was given data that do not fit: work on them begins anew.
     undo, redo, cancel : callable
@@ -61,7 +63,7 @@ class WorkspaceCalls:
 
     clicks_added: Callable[[ImageWorkspace], None]
     edited: Callable[[ImageWorkspace, tuple[Command, ...]], None]
-    announced: Callable[[ImageWorkspace, StateChanged], None]
+    announced: Callable[[ImageWorkspace, StateChanged | FramesMeasured], None]
     outgrown: Callable[[ImageWorkspace], None]
     undo: Callable[[ImageWorkspace], None]
     redo: Callable[[ImageWorkspace], None]
@@ -93,6 +95,8 @@ class ImageWorkspace:
         Has the session.
     points, boxes, result : PointsView, BoxesView, ResultView
         Views of the session.
+    rows : ObjectRows
+        Its objects, for the table, and each of them on each frame, for the timeline.
     infos : dict of int to ObjectInfo
         The objects of the session.
     model : str
@@ -125,6 +129,7 @@ class ImageWorkspace:
         self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
         self.boxes = BoxesView(image, self.stack, calls.warn)
         self.result = ResultView(viewer, image, self.stack, calls.warn)
+        self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
         self.requested_model: str | None = None
@@ -422,6 +427,8 @@ class ImageWorkspace:
         elif isinstance(item, StateChanged):
             self.points.pending.discard(item.taken)
             self._show(item.change)
+        elif isinstance(item, FramesMeasured):
+            self.rows.show_measured(item)
         elif isinstance(item, CommandRejected):
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):
@@ -465,6 +472,7 @@ class ImageWorkspace:
         self.boxes.reset(item.state)
         self.result.reset(item.labels, item.state)
         self._show_infos(item.state)
+        self.rows.reset(item.state)
         self._follow_objects()
         self.show_layers()
 
@@ -473,6 +481,7 @@ class ImageWorkspace:
         self.points.show(change)
         self.boxes.show(change)
         self.result.show(change)
+        self.rows.show(change)
         self._follow_objects()
         if self.boxes.is_missing:
             self.show_layers()

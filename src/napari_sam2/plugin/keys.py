@@ -30,8 +30,10 @@ NEXT_OBJECT = Key("N", "next_object", "begin a new object with the next click, w
 SWITCH_SIDE = Key("T", "switch_side", "switch between clicks inside and outside the object")
 UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagation, another model")
 PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
+NEXT_UNCERTAIN = Key(".", "next_uncertain", "go to the next uncertain frame of the object")
+PREVIOUS_UNCERTAIN = Key(",", "previous_uncertain", "go to the uncertain frame before")
 CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put down the object in hand")
-KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, CANCEL)
+KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL)
 """Of the viewer."""
 
 UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)

@@ -198,8 +198,20 @@ def displayed_frame(viewer: Any, layer: Any, stack: ImageStack) -> int | None:
     """Tell which frame the viewer shows, or None if none of this layer."""
     if stack.frame_axis is None:
         return 0
+    if viewer.dims.ndim < layer.ndim:  # the layer is being removed
+        return None
     frame = int(np.round(data_position(viewer, layer, viewer.dims.point)[stack.frame_axis]))
     return frame if 0 <= frame < stack.num_frames else None
+
+
+def show_frame(viewer: Any, layer: Any, stack: ImageStack, frame: int) -> None:
+    """Move the slider of the viewer to a frame of a layer; of a single image there is none."""
+    if stack.frame_axis is None:
+        return
+    position = data_position(viewer, layer, viewer.dims.point)
+    position[stack.frame_axis] = frame
+    world = np.asarray(layer.data_to_world(position)) / unit_factors(getattr(viewer.layers, "units", None), layer.units)
+    viewer.dims.set_point(viewer.dims.ndim - layer.ndim + stack.frame_axis, float(world[stack.frame_axis]))
 
 
 def check_display(viewer: Any, layer: Any) -> None:

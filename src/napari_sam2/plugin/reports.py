@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import Command
@@ -104,6 +108,37 @@ class StateChanged:
 
     change: StateChange
     taken: frozenset[int] = frozenset()
+
+
+class RecordKind(IntEnum):
+    """What the session has of an object on a frame."""
+
+    NONE = 0
+    CURRENT = 1
+    STALE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class FramesMeasured:
+    """Objects were measured on frames; several changes of the same one are one measurement. N of them, in no order, read-only.
+
+    Attributes
+    ----------
+    object_ids, frames : ndarray
+        (N,), int32, where.
+    kinds : ndarray
+        (N,), uint8, of :class:`RecordKind`.
+    areas_px : ndarray
+        (N,), float32; 0 where the object is absent, or has no record.
+    uncertainties : ndarray
+        (N,), float32, 0 .. 3, see :attr:`~napari_sam2.session.review.quality.FrameQuality.uncertainty`.
+    """
+
+    object_ids: npt.NDArray[np.int32]
+    frames: npt.NDArray[np.int32]
+    kinds: npt.NDArray[np.uint8]
+    areas_px: npt.NDArray[np.float32]
+    uncertainties: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

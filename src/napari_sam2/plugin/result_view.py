@@ -102,6 +102,13 @@ class ResultView:
         """Return the colour (4,) of the current object, 0 .. 1."""
         return None if self.layer is None else np.asarray(self.layer.get_color(self._current_object), np.float32)
 
+    def default_colour(self, object_id: int) -> str | None:
+        """Return the colour of an object for which nobody chose one, ``#rrggbb``; None while there is no layer."""
+        if self.layer is None:
+            return None
+        red, green, blue = np.round(np.asarray(self.layer.colormap.map(object_id), np.float64)[:3] * 255).astype(int).tolist()
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
     def _painted(self) -> None:
         """Warn once that strokes of the brush do not count."""
         if self.layer is not None:

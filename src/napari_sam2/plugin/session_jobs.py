@@ -17,6 +17,7 @@ from napari_sam2.plugin.notices import notify_error, notify_warning
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
+    FramesMeasured,
     HistoryMoved,
     ObjectSegmented,
     SessionNotKept,
@@ -117,9 +118,9 @@ class SessionJobs:
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
 
-    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...]) -> None:
-        """Run commands that a person gave at one stroke."""
-        self._queue.put(Job(JobKind.COMMAND, lambda: self._running(workspace, list(commands)), workspace, "Segmenting …"))
+    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = "Segmenting …") -> None:
+        """Run commands that a person gave at one stroke, with a text that is shown meanwhile."""
+        self._queue.put(Job(JobKind.COMMAND, lambda: self._running(workspace, list(commands)), workspace, text))
 
     def _running(self, workspace: ImageWorkspace, commands: list[Any]) -> Task | None:
         workspace.show_layers()
@@ -257,11 +258,11 @@ class SessionJobs:
         """Give up everything about an image."""
         self._queue.forget(workspace)
 
-    def announce(self, workspace: ImageWorkspace, item: StateChanged) -> None:
+    def announce(self, workspace: ImageWorkspace, item: StateChanged | FramesMeasured) -> None:
         """Show what was done to a session elsewhere, such as at the console; called in the thread that did it."""
         self._runner.post(partial(self._announced, workspace, item))
 
-    def _announced(self, workspace: ImageWorkspace, item: StateChanged) -> None:
+    def _announced(self, workspace: ImageWorkspace, item: StateChanged | FramesMeasured) -> None:
         if not workspace.is_closed:
             workspace.apply(item)
             workspace.result.finish()

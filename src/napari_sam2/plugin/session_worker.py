@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import AddClicks, Command
+from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
+    FramesMeasured,
     HistoryMoved,
     ModelLoaded,
     ObjectSegmented,
@@ -40,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 30.0
 """Where a session cannot be kept, that is tried again with the first click after so long."""
+_MEASURED_EACH_S = 0.3
 
 
 class SessionWorker:
@@ -50,13 +53,16 @@ class SessionWorker:
     opener : SessionOpener
         Opens the session.
     announce : callable
-        Called with a :class:`StateChanged` of what is done to the session elsewhere, such as at the console, in that thread.
+        Called with a :class:`StateChanged` of what is done to the session elsewhere, such as at the console, and with what was
+        measured of it, in that thread.
     """
 
-    def __init__(self, opener: SessionOpener, announce: Callable[[StateChanged], None]) -> None:
+    def __init__(self, opener: SessionOpener, announce: Callable[[StateChanged | FramesMeasured], None]) -> None:
         self._opener = opener
         self._announce = announce
         self._session: Session | None = None
+        self._measurements: FrameMeasurements | None = None
+        self._measured_at_s = 0.0
         self._image: object = None
         self._report: Report | None = None
         self._reporting_thread = 0
@@ -81,7 +87,8 @@ class SessionWorker:
         self._retry_at_s = 0.0
         self._keep(session)
         session.state.changed.disconnect(self._state_changed)
-        self._session, self._kept_at = None, None
+        self._session = self._measurements = None
+        self._kept_at = None
         if session.saved_to is not None:
             try:
                 session.close()
@@ -282,11 +289,13 @@ class SessionWorker:
         self.close()
         self._session, self._image, self._request = session, request.image, request
         self._is_kept, self._retry_at_s, self._num_changes_not_kept = False, 0.0, -1
+        self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
         self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued))
         if is_continued:
             self._keep(session)
+        self._measurements.measure_all()
         return session
 
     @contextlib.contextmanager
@@ -331,10 +340,11 @@ class SessionWorker:
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:
-        self._report, self._reporting_thread = report, threading.get_ident()
+        self._report, self._reporting_thread, self._measured_at_s = report, threading.get_ident(), time.monotonic()
         try:
             yield
         finally:
+            self._send_measurements()
             self._report = None
 
     def _send(self, item: object) -> None:
@@ -342,12 +352,27 @@ class SessionWorker:
             self._report(item)
 
     def _state_changed(self, change: StateChange) -> None:
-        if self._report is None or threading.get_ident() != self._reporting_thread:
+        is_elsewhere = self._report is None or threading.get_ident() != self._reporting_thread
+        if is_elsewhere:
             self._announce(StateChanged(change))
         else:
             added = None if self._command is None else self._command.addition
             is_taken = added is not None and added.key in change.prompts
             self._send(StateChanged(change, added.ids if added is not None and is_taken else frozenset()))
+        if self._measurements is not None and change.masks:
+            self._measurements.measure(change.masks)
+            if is_elsewhere:
+                if (measured := self._measurements.take()) is not None:
+                    self._announce(measured)
+            elif time.monotonic() - self._measured_at_s >= _MEASURED_EACH_S:
+                # a propagation of many objects is measured with each frame, and shown less often
+                self._send_measurements()
+
+    def _send_measurements(self) -> None:
+        measured = None if self._measurements is None else self._measurements.take()
+        if measured is not None:
+            self._send(measured)
+            self._measured_at_s = time.monotonic()
 
 
 def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -> Proposal | None:

@@ -23,9 +23,20 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import CANCEL, NEXT_OBJECT, PROPAGATE, REDO_ON_LAYER, SWITCH_SIDE, UNDO, Key
+from napari_sam2.plugin.keys import (
+    CANCEL,
+    NEXT_OBJECT,
+    NEXT_UNCERTAIN,
+    PREVIOUS_UNCERTAIN,
+    PROPAGATE,
+    REDO_ON_LAYER,
+    SWITCH_SIDE,
+    UNDO,
+    Key,
+)
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
+from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.session_line import SessionLine
 
 if TYPE_CHECKING:
@@ -58,6 +69,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._make_choices()
         self._make_object_row()
         self._make_run_row()
+        self._objects = ObjectsPanel(self.controller)
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
@@ -134,18 +146,21 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._plan)
         form.addRow(self._session_line)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
+        form.addRow(self._objects)
         form.addRow("Click is", _row(self._inside, self._outside))
         form.addRow(self._keep)
         form.addRow(self._listen)
         form.addRow("Direction", self._direction)
         layout = QVBoxLayout(self)
-        layout.addLayout(form)
+        layout.addLayout(form, 1)
         layout.addWidget(_row(self._propagate, self._cancel))
         layout.addWidget(_row(self._undo, self._redo))
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
         layout.addWidget(self._hint)
         layout.addStretch()
+        # the table has all the room that is left, while it is open
+        self._objects.folded.connect(lambda is_open: layout.setStretch(0, int(is_open)))
 
     # --- what the person chooses -----------------------------------------------------------------------------------
 
@@ -254,6 +269,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Stop what is running and disconnect from the viewer. All layers stay."""
         if not self._is_torn_down:
             self._is_torn_down = True
+            self._objects.tear_down()
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)
@@ -266,6 +282,7 @@ _HINT = (
     ((NEXT_OBJECT, "new object on top"), (SWITCH_SIDE, "switch side")),
     ((UNDO, "undo"), (REDO_ON_LAYER, "redo")),
     ((PROPAGATE, "propagate"), (CANCEL, "stop, put down")),
+    ((PREVIOUS_UNCERTAIN, "uncertain frame before"), (NEXT_UNCERTAIN, "next")),
 )
 
 
