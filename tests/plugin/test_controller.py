@@ -7,6 +7,7 @@ from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
+from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -807,3 +808,76 @@ def test_points_of_others_are_left_alone(viewer, controller):
     assert len(mine.data) == 1
     mine.add(MOVING)
     assert controller.workspace.object_ids == {1}
+
+
+# --- frames and whole objects --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moves(controller):
+    moves = []
+
+    def moved():
+        moves.append(controller.frame)
+
+    controller.frame_moved.connect(moved)
+    yield moves
+    controller.frame_moved.disconnect(moved)
+
+
+def test_the_shown_frame(viewer, controller, moves):
+    controller.go_to_frame(2)
+    assert (controller.frame, moves) == (2, [2])
+    viewer.dims.set_point(0, viewer.layers[0].data_to_world((1, 0, 0))[0])
+    assert moves == [2, 1]
+    viewer.layers.clear()
+    assert controller.frame is None
+    controller.go_to_frame(1)
+    controller.show_object(1)
+    controller.next_uncertain()
+    controller.edit_objects(RenameObject(1, "nobody"))
+    controller.close()
+    count = len(moves)
+    viewer.add_image(np.zeros((3, 4, 5)))
+    viewer.dims.set_point(0, 2)
+    assert len(moves) == count
+
+
+def test_an_object_is_shown_where_it_was_prompted_or_found(controller):
+    click(controller, (1, 10, 10))
+    controller.go_to_frame(0)
+    controller.show_object(1)
+    assert (controller.frame, controller.current_object) == (1, 1)
+    controller.propagate()
+    controller.go_to_frame(2)
+    controller.show_object(1)
+    assert controller.frame == 2, "it is there, too"
+    controller.show_object(9)
+    assert (controller.frame, controller.current_object) == (2, 9), "there is no such object yet"
+
+
+def test_what_is_done_to_objects_is_undone_at_once(controller, texts):
+    click(controller, SQUARE)
+    controller.next_object()
+    click(controller, MOVING)
+    texts.clear()
+    controller.edit_objects(RenameObject(1, "a"), RenameObject(2, "b"))
+    assert [row.name for row in controller.workspace.rows.by_id.values()] == ["a", "b"]
+    assert texts == [], "nothing that a person waits for"
+    controller.undo()
+    assert [row.name for row in controller.workspace.rows.by_id.values()] == ["object 1", "object 2"]
+    controller.edit_objects(RemoveObject(1), RemoveObject(7))
+    assert sorted(controller.workspace.rows.by_id) == [2]
+    assert texts[-1] == "There is no object 7; objects are [2]."
+
+
+def test_rows_follow_a_propagation(controller):
+    click(controller, SQUARE)
+    controller.propagate()
+    (row,) = controller.workspace.rows.by_id.values()
+    quality = controller.session.quality(1)
+    assert (row.num_found, row.prompted, row.num_stale) == (3, (0,), 0)
+    assert row.uncertainty == pytest.approx(max(one.uncertainty for one in quality.values()), abs=1e-5)
+    controller.undo()
+    (row,) = controller.workspace.rows.by_id.values()
+    assert (row.num_found, row.worst_frame) == (1, None)

@@ -3,7 +3,16 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Points
 
-from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, check_display, data_position, displayed_frame, spatial_metadata
+from napari_sam2.plugin.layers import (
+    SPATIAL,
+    ImageStack,
+    Pixel,
+    check_display,
+    data_position,
+    displayed_frame,
+    show_frame,
+    spatial_metadata,
+)
 
 # layer arguments, shape → frame axis, axes, description
 STACKS = [
@@ -110,6 +119,39 @@ def test_no_frame_is_displayed_beyond_the_end():
     viewer.add_image(np.zeros((9, 40, 50), np.uint8))
     viewer.dims.set_point(0, 7)
     assert displayed_frame(viewer, layer, ImageStack.of(layer)) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((5, 40, 50), {}),
+        ((5, 40, 50), {"scale": (60, 0.5, 0.25), "translate": (7, 2, 1)}),
+        ((5, 40, 50), {"scale": (2, 1, 1), "units": ("h", "um", "um")}),
+        ((1, 5, 40, 50), {"affine": [[1, 0, 0, 0, 3], [0, 2.5, 0, 0, 1], [0, 0, 1, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]}),
+    ],
+)
+def test_the_viewer_is_moved_to_a_frame(shape, arguments):
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros(shape, np.uint8), **arguments)
+    viewer.add_image(np.zeros((2, *shape), np.uint8), name="another, with more axes")
+    if "units" in arguments:
+        viewer.layers[1].units = ("pixel", "s", "um", "um")
+    stack = ImageStack.of(layer)
+    before = viewer.dims.point
+    for frame in (4, 0, 2):
+        show_frame(viewer, layer, stack, frame)
+        assert displayed_frame(viewer, layer, stack) == frame
+    axis = viewer.dims.ndim - layer.ndim + stack.frame_axis
+    assert [p for i, p in enumerate(viewer.dims.point) if i != axis] == [p for i, p in enumerate(before) if i != axis]
+
+
+def test_a_single_image_has_no_frame_to_go_to():
+    viewer = ViewerModel()
+    layer = viewer.add_image(np.zeros((40, 50), np.uint8))
+    before = viewer.dims.point
+    show_frame(viewer, layer, ImageStack.of(layer), 0)
+    assert viewer.dims.point == before
+    assert displayed_frame(viewer, layer, ImageStack.of(layer)) == 0
 
 
 def test_only_rows_and_columns_in_2d_can_be_clicked_on():

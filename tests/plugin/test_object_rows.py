@@ -44,6 +44,21 @@ def test_rows_and_what_is_told_of_their_changes():
     assert heard[3:] == [{2: None, 3: ObjectRow(3, "c")}]
 
 
+def test_frames_change_also_where_the_row_does_not():
+    rows, heard = ObjectRows(NUM_FRAMES), []
+
+    def take():
+        heard.append(rows.frames.states_of(1).tolist())
+
+    rows.frames_changed.connect(take)
+    rows.show(StateChange({1: ObjectInfo("a")}))
+    rows.show_measured(measured((1, 0, 1, 30, 0), (1, 1, 1, 0, 0)))
+    told = Heard(rows)
+    rows.show_measured(measured((1, 0, 1, 0, 0), (1, 1, 1, 30, 0)))
+    rows.show_measured(measured())
+    assert (told, heard[1:]) == ([], [[1, 2, 0, 0], [2, 1, 0, 0]])
+
+
 @pytest.mark.parametrize(
     ("row", "expected"),
     [

@@ -91,3 +91,12 @@ def test_colours_follow_the_objects(view):
     view.show(StateChange({1: None}))
     assert not np.allclose(layer.get_color(1), (0, 0, 1, 1))
     np.testing.assert_array_equal(layer.get_color(2), of_napari)
+
+
+def test_colours_that_nobody_chose(view):
+    assert view.default_colour(3) is None, "there is no layer yet"
+    view.reset(LABELS.copy(), StateChange())
+    layer = view.new_layer()
+    red, green, blue, _ = np.round(layer.get_color(3) * 255).astype(int)
+    assert view.default_colour(3) == f"#{red:02x}{green:02x}{blue:02x}"
+    assert view.default_colour(3) != view.default_colour(4)

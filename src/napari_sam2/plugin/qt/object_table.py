@@ -63,7 +63,7 @@ _HEADERS = {
     Column.NAME: ("Name", "Double-click to rename."),
     Column.FRAMES: ("Found", "On so many frames it was found."),
     Column.WORST: ("Worst", "Its most uncertain frame. Click to go there."),
-    Column.STATE: ("Review", "Frames that are uncertain (?), to be propagated to again (~), or approved (✓)."),
+    Column.STATE: ("State", "Frames that are uncertain (?), to be propagated to again (~), or approved (✓)."),
     Column.SHOWN: ("", "Shown: it is in the result."),
     Column.LOCKED: ("", "Locked: nothing changes its masks."),
 }
@@ -286,7 +286,7 @@ class _Swatch(QStyledItemDelegate):  # type: ignore[misc]
         super().paint(painter, option, index)
         colour = index.data(COLOUR_ROLE)
         if colour is not None:
-            side = min(option.rect.height(), option.rect.width()) - 6
+            side = min(option.rect.height() - 6, option.rect.width() - 2)
             square = QRect(0, 0, side, side)
             square.moveCenter(option.rect.center())
             painter.fillRect(square, colour)
@@ -303,7 +303,7 @@ class _Sign(QStyledItemDelegate):  # type: ignore[misc]
         self.initStyleOption(option, index)
         option.features &= ~option.ViewItemFeature.HasCheckIndicator
         option.widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, option, painter, option.widget)
-        side = min(option.rect.height(), option.rect.width()) - 6
+        side = min(option.rect.height() - 6, option.rect.width() - 2)
         square = QRectF(0, 0, side, side)
         square.moveCenter(QRectF(option.rect).center())
         is_set = _is_checked(index)
@@ -443,15 +443,15 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         view.setItemDelegateForColumn(Column.SHOWN, _Sign(view, _draw_eye))
         view.setItemDelegateForColumn(Column.LOCKED, _Sign(view, _draw_lock))
         header, metrics = view.horizontalHeader(), view.fontMetrics()
-        header.setMinimumSectionSize(16)
+        header.setMinimumSectionSize(12)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         header.setHighlightSections(False)
-        widths = {column: metrics.horizontalAdvance(text) + 8 for column, text in _WIDEST.items()}
+        widths = {column: metrics.horizontalAdvance(text) + 6 for column, text in _WIDEST.items()}
         for column, width in widths.items():
             view.setColumnWidth(column, width)
         around = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
-        view.setMinimumWidth(sum(widths.values()) + metrics.horizontalAdvance("object 1000") + around)
+        view.setMinimumWidth(sum(widths.values()) + metrics.horizontalAdvance(_SHORTEST_NAME) + 12 + around)
         view.setSortingEnabled(True)
         view.sortByColumn(Column.ID, Qt.SortOrder.AscendingOrder)
 
@@ -611,12 +611,13 @@ class ObjectTable(QWidget):  # type: ignore[misc]
 
 
 _WIDEST = {
-    Column.COLOUR: "00",
+    Column.COLOUR: "0",
     Column.ID: "000",
-    Column.FRAMES: "00000",
+    Column.FRAMES: "Found",
     Column.WORST: "Worst",
-    Column.STATE: "Review",
-    Column.SHOWN: "00",
-    Column.LOCKED: "00",
+    Column.STATE: "0000 ?",
+    Column.SHOWN: "0",
+    Column.LOCKED: "0",
 }
 """The widest text for which a column has room; the name has the rest."""
+_SHORTEST_NAME = "object 10"
