@@ -23,7 +23,7 @@ def measurements(session):
     measurements = FrameMeasurements(session)
 
     def measure(change):
-        measurements.measure(change.masks)
+        measurements.measure(change.records)
 
     session.state.changed.connect(measure)
     measurements.measure_all()

@@ -359,8 +359,8 @@ class SessionWorker:
             added = None if self._command is None else self._command.addition
             is_taken = added is not None and added.key in change.prompts
             self._send(StateChanged(change, added.ids if added is not None and is_taken else frozenset()))
-        if self._measurements is not None and change.masks:
-            self._measurements.measure(change.masks)
+        if self._measurements is not None and change.records:
+            self._measurements.measure(change.records)
             if is_elsewhere:
                 if (measured := self._measurements.take()) is not None:
                     self._announce(measured)

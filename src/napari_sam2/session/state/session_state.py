@@ -31,6 +31,8 @@ class StateChange:
         :class:`FramePrompts` by object id and frame; None where they were removed.
     masks : frozenset
         Pairs of object id and frame whose shown mask changed.
+    records : frozenset
+        Object ids and frames whose records changed, also where the same mask is shown: it may be stale now, or no longer.
     positions : frozenset of int
         Numbers of positions on other axes whose labels changed.
     model : ModelIdentity or None
@@ -40,6 +42,7 @@ class StateChange:
     infos: Mapping[int, ObjectInfo | None] = field(default_factory=dict)
     prompts: Mapping[tuple[int, int], FramePrompts | None] = field(default_factory=dict)
     masks: frozenset[tuple[int, int]] = frozenset()
+    records: frozenset[tuple[int, int]] = frozenset()
     positions: frozenset[int] = frozenset()
     model: ModelIdentity | None = None
 
@@ -179,7 +182,7 @@ class SessionState:
         """Summarize the changes of an action."""
         infos: dict[int, ObjectInfo | None] = {}
         prompts: dict[tuple[int, int], FramePrompts | None] = {}
-        masks, positions, model = set[tuple[int, int]](), set[int](), None
+        masks, records, positions, model = set[tuple[int, int]](), set[tuple[int, int]](), set[int](), None
         for snapshot in snapshots:
             kind, object_id = snapshot.mapping.address
             keys = snapshot.stored
@@ -196,8 +199,9 @@ class SessionState:
             elif kind == "model":
                 model = self.model
             elif kind in SHOWN_KINDS:
+                records |= {(object_id, frame) for frame in keys}
                 masks |= {(object_id, frame) for frame in keys if self._shows_another(object_id, frame, snapshots)}
-        return StateChange(infos, prompts, frozenset(masks), frozenset(positions), model)
+        return StateChange(infos, prompts, frozenset(masks), frozenset(records), frozenset(positions), model)
 
     def _shows_another(self, object_id: int, frame: int, snapshots: Snapshots) -> bool:
         """Tell whether another record is shown than before; one that is stale now is the very same."""
