@@ -103,7 +103,7 @@ def test_nothing_is_left_of_an_object_that_is_removed() -> None:
         kept.state.remove(object_id)
     assert (dict(kept.state.objects), item.shown_frames(), item.prompts) == ({}, set(), {})
     (change,) = kept.changes
-    assert change == StateChange({1: None}, {(1, 4): None}, frozenset({(1, 1), (1, 2)}))
+    assert change == StateChange({1: None}, {(1, 4): None}, frozenset({(1, 1), (1, 2)}), frozenset({(1, 1), (1, 2)}))
     assert change.frames == {1, 2}
 
 
@@ -122,7 +122,7 @@ def test_each_kind_of_change() -> None:
     with kept.history.action():
         item.prompts[2], item.conditioning[2] = prompts, record(9)
         item.tracked.discard(2)
-    expected.append(StateChange({}, {(one, 2): prompts}, frozenset({(one, 2)})))
+    expected.append(StateChange({}, {(one, 2): prompts}, frozenset({(one, 2)}), frozenset({(one, 2)})))
     with kept.history.action():
         state.infos[other] = shown = replace(state.objects[other].info, is_hidden=False)
     expected.append(StateChange({other: shown}, masks=frozenset({(other, 1), (other, 5)}), positions=frozenset({3})))
