@@ -190,16 +190,15 @@ def test_keys_go_to_uncertain_frames(panel, widget, viewer, robot):
     assert widget._status.text() == "Object 1 has no uncertain frame before frame 1."
 
 
-def test_the_table_is_folded(panel, widget):
+def test_the_table_is_folded(panel, widget, qtbot):
     fold = panel.findChild(QToolButton)
     before = panel.height()
     fold.click()
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: panel.height() < before)
     assert not panel.table.isVisible()
     assert panel.timeline.isVisible()
-    assert panel.height() < before
     fold.click()
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: panel.height() >= before)
     assert panel.table.isVisible()
 
 

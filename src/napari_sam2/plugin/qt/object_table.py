@@ -615,7 +615,7 @@ _WIDEST = {
     Column.ID: "000",
     Column.FRAMES: "Found",
     Column.WORST: "Worst",
-    Column.STATE: "0000 ?",
+    Column.STATE: "000 ?",
     Column.SHOWN: "0",
     Column.LOCKED: "0",
 }
