@@ -32,6 +32,7 @@ def widget(viewer, open_widget, opener):
 def panel(viewer, widget, until_idle):
     """Object 1, prompted on frame 0, and 2, prompted on frame 2, both propagated; frame 2 is shown, and 2 is in hand."""
     image = viewer.layers["movie"]
+    widget.controller.keeps_object = True
     for object_id, position in ((1, (0, 10, 10)), (2, (2, 26, 35))):
         widget.controller.choose_object(object_id)
         widget.controller.click(image.data_to_world(position), True)
@@ -190,16 +191,15 @@ def test_keys_go_to_uncertain_frames(panel, widget, viewer, robot):
     assert widget._status.text() == "Object 1 has no uncertain frame before frame 1."
 
 
-def test_the_table_is_folded(panel, widget):
+def test_the_table_is_folded(panel, widget, qtbot):
     fold = panel.findChild(QToolButton)
     before = panel.height()
     fold.click()
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: panel.height() < before)
     assert not panel.table.isVisible()
     assert panel.timeline.isVisible()
-    assert panel.height() < before
     fold.click()
-    QApplication.processEvents()
+    qtbot.waitUntil(lambda: panel.height() >= before)
     assert panel.table.isVisible()
 
 

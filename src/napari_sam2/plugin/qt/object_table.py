@@ -451,7 +451,7 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         for column, width in widths.items():
             view.setColumnWidth(column, width)
         around = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
-        view.setMinimumWidth(sum(widths.values()) + metrics.horizontalAdvance(_SHORTEST_NAME) + 12 + around)
+        view.setMinimumWidth(sum(widths.values()) + metrics.horizontalAdvance(_SHORTEST_NAME) + 8 + around)
         view.setSortingEnabled(True)
         view.sortByColumn(Column.ID, Qt.SortOrder.AscendingOrder)
 
@@ -615,7 +615,7 @@ _WIDEST = {
     Column.ID: "000",
     Column.FRAMES: "Found",
     Column.WORST: "Worst",
-    Column.STATE: "0000 ?",
+    Column.STATE: "000 ?",
     Column.SHOWN: "0",
     Column.LOCKED: "0",
 }
