@@ -169,7 +169,7 @@ def prompts_and_files(model: SAM2VideoPredictor, folder: Path) -> Results:
     found["after opening"] = np.array(again.labels)
     found["replayed"] = np.array(replay(folder / "session.sam2", MOVIE, model).labels)
     found["preview"] = again.preview(1, 1)
-    found["doubts"] = [(one.object_id, one.frame, one.doubt) for one in again.review_queue()]
+    found["uncertainties"] = [(one.object_id, one.frame, one.uncertainty) for one in again.review_queue()]
     return found
 
 
