@@ -42,10 +42,10 @@ def test_equal_weights_have_one_hash_wherever_they_lie_in_memory() -> None:
     [
         lambda one: one.matrix.data.__setitem__((0, 0), 1e-30),
         lambda one: setattr(one.matrix, "data", one.matrix.data.reshape(3, 2)),
-        lambda one: one.register_buffer("halves", torch.ones(3, dtype=torch.float16)),
+        lambda one: one.register_buffer("halves", torch.ones(3, dtype=torch.bfloat16).view(torch.float16)),
         lambda one: one.register_buffer("count", torch.tensor(5, dtype=torch.int32)),
         lambda one: one.register_buffer("more", torch.zeros(0)),
-        lambda one: (one.register_buffer("renamed", one.count), one.__delattr__("count")),
+        lambda one: (one.register_buffer("counted", one.count), one.__delattr__("count")),
     ],
     ids=["value", "shape", "another half", "type", "an empty one", "name"],
 )

@@ -17,7 +17,6 @@ from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import History
 from napari_sam2.session.state.objects import (
     RECORD_KINDS,
-    SHOWN_KINDS,
     ObjectInfo,
     ObjectsById,
     SessionObject,
@@ -52,7 +51,7 @@ def test_of_several_records_of_a_frame_one_is_shown(kinds: tuple[str, ...]) -> N
     records = {kind: record(number) for number, kind in enumerate(kinds)}
     for kind, one in records.items():
         item.records[kind][3] = one
-    expected = next((records[kind] for kind in SHOWN_KINDS if kind in records), None)
+    expected = next((records[kind] for kind in ("fused", "anchor", "tracked", "stale") if kind in records), None)
     assert item.shown(3) is expected
     assert item.shown_frames() == (set() if expected is None else {3})
     assert item.shown(2) is None
@@ -87,11 +86,11 @@ def test_what_is_remembered_around_a_frame() -> None:
     """Stale frames near it too, as far as they were ever remembered; what was tracked since comes first."""
     item = one_object()
     item.conditioning[0] = record(0)
-    for frame in (3, 4, 6, 8):
+    for frame in (3, 4, 5, 6, 8):
         item.stale[frame] = record(frame, frame != 4)
     item.tracked[6] = tracked = record(9, True)
     memory = item.memory_around(5, 2)
-    assert sorted(memory.tracked) == [3, 6]
+    assert sorted(memory.tracked) == [3, 5, 6]
     assert memory.tracked[6] is tracked
     assert sorted(memory.conditioning) == [0]
     assert sorted(item.memory.tracked) == [6], "nothing is changed by it"

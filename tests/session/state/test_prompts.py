@@ -279,8 +279,9 @@ def test_points_of_any_kind_are_numbers(points: Any, labels: Any) -> None:
 
 
 @settings(derandomize=True, database=None)
-@given(st.floats(-3, 9), st.floats(-3, 9))
-def test_a_point_is_inside_where_it_is_on_a_pixel(row: float, column: float) -> None:
+@given(st.floats(-3, 9), st.floats(-3, 9), st.booleans())
+def test_a_point_is_inside_where_it_is_on_a_pixel(row: float, column: float, is_at_edge: bool) -> None:
+    row, column = (max(-0.5, min(value, side)) if is_at_edge else value for value, side in ((row, 4.5), (column, 6.5)))
     is_inside = -0.5 <= row < 4.5 and -0.5 <= column < 6.5
     if is_inside:
         assert check_points([(row, column)], None, (5, 7)) == (((row, column),), (1,))
