@@ -128,6 +128,7 @@ MIDDLE, LARGE, EDGE = np.s_[3:5, 3:5], np.s_[2:6, 2:6], np.s_[0:2, 3:5]
         (StopRules(at_border=True), {2: EDGE}, True),
         (StopRules(at_border=True), {2: MIDDLE}, False),
         (StopRules(at_border=True), {}, False),
+        (StopRules(1, (1, 9)), {2: EDGE}, False),
         (StopRules(5, (1, 15), True), {2: LARGE}, True),
     ],
 )
@@ -146,7 +147,7 @@ def test_a_prompted_frame_stops_nothing() -> None:
 def test_it_is_stopped_up_to_the_next_anchor_in_each_direction_and_for_itself() -> None:
     stopped = StoppedObjects(StopRules(at_border=True), (SIDE, SIDE))
     item, other = session_object(1, {1: EDGE, 6: MIDDLE}, {0: MIDDLE, 5: MIDDLE}), session_object(2, {1: MIDDLE}, {0: MIDDLE})
-    found = [stopped.update(item, Step(frame, (1,), False)) for frame in (2, 3, 4, 6, 7)]
-    assert found == [True, True, True, False, False]
+    assert [stopped.update(item, Step(frame, (1,), False)) for frame in (2, 3, 4)] == [True] * 3
     assert not stopped.update(other, Step(2, (2,), False))
     assert not stopped.update(item, Step(4, (1,), True)), "from the other side it is a track of its own"
+    assert [stopped.update(item, Step(frame, (1,), False)) for frame in (6, 7)] == [False] * 2
