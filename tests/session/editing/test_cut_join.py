@@ -82,12 +82,17 @@ def kinds(item: SessionObject) -> str:
     letters = ""
     for frame in range(T):
         of = {name: frame in item.records[name] for name in ("anchor", "fused", "tracked", "stale")}
-        assert sum(of.values()) - of["fused"] * of["tracked"] <= 1
+        assert of["anchor"] + of["tracked"] + of["stale"] <= 1
         letter = "A" if of["anchor"] else "F" if of["fused"] else "T" if of["tracked"] else "S" if of["stale"] else "."
         shown = item.shown(frame)
         letters += letter if shown is None or shown.is_present else letter.lower()
         assert (frame in item.prompts) == of["anchor"]
     return letters
+
+
+def shown_mask(item: SessionObject, frame: int) -> Mask:
+    shown = item.shown(frame)
+    return square(0) if shown is None else (shown.mask_logits > 0).numpy()
 
 
 def test_what_was_tracked_between_the_anchors_around_a_frame_is_stale() -> None:
@@ -112,12 +117,12 @@ def test_what_is_shown_becomes_an_anchor() -> None:
     assert (anchor.mask_logits is shown.mask_logits, anchor.memory, anchor.anchor_distance) == (True, None, 0)
 
 
-@pytest.mark.parametrize(("before", "after"), [("ASS", "ASA"), ("AFF", "AFA"), ("ATt", "ASa")])
+@pytest.mark.parametrize(("before", "after"), [("ASS", "ASA....."), ("AFF", "AFA....."), ("ATt", "ASa.....")])
 def test_whatever_is_shown_is_approved(before: str, after: str) -> None:
     """That it is absent too; and what several axes agreed on stays shown around it."""
     (item,) = objects(before)
     approve(item, 2, 3)
-    assert kinds(item)[:3] == after.replace("F", "F")
+    assert kinds(item) == after
 
 
 def test_a_prompted_frame_is_as_it_is() -> None:
@@ -176,7 +181,7 @@ def test_the_end_of_an_object_is_gone_where_nobody_gets_it() -> None:
     [
         ("...ATTTT", True, r"object 1 .*before frame 3$"),
         ("...ATTTT", False, r"object 1 .*before frame 3$"),
-        ("aTt.ATTT".replace("T", "t", 1), True, r"object 1 .*before frame 3$"),
+        ("att.ATTT", True, r"object 1 .*before frame 3$"),
         ("ATT.....", True, r"object 1 .*from frame 3 on$"),
         ("ATTttttt", True, r"object 1 .*from frame 3 on$"),
     ],
@@ -208,19 +213,14 @@ def test_a_side_on_which_there_is_nothing(whole: str, has_later: bool, message: 
 )
 def test_two_objects_in_one(one: str, two: str, expected: str, segmented: list[int]) -> None:
     kept, other = objects(one, two)
-    masks = [
-        [square(0) if (shown := item.shown(t)) is None else (shown.mask_logits > 0).numpy() for t in range(T)]
-        for item in (kept, other)
-    ]
+    masks = [[shown_mask(item, t) for t in range(T)] for item in (kept, other)]
     segmenter = Masks()
     join(kept, other, segmenter)  # type: ignore[arg-type]
     assert kinds(kept) == expected
     assert (kinds(other), dict(other.prompts), dict(other.corrected)) == ("." * T, {}, {})
     assert segmenter.segmented == segmented
     for t in range(T):
-        shown = kept.shown(t)
-        found = square(0) if shown is None else (shown.mask_logits > 0).numpy()
-        np.testing.assert_array_equal(found, masks[0][t] | masks[1][t])
+        np.testing.assert_array_equal(shown_mask(kept, t), masks[0][t] | masks[1][t])
     for t in segmented:
         np.testing.assert_array_equal(kept.prompts[t].mask, masks[0][t] | masks[1][t])
 

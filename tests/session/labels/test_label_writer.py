@@ -196,6 +196,13 @@ def test_two_tracked_masks_that_are_nearly_the_same_are_one_and_two_prompted_one
         assert np.unique(LabelWriter(STACK).plane(shown)).tolist() == expected
 
 
+def test_of_two_that_are_nearly_the_same_the_one_nearer_to_its_anchor_wins() -> None:
+    prompted = record(np.s_[7:8], np.s_[7:8])
+    far, near = record(np.s_[:6], np.s_[:6], 3.0, anchor_distance=64), record(np.s_[:6], np.s_[:5], 2.0, anchor_distance=1)
+    plane = LabelWriter(STACK).plane({1: prompted, 2: far, 3: near})
+    np.testing.assert_array_equal(plane, square(7, 7, 8, 8) * 1 + square(0, 5, 6, 6) * 2 + square(0, 0, 6, 5) * 3)
+
+
 def test_another_position_is_written_as_a_whole_without_hidden_objects() -> None:
     writer = LabelWriter(STACK)
     planes = [np.where(square(0, 0, 2, 2), 4, 0) + np.where(square(4, 4, 6, 6), 6, 0), square(1, 1, 2, 2) * 6]
