@@ -71,8 +71,8 @@ def objects(*kinds: str) -> list[SessionObject]:
             if letter.upper() == "A":
                 item.prompts[frame] = FramePrompts(((float(frame), 0.0),), (1,))
                 item.conditioning[frame] = one
-            for mapping in {"T": [item.tracked], "S": [item.stale], "F": [item.tracked, item.fused]}.get(letter.upper(), []):
-                mapping[frame] = one
+            for kind in {"T": ["tracked"], "S": ["stale"], "F": ["tracked", "fused"]}.get(letter.upper(), []):
+                item.records[kind][frame] = record(17) if letter == "F" and kind == "tracked" else one
         found.append(item)
     return found
 
@@ -234,6 +234,28 @@ def test_what_two_show_together_is_never_recalled_and_as_sure_as_the_less_sure()
     found = kept.stale[1]
     assert (found.memory, found.predicted_iou, found.object_score, found.anchor_distance) == (None, 3 / 32, 10.0, 2)
     assert found.view is None
+
+
+def test_of_two_that_are_shown_one_may_be_absent() -> None:
+    kept, other = objects("At......", "AT......")
+    join(kept, other, Masks())  # type: ignore[arg-type]
+    assert (kept.stale[1].object_score, kept.stale[1].is_present) == (10.0, True)
+
+
+def test_what_was_shown_before_a_frame_was_prompted_is_kept() -> None:
+    """Points on it refine that, when others are taken back."""
+    kept, other = objects("ATTA....", "TTTAA...")
+    of_kept, of_other, tracked = record(20), record(21), record(9)
+    kept.corrected[3], other.corrected[3], other.corrected[4] = of_kept, record(22), of_other
+    kept.tracked[4] = tracked
+    join(kept, other, Masks())  # type: ignore[arg-type]
+    assert kept.corrected[3] is of_kept
+    assert kept.corrected[4] is tracked
+    assert 0 not in kept.corrected
+    moved, cut_off = objects("ATTAA...", "")
+    moved.corrected[4] = of_other
+    cut(moved, 3, T, cut_off)
+    assert (dict(moved.corrected), cut_off.corrected[4]) == ({}, of_other)
 
 
 def test_windows_are_joined_too() -> None:
