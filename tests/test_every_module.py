@@ -11,7 +11,7 @@ import napari_sam2
 
 PACKAGE = Path(napari_sam2.__file__).parent
 TESTS = Path(__file__).parent
-LEFT = ("plugin/", "session/")
+LEFT = ("plugin/", "session/log/", "session/replay.py", "session/saved_session.py", "session/store/")
 """Modules without a test file of their name, and folders in which there are such."""
 
 

@@ -146,7 +146,7 @@ def test_what_is_empty_is_never_the_best() -> None:
     class FarOnly(Network):
         def __call__(self, views: Sequence[View]) -> list[FrameRecord]:
             self.asked.append(list(views))
-            return [record(view, 0.1 if view.side == 600 else 0.9, 0.25 if view.side == 600 else 0.0) for view in views]
+            return [record(view, 0.0 if view.side == 600 else 0.9, 0.25 if view.side == 600 else 0.0) for view in views]
 
     network = FarOnly(0)
     search(ZOOM, clicks((200, 300)), network)
