@@ -70,3 +70,18 @@ JUMP_MOVIE = np.where(JUMP > 0, 255, 0).astype(np.uint8)
 
 def put_right(session: Session, frame: int) -> None:
     session.add_points(1, frame, [*inside(1, frame, JUMP), *inside(9, frame, JUMP)], [1, 0])
+
+
+NUM_CHANGING = 10
+# 1 doubles its side at frame 5; 2 leaves at frame 3 and comes back at 7; 3 runs into the right border at frame 4 and stays there
+CHANGING = squares(
+    NUM_CHANGING,
+    SHAPE,
+    {
+        1: [(2, 2, 4) if t < 5 else (2, 2, 8) for t in range(NUM_CHANGING)],
+        2: [None if 3 <= t < 7 else (14, 4, 5) for t in range(NUM_CHANGING)],
+        3: [(22, 17 + 2 * min(t, 5), 5) for t in range(NUM_CHANGING)],
+    },
+)
+CHANGING_MOVIE = np.where(CHANGING > 0, 200, 10).astype(np.uint8)
+INSIDE_CHANGING = {1: (3, 3), 2: (15, 5), 3: (23, 19)}

@@ -11,8 +11,6 @@ import napari_sam2
 
 PACKAGE = Path(napari_sam2.__file__).parent
 TESTS = Path(__file__).parent
-LEFT = ("plugin/", "session/")
-"""Modules without a test file of their name, and folders in which there are such."""
 
 
 def does_something(module: Path) -> bool:
@@ -33,15 +31,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init_
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_module_has_a_test_file_of_its_name(module: Path) -> None:
-    name = module.relative_to(PACKAGE).as_posix()
-    if not name.startswith(LEFT):
-        assert path_of_tests(module).is_file(), f"{name} has no {path_of_tests(module).relative_to(TESTS)}"
-
-
-def test_what_is_left_is_not_all_there() -> None:
-    """What is no longer missing is taken off the list."""
-    missing = [path.relative_to(PACKAGE).as_posix() for path in MODULES if not path_of_tests(path).is_file()]
-    assert [prefix for prefix in LEFT if not any(name.startswith(prefix) for name in missing)] == []
+    assert path_of_tests(module).is_file(), f"there is no {path_of_tests(module).relative_to(TESTS)}"
 
 
 @pytest.mark.parametrize("test", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())

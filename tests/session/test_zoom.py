@@ -159,9 +159,3 @@ def test_frames_of_any_size(shape: tuple[int, int, int]) -> None:
     session.add_points(session.add_object(), 0, [(0, 0)])
     list(session.propagate())
     assert session.labels.shape == shape
-
-
-@pytest.mark.parametrize("zoom", [0.5, 1, "near", True])
-def test_a_zoom_that_is_none_is_refused(zoom: Any) -> None:
-    with pytest.raises(ValueError, match="zoom is the side of a window in object sizes, above 1, or None for whole frames"):
-        Session(image(), model=MODEL, zoom=zoom)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.inference.prompts_to_model import mask_as_logits, to_model
@@ -12,6 +14,7 @@ from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts
 
 WHOLE = View(0, 0, 8, 16)
+views = st.builds(View, st.integers(0, 20), st.integers(0, 20), st.integers(1, 50), st.integers(1, 50))
 
 
 def test_corners_of_a_box_come_first_and_lie_on_centres_of_pixels() -> None:
@@ -63,3 +66,22 @@ def test_a_mask_as_logits_is_certain_away_from_its_outline() -> None:
     assert logits[:, 0].tolist() == pytest.approx([10] * 4)
     assert logits[:, 3].tolist() == pytest.approx([-10] * 4)
     assert torch.equal(logits > 0, torch.tensor([[True, True, False, False]] * 4))
+
+
+@settings(derandomize=True, database=None)
+@given(views, st.sampled_from([64, 1024]), st.data())
+def test_a_point_is_as_far_across_the_input_as_across_the_view(view: View, size: int, data: st.DataObject) -> None:
+    """The encoder adds half a pixel."""
+    inside = st.tuples(
+        st.floats(view.row - 0.5, view.row + view.height - 0.5, exclude_max=True),
+        st.floats(view.column - 0.5, view.column + view.width - 0.5, exclude_max=True),
+    )
+    points = data.draw(st.lists(inside, min_size=1, max_size=3))
+    labels = data.draw(st.lists(st.sampled_from([0, 1]), min_size=len(points), max_size=len(points)))
+    prompt = to_model(FramePrompts(tuple(points), tuple(labels)), view, size)
+    assert prompt.points_xy is not None
+    assert prompt.labels is not None
+    assert (prompt.mask, prompt.points_xy.dtype, prompt.labels.dtype) == (None, torch.float32, torch.int32)
+    assert prompt.labels.tolist() == labels
+    across = [[(column + 0.5 - view.column) / view.width, (row + 0.5 - view.row) / view.height] for row, column in points]
+    np.testing.assert_allclose((prompt.points_xy.numpy() + 0.5) / size, across, atol=1e-5)

@@ -7,9 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import zarr
 
 from blob_tracker import blob_session
+from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View
+from napari_sam2.session.labels import label_writer
+from napari_sam2.session.labels.label_writer import LabelWriter
+from napari_sam2.session.state.packed_labels import pack_plane
 from square_movies import MOVIE, SHAPE, TRUTH, click, followed, inside
 
 FRAME = 5
@@ -92,3 +99,123 @@ def test_labels_that_do_not_fit(labels: np.ndarray, got: str) -> None:
 def test_labels_that_are_no_array() -> None:
     with pytest.raises(ValueError, match=r"^labels must be an array, uint16 of shape \(8, 32, 32\), got str$"):
         blob_session(MOVIE, labels="labels.zarr")
+
+
+# --- a writer of its own -----------------------------------------------------------------------------------------------
+
+SIDE = 8
+STACK = Stack.open(np.zeros((3, 2, SIDE, SIDE), np.uint8), "TZYX", along="Z", at={"T": 1})
+
+
+def record(rows: slice, columns: slice, logit: float = 2.0, **about: Any) -> FrameRecord:
+    logits = torch.full((SIDE, SIDE), -2.0)
+    logits[rows, columns] = logit
+    return FrameRecord(logits, torch.zeros(1), 5.0, 0.9, **about)
+
+
+def square(row0: int, col0: int, row1: int, col1: int) -> np.ndarray:
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[row0:row1, col0:col1] = True
+    return mask
+
+
+def test_labels_are_empty_and_in_memory_by_default() -> None:
+    labels = LabelWriter(STACK).labels
+    assert (labels.shape, labels.dtype, type(labels)) == ((3, 2, SIDE, SIDE), np.uint16, np.ndarray)
+    assert not labels.any()
+
+
+def test_large_labels_lie_in_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_writer, "MAX_BYTES_IN_MEMORY", 2 * 3 * 2 * SIDE**2)
+    assert type(LabelWriter(STACK).labels) is np.ndarray
+    monkeypatch.setattr(label_writer, "MAX_BYTES_IN_MEMORY", 2 * 3 * 2 * SIDE**2 - 1)
+    writer = LabelWriter(STACK)
+    assert isinstance(writer.labels, np.memmap)
+    writer.write(1, {5: record(np.s_[0:4], np.s_[0:4])})
+    np.testing.assert_array_equal(writer.labels[1, 1], np.where(square(0, 0, 4, 4), 5, 0))
+    assert np.count_nonzero(writer.labels) == 16
+
+
+def test_a_frame_is_written_at_its_place_and_replaced() -> None:
+    writer = LabelWriter(STACK)
+    writer.write(0, {3: record(np.s_[1:3], np.s_[2:7]), 9: record(np.s_[5:6], np.s_[5:6])})
+    writer.write(1, {4: record(np.s_[1:3], np.s_[2:7])})
+    expected = np.zeros((3, 2, SIDE, SIDE), np.uint16)
+    expected[1, 0] = square(1, 2, 3, 7) * 3 + square(5, 5, 6, 6) * 9
+    expected[1, 1] = square(1, 2, 3, 7) * 4
+    np.testing.assert_array_equal(writer.labels, expected)
+    writer.write(1, {})
+    expected[1, 1] = 0
+    np.testing.assert_array_equal(writer.labels, expected)
+
+
+def test_a_window_is_where_it_lies() -> None:
+    shown = {2: record(np.s_[0:4], np.s_[4:8], view=View(2, 3, 4, 4)), 7: record(np.s_[:], np.s_[:], view=View(0, 0, 1, 2))}
+    np.testing.assert_array_equal(LabelWriter(STACK).plane(shown), square(2, 5, 4, 7) * 2 + square(0, 0, 1, 2) * 7)
+
+
+def test_an_object_that_is_absent_has_no_label() -> None:
+    absent = record(np.s_[0:0], np.s_[0:0])
+    plane = LabelWriter(STACK).plane({1: absent, 2: record(np.s_[0:1], np.s_[0:1])})
+    np.testing.assert_array_equal(plane, square(0, 0, 1, 1) * 2)
+    assert plane.dtype == np.uint16
+    assert not LabelWriter(STACK).plane({}).any()
+
+
+@pytest.mark.parametrize(
+    ("logits", "distances", "winner"),
+    [
+        ((2.0, 3.0), (5, 5), 2),
+        ((3.0, 2.0), (5, 5), 1),
+        ((2.0, 2.0), (5, 5), 1),
+        ((2.0, 3.0), (0, 0), 2),
+        ((9.0, 0.1), (5, 0), 2),  # what a person said
+        ((3.0, 2.95), (17, 16), 2),  # 3 / (33 / 16) against 2.95 / 2
+    ],
+)
+def test_who_has_the_pixels_of_two(logits: tuple[float, float], distances: tuple[int, int], winner: int) -> None:
+    places = ((np.s_[0:6], np.s_[0:4]), (np.s_[5:8], np.s_[0:4]))
+    shown = {
+        object_id: record(*place, logit, anchor_distance=distance)
+        for object_id, place, logit, distance in zip((1, 2), places, logits, distances, strict=True)
+    }
+    expected = square(0, 0, 5, 4) * 1 + square(6, 0, 8, 4) * 2 + square(5, 0, 6, 4) * winner
+    for order in (1, -1):
+        np.testing.assert_array_equal(LabelWriter(STACK).plane(dict(list(shown.items())[::order])), expected)
+
+
+def test_two_tracked_masks_that_are_nearly_the_same_are_one_and_two_prompted_ones_are_two() -> None:
+    one, other = np.full((2, SIDE, SIDE), -2.0)
+    one[:6, :6] = np.where(np.indices((6, 6)).sum(0) % 2 == 0, 3.0, 2.0)
+    other[:6, :6] = 2.4
+    for distance, expected in ((3, [0, 1]), (0, [0, 1, 2])):
+        shown = {
+            object_id: FrameRecord(torch.tensor(logits).float(), torch.zeros(1), 5.0, 0.9, anchor_distance=distance)
+            for object_id, logits in ((1, one), (2, other))
+        }
+        assert np.unique(LabelWriter(STACK).plane(shown)).tolist() == expected
+
+
+def test_of_two_that_are_nearly_the_same_the_one_nearer_to_its_anchor_wins() -> None:
+    prompted = record(np.s_[7:8], np.s_[7:8])
+    far, near = record(np.s_[:6], np.s_[:6], 3.0, anchor_distance=64), record(np.s_[:6], np.s_[:5], 2.0, anchor_distance=1)
+    plane = LabelWriter(STACK).plane({1: prompted, 2: far, 3: near})
+    np.testing.assert_array_equal(plane, square(7, 7, 8, 8) * 1 + square(0, 5, 6, 6) * 2 + square(0, 0, 6, 5) * 3)
+
+
+def test_another_position_is_written_as_a_whole_without_hidden_objects() -> None:
+    writer = LabelWriter(STACK)
+    planes = [np.where(square(0, 0, 2, 2), 4, 0) + np.where(square(4, 4, 6, 6), 6, 0), square(1, 1, 2, 2) * 6]
+    packed = tuple(pack_plane(plane.astype(np.uint16)) for plane in planes)
+    expected = np.zeros((3, 2, SIDE, SIDE), np.uint16)
+    for hidden in ((), (6,), (4, 6), (9,)):
+        writer.write_position({"T": 2}, packed, hidden)
+        expected[2] = np.where(np.isin(planes, hidden), 0, planes)
+        np.testing.assert_array_equal(writer.labels, expected)
+    writer.write_position({"T": 2}, None)
+    assert not writer.labels.any()
+
+
+@pytest.mark.parametrize("object_id", [255, 256, 65535])
+def test_large_ids(object_id: int) -> None:
+    assert LabelWriter(STACK).plane({object_id: record(np.s_[:], np.s_[:])}).min() == object_id

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
-from blob_tracker import blob_session, squares
+from blob_tracker import blob_session
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.review.quality import Extent, FrameQuality
 from napari_sam2.session.session import Session
-
-T, SHAPE = 10, (32, 32)
-# 1 doubles its side at frame 5; 2 leaves at frame 3 and comes back at 7; 3 runs into the right border at frame 4 and stays there
-TRUTH = squares(
-    T,
-    SHAPE,
-    {
-        1: [(2, 2, 4) if t < 5 else (2, 2, 8) for t in range(T)],
-        2: [None if 3 <= t < 7 else (14, 4, 5) for t in range(T)],
-        3: [(22, 17 + 2 * min(t, 5), 5) for t in range(T)],
-    },
-)
-MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
-INSIDE = {1: (3, 3), 2: (15, 5), 3: (23, 19)}
+from square_movies import CHANGING_MOVIE, INSIDE_CHANGING, NUM_CHANGING, SHAPE
 
 
 def opened(*values: int) -> Session:
-    session = blob_session(MOVIE)
+    session = blob_session(CHANGING_MOVIE)
     for value in values:
-        session.add_points(session.add_object(object_id=value), 0, [INSIDE[value]])
+        session.add_points(session.add_object(object_id=value), 0, [INSIDE_CHANGING[value]])
     return session
 
 
@@ -40,14 +26,14 @@ def test_area_centroid_and_jump() -> None:
     session = opened(1, 2)
     list(session.propagate())
     one = session.quality(1)
-    assert list(one) == list(range(T))
+    assert list(one) == list(range(NUM_CHANGING))
     assert (one[0].area_px, one[0].centroid_rc, one[0].is_anchor, one[0].uncertainty) == (16, (3.5, 3.5), True, 0)
     assert (one[9].area_px, one[9].centroid_rc, one[9].jump) == (64, (5.5, 5.5), 0)
     expected = math.log(4) + 2 * math.sqrt(2) / (2 * math.sqrt(40 / math.pi))
     assert one[4].jump == pytest.approx(expected)
     assert one[5].jump == pytest.approx(expected)
     two = session.quality(2)
-    assert [two[t].jump for t in range(T)] == [0, 0, 1, 1, 0, 0, 1, 1, 0, 0]
+    assert [two[t].jump for t in range(NUM_CHANGING)] == [0, 0, 1, 1, 0, 0, 1, 1, 0, 0]
     assert (two[4].area_px, two[4].centroid_rc) == (0, None)
 
 
@@ -55,7 +41,7 @@ def test_the_most_uncertain_first() -> None:
     session = opened(1, 2)
     list(session.propagate())
     review_queue = session.review_queue()
-    assert len(review_queue) == 2 * (T - 1)
+    assert len(review_queue) == 2 * (NUM_CHANGING - 1)
     assert [(one.object_id, one.frame) for one in review_queue[:2]] == [(1, 4), (1, 5)]
     assert [one.uncertainty for one in review_queue] == sorted((one.uncertainty for one in review_queue), reverse=True)
     assert {one.object_id for one in session.review_queue([2])} == {2}

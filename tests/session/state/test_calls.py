@@ -104,12 +104,8 @@ def test_what_no_action_takes(value: Any) -> None:
 
 
 def damaged(kind: str, **changes: Any) -> dict[str, Any]:
-    """A mask, an array or rules, of which something is damaged."""
-    good = {
-        "mask": np.eye(4, dtype=bool),
-        "array": np.arange(12, dtype=np.uint16).reshape(3, 4),
-        "stop_rules": StopRules(2, (1, 9)),
-    }[kind]
+    """An array or rules, of which something is damaged."""
+    good = {"array": np.arange(12, dtype=np.uint16).reshape(3, 4), "stop_rules": StopRules(2, (1, 9))}[kind]
     content = encode(good)[kind] | changes
     return {kind: {name: value for name, value in content.items() if value is not None}}
 
@@ -132,13 +128,6 @@ DAMAGED = {
     "a shape of texts": damaged("array", shape=["3", "4"]),
     "no shape": damaged("array", shape=None),
     "an array that is none": {"array": 3},
-    "a mask that is none": {"mask": [1]},
-    "a mask without a box": damaged("mask", box=None),
-    "a box of three": damaged("mask", box=[0, 0, 4]),
-    "a box of texts": damaged("mask", box=["a", 0, 4, 4]),
-    "a box outside": damaged("mask", box=[0, 1, 4, 5]),
-    "too few pixels": damaged("mask", bits=packed(b"\0")),
-    "bits that are no base64": damaged("mask", bits="?"),
     "rules that are none": {"stop_rules": None},
     "rules without an area": {"stop_rules": {"max_absent_frames": 2}},
     "rules that cannot be": damaged("stop_rules", max_absent_frames=0),
@@ -160,13 +149,28 @@ def test_a_mapping_that_is_none_of_these_is_as_it_is() -> None:
         assert decode(value) == value
 
 
-@pytest.mark.parametrize(
-    "content",
-    [None, {}, {"shape": [4, 4], "box": [0, 0, 4], "bits": ""}, encode_mask(PackedMask.pack(np.eye(3) > 0)) | {"bits": 1}],
-)
-def test_a_damaged_mask(content: Any) -> None:
-    with pytest.raises(ValueError, match=re.escape("a mask is damaged: it is a shape, a box and bits, see docs/session.md")):
-        decode_mask(content)
+EYE = encode_mask(PackedMask.pack(np.eye(3, dtype=bool)))
+DAMAGED_MASKS: dict[str, tuple[Any, str]] = {
+    "none": (None, "a mask is damaged: it is a shape, a box and bits, see docs/session.md"),
+    "a list": ([1], "a mask is damaged: it is a shape, a box and bits"),
+    "nothing in it": ({}, "a mask is damaged: it is a shape, a box and bits"),
+    "a box of three": (EYE | {"box": [0, 0, 3]}, "a mask is damaged: it is a shape, a box and bits"),
+    "a box of texts": (EYE | {"box": ["a", 0, 3, 3]}, "a mask is damaged: it is a shape, a box and bits"),
+    "bits that are no text": (EYE | {"bits": 1}, "a mask is damaged: it is a shape, a box and bits"),
+    "bits that are no base64": (EYE | {"bits": "?"}, "a mask is damaged: it is a shape, a box and bits"),
+    "bits that are not compressed": (EYE | {"bits": "abcd"}, "a packed mask is damaged"),
+    "too few pixels": (EYE | {"bits": packed(b"\0")}, "a packed mask is damaged"),
+    "a box outside": (EYE | {"box": [0, 1, 3, 4]}, "a packed mask is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_MASKS)
+def test_damaged_masks(name: str) -> None:
+    content, message = DAMAGED_MASKS[name]
+    for call in (lambda: decode_mask(content), lambda: decode({"mask": content}), lambda: decode([{"mask": content}])):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}") as caught:
+            call()
+        assert caught.value.__cause__ is not None
 
 
 class Methods:

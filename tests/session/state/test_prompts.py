@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from blob_tracker import blob_session
+from napari_sam2.session.state.packed_mask import PackedMask
+from napari_sam2.session.state.prompts import FramePrompts, check_box, check_mask, check_points
 from square_movies import MOVIE, SHAPE, TRUTH, T, followed, inside
 
 FRAME = 5
@@ -147,3 +152,83 @@ def test_frame_that_does_not_exist(frame: int, kind: str) -> None:
     said = {"points": [(3, 3)], "box": EVERYWHERE, "mask": TRAPEZE}[kind]
     with pytest.raises(ValueError, match=rf"^frame {frame} does not exist: the stack has 8, counted from 0$"):
         getattr(session, f"add_{kind}")(session.add_object(), frame, said)
+
+
+# --- values of their own -----------------------------------------------------------------------------------------------
+
+TWO = FramePrompts(((1.0, 2.0), (3.0, 4.0)), (1, 0))
+BOX = FramePrompts(box_rc=(0.0, 0.0, 4.0, 4.0))
+PACKED = FramePrompts(packed_mask=PackedMask.pack(TRUTH[0] == 1))
+
+
+def test_points_are_added_changed_and_taken_away() -> None:
+    assert TWO.with_points(((5.0, 6.0),), (1,)) == FramePrompts(((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)), (1, 0, 1))
+    assert TWO.with_point(1, (7.0, 8.0), 1) == FramePrompts(((1.0, 2.0), (7.0, 8.0)), (1, 1))
+    assert TWO.without_point(0) == FramePrompts(((3.0, 4.0),), (0,))
+    assert FramePrompts(((1.0, 2.0), (3.0, 4.0)), (1, 0)) == TWO, "values never change"
+    assert FramePrompts(is_approved=True).with_points(((5.0, 6.0),), (0,)) == FramePrompts(((5.0, 6.0),), (0,))
+    kept = FramePrompts(TWO.points_rc, TWO.labels, BOX.box_rc)
+    assert [one.box_rc for one in (kept.with_points((), ()), kept.with_point(0, (0.0, 0.0), 0), kept.without_point(1))] == [
+        BOX.box_rc
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("prompts", "is_empty", "locates"),
+    [
+        (FramePrompts(), True, False),
+        (FramePrompts(is_approved=True), False, False),
+        (FramePrompts(((1.0, 2.0),), (0,)), False, False),
+        (TWO, False, True),
+        (BOX, False, True),
+        (PACKED, False, True),
+    ],
+)
+def test_what_was_said(prompts: FramePrompts, is_empty: bool, locates: bool) -> None:
+    assert (prompts.is_empty, prompts.locates) == (is_empty, locates)
+
+
+def test_a_mask_of_prompts() -> None:
+    assert TWO.mask is None
+    np.testing.assert_array_equal(PACKED.mask, TRUTH[0] == 1)
+
+
+# --- checked -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("points", [((1, 2),), np.array([[1, 2]], np.uint8), torch.tensor([[1.0, 2.0]]), [np.array([1, 2])]])
+@pytest.mark.parametrize("labels", [None, [1], (True,), np.array([1.0]), torch.tensor([1])])
+def test_points_of_any_kind_are_numbers(points: Any, labels: Any) -> None:
+    found = check_points(points, labels, (3, 4))
+    assert found == (((1.0, 2.0),), (1,))
+    assert [type(value) for value in (*found[0][0], *found[1])] == [float, float, int]
+
+
+@settings(derandomize=True, database=None)
+@given(st.floats(-3, 9), st.floats(-3, 9), st.booleans())
+def test_a_point_is_inside_where_it_is_on_a_pixel(row: float, column: float, is_at_edge: bool) -> None:
+    row, column = (max(-0.5, min(value, side)) if is_at_edge else value for value, side in ((row, 4.5), (column, 6.5)))
+    is_inside = -0.5 <= row < 4.5 and -0.5 <= column < 6.5
+    if is_inside:
+        assert check_points([(row, column)], None, (5, 7)) == (((row, column),), (1,))
+    else:
+        with pytest.raises(ValueError, match=r"outside the image of 5 rows and 7 columns$"):
+            check_points([(row, column)], None, (5, 7))
+
+
+@pytest.mark.parametrize("box", [(0, 0, 5, 7), [0.0, 0.0, 5.0, 7.0], np.array([0, 0, 5, 7]), torch.tensor([0, 0, 5, 7])])
+def test_a_box_may_be_the_whole_frame(box: Any) -> None:
+    assert check_box(box, (5, 7)) == (0.0, 0.0, 5.0, 7.0)
+    for side, step in ((0, -0.1), (1, -0.1), (2, 0.1), (3, 0.1)):
+        wider = [float(edge) + step * (number == side) for number, edge in enumerate(box)]
+        with pytest.raises(ValueError, match="is not inside the image of 5 rows and 7 columns"):
+            check_box(wider, (5, 7))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32])
+def test_what_is_not_0_is_the_mask(dtype: Any) -> None:
+    plane = np.array([[0, 3], [0, 1]]).astype(dtype)
+    for mask in (plane, plane.tolist(), torch.tensor(plane)):
+        found = check_mask(mask, (2, 2))
+        assert found.dtype == np.bool_
+        assert found.tolist() == [[False, True], [False, True]]

@@ -88,9 +88,9 @@ def decode(value: Any) -> Any:
     if not isinstance(value, dict) or len(value) != 1:
         return value
     ((kind, content),) = value.items()
+    if kind == "mask":
+        return decode_mask(content).unpack()
     try:
-        if kind == "mask":
-            return decode_mask(content).unpack()
         if kind == "stop_rules":
             area = content["area_px"]
             return StopRules(content["max_absent_frames"], None if area is None else tuple(area), content["at_border"])
