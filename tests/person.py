@@ -1,0 +1,172 @@
+"""Somebody at a mouse and a keyboard: events of the X server, as from real devices, on a napari window that is on the screen."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QEventLoop, QPoint, QTimer
+from qtpy.QtWidgets import QAbstractButton, QWidget
+from Xlib import XK, X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+HAS_X_SERVER = bool(os.environ.get("DISPLAY")) and os.environ.get("QT_QPA_PLATFORM", "xcb") == "xcb"
+SIDE_PX = (1280, 720)
+LEFT, MIDDLE, RIGHT = 1, 2, 3
+_SETTLE_S = 0.02
+"""After each event: Qt sees it, and what it calls is done."""
+
+World = Sequence[float] | np.ndarray
+
+
+def pause(seconds: float) -> None:
+    """Let the window live for so long."""
+    loop = QEventLoop()
+    QTimer.singleShot(max(1, round(seconds * 1000)), loop.quit)
+    loop.exec()
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> float:
+    """Let the window live until something is so; return how many seconds that took.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer.
+    """
+    begun = time.monotonic()
+    while not is_so():
+        if time.monotonic() - begun > timeout_s:
+            raise TimeoutError(f"it is not so after {timeout_s:.0f} s")
+        pause(0.005)
+    return time.monotonic() - begun
+
+
+class Person:
+    """Works on a viewer.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        On an X server.
+    side_px : tuple of int
+        Width and height of the window.
+
+    Attributes
+    ----------
+    num_actions : int
+        Clicks, drags and keys until now; what a person counts.
+    """
+
+    def __init__(self, viewer: Any, side_px: tuple[int, int] = SIDE_PX) -> None:
+        self.viewer = getattr(viewer, "__wrapped__", viewer)
+        self.window = self.viewer.window._qt_window
+        self.window.setGeometry(0, 0, *side_px)
+        self._canvas = self.viewer.window._qt_viewer.canvas
+        self._display = Display()
+        self.num_actions = 0
+        pause(0.3)
+        self.window.activateWindow()
+        self.window.raise_()
+        pause(0.2)
+
+    def leave(self) -> None:
+        """Let go of mouse and keyboard, and of the viewer."""
+        self._display.close()
+        self.viewer = self.window = self._canvas = None
+
+    # --- mouse -----------------------------------------------------------------------------------------------------
+
+    def on_screen(self, world: World) -> tuple[int, int]:
+        """Return where on the screen a position of the viewer is, (x, y) in pixels."""
+        at = [world[axis] for axis in self.viewer.dims.displayed][::-1]
+        view = self._canvas.view
+        x, y = (view.transform * view.scene.transform).map(at)[:2]
+        point = self._canvas.native.mapToGlobal(QPoint(round(x), round(y)))
+        return point.x(), point.y()
+
+    def click(self, world: World, button: int = LEFT, held: Iterable[str] = ()) -> None:
+        """Click on a position of the viewer."""
+        self._click(*self.on_screen(world), button, tuple(held))
+
+    def click_on(self, widget: QWidget, at: QPoint | None = None) -> None:
+        """Click on a widget, in its middle by default."""
+        point = widget.mapToGlobal(widget.rect().center() if at is None else at)
+        self._click(point.x(), point.y(), LEFT, ())
+
+    def drag(self, path: Sequence[World], button: int = LEFT, held: Iterable[str] = (), num_moves: int = 8) -> None:
+        """Press at the first position of the viewer, move along the others, and release at the last."""
+        corners = [np.asarray(self.on_screen(world), float) for world in path]
+        held = tuple(held)
+        self._move(*corners[0])
+        for key in held:
+            self._send(X.KeyPress, self._code(key))
+        self._send(X.ButtonPress, button)
+        for start, stop in zip(corners[:-1], corners[1:], strict=True):
+            for step in range(1, num_moves + 1):
+                self._move(*(start + (stop - start) * step / num_moves))
+        self._send(X.ButtonRelease, button)
+        for key in held[::-1]:
+            self._send(X.KeyRelease, self._code(key))
+        self.num_actions += 1
+
+    def _click(self, x: float, y: float, button: int, held: tuple[str, ...]) -> None:
+        self._move(x, y)
+        for key in held:
+            self._send(X.KeyPress, self._code(key))
+        self._send(X.ButtonPress, button)
+        self._send(X.ButtonRelease, button)
+        for key in held[::-1]:
+            self._send(X.KeyRelease, self._code(key))
+        self.num_actions += 1
+
+    def _move(self, x: float, y: float) -> None:
+        xtest.fake_input(self._display, X.MotionNotify, x=round(x), y=round(y))
+        self._display.sync()
+        pause(_SETTLE_S)
+
+    # --- keyboard --------------------------------------------------------------------------------------------------
+
+    def press(self, name: str, held: Iterable[str] = ()) -> None:
+        """Press a key by the name that X has for it, such as ``g``, ``Escape``, ``Control_L``, while others are held."""
+        held = tuple(held)
+        for key in held:
+            self._send(X.KeyPress, self._code(key))
+        self._send(X.KeyPress, self._code(name))
+        self._send(X.KeyRelease, self._code(name))
+        for key in held[::-1]:
+            self._send(X.KeyRelease, self._code(key))
+        self.num_actions += 1
+
+    def _code(self, name: str) -> int:
+        return int(self._display.keysym_to_keycode(XK.string_to_keysym(name)))
+
+    def _send(self, kind: int, detail: int) -> None:
+        xtest.fake_input(self._display, kind, detail)
+        self._display.sync()
+        pause(_SETTLE_S)
+
+    # --- what is on the screen -------------------------------------------------------------------------------------
+
+    def button(self, text: str) -> QAbstractButton:
+        """Return the visible button whose text begins so.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        for button in self.window.findChildren(QAbstractButton):
+            if button.isVisible() and button.text().replace("&", "").startswith(text):
+                return button
+        raise LookupError(f"no button is called {text}")
+
+    def photograph(self, path: str | Path) -> None:
+        """Save what the screen shows."""
+        pause(0.2)
+        self.window.screen().grabWindow(0, 0, 0, self.window.width(), self.window.height()).save(str(path))

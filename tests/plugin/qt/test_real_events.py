@@ -1,0 +1,94 @@
+"""The loop of a person, with events of the X server: click, propagate, undo, close, continue."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_sam2.data.samples import FLUO_MITOCHECK
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb", reason="needs an X server"
+)
+NUM_FRAMES, NUM_NUCLEI = 4, 10
+CONTROL, SHIFT = "Control_L", "Shift_L"
+
+
+@pytest.fixture(scope="module")
+def movie():
+    return tifffile.imread(FLUO_MITOCHECK.image)[:NUM_FRAMES]
+
+
+@pytest.fixture(scope="module")
+def nuclei():
+    """Row and column of a pixel in each of ten nuclei of the first frame."""
+    entries = json.loads(FLUO_MITOCHECK.prompts.read_text(encoding="utf-8"))["prompts"]
+    return [tuple(entry["points"][0]) for entry in entries if entry["frame"] == 0][:NUM_NUCLEI]
+
+
+@pytest.fixture
+def open_napari(make_napari_viewer_proxy, open_widget, movie):
+    from person import Person
+
+    people = []
+
+    def open_one():
+        viewer = make_napari_viewer_proxy(show=True)
+        image = viewer.add_image(movie, name="nuclei")
+        viewer.dims.set_point(0, 0)
+        widget = open_widget(viewer)
+        people.append(Person(viewer))
+        return people[-1], widget, image
+
+    yield open_one
+    for person in people:
+        person.leave()
+
+
+def until_idle(widget):
+    from person import pause, wait_until
+
+    wait_until(lambda: widget.controller.is_idle)
+    pause(0.05)
+
+
+def test_ten_nuclei_are_ten_clicks_and_one_key_and_nothing_of_it_is_lost(open_napari, nuclei):
+    person, widget, image = open_napari()
+    for number, nucleus in enumerate(nuclei, 1):
+        person.click(image.data_to_world((0, *nucleus)))
+        until_idle(widget)
+        assert set(widget.session.objects) == set(range(1, number + 1))
+    person.press("g")
+    until_idle(widget)
+    assert person.num_actions == NUM_NUCLEI + 1
+    labels = np.array(widget.session.labels)
+    found = [set(np.unique(frame).tolist()) - {0} for frame in labels]
+    assert found[0] == set(range(1, NUM_NUCLEI + 1))
+    assert all(len(frame) >= NUM_NUCLEI - 1 for frame in found)
+    assert all(labels[0][round(row), round(column)] == number for number, (row, column) in enumerate(nuclei, 1))
+
+    person.press("z", [CONTROL])
+    until_idle(widget)
+    assert not widget.session.labels[1:].any()
+    np.testing.assert_array_equal(widget.session.labels[0], labels[0])
+    person.press("z", [CONTROL, SHIFT])
+    until_idle(widget)
+    np.testing.assert_array_equal(widget.session.labels, labels)
+
+    person.viewer.close()
+    person, widget, image = open_napari()
+    until_idle(widget)
+    person.click_on(person.button("Continue where you were"))
+    until_idle(widget)
+    np.testing.assert_array_equal(widget.session.labels, labels)
+    np.testing.assert_array_equal(widget.controller.workspace.result.layer.data, labels)
+    person.press("z", [CONTROL])
+    until_idle(widget)
+    assert not widget.session.labels[1:].any()
+    person.press("z", [CONTROL])
+    until_idle(widget)
+    assert set(widget.session.objects) == set(range(1, NUM_NUCLEI))
