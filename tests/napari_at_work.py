@@ -1,4 +1,4 @@
-"""A napari in a process of its own, at which somebody clicks and propagates, to be killed: each transaction is logged when it is done.
+"""A napari in a process of its own, at which somebody works, to be killed: each transaction is logged when it is done.
 
 What is logged is what the session holds: its labels and how many actions can be undone.
 """

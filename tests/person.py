@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -107,7 +108,7 @@ class Person:
         for key in held:
             self._send(X.KeyPress, self._code(key))
         self._send(X.ButtonPress, button)
-        for start, stop in zip(corners[:-1], corners[1:], strict=True):
+        for start, stop in itertools.pairwise(corners):
             for step in range(1, num_moves + 1):
                 self._move(*(start + (stop - start) * step / num_moves))
         self._send(X.ButtonRelease, button)
