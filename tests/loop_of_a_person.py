@@ -59,7 +59,8 @@ def _work_through(kind: Kind, person: Person, widget: Any, image: Any, photograp
             photographs.mkdir(parents=True, exist_ok=True)
             person.photograph(photographs / f"{name}.png")
 
-    controller = widget.controller
+    controller, done = widget.controller, list[int]()
+    controller.progressed.connect(lambda number, _: done.append(number))
     for at in kind.clicks:
         for axis in range(len(at) - 2):
             person.viewer.dims.set_point(axis, float(image.data_to_world(at)[axis]))
@@ -71,7 +72,7 @@ def _work_through(kind: Kind, person: Person, widget: Any, image: Any, photograp
         person.press("g")
         wait_until(lambda: bool(controller.is_busy))
         if kind.num_followed:
-            wait_until(lambda: len(_found_frames(widget)) > kind.num_followed)
+            wait_until(lambda: max(done, default=0) >= kind.num_followed)
             photograph("2 propagating")
             person.press("Escape")
         wait_until(lambda: bool(controller.is_idle), 300)
@@ -79,10 +80,6 @@ def _work_through(kind: Kind, person: Person, widget: Any, image: Any, photograp
     pause(0.3)
     photograph("3 done")
     return Loop(person.num_actions, len(kind.clicks), _scores(kind, widget))
-
-
-def _found_frames(widget: Any) -> set[int]:
-    return {frame for item in widget.controller.workspace.worker.session.objects.values() for frame in item.frames}
 
 
 def _scores(kind: Kind, widget: Any) -> list[float]:

@@ -143,3 +143,10 @@ def test_nothing_is_posted_after_close(runner, qtbot):
     runner.post(lambda: came.append("after"))
     qtbot.wait(20)
     assert came == []
+
+
+def test_what_is_last_is_also_done_when_the_threads_of_the_program_have_ended(qtbot):
+    runner, done = BackgroundRunner(), []
+    runner._pool.shutdown(wait=True)  # as Python does it before objects are destroyed
+    runner.close(lambda: done.append("closed"))
+    assert done == ["closed"]

@@ -67,7 +67,10 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         self.stop()
         self._is_closed, self._run = True, None
         if last is not None:
-            self._pool.submit(last)
+            try:
+                self._pool.submit(last)
+            except RuntimeError:  # the program comes to its end, and its threads have ended
+                last()
         self._pool.shutdown(wait=False, cancel_futures=last is None)
 
     def wait(self) -> None:
