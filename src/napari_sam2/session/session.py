@@ -308,12 +308,14 @@ class Session:
     def grouped(self) -> AbstractContextManager[None]:
         """Let all actions that are done inside a ``with`` block be undone and redone together.
 
-        If something fails inside, none of them is done.
+        If one of them fails, none of them is done.
 
         Raises
         ------
         SessionBusyError
             If another thread is using the session.
+        OSError, ValueError
+            At the end of the block, if they could not be saved; all of them stay done.
         """
         return self._history.grouped()
 
@@ -382,7 +384,8 @@ class Session:
 
         Notes
         -----
-        Later actions raise the same if they cannot be written; they stay done, and are written with the next action.
+        Later actions raise the same if they cannot be written; they stay done, and are written with the next action. Until then,
+        :attr:`has_unsaved_changes` is true.
         """
         path = check_path("path", path).absolute()
         if path.suffix != SUFFIX:
@@ -397,6 +400,11 @@ class Session:
     def saved_to(self) -> Path | None:
         """The file of the session; None until it is saved."""
         return self._store.saved_to
+
+    @property
+    def has_unsaved_changes(self) -> bool:
+        """Something was done that is not in the file :attr:`saved_to`: there is none yet, or it could not be written."""
+        return self._store.has_unsaved_changes
 
     def close(self) -> None:
         """Close the file of the session; the file of an unsaved session is removed. Later actions are not saved.
