@@ -382,6 +382,6 @@ def test_a_session_on_other_frames_of_the_image(shared: bool) -> None:
 
 @pytest.mark.parametrize("name", ["movie.sam2.json", "movie.tif", "movie"])
 def test_a_session_is_saved_to_a_file_of_its_kind(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"^a session is saved to a file that ends in \.sam2, got {name}; to_json\(\) is its log"):
+    with pytest.raises(ValueError, match=rf"^a session is saved to a file that ends in \.sam2: give movie\.sam2, not {name}"):
         blob_session(MOVIE).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []

@@ -44,9 +44,10 @@ from napari_sam2.session.store.database import Database, followed, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
 from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model, model_from
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader, Settings
+from napari_sam2.session.store.refusals import check_suffix
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
-from napari_sam2.session.store.temporary import SUFFIX, remove
+from napari_sam2.session.store.temporary import remove
 
 logger = logging.getLogger(__name__)
 
@@ -388,8 +389,7 @@ class Session:
         :attr:`has_unsaved_changes` is true.
         """
         path = check_path("path", path).absolute()
-        if path.suffix != SUFFIX:
-            raise ValueError(f"a session is saved to a file that ends in {SUFFIX}, got {path.name}; to_json() is its log as JSON")
+        check_suffix(path)
         with self._history.working():
             if self._state.model.sha256 is None:
                 self._state.models.refresh(0, replace(self._state.model, sha256=weights_sha256(self.model)))

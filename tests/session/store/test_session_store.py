@@ -341,9 +341,7 @@ def test_where_it_cannot_be_saved_it_is_still_saved_to_the_file_before(path: Pat
     with pytest.raises(ValueError, match="is open in another session"):
         session.save(path.with_name("other.sam2"))
     for name in ("movie", "movie.json", "movie.tif", "movie.SAM2"):
-        with pytest.raises(
-            ValueError, match=rf"a session is saved to a file that ends in \.sam2, got {name}; to_json\(\) is its log"
-        ):
+        with pytest.raises(ValueError, match=rf"a session is saved to a file that ends in \.sam2: give movie\.sam2, not {name}"):
             session.save(path.with_name(name))
     session.add_points(session.add_object(), 0, inside(1, 0))
     session.save(path.with_name("third.sam2"))
