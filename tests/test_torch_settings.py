@@ -18,11 +18,11 @@ import napari_sam2
 from keyed_weights import keyed_frames
 from napari_sam2.model.config import ConvTrunkConfig, ModelConfig
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
-from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model
+from napari_sam2.predictors.build import build_sam2, load_model
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.fuse_axes import fuse_axes

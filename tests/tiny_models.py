@@ -6,8 +6,7 @@ from typing import Any
 
 from golden_files import fill_with_keyed_weights
 from napari_sam2.model.config import ConvTrunkConfig, HieraConfig, ModelConfig
-from napari_sam2.predictors.build import build_sam2_video_predictor
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
 
 TINY = ModelConfig(
     "tiny",

@@ -29,7 +29,7 @@ _HOME_OF = {
     "StopRules": "napari_sam2.session.state.stop_rules",
     "build_sam2": "napari_sam2.predictors.build",
     "build_sam2_hf": "napari_sam2.predictors.build",
-    "build_sam2_video_predictor": "napari_sam2.predictors.build",
+    "build_sam2_video_predictor": "napari_sam2.predictors.video_predictor",
     "build_sam2_video_predictor_hf": "napari_sam2.predictors.build",
     "fuse_axes": "napari_sam2.session.volumes.fuse_axes",
     "load_model": "napari_sam2.predictors.build",
@@ -69,16 +69,10 @@ if TYPE_CHECKING:
     from napari_sam2.images.calibration import Calibration
     from napari_sam2.images.stack import Stack
     from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
-    from napari_sam2.predictors.build import (
-        build_sam2,
-        build_sam2_hf,
-        build_sam2_video_predictor,
-        build_sam2_video_predictor_hf,
-        load_model,
-    )
+    from napari_sam2.predictors.build import build_sam2, build_sam2_hf, build_sam2_video_predictor_hf, load_model
     from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
     from napari_sam2.predictors.object_score import ObjectScore
-    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
     from napari_sam2.session.propagation.propagator import FrameResult
     from napari_sam2.session.replay import replay
     from napari_sam2.session.review.quality import ReviewItem

@@ -1,4 +1,4 @@
-"""What the system says of files, in plain words, and errors whose text is a sentence of them."""
+"""Errors of the system about files in plain words, and errors whose text is such a sentence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REASONS = {getattr(errno, name): reason for name, reason in _REASONS.items() if 
 
 
 def reason_of(error: BaseException, otherwise: str = "it is damaged") -> str:
-    """Say in a few words what the system says of a file; ``otherwise`` where it is not the system that refuses."""
+    """Return in a few words why the system refused a file; ``otherwise`` where the error is not one of the system."""
     if isinstance(error, MemoryError):
         return REASONS[errno.ENOMEM]
     if isinstance(error, OSError) and error.errno is not None:
@@ -53,7 +53,7 @@ def os_error(sentence: str, number: int | None) -> OSError:
 
 @contextlib.contextmanager
 def reading(path: Path, what: str = "") -> Iterator[None]:
-    """Say in a sentence why a file cannot be looked at or read.
+    """Return the sentence why a file cannot be opened or read.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def temporary_file(purpose: str) -> IO[bytes]:
 
 
 def no_room(purpose: str, error: OSError) -> OSError:
-    """Say of a temporary file why it cannot be made or written."""
+    """Return why a temporary file cannot be made or written."""
     try:
         folder = tempfile.gettempdir()
     except OSError:
@@ -95,7 +95,7 @@ def atomic_folder(path: Path, is_ours: Callable[[Path], bool]) -> Iterator[Path]
     path : Path
         A folder to make, or one to replace.
     is_ours : callable
-        Tells of a folder that is there whether it is an earlier result, which may be replaced.
+        Returns whether an existing folder is an earlier result, which may be replaced.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _writing(path: Path, partial: Path) -> Iterator[None]:
 
 
 def check_writable(path: Path) -> None:
-    """Say before long work what writing its result would say after it.
+    """Raise before long work the error that writing its result would raise after it.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_folder_writable(path: Path, is_ours: Callable[[Path], bool]) -> None:
-    """Say the same of a result that is a folder.
+    """Do the same for a result that is a folder.
 
     Raises
     ------

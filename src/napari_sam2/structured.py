@@ -265,7 +265,7 @@ def _names_check(schema: Any) -> Callable[[Any], Any]:
 
 
 def _sentence(error: ValidationError, where: str) -> str:
-    """Say one thing that is wrong."""
+    """Describe one thing that is wrong."""
     found = _nearest([one for one in error.errors(include_url=False) if one["type"] != "missing"])
     first = found[0]
     place = _place(where, first["loc"][:-2] if first["type"] == "key" else first["loc"])
@@ -291,7 +291,7 @@ def _nearest(errors: Sequence[Any]) -> list[Any]:
         return [first]
     inside = [error for error in errors if error["loc"][:depth] == first["loc"][:depth]]
     groups = [list(group) for _, group in itertools.groupby(inside, lambda error: error["loc"][depth])]
-    # A dataclass may have a field that says which it is.
+    # A dataclass may have a field that names which it is.
     named = [group for group in groups if not any(_is_name_of_kind(error, depth) for error in group)]
     chosen = [
         _nearest([error | {"loc": (*error["loc"][:depth], *error["loc"][depth + 1 :])} for error in group])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -443,3 +444,10 @@ def test_text_that_is_called_zarr(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"image\.zarr") as caught:
         Stack.open(tmp_path / "image.zarr")
     assert_one_sentence(str(caught.value))
+
+
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = image_by_hand(tmp_path / "image.zarr", FIVE, "0.5", "tczyx")
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(ImportError, match=r"^reading zarr files needs the extra: pip install 'napari-sam2\[zarr\]'$"):
+        Stack.open(path)

@@ -42,7 +42,7 @@ def anew(session):
     for object_id, item in session.objects.items():
         for frame, quality in session.quality(object_id).items():
             kind = RecordKind.STALE if frame in item.stale else RecordKind.CURRENT
-            rows[object_id, frame] = kind, pytest.approx(quality.area_px), pytest.approx(quality.uncertainty, abs=1e-5)
+            rows[object_id, frame] = kind, float(np.float32(quality.area_px)), float(np.float32(quality.uncertainty))
     return rows
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
 import napari_sam2
+from napari_sam2.predictors import video_predictor
 from napari_sam2.predictors.build import build_sam2, load_model
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
 from napari_sam2.weights.download import DownloadError
 from napari_sam2.weights.load import save_checkpoint
 from tiny_models import TINY
@@ -61,3 +63,19 @@ def test_from_pretrained_takes_what_is_there() -> None:
     model = SAM2VideoPredictor.from_pretrained("micro", device="cpu")
     assert isinstance(model, SAM2VideoPredictor)
     assert isinstance(napari_sam2.SAM2ImagePredictor.from_pretrained("micro", device="cpu").model.image_size, int)
+
+
+@pytest.mark.parametrize(
+    "build", [SAM2VideoPredictor.from_pretrained, napari_sam2.build_sam2_video_predictor_hf, napari_sam2.build_sam2_video_predictor]
+)
+def test_a_compiled_predictor_has_a_class_of_its_own(
+    build: Callable[..., SAM2VideoPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is chosen, not compiled."""
+    chosen = []
+    monkeypatch.setattr(video_predictor, "construct", lambda model_class, *arguments: chosen.append((model_class, arguments[4])))
+    build("micro", device="cpu")
+    build("micro", device="cpu", vos_optimized=True)
+    (plain, its_arguments), (compiled, other_arguments) = chosen
+    assert (plain, compiled) == (SAM2VideoPredictor, SAM2VideoPredictorVOS)
+    assert other_arguments == its_arguments | {"compile_image_encoder": True}

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.build import build_sam2, build_sam2_video_predictor, load_model
-from napari_sam2.predictors.construction import construct_video_predictor, parse_overrides
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.build import build_sam2, load_model
+from napari_sam2.predictors.construction import parse_overrides
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
 from tiny_models import TINY
 
 
@@ -107,7 +107,7 @@ class Counting(SAM2VideoPredictor):
 
 
 def test_any_class_is_constructed_with_its_own_arguments() -> None:
-    model = construct_video_predictor(Counting, TINY, device="cpu", hydra_overrides_extra=["++model.speed=7"])
+    model = build_sam2_video_predictor(TINY, device="cpu", hydra_overrides_extra=["++model.speed=7"], predictor_class=Counting)
     assert type(model) is Counting
     assert (model.speed, model.config, model.training) == (7, TINY, False)
     with pytest.raises(ValueError, match=r"'model\.spead' is not an argument of Counting; did you mean 'speed'\?"):

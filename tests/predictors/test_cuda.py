@@ -10,8 +10,8 @@ import torch
 
 from golden_files import fill_with_keyed_weights, read_golden
 from keyed_weights import keyed_frames
-from napari_sam2.predictors.build import build_sam2_video_predictor
 from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.video_predictor import build_sam2_video_predictor
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 

@@ -11,8 +11,7 @@ import torch
 
 from golden_files import GOLDEN, STABILITY, fill_with_keyed_weights, read_golden
 from keyed_weights import keyed_frames
-from napari_sam2.predictors.build import build_sam2_video_predictor
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState
+from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState, build_sam2_video_predictor
 
 LOGIT_TOLERANCE, SCORE_TOLERANCE, AREA_TOLERANCE_PX = 2e-3, 2e-4, 5
 VIDEOS = sorted(path.stem for path in GOLDEN.glob("video_*.npz"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
+from zarr_by_hand import image_by_hand
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,20 @@ def test_every_kind_of_record_and_other_positions(path: Path) -> None:
     same_result(path, session)
     session.close()
     same_result(path, session)
+
+
+def test_without_the_package_that_reads_its_image(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = image_by_hand(path.with_name("movie.zarr"), MOVIE, "0.5", "tyx")
+    session = begun(image)
+    session.save(path)
+    session.close()
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    assert SavedSession.read(path).image_path is None
+    assert caplog.messages[-1].startswith("reading zarr files needs the extra: pip install 'napari-sam2[zarr]'; without the image")
+    with pytest.raises(ImportError, match="needs the extra"):
+        SavedSession.read(path, image)
 
 
 def test_without_its_image(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -24,7 +24,7 @@ from napari_sam2.images.choice import ANY
 from napari_sam2.images.label_images import MAX_LABEL
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.saved_session import SavedSession
-from napari_sam2.session.store.temporary import SUFFIX
+from napari_sam2.session.store.refusals import SUFFIX
 
 
 def add_parser(commands: Any) -> None:

@@ -14,7 +14,7 @@ MAX_NAMED = 6
 
 @dataclass(frozen=True)
 class Choice:
-    """Which image of a file a person wants; without a wish there is a rule for each format.
+    """Which image of a file is chosen; without a choice there is a rule for each format.
 
     Attributes
     ----------

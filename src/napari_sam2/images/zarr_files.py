@@ -46,13 +46,15 @@ def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
 
     Raises
     ------
+    ImportError
+        If zarr is not installed.
     ImageFileError
         If it is no zarr, metadata and arrays do not fit, there is no such image, or there are several and none is chosen.
     """
     try:
         import zarr
     except ImportError as error:
-        raise ImageFileError(f"reading {path} needs the extra: pip install 'napari-sam2[zarr]'") from error
+        raise ImportError("reading zarr files needs the extra: pip install 'napari-sam2[zarr]'") from error
     try:
         opened = zarr.open(path, mode="r")
     except PermissionError as error:

@@ -1,1 +1,1 @@
-"""The SAM 2 network: one file per block of the paper's figure. It knows torch and nothing else."""
+"""The SAM 2 network: one file per block of the paper's figure. It imports torch and nothing else."""

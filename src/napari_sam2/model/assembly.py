@@ -1,4 +1,4 @@
-"""Puts the blocks together as a configuration says (official ``configs/sam2*/*.yaml``)."""
+"""Puts the blocks together as configured (official ``configs/sam2*/*.yaml``)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def build_memory_encoder(config: ModelConfig) -> MemoryEncoder:
 
 
 def model_arguments(config: ModelConfig) -> dict[str, Any]:
-    """Arguments that all released models share, and those that tell 2.0 from 2.1 (official ``configs/``)."""
+    """Arguments that all released models share, and those that differ between 2.0 and 2.1 (official ``configs/``)."""
     is_2_1 = config.version == "2.1"
     return {
         "num_maskmem": config.num_maskmem,

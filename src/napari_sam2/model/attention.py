@@ -87,7 +87,7 @@ class RoPEAttention(Attention):
     rope_k_repeat : bool
         The keys are several maps, one after another; each gets the positions of one map.
     feat_sizes : tuple of int
-        Height and width of the map where a call does not tell.
+        Height and width of the map where a call does not give them.
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class ModelConfig:
     d_model, mem_dim : int
         Channels of the image features and of a memory.
     num_maskmem : int
-        Memories a frame looks at, beside those of further conditioning frames.
+        Memories a frame attends to, beside those of further conditioning frames.
     fpn_top_down_levels : tuple of int
         Feature levels, 0 the finest, that receive the coarser ones.
     memory_attention_layers, memory_attention_mlp_dim, decoder_mlp_dim : int
@@ -62,7 +62,7 @@ class ModelConfig:
     memory_attention_dropout : float
         Dropout while training.
     zoom : float or None
-        What the weights were trained to look at: None for whole frames, as released models; else windows around an object, with a
+        What the weights were trained on: None for whole frames, as released models; else windows around an object, with a
         side of so many object sizes (square roots of areas).
     """
 

@@ -56,7 +56,7 @@ class TwoWayAttentionBlock(nn.Module):
 
 
 class TwoWayTransformer(nn.Module):
-    """A stack of :class:`TwoWayAttentionBlock` and a last look of the tokens at the image (official ``transformer.py`` L23)."""
+    """A stack of :class:`TwoWayAttentionBlock` and a last attention from tokens to image (official ``transformer.py`` L23)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The current frame looks at what is remembered (SAM 2 paper, section 4, "Memory attention").
+"""The current frame attends to what is remembered (SAM 2 paper, section 4, "Memory attention").
 
 B batch · N = H * W positions of the frame · M tokens of all memories · C channels of the frame, Cm of a memory.
 """

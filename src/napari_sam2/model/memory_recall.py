@@ -1,4 +1,4 @@
-"""Which remembered frames a frame looks at: bookkeeping on frame numbers, no tensors (SAM 2 paper, section 4, "Memory bank").
+"""Which remembered frames a frame attends to: bookkeeping on frame numbers, no tensors (SAM 2 paper, section 4, "Memory bank").
 
 A *conditioning* frame is one a person prompted; any other remembered frame is *non-conditioning*.
 """
@@ -31,7 +31,7 @@ class RecalledFrame:
 
 @dataclass(frozen=True)
 class Recall:
-    """What one frame looks at: memories for memory attention, object pointers, and the scale of the pointers' distances."""
+    """What one frame attends to: memories for memory attention, object pointers, and the scale of the pointers' distances."""
 
     memories: tuple[RecalledFrame, ...]
     pointers: tuple[RecalledFrame, ...]
@@ -57,7 +57,7 @@ class OfficialRecall:
     only_past_pointers : bool
         Leave out pointers of conditioning frames ahead.
     signed_pointer_offsets : bool
-        Tell pointers ahead from pointers behind.
+        Distinguish pointers ahead from pointers behind.
     """
 
     num_maskmem: int = 7

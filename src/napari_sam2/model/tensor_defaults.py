@@ -1,4 +1,4 @@
-"""What new tensors are where nothing is said of them: the same for our modules, whatever another program in the process has set."""
+"""Data type and device of new tensors where none is given: the same for our modules, whatever else the process has set."""
 
 from __future__ import annotations
 

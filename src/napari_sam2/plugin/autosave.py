@@ -1,6 +1,6 @@
 """Sessions of the widget, kept in the user's data folder and found again by their image.
 
-A kept session is a session file. The beginning of its name tells of which image it is: the name of the layer, a digest of shape,
+A kept session is a session file. The beginning of its name identifies the image: the name of the layer, a digest of shape,
 axes and type, and one of the file of the layer, so that no file is opened and no pixel read for images that are new.
 
 Notes
@@ -251,7 +251,7 @@ class KeptSessions:
         return self.folder / f"{fingerprint.file_name}~{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}{SUFFIX}"
 
     def prune(self) -> list[Path]:
-        """Remove what the rule says; return what was removed."""
+        """Remove files by the rule; return those that were removed."""
         removed, now_s = list[Path](), time.time()
         sessions = self.sessions()
         total = sum(one.size_bytes for one in sessions)

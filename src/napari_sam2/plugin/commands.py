@@ -64,10 +64,9 @@ class AddClicks:
         item = session.objects.get(object_id)
         if not any(click.is_inside for click in self.clicks) and (item is None or item.shown(frame) is None):
             raise ValueError(f"object {object_id} has only clicks outside it on frame {frame}: click inside it, too")
-        if item is not None:
-            return session.add_points(object_id, frame, *points_and_labels(self.clicks))
-        with session.grouped():  # only then: where the disk is full, what is done alone stays done
-            session.add_object(object_id=object_id)
+        with session.grouped():
+            if item is None:
+                session.add_object(object_id=object_id)
             return session.add_points(object_id, frame, *points_and_labels(self.clicks))
 
     @property

@@ -100,14 +100,14 @@ class _ObjectMeasurements:
     is_anchor : ndarray
         (F,), bool.
     values : ndarray
-        (F, 5): object score, predicted IoU, area in pixels, row and column of the centroid; the latter are not a number where it is
-        absent.
+        (F, 5), float64: object score, predicted IoU, area in pixels, row and column of the centroid; the latter are not a number
+        where it is absent.
     """
 
     def __init__(self, num_frames: int) -> None:
         self.kinds = np.zeros(num_frames, np.uint8)
         self.is_anchor = np.zeros(num_frames, np.bool_)
-        self.values = np.zeros((num_frames, 5), np.float32)
+        self.values = np.zeros((num_frames, 5))
 
     def measure(self, item: SessionObject, frame: int, frame_shape: tuple[int, int]) -> None:
         """Measure the shown record of a frame."""
@@ -122,30 +122,25 @@ class _ObjectMeasurements:
 
     def at(self, frames: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Return kinds, areas and uncertainties of frames (N,), each (N,)."""
-        return self.kinds[frames], self.values[frames, _AREA], self._uncertainties(frames)
+        return self.kinds[frames], self.values[frames, _AREA].astype(np.float32), self._uncertainties(frames)
 
     def _uncertainties(self, frames: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """As :attr:`~napari_sam2.session.review.quality.FrameQuality.uncertainty`, of many frames at a time."""
-        values = self.values[frames].astype(np.float64)
-        bad_mask = np.where(values[:, _AREA] > 0, 1 - values[:, _IOU].clip(0, 1), 0)
-        unknown_presence = 2 / (1 + np.exp(np.abs(values[:, _SCORE]).clip(max=700)))
-        jump = np.maximum(self._jumps(frames, -1), self._jumps(frames, 1))
-        is_known = (self.kinds[frames] != RecordKind.NONE) & ~self.is_anchor[frames]
-        return np.where(is_known, bad_mask + unknown_presence + 1 - np.exp(-jump), 0).astype(np.float32)
+        """Return the uncertainties (N,) of frames; 0 where there is no record."""
+        from napari_sam2.session.review.quality import uncertainties  # imported late, as everything that needs torch
 
-    def _jumps(self, frames: npt.NDArray[np.int32], step: int) -> npt.NDArray[np.float64]:
-        """Measure the change (N,) against the frames before or after; 0 where there is no record."""
-        others = (frames + step).clip(0, len(self.kinds) - 1)
-        one, other = self.values[frames].astype(np.float64), self.values[others].astype(np.float64)
-        areas, other_areas = one[:, _AREA], other[:, _AREA]
-        is_on_both = (areas > 0) & (other_areas > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            diameters = 2 * np.sqrt((areas + other_areas) / 2 / np.pi)
-            distances = np.hypot(one[:, _ROW] - other[:, _ROW], one[:, _COL] - other[:, _COL])
-            jumps = np.where(
-                is_on_both, np.abs(np.log(areas / other_areas)) + distances / diameters, (areas > 0) != (other_areas > 0)
-            )
-        is_compared = (others != frames) & (self.kinds[others] != RecordKind.NONE)
+        values = self.values[frames]
+        jumps = np.maximum(self._jumps_from(frames - 1), self._jumps_from(frames))
+        found = uncertainties(values[:, _SCORE], values[:, _IOU], values[:, _AREA], jumps, self.is_anchor[frames])
+        return np.where(self.kinds[frames] != RecordKind.NONE, found, 0).astype(np.float32)
+
+    def _jumps_from(self, frames: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+        """Measure the change (N,) from frames to those after them; 0 where either has no record."""
+        from napari_sam2.session.review.quality import jumps_between
+
+        last = len(self.kinds) - 1
+        before, after = frames.clip(0, last), (frames + 1).clip(0, last)
+        jumps = jumps_between(self.values[before, _AREA:], self.values[after, _AREA:])
+        is_compared = (before != after) & (self.kinds[before] != RecordKind.NONE) & (self.kinds[after] != RecordKind.NONE)
         return np.where(is_compared, jumps, 0)
 
 

@@ -174,10 +174,6 @@ class PointsView:
         is_news = True
         if isinstance(command, AddClicks):
             is_news = self.pending.give_back(command.ids, is_refused)
-            if not self.pending.by_id.keys() & command.ids:  # they were taken, and then undone as they could not be saved
-                for click in command.clicks:
-                    if click not in self._prompts.get(command.key, ()):
-                        self.pending.add(command.key, click)
         elif isinstance(command, MoveClicks):
             standing = self._prompts.get(command.removal.key, ())
             if all(click in standing for click in command.removal.clicks):

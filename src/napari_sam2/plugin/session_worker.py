@@ -108,11 +108,7 @@ class SessionWorker:
             The first error by which a command failed.
         """
         with self._reporting(report):
-            session = self._open(request)
-            try:
-                self._run_each(session, commands, report)
-            finally:
-                self._keep(session)
+            self._run_each(self._open(request), commands, report)
 
     def find(self, request: SessionRequest, chosen: Path | None, report: Report) -> None:
         """Find an earlier session on an image, and report it.
@@ -168,34 +164,29 @@ class SessionWorker:
         self._keep(self._session)
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
-        failed: Exception | None = None
-        with session.grouped():
+        failed: list[Exception] = []
+        with self._keeping(session), session.grouped():
             for command in commands:
-                self._command = command
-                is_new = command.key.object_id not in session.objects
-                before = session.state.history.num_changes
-                try:
-                    mask = command.run(session)
-                except (ValueError, OSError) as error:
-                    if session.state.history.num_changes > before:  # done, but not saved
-                        self._not_kept(error)
-                        report(CommandRejected(command, None))
-                    elif isinstance(error, ValueError):
-                        report(CommandRejected(command, str(error)))
-                    else:
-                        failed = failed or error
-                        report(CommandRejected(command, None))
-                except Exception as error:  # a frame that cannot be read keeps no other click from being answered
-                    failed = failed or error
-                    report(CommandRejected(command, None))
-                else:
-                    if mask is not None:
-                        proposal = _proposal(session, command, mask) if is_new else None
-                        report(ObjectSegmented(command.key, int(mask.sum()), proposal))
-                finally:
-                    self._command = None
-        if failed is not None:
-            raise failed
+                self._run_one(session, command, report, failed)
+        if failed:
+            raise failed[0]
+
+    def _run_one(self, session: Session, command: Command, report: Report, failed: list[Exception]) -> None:
+        self._command = command
+        is_new = command.key.object_id not in session.objects
+        try:
+            mask = command.run(session)
+        except ValueError as error:
+            report(CommandRejected(command, str(error)))
+        except Exception as error:  # a frame that cannot be read keeps no other click from being answered
+            failed.append(error)
+            report(CommandRejected(command, None))
+        else:
+            if mask is not None:
+                proposal = _proposal(session, command, mask) if is_new else None
+                report(ObjectSegmented(command.key, int(mask.sum()), proposal))
+        finally:
+            self._command = None
 
     def undo(self, report: Report) -> None:
         """Undo what was done last.
@@ -260,10 +251,7 @@ class SessionWorker:
         """
         with self._reporting(report):
             session = self._open(request)
-            try:
-                self._run_each(session, commands, report)
-            finally:
-                self._keep(session)
+            self._run_each(session, commands, report)
             with self._keeping(session):
                 self._propagate(session, direction, report)
 

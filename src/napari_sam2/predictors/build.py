@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from napari_sam2.torch_threads import torch
 
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
-from napari_sam2.predictors.construction import STABILITY, construct, construct_video_predictor
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, SAM2VideoPredictorVOS
+from napari_sam2.predictors.construction import STABILITY, construct
+from napari_sam2.predictors.video_predictor import AnyPredictor, SAM2VideoPredictor, build_sam2_video_predictor
 from napari_sam2.weights.download import download
 from napari_sam2.weights.load import find_weights
 from napari_sam2.weights.registry import is_model_name, resolve_model_name
-
-AnyPredictor = TypeVar("AnyPredictor", bound=SAM2VideoPredictor)
 
 
 def build_sam2(
@@ -60,42 +58,6 @@ def build_sam2(
     return construct(SAM2Base, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
 
 
-def build_sam2_video_predictor(
-    config_file: str | ModelConfig,
-    ckpt_path: str | Path | None = None,
-    device: str | torch.device | None = None,
-    mode: str = "eval",
-    hydra_overrides_extra: Iterable[str] = (),
-    apply_postprocessing: bool = True,
-    vos_optimized: bool = False,
-    *,
-    predictor_class: type[AnyPredictor] = SAM2VideoPredictor,  # type: ignore[assignment]
-    **kwargs: Any,
-) -> AnyPredictor:
-    """Build a video predictor.
-
-    Parameters
-    ----------
-    config_file, ckpt_path, device, mode, hydra_overrides_extra, **kwargs
-        As for :func:`build_sam2`.
-    apply_postprocessing : bool
-        As for :func:`build_sam2`; also remember prompted masks as 0 or 1, and fill holes of up to 8 low-resolution pixels.
-    vos_optimized : bool
-        Compile the model.
-    predictor_class : type
-        :class:`SAM2VideoPredictor` or a subclass of it.
-
-    Returns
-    -------
-    predictor_class
-    """
-    chosen: Any = SAM2VideoPredictorVOS if vos_optimized else predictor_class
-    predictor: AnyPredictor = construct_video_predictor(
-        chosen, config_file, ckpt_path, device, mode, hydra_overrides_extra, apply_postprocessing, vos_optimized, **kwargs
-    )
-    return predictor
-
-
 def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2Base:
     """Build an image model by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be.
 
@@ -114,8 +76,7 @@ def build_sam2_video_predictor_hf(
     **kwargs: Any,
 ) -> AnyPredictor:
     """Build a video predictor by its Hugging Face id; see :func:`build_sam2_hf`."""
-    name = resolve_model_name(model_id)
-    return build_sam2_video_predictor(name, download(name), predictor_class=predictor_class, **kwargs)
+    return predictor_class.from_pretrained(model_id, **kwargs)
 
 
 def load_model(model: str | Path = "micro", device: str | torch.device | None = None, **kwargs: Any) -> SAM2VideoPredictor:

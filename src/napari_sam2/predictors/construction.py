@@ -1,4 +1,4 @@
-"""Models and predictors of any class from names, files and overrides: what the official builders and ``from_pretrained`` share."""
+"""Constructs models and predictors of any class from names, files and overrides."""
 
 from __future__ import annotations
 
@@ -26,30 +26,6 @@ STABILITY = {
     "dynamic_multimask_stability_thresh": 0.98,
 }
 """Post-processing of single masks that the official builders switch on (official ``build_sam.py`` L83)."""
-
-
-def construct_video_predictor(
-    predictor_class: type[AnyModel],
-    config_file: str | ModelConfig,
-    ckpt_path: str | Path | None = None,
-    device: str | torch.device | None = None,
-    mode: str = "eval",
-    hydra_overrides_extra: Iterable[str] = (),
-    apply_postprocessing: bool = True,
-    vos_optimized: bool = False,
-    **kwargs: Any,
-) -> AnyModel:
-    """Construct a video predictor of any class; see :func:`~napari_sam2.predictors.build.build_sam2_video_predictor`."""
-    arguments: dict[str, Any] = {}
-    if apply_postprocessing:
-        arguments = {
-            "sam_mask_decoder_extra_args": dict(STABILITY),
-            "binarize_mask_from_pts_for_mem_enc": True,
-            "fill_hole_area": 8,
-        }
-    if vos_optimized:
-        arguments["compile_image_encoder"] = True
-    return construct(predictor_class, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
 
 
 def construct(

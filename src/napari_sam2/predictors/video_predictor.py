@@ -5,10 +5,10 @@ T frames · N objects · H, W size of the video · S side of the model's input �
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from napari_sam2.torch_threads import torch
 
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
-from napari_sam2.predictors.construction import construct_video_predictor
+from napari_sam2.predictors.construction import STABILITY, construct
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import FrameSource, open_frames
 from napari_sam2.predictors.mask_postprocessing import resize_logits, resize_mask
@@ -26,6 +27,8 @@ from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Prompt, Tracker
 from napari_sam2.weights.download import download
 from napari_sam2.weights.registry import resolve_model_name
+
+AnyPredictor = TypeVar("AnyPredictor", bound="SAM2VideoPredictor")
 
 FrameResult = tuple[int, list[int], Tensor]
 """Frame, object ids in order, and logits (N, 1, H, W)."""
@@ -177,9 +180,8 @@ class SAM2VideoPredictor(SAM2Base):
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
         """Build a predictor by its Hugging Face id, such as ``facebook/sam2.1-hiera-tiny``; downloads the weights if need be."""
-        name, is_compiled = resolve_model_name(model_id), bool(kwargs.get("vos_optimized"))
-        chosen: Any = SAM2VideoPredictorVOS if is_compiled else cls
-        return construct_video_predictor(chosen, name, download(name), **kwargs)
+        name = resolve_model_name(model_id)
+        return build_sam2_video_predictor(name, download(name), predictor_class=cls, **kwargs)
 
     @torch.inference_mode()
     def init_state(
@@ -472,6 +474,50 @@ class SAM2VideoPredictorVOS(SAM2VideoPredictor):
         super().__init__(**kwargs)
         for block in (self.memory_encoder, self.memory_attention, self.sam_prompt_encoder, self.sam_mask_decoder):
             block.compile(mode="max-autotune")
+
+
+def build_sam2_video_predictor(
+    config_file: str | ModelConfig,
+    ckpt_path: str | Path | None = None,
+    device: str | torch.device | None = None,
+    mode: str = "eval",
+    hydra_overrides_extra: Iterable[str] = (),
+    apply_postprocessing: bool = True,
+    vos_optimized: bool = False,
+    *,
+    predictor_class: type[AnyPredictor] = SAM2VideoPredictor,  # type: ignore[assignment]
+    **kwargs: Any,
+) -> AnyPredictor:
+    """Build a video predictor.
+
+    Parameters
+    ----------
+    config_file, ckpt_path, device, mode, hydra_overrides_extra, **kwargs
+        As for :func:`~napari_sam2.predictors.build.build_sam2`.
+    apply_postprocessing : bool
+        Replace an unstable single mask by the best of several, remember prompted masks as 0 or 1, and fill holes of up to 8
+        low-resolution pixels.
+    vos_optimized : bool
+        Compile the model.
+    predictor_class : type
+        :class:`SAM2VideoPredictor` or a subclass of it.
+
+    Returns
+    -------
+    predictor_class
+    """
+    arguments: dict[str, Any] = {}
+    if apply_postprocessing:
+        arguments = {
+            "sam_mask_decoder_extra_args": dict(STABILITY),
+            "binarize_mask_from_pts_for_mem_enc": True,
+            "fill_hole_area": 8,
+        }
+    if vos_optimized:
+        arguments["compile_image_encoder"] = True
+    chosen: Any = SAM2VideoPredictorVOS if vos_optimized else predictor_class
+    predictor: AnyPredictor = construct(chosen, config_file, ckpt_path, device, mode, arguments, hydra_overrides_extra, kwargs)
+    return predictor
 
 
 def _points_and_box(points: Any, labels: Any, box: Any, clear_old_points: bool) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A session begun anew, in which everything is done that a log says."""
+"""A new session in which all actions of a log are repeated."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def replay(
     device: str | None = None,
     labels: Any = None,
 ) -> Session:
-    """Begin a session anew and do in it everything that a file says. The results of the file are not used.
+    """Begin a new session and repeat in it all actions of a file. The results of the file are not used.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def replay_steps(
     device: str | None = None,
     labels: Any = None,
 ) -> tuple[Session, Iterator[tuple[int, Any]]]:
-    """Begin a session anew, and do in it what a file says, step by step.
+    """Begin a new session and repeat in it the actions of a file, step by step.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ class SavedSession:
             The file.
         image_path : Path, optional
             The image, where it has been moved, or was no file. By default the one that the file names: if that is not there, or has
-            changed, a warning tells why, and there is no image.
+            changed, there is no image, and the reason is logged as a warning.
 
         Raises
         ------
@@ -69,6 +69,8 @@ class SavedSession:
             If the file is damaged, or an image that was given is another.
         OSError
             If the file may not be read, or the disk fails.
+        ImportError
+            If a package that reads an image that was given is missing.
         """
         with _opened(path) as database:
             document = document_of(database)
@@ -78,7 +80,7 @@ class SavedSession:
             arguments = header.source.arguments() | header.source.choice() | {"axes": header.image.axes}
             stack = Stack.open(found, **arguments)
             check_image(stack, header, path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             if image_path is not None:
                 raise
             without = "without the image there are no intensities, no movies, and no size of pixels but one that is given"

@@ -44,9 +44,10 @@ from napari_sam2.session.store.database import Database, followed, open_to_write
 from napari_sam2.session.store.first_format import converted, is_first_format
 from napari_sam2.session.store.found_files import check_image, check_weights, find_image, find_model, model_from
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader, Settings
+from napari_sam2.session.store.refusals import check_suffix
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
-from napari_sam2.session.store.temporary import SUFFIX, remove
+from napari_sam2.session.store.temporary import remove
 
 logger = logging.getLogger(__name__)
 
@@ -308,12 +309,14 @@ class Session:
     def grouped(self) -> AbstractContextManager[None]:
         """Let all actions that are done inside a ``with`` block be undone and redone together.
 
-        If something fails inside, none of them is done.
+        If one of them fails, none of them is done.
 
         Raises
         ------
         SessionBusyError
             If another thread is using the session.
+        OSError, ValueError
+            At the end of the block, if they could not be saved; all of them stay done.
         """
         return self._history.grouped()
 
@@ -382,11 +385,11 @@ class Session:
 
         Notes
         -----
-        Later actions raise the same if they cannot be written; they stay done, and are written with the next action.
+        Later actions raise the same if they cannot be written; they stay done, and are written with the next action. Until then,
+        :attr:`has_unsaved_changes` is true.
         """
         path = check_path("path", path).absolute()
-        if path.suffix != SUFFIX:
-            raise ValueError(f"a session is saved to a file that ends in {SUFFIX}, got {path.name}; to_json() is its log as JSON")
+        check_suffix(path)
         with self._history.working():
             if self._state.model.sha256 is None:
                 self._state.models.refresh(0, replace(self._state.model, sha256=weights_sha256(self.model)))
@@ -397,6 +400,11 @@ class Session:
     def saved_to(self) -> Path | None:
         """The file of the session; None until it is saved."""
         return self._store.saved_to
+
+    @property
+    def has_unsaved_changes(self) -> bool:
+        """Something was done that is not in the file :attr:`saved_to`: there is none yet, or it could not be written."""
+        return self._store.has_unsaved_changes
 
     def close(self) -> None:
         """Close the file of the session; the file of an unsaved session is removed. Later actions are not saved.

@@ -18,7 +18,7 @@ MIN_SIDE = 0.6
 JUMP = Zoom.WANDER
 """Largest shift of a window per frame, in sides of the clip: a zoomed view stays until its object is as far off its centre."""
 OBJECT_JUMP = 0.7
-"""Largest shift in object sizes; beyond it, an object cannot be told from its neighbours."""
+"""Largest shift in object sizes; beyond it, an object cannot be distinguished from its neighbours."""
 PACE = Zoom.PACE
 """Largest factor by which a window changes its side per frame, as zoomed views do."""
 

@@ -27,7 +27,7 @@ _TIMEOUT_S = 30
 
 
 class DownloadError(RuntimeError):
-    """A checkpoint could not be fetched; the message says why, and what to do."""
+    """A checkpoint could not be fetched; the message gives the reason, and what to do."""
 
 
 class TransferError(DownloadError):
@@ -39,7 +39,7 @@ class DownloadCancelled(Exception):  # noqa: N818  # it is a wish, not an error
 
 
 class Progress(Protocol):
-    """What :func:`download` tells how far it is; a tqdm bar is one."""
+    """What :func:`download` reports its progress to; a tqdm bar is one."""
 
     total: float | None
     """Bytes to come."""
@@ -60,7 +60,7 @@ def cache_folder() -> Path:
     Returns
     -------
     Path
-        What ``NAPARI_SAM2_CACHE`` says, or else the operating system's place for such files.
+        ``NAPARI_SAM2_CACHE``, or else the operating system's folder for such files.
     """
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser()
@@ -114,7 +114,7 @@ def checkpoint_path(name: str, *, folder: str | Path | None = None) -> Path:
 
 
 def wrong_size(path: Path, checkpoint: ReleasedCheckpoint) -> str | None:
-    """Say what is wrong with a file that is there and cannot be the released one, or may not be read; or None."""
+    """Return what is wrong with a file that is there and cannot be the released one, or may not be read; or None."""
     try:
         if not path.exists() or (path.is_file() and path.stat().st_size == checkpoint.size_bytes):
             return None
@@ -148,7 +148,7 @@ def download(
         Address of a folder that offers the released files under their names. By default what ``NAPARI_SAM2_BASE_URL``
         says, or else the authors' server.
     progress : Progress, optional
-        Told how many bytes come; closed when the transfer is over, however it ended.
+        Receives the numbers of bytes that come; closed when the transfer is over, however it ended.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        refused = error.__cause__ or error  # a folder that takes no files is refused by a sentence about what the system says
+        refused = error.__cause__ or error  # a folder that takes no files is refused by a sentence with the reason of the system
         raise DownloadError(
             f"cannot write {path} ({reason_of(refused)}): make room and see that the folder may be written to, "
             f"or choose another one with the environment variable {CACHE_VARIABLE}"

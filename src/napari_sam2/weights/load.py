@@ -1,4 +1,4 @@
-"""Reads, identifies and writes checkpoints; every fault of a file is told in one sentence."""
+"""Reads, identifies and writes checkpoints; every fault of a file is described in one sentence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Checkpoint:
     state_dict : dict of str to Tensor
         On the CPU; floating point as float32, however it was stored.
     config : ModelConfig or None
-        The model it belongs to, where the file says so.
+        The model it belongs to, where the file names it.
     """
 
     state_dict: dict[str, Tensor]
@@ -150,7 +150,7 @@ def _state_dict_of(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def save_checkpoint(path: str | Path, state_dict: Mapping[str, Tensor], config: ModelConfig, half: bool = False) -> None:
-    """Write a checkpoint that knows which model it belongs to; an older file stays whole until the new one is.
+    """Write a checkpoint that names the model it belongs to; an older file stays whole until the new one is.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def load_weights(model: SAM2Base, path: str | Path) -> None:
     if found != expected:
         asked = model.config.name if hasattr(model, "config") else type(model).__name__
         config = checkpoint.config or MODEL_CONFIGS.get(identify(checkpoint.state_dict) or "")
-        # a fine-tuned model has a name of its own and the tensors of the model it came from: then the name says nothing
+        # a fine-tuned model has a name of its own and the tensors of the model it came from: then the name decides nothing
         if config is not None and config.name != asked and _expected(config) != frozenset(expected.items()):
             raise ValueError(f"{path} is {config.name}, not {asked}")
         raise ValueError(f"{path} {_difference(expected, found, asked)}")
@@ -230,7 +230,7 @@ def _shapes(state_dict: Mapping[str, Tensor]) -> _Shapes:
 
 
 def _difference(expected: _Shapes, found: _Shapes, asked: str) -> str:
-    """Say, as the rest of a sentence, why a file does not fit: what helps most first."""
+    """Return, as the rest of a sentence, why a file does not fit: what helps most first."""
     missing = [key for key in expected if key not in found]
     unexpected = [key for key in found if key not in expected]
     if len(missing) == len(expected):
@@ -244,13 +244,13 @@ def _difference(expected: _Shapes, found: _Shapes, asked: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    """List a few names, and say how many more there are."""
+    """List a few names, and the number of the others."""
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return (", ".join(names[:_SHOWN_NAMES]) or "nothing") + more
 
 
 def identify(state_dict: Mapping[str, Tensor]) -> str | None:
-    """Tell which model a state dict belongs to, by the names and shapes of its tensors.
+    """Return which model a state dict belongs to, by the names and shapes of its tensors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The released checkpoints, and the many names people know them by."""
+"""The released checkpoints, and the many names they have."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def resolve_model_name(name: str) -> str:
     Raises
     ------
     ValueError
-        If no model goes by this name; the message says which names are near.
+        If no model has this name; the message names those that are near.
     """
     wanted = name.strip().lower().lstrip("/")
     if wanted in _MODEL_OF:
@@ -125,5 +125,5 @@ def resolve_model_name(name: str) -> str:
 
 
 def is_model_name(name: str) -> bool:
-    """Tell whether a model goes by a name, as :func:`resolve_model_name` understands it."""
+    """Return whether a name is one of a model for :func:`resolve_model_name`."""
     return name.strip().lower().lstrip("/") in _MODEL_OF

@@ -26,7 +26,7 @@ from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.database import PAGE_BYTES, Database
-from napari_sam2.session.store.refusals import LONGEST_PATH_BYTES, is_of_damage, refusal
+from napari_sam2.session.store.refusals import LONGEST_PATH_BYTES, check_suffix, is_of_damage, refusal
 
 TRUTH = squares(3, (32, 32), {1: [(4, 3 + t, 6) for t in range(3)]})
 FIRST_FORMAT = Path(__file__).with_name("first_format") / "everything"
@@ -408,6 +408,22 @@ def test_a_file_that_is_none(content: str, tmp_path: Path) -> None:
             attempt()
         said(caught.value)
     assert not [one for one in path.parent.iterdir() if "-" in one.name]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("movie.json", "give movie.sam2, not movie.json; JSON is the format of its log, which to_json() returns"),
+        ("movie.sam2.json", "give movie.sam2, not movie.sam2.json; JSON is the format of its log, which to_json() returns"),
+        ("movie.SAM2", "give movie.sam2, not movie.SAM2"),
+        ("a.b.tif", "give a.b.sam2, not a.b.tif"),
+        ("movie", "give movie.sam2, not movie"),
+    ],
+)
+def test_names_that_are_not_those_of_session_files(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(f'a session is saved to a file that ends in .sam2: {sentence}')}$"):
+        check_suffix(Path("folder") / name)
+    check_suffix(Path("folder") / "movie.sam2")
 
 
 def test_a_disk_that_is_full(tmp_path: Path) -> None:

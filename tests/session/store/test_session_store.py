@@ -9,6 +9,8 @@ import logging
 import os
 import sqlite3
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -302,7 +304,7 @@ def test_where_there_is_no_data_folder_a_warning_is_given_once(
         "the session is in memory alone, and would be lost if the program were ended: nothing can be written to the data folder"
     ]
     session.save(path)
-    assert (session.saved_to, session._store.is_behind) == (path, False)
+    assert (session.saved_to, session.has_unsaved_changes) == (path, False)
     session.close()
     again = opened(path)
     assert known(again) == known(session)
@@ -339,9 +341,7 @@ def test_where_it_cannot_be_saved_it_is_still_saved_to_the_file_before(path: Pat
     with pytest.raises(ValueError, match="is open in another session"):
         session.save(path.with_name("other.sam2"))
     for name in ("movie", "movie.json", "movie.tif", "movie.SAM2"):
-        with pytest.raises(
-            ValueError, match=rf"a session is saved to a file that ends in \.sam2, got {name}; to_json\(\) is its log"
-        ):
+        with pytest.raises(ValueError, match=rf"a session is saved to a file that ends in \.sam2: give movie\.sam2, not {name}"):
             session.save(path.with_name(name))
     session.add_points(session.add_object(), 0, inside(1, 0))
     session.save(path.with_name("third.sam2"))
@@ -564,6 +564,110 @@ def test_the_middle_of_a_propagation_on_a_disk_that_is_full(path: Path) -> None:
     assert known(again) == known(session)
     again.close()
     assert unused_rows(path) == 0
+
+
+@pytest.fixture
+def no_room() -> Callable[[], AbstractContextManager[None]]:
+    """The system takes no byte of any file."""
+    resource = pytest.importorskip("resource", reason="limits are POSIX")
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
+
+
+def group(session: Session) -> None:
+    with session.grouped():
+        session.rename_object(1, "cell")
+        with session.grouped():
+            session.add_points(session.add_object(), 4, inside(2, 4))
+        session.lock_object(2)
+
+
+NOT_SAVED = (
+    r"^what was done is still there, but could not be saved to \S+movie\.sam2: the disk(, or the connection to it, fails| is full)$"
+)
+
+
+def test_a_group_stays_done_on_a_disk_that_is_full(path: Path, no_room: Callable[[], AbstractContextManager[None]]) -> None:
+    session = begun()
+    assert not session.has_unsaved_changes
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    assert session.has_unsaved_changes
+    session.save(path)
+    assert not session.has_unsaved_changes
+    before = known(session)
+    with no_room(), pytest.raises(OSError, match=NOT_SAVED):
+        group(session)
+    after = known(session)
+    assert (session.objects[1].name, session.objects[2].anchors, session.objects[2].info.is_locked) == ("cell", [4], True)
+    assert session.has_unsaved_changes
+    for move, expected in ((session.undo, before), (session.redo, after), (session.undo, before)):
+        with no_room(), pytest.raises(OSError, match=NOT_SAVED):
+            move()
+        assert known(session) == expected, "as a whole"
+        assert session.has_unsaved_changes
+    assert session.redo()
+    assert not session.has_unsaved_changes
+    session.close()
+    assert not session.has_unsaved_changes
+    again = opened(path)
+    assert (known(again), again.has_unsaved_changes) == (after, False)
+    again.undo()
+    assert known(again) == before
+    again.close()
+
+
+def test_a_group_that_fails_on_a_disk_that_is_full_is_not_done(
+    path: Path, no_room: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """What is raised is why it failed, not that it could not be saved."""
+    session = begun()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    session.save(path)
+    before = known(session)
+
+    def fail() -> None:
+        with session.grouped():
+            group(session)
+            session.lock_object(77)
+
+    with no_room(), pytest.raises(ValueError, match="there is no object 77"):
+        fail()
+    assert (known(session), session.has_unsaved_changes) == (before, True)
+    with session.grouped():
+        session.hide_object(1)
+    session.close()
+    again = opened(path)
+    again.undo()
+    assert known(again) == before
+    again.close()
+
+
+def test_a_group_whose_end_finds_room_is_saved(path: Path, no_room: Callable[[], AbstractContextManager[None]]) -> None:
+    session = begun()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    session.save(path)
+    with session.grouped():
+        with no_room():
+            session.rename_object(1, "cell")
+        session.lock_object(1)
+    with session.grouped():
+        with no_room():
+            session.rename_object(1, "other")
+        session.save(path.with_name("other.sam2"))
+    assert not session.has_unsaved_changes
+    session.close()
+    again = opened(path.with_name("other.sam2"))
+    assert known(again) == known(session)
+    again.close()
 
 
 def test_a_session_moves_from_a_full_disk_to_another(path: Path) -> None:

@@ -20,7 +20,7 @@ def script(document: Document) -> str:
     Parameters
     ----------
     document : Document
-        Says it.
+        The log.
 
     Returns
     -------

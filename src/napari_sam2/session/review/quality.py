@@ -1,15 +1,15 @@
 """The quality of masks, to review the most uncertain ones first: scores, areas and jumps of each object on each frame.
 
-h, w mask size.
+h, w mask size · N frames.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
@@ -89,16 +89,9 @@ class FrameQuality:
 
     @property
     def uncertainty(self) -> float:
-        """How uncertain it is, 0 .. 3; 0 on anchors.
-
-        The sum of three: ``1 - predicted_iou`` where the object is present; ``2 / (1 + exp(|object_score|))``, which is 1 where
-        present and absent are equally likely; and ``1 - exp(-jump)``.
-        """
-        if self.is_anchor:
-            return 0.0
-        bad_mask = 1 - min(max(self.predicted_iou, 0.0), 1.0) if self.area_px > 0 else 0.0
-        unknown_presence = 2 / (1 + math.exp(min(abs(self.object_score), 700.0)))
-        return bad_mask + unknown_presence + 1 - math.exp(-self.jump)
+        """How uncertain it is, 0 .. 3; 0 on anchors. See :func:`uncertainties`."""
+        columns = (np.array([value]) for value in (self.object_score, self.predicted_iou, self.area_px, self.jump, self.is_anchor))
+        return float(uncertainties(*columns)[0])
 
 
 @dataclass(frozen=True)
@@ -108,6 +101,53 @@ class ReviewItem:
     object_id: int
     frame: int
     uncertainty: float
+
+
+def uncertainties(
+    object_scores: npt.NDArray[np.float64],
+    predicted_ious: npt.NDArray[np.float64],
+    areas_px: npt.NDArray[np.float64],
+    jumps: npt.NDArray[np.float64],
+    is_anchor: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float64]:
+    """Return how uncertain masks are.
+
+    Parameters
+    ----------
+    object_scores, predicted_ious, areas_px, jumps, is_anchor : ndarray
+        (N,), see :class:`FrameQuality`.
+
+    Returns
+    -------
+    ndarray
+        (N,), 0 .. 3; 0 on anchors. The sum of three: ``1 - predicted_iou`` where the object is present;
+        ``2 / (1 + exp(|object_score|))``, which is 1 where present and absent are equally likely; and ``1 - exp(-jump)``.
+    """
+    bad_mask = np.where(areas_px > 0, 1 - predicted_ious.clip(0, 1), 0)
+    unknown_presence = 2 / (1 + np.exp(np.abs(object_scores).clip(max=700)))
+    return np.where(is_anchor, 0, bad_mask + unknown_presence + 1 - np.exp(-jumps))
+
+
+def jumps_between(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how much an object changes from one frame to the next.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        (N, 3), on each of N frames and on the frame after each: area in pixels, row and column of the centroid. Where the object is
+        absent, the area is 0, and the others are of no account.
+
+    Returns
+    -------
+    ndarray
+        (N,), see :attr:`FrameQuality.jump`.
+    """
+    areas, areas_after = before[:, 0], after[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        diameters = 2 * np.sqrt((areas + areas_after) / 2 / np.pi)
+        distances = np.hypot(*(before[:, 1:] - after[:, 1:]).T)
+        jumps = np.abs(np.log(areas / areas_after)) + distances / diameters
+    return np.where((areas > 0) & (areas_after > 0), jumps, (areas > 0) != (areas_after > 0))
 
 
 def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:
@@ -120,21 +160,24 @@ def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, Fr
         for frame, record in records
         if record is not None
     }
+    jumps = _jumps({frame: extent for frame, (_, _, extent) in seen.items()})
     return {
         frame: FrameQuality(
             object_score=score,
             predicted_iou=iou,
             area_px=extent.area_px,
             centroid_rc=extent.centroid_rc,
-            jump=max((_jump(extent, seen[t][2]) for t in (frame - 1, frame + 1) if t in seen), default=0.0),
+            jump=jumps[frame],
             is_anchor=frame in item.memory.conditioning,
         )
         for frame, (score, iou, extent) in seen.items()
     }
 
 
-def _jump(one: Extent, other: Extent) -> float:
-    if one.centroid_rc is None or other.centroid_rc is None:
-        return float((one.centroid_rc is None) != (other.centroid_rc is None))
-    diameter = 2 * math.sqrt((one.area_px + other.area_px) / 2 / math.pi)
-    return abs(math.log(one.area_px / other.area_px)) + math.dist(one.centroid_rc, other.centroid_rc) / diameter
+def _jumps(extents: dict[int, Extent]) -> dict[int, float]:
+    """Return the larger jump of each frame by frame; 0 where neither neighbour is there."""
+    frames = np.array(list(extents), np.int64)
+    rows = np.array([(one.area_px, *(one.centroid_rc or (0.0, 0.0))) for one in extents.values()]).reshape(-1, 3)
+    between = np.where(np.diff(frames) == 1, jumps_between(rows[:-1], rows[1:]), 0) if len(frames) else np.zeros(0)
+    larger = np.maximum(np.append(between, 0), np.insert(between, 0, 0)) if len(frames) else between
+    return dict(zip(extents, larger.tolist(), strict=True))

@@ -87,7 +87,7 @@ class History:
         Called with the values that an action, an undo or a redo replaced, to update the labels. If it fails, so does the action,
         and nothing is changed.
     keep : callable
-        Called afterwards with the commit, to write it to a file. If it fails, the action stays done.
+        Called afterwards with the commit, to write it to a file. If it fails by an OSError or a ValueError, the action stays done.
     """
 
     def __init__(self, finish: Callable[[Snapshots], None], keep: Callable[[Commit], None]) -> None:
@@ -105,6 +105,8 @@ class History:
         """Counts actions, undos and redos, so that a propagation can detect other changes between its steps."""
         self._latest_number = 0
         self._group_begins_after: int | None = None
+        self._is_error_postponed = False
+        self._postponed: Exception | None = None
 
     @property
     def calls(self) -> list[LoggedCall]:
@@ -125,6 +127,11 @@ class History:
         self.done, self.undone, self.calls_before = deque(done), undone, calls_before
         self._latest_number = max((action.number for action in (*done, *undone)), default=len(calls_before))
 
+    def mark_written(self) -> None:
+        """Record that everything that was done is in the file."""
+        self.refreshed.clear()
+        self._postponed = None
+
     def is_latest(self, action: Action) -> bool:
         """No action was done, undone or redone since."""
         return bool(self.done) and self.done[-1] is action
@@ -134,7 +141,7 @@ class History:
         with self.working():
             if self.is_latest(action):
                 action.call = call
-                self._keep(Commit(CommitKind.COMPLETED, action, Snapshots()))
+                self._write(Commit(CommitKind.COMPLETED, action, Snapshots()))
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
@@ -194,14 +201,38 @@ class History:
             if latest is not None:
                 latest.call = step.call
                 latest.snapshots.absorb(step.snapshots)
-                self._keep(Commit(CommitKind.CONTINUED, latest, step.snapshots))
+                self._write(Commit(CommitKind.CONTINUED, latest, step.snapshots))
             else:
                 self._latest_number += 1
                 step.number = self._latest_number
                 step.is_joined = self._group_begins_after is not None and step.number > self._group_begins_after + 1
                 self.done.append(step)
                 self._forget_old()
-                self._keep(Commit(CommitKind.DONE, step, step.snapshots))
+                self._write(Commit(CommitKind.DONE, step, step.snapshots))
+
+    def _write(self, commit: Commit) -> None:
+        """Write a commit to the file; inside a group, an error is raised at its end."""
+        try:
+            self._keep(commit)
+        except (OSError, ValueError) as error:
+            if not self._is_error_postponed:
+                raise
+            self._postponed = self._postponed or error
+
+    @contextlib.contextmanager
+    def _postponing_errors(self) -> Iterator[None]:
+        """Raise the first error of writing at the end, unless a later step has written everything."""
+        if self._is_error_postponed:
+            yield
+            return
+        self._is_error_postponed, self._postponed = True, None
+        try:
+            yield
+        finally:
+            self._is_error_postponed = False
+            error, self._postponed = self._postponed, None
+        if error is not None:
+            raise error
 
     def _finish_or_exchange_back(self, snapshots: Snapshots) -> None:
         try:
@@ -222,14 +253,16 @@ class History:
 
     @contextlib.contextmanager
     def grouped(self) -> Iterator[None]:
-        """Let all actions that are done inside be undone and redone together; if something fails, none of them is done.
+        """Let all actions that are done inside be undone and redone together; if one of them fails, none of them is done.
 
         Raises
         ------
         SessionBusyError
             If another thread is using the session.
+        OSError, ValueError
+            At the end of the outermost group, if the file could not be written; all actions stay done.
         """
-        with self.working():
+        with self.working(), self._postponing_errors():
             begins_after, outer = self._latest_number, self._group_begins_after
             self._group_begins_after = begins_after if outer is None else outer
             try:
@@ -249,8 +282,10 @@ class History:
         ------
         SessionBusyError
             If another thread is using the session.
+        OSError, ValueError
+            If the file could not be written; all of them are undone.
         """
-        with self.working():
+        with self.working(), self._postponing_errors():
             if not self.done:
                 return False
             while self.done:
@@ -267,8 +302,10 @@ class History:
         ------
         SessionBusyError
             If another thread is using the session.
+        OSError, ValueError
+            If the file could not be written; all of it is redone.
         """
-        with self.working():
+        with self.working(), self._postponing_errors():
             if not self.undone:
                 return False
             self._move_one(self.undone, self.done, CommitKind.REDONE)
@@ -282,7 +319,7 @@ class History:
         self._finish_or_exchange_back(action.snapshots)
         source.pop()
         target.append(action)
-        self._keep(Commit(kind, action, action.snapshots))
+        self._write(Commit(kind, action, action.snapshots))
 
 
 def weakly(method: Callable[P, R]) -> Callable[P, R]:

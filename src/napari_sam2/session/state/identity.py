@@ -45,7 +45,7 @@ class ModelIdentity:
         return cls(name or model.config.name, model.config.name, model.image_size, sha256)
 
     def is_same(self, other: ModelIdentity) -> bool:
-        """Tell whether another one is of the same model, wherever its file lies, as far as their weights were read."""
+        """Return whether another one is of the same model, wherever its file lies, as far as their weights were read."""
         is_same_weights = self.sha256 is None or other.sha256 is None or self.sha256 == other.sha256
         names = (self.name, self.architecture, self.image_size), (other.name, other.architecture, other.image_size)
         return is_same_weights and names[0] == names[1]

@@ -170,7 +170,7 @@ class SessionState:
         return found
 
     def emit(self, change: StateChange) -> None:
-        """Tell all views of a change, if there is one. A view that fails is logged: what was done is done."""
+        """Emit a change to all views, if there is one. The error of a view is logged: the change stays done."""
         if change == StateChange():
             return
         try:
@@ -204,7 +204,7 @@ class SessionState:
         return StateChange(infos, prompts, frozenset(masks), frozenset(records), frozenset(positions), model)
 
     def _shows_another(self, object_id: int, frame: int, snapshots: Snapshots) -> bool:
-        """Tell whether another record is shown than before; one that is stale now is the very same."""
+        """Return whether another record is shown than before; one that became stale is the same."""
         mappings = self.objects.made(object_id).record_mappings
         shown = (stored for mapping in mappings if (stored := mapping.stored(frame)) is not None)
         before = (stored for mapping in mappings if (stored := snapshots.stored_before(mapping, frame)) is not None)

@@ -19,7 +19,7 @@ from napari_sam2.version import __version__
 APPLICATION_ID = 0x53414D32
 """By which SQLite files of sessions differ from others: "SAM2"."""
 VERSION = 3
-"""Counts up with every change of what a file may hold, docs/session.md says what; a file of another version is not read."""
+"""Counts up with every change of what a file may hold, see docs/session.md; a file of another version is not read."""
 TABLES = """
 CREATE TABLE header (value TEXT NOT NULL);
 CREATE TABLE stored (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, about TEXT NOT NULL, data BLOB);
@@ -37,7 +37,7 @@ PAGE_BYTES = 16384
 MAX_UNSYNCED_S = 1.0
 """Frames that were written longer ago are on the disk, whatever happens to the power."""
 MAX_WAIT_S = 1.0
-"""So long another program may look at the file before it counts as open there."""
+"""So long another program may read the file before it counts as open there."""
 
 
 class Database:
@@ -191,7 +191,7 @@ class Database:
         return True
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> sqlite3.Cursor:
-        """Execute a statement; in a :meth:`transaction` or under :meth:`reading`, its errors are told in plain words."""
+        """Execute a statement; in a :meth:`transaction` or under :meth:`reading`, its errors are raised in plain words."""
         return self._connection.execute(statement, tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
@@ -267,7 +267,7 @@ def _may_be_written(path: Path) -> bool:
 
 def followed(path: Path) -> Path:
     """Follow a link to the file itself: what belongs to a session lies beside that, and under its name."""
-    with contextlib.suppress(OSError):  # whoever opens or writes it tells why
+    with contextlib.suppress(OSError):  # the error is raised when it is opened or written
         return Path(os.path.realpath(path)) if path.is_symlink() else path
     return path
 
@@ -293,7 +293,7 @@ def finish(path: Path) -> None:
 
 
 def is_session_file(path: Path) -> bool:
-    """Tell whether a file is one of a session, of whatever version.
+    """Return whether a file is a session file, of any version.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class FileLock:
             lock.release()
 
     def _is_still_there(self, lock: filelock.BaseFileLock) -> bool:
-        """Tell whether the file that is locked was not removed by whoever held it before."""
+        """Return whether the locked file is still there: an earlier owner may have removed it."""
         descriptor = getattr(lock._context, "lock_file_fd", None)
         if descriptor is None or os.name == "nt":  # there a file that is open cannot be removed
             return True
@@ -78,7 +78,7 @@ class FileLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a session holds a file."""
+    """Return whether a session has a file open."""
     if not path.with_name(path.name + ENDING).exists():
         return False
     try:

@@ -26,8 +26,8 @@ from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.store.database import MAX_WAIT_S, Database, is_session_file
 from napari_sam2.session.store.file_lock import FileLock
 from napari_sam2.session.store.header import SessionHeader
-from napari_sam2.session.store.refusals import check_length, is_of_damage, refusal
-from napari_sam2.session.store.temporary import SUFFIX, new_partial, remove
+from napari_sam2.session.store.refusals import SUFFIX, check_length, is_of_damage, refusal
+from napari_sam2.session.store.temporary import new_partial, remove
 from napari_sam2.session.store.values import SavedPrompts, pack_record
 from napari_sam2.structured import parse, to_json
 
@@ -47,7 +47,7 @@ class UnusableResultsError(ValueError):
 
 
 def is_first_format(path: Path) -> bool:
-    """Tell whether a file is the JSON file of a session of the first format, which need not end in ``.json``.
+    """Return whether a file is the JSON file of a session of the first format, which need not end in ``.json``.
 
     Raises
     ------
@@ -81,10 +81,10 @@ def name_of_converted(path: Path) -> Path:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """Read what a session of the first format says, in the form of :class:`~napari_sam2.session.log.document.Document`.
+    """Read a session of the first format, in the form of :class:`~napari_sam2.session.log.document.Document`.
 
     Its results are asked too, if they are there: they were written in the middle of a propagation, the JSON file only between
-    actions. Where they are of no use, a warning says so.
+    actions. Where they cannot be used, a warning is logged.
 
     Raises
     ------
@@ -185,7 +185,7 @@ class _Results:
 
 @contextlib.contextmanager
 def _results(path: Path) -> Iterator[_Results]:
-    """Open the results of a JSON file to be read; what is damaged in them is told in one sentence."""
+    """Open the results of a JSON file to be read; damage to them is described in one sentence."""
     file = results_of(path)
     unfinished, index = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
     has_unfinished, has_index = unfinished.exists(), index.exists()
@@ -241,7 +241,7 @@ def _brought_up_to_date(old: dict[str, Any], path: Path, results: _Results) -> d
 
 
 def _today(old: dict[str, Any], where: str) -> dict[str, Any]:
-    """Bring what a session of the first format says to today's names."""
+    """Rename the contents of a session of the first format to today's names."""
     try:
         source, model = dict(old["source"]), dict(old["model"])
         source["relative_path"], model["relative_path"] = source.pop("way", None), model.pop("way", None)
@@ -313,15 +313,15 @@ def _copy_records(results: _Results, database: Database, content: dict[str, Any]
 def _unpacked(about: str, data: bytes) -> FrameRecord:
     import imagecodecs
 
-    told = json.loads(about)
+    fields = json.loads(about)
     tensors: dict[str, Any] = {}
     start = 0
-    for one in told["tensors"]:
+    for one in fields["tensors"]:
         try:
             raw = imagecodecs.blosc_decode(data[start : start + one["bytes"]])
             tensors[one["name"]] = torch.frombuffer(bytearray(raw), dtype=getattr(torch, one["dtype"])).reshape(one["shape"])
         except ValueError as error:
             raise LookupError("a record is damaged") from error
         start += one["bytes"]
-    view = None if told["view"] is None else View(*told["view"])
-    return FrameRecord(**tensors, **told["scalars"], view=view)
+    view = None if fields["view"] is None else View(*fields["view"])
+    return FrameRecord(**tensors, **fields["scalars"], view=view)

@@ -51,8 +51,8 @@ def check_image(stack: Stack, header: SessionHeader, path: Path) -> None:
     """
     identity = ImageIdentity.of(stack)
     if not identity.is_of_same(header.image):
-        told, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (header.image, identity))
-        what = "the same size with other pixels" if told == given else f"{given}, not {told}"
+        expected, given = (f"{one.dtype} of shape {tuple(one.shape)}" for one in (header.image, identity))
+        what = "the same size with other pixels" if expected == given else f"{given}, not {expected}"
         raise ValueError(
             f"this is another image than {path.name} was saved with, {what}: give image= (in the shell --image), or begin a new "
             "session on it"
@@ -88,7 +88,7 @@ def find_image(path: Path, header: SessionHeader) -> Path | list[Path]:
 
 
 def find_model(
-    path: Path, told: ModelIdentity, model: str | Path | SAM2VideoPredictor | None, device: str | None
+    path: Path, identity: ModelIdentity, model: str | Path | SAM2VideoPredictor | None, device: str | None
 ) -> SAM2VideoPredictor:
     """Load a model in the place of the one that a session file names, or that one, wherever it is found as images are.
 
@@ -101,22 +101,22 @@ def find_model(
         return model
     if model is not None:
         return load_model(model, device)
-    is_file = named_path(told.name).suffix in SUFFIXES
-    found = find_moved(told.name, path.parent, told.relative_path) if is_file else told.name
+    is_file = named_path(identity.name).suffix in SUFFIXES
+    found = find_moved(identity.name, path.parent, identity.relative_path) if is_file else identity.name
     if found is None:
         raise FileNotFoundError(
-            f"{path.name} was saved with the model {told.name}, which is not there: put it back, or give model= (in the shell "
-            f"--model), where it is; nor is {named_path(told.name).name} in {path.parent}"
+            f"{path.name} was saved with the model {identity.name}, which is not there: put it back, or give model= (in the shell "
+            f"--model), where it is; nor is {named_path(identity.name).name} in {path.parent}"
         )
     try:
         return load_model(found, device)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
-            f"{path.name} was saved with the model {told.name}: {error}; give model= (in the shell --model), where it is"
+            f"{path.name} was saved with the model {identity.name}: {error}; give model= (in the shell --model), where it is"
         ) from error
 
 
-def check_weights(model: SAM2VideoPredictor, told: ModelIdentity, path: Path) -> None:
+def check_weights(model: SAM2VideoPredictor, identity: ModelIdentity, path: Path) -> None:
     """Check that a model is the one that a session was saved with.
 
     Raises
@@ -124,12 +124,12 @@ def check_weights(model: SAM2VideoPredictor, told: ModelIdentity, path: Path) ->
     ValueError
         If it has other weights.
     """
-    if told.sha256 is None:  # a session that was not saved
-        is_same = (model.config.name, model.image_size) == (told.architecture, told.image_size)
+    if identity.sha256 is None:  # a session that was not saved
+        is_same = (model.config.name, model.image_size) == (identity.architecture, identity.image_size)
     else:
-        is_same = weights_sha256(model) == told.sha256
+        is_same = weights_sha256(model) == identity.sha256
     if not is_same:
         raise ValueError(
-            f"{path.name} was saved with other weights of {told.name}: what was found does not go on with these; "
+            f"{path.name} was saved with other weights of {identity.name}: what was found does not go on with these; "
             f"give model= (in the shell --model), where these are, or find everything again with napari-sam2 replay {path.name}"
         )

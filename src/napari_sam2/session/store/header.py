@@ -97,7 +97,7 @@ class ImageIdentity:
     shape : list of int
         Of the image.
     axes : str
-        Its axes, whether they were given, told by the file or guessed.
+        Its axes, whether they were given, read from the file or guessed.
     dtype : str
         As NumPy writes it.
     sample : dict of int to str
@@ -134,14 +134,14 @@ class ImageIdentity:
         return cls([int(side) for side in stack.image.shape], stack.layout.axes, np.dtype(stack.image.dtype).name, {})
 
     def is_of_same(self, other: ImageIdentity) -> bool:
-        """Tell whether another is of the same image, as far as frames could be read both times."""
+        """Return whether another is of the same image, as far as frames could be read both times."""
         alike = all(self.sample[frame] == other.sample[frame] for frame in self.sample.keys() & other.sample.keys())
         return alike and (self.shape, self.dtype) == (other.shape, other.dtype)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the model looks at the image; see :class:`~napari_sam2.session.session.Session`."""
+    """How the image is given to the model; see :class:`~napari_sam2.session.session.Session`."""
 
     precision: str
     intensity_ranges: list[tuple[float, float]] | None
@@ -196,7 +196,7 @@ class SessionHeader:
         return cls(__version__, str(torch.__version__), source, image, settings, model)
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of a session, but for image and model; axes too where the image told them: another array of it may not."""
+        """Arguments of a session, but for image and model; also axes that were read from the image: another array may lack them."""
         return self.source.arguments() | {"axes": self.image.axes} | self.settings.arguments()
 
     def blank_stack(self) -> Stack:

@@ -1,4 +1,4 @@
-"""Why a session file cannot be used, in plain words: SQLite says "disk I/O error" of a permission."""
+"""Why a session file cannot be used, in plain words: SQLite calls a missing permission "disk I/O error"."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from pathlib import Path
 
 from napari_sam2.file_errors import os_error, reason_of
 
+SUFFIX = ".sam2"
+"""Names of session files end in it."""
+
 LONGEST_PATH_BYTES = 512 - len("-journal")
 """SQLite, as it is built by default, opens no file with a longer path, whatever the system does."""
 
 
 def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False) -> Exception:
-    """Say why something could not be done with a database.
+    """Return the error to raise where something could not be done with a database.
 
     Parameters
     ----------
     path : Path
         The database.
     error : Exception
-        What SQLite, or Python of what SQLite found, says.
+        The error of SQLite, or of Python where it reads what SQLite found.
     task : str
         Begins the sentence where the file itself is right, such as ``the session could not be saved to movie.sam2``.
     is_read_only : bool
@@ -52,10 +55,26 @@ def refusal(path: Path, error: Exception, task: str, is_read_only: bool = False)
 
 
 def is_of_damage(error: Exception) -> bool:
-    """Tell whether what a file holds is to blame, not what the system or another program does."""
+    """Return whether the contents of a file are the cause, not the system or another program."""
     code = getattr(error, "sqlite_errorcode", None)
     kinds = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
     return code is None or code & 0xFF in kinds
+
+
+def check_suffix(path: Path) -> None:
+    """Check that a file has the suffix of session files.
+
+    Raises
+    ------
+    ValueError
+        If it has another one.
+    """
+    if path.suffix != SUFFIX:
+        given = f"{path.name.removesuffix('.json').removesuffix(path.suffix).removesuffix(SUFFIX)}{SUFFIX}"
+        raise ValueError(
+            f"a session is saved to a file that ends in {SUFFIX}: give {given}, not {path.name}"
+            + ("; JSON is the format of its log, which to_json() returns" if path.suffix == ".json" else "")
+        )
 
 
 def check_length(path: Path) -> None:

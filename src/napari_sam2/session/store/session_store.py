@@ -62,6 +62,7 @@ class SessionStore:
         self._describe = describe
         self._take_sample = sample
         self._is_behind = True
+        self._num_changes_saved = 0
         self._is_header_written = False
         self._has_warned = False
         # Of frames of the image, as they were when the session was saved first.
@@ -73,9 +74,9 @@ class SessionStore:
         return None if self._rows.database is None or self._rows.is_temporary else self._rows.database.path
 
     @property
-    def is_behind(self) -> bool:
-        """Something was done that is not in the file."""
-        return self._is_behind
+    def has_unsaved_changes(self) -> bool:
+        """Something was done that is not in :attr:`saved_to`."""
+        return self._num_changes_saved != self._state.history.num_changes
 
     # --- each action -----------------------------------------------------------------------------------------------
 
@@ -94,7 +95,7 @@ class SessionStore:
             else:
                 self._write(commit)
         except (ValueError, OSError) as error:
-            self._is_behind = True
+            self._is_behind, self._num_changes_saved = True, -1
             if self.saved_to is not None:
                 raise
             if not self._has_warned:
@@ -112,19 +113,22 @@ class SessionStore:
                 database.execute("DELETE FROM changes WHERE action IN (SELECT number FROM actions WHERE is_undone)")
                 database.execute("DELETE FROM actions WHERE is_undone")
                 database.execute("DELETE FROM changes WHERE action < ?", (history.done[0].number,))
+            if commit.kind not in (CommitKind.CONTINUED, CommitKind.COMPLETED):
+                database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
             if commit.kind == CommitKind.DISCARDED:
-                database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
                 database.execute("DELETE FROM actions WHERE number = ?", (action.number,))
-                history.refreshed.clear()
-                return
-            if commit.kind == CommitKind.CONTINUED:
-                self._write_changes(database, action.number, commit.changed, "INSERT OR IGNORE")
-            elif commit.kind != CommitKind.COMPLETED:
-                database.execute("DELETE FROM changes WHERE action = ?", (action.number,))
-                self._write_changes(database, action.number, action.snapshots)
-            row = action.number, commit.kind == CommitKind.UNDONE, action.is_joined, _text(action.call)
-            database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
-        history.refreshed.clear()
+            else:
+                self._write_action(database, commit)
+        self._mark_written()
+
+    def _write_action(self, database: Database, commit: Commit) -> None:
+        action = commit.action
+        if commit.kind == CommitKind.CONTINUED:
+            self._write_changes(database, action.number, commit.changed, "INSERT OR IGNORE")
+        elif commit.kind != CommitKind.COMPLETED:
+            self._write_changes(database, action.number, action.snapshots)
+        row = action.number, commit.kind == CommitKind.UNDONE, action.is_joined, _text(action.call)
+        database.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
 
     def write_all(self) -> None:
         """Write everything anew, but for values that are in the file already."""
@@ -150,7 +154,12 @@ class SessionStore:
             for action in (*history.done, *history.undone):
                 self._write_changes(database, action.number, action.snapshots)
         self._is_header_written, self._is_behind = True, False
-        history.refreshed.clear()
+        self._mark_written()
+
+    def _mark_written(self) -> None:
+        self._state.history.mark_written()
+        if self.saved_to is not None:
+            self._num_changes_saved = self._state.history.num_changes
 
     def _header(self, folder: Path, is_sampled: bool = True) -> SessionHeader:
         """Describe what the session was opened on, and where that is as seen from a folder."""
@@ -234,6 +243,7 @@ class SessionStore:
         self._rows.replace(database)
         self._is_header_written = True
         self._state.models.refresh(0, model)
+        self._num_changes_saved = self._state.history.num_changes
         if self._is_behind:
             self.write_all()
 

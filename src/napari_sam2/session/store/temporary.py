@@ -16,8 +16,8 @@ from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import NAME_LETTERS
 from napari_sam2.session.store.database import is_session_file, open_to_read
 from napari_sam2.session.store.file_lock import is_locked
+from napari_sam2.session.store.refusals import SUFFIX
 
-SUFFIX = ".sam2"
 MAX_AGE_S = 30 * 24 * 3600
 """A session that was not saved and whose program ended long ago is removed."""
 MAX_PARTIAL_AGE_S = 24 * 3600
@@ -84,7 +84,7 @@ def _left_in(folder: Path) -> list[Path]:
 
 
 def _is_begun(path: Path) -> bool:
-    """Tell whether something was written; of what cannot be read, that counts as so."""
+    """Return whether something was written; a file that cannot be read counts as written."""
     try:
         if not is_session_file(path):
             return False
@@ -115,7 +115,7 @@ def remove(path: Path) -> None:
 
 
 def _is_in_memory(folder: Path) -> bool:
-    """Tell whether a folder lies in memory, as far as the system has a list of what is mounted."""
+    """Return whether a folder lies in memory, as far as the system lists what is mounted."""
     existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
     best, kind = "", ""
     with contextlib.suppress(OSError, IndexError):

@@ -121,13 +121,13 @@ def unpack_header(about: str, device: torch.device) -> RecordHeader:
     LookupError, TypeError, ValueError, AttributeError
         If it is damaged.
     """
-    told = json.loads(about)
-    tensors = tuple((torch.Size(shape), getattr(torch, dtype), device) for dtype, shape in told["tensors"])
+    fields = json.loads(about)
+    tensors = tuple((torch.Size(shape), getattr(torch, dtype), device) for dtype, shape in fields["tensors"])
     if len(tensors) not in (2, 3) or not all(isinstance(dtype, torch.dtype) for _, dtype, _ in tensors):
         raise ValueError("a record is damaged")
-    view = None if told["view"] is None else View(*told["view"])
+    view = None if fields["view"] is None else View(*fields["view"])
     layout = RecordLayout(tensors)
-    return RecordHeader(layout, float(told["object_score"]), float(told["predicted_iou"]), view, int(told["anchor_distance"]))
+    return RecordHeader(layout, float(fields["object_score"]), float(fields["predicted_iou"]), view, int(fields["anchor_distance"]))
 
 
 def unpack_record(header: RecordHeader, data: bytes) -> FrameRecord:
