@@ -246,3 +246,37 @@ def test_a_folder_for_temporary_files_that_is_full(monkeypatch: pytest.MonkeyPat
     with pytest.raises(OSError, match=f"^{re.escape(said)}$") as caught:
         temporary_file("votes cannot be counted")
     assert caught.value.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize(("in_memory", "variables", "is_moved"), [
+    (("tmp",), (), True),
+    ((), (), False),
+    (("tmp",), ("TMPDIR",), False),
+    (("tmp", "cache"), (), False),
+])  # fmt: skip
+def test_temporary_files_lie_on_a_disk(
+    in_memory: tuple[str, ...], variables: tuple[str, ...], is_moved: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    for name in variables:
+        monkeypatch.setenv(name, str(tmp_path / "tmp"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    mounts = "/dev/x / ext4 rw 0 0\n" + "".join(f"tmpfs {tmp_path / name} tmpfs rw 0 0\n" for name in in_memory)
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: mounts if str(path) == "/proc/self/mounts" else "")
+    folder = tmp_path / "cache" / "napari-sam2" if is_moved else tmp_path / "tmp"
+    monkeypatch.setattr(os, "O_TMPFILE", 0, raising=False)  # such a file is in no list
+    monkeypatch.setattr(tempfile, "_O_TMPFILE_WORKS", False)
+    seen: list[Path] = []
+    unlink = os.unlink
+
+    def seen_unlink(path: str, **arguments: Any) -> None:
+        seen.append(Path(path).parent)
+        unlink(path, **arguments)
+
+    monkeypatch.setattr(tempfile._os, "unlink", seen_unlink)
+    with temporary_file("votes cannot be counted") as file:
+        file.write(b"1")
+    assert seen == [folder]

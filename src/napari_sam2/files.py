@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import platformdirs
+
 from napari_sam2.file_errors import os_error, reading, reason_of
 from napari_sam2.structured import json_content
 
 NAME_LETTERS = 40
 """So much of a name is in that of its partial file, which must not be longer than a system allows."""
+
+MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
 
 def read_json(path: Path, what: str = "") -> Any:
@@ -36,6 +40,8 @@ def read_json(path: Path, what: str = "") -> Any:
 def temporary_file(purpose: str) -> IO[bytes]:
     """Open a file that is gone when it is closed, and that is written without a buffer.
 
+    It lies where the system has such files, unless that is in memory and nobody chose it: then in the user's cache folder.
+
     Parameters
     ----------
     purpose : str
@@ -48,15 +54,46 @@ def temporary_file(purpose: str) -> IO[bytes]:
     """
     try:
         # Without a buffer: what could not be written from it would be in the way of all that is read later.
-        return tempfile.TemporaryFile(prefix="napari-sam2-", buffering=0)
+        return tempfile.TemporaryFile(prefix="napari-sam2-", buffering=0, dir=_temporary_folder())
     except OSError as error:
         raise no_room(purpose, error) from error
+
+
+def _temporary_folder() -> Path:
+    """Return the folder of temporary files.
+
+    Raises
+    ------
+    OSError
+        If there is none.
+    """
+    folder = Path(tempfile.gettempdir())
+    if any(name in os.environ for name in ("TMPDIR", "TEMP", "TMP")) or not is_in_memory(folder):
+        return folder
+    on_disk = platformdirs.user_cache_path("napari-sam2")
+    with contextlib.suppress(OSError):
+        on_disk.mkdir(parents=True, exist_ok=True)
+        if os.access(on_disk, os.W_OK | os.X_OK) and not is_in_memory(on_disk):
+            return on_disk
+    return folder
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Tell whether a folder lies in memory, as far as the system has a list of what is mounted."""
+    existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    best, kind = "", ""
+    with contextlib.suppress(OSError, IndexError):
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
+            _, mounted, file_system, *_ = line.split(" ")
+            if existing.is_relative_to(mounted.replace("\\040", " ")) and len(mounted) >= len(best):
+                best, kind = mounted, file_system
+    return kind in MEMORY_FILE_SYSTEMS
 
 
 def no_room(purpose: str, error: OSError) -> OSError:
     """Return why a temporary file cannot be made or written."""
     try:
-        folder = tempfile.gettempdir()
+        folder = _temporary_folder()
     except OSError:
         return os_error(f"{purpose}: no folder for such files can be written; set the variable TMPDIR to one", error.errno)
     return os_error(f"{purpose} in {folder}: {reason_of(error)}; make room, or set the variable TMPDIR to another", error.errno)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_sam2.checks import dtype_of
-from napari_sam2.files import temporary_file
+from napari_sam2.images.planes import LabelPlanes
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.labels.label_file import LabelFile
 from napari_sam2.session.labels.overlaps import confidence_weight, resolve_duplicates
 from napari_sam2.session.state.packed_labels import unpack_plane
 
@@ -25,10 +26,7 @@ MAX_BYTES_IN_MEMORY = 2**30
 
 
 def _empty_labels(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
-    if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY:
-        return np.zeros(shape, np.uint16)
-    with temporary_file("labels cannot be put into a temporary file") as file:  # the memory map outlives it
-        return np.memmap(file, np.uint16, "w+", shape=shape)
+    return np.zeros(shape, np.uint16) if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY else LabelFile(shape)
 
 
 class LabelWriter:
@@ -39,8 +37,8 @@ class LabelWriter:
     stack : Stack
         The image.
     labels : array-like, optional
-        Receives the result: uint16, of the stack's shape without colour. By default a NumPy array, which lies in a temporary file
-        where it is larger than :data:`MAX_BYTES_IN_MEMORY`.
+        Receives the result: uint16, of the stack's shape without colour. By default a NumPy array, of more than
+        :data:`MAX_BYTES_IN_MEMORY` a :class:`~napari_sam2.session.labels.label_file.LabelFile`.
 
     Raises
     ------
@@ -63,14 +61,20 @@ class LabelWriter:
 
     def write(self, frame: int, shown: Mapping[int, FrameRecord]) -> None:
         """Write a frame; see :meth:`plane`."""
-        self._planes[frame] = self.plane(shown)
+        self._write(self._planes, frame, self.plane(shown))
 
     def write_position(self, at: Mapping[str, int], packed: Sequence[bytes] | None, hidden: Sequence[int] = ()) -> None:
         """Write all planes of another position, without hidden objects; None where there is no label."""
         planes = self._stack.view(self._stack.along, at).planes(self.labels)
         for frame in range(len(planes)):
             plane = unpack_plane(b"" if packed is None else packed[frame], self._frame_shape)
-            planes[frame] = np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane
+            self._write(planes, frame, np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane)
+
+    def _write(self, planes: LabelPlanes, frame: int, plane: npt.NDArray[np.uint16]) -> None:
+        if isinstance(self.labels, LabelFile):
+            self.labels.write(planes[frame], plane)
+        else:
+            planes[frame] = plane
 
     def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
         """Label a frame, (H, W), by the shown records, by object id.

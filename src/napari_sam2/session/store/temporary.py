@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from napari_sam2.file_errors import os_error, reason_of
-from napari_sam2.files import NAME_LETTERS
+from napari_sam2.files import NAME_LETTERS, is_in_memory
 from napari_sam2.session.store.database import is_session_file, open_to_read
 from napari_sam2.session.store.file_lock import is_locked
 from napari_sam2.session.store.refusals import SUFFIX
@@ -22,7 +22,6 @@ MAX_AGE_S = 30 * 24 * 3600
 """A session that was not saved and whose program ended long ago is removed."""
 MAX_PARTIAL_AGE_S = 24 * 3600
 """No session takes as long to write."""
-MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
 
 def unsaved_folder() -> Path:
@@ -36,7 +35,7 @@ def unsaved_folder() -> Path:
     folders = [platformdirs.user_data_path("napari-sam2"), platformdirs.user_cache_path("napari-sam2")]
     folders = [folder / "unsaved sessions" for folder in folders]
     refused: OSError | None = None
-    for folder in sorted(folders, key=_is_in_memory):
+    for folder in sorted(folders, key=is_in_memory):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if os.access(folder, os.W_OK | os.X_OK):
@@ -112,15 +111,3 @@ def remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         with contextlib.suppress(OSError):
             path.with_name(path.name + ending).unlink()
-
-
-def _is_in_memory(folder: Path) -> bool:
-    """Return whether a folder lies in memory, as far as the system lists what is mounted."""
-    existing = next((one for one in (folder, *folder.parents) if one.exists()), folder)
-    best, kind = "", ""
-    with contextlib.suppress(OSError, IndexError):
-        for line in Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
-            _, mounted, file_system, *_ = line.split(" ")
-            if existing.is_relative_to(mounted.replace("\\040", " ")) and len(mounted) >= len(best):
-                best, kind = mounted, file_system
-    return kind in MEMORY_FILE_SYSTEMS
