@@ -4,7 +4,7 @@ from napari.layers import Image, Points
 
 from napari_sam2.plugin.boxes_layer import ShownBox, corners, is_boxes_layer_of, new_boxes_layer, read_boxes, write_boxes
 from napari_sam2.plugin.clicks import ObjectFrame
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 BOXES = [ShownBox(ObjectFrame(4, 2), (0.0, 0.0, 1.0, 1.0)), ShownBox(ObjectFrame(2, 0), (3.5, 4.0, 10.0, 50.0))]
@@ -45,9 +45,10 @@ def test_what_is_no_box_of_an_object_is_left_out(image):
 
 
 def test_whose_boxes_they_are(image):
-    layer = new_boxes_layer(image, ImageStack.of(image), "boxes")
-    assert not is_boxes_layer_of(layer, image)
+    stack = ImageStack.of(image)
+    layer = new_boxes_layer(image, stack, "boxes")
+    assert not is_boxes_layer_of(layer, image, stack)
     layer.metadata[IMAGE_KEY] = image.unique_id
-    assert is_boxes_layer_of(layer, image)
-    assert not is_boxes_layer_of(layer, Image(np.zeros((4, 4))))
-    assert not is_boxes_layer_of(Points(ndim=4, metadata={IMAGE_KEY: image.unique_id}), image)
+    assert is_boxes_layer_of(layer, image, stack)
+    assert not is_boxes_layer_of(layer, Image(np.zeros((4, 4))), stack)
+    assert not is_boxes_layer_of(Points(ndim=4, metadata={IMAGE_KEY: image.unique_id}), image, stack)

@@ -6,7 +6,7 @@ from napari_sam2.plugin.boxes_layer import ShownBox, is_boxes_layer_of
 from napari_sam2.plugin.boxes_view import BoxesView
 from napari_sam2.plugin.clicks import ObjectFrame
 from napari_sam2.plugin.commands import AddBox
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.session_state import StateChange
 
@@ -32,7 +32,7 @@ def test_boxes_are_shown_until_they_are_removed(view, image):
     view.show(prompted(KEY, BOX))
     assert view.is_missing
     layer = view.new_layer()
-    assert is_boxes_layer_of(layer, image)
+    assert is_boxes_layer_of(layer, image, ImageStack.of(image))
     np.testing.assert_array_equal(layer.data[0], [(0, 2.5, 3.5), (0, 2.5, 19.5), (0, 9.5, 19.5), (0, 9.5, 3.5)])
     assert (layer.features["object"].tolist(), layer.shape_type, tuple(layer.scale)) == ([1], ["rectangle"], (1, 2, 3))
     view.show(prompted(OTHER, LARGER))

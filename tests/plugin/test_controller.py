@@ -391,15 +391,6 @@ def test_no_image(opener, notices):
     controller.undo()
 
 
-def test_too_many_axes(opener, notices):
-    viewer = ViewerModel()
-    viewer.add_image(np.zeros((2, 3, 40, 50), np.uint8), name="hyperstack")
-    controller = Controller(viewer, opener=opener)
-    assert "'hyperstack' has 2 axes beside rows and columns, 2 × 3" in controller.describe()
-    controller.click((0, 0, 3, 3))
-    assert one_warning(notices) == controller.describe()
-
-
 def test_nothing_to_propagate(controller, notices):
     controller.propagate()
     assert one_warning(notices) == "There is nothing to propagate: click on an object first."
@@ -672,11 +663,12 @@ def test_an_image_with_other_data(viewer, controller, blobs, opener):
     np.testing.assert_array_equal(labels(controller), expected(blobs[:2], object_1=[0]))
 
 
-def test_an_image_that_is_no_stack_any_more(viewer, controller, blobs, opener):
+def test_an_image_that_was_given_more_axes(viewer, controller, blobs, opener):
     click(controller, SQUARE)
     viewer.layers["movie"].data = np.stack([blobs, blobs])
     viewer.layers["movie – clicks"].add((1, 10, 10))
-    assert "2 × 3: choose an image with one" in controller.describe()
+    assert controller.workspace.stack.shape == (2, 3, 40, 50)
+    assert controller.workspace.worker.session is None
     assert len(opener.opened) == 1, "points say nothing about it"
 
 

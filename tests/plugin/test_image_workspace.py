@@ -3,8 +3,8 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
+from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.layers import Pixel
 from napari_sam2.plugin.reports import ModelLoaded, SessionOpened, StateChanged
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import ObjectInfo

@@ -3,7 +3,7 @@ import pytest
 from napari.layers import Image, Points
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.points_layer import (
     ShownPoint,
     is_points_layer_of,
@@ -92,7 +92,7 @@ def test_points_outside_the_image_cannot_be_read(layer, stack):
 
 
 def test_a_layer_is_known_again_by_its_image(layer, image):
-    assert is_points_layer_of(layer, image)
-    assert not is_points_layer_of(layer, Image(image.data))
-    assert not is_points_layer_of(Points(np.zeros((1, 3))), image)
-    assert not is_points_layer_of(image, image)
+    assert is_points_layer_of(layer, image, ImageStack.of(image))
+    assert not is_points_layer_of(layer, Image(image.data), ImageStack.of(image))
+    assert not is_points_layer_of(Points(np.zeros((1, 3))), image, ImageStack.of(image))
+    assert not is_points_layer_of(image, image, ImageStack.of(image))

@@ -6,7 +6,7 @@ from napari.layers import Image
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import AddClicks, ChangeClicks, MoveClicks, RemoveClicks
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.points_layer import new_points_layer
 from napari_sam2.plugin.points_view import PointsView
 from napari_sam2.session.state.prompts import FramePrompts

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.layers import Pixel
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from widget_driving import LateRunner, in_session
 

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from napari.layers import Shapes
 
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, ObjectFrame
-from napari_sam2.plugin.layers import ImageStack, Pixel, spatial_metadata
+from napari_sam2.plugin.image_stack import ImageStack, Pixel
+from napari_sam2.plugin.layers import spatial_metadata
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 _EDGE, _PENDING_EDGE = "#19e05a", "gray"
@@ -39,18 +40,19 @@ class ShownBox:
 def new_boxes_layer(image: Any, stack: ImageStack, name: str) -> Shapes:
     """Make an empty layer for boxes on an image, lying exactly on it."""
     return Shapes(
-        ndim=image.ndim,
+        ndim=len(stack.layer_shape),
         name=name,
         edge_width=max(0.5, max(stack.frame_shape) / 400),
         edge_color=_EDGE,
         face_color="transparent",
-        **spatial_metadata(image),
+        **spatial_metadata(image, stack),
     )
 
 
-def is_boxes_layer_of(layer: Any, image: Any) -> bool:
+def is_boxes_layer_of(layer: Any, image: Any, stack: ImageStack) -> bool:
     """Tell whether a layer holds boxes on an image, made by an earlier widget."""
-    return isinstance(layer, Shapes) and layer.metadata.get(IMAGE_KEY) == image.unique_id and layer.ndim == image.ndim
+    is_of_image = isinstance(layer, Shapes) and layer.metadata.get(IMAGE_KEY) == image.unique_id
+    return is_of_image and layer.ndim == len(stack.layer_shape)
 
 
 def write_boxes(layer: Shapes, stack: ImageStack, boxes: Sequence[ShownBox]) -> None:
@@ -68,7 +70,7 @@ def write_boxes(layer: Shapes, stack: ImageStack, boxes: Sequence[ShownBox]) -> 
 
 
 def corners(stack: ImageStack, frame: int, box: Box) -> npt.NDArray[np.float64]:
-    """Return the corners of a box, (4, D), in data coordinates: pixel centres lie on integers there."""
+    """Return the corners of a box, (4, L), in data coordinates: pixel centres lie on integers there."""
     row0, col0, row1, col1 = np.array(box) - 0.5
     around = ((row0, col0), (row0, col1), (row1, col1), (row1, col0))
     return np.array([stack.position(Pixel(frame, row, col)) for row, col in around])

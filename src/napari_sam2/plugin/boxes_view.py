@@ -11,7 +11,7 @@ from napari.layers.base import ActionType
 from napari_sam2.plugin.boxes_layer import ShownBox, new_boxes_layer, read_boxes, write_boxes
 from napari_sam2.plugin.clicks import Box, ObjectFrame
 from napari_sam2.plugin.commands import AddBox
-from napari_sam2.plugin.layers import ImageStack
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class BoxesView:
     def adopt(self, layer: Shapes) -> None:
         """Go on with the layer of an earlier widget: its boxes are given to the session with the next command."""
         self._pending = {one.key: one.box for one in read_boxes(layer, self._stack)}
+        self._use(layer)
+
+    def take_over(self, layer: Shapes) -> None:
+        """Show these boxes in the layer of another position of the image, instead of its own."""
         self._use(layer)
 
     def _use(self, layer: Shapes) -> None:

@@ -12,19 +12,22 @@ from psygnal import Signal
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.click_rule import ClickEffect
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
+from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import Pixel, check_display, data_position, displayed_frame, show_frame, unwrapped
+from napari_sam2.plugin.layers import check_display, displayed_frame, displayed_position, layer_position, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
+from napari_sam2.plugin.reading import reading_of
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
-from napari_sam2.plugin.session_layers import join_result
+from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.status_bar import StatusBar
+from napari_sam2.plugin.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
@@ -57,7 +60,7 @@ class Controller:
             JobCalls(self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded),
         )
         self._opener = opener or SessionOpener(KeptSessions())
-        self._workspaces: dict[Any, ImageWorkspace] = {}
+        self._workspaces = Workspaces()
         self._image: Any = None
         self._reason = ""
         self._unbind_keys = bind_keys(viewer, self)
@@ -84,7 +87,7 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
-        self._jobs.close([workspace.worker for workspace in self._workspaces.values()])
+        self._jobs.close([workspace.worker for workspace in self._workspaces])
         self._take_cancel_key(False)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
@@ -94,9 +97,9 @@ class Controller:
         self._status_bar.close()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
-        for workspace in self._workspaces.values():
+        for workspace in self._workspaces:
             workspace.close()
-        self._workspaces.clear()
+        self._workspaces = Workspaces()
 
     # --- image and model -------------------------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Controller:
     @property
     def workspace(self) -> ImageWorkspace | None:
         """The work on that image, or None where it cannot be worked on."""
-        return self._workspaces.get(self._image.unique_id) if self._image is not None else None
+        return self._workspaces.shown(self._image)
 
     @property
     def session(self) -> Session:
@@ -144,29 +147,57 @@ class Controller:
                 self._open_workspace()
             except ValueError as error:
                 self._reason = str(error)
+        self._follow_sliders()
         self.changed.emit()
 
     def _open_workspace(self) -> None:
+        stack = ImageStack.of(self._image, reading_of(self._image))
+        if (wanted := self._image.metadata.pop(POSITION_KEY, None)) is not None:
+            show_frame(self._viewer, self._image, stack.moved_to(wanted), None)
+        self._begin(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at))
+
+    def _begin(self, stack: ImageStack, before: ImageWorkspace | None = None) -> None:
+        """Begin to work on the image at a position, beside the work at another one."""
         jobs = self._jobs
         calls = WorkspaceCalls(
             self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
         )
-        workspace = ImageWorkspace(self._viewer, self._image, self._opener, self._latest_model, calls)
+        model = self._latest_model if before is None else before.model
+        workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before)
         workspace.is_kept = self._keeps_object
-        self._workspaces[self._image.unique_id] = workspace
+        self._workspaces.add(workspace)
         if self._opener.kept is not None or workspace.saved_to is not None:
             jobs.find(workspace, workspace.saved_to)
-        if workspace.is_model_here:
+        if workspace.is_model_here and before is None:
             self._jobs.use_model(workspace)  # loaded while the person looks for the first object
+
+    def _follow_sliders(self) -> None:
+        """Work on the image where the sliders cut it along axes that are neither frames nor channels."""
+        before = self.workspace
+        at = None if before is None else displayed_position(self._viewer, self._image, before.stack)
+        if before is None or at is None or at == before.stack.at:
+            return
+        there = self._workspaces.at(self._image, at)
+        if there is None:
+            self._begin(before.stack.moved_to(at), before)
+        else:
+            self._workspaces.show(there)
+        if before.is_untouched:
+            self._drop(before)
+        self.changed.emit()
 
     def _outgrown(self, workspace: ImageWorkspace) -> None:
         """Begin anew on an image that was given data of another shape."""
-        self._drop(workspace)
+        self._drop_all(workspace.image)
         if workspace.image == self._image:
             self.choose_image(self._image)
 
+    def _drop_all(self, image: Any) -> None:
+        for workspace in self._workspaces.of(image):
+            self._drop(workspace)
+
     def _drop(self, workspace: ImageWorkspace) -> None:
-        del self._workspaces[workspace.image.unique_id]
+        self._workspaces.remove(workspace)
         self._jobs.forget(workspace)
         workspace.close()
         self._jobs.end_session(workspace)
@@ -222,7 +253,7 @@ class Controller:
         self._jobs.download(self.model)
 
     def _model_downloaded(self, name: str) -> None:
-        for workspace in self._workspaces.values():
+        for workspace in self._workspaces:
             if workspace.model == name:
                 self._jobs.use_model(workspace)
 
@@ -265,7 +296,7 @@ class Controller:
     @keeps_object.setter
     def keeps_object(self, is_kept: bool) -> None:
         self._keeps_object = is_kept
-        for workspace in self._workspaces.values():
+        for workspace in self._workspaces:
             workspace.is_kept = is_kept
 
     @property
@@ -362,12 +393,13 @@ class Controller:
             self._warn(str(error))
 
     def _pixel(self, workspace: ImageWorkspace, world: Any) -> Pixel:
-        check_display(self._viewer, workspace.image)
-        return workspace.stack.pixel(data_position(self._viewer, workspace.image, world))
+        check_display(self._viewer, workspace.image, workspace.stack)
+        return workspace.stack.pixel(layer_position(self._viewer, workspace.image, workspace.stack, world))
 
     def _box(self, workspace: ImageWorkspace, first: Any, last: Any) -> tuple[int, Box]:
-        check_display(self._viewer, workspace.image)
-        return workspace.stack.box_between(*(data_position(self._viewer, workspace.image, world) for world in (first, last)))
+        check_display(self._viewer, workspace.image, workspace.stack)
+        ends = (layer_position(self._viewer, workspace.image, workspace.stack, world) for world in (first, last))
+        return workspace.stack.box_between(*ends)
 
     def undo(self) -> None:
         """Undo what was done last: a click, an edit, a whole propagation, another model."""
@@ -458,6 +490,7 @@ class Controller:
             show_frame(self._viewer, self._image, self.workspace.stack, frame)
 
     def _point_moved(self) -> None:
+        self._follow_sliders()
         self.frame_moved.emit()
 
     def show_object(self, object_id: int) -> None:
@@ -545,11 +578,11 @@ class Controller:
 
     def _open_with_result(self, image: Any) -> None:
         """Work on an image with a session that was opened from its file; the session that was open is closed, and kept."""
-        workspace = self._workspaces.get(image.unique_id)
+        workspace = self._workspaces.shown(image)
         if workspace is not None:
             is_kept = workspace.saved_to is not None and not workspace.not_kept
             layers = [layer for layer in (workspace.points.layer, workspace.result.layer) if layer is not None]
-            self._drop(workspace)
+            self._drop_all(image)
             for layer in layers:
                 layer.metadata.pop(IMAGE_KEY, None)
                 if is_kept:
@@ -558,7 +591,7 @@ class Controller:
 
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
-        for workspace in self._workspaces.values():
+        for workspace in self._workspaces:
             workspace.layer_removed(layer)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
@@ -569,8 +602,6 @@ class Controller:
         self.changed.emit()
 
     def _image_removed(self, layer: Any) -> None:
-        workspace = self._workspaces.get(layer.unique_id)
-        if workspace is not None:
-            self._drop(workspace)
+        self._drop_all(layer)
         if self._image is not None and layer == self._image:
             self.choose_image(next(iter(self.images), None))

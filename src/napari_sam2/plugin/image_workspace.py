@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ from napari_sam2.plugin.boxes_view import BoxesView
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, Command
+from napari_sam2.plugin.image_stack import ImageStack, Pixel, at_level, describe_position
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
-from napari_sam2.plugin.layers import SPATIAL, ImageStack, Pixel, full_resolution, unwrapped
+from napari_sam2.plugin.layers import SPATIAL, spatial_metadata, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
 from napari_sam2.plugin.object_rows import ObjectRows
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
+from napari_sam2.plugin.reading import Reading, reading_of
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FramesMeasured,
@@ -72,7 +74,10 @@ class WorkspaceCalls:
 
 
 class ImageWorkspace:
-    """One image somebody works on.
+    """One image somebody works on, at one position of the axes that follow the sliders.
+
+    A time-lapse of volumes has a workspace, and with it a session, for each of its positions at which somebody works. One of them
+    is shown: its views have the layers.
 
     Parameters
     ----------
@@ -86,11 +91,21 @@ class ImageWorkspace:
         Name of the model to begin with.
     calls : WorkspaceCalls
         What is called.
+    stack : ImageStack, optional
+        How the image is read, and where; by default as it was chosen for the layer, at its first position.
+    before : ImageWorkspace, optional
+        The work on the same image at the position that is shown; its layers are taken over.
 
     Attributes
     ----------
     stack : ImageStack
         How the image is read.
+    reading : Reading
+        What was chosen about that.
+    siblings : callable
+        Returns the work on the same image at all its positions.
+    is_shown : bool
+        Its views have the layers of the image.
     worker : SessionWorker
         Has the session.
     points, boxes, result : PointsView, BoxesView, ResultView
@@ -122,13 +137,27 @@ class ImageWorkspace:
         If the image cannot be read as a stack.
     """
 
-    def __init__(self, viewer: Any, image: Any, opener: SessionOpener, model: str, calls: WorkspaceCalls) -> None:
+    result: ResultView
+
+    def __init__(
+        self,
+        viewer: Any,
+        image: Any,
+        opener: SessionOpener,
+        model: str,
+        calls: WorkspaceCalls,
+        stack: ImageStack | None = None,
+        before: ImageWorkspace | None = None,
+    ) -> None:
         self.image = image
-        self.stack = ImageStack.of(image)
+        self.reading: Reading = reading_of(image)
+        self.stack = ImageStack.of(image, self.reading) if stack is None else stack
+        self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
         self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
         self.boxes = BoxesView(image, self.stack, calls.warn)
-        self.result = ResultView(viewer, image, self.stack, calls.warn)
+        shared = None if before is None else before.result.shared
+        self.result = ResultView(viewer, image, self.stack, calls.warn, shared)
         self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
@@ -149,13 +178,12 @@ class ImageWorkspace:
         self._calls = calls
         self._image_array: tuple[Any, Any] = (None, None)
         self._unbind: dict[Any, Callable[[], None]] = {}
-        for name in SPATIAL:
-            getattr(image.events, name).connect(self._follow_image)
-        image.events.data.connect(self._image_data_changed)
-        self._is_begun = False
-        self._bind(image)
-        self._adopt()
-        WORKSPACES[image.unique_id] = self
+        self._is_begun = self.is_shown = False
+        if before is None:
+            self._connect()
+            self._adopt()
+        else:
+            self.show_instead_of(before)
 
     def close(self) -> None:
         """Disconnect from the layers, which stay in the viewer. The session is closed by whoever runs the worker."""
@@ -163,12 +191,51 @@ class ImageWorkspace:
         self.points.close()
         self.boxes.close()
         self.result.close()
+        self._disconnect()
+
+    def _connect(self) -> None:
+        self.is_shown = True
+        for name in SPATIAL:
+            getattr(self.image.events, name).connect(self._follow_image)
+        self.image.events.data.connect(self._image_data_changed)
+        self._bind(self.image)
+        WORKSPACES[self.image.unique_id] = self
+
+    def _disconnect(self) -> None:
         for unbind in self._unbind.values():
             unbind()
         self._unbind.clear()
-        for name in SPATIAL:
-            getattr(self.image.events, name).disconnect(self._follow_image)
-        self.image.events.data.disconnect(self._image_data_changed)
+        if self.is_shown:
+            for name in SPATIAL:
+                getattr(self.image.events, name).disconnect(self._follow_image)
+            self.image.events.data.disconnect(self._image_data_changed)
+        self.is_shown = False
+
+    # --- positions of the image ------------------------------------------------------------------------------------
+
+    def show_instead_of(self, other: ImageWorkspace) -> None:
+        """Show this position of the image in the layers in which another one was shown. There nothing is lost."""
+        points, boxes = other.points.layer, other.boxes.layer
+        other.points.close()
+        other.boxes.close()
+        other._disconnect()
+        self._connect()
+        self.result.take_over(other.result)
+        if points is not None:
+            self.points.take_over(points)
+        if boxes is not None:
+            self.boxes.take_over(boxes)
+        for layer in (self.points.layer, self.boxes.layer, self.result.layer):
+            if layer is not None:
+                self._bind(layer)
+        self.show_layers()
+        self.set_next()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing was done here, and nothing is to be continued."""
+        has_work = self.worker.session is not None or self.offer is not None or self._continued is not None
+        return not (has_work or self.points.object_ids or self.boxes.object_ids or self.saved_to is not None)
 
     # --- layers ----------------------------------------------------------------------------------------------------
 
@@ -176,10 +243,10 @@ class ImageWorkspace:
         """Go on with the layers of an earlier widget."""
         for layer in map(unwrapped, self._viewer.layers):
             # the first of each: copies that somebody made lie above it
-            if self.points.layer is None and is_points_layer_of(layer, self.image):
+            if self.points.layer is None and is_points_layer_of(layer, self.image, self.stack):
                 self.points.adopt(layer)
                 self._bind(layer)
-            elif self.boxes.layer is None and is_boxes_layer_of(layer, self.image):
+            elif self.boxes.layer is None and is_boxes_layer_of(layer, self.image, self.stack):
                 self.boxes.adopt(layer)
                 self._bind(layer)
             elif self.result.layer is None and is_result_of(layer, self.image, self.stack):
@@ -191,7 +258,7 @@ class ImageWorkspace:
 
     def show_layers(self) -> None:
         """Add the layers that are missing, once there was a click, without taking the selection away from what it is on."""
-        if not self._is_begun:
+        if not self._is_begun or not self.is_shown:
             return
         selected = unwrapped(self._viewer.layers.selection.active)
         if self.result.is_missing:
@@ -244,14 +311,18 @@ class ImageWorkspace:
         self._calls.redo(self)
 
     def _image_data_changed(self) -> None:
-        if tuple(full_resolution(self.image).shape[: self.image.ndim]) != self.stack.shape:
+        levels = len(self.image.data) if self.image.multiscale else 1
+        is_there = self.reading.level < levels
+        if not is_there or tuple(at_level(self.image, self.reading.level).shape[: self.image.ndim]) != self.stack.shape:
             self._calls.outgrown(self)
 
     def _follow_image(self, event: Any) -> None:
         """Stay exactly on the image when that is moved or calibrated."""
+        place = spatial_metadata(self.image, self.stack)
         for layer in (self.points.layer, self.boxes.layer, self.result.layer):
             if layer is not None:
-                setattr(layer, event.type, getattr(self.image, event.type))
+                setattr(layer, event.type, place[event.type])
+                layer.translate = place["translate"]  # of a thicker axis or larger pixels, it depends on the others
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
@@ -340,10 +411,10 @@ class ImageWorkspace:
     @property
     def next_object_id(self) -> int:
         """The id of the next new object."""
-        highest = max(self.object_ids, default=0)
-        if highest < MAX_OBJECT_ID:
+        taken = self.object_ids.union(*(one.object_ids for one in self.siblings()))  # one label image holds all positions
+        if (highest := max(taken, default=0)) < MAX_OBJECT_ID:
             return highest + 1
-        return next((number for number in range(1, MAX_OBJECT_ID) if number not in self.object_ids), MAX_OBJECT_ID)
+        return next((number for number in range(1, MAX_OBJECT_ID) if number not in taken), MAX_OBJECT_ID)
 
     @property
     def object_ids(self) -> set[int]:
@@ -359,16 +430,36 @@ class ImageWorkspace:
 
     def request(self) -> SessionRequest:
         """Return what the session is to be opened on."""
-        image = full_resolution(self.image)
+        image = at_level(self.image, self.reading.level)
         if self._image_array[0] is not image:
             # the same array gives the same view: by it the worker knows its session
             self._image_array = image, self.stack.without_short_axes(image)
-        labels = None
-        if self.worker.session is None and self.result.layer is not None:
-            labels = self.stack.without_short_axes(self.result.layer.data)
-        array, axes = self._image_array[1], self.stack.axes
-        fingerprint = ImageFingerprint.of(array, axes, self.image.name, self.image.source.path)
-        return SessionRequest(array, axes, self.model, labels, fingerprint, self._continued)
+        labels, stack = None, self.stack
+        if (self.worker.session is None or stack.at) and self.result.labels is not None:
+            labels = stack.session_labels(self.result.labels)
+        array = self._image_array[1]
+        where = f" along {stack.along} at {describe_position(stack.at)}" if stack.at else ""
+        fingerprint = ImageFingerprint.of(array, stack.axes + where, self.image.name, self.image.source.path)
+        return SessionRequest(
+            array,
+            stack.axes,
+            self.model,
+            labels,
+            fingerprint,
+            self._continued,
+            channels=stack.channels,
+            along=stack.along,
+            at=stack.at,
+            intensity_range=self._intensity_range,
+            percentiles=self.reading.percentiles,
+        )
+
+    @property
+    def _intensity_range(self) -> tuple[float, float] | None:
+        if not self.reading.follows_contrast:
+            return self.reading.intensity_range
+        low, high = self.image.contrast_limits
+        return float(low), float(high)
 
     # --- an earlier session ----------------------------------------------------------------------------------------
 

@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Points
 
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Click, ObjectFrame
-from napari_sam2.plugin.layers import ImageStack, Pixel, data_position, spatial_metadata
+from napari_sam2.plugin.image_stack import ImageStack, Pixel
+from napari_sam2.plugin.layers import layer_position, spatial_metadata
 
 INSIDE, OUTSIDE = "inside", "outside"
 IMAGE_KEY = "napari-sam2 image"
@@ -55,15 +56,15 @@ def point_reach_px(viewer: Any, image: Any, stack: ImageStack) -> float:
     at = np.asarray(viewer.dims.point, np.float64)
     beside = at.copy()
     beside[list(viewer.dims.displayed)] += 1 / np.sqrt(len(viewer.dims.displayed))
-    px_per_world = np.linalg.norm(data_position(viewer, image, beside) - data_position(viewer, image, at))
+    px_per_world = np.linalg.norm(layer_position(viewer, image, stack, beside) - layer_position(viewer, image, stack, at))
     return min(marker_size_px(stack), MAX_MARKER_CANVAS_PX / canvas_px_per_world * float(px_per_world)) / 2
 
 
 def new_points_layer(image: Any, stack: ImageStack) -> Points:
     """Make an empty layer for clicks on an image, lying exactly on it."""
     return Points(
-        np.empty((0, image.ndim)),
-        ndim=image.ndim,
+        np.empty((0, len(stack.layer_shape))),
+        ndim=len(stack.layer_shape),
         name=f"{image.name} – clicks",
         features=_features([]),
         feature_defaults={"object": 1, "side": INSIDE},
@@ -73,13 +74,14 @@ def new_points_layer(image: Any, stack: ImageStack) -> Points:
         border_width=0.15,
         border_color=_BORDER,
         metadata={IMAGE_KEY: image.unique_id},
-        **spatial_metadata(image),
+        **spatial_metadata(image, stack),
     )
 
 
-def is_points_layer_of(layer: Any, image: Any) -> bool:
+def is_points_layer_of(layer: Any, image: Any, stack: ImageStack) -> bool:
     """Tell whether a layer holds clicks on an image, made by an earlier widget."""
-    return isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == image.unique_id and layer.ndim == image.ndim
+    is_of_image = isinstance(layer, Points) and layer.metadata.get(IMAGE_KEY) == image.unique_id
+    return is_of_image and layer.ndim == len(stack.layer_shape)
 
 
 def set_next(layer: Points, object_id: int, is_inside: bool) -> None:

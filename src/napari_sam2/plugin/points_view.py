@@ -16,7 +16,7 @@ from napari.layers.base import ActionType
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
 from napari_sam2.plugin.commands import AddClicks, ChangeClicks, Command, MoveClicks, RemoveClicks
-from napari_sam2.plugin.layers import ImageStack, Pixel
+from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.pending_clicks import PendingClicks
 from napari_sam2.plugin.points_layer import (
     ShownPoint,
@@ -110,6 +110,12 @@ class PointsView:
         self._use(layer)
         self._take_new_points()
         style_points(layer, self._shown)
+
+    def take_over(self, layer: Points) -> None:
+        """Show these points in the layer of another position of the image, instead of its own."""
+        self._use(layer)
+        self._shown = self._arranged(set(self._prompts))
+        self._write()
 
     def _use(self, layer: Points) -> None:
         self.layer, self._shown = layer, []

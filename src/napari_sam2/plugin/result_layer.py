@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_sam2.plugin.layers import ImageStack, spatial_metadata
+from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.layers import spatial_metadata
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 
-def new_result_layer(image: Any, labels: Any) -> Labels:
-    """Make a layer of labels, uint16 of the shape of the image without colour, lying exactly on it."""
+def new_result_layer(image: Any, stack: ImageStack, labels: Any) -> Labels:
+    """Make a layer of labels, uint16 of the shape of the image without colour and channels, lying exactly on it."""
     return Labels(
         labels,
         name=f"{image.name} – objects",
         opacity=0.55,
         metadata={IMAGE_KEY: image.unique_id},
-        **spatial_metadata(image),
+        **spatial_metadata(image, stack),
     )
 
 
@@ -29,5 +30,5 @@ def is_result_of(layer: Any, image: Any, stack: ImageStack) -> bool:
         and layer.metadata.get(IMAGE_KEY) == image.unique_id
         and isinstance(layer.data, np.ndarray)
         and layer.data.dtype == np.uint16
-        and layer.data.shape == stack.shape
+        and layer.data.shape == stack.layer_shape
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
-from napari_sam2.plugin.layers import ImageStack, Pixel, displayed_frame
+from napari_sam2.plugin.image_stack import ImageStack, Pixel
+from napari_sam2.plugin.layers import displayed_frame
 from napari_sam2.plugin.object_colours import ObjectColours
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.redraw import Redraw
@@ -17,6 +19,19 @@ from napari_sam2.plugin.result_layer import is_result_of, new_result_layer
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.session_state import StateChange
+
+
+@dataclass
+class ImageLabels:
+    """The labels of an image, into which the sessions at all its positions write.
+
+    Attributes
+    ----------
+    array : array-like or None
+        uint16, in the shape of the layer; None while there is no session.
+    """
+
+    array: Any = None
 
 
 class ResultView:
@@ -32,20 +47,26 @@ class ResultView:
         How it is read.
     warn : callable
         Shows a sentence to the person.
+    shared : ImageLabels, optional
+        The labels of the image, where it is worked on at other positions too.
 
     Attributes
     ----------
     layer : Labels or None
         The layer, while it is in the viewer.
+    shared : ImageLabels
+        The labels of the image.
     """
 
-    def __init__(self, viewer: Any, image: Any, stack: ImageStack, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, viewer: Any, image: Any, stack: ImageStack, warn: Callable[[str], None], shared: ImageLabels | None = None
+    ) -> None:
         self.layer: Labels | None = None
         self._viewer = viewer
         self._image = image
         self._stack = stack
         self._warn = warn
-        self._labels: Any = None
+        self.shared = ImageLabels() if shared is None else shared
         self._redraw: Redraw | None = None
         self._drawn_colours: ObjectColours | None = None
         self._colours: dict[int, str | None] = {}
@@ -56,13 +77,13 @@ class ResultView:
     @property
     def is_missing(self) -> bool:
         """There are labels that no layer shows: it was removed, or somebody gave it other data."""
-        return self._labels is not None and not self._shows_labels()
+        return self.shared.array is not None and not self._shows_labels()
 
     def _shows_labels(self) -> bool:
         return (
             self.layer is not None
             and is_result_of(self.layer, self._image, self._stack)
-            and np.may_share_memory(self.layer.data, self._labels)
+            and np.may_share_memory(self.layer.data, self.shared.array)
         )
 
     def adopt(self, layer: Labels) -> None:
@@ -70,18 +91,33 @@ class ResultView:
         self.layer, self._redraw, self._drawn_colours = layer, Redraw(layer), ObjectColours(layer)
         layer.events.paint.connect(self._painted)
 
+    def take_over(self, other: ResultView) -> None:
+        """Show these objects in the layer of another position of the image, instead of its own."""
+        layer = other.layer
+        if layer is not None:
+            other.close(restores_colours=True)
+            self.adopt(layer)
+            self.set_next(self._current_object, self._is_in_hand)
+
+    @property
+    def labels(self) -> Any:
+        """The array into which the session writes, in the shape of the layer; None while there is none."""
+        return self.shared.array if self.shared.array is not None or self.layer is None else self.layer.data
+
     def new_layer(self) -> Labels:
         """Make the layer. One that somebody gave other data stays in the viewer, and is nobody's any more."""
         if self.layer is not None:
             self.layer.metadata.pop(IMAGE_KEY, None)
             self.close()
-        layer = new_result_layer(self._image, self._labels)
+        layer = new_result_layer(self._image, self._stack, self.shared.array)
         self.adopt(layer)
         self.set_next(self._current_object, self._is_in_hand)
         return layer
 
-    def close(self) -> None:
-        """Disconnect from the layer, which stays as it is."""
+    def close(self, restores_colours: bool = False) -> None:
+        """Disconnect from the layer, which stays as it is; or gets back the colours that it had."""
+        if self._drawn_colours is not None and restores_colours:
+            self._drawn_colours.show({})
         if self.layer is not None:
             self.layer.events.paint.disconnect(self._painted)
         self.layer = self._redraw = self._drawn_colours = None
@@ -95,7 +131,7 @@ class ResultView:
 
     def label_at(self, pixel: Pixel) -> int:
         """Return the label of a pixel, 0 for none, also of a hidden layer, and while the worker writes labels."""
-        labels = self._labels if self._labels is not None or self.layer is None else self.layer.data
+        labels = self.labels
         return 0 if labels is None else int(labels[self._stack.index(pixel)])
 
     def colour(self) -> npt.NDArray[np.float32] | None:
@@ -120,10 +156,10 @@ class ResultView:
     # --- what the session changes ----------------------------------------------------------------------------------
 
     def reset(self, labels: Any, state: StateChange) -> None:
-        """Show the labels of a session that was opened, without axes of length 1."""
-        self._labels, self._colours = labels.reshape(self._stack.shape), {}
+        """Show the labels of a session that was opened, without channels and axes of length 1."""
+        self.shared.array, self._colours = self._stack.layer_labels(labels), {}
         if self.layer is not None and is_result_of(self.layer, self._image, self._stack) and not self._shows_labels():
-            self.layer.data = self._labels  # of a session on the same image with other data
+            self.layer.data = self.shared.array  # of a session on the same image with other data
         self.show(state)
 
     def show(self, change: StateChange) -> None:

@@ -8,7 +8,8 @@ from napari.layers import Shapes
 
 from napari_sam2.plugin.boxes_layer import corners, new_boxes_layer
 from napari_sam2.plugin.clicks import Box
-from napari_sam2.plugin.layers import ImageStack, unwrapped
+from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.layers import unwrapped
 
 _NAME = "box"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import string
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam2.plugin.autosave import SUFFIX, KeptSessions
-from napari_sam2.plugin.layers import ImageStack, full_resolution, spatial_metadata, unwrapped
+from napari_sam2.plugin.image_stack import ImageStack, full_resolution
+from napari_sam2.plugin.layers import spatial_metadata, unwrapped
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
-from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
+from napari_sam2.plugin.reading import READING_KEY, Reading
+from napari_sam2.plugin.session_layers import POSITION_KEY, SESSION_KEY, WORKSPACES
 
 if TYPE_CHECKING:
     from napari_sam2.images.stack import Stack
@@ -60,22 +63,24 @@ def read_session(path: str) -> list[LayerData]:
     header, labels = saved.document.header, saved.result(PIXELS).labels
     viewer = napari.current_viewer()
     shown: dict[str, Any] = {"name": f"{file.stem} – objects", "opacity": 0.55, "metadata": {SESSION_KEY: str(file)}}
-    image = _image_in(map(unwrapped, viewer.layers) if viewer is not None else (), header)
-    if image is not None:
-        image.metadata[SESSION_KEY] = str(file)
-        shape = tuple(full_resolution(image).shape[: image.ndim])
-        return [(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")]
+    found = _image_in(map(unwrapped, viewer.layers) if viewer is not None else (), header)
+    if found is not None:
+        image, stack = found
+        image.metadata.update({SESSION_KEY: str(file), **_how_it_is_read(header, image, stack)})
+        return [(stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")]
     if saved.image_path is None:
         where = "was no file" if header.source.path is None else f"{_first(header.source.path)} is not there, or has changed"
         notify_warning(f"The image of {file.name} {where}: open the image, then {file.name} again, to go on with the session")
         return [(labels, shown, "labels")]
-    image_layer = _image_layer(saved.stack, saved.image_path, file)
-    place: dict[str, Any] = {name: image_layer[1][name] for name in ("axis_labels", "scale") if name in image_layer[1]}
-    return [image_layer, (labels, {**shown, **place}, "labels")]
+    pixels, attributes, kind = _image_layer(saved.stack, saved.image_path, file)
+    image = Image(pixels, **{**attributes, "contrast_limits": (0, 1)})  # which are not to be looked for
+    stack = _stack_in(header, ImageStack.of(image, _reading_in(header, ImageStack.of(image))))
+    attributes["metadata"] |= _how_it_is_read(header, image, stack)
+    return [(pixels, attributes, kind), (stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")]
 
 
-def _image_in(layers: Iterable[Any], header: SessionHeader) -> Any:
-    """Find the image of a session among layers; few frames are read of one that has its shape."""
+def _image_in(layers: Iterable[Any], header: SessionHeader) -> tuple[Any, ImageStack] | None:
+    """Find the image of a session among layers, and read it as the session does; few frames are read of one that has its shape."""
     from napari_sam2.images.stack import Stack
     from napari_sam2.session.store.header import ImageIdentity
 
@@ -83,13 +88,36 @@ def _image_in(layers: Iterable[Any], header: SessionHeader) -> Any:
         if isinstance(layer, Image):
             try:
                 stack = ImageStack.of(layer)
+                array = stack.without_short_axes(full_resolution(layer))
+                if [int(side) for side in array.shape] != header.image.shape:
+                    continue
+                read = Stack.open(array, **header.source.arguments() | {"axes": header.image.axes})
+                if ImageIdentity.of(read).is_of_same(header.image):
+                    return layer, _stack_in(header, ImageStack.of(layer, _reading_in(header, stack)))
             except ValueError:
                 continue
-            array = stack.without_short_axes(full_resolution(layer))
-            is_alike = [int(side) for side in array.shape] == header.image.shape
-            if is_alike and ImageIdentity.of(Stack.open(array, stack.axes)).is_of_same(header.image):
-                return layer
     return None
+
+
+def _reading_in(header: SessionHeader, stack: ImageStack) -> Reading:
+    """Return how a session reads an image whose axes of length 1 a stack leaves out."""
+    letters = iter(header.image.axes)
+    free = iter([letter for letter in string.ascii_uppercase if letter not in header.image.axes and letter != "S"])
+    axes = "".join(next(letters) if letter else next(free) for letter in stack.letters)
+    return Reading(axes, header.source.along or "", tuple(header.source.channel or ()))
+
+
+def _how_it_is_read(header: SessionHeader, image: Any, stack: ImageStack) -> dict[str, Any]:
+    """Return metadata by which the widget reads an image as a session does, as far as it would not by itself."""
+    default = ImageStack.of(image)
+    found: dict[str, Any] = {} if stack.moved_to(default.at) == default else {READING_KEY: _reading_in(header, stack)}
+    return found | {POSITION_KEY: stack.at} if stack.at else found
+
+
+def _stack_in(header: SessionHeader, stack: ImageStack) -> ImageStack:
+    """Move a stack to the position of a session."""
+    at = header.source.at or {}
+    return stack.moved_to(tuple((letter, at.get(letter, 0)) for letter, _ in stack.at))
 
 
 def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:

@@ -12,6 +12,8 @@ from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 SESSION_KEY = "napari-sam2 session"
 """Key of a layer's metadata: the session file of a result, and of an image that was opened with it."""
+POSITION_KEY = "napari-sam2 position"
+"""Key of the metadata of an image that was opened with a session: where it is cut, see :data:`Position`."""
 WORKSPACES: weakref.WeakValueDictionary[Any, Any] = weakref.WeakValueDictionary()
 """The latest ``ImageWorkspace`` by the ``unique_id`` of its image, in any viewer: napari saves layers without telling which."""
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.plugin.autosave import ImageFingerprint, KeptSessions, SessionSummary
+from napari_sam2.plugin.image_stack import Position
 
 if TYPE_CHECKING:
+    from napari_sam2.images.opened_image import OpenedImage
     from napari_sam2.images.stack import Stack
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
     from napari_sam2.session.session import Session
 
 logger = logging.getLogger(__name__)
+
+_HOW_IT_IS_READ = ("axes", "channels", "along", "at", "intensity_range", "percentiles", "calibration")
 
 PATIENCE_S = 20.0
 """So long a session that this viewer had open before may take to come to its end: the frame that is being tracked is finished."""
@@ -39,6 +44,16 @@ class SessionRequest:
         By which the session is found again; None if it is not to be kept.
     continued : Path or None
         The file of an earlier session, which is opened instead of a new one, with the model that it was saved with.
+    channels : tuple of int
+        That are used; empty where there are none to choose from.
+    along : str
+        The axis along which frames follow each other; empty for a single image.
+    at : Position
+        Where the image is cut along its other axes.
+    intensity_range, percentiles : tuple of float or None
+        What becomes black and white; as the session chooses where both are None.
+    calibration : Calibration
+        Pixel size and frame interval.
     """
 
     image: Any
@@ -47,6 +62,18 @@ class SessionRequest:
     labels: Any = None
     fingerprint: ImageFingerprint | None = None
     continued: Path | None = None
+    channels: tuple[int, ...] = ()
+    along: str = ""
+    at: Position = ()
+    intensity_range: tuple[float, float] | None = None
+    percentiles: tuple[float, float] | None = None
+    calibration: Calibration = PIXELS
+
+    def reads_as(self, other: SessionRequest | None) -> bool:
+        """Tell whether another request is for the same pixels, read in the same way."""
+        if other is None or self.image is not other.image:
+            return False
+        return all(getattr(self, name) == getattr(other, name) for name in _HOW_IT_IS_READ)
 
 
 class SessionOpener:
@@ -99,7 +126,13 @@ class SessionOpener:
 
         if request.continued is not None:
             return self._open_again(request, request.continued)
-        return Session(_stack(request), model=self.load(request.model), labels=request.labels)
+        return Session(
+            _stack(request),
+            model=self.load(request.model),
+            labels=request.labels,
+            intensity_range=request.intensity_range,
+            percentiles=request.percentiles,
+        )
 
     def _open_again(self, request: SessionRequest, path: Path) -> Session:
         from napari_sam2.session.session import Session
@@ -110,7 +143,7 @@ class SessionOpener:
             time.sleep(0.05)
         try:
             network = self.load(SessionSummary.read(path).model)
-            return Session.open(path, request.image, network, labels=request.labels)
+            return Session.open(path, _opened(request), network, labels=request.labels)
         except (OSError, ValueError) as error:
             left = "it stays where it is, and a new session begins with the next click"
             raise ValueError(f"the earlier session cannot be continued: {error}; {left}") from error
@@ -131,15 +164,23 @@ class SessionOpener:
 
 
 def _stack(request: SessionRequest) -> Stack:
-    """Open the image of a layer; the stack names its file, if that holds the same."""
+    """Open the image of a layer."""
     from napari_sam2.images.stack import Stack
 
-    stack = Stack.open(request.image, request.axes)
-    source = None if request.fingerprint is None else request.fingerprint.source
+    channels, along = list(request.channels) or None, request.along or None
+    return Stack.open(_opened(request), request.axes, channels, along, dict(request.at))
+
+
+def _opened(request: SessionRequest) -> OpenedImage:
+    """Describe the image of a layer, with the name of its file, if that holds the same."""
+    from napari_sam2.images.image_files import open_image_file
+    from napari_sam2.images.opened_image import OpenedImage
+
+    source, files = None if request.fingerprint is None else request.fingerprint.source, tuple[Path, ...]()
     if source is not None and Path(source).exists():
         try:
-            if tuple(Stack.open(source, request.axes).image.shape) == tuple(stack.image.shape):
-                return replace(stack, files=(Path(source).absolute(),))
+            if tuple(open_image_file(source).pixels.shape) == tuple(request.image.shape):
+                files = (Path(source).absolute(),)
         except (OSError, ValueError, ImportError) as error:  # read by another program: the session is one on an array
             logger.debug("%s is not named by the session: %s", source, error)
-    return stack
+    return OpenedImage(request.image, calibration=request.calibration, files=files)

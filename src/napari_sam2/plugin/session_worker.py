@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import AddClicks, Command
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
@@ -31,7 +33,6 @@ from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from napari_sam2.session.propagation.plan import Direction
@@ -63,7 +64,6 @@ class SessionWorker:
         self._session: Session | None = None
         self._measurements: FrameMeasurements | None = None
         self._measured_at_s = 0.0
-        self._image: object = None
         self._report: Report | None = None
         self._reporting_thread = 0
         self._command: Command | None = None
@@ -270,12 +270,14 @@ class SessionWorker:
     def _open(self, request: SessionRequest) -> Session:
         """Open the session, or return the one that is open. On other data of the image it begins anew, with all prompts."""
         before, is_continued = self._session, request.continued is not None
-        if before is not None and (before.saved_to == request.continued if is_continued else request.image is self._image):
+        if before is not None and (before.saved_to == request.continued if is_continued else request.reads_as(self._request)):
             return before
         session = self._opener.open(request)
+        if before is not None and request.labels is not None and not is_continued:
+            _clear_labels(session)
         not_carried = {} if before is None or is_continued else carry_prompts(before, session)
         self.close()
-        self._session, self._image, self._request = session, request.image, request
+        self._session, self._request = session, request
         self._is_kept, self._retry_at_s, self._num_changes_not_kept = False, 0.0, -1
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
@@ -361,6 +363,13 @@ class SessionWorker:
         if measured is not None:
             self._send(measured)
             self._measured_at_s = time.monotonic()
+
+
+def _clear_labels(session: Session) -> None:
+    """Remove what an earlier session wrote at the position of this one."""
+    planes = session.stack.planes(session.labels)
+    for frame in range(len(planes)):
+        planes[frame] = np.zeros(planes.shape[1:], np.uint16)
 
 
 def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -> Proposal | None:

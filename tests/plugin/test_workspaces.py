@@ -1,0 +1,234 @@
+"""Images with more axes than frames: what is done at a position stays there, and nothing of it is lost."""
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from napari_sam2.plugin.clicks import Click, ObjectFrame
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.reading import Reading, choose_reading
+from widget_driving import check_agreement, in_layer, in_session, labels, plain_click
+
+SQUARE = (10, 10)
+
+
+@pytest.fixture
+def shown(opener):
+    """Shows an image, and opens the widget without its windows."""
+
+    def show(pixels, axes="", reading=None, **layer):
+        viewer = ViewerModel()
+        labels = {"axis_labels": tuple(axes.lower())} if axes else {}
+        image = viewer.add_image(pixels, name="movie", **labels, **layer)
+        if reading is not None:
+            choose_reading(image, reading)
+        controller = Controller(viewer, opener=opener)
+        go_to(controller, *(0,) * (image.ndim - 2))
+        return controller
+
+    return show
+
+
+def go_to(controller, *indices):
+    """Move the sliders of the axes before the last two."""
+    viewer, image = controller._viewer, controller.image
+    world = image.data_to_world((*indices, *(0,) * (image.ndim - len(indices))))
+    viewer.dims.set_point(list(range(len(indices))), [float(one) for one in world[: len(indices)]])
+
+
+def found(controller):
+    """Positions of the result at which there are labels, with these."""
+    array = labels(controller)
+    places = sorted({tuple(int(one) for one in index[:-2]) for index in np.argwhere(array)})
+    return {place: set(np.unique(array[place]).tolist()) - {0} for place in places}
+
+
+def check_outlines(controller):
+    """The result lies exactly on the image, from the first edge to the last."""
+    image, result = controller.image, controller.workspace.result.layer
+    for side in (0, 1):
+        there, here = (layer.data_to_world(np.array(layer.data.shape) * side - 0.5) for layer in (image, result))
+        np.testing.assert_allclose(here, there[-result.ndim :])
+
+
+def volumes(blobs, num_planes=2):
+    """A time-lapse of volumes, (T, Z, Y, X), with the same in each plane."""
+    return np.stack([blobs] * num_planes, axis=1)
+
+
+LAYERS = [
+    pytest.param("TZYX", {}, id="TZYX"),
+    pytest.param("TZYX", {"scale": (60, 2, 0.5, 0.25), "translate": (3, 7, 2, 1)}, id="scaled"),
+    pytest.param("TZYX", {"units": ("s", "um", "um", "um"), "scale": (60, 2, 0.5, 0.25)}, id="units"),
+]
+
+
+@pytest.mark.parametrize(("axes", "layer"), LAYERS)
+def test_a_click_prompts_the_position_that_is_shown(shown, blobs, axes, layer):
+    controller = shown(volumes(blobs), axes, **layer)
+    go_to(controller, 2, 1)
+    plain_click(controller, (2, 1, *SQUARE))
+    assert controller.workspace.stack.at == (("Z", 1),)
+    assert in_session(controller.session) == {ObjectFrame(1, 2): (Click(*SQUARE, True),)}
+    assert found(controller) == {(2, 1): {1}}
+    result = controller.workspace.result.layer
+    assert result.data.shape == (3, 2, 40, 50)
+    check_outlines(controller)
+    controller.propagate()
+    assert found(controller) == {(frame, 1): {1} for frame in range(3)}
+
+
+def test_going_to_another_position_and_back(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    plain_click(controller, (0, 0, *SQUARE))
+    first = controller.workspace
+    points = first.points.layer
+    go_to(controller, 1, 1)
+    second = controller.workspace
+    assert second is not first
+    assert (second.points.layer, first.points.layer) == (points, None), "there is one layer of clicks"
+    assert in_layer(controller) == {}
+    assert controller.current_object == 2, "one label image holds all positions"
+    plain_click(controller, (1, 1, 24, 36))
+    assert in_layer(controller) == {ObjectFrame(2, 1): (Click(24, 36, True),)}
+    assert found(controller) == {(0, 0): {1}, (1, 1): {2}}
+    go_to(controller, 0, 0)
+    assert controller.workspace is first
+    assert in_layer(controller) == {ObjectFrame(1, 0): (Click(*SQUARE, True),)}
+    check_agreement(controller)
+    controller.undo()
+    assert found(controller) == {(1, 1): {2}}, "an undo is of what is shown"
+    controller.redo()
+    assert found(controller) == {(0, 0): {1}, (1, 1): {2}}
+    assert [layer.name for layer in controller._viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
+
+
+def test_positions_at_which_nothing_was_done_leave_nothing(shown, blobs):
+    controller = shown(volumes(blobs, 5), "TZYX")
+    for plane in range(5):
+        go_to(controller, 0, plane)
+    assert len(controller._workspaces.of(controller.image)) == 1
+    assert controller.workspace.stack.at == (("Z", 4),)
+
+
+def test_a_point_of_napari_s_own_tool_is_at_the_position_that_is_shown(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    plain_click(controller, (0, 0, *SQUARE))
+    go_to(controller, 0, 1)
+    controller.workspace.points.layer.add((1, 1, *SQUARE))
+    assert in_session(controller.session) == {ObjectFrame(2, 1): (Click(*SQUARE, True),)}
+    assert found(controller) == {(0, 0): {1}, (1, 1): {2}}
+
+
+def test_boxes_stay_where_they_were_drawn(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    image = controller.image
+    controller.draw_box(image.data_to_world((0, 0, 4, 4)), image.data_to_world((0, 0, 15, 15)))
+    boxes = controller.workspace.boxes.layer
+    assert [data[0, :2].tolist() for data in boxes.data] == [[0, 0]]
+    go_to(controller, 0, 1)
+    assert len(boxes.data) == 0
+    go_to(controller, 1, 0)
+    assert [data[0, :2].tolist() for data in boxes.data] == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("axes", "channel_axis", "result_shape"),
+    [("CTYX", 0, (3, 40, 50)), ("TCYX", 1, (3, 1, 40, 50))],
+)
+def test_channels_are_one_image_for_the_model(shown, blobs, axes, channel_axis, result_shape):
+    pixels = np.stack([blobs, np.zeros_like(blobs)], axis=channel_axis)
+    controller = shown(pixels, axes)
+    for channel in range(2):
+        index = [0, 0]
+        index[channel_axis] = channel
+        go_to(controller, *index)
+        plain_click(controller, (*index, 10 + 14 * channel, 10 + 26 * channel))
+    assert in_session(controller.session) == {
+        ObjectFrame(1, 0): (Click(10, 10, True),),
+        ObjectFrame(2, 0): (Click(24, 36, True),),
+    }
+    assert controller.session.stack.channels == (0, 1, 0)
+    controller.propagate()
+    result = controller.workspace.result.layer
+    assert result.data.shape == result_shape
+    np.testing.assert_array_equal(np.squeeze(result.data) > 0, blobs > 0)
+    check_outlines(controller)
+    for channel in range(2):  # napari shows the labels, and the clicks, whichever channel is shown
+        index = [0, 0]
+        index[channel_axis] = channel
+        go_to(controller, *index)
+        for layer in (result, controller.workspace.points.layer):
+            at = layer.world_to_data(controller._viewer.dims.point[-layer.ndim :])
+            assert np.abs(np.round(at[:-2])).max() == 0
+
+
+def test_five_axes(shown, blobs):
+    pixels = np.stack([volumes(blobs), np.zeros_like(volumes(blobs))], axis=1)
+    controller = shown(pixels, "TCZYX", scale=(60, 1, 2, 0.5, 0.25))
+    go_to(controller, 1, 1, 1)
+    plain_click(controller, (1, 1, 1, *SQUARE))
+    assert controller.workspace.stack.at == (("Z", 1),)
+    assert found(controller) == {(1, 0, 1): {1}}
+    assert controller.workspace.result.layer.data.shape == (3, 1, 2, 40, 50)
+    check_outlines(controller)
+    assert controller.session.labels.shape == (3, 2, 40, 50)
+
+
+def test_a_channel_that_is_no_frame(shown, blobs, notices):
+    controller = shown(blobs[:2], "CYX")
+    plain_click(controller, (1, *SQUARE))
+    assert labels(controller).shape == (40, 50)
+    assert (labels(controller) > 0).sum() == 100
+    controller.propagate()
+    assert "single image" in notices()[-1][1]
+
+
+def test_a_volume_at_each_time(shown, blobs):
+    controller = shown(np.stack([blobs] * 2), "TZYX", Reading(along="Z"))
+    go_to(controller, 1, 2)
+    plain_click(controller, (1, 2, *SQUARE))
+    controller.propagate()
+    assert found(controller) == {(1, plane): {1} for plane in range(3)}
+    assert controller.session.stack.along == "Z"
+
+
+def test_rows_and_columns_that_are_not_the_last(shown, blobs, notices):
+    controller = shown(np.ascontiguousarray(np.moveaxis(blobs, 0, -1)), "YXT", rgb=False)
+    plain_click(controller, (10, 10, 1))
+    assert "from the side" in notices()[-1][1]
+    controller._viewer.dims.order = (2, 0, 1)
+    plain_click(controller, (10, 10, 1))
+    controller.propagate()
+    np.testing.assert_array_equal(np.moveaxis(labels(controller), -1, 0) > 0, blobs == 200)
+
+
+def test_an_edit_while_another_position_is_shown_is_drawn_when_it_comes_back(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    plain_click(controller, (0, 0, *SQUARE))
+    session = controller.session
+    go_to(controller, 0, 1)
+    session.add_points(1, 1, [SQUARE])
+    assert in_layer(controller) == {}
+    go_to(controller, 0, 0)
+    assert in_layer(controller) == {ObjectFrame(1, frame): (Click(*SQUARE, True),) for frame in (0, 1)}
+    assert found(controller) == {(0, 0): {1}, (1, 0): {1}}
+
+
+def test_sessions_of_positions_are_found_again(keeping, blobs):
+    viewer = ViewerModel()
+    image = viewer.add_image(volumes(blobs), name="movie", axis_labels=("t", "z", "y", "x"))
+    controller = Controller(viewer, opener=keeping)
+    for plane in (0, 1):
+        go_to(controller, plane, plane)
+        plain_click(controller, (plane, plane, *SQUARE))
+    controller.close()
+    later = ViewerModel()
+    later.add_image(image.data, name="movie", axis_labels=("t", "z", "y", "x"))
+    controller = Controller(later, opener=keeping)
+    for plane in (1, 0):
+        go_to(controller, 0, plane)
+        assert controller.workspace.offer is not None
+        controller.continue_session()
+        assert in_session(controller.session) == {ObjectFrame(plane + 1, plane): (Click(*SQUARE, True),)}
+    assert found(controller) == {(0, 0): {1}, (1, 1): {2}}
