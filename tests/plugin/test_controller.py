@@ -166,7 +166,7 @@ def test_the_keys_of_undo_are_those_of_our_layers(viewer, controller, blobs):
         assert not labels(controller).any()
         press(viewer.layers[layer], "Ctrl+Shift+Z")
         np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
-    assert not mine.keymap
+    assert not [str(key) for key in mine.keymap if "Z" in str(key)]
     layers = [viewer.layers[name] for name in ("movie", "movie – objects", "movie – clicks")]
     controller.close()
     assert not any(layer.keymap for layer in layers)

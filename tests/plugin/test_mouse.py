@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2.plugin.mouse import ClickListener, MouseCalls
+from napari_sam2.plugin.mouse import ClickListener, DrawingBegins, MouseCalls, Press
 
 
 @pytest.fixture
@@ -17,17 +17,40 @@ def clicks():
 
 
 @pytest.fixture
-def boxes():
+def drawn():
+    """What became of drawings."""
     return []
 
 
-@pytest.fixture
-def listener(viewer, clicks, boxes):
-    def note(name):
-        return lambda *corners: boxes.append((name, *corners))
+class Recorded:
+    """Writes down what is drawn."""
 
+    def __init__(self, drawn, press):
+        self.drawn = drawn
+        drawn.append(("begun", press.position))
+
+    def move(self, world):
+        self.drawn.append(("moved", world))
+
+    def finish(self):
+        self.drawn.append("finished")
+
+    def cancel(self):
+        self.drawn.append("cancelled")
+
+
+@pytest.fixture
+def begins():
+    """When a press draws, by what is asked."""
+    return {"answer": lambda press: DrawingBegins.MOVED if press.has_shift else DrawingBegins.NEVER}
+
+
+@pytest.fixture
+def listener(viewer, clicks, drawn, begins):
     calls = MouseCalls(
-        lambda world, is_other: clicks.append((world, is_other)), note("dragged"), note("drawn"), lambda: boxes.append("cancelled")
+        lambda press: clicks.append((press.position, press.is_other)),
+        lambda press: begins["answer"](press),
+        lambda press: Recorded(drawn, press),
     )
     return ClickListener(viewer, calls)
 
@@ -45,6 +68,13 @@ def press(viewer, *moves, button=1, modifiers=(), during=lambda: None):
     during()
     event.type = "mouse_release"
     assert next(running, "end") == "end"
+
+
+def test_a_press_is_read_from_an_event_of_napari():
+    event = SimpleNamespace(position=[0.0, 3.0, 4.0], button=1, modifiers=("Shift", "Alt"))
+    assert Press.of(event) == Press((0.0, 3.0, 4.0), is_other=True, has_shift=True, has_alt=True)
+    event.button, event.modifiers = 2, ("Shift",)
+    assert Press.of(event) == Press((0.0, 3.0, 4.0), is_other=True)
 
 
 def test_clicks_and_drags(viewer, listener, clicks):
@@ -81,31 +111,82 @@ def test_no_clicks_while_off_or_a_tool_is_in_use(viewer, listener, clicks):
 START, FIRST, LAST = (0.0, 3.0, 4.0), (0.0, 30, 10), (0.0, 40, 50)
 
 
-def test_a_drag_with_shift_draws_a_box(viewer, listener, clicks, boxes):
+def test_a_drag_that_draws(viewer, listener, clicks, drawn):
     press(viewer, FIRST[1:], LAST[1:], modifiers=("Shift",))
-    assert boxes == [("dragged", START, FIRST), ("dragged", START, LAST), ("drawn", START, LAST)]
+    assert drawn == [("begun", START), ("moved", FIRST), ("moved", LAST), ("moved", LAST), "finished"]
     assert clicks == []
     assert not listener.is_drawing
 
 
-def test_a_box_that_comes_back_to_where_it_began_is_a_box(viewer, listener, clicks, boxes):
+def test_what_comes_back_to_where_it_began_is_drawn(viewer, listener, clicks, drawn):
     press(viewer, FIRST[1:], (10, 10), modifiers=("Shift",))
-    assert boxes[-1] == ("drawn", START, (0.0, 10, 10))
+    assert drawn[-2:] == [("moved", (0.0, 10, 10)), "finished"]
 
 
-@pytest.mark.parametrize("arguments", [{"modifiers": ("Shift",), "button": 2}, {"modifiers": ("Alt",)}, {"modifiers": ()}])
-def test_other_drags_draw_no_box(viewer, listener, clicks, boxes, arguments):
+@pytest.mark.parametrize("arguments", [{"modifiers": ("Alt",)}, {"modifiers": ()}])
+def test_other_drags_draw_nothing(viewer, listener, clicks, drawn, arguments):
     press(viewer, FIRST[1:], LAST[1:], **arguments)
-    assert boxes == clicks == []
+    assert drawn == clicks == []
 
 
-def test_a_click_with_shift_is_a_click(viewer, listener, clicks, boxes):
+def test_a_press_that_does_not_move_is_a_click(viewer, listener, clicks, drawn):
     press(viewer, (12, 12), modifiers=("Shift",))
-    assert (clicks, boxes) == ([(START, False)], [])
+    assert (clicks, drawn) == ([(START, False)], [])
 
 
-@pytest.mark.parametrize("how", ["cancel_box", "close", "off"])
-def test_a_box_that_is_given_up(viewer, listener, boxes, how):
+def test_a_press_that_draws_at_once(viewer, listener, clicks, drawn, begins):
+    begins["answer"] = lambda press: DrawingBegins.PRESSED
+    press(viewer)
+    assert (clicks, drawn) == ([], [("begun", START), ("moved", START), "finished"])
+
+
+def test_the_view_stays_while_something_is_drawn(viewer, listener, drawn):
+    seen = []
+    press(viewer, FIRST[1:], modifiers=("Shift",), during=lambda: seen.append(viewer.scene.camera.mouse_pan))
+    press(viewer, (12, 12), during=lambda: seen.append(viewer.scene.camera.mouse_pan))
+    assert (seen, viewer.scene.camera.mouse_pan) == ([False, True], True)
+
+
+def test_the_view_stays_also_after_a_layer_was_selected(viewer, listener, drawn):
+    viewer.add_points([(1, 1)])
+    seen = []
+
+    def select():
+        viewer.layers.selection.active = None
+        viewer.layers.selection.active = viewer.layers[0]
+        assert viewer.scene.camera.mouse_pan, "napari sets it"
+
+    event = SimpleNamespace(type="mouse_press", pos=(10, 10), position=START, button=1, modifiers=("Shift",))
+    running = viewer.mouse_drag_callbacks[-1](viewer, event)
+    next(running)
+    event.type, event.pos, event.position = "mouse_move", FIRST[1:], FIRST
+    next(running)
+    select()
+    next(running)
+    seen.append(viewer.scene.camera.mouse_pan)
+    event.type = "mouse_release"
+    assert next(running, "end") == "end"
+    assert seen == [False]
+
+
+def test_what_cannot_be_drawn_moves_nothing(viewer, listener, clicks, begins, monkeypatch):
+    listener._calls = MouseCalls(lambda press: clicks.append(press), lambda press: DrawingBegins.MOVED, lambda press: None)
+    press(viewer, FIRST[1:], LAST[1:])
+    assert clicks == []
+    assert not listener.is_drawing
+
+
+def test_nothing_is_drawn_while_the_view_is_moved_or_with_a_third_button(viewer, listener, clicks, drawn):
+    listener.is_paused = True
+    press(viewer, FIRST[1:], modifiers=("Shift",))
+    listener.is_paused = False
+    press(viewer, FIRST[1:], button=3)
+    press(viewer, button=3)
+    assert (clicks, drawn) == ([], [])
+
+
+@pytest.mark.parametrize("how", ["cancel_drawing", "close", "off"])
+def test_a_drawing_that_is_given_up(viewer, listener, drawn, how):
     def give_up():
         if how == "off":
             listener.is_on = False
@@ -113,5 +194,5 @@ def test_a_box_that_is_given_up(viewer, listener, boxes, how):
             getattr(listener, how)()
 
     press(viewer, FIRST[1:], modifiers=("Shift",), during=give_up)
-    assert boxes == [("dragged", START, FIRST), "cancelled"]
-    assert not listener.cancel_box(), "there is none any more"
+    assert drawn == [("begun", START), ("moved", FIRST), "cancelled"]
+    assert not listener.cancel_drawing(), "there is none any more"

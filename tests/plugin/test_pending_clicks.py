@@ -22,9 +22,9 @@ def test_clicks_are_sent_in_the_order_in_which_they_were_given(pending):
         pending.add(key, click)
     assert pending.take(up_to=3) == [command(A, [1, 3]), command(B, [2])]
     assert pending.take(up_to=3) == [], "they are on their way"
-    assert pending.is_latest_on_its_way is False
+    assert pending.latest_sent == 3
     assert pending.take(up_to=4) == [command(B, [4])]
-    assert pending.is_latest_on_its_way
+    assert pending.latest_sent == 4
 
 
 def test_what_was_refused_goes_along_with_the_next_click_there(pending):
@@ -48,15 +48,15 @@ def test_what_failed_goes_along_with_the_next_click_anywhere(pending):
     assert pending.take(2) == [command(A, [1]), command(B, [2])]
 
 
-def test_the_latest_is_withdrawn(pending):
+def test_the_latest_by_number(pending):
     for click in CLICKS[:4]:
         pending.add(A, click)
     pending.take(1)
-    assert pending.withdraw_latest(before=4)
-    assert list(pending.by_id) == [1, 2, 4]
-    assert pending.withdraw_latest(before=4)
-    assert not pending.withdraw_latest(before=4), "the first is on its way"
-    assert list(pending.by_id) == [1, 4]
+    assert (pending.latest_waiting(before=4), pending.latest_sent) == (3, 1)
+    pending.discard([2, 3])
+    assert pending.latest_waiting(before=4) == 0, "the first is on its way"
+    assert pending.new_number() == 5, "what is pending elsewhere is counted too"
+    assert pending.add(A, CLICKS[0]) == 6
 
 
 def test_a_click_that_is_changed_is_tried_anew(pending):

@@ -151,15 +151,14 @@ def test_a_click_that_was_removed_and_is_not_taken_elsewhere_is_kept(view, calls
     assert shown(view) == [(A, FIRST, None), (ObjectFrame(1, 1), SECOND, 1)]
 
 
-def test_the_latest_pending_click_is_withdrawn(view):
+def test_pending_clicks_are_withdrawn(view):
     view.show(change(a=[FIRST]))
     view.add(A, SECOND)
     view.add(B, SECOND)
-    assert view.withdraw_latest(before=9)
+    view.withdraw(2)
     assert shown(view) == [(A, FIRST, None), (A, SECOND, 1)]
     assert len(view.layer.data) == 2
-    assert view.withdraw_latest(before=9)
-    assert not view.withdraw_latest(before=9)
+    view.withdraw(1)
     assert shown(view) == [(A, FIRST, None)]
 
 

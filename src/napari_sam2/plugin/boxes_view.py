@@ -43,6 +43,7 @@ class BoxesView:
         self._warn = warn
         self._boxes: dict[ObjectFrame, Box] = {}
         self._pending: dict[ObjectFrame, Box] = {}
+        self._numbers: dict[ObjectFrame, int] = {}
         self._sent: set[ObjectFrame] = set()
         self._is_writing = False
 
@@ -115,18 +116,36 @@ class BoxesView:
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
-    def add(self, key: ObjectFrame, box: Box) -> None:
-        """Add a box that the session has not taken yet, and show it at once."""
-        self._pending[key] = box
+    def latest_waiting(self, before: int) -> int:
+        """Return the number of the latest box below a number that is not on its way; 0 for none."""
+        waiting = (number for key, number in self._numbers.items() if key in self._pending and key not in self._sent)
+        return max((number for number in waiting if number < before), default=0)
+
+    @property
+    def latest_sent(self) -> int:
+        """The number of the latest box that is on its way; 0 for none."""
+        return max((self._numbers.get(key, 0) for key in self._sent), default=0)
+
+    def add(self, key: ObjectFrame, box: Box, number: int = 0) -> None:
+        """Add a box that the session has not taken yet, and show it at once; what was given later has a higher number."""
+        self._pending[key], self._numbers[key] = box, number
         self._sent.discard(key)
+        self._draw()
+
+    def withdraw(self, number: int) -> None:
+        """Remove the box with a number, which is not on its way."""
+        for key in [key for key, other in self._numbers.items() if other == number]:
+            self._discard(key)
         self._draw()
 
     def shift_pending(self, offset: int) -> None:
         """Add to the object ids of pending boxes that are not on their way."""
-        shifted = {
-            ObjectFrame(key.object_id + offset, key.frame): box for key, box in self._pending.items() if key not in self._sent
-        }
-        self._pending = {key: box for key, box in self._pending.items() if key in self._sent} | shifted
+
+        def moved(key: ObjectFrame) -> ObjectFrame:
+            return key if key in self._sent else key._replace(object_id=key.object_id + offset)
+
+        self._pending = {moved(key): box for key, box in self._pending.items()}
+        self._numbers = {moved(key): number for key, number in self._numbers.items()}
         self._draw()
 
     def take(self) -> list[AddBox]:
@@ -169,4 +188,5 @@ class BoxesView:
 
     def _discard(self, key: ObjectFrame) -> None:
         del self._pending[key]
+        self._numbers.pop(key, None)
         self._sent.discard(key)

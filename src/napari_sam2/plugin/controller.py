@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,23 +9,22 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam2.plugin.autosave import KeptSessions
-from napari_sam2.plugin.click_rule import ClickEffect
-from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
-from napari_sam2.plugin.image_stack import ImageStack, Pixel
+from napari_sam2.plugin.canvas import Canvas, CanvasCalls
+from napari_sam2.plugin.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.keys import CANCEL, bind_keys
-from napari_sam2.plugin.layers import check_display, displayed_frame, displayed_position, layer_position, show_frame, unwrapped
+from napari_sam2.plugin.keys import bind_keys
+from napari_sam2.plugin.layer_keys import LayerKeys
+from napari_sam2.plugin.layers import displayed_frame, displayed_position, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
-from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
-from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
+from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.reading import reading_of
-from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
 from napari_sam2.plugin.session_opener import SessionOpener
-from napari_sam2.plugin.status_bar import StatusBar
+from napari_sam2.plugin.tools.tool import Tool
 from napari_sam2.plugin.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -64,7 +62,6 @@ class Controller:
         self._image: Any = None
         self._reason = ""
         self._unbind_keys = bind_keys(viewer, self)
-        self._unbind_cancel: list[Callable[[], None]] = []
         self._is_closed = False
         self._latest_model = EMBEDDED_NAME
         self.direction: Direction = "both"
@@ -72,11 +69,11 @@ class Controller:
         viewer.layers.events.removed.connect(self._layer_removed)
         viewer.dims.events.point.connect(self._point_moved)
         self._keeps_object = False
-        self._rubber_band = RubberBand(viewer)
-        self._listener = ClickListener(
-            viewer, MouseCalls(self._canvas_clicked, self._box_dragged, self._box_drawn, self._rubber_band.remove)
+        self.canvas = Canvas(
+            viewer,
+            CanvasCalls(lambda: self.workspace, lambda: self._reason, self.changed.emit, self.status_changed.emit, self._warn),
         )
-        self._status_bar = StatusBar(viewer, self._name_at)
+        self._layer_keys = LayerKeys(viewer, self, self.canvas.show_cursor)
         for image in self.images:
             image.events.name.connect(self._renamed)
         joined = [join_result(viewer, layer) for layer in map(unwrapped, viewer.layers)]
@@ -88,18 +85,17 @@ class Controller:
             return
         self._is_closed = True
         self._jobs.close([workspace.worker for workspace in self._workspaces])
-        self._take_cancel_key(False)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._viewer.dims.events.point.disconnect(self._point_moved)
-        self._listener.close()
-        self._status_bar.close()
+        self.canvas.close()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
         for workspace in self._workspaces:
             workspace.close()
         self._workspaces = Workspaces()
+        self._layer_keys.close()
 
     # --- image and model -------------------------------------------------------------------------------------------
 
@@ -346,8 +342,9 @@ class Controller:
             self.changed.emit()
 
     def switch_side(self) -> None:
-        """Switch between clicks inside and outside."""
-        self.choose_side(not self.is_inside)
+        """Switch between inside and outside; with the brush it is the eraser, and the other way round."""
+        if not self.canvas.switch_side():
+            self.choose_side(not self.is_inside)
 
     def click(self, world: Any, is_inside: bool | None = None) -> None:
         """Click on the image; what that does is in :mod:`~napari_sam2.plugin.click_rule`.
@@ -359,22 +356,7 @@ class Controller:
         is_inside : bool, optional
             Whether the object is there; what was chosen by default.
         """
-        if self.workspace is None:
-            self._warn(self._reason or "There is no image to click on: open one first.")
-            return
-        try:
-            pixel = self._pixel(self.workspace, world)
-        except ValueError as error:
-            self._warn(str(error))
-            return
-        is_inside = self.is_inside if is_inside is None else is_inside
-        effect, object_id = self.workspace.click(pixel, is_inside, point_reach_px(self._viewer, self._image, self.workspace.stack))
-        if effect == ClickEffect.NONE:
-            self.status_changed.emit("There is no object here that could end: click on one, or take one in hand first.")
-        elif effect == ClickEffect.TAKE and object_id is not None:
-            name = self.workspace.name_of(object_id)
-            self.status_changed.emit(f"{name[:1].upper()}{name[1:]} is in hand: clicks add to it. Esc puts it down.")
-            self.changed.emit()
+        self.canvas.click(world, self.is_inside if is_inside is None else is_inside)
 
     def draw_box(self, first: Any, last: Any) -> None:
         """Prompt the object in hand, or a new one, by a box.
@@ -384,22 +366,45 @@ class Controller:
         first, last : array-like
             (D,), positions of opposite corners in the viewer.
         """
-        if self.workspace is None:
-            self._warn(self._reason or "There is no image to draw on: open one first.")
-            return
-        try:
-            self.workspace.draw_box(*self._box(self.workspace, first, last))
-        except ValueError as error:
-            self._warn(str(error))
+        self.canvas.draw_box(first, last)
 
-    def _pixel(self, workspace: ImageWorkspace, world: Any) -> Pixel:
-        check_display(self._viewer, workspace.image, workspace.stack)
-        return workspace.stack.pixel(layer_position(self._viewer, workspace.image, workspace.stack, world))
+    # --- tools on the canvas ---------------------------------------------------------------------------------------
 
-    def _box(self, workspace: ImageWorkspace, first: Any, last: Any) -> tuple[int, Box]:
-        check_display(self._viewer, workspace.image, workspace.stack)
-        ends = (layer_position(self._viewer, workspace.image, workspace.stack, world) for world in (first, last))
-        return workspace.stack.box_between(*ends)
+    def use_click(self) -> None:
+        """Let the mouse click."""
+        self.canvas.choose_tool(Tool.CLICK)
+
+    def use_box(self) -> None:
+        """Let the mouse draw boxes."""
+        self.canvas.choose_tool(Tool.BOX)
+
+    def use_lasso(self) -> None:
+        """Let the mouse draw outlines."""
+        self.canvas.choose_tool(Tool.LASSO)
+
+    def use_scribble(self) -> None:
+        """Let the mouse draw lines, along which points are placed."""
+        self.canvas.choose_tool(Tool.SCRIBBLE)
+
+    def use_brush(self) -> None:
+        """Let the mouse paint what belongs to an object."""
+        self.canvas.choose_tool(Tool.BRUSH)
+
+    def use_eraser(self) -> None:
+        """Let the mouse paint what does not belong to an object."""
+        self.canvas.choose_tool(Tool.ERASER)
+
+    def enlarge_brush(self) -> None:
+        """Make brush and eraser larger."""
+        self.canvas.resize_brush(1)
+
+    def shrink_brush(self) -> None:
+        """Make brush and eraser smaller."""
+        self.canvas.resize_brush(-1)
+
+    def keep_tool(self) -> None:
+        """Say why a key does nothing."""
+        self.status_changed.emit("A tool of the selected layer is in use: select the image to click on it.")
 
     def undo(self) -> None:
         """Undo what was done last: a click, an edit, a whole propagation, another model."""
@@ -430,52 +435,22 @@ class Controller:
             self._jobs.propagate(workspace, direction or self.direction)
 
     def cancel(self) -> None:
-        """Stop after the frame that is being done, and keep what is done. With nothing to stop, put down the object in hand."""
-        if self._listener.cancel_box():
+        """Give up what is being drawn; or stop what runs, and keep what is done; or go back to clicks; or put the object down."""
+        if self.canvas.cancel_drawing():
             return
         if self._jobs.is_busy:
             self._jobs.cancel()
-        else:
+        elif not self.canvas.put_tool_away():
             self.put_down()
 
     @property
     def is_listening(self) -> bool:
         """Clicks on the canvas count."""
-        return self._listener.is_on
+        return self.canvas.is_listening
 
     @is_listening.setter
     def is_listening(self, is_on: bool) -> None:
-        self._listener.is_on = is_on
-
-    def _canvas_clicked(self, world: tuple[float, ...], is_other: bool) -> None:
-        if self._image is not None:
-            self.click(world, self.is_inside != is_other)
-
-    def _box_dragged(self, first: tuple[float, ...], last: tuple[float, ...]) -> None:
-        if self.workspace is None:
-            return
-        try:
-            frame, box = self._box(self.workspace, first, last)
-        except ValueError:
-            self._rubber_band.remove()  # what is wrong is shown when it is drawn
-        else:
-            self._rubber_band.show(self._image, self.workspace.stack, frame, box)
-
-    def _box_drawn(self, first: tuple[float, ...], last: tuple[float, ...]) -> None:
-        self._rubber_band.remove()
-        if self._image is not None:
-            self.draw_box(first, last)
-
-    def _name_at(self, world: Any) -> str:
-        """Name the object under the cursor, if there is one."""
-        workspace = self.workspace
-        if workspace is None:
-            return ""
-        try:
-            object_id = workspace.object_at(self._pixel(workspace, world))
-        except ValueError:
-            return ""
-        return "" if object_id is None else workspace.name_of(object_id)
+        self.canvas.is_listening = is_on
 
     # --- frames and whole objects ----------------------------------------------------------------------------------
 
@@ -549,18 +524,11 @@ class Controller:
         self._jobs.run(workspace, commands)
 
     def _jobs_changed(self) -> None:
-        self._take_cancel_key(self._jobs.is_long_running)
+        self._layer_keys.show_running(self._jobs.is_long_running)
+        if self.is_idle:
+            self.canvas.answered()
         self._latest_model = self.model
         self.changed.emit()
-
-    def _take_cancel_key(self, is_taken: bool) -> None:
-        """Let the key stop the work whatever layer is selected: some layers have a use for it themselves."""
-        if is_taken == bool(self._unbind_cancel):
-            return
-        for unbind in self._unbind_cancel:
-            unbind()
-        layers = map(unwrapped, self._viewer.layers) if is_taken else ()
-        self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
     def _warn(self, text: str) -> None:
         self.status_changed.emit(notify_warning(text))

@@ -195,6 +195,20 @@ class ImageStack:
         """Return labels of a session in the shape of a layer on the image. A view."""
         return labels.reshape(self.layer_shape)
 
+    def everywhere(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return a frame (H, W) in the shape of a layer on the image, the same on each frame. A view that is not written to."""
+        rows, columns = self.plane_axes
+        inner = [1] * len(self.shape)
+        inner[rows], inner[columns] = self.frame_shape
+        ordered = plane if rows < columns else plane.T
+        return np.broadcast_to(ordered.reshape(inner[len(self.shape) - len(self.layer_shape) :]), self.layer_shape)
+
+    def row_col(self, position: npt.ArrayLike) -> tuple[float, float]:
+        """Return row and column of data coordinates (L,)."""
+        at = np.asarray(position, np.float64)
+        row, col = (float(at[self._of(axis)]) for axis in self.plane_axes)
+        return row, col
+
     # --- positions in layers that lie on the image -----------------------------------------------------------------
 
     def from_image(self, position: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -234,7 +248,7 @@ class ImageStack:
             If it is outside the image, or at another position.
         """
         at = np.asarray(position, dtype=np.float64)
-        row, col = (float(at[self._of(axis)]) for axis in self.plane_axes)
+        row, col = self.row_col(at)
         # as napari rounds: the pixel of a click is on the frame that is displayed
         frame = 0 if self.frame_axis is None else int(np.round(at[self._of(self.frame_axis)]))
         height, width = self.frame_shape

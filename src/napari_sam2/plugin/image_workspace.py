@@ -13,11 +13,14 @@ from napari_sam2.plugin.boxes_view import BoxesView
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, Command
+from napari_sam2.plugin.drawn_commands import DrawnCommand
 from napari_sam2.plugin.image_stack import ImageStack, Pixel, at_level, describe_position
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layers import SPATIAL, spatial_metadata, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
 from napari_sam2.plugin.object_rows import ObjectRows
+from napari_sam2.plugin.pending_clicks import PendingClicks
+from napari_sam2.plugin.pending_drawings import PendingDrawings
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
 from napari_sam2.plugin.reading import Reading, reading_of
@@ -110,6 +113,8 @@ class ImageWorkspace:
         Has the session.
     points, boxes, result : PointsView, BoxesView, ResultView
         Views of the session.
+    drawings : PendingDrawings
+        What was drawn and the session has not taken yet.
     rows : ObjectRows
         Its objects, for the table, and each of them on each frame, for the timeline.
     infos : dict of int to ObjectInfo
@@ -158,6 +163,7 @@ class ImageWorkspace:
         self.boxes = BoxesView(image, self.stack, calls.warn)
         shared = None if before is None else before.result.shared
         self.result = ResultView(viewer, image, self.stack, calls.warn, shared)
+        self.drawings = PendingDrawings()
         self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
         self.model = model
@@ -255,6 +261,12 @@ class ImageWorkspace:
                 self.saved_to = Path(layer.metadata[SESSION_KEY]) if SESSION_KEY in layer.metadata else None
         self._is_begun = self.points.layer is not None
         self.set_next()
+
+    @property
+    def layers(self) -> list[Any]:
+        """The image, and the layers of ours that are in the viewer."""
+        ours = self.points.layer, self.boxes.layer, self.result.layer
+        return [self.image, *(layer for layer in ours if layer is not None)]
 
     def show_layers(self) -> None:
         """Add the layers that are missing, once there was a click, without taking the selection away from what it is on."""
@@ -359,8 +371,16 @@ class ImageWorkspace:
         """Prompt the object in hand by a box, or a new one."""
         object_id = self._begin() if self.in_hand is None else self.in_hand
         self._is_begun = True
-        self.boxes.add(ObjectFrame(object_id, frame), box)
+        self.boxes.add(ObjectFrame(object_id, frame), box, self.points.pending.new_number())
         self.show_layers()
+        self._clicks_added()
+
+    def draw(self, frame: int, object_id: int | None, make: Callable[[ObjectFrame], DrawnCommand]) -> None:
+        """Do what was drawn to an object, or to a new one."""
+        if object_id is None:
+            object_id = self._begin()
+        self._is_begun = True
+        self.drawings.add(self.points.pending.new_number(), make(ObjectFrame(object_id, frame)))
         self._clicks_added()
 
     def object_at(self, pixel: Pixel, reach_px: float = 0.0) -> int | None:
@@ -382,7 +402,8 @@ class ImageWorkspace:
 
     def _has_prompt_inside(self, object_id: int | None) -> bool:
         waiting = (one for one in self.points.pending.by_id.values() if one.key.object_id == object_id)
-        return object_id in self.infos or object_id in self.boxes.object_ids or any(one.click.is_inside for one in waiting)
+        drawn = self.boxes.object_ids | self.drawings.object_ids
+        return object_id in self.infos or object_id in drawn or any(one.click.is_inside for one in waiting)
 
     def _begin(self) -> int:
         self.in_hand, self._is_in_hand_begun, self.is_inside = self.next_object_id, False, True
@@ -419,7 +440,7 @@ class ImageWorkspace:
     @property
     def object_ids(self) -> set[int]:
         """Objects of the session, and those of prompts that it has not taken yet."""
-        return set(self.infos) | self.points.object_ids | self.boxes.object_ids
+        return set(self.infos) | self.points.object_ids | self.boxes.object_ids | self.drawings.object_ids
 
     @property
     def is_model_here(self) -> bool:
@@ -482,6 +503,7 @@ class ImageWorkspace:
         if self.saved_to is None:
             self.points.shift_pending(shift)
             self.boxes.shift_pending(shift)
+            self.drawings.shift(shift)
             if self.in_hand is not None:
                 self.take_in_hand(self.in_hand + shift)
         self.offer = None
@@ -537,8 +559,11 @@ class ImageWorkspace:
 
     def reject(self, command: Command, is_refused: bool = True) -> bool:
         """Show again what is so, as a command was not done; see :meth:`PointsView.reject`."""
-        if isinstance(command, AddBox):
-            self.boxes.reject(command, is_refused)
+        if isinstance(command, AddBox | DrawnCommand):
+            if isinstance(command, AddBox):
+                self.boxes.reject(command, is_refused)
+            else:
+                self.drawings.reject(command, is_refused)
             self._follow_objects()
             return True
         return self.points.reject(command, is_refused)
@@ -546,9 +571,44 @@ class ImageWorkspace:
     def refresh_history(self) -> None:
         """See what can be undone and redone, as a job ended."""
         session = self.worker.session
-        waiting = any(not one.is_sent for one in self.points.pending.by_id.values())
-        self.can_undo = waiting or (session is not None and session.can_undo)
+        self.can_undo = self.has_pending or (session is not None and session.can_undo)
         self.can_redo = session is not None and session.can_redo
+
+    # --- what the session has not taken yet ------------------------------------------------------------------------
+
+    @property
+    def has_pending(self) -> bool:
+        """There are prompts that are not on their way to the session."""
+        return max(one.latest_waiting(self.points.pending.next_id) for one in self._pending) > 0
+
+    @property
+    def _pending(self) -> tuple[PendingClicks, BoxesView, PendingDrawings]:
+        return self.points.pending, self.boxes, self.drawings
+
+    @property
+    def is_latest_on_its_way(self) -> bool:
+        """The prompt that was given last is on its way to the session."""
+        sent = max(one.latest_sent for one in self._pending)
+        return sent > max(one.latest_waiting(self.points.pending.next_id) for one in self._pending)
+
+    def take_drawn(self) -> list[Command]:
+        """Send boxes and drawings to the session."""
+        return [*self.boxes.take(), *self.drawings.take()]
+
+    def withdraw_latest(self, before: int) -> bool:
+        """Remove the latest prompt with a number below one that is not on its way; return whether there was one."""
+        click, box, drawn = (one.latest_waiting(before) for one in self._pending)
+        number = max(click, box, drawn)
+        if number == 0:
+            return False
+        if number == click:
+            self.points.withdraw(number)
+        elif number == box:
+            self.boxes.withdraw(number)
+        else:
+            self.drawings.withdraw(number)
+        self._follow_objects()
+        return True
 
     def _session_opened(self, item: SessionOpened) -> None:
         self._is_begun = True

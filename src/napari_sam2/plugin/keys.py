@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from napari.utils.key_bindings import coerce_keybinding
+
 
 @dataclass(frozen=True)
 class Key:
@@ -32,8 +34,21 @@ UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagatio
 PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
 NEXT_UNCERTAIN = Key(".", "next_uncertain", "go to the next uncertain frame of the object")
 PREVIOUS_UNCERTAIN = Key(",", "previous_uncertain", "go to the uncertain frame before")
-CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put down the object in hand")
-KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL)
+CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put the tool away, then the object in hand")
+
+# of the letters and digits those that no layer of napari has a use for
+CLICK_TOOL = Key("Q", "use_click", "click: a new object, or take one in hand and add to it; drags move the view")
+BOX_TOOL = Key("W", "use_box", "drag a box around an object")
+LASSO_TOOL = Key("J", "use_lasso", "drag the outline of an object; with the right button, cut off what it encloses")
+SCRIBBLE_TOOL = Key("K", "use_scribble", "drag a line inside an object; with the right button, outside it")
+BRUSH_TOOL = Key("8", "use_brush", "paint what belongs to the object in hand; with the right button, remove it")
+ERASER_TOOL = Key("9", "use_eraser", "remove from the object in hand by painting; with the right button, add to it")
+LARGER_BRUSH = Key("]", "enlarge_brush", "make the brush larger")
+SMALLER_BRUSH = Key("[", "shrink_brush", "make the brush smaller")
+TOOL_KEYS = (CLICK_TOOL, BOX_TOOL, LASSO_TOOL, SCRIBBLE_TOOL, BRUSH_TOOL, ERASER_TOOL, LARGER_BRUSH, SMALLER_BRUSH)
+"""Of the tools on the canvas."""
+
+KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL, *TOOL_KEYS)
 """Of the viewer."""
 
 UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)
@@ -59,7 +74,8 @@ def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable
     callable
         Unbinds the keys and binds again what they did before.
     """
-    before = dict(target.keymap)
+    pressed_keys = [coerce_keybinding(key.name) for key in keys]
+    before = {pressed: function for pressed, function in target.keymap.items() if pressed in pressed_keys}
     for key in keys:
         target.bind_key(key.name, _presser(actor, key.action), overwrite=True)
 

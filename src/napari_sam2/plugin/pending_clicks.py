@@ -40,7 +40,12 @@ class PendingClicks:
 
     def add(self, key: ObjectFrame, click: Click, is_sent: bool = False) -> int:
         """Add a click; return its id."""
-        self.by_id[self.next_id] = PendingClick(key, click, is_sent)
+        number = self.new_number()
+        self.by_id[number] = PendingClick(key, click, is_sent)
+        return number
+
+    def new_number(self) -> int:
+        """Return the next number, also for what is pending elsewhere: the order in which everything was given is known by it."""
         self.next_id += 1
         return self.next_id - 1
 
@@ -59,16 +64,14 @@ class PendingClicks:
         for number in ids:
             self.by_id.pop(number, None)
 
-    def withdraw_latest(self, before: int) -> bool:
-        """Remove the latest click with an id below a number, unless it is on its way; return whether there was one."""
-        waiting = [number for number, pending in self.by_id.items() if number < before and not pending.is_sent]
-        self.discard(waiting[-1:])
-        return bool(waiting)
+    def latest_waiting(self, before: int) -> int:
+        """Return the id of the latest click below a number that is not on its way; 0 for none."""
+        return max((number for number, one in self.by_id.items() if number < before and not one.is_sent), default=0)
 
     @property
-    def is_latest_on_its_way(self) -> bool:
-        """The click that was given last is on its way to the session."""
-        return bool(self.by_id) and self.by_id[max(self.by_id)].is_sent
+    def latest_sent(self) -> int:
+        """The id of the latest click that is on its way; 0 for none."""
+        return max((number for number, one in self.by_id.items() if one.is_sent), default=0)
 
     def take(self, up_to: int) -> list[AddClicks]:
         """Send the clicks that were given up to an id, with those that were refused on the same object and frame."""

@@ -49,15 +49,23 @@ def marker_size_px(stack: ImageStack) -> float:
     return max(2.0, max(stack.frame_shape) / 70)
 
 
-def point_reach_px(viewer: Any, image: Any, stack: ImageStack) -> float:
-    """Return the radius of a point as it is drawn, in data pixels."""
+def data_px_per_canvas_px(viewer: Any, image: Any, stack: ImageStack) -> float:
+    """Return how many data pixels are as wide as a pixel of the canvas."""
     # the camera moved in napari 0.9
-    canvas_px_per_world = float(getattr(viewer, "scene", viewer).camera.zoom)
+    return data_px_per_world(viewer, image, stack) / float(getattr(viewer, "scene", viewer).camera.zoom)
+
+
+def data_px_per_world(viewer: Any, image: Any, stack: ImageStack) -> float:
+    """Return how many data pixels are as wide as one unit of the viewer."""
     at = np.asarray(viewer.dims.point, np.float64)
     beside = at.copy()
     beside[list(viewer.dims.displayed)] += 1 / np.sqrt(len(viewer.dims.displayed))
-    px_per_world = np.linalg.norm(layer_position(viewer, image, stack, beside) - layer_position(viewer, image, stack, at))
-    return min(marker_size_px(stack), MAX_MARKER_CANVAS_PX / canvas_px_per_world * float(px_per_world)) / 2
+    return float(np.linalg.norm(layer_position(viewer, image, stack, beside) - layer_position(viewer, image, stack, at)))
+
+
+def point_reach_px(viewer: Any, image: Any, stack: ImageStack) -> float:
+    """Return the radius of a point as it is drawn, in data pixels."""
+    return min(marker_size_px(stack), MAX_MARKER_CANVAS_PX * data_px_per_canvas_px(viewer, image, stack)) / 2
 
 
 def new_points_layer(image: Any, stack: ImageStack) -> Points:

@@ -239,11 +239,10 @@ class PointsView:
         self._draw(())
         self._on_clicks()
 
-    def withdraw_latest(self, before: int) -> bool:
-        """Remove the latest pending click with an id below a number; return whether there was one that is not on its way."""
-        is_withdrawn = self.pending.withdraw_latest(before)
+    def withdraw(self, number: int) -> None:
+        """Remove a pending click that is not on its way."""
+        self.pending.discard([number])
         self._shown_pending_only()
-        return is_withdrawn
 
     def _shown_pending_only(self) -> None:
         """Remove points of clicks that are not pending any more, and were not taken."""

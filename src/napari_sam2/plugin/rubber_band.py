@@ -12,6 +12,8 @@ from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.layers import unwrapped
 
 _NAME = "box"
+PREVIEW_KEY = "napari-sam2 preview"
+"""Key of a layer's metadata: what is being drawn is shown there, and nothing else."""
 
 
 class RubberBand:
@@ -32,6 +34,7 @@ class RubberBand:
         around = corners(stack, frame, box)
         if self._layer is None:
             layer = new_boxes_layer(image, stack, _NAME)
+            layer.metadata[PREVIEW_KEY] = True
             selected = unwrapped(self._viewer.layers.selection.active)
             self._viewer.layers.append(layer)
             self._viewer.layers.selection.active = selected  # its mode decides what the mouse does

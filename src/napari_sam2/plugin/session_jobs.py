@@ -114,7 +114,7 @@ class SessionJobs:
                 self.add_clicks(workspace, with_refused)
                 return self._opening(workspace)
             clicks = pending.take_all() if with_refused else pending.take(up_to)
-            return self._running(workspace, [*workspace.boxes.take(), *clicks])
+            return self._running(workspace, [*workspace.take_drawn(), *clicks])
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
 
@@ -136,7 +136,7 @@ class SessionJobs:
     def continue_session(self, workspace: ImageWorkspace) -> None:
         """Open the session that is offered, and send it all pending clicks; if its model is not here, say what it needs."""
         if self._is_decided(workspace):
-            has_pending = bool(workspace.points.pending.by_id)
+            has_pending = workspace.has_pending
             self._queue.put(Job(JobKind.COMMAND, lambda: self._opening(workspace), workspace, "Opening the earlier session …"))
             if has_pending:
                 self.add_clicks(workspace, with_refused=True)
@@ -149,7 +149,7 @@ class SessionJobs:
     def begin_anew(self, workspace: ImageWorkspace) -> None:
         """Leave the session that is offered where it is, and send all pending clicks to a new one."""
         workspace.begin_anew()
-        if workspace.points.pending.by_id and workspace.is_model_here:
+        if workspace.has_pending and workspace.is_model_here:
             self.add_clicks(workspace, with_refused=True)
         self._calls.changed()
 
@@ -187,11 +187,10 @@ class SessionJobs:
     # --- commands --------------------------------------------------------------------------------------------------
 
     def undo(self, workspace: ImageWorkspace) -> None:
-        """Withdraw the latest click that the session has not taken yet; if there is none, undo what was done last."""
+        """Withdraw the latest prompt that the session has not taken yet; if there is none, undo what was done last."""
         workspace.show_layers()
-        pending = workspace.points.pending
-        before = pending.next_id
-        if not pending.is_latest_on_its_way and workspace.points.withdraw_latest(before):
+        before = workspace.points.pending.next_id
+        if not workspace.is_latest_on_its_way and workspace.withdraw_latest(before):
             workspace.refresh_history()
             self._show_status("Undone.")
             self._calls.changed()
@@ -199,7 +198,7 @@ class SessionJobs:
 
         def make_task() -> Task | None:
             workspace.show_layers()
-            if workspace.points.withdraw_latest(before):  # it was on its way, and was refused
+            if workspace.withdraw_latest(before):  # it was on its way, and was refused
                 self._show_status("Undone.")
                 return None
             return workspace.worker.undo
@@ -223,7 +222,7 @@ class SessionJobs:
             return partial(workspace.worker.use_model, name) if workspace.requested_model == name else None
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, f"Loading {name} …", True, name))
-        if workspace.points.pending.by_id or workspace.boxes.has_pending:
+        if workspace.has_pending:
             self.add_clicks(workspace, with_refused=True)
 
     def propagate(self, workspace: ImageWorkspace, direction: Direction) -> None:
@@ -234,7 +233,7 @@ class SessionJobs:
                 return None
             workspace.show_layers()
             is_reopening = workspace.is_reopening
-            self._commands = () if is_reopening else (*workspace.boxes.take(), *workspace.points.pending.take_all())
+            self._commands = () if is_reopening else (*workspace.take_drawn(), *workspace.points.pending.take_all())
             return partial(workspace.worker.propagate, workspace.request(), self._commands, direction)
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
@@ -326,6 +325,7 @@ class SessionJobs:
                 job.workspace.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
+            job.workspace.drawings.job_ended()
             job.workspace.result.finish()
             job.workspace.refresh_history()
         self._show_end(job, error)

@@ -42,18 +42,18 @@ class CanvasRobot:
         QTest.mouseClick(self.native, button, modifier, self.at(world))
         QApplication.processEvents()
 
-    def drag(self, start, stop, modifier=NO_MODIFIER, before_release=lambda: None, num_moves=5):
+    def drag(self, start, stop, modifier=NO_MODIFIER, before_release=lambda: None, num_moves=5, button=LEFT):
         first, last = self.at(start), self.at(stop)
-        QTest.mousePress(self.native, LEFT, modifier, first)
+        QTest.mousePress(self.native, button, modifier, first)
         for step in range(1, num_moves + 1):
             point = QPointF(first) + (QPointF(last) - QPointF(first)) * (step / num_moves)
             on_screen = QPointF(self.native.mapToGlobal(point))
             # QTest.mouseMove does not say which button is down
-            move = QMouseEvent(QEvent.Type.MouseMove, point, on_screen, Qt.MouseButton.NoButton, LEFT, modifier)
+            move = QMouseEvent(QEvent.Type.MouseMove, point, on_screen, Qt.MouseButton.NoButton, button, modifier)
             QApplication.sendEvent(self.native, move)
             QApplication.processEvents()
         before_release()
-        QTest.mouseRelease(self.native, LEFT, modifier, last)
+        QTest.mouseRelease(self.native, button, modifier, last)
         QApplication.processEvents()
 
     def key(self, key, modifier=NO_MODIFIER):

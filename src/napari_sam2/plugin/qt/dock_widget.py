@@ -38,6 +38,8 @@ from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.session_line import SessionLine
+from napari_sam2.plugin.qt.tool_cursor import ToolCursor
+from napari_sam2.plugin.qt.tool_row import ToolRow
 
 if TYPE_CHECKING:
     import napari
@@ -70,6 +72,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._make_object_row()
         self._make_run_row()
         self._objects = ObjectsPanel(self.controller)
+        self._tools = ToolRow(self.controller)
+        self._cursor = ToolCursor(self.controller)
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
@@ -145,6 +149,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._download)
         form.addRow(self._plan)
         form.addRow(self._session_line)
+        form.addRow(self._tools)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
         form.addRow(self._objects)
         form.addRow("Click is", _row(self._inside, self._outside))
@@ -252,11 +257,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Listen to clicks."""
         super().showEvent(event)
+        self._cursor.follow(self.window())
         self._listen_toggled()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         """Do not listen to clicks."""
         super().hideEvent(event)
+        self._cursor.leave()
         self._listen_toggled()
 
     def event(self, event: QEvent) -> bool:
@@ -270,6 +277,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         if not self._is_torn_down:
             self._is_torn_down = True
             self._objects.tear_down()
+            self._tools.tear_down()
+            self._cursor.leave()
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)

@@ -1,0 +1,89 @@
+"""The stroke that is being drawn, on a layer that is there only as long. H, W height and width of a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.layers import spatial_metadata, unwrapped
+from napari_sam2.plugin.rubber_band import PREVIEW_KEY
+
+_NAME = "stroke"
+_OPACITY = 0.7
+
+
+class StrokePreview:
+    """Shows the stroke that is being drawn.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Where.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._plane = np.zeros((0, 0), np.uint8)
+
+    @property
+    def mask(self) -> npt.NDArray[np.bool_]:
+        """The pixels of the stroke, (H, W)."""
+        return self._plane > 0
+
+    def begin(self, image: Any, stack: ImageStack, colour: str) -> None:
+        """Begin a stroke on an image, in place of the one before."""
+        self.remove()
+        self._plane = np.zeros(stack.frame_shape, np.uint8)
+        layer = Labels(
+            stack.everywhere(self._plane),  # one frame in memory
+            name=_NAME,
+            opacity=_OPACITY,
+            colormap=DirectLabelColormap(color_dict={0: "transparent", 1: colour, None: "transparent"}),
+            metadata={PREVIEW_KEY: True},
+            **spatial_metadata(image, stack),
+        )
+        selected = unwrapped(self._viewer.layers.selection.active)
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
+        self._layer = layer
+
+    def line(self, first: tuple[float, float], last: tuple[float, float], diameter_px: float) -> None:
+        """Draw a line between two positions, row and column, in a width in data pixels."""
+        draw_line(self._plane, first, last, diameter_px)
+        if self._layer is not None:
+            self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def remove(self) -> None:
+        """Show no stroke."""
+        layer, self._layer = self._layer, None
+        if layer is None or layer not in self._viewer.layers:
+            return
+        selected = unwrapped(self._viewer.layers.selection.active)
+        self._viewer.layers.remove(layer)
+        if selected is not None and selected != layer:
+            self._viewer.layers.selection.active = selected
+
+
+def draw_line(plane: npt.NDArray[np.uint8], first: tuple[float, float], last: tuple[float, float], diameter_px: float) -> None:
+    """Set the pixels of a plane (H, W) to 1 whose centre lies on a line of some width; at its ends at least the nearest ones."""
+    radius = max(diameter_px / 2, 0.5)
+    ends = np.array([first, last])
+    row0, col0 = np.maximum(np.floor(ends.min(axis=0) - radius), 0).astype(int)
+    row1, col1 = np.minimum(np.ceil(ends.max(axis=0) + radius) + 1, plane.shape).astype(int)
+    if row0 >= row1 or col0 >= col1:
+        return
+    rows, columns = np.ogrid[row0:row1, col0:col1]
+    (row, col), (along_row, along_col) = ends[0], ends[1] - ends[0]
+    length2 = along_row**2 + along_col**2
+    share = np.clip(((rows - row) * along_row + (columns - col) * along_col) / length2, 0, 1) if length2 > 0 else 0.0
+    distance2 = (rows - row - share * along_row) ** 2 + (columns - col - share * along_col) ** 2
+    plane[row0:row1, col0:col1][distance2 <= radius**2] = 1
+    for at in ends:
+        nearest = np.clip(np.round(at).astype(int), 0, np.array(plane.shape) - 1)
+        plane[tuple(nearest)] = 1

@@ -1,0 +1,1 @@
+"""Tools on the canvas: what is drawn with the mouse becomes commands for the session."""

@@ -1,0 +1,107 @@
+from itertools import pairwise
+
+import pytest
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_sam2.plugin.keys import LASSO_TOOL
+from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS, tool_tip
+from napari_sam2.plugin.tools.tool import Tool
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy, blobs):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(blobs, name="movie")
+    viewer.dims.set_point(0, 0)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer, open_widget, opener, qtbot):
+    widget = open_widget(viewer, opener)
+    until_idle(qtbot, widget)
+    return widget
+
+
+def until_idle(qtbot, widget):
+    qtbot.waitUntil(lambda: widget.controller.is_idle, timeout=20_000)
+
+
+def test_each_tool_by_its_key_and_its_button(viewer, widget, robot):
+    robot, row = robot(viewer), widget._tools
+    for tool, key in reversed(KEYS_OF_TOOLS.items()):
+        robot.key(getattr(Qt.Key, f"Key_{key.name}"))
+        assert [one for one, button in row.buttons.items() if button.isChecked()] == [tool]
+        assert row.diameter.isVisible() == tool.has_size
+        assert f"Key: {key.name}" in row.buttons[tool].toolTip()
+    for tool, button in row.buttons.items():
+        button.click()
+        assert widget.controller.canvas.tool == tool
+    row.diameter.setValue(33)
+    assert widget.controller.canvas.diameter_px == 33
+    robot.key(Qt.Key.Key_BracketRight)
+    assert row.diameter.value() == 36
+
+
+def test_a_real_drag_draws_with_the_tool_and_does_not_move_the_view(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    centre = tuple(viewer.scene.camera.center)
+    robot.key(Qt.Key.Key_8)
+    widget.controller.canvas.choose_diameter(5)
+    robot.drag((0, 35, 8), (0, 35, 20))
+    until_idle(qtbot, widget)
+    labels = viewer.layers["movie – objects"].data
+    assert labels[0][35, 8:20].all()
+    robot.drag((0, 35, 14), (0, 35, 24), button=RIGHT)
+    until_idle(qtbot, widget)
+    assert labels[0][35, 8:11].all()
+    assert not labels[0][35, 14:].any()
+    assert tuple(viewer.scene.camera.center) == centre
+    robot.key(Qt.Key.Key_Q)
+    robot.drag((0, 35, 30), (0, 25, 30))
+    assert tuple(viewer.scene.camera.center) != centre
+    robot.key(Qt.Key.Key_U)
+    robot.key(Qt.Key.Key_U)
+    until_idle(qtbot, widget)
+    assert not labels.any()
+
+
+def test_the_cursor_is_that_of_the_tool_until_the_dock_is_closed(viewer, widget, robot):
+    robot = robot(viewer)
+    cursors = []
+    for key in (Qt.Key.Key_Q, Qt.Key.Key_J, Qt.Key.Key_T):
+        robot.key(key)
+        cursors.append(robot.native.cursor().pixmap().toImage())
+    assert all(one != other and not one.isNull() for one, other in pairwise(cursors))
+    viewer.cursor.style = "pointing"
+    QApplication.processEvents()
+    assert robot.native.cursor().pixmap().toImage() == cursors[-1], "napari sets it often"
+    points = viewer.add_points(ndim=3)
+    points.mode = "add"
+    QApplication.processEvents()
+    assert robot.native.cursor().pixmap().toImage() != cursors[-1], "that of the layer's own tool"
+    points.mode = "pan_zoom"
+    viewer.window.remove_dock_widget(widget)
+    assert robot.native.cursor().pixmap().isNull()
+
+
+def test_icons_follow_the_theme(viewer, widget):
+    button = widget._tools.buttons[Tool.BOX]
+    dark = button.icon().pixmap(20, 20).toImage()
+    viewer.theme = "light"
+    QApplication.processEvents()
+    QApplication.sendEvent(widget._tools, QEvent(QEvent.Type.StyleChange))
+    assert button.icon().pixmap(20, 20).toImage() != dark
+
+
+def test_no_tools_without_an_image(viewer, widget):
+    viewer.layers.clear()
+    assert not any(button.isEnabled() for button in widget._tools.buttons.values())
+
+
+def test_tips():
+    tip = "Drag the outline of an object; with the right button, cut off what it encloses. Hold Space. Key: J"
+    assert tool_tip(LASSO_TOOL, "Hold Space.") == tip
