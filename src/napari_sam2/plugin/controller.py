@@ -21,10 +21,11 @@ from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
-from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from napari_sam2.plugin.session_jobs import JobCalls, Reading, SessionJobs, Take
 from napari_sam2.plugin.session_layers import join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.status_bar import StatusBar
+from napari_sam2.plugin.work_queue import JobKind
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
@@ -492,6 +493,16 @@ class Controller:
         """Rename, colour, hide, lock, remove, merge, split, divide or approve objects: one undo takes all of it back."""
         if self.workspace is not None and commands:
             self._jobs.run(self.workspace, commands, "")
+
+    def read_session(self, reading: Reading, take: Take, kind: JobKind, text: str = "") -> None:
+        """Let something read the session that is open, such as an export; see :class:`SessionJobs`."""
+        if self.workspace is not None:
+            self._jobs.read(self.workspace, reading, take, kind, text)
+
+    def save_session(self, path: Path) -> None:
+        """Save the session to a file that somebody chose; from now on each action is saved there."""
+        if self.workspace is not None:
+            self._jobs.save(self.workspace, path)
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 
