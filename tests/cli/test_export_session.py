@@ -115,7 +115,7 @@ def test_without_the_image(
     assert Path("out/methods.txt").read_text() == told + "\n"
     capsys.readouterr()
     assert main(["export", "movie.sam2", "out/b.csv", "out/a.gif"]) == 2
-    assert capsys.readouterr().err == "napari-sam2: a.gif: the movie as GIF needs the image\n"
+    assert capsys.readouterr().err == "napari-sam2: a.gif: a movie as GIF needs the image\n"
     assert not Path("out/b.csv").exists()
     if fault == "gone":
         assert main(["export", "movie.sam2", "out/a.gif", "--image", "moved.tif"]) == 0

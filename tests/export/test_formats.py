@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from blob_tracker import blob_session
 from napari_sam2.export.formats import FORMATS, find_format, write_result
@@ -108,6 +110,42 @@ def test_graphs_have_what_is_shown(result: Result, tmp_path: Path) -> None:
     spots = {spot.get("ID"): (int(spot.get("OBJECT_ID", 0)), int(spot.get("FRAME", 0))) for spot in root.iter("Spot")}
     assert set(spots.values()) == SEEN
     assert {(spots[edge.get("SPOT_SOURCE_ID")], spots[edge.get("SPOT_TARGET_ID")]) for edge in root.iter("Edge")} == LINKS
+
+
+# --- options and progress --------------------------------------------------------------------------------------------
+
+
+def test_movies_have_a_rate_and_nothing_else_has_options(result: Result, tmp_path: Path) -> None:
+    options = {item.ending: [(one.name, one.annotation, one.default) for one in item.options] for item in FORMATS}
+    assert {ending: found for ending, found in options.items() if found} == {
+        ending: [("frames_per_second", float, 6.0)] for ending in (".mp4", ".gif")
+    }
+    write_result(tmp_path / "a.gif", result, frames_per_second=25.0)
+    with Image.open(tmp_path / "a.gif") as movie:
+        assert movie.info["duration"] == 80, "two equal frames of a twenty-fifth second"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_planes_are_counted_and_an_export_ends_with_what_counting_raises(name: str, result: Result, tmp_path: Path) -> None:
+    count = 0
+
+    def counted() -> None:
+        nonlocal count
+        count += 1
+
+    write_result(tmp_path / name, replace(result, before_plane=counted))
+    readings = find_format(Path(name)).num_readings
+    assert 4 * readings <= count <= 4 * readings + 2, "the first is read once more for its size"
+
+    def stop() -> None:
+        counted()
+        if count == 3:
+            raise KeyError("stopped")
+
+    count = 0
+    with pytest.raises(KeyError, match="stopped"):
+        write_result(tmp_path / f"b{name}", replace(result, before_plane=stop))
+    assert os.listdir(tmp_path) == [name]
 
 
 # --- what is unusual -------------------------------------------------------------------------------------------------

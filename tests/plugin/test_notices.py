@@ -1,5 +1,6 @@
 import pytest
 
+from napari_sam2.file_errors import os_error
 from napari_sam2.plugin.notices import notify_error, notify_warning
 
 
@@ -18,3 +19,9 @@ def test_anything_else_is_an_error_and_logged(notices, caplog):
     assert notify_error(RuntimeError("out of memory")) == "RuntimeError: out of memory. Your clicks are kept."
     assert [severity for severity, _ in notices()] == ["error"]
     assert "a task of the plugin failed" in caplog.text
+
+
+def test_a_sentence_of_the_system_is_a_warning(notices):
+    assert notify_error(os_error("a.tif cannot be written: the disk is full", 28)) == "A.tif cannot be written: the disk is full."
+    notify_error(OSError(28, "No space left on device"))
+    assert [severity for severity, _ in notices()] == ["warning", "error"]

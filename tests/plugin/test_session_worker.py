@@ -287,3 +287,20 @@ def test_a_propagation_is_measured_now_and_then(worker, run, request_, monkeypat
         assert len(measured) == num_reports
         assert {(i, t) for item in measured for i, t in zip(item.object_ids, item.frames, strict=True)} == {(1, 0), (1, 1), (1, 2)}
         worker.undo(Heard())
+
+
+def test_reading_and_saving_need_a_session(worker, run, tmp_path):
+    for needs_one in (
+        lambda: worker.read(lambda session, report: None, Heard()),
+        lambda: worker.save_as(tmp_path / "a.sam2", Heard()),
+    ):
+        with pytest.raises(ValueError, match="there is no session yet: it begins with the first click"):
+            needs_one()
+    run(add(KEY, INSIDE))
+    heard, read = Heard(), []
+    worker.read(lambda session, report: read.append((session, report)), heard)
+    assert read == [(worker.session, heard)]
+    worker.save_as(tmp_path / "a.sam2", heard)
+    assert heard == [SessionKept(tmp_path / "a.sam2")]
+    assert worker.session.saved_to == tmp_path / "a.sam2"
+    worker.session.close()

@@ -168,3 +168,46 @@ def test_close(queue, runner, started):
     assert runner.is_closed
     runner.finish()
     assert started == [DOWNLOAD]
+
+
+EXPORT, MEASURE = job(JobKind.EXPORT), job(JobKind.MEASURE)
+
+
+def test_every_export_is_done_after_what_was_begun(queue, runner, started):
+    other = job(JobKind.EXPORT)
+    for one in (PROPAGATE, EXPORT, other, COMMAND):
+        queue.put(one)
+    assert runner.is_stopped, "a command interrupts a propagation"
+    finish_all(runner)
+    assert started == [PROPAGATE, COMMAND, PROPAGATE, EXPORT, other]
+
+
+def test_an_export_is_not_interrupted_but_stopped_with_all_that_wait(queue, runner, started):
+    for one in (EXPORT, job(JobKind.EXPORT), COMMAND):
+        queue.put(one)
+    assert not runner.is_stopped
+    queue.stop()
+    assert runner.is_stopped
+    assert queue.is_stopping
+    finish_all(runner)
+    assert started == [EXPORT, COMMAND]
+
+
+@pytest.mark.parametrize("kind", [JobKind.DOWNLOAD, JobKind.COMMAND, JobKind.PROPAGATE, JobKind.EXPORT])
+def test_a_measurement_gives_way_to_everything_and_goes_on(queue, runner, started, kind):
+    queue.put(MEASURE)
+    assert not queue.is_busy, "nobody waits for it"
+    one = job(kind)
+    queue.put(one)
+    assert runner.is_stopped
+    assert not queue.is_stopping
+    finish_all(runner)
+    assert started == [MEASURE, one, MEASURE]
+
+
+def test_of_several_measurements_that_wait_one_is_enough(queue, runner, started):
+    for one in (MEASURE, job(JobKind.MEASURE), latest := job(JobKind.MEASURE), job(JobKind.MEASURE, "another image")):
+        queue.put(one)
+    finish_all(runner)
+    assert len(started) == 3
+    assert started[:2] == [MEASURE, latest]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from napari_sam2.export.ctc import is_ctc, write_ctc
 from napari_sam2.export.geff import is_geff, write_geff
-from napari_sam2.export.movie import outlined_movie, write_gif, write_mp4
+from napari_sam2.export.movie import FRAMES_PER_SECOND, outlined_movie, write_gif, write_mp4
 from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
-from napari_sam2.export.pictures import OutlinedFrames
 from napari_sam2.export.result import Result
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
@@ -34,26 +36,66 @@ class Format:
     what : str
         Its description.
     write : callable
-        Writes a result.
+        Writes a result; its further arguments, which have defaults, are the options of the format.
     is_ours : callable or None
         For a format that is a folder: returns whether a folder is an earlier result, which may be replaced.
     modules : tuple of str
         Packages of the extra ``export`` that it needs.
     needs_time, needs_image : bool
         It needs a time axis, or the image.
+    num_readings : int
+        So often each plane of the labels is read, for progress.
     """
 
     ending: str
     what: str
-    write: Callable[[Path, Result], None]
+    write: Callable[..., None]
     is_ours: Callable[[Path], bool] | None = None
     modules: tuple[str, ...] = ()
     needs_time: bool = False
     needs_image: bool = False
+    num_readings: int = 1
+
+    @property
+    def options(self) -> list[inspect.Parameter]:
+        """The options: names, types and defaults."""
+        types = typing.get_type_hints(self.write)
+        parameters = list(inspect.signature(self.write).parameters.values())[2:]
+        return [one.replace(annotation=types[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+
+    def check(self, name: str, has_time: bool, has_image: bool = True) -> None:
+        """Raise why a result cannot be written to a file of this name, wherever it is.
+
+        Raises
+        ------
+        ImportError
+            If a package is missing.
+        ValueError
+            If it needs time or an image.
+        """
+        if self.needs_time and not has_time:
+            raise ValueError(f"{name}: {self.what} need a time axis T")
+        if self.needs_image and not has_image:
+            raise ValueError(f"{name}: {self.what} needs the image")
+        if any(importlib.util.find_spec(module) is None for module in self.modules):
+            raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[export]'")
 
 
-def _write_gif(path: Path, movie: OutlinedFrames) -> None:
-    write_gif(path, movie, exact=movie.colours)
+def _write_csv(path: Path, result: Result) -> None:
+    write_csv(path, tabulate(result))
+
+
+def _write_parquet(path: Path, result: Result) -> None:
+    write_parquet(path, tabulate(result))
+
+
+def _write_mp4(path: Path, result: Result, frames_per_second: float = FRAMES_PER_SECOND) -> None:
+    write_mp4(path, outlined_movie(result), frames_per_second)
+
+
+def _write_gif(path: Path, result: Result, frames_per_second: float = FRAMES_PER_SECOND) -> None:
+    movie = outlined_movie(result)
+    write_gif(path, movie, frames_per_second, exact=movie.colours)
 
 
 FORMATS = (
@@ -61,19 +103,13 @@ FORMATS = (
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
     Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
-    Format(".csv", "a table of sizes, positions and intensities", lambda path, result: write_csv(path, tabulate(result))),
-    Format(".parquet", "the same table", lambda path, result: write_parquet(path, tabulate(result)), modules=("pyarrow",)),
-    Format("_res", "tracks for the Cell Tracking Challenge (a folder)", write_ctc, is_ctc, needs_time=True),
+    Format(".csv", "a table of sizes, positions and intensities", _write_csv),
+    Format(".parquet", "the table as Parquet", _write_parquet, modules=("pyarrow",)),
+    Format("_res", "tracks for the Cell Tracking Challenge (a folder)", write_ctc, is_ctc, needs_time=True, num_readings=2),
     Format(".geff", "tracks as a graph", write_geff, is_geff, ("geff",), needs_time=True),
-    Format(".xml", "tracks for TrackMate", write_trackmate, needs_time=True),
-    Format(
-        ".mp4",
-        "a movie with outlines",
-        lambda path, result: write_mp4(path, outlined_movie(result)),
-        modules=("av",),
-        needs_image=True,
-    ),
-    Format(".gif", "the movie as GIF", lambda path, result: _write_gif(path, outlined_movie(result)), needs_image=True),
+    Format(".xml", "tracks for TrackMate", write_trackmate, needs_time=True, num_readings=2),
+    Format(".mp4", "a movie with outlines", _write_mp4, modules=("av",), needs_image=True, num_readings=2),
+    Format(".gif", "a movie as GIF", _write_gif, needs_image=True, num_readings=3),
 )
 
 
@@ -115,12 +151,7 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
         If the format is not known, needs time or an image, or nothing can be written there.
     """
     chosen = find_format(path)
-    if chosen.needs_time and not has_time:
-        raise ValueError(f"{path.name}: {chosen.what} need a time axis T")
-    if chosen.needs_image and not has_image:
-        raise ValueError(f"{path.name}: {chosen.what} needs the image")
-    if any(importlib.util.find_spec(module) is None for module in chosen.modules):
-        raise ImportError(f"{path.name} needs an extra: pip install 'napari-sam2[export]'")
+    chosen.check(path.name, has_time, has_image)
     if chosen.is_ours is None:
         check_writable(path)
         if path.exists() and not os.access(path, os.W_OK):
@@ -161,8 +192,17 @@ def check_outputs(
         check_writable(methods)
 
 
-def write_result(path: Path, result: Result) -> None:
+def write_result(path: Path, result: Result, **options: Any) -> None:
     """Write a result in the format of the end of its name, see :data:`FORMATS`; an earlier result there is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The output.
+    result : Result
+        What is written.
+    **options
+        Those of the format, see :attr:`Format.options`.
 
     Where frames of the image cannot be read, intensities are left out and movies show outlines on black; see
     :meth:`~napari_sam2.export.result.Result.unreadable_frames`.
@@ -177,7 +217,7 @@ def write_result(path: Path, result: Result) -> None:
         If the format is not known, does not fit the result, or cannot be written there.
     """
     check_output(path, result.has_time, result.stack is not None)
-    find_format(path).write(path, result)
+    find_format(path).write(path, result, **options)
 
 
 def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -60,15 +60,22 @@ def measure(result: Result) -> list[Measurement]:
     ValueError
         If a label is not between 0 and 65535.
     """
-    found: list[Measurement] = []
-    for time in range(result.size("T")):
-        slices = [item for z in range(result.size("Z")) for item in _measure_plane(result, time, z)]
-        slices.sort(key=lambda item: item.object_id)
-        found += [_merge(list(items)) for _, items in groupby(slices, key=lambda item: item.object_id)]
-    return sorted(found, key=lambda item: (item.object_id, item.frame))
+    times, planes = range(result.size("T")), range(result.size("Z"))
+    return merge_planes(measure_plane(result, time, z) for time in times for z in planes)
 
 
-def _measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
+def merge_planes(planes: Iterable[Sequence[Measurement]]) -> list[Measurement]:
+    """Put the objects of planes together, which are in any order; see :func:`measure`."""
+    slices = sorted((item for plane in planes for item in plane), key=_where)
+    return [_merge(list(items)) for _, items in groupby(slices, key=_where)]
+
+
+def _where(item: Measurement) -> tuple[int, int]:
+    return item.object_id, item.frame
+
+
+def measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
+    """Measure the objects of one plane, ordered by object."""
     labels = result.cut({"T": time, "Z": z})
     # Without an object on it, the plane of the image is not read.
     image = result.intensities(time, z) if labels.any() else None

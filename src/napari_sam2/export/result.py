@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class Result:
         Intensities that become black and white in pictures, see :class:`~napari_sam2.export.pictures.OutlinedFrames`.
     unreadable : set
         Planes of the image that could not be read during an export.
+    before_plane : callable or None
+        Called before each plane of the labels is read, for progress; an error that it raises ends the export.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Result:
     colours: Mapping[int, str] = field(default_factory=dict)
     intensity_ranges: Sequence[IntensityRange] | None = None
     unreadable: set[Position] = field(default_factory=set, compare=False)
+    before_plane: Callable[[], None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         shape = tuple(int(side) for side in self.labels.shape)
@@ -145,6 +148,8 @@ class Result:
         FrameReadError
             If it cannot be read.
         """
+        if self.before_plane is not None:
+            self.before_plane()
         try:
             plane = _cut(self.labels, self.stored_axes, at, rows + columns)
         except Exception as error:  # each kind of array has errors of its own

@@ -21,13 +21,15 @@ Table = Mapping[str, npt.NDArray[Any]]
 _AXES = {"YX": "yx", "ZYX": "zyx"}
 
 
-def tabulate(result: Result) -> Table:
+def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table:
     """Measure all objects, in the units of the calibration.
 
     Parameters
     ----------
     result : Result
         Labels; an image, if intensities are wanted; scores, where there are any.
+    rows : sequence of Measurement, optional
+        Where the objects were measured already, see :func:`~napari_sam2.export.measure.measure`.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def tabulate(result: Result) -> Table:
     ValueError
         If a label is not between 0 and 65535.
     """
-    rows = measure(result)
+    rows = measure(result) if rows is None else rows
     columns: dict[str, npt.NDArray[Any]] = {"object_id": np.array([row.object_id for row in rows], np.int64)}
     if result.names:
         columns["name"] = np.array([result.name(row.object_id) for row in rows], np.str_)

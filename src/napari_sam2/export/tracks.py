@@ -53,8 +53,15 @@ class Tracks:
         return sorted(pairs)
 
 
-def find_tracks(result: Result) -> Tracks:
+def find_tracks(result: Result, rows: list[Measurement] | None = None) -> Tracks:
     """Measure objects, and check their lineage.
+
+    Parameters
+    ----------
+    result : Result
+        Labels with a time axis.
+    rows : list of Measurement, optional
+        Where the objects were measured already, see :func:`~napari_sam2.export.measure.measure`.
 
     Raises
     ------
@@ -63,15 +70,20 @@ def find_tracks(result: Result) -> Tracks:
     """
     if not result.has_time:
         raise ValueError(f"tracks go through time: labels with the axes {result.axes} have none")
-    rows = measure(replace(result, stack=None))
+    rows = measure(replace(result, stack=None)) if rows is None else rows
     first: dict[int, int] = {}
     for row in rows:
         first.setdefault(row.object_id, row.frame)
     return Tracks(rows, result.divisions(first))
 
 
-def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, list[int]]]:
+def napari_tracks(result: Result, rows: list[Measurement] | None = None) -> tuple[npt.NDArray[np.float64], dict[int, list[int]]]:
     """Return what ``viewer.add_tracks(data, graph=graph, scale=...)`` takes.
+
+    Parameters
+    ----------
+    result, rows
+        As of :func:`find_tracks`.
 
     Returns
     -------
@@ -85,7 +97,7 @@ def napari_tracks(result: Result) -> tuple[npt.NDArray[np.float64], dict[int, li
     ValueError
         As :func:`find_tracks`.
     """
-    tracks = find_tracks(result)
+    tracks = find_tracks(result, rows)
     data = np.array([(row.object_id, row.frame, *row.centroid_px) for row in tracks.rows], np.float64)
     return data.reshape(-1, 2 + len(result.space)), {child: [parent] for child, parent in tracks.lineage.items()}
 

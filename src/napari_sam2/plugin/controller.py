@@ -21,10 +21,11 @@ from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.reading import reading_of
 from napari_sam2.plugin.runner import DirectRunner, Runner
-from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.tools.tool import Tool
+from napari_sam2.plugin.work_queue import JobKind
 from napari_sam2.plugin.workspaces import Workspaces
 
 if TYPE_CHECKING:
@@ -500,6 +501,16 @@ class Controller:
         """Rename, colour, hide, lock, remove, merge, split, divide or approve objects: one undo takes all of it back."""
         if self.workspace is not None and commands:
             self._jobs.run(self.workspace, commands, "")
+
+    def read_session(self, reading: Read, take: Take, kind: JobKind, text: str = "") -> None:
+        """Let something read the session that is open, such as an export; see :class:`SessionJobs`."""
+        if self.workspace is not None:
+            self._jobs.read(self.workspace, reading, take, kind, text)
+
+    def save_session(self, path: Path) -> None:
+        """Save the session to a file that somebody chose; from now on each action is saved there."""
+        if self.workspace is not None:
+            self._jobs.save(self.workspace, path)
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ def notify_warning(text: str) -> str:
 
 def notify_error(error: BaseException) -> str:
     """Show why something failed; return it as a sentence."""
-    if isinstance(error, ValueError | FileNotFoundError | DownloadError):
+    is_sentence = isinstance(error, OSError) and error.strerror is None  # see napari_sam2.file_errors
+    if is_sentence or isinstance(error, ValueError | FileNotFoundError | DownloadError):
         return notify_warning(str(error))
     logger.error("a task of the plugin failed", exc_info=error)
     sentence = _sentence(f"{type(error).__name__}: {error}") + " Your clicks are kept."

@@ -31,6 +31,11 @@ from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 
 if TYPE_CHECKING:
     from napari_sam2.session.propagation.plan import Direction
+    from napari_sam2.session.session import Session
+
+Read = Callable[["Session", Report], None]
+"""Reads a session on the worker, and reports what it reads."""
+Take = Callable[[Any], str | None]
 
 
 @dataclass(frozen=True)
@@ -238,6 +243,14 @@ class SessionJobs:
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
 
+    def read(self, workspace: ImageWorkspace, reading: Read, take: Take, kind: JobKind, text: str = "") -> None:
+        """Let something read the session, such as an export; ``take`` takes what it reports, and returns a text to be shown."""
+        self._queue.put(Job(kind, lambda: partial(workspace.worker.read, reading), workspace, text, take=take))
+
+    def save(self, workspace: ImageWorkspace, path: Path) -> None:
+        """Save the session under a name that somebody chose."""
+        self._queue.put(Job(JobKind.COMMAND, lambda: partial(workspace.worker.save_as, path), workspace, f"Saving {path.name} …"))
+
     def download(self, name: str) -> None:
         """Fetch the weights of a model."""
         self._queue.put(Job(JobKind.DOWNLOAD, lambda: partial(self._download, name)))
@@ -278,7 +291,10 @@ class SessionJobs:
         self._calls.changed()
 
     def _item(self, job: Job, item: Any) -> None:
-        if isinstance(item, Downloaded):
+        if job.take is not None:
+            if not job.workspace.is_closed and (text := job.take(item)):
+                self._show_status(text)
+        elif isinstance(item, Downloaded):
             self._calls.progressed(item.done_mb, item.total_mb)
             self._show_status(f"{item.done_mb} of {item.total_mb} MB")
         elif isinstance(item, _Here):
@@ -335,7 +351,8 @@ class SessionJobs:
         if error is not None:
             self._show_status(notify_error(error))
         elif self._queue.is_stopping:
-            self._show_status("Stopped. What is done is kept." if job.kind == JobKind.PROPAGATE else "Stopped.")
+            kept = {JobKind.PROPAGATE: "Stopped. What is done is kept.", JobKind.EXPORT: "Stopped. Nothing was written."}
+            self._show_status(kept.get(job.kind, "Stopped."))
         elif job.kind == JobKind.PROPAGATE and not self._queue.is_waiting(job):
             took = _duration(time.monotonic() - self._started_s)
             self._show_status(f"{self._num_done} frames done in {took}." if self._num_done else "Everything is up to date already.")

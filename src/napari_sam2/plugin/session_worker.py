@@ -163,6 +163,25 @@ class SessionWorker:
         self._session.save(path)
         self._keep(self._session)
 
+    def save_as(self, path: Path, report: Report) -> None:
+        """Save the session as :meth:`save`, and report it."""
+        with self._reporting(report):
+            self.save(path)
+
+    def read(self, reading: Callable[[Session, Report], None], report: Report) -> None:
+        """Let something read the session that is open, such as an export.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        Exception
+            What reading it raises.
+        """
+        if self._session is None:
+            raise ValueError("there is no session yet: it begins with the first click")
+        reading(self._session, report)
+
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: list[Exception] = []
         with self._keeping(session), session.grouped():

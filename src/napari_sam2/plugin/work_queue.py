@@ -16,11 +16,22 @@ class JobKind(IntEnum):
     DOWNLOAD = 0
     COMMAND = 1
     PROPAGATE = 2
+    EXPORT = 3
+    MEASURE = 4
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE)
+        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE, JobKind.EXPORT)
+
+    @property
+    def begins_once(self) -> bool:
+        """Of several about the same image that wait, the latest is enough."""
+        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE, JobKind.MEASURE)
+
+    def gives_way_to(self, other: JobKind) -> bool:
+        """Whether it is interrupted by another, and begins again after that."""
+        return other == JobKind.COMMAND if self == JobKind.PROPAGATE else self == JobKind.MEASURE and other < self
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,8 @@ class Job:
         A propagation of that image does not go on after it.
     model : str
         The model that it is to change to, if so.
+    take : callable or None
+        Takes what it reports, in the place of the workspace, and returns a text to be shown, if there is one.
     """
 
     kind: JobKind
@@ -49,10 +62,11 @@ class Job:
     text: str = ""
     ends_propagation: bool = False
     model: str = ""
+    take: Callable[[Any], str | None] | None = None
 
     def is_about_the_same(self, other: Job) -> bool:
         """Tell whether one of the two is enough: each command counts, a propagation begins once."""
-        return self.kind.takes_long and self.kind == other.kind and self.workspace is other.workspace
+        return self.kind.begins_once and self.kind == other.kind and self.workspace is other.workspace
 
 
 class WorkQueue:
@@ -97,13 +111,13 @@ class WorkQueue:
     def put(self, job: Job) -> None:
         """Add a job, in the place of one about the same that is still waiting."""
         running = None if self.is_stopping else self.running
-        if running is not None and job.kind.takes_long and job.is_about_the_same(running):
+        if running is not None and job.kind in (JobKind.DOWNLOAD, JobKind.PROPAGATE) and job.is_about_the_same(running):
             return
         self._waiting = [other for other in self._waiting if not other.is_about_the_same(job)] + [job]
         if job.ends_propagation:
             self._end_propagation(job.workspace)
-        elif running is not None and running.kind == JobKind.PROPAGATE and job.kind == JobKind.COMMAND:
-            # it begins again after the command, and finds only the rest to do
+        elif running is not None and running.kind.gives_way_to(job.kind):
+            # it begins again after that, and finds only the rest to do
             if not self.is_waiting(running):
                 self._waiting.append(running)
             self._runner.stop()
@@ -159,7 +173,7 @@ class WorkQueue:
         job, self.running = self.running, None
         if job is None:
             return
-        if error is not None and job.kind.takes_long:
+        if error is not None and job.kind.begins_once:
             self._waiting = [waiting for waiting in self._waiting if not waiting.is_about_the_same(job)]
         self._on_end(job, error)
         self._start_next()

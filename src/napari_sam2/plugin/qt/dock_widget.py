@@ -37,6 +37,7 @@ from napari_sam2.plugin.keys import (
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
+from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
 from napari_sam2.plugin.qt.tool_row import ToolRow
@@ -74,6 +75,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._objects = ObjectsPanel(self.controller)
         self._tools = ToolRow(self.controller)
         self._cursor = ToolCursor(self.controller)
+        self._output = OutputPanel(self.controller, napari_viewer)
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
@@ -160,6 +162,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         layout.addLayout(form, 1)
         layout.addWidget(_row(self._propagate, self._cancel))
         layout.addWidget(_row(self._undo, self._redo))
+        layout.addWidget(self._output)
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
         layout.addWidget(self._hint)
@@ -279,6 +282,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self._objects.tear_down()
             self._tools.tear_down()
             self._cursor.leave()
+            self._output.tear_down()
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)
