@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -86,6 +86,11 @@ SETTINGS: dict[str, Setting] = {
 SETTINGS_OF_SESSIONS: dict[str, Setting] = SETTINGS | {"autocast": lambda: torch.autocast("cpu", torch.bfloat16)}
 UNLIKE = ("float64", "device meta", "inference_mode", "several")
 """One of each kind, where all would take long."""
+
+
+def mostly_slow(settings: Iterable[str]) -> list[Any]:
+    """All settings, of which one of each kind is in each run."""
+    return [name if name in (*UNLIKE, "autocast") else pytest.param(name, marks=pytest.mark.slow) for name in settings]
 
 
 @pytest.fixture(autouse=True)
@@ -284,7 +289,7 @@ def assert_same(found: Any, expected: Any, what: str = "") -> None:
 
 
 @pytest.mark.parametrize("done", DONE_WITH_SESSIONS)
-@pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS_OF_SESSIONS))
 def test_sessions(setting: str, done: str, usual: Callable[..., Results], tmp_path: Path) -> None:
     expected = usual(done, "2.1")
     assert any(value.any() for name, value in expected.items() if "labels" in name)
@@ -294,7 +299,7 @@ def test_sessions(setting: str, done: str, usual: Callable[..., Results], tmp_pa
 
 
 @pytest.mark.parametrize("done", DONE_OFFICIALLY)
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS))
 def test_official_classes(setting: str, done: str, usual: Callable[..., Results], tmp_path: Path) -> None:
     expected = usual(done, "2.1")
     assert len(expected) > 1
@@ -336,7 +341,7 @@ def usual_clicks() -> Results:
     return clicks(load_model("micro", "cpu"), Path())
 
 
-@pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS_OF_SESSIONS))
 def test_the_embedded_model(setting: str) -> None:
     expected = usual_clicks()
     assert set(np.unique(expected["labels"])) == {0, 1, 2}
@@ -381,7 +386,7 @@ def test_autocast_chooses_the_precision_of_the_official_classes_and_not_of_a_ses
     assert as_in_official_scripts["logits 2"].tobytes() != images(usual_model("2.1"), tmp_path)["logits 2"].tobytes()
 
 
-@pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS_OF_SESSIONS))
 def test_bfloat16_where_it_is_asked_for(setting: str, tmp_path: Path) -> None:
     def find() -> Results:
         session = Session(MOVIE, "TYX", model=usual_model("2.1"), precision="bfloat16")
@@ -398,7 +403,7 @@ def test_bfloat16_where_it_is_asked_for(setting: str, tmp_path: Path) -> None:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS_OF_SESSIONS))
 def test_fresh_weights(setting: str) -> None:
     def weights() -> Results:
         torch.manual_seed(3)
@@ -412,7 +417,7 @@ def test_fresh_weights(setting: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pt"])
-@pytest.mark.parametrize("setting", SETTINGS_OF_SESSIONS)
+@pytest.mark.parametrize("setting", mostly_slow(SETTINGS_OF_SESSIONS))
 def test_weights_in_a_file(setting: str, ending: str, tmp_path: Path) -> None:
     weights = usual_model("2.1").state_dict()
     with SETTINGS_OF_SESSIONS[setting]():

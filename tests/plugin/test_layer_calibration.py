@@ -2,8 +2,8 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam2.images.calibration import PIXELS, Calibration
-from napari_sam2.plugin.layer_calibration import calibration_of_layer
 from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.layer_calibration import calibration_of_layer
 
 MICRONS = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25)}
 FILE = Calibration(0.1, 0.2, 3.0, 5.0, "nanometer", "minute")

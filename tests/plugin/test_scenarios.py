@@ -13,6 +13,7 @@ from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.models import MODEL_NAMES
 from napari_sam2.session.inference import model_in_use
+from thoroughness import examples
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -443,7 +444,7 @@ class Steps:
         self.session.lock_object(1, not info.is_locked)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(one_step, max_size=12))
 def test_the_layer_shows_the_prompts_whatever_is_done(opener, blobs, steps):
     viewer = ViewerModel()
@@ -479,7 +480,7 @@ class LateSteps(Steps):
 late_step = st.one_of(one_step, st.just(("work",)), st.tuples(st.just("deliver"), st.integers(1, 3)))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(late_step, max_size=16))
 def test_the_layer_shows_the_prompts_when_everything_has_come(opener, blobs, steps):
     viewer, runner = ViewerModel(), LateRunner()

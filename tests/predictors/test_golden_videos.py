@@ -14,7 +14,10 @@ from keyed_weights import keyed_frames
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState, build_sam2_video_predictor
 
 LOGIT_TOLERANCE, SCORE_TOLERANCE, AREA_TOLERANCE_PX = 2e-3, 2e-4, 5
-VIDEOS = sorted(path.stem for path in GOLDEN.glob("video_*.npz"))
+NAMES = sorted(path.stem for path in GOLDEN.glob("video_*.npz"))
+LARGE = ("_1024_", "_l_", "_b+_")
+"""The larger models, and inputs of full size: with ``-m slow``."""
+VIDEOS = [pytest.param(name, marks=pytest.mark.slow) if any(part in name for part in LARGE) else name for name in NAMES]
 
 
 def replay(predictor: SAM2VideoPredictor, state: VideoState, action: dict[str, Any], height: int, width: int) -> list[tuple]:

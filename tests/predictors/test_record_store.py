@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore, StoredRecord, TemporaryRecords
+from thoroughness import examples
 
 ODD_VALUES = [0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1e-40, 1 / 3, -1024.0]
 
@@ -144,7 +145,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(50), deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 400), st.lists(actions, max_size=40))
 def test_behaves_as_dictionaries_within_a_budget(budget_bytes: int, sequence: list[tuple[Any, ...]]) -> None:
     budget = RecordBudget(budget_bytes)
@@ -433,7 +434,7 @@ uses = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(50), deadline=None, derandomize=True, database=None)
 @given(st.integers(0, 3), st.lists(uses, max_size=40))
 def test_any_use_of_a_budget(num_records: int, sequence: list[tuple[Any, ...]]) -> None:
     """Every record can be got as it was put, is written at most once, and leaves its row with whoever held it."""

@@ -21,6 +21,7 @@ from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.propagate_each import propagate_each
+from thoroughness import examples
 
 T, Z, C, Y, X = 4, 3, 2, 18, 26
 TRUTH = np.stack(
@@ -49,7 +50,7 @@ def layouts(draw: st.DrawFn) -> tuple[str, str | None, dict[str, int]]:
     return axes, None if along == default and draw(st.booleans()) else along, fixed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(layout=layouts(), dtype=st.sampled_from(["u1", "<u2", ">i4", "<f4", ">f8"]))
 def test_any_order_of_axes_gives_the_same_labels(layout: tuple[str, str | None, dict[str, int]], dtype: str) -> None:
     axes, along, at = layout

@@ -112,7 +112,7 @@ def test_the_labels_go_where_they_are_wanted(path: Path) -> None:
         ({"method": "add_object", "arguments": {"object_id": 1}}, r"1"),
         (
             {"method": "add_mask", "arguments": {"object_id": 1, "frame": 0, "mask": {"mask": {"shape": [1]}}}},
-            r"^a mask is damaged: it is a shape, a box and bits",
+            r"^a mask is damaged: it is a shape, a box and bits, see docs/session\.md$",
         ),
         ({"method": "add_points", "arguments": {"object_id": 1, "frame": 99, "points": [[0, 0]]}}, r"99"),
         ({"method": "use_model", "arguments": {"model": "no such model"}}, r"no such model"),

@@ -249,17 +249,17 @@ def test_no_frame_reads_from_disk_however_many_objects(monkeypatch: pytest.Monke
 
 def test_memory_of_a_long_stack_is_flat() -> None:
     """All that a frame of an object leaves in memory, its record's place on disk and the undo of it included."""
-    session = discs(600, 1)
+    session = discs(300, 1)
     held = {}
     tracemalloc.start()
     try:
         for done in session.propagate():
-            if done.frame in (200, 599):
+            if done.frame in (100, 299):
                 gc.collect()
                 held[done.frame] = tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
-    assert (held[599] - held[200]) / 399 < 1000
+    assert (held[299] - held[100]) / 199 < 1000
 
 
 # --- the session as a whole ----------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from napari_sam2.session.session import Session
 from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.state.prompts import FramePrompts
 from session_actions import CORNERS, MOVIE, SAYING, T, actions, do
+from thoroughness import examples
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def arbitrated(session: Session) -> np.ndarray:
     return labels
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(60), deadline=None, derandomize=True, database=None)
 @given(st.lists(actions, min_size=1, max_size=14))
 def test_equals_a_new_session_with_the_same_anchors(sequence: list[tuple[Any, ...]]) -> None:
     session = blob_session(MOVIE)

@@ -85,7 +85,7 @@ def test_from_stacks_to_a_model_and_its_scores(run: RunFile, tmp_path: Path) -> 
     assert tuning.trainer.best_score == pytest.approx(best, abs=1e-5)
 
 
-@pytest.mark.parametrize("trainable", ["everything", "LoRA"])
+@pytest.mark.parametrize("trainable", ["everything", pytest.param("LoRA", marks=pytest.mark.slow)])
 def test_a_resumed_run_gives_the_same_weights(trainable: str, run: RunFile) -> None:
     whole = dataclasses.replace(run, out=run.out.with_name("whole"), trainable=trainable, steps=None, minutes=5)
     pieces = dataclasses.replace(whole, out=run.out)

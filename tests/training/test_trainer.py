@@ -151,7 +151,9 @@ def test_another_architecture_has_one_sentence(init_checkpoint: Path, tmp_path: 
         Trainer(config, ONE, tmp_path / "run", [], CPU, 0, init_checkpoint=init_checkpoint)
 
 
-@pytest.mark.parametrize(("trainable", "saved_steps"), [("everything", 1), ("LoRA", 1), ("everything", 0)])
+@pytest.mark.parametrize(
+    ("trainable", "saved_steps"), [pytest.param("everything", 1, marks=pytest.mark.slow), ("LoRA", 1), ("everything", 0)]
+)
 def test_a_killed_run_resumes_at_its_last_checkpoint(
     trainable: str, saved_steps: int, init_checkpoint: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -30,6 +30,7 @@ from napari_sam2.session.state.undoable import Address
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.volumes.propagate_each import propagate_each
 from session_actions import CORNERS, MOVIE, SAYING, T, actions, do
+from thoroughness import examples
 from tiny_models import tiny_predictor
 
 # --- a state of its own ------------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def double() -> Iterator[None]:
 steps = st.one_of(actions, actions, actions, actions, st.tuples(st.just("use_model"), st.booleans()))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(20), deadline=None, derandomize=True, database=None)
 @given(st.lists(steps, min_size=1, max_size=12))
 def test_a_view_that_is_told_changes_alone_shows_what_there_is(sequence: list[tuple[Any, ...]]) -> None:
     with double():

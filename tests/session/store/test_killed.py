@@ -131,11 +131,11 @@ def kill_at_conversion(server: Server, folder: Path, seed: int, count: int) -> N
 
 
 def test_killed_at_work(server: Server, tmp_path: Path) -> None:
-    kill_at_work(server, tmp_path, seed=1, count=6)
+    kill_at_work(server, tmp_path, seed=1, count=2)
 
 
 def test_killed_at_conversion(server: Server, tmp_path: Path) -> None:
-    kill_at_conversion(server, tmp_path, seed=1, count=6)
+    kill_at_conversion(server, tmp_path, seed=1, count=2)
 
 
 @pytest.mark.slow

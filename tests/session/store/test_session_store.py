@@ -45,6 +45,7 @@ from napari_sam2.session.store import session_store
 from napari_sam2.session.store.database import open_to_read
 from napari_sam2.session.store.session_store import read_header
 from napari_sam2.session.store.temporary import unsaved_folder, unsaved_sessions
+from thoroughness import examples
 from tiny_models import tiny_predictor
 
 
@@ -94,7 +95,7 @@ def test_opened_again_it_is_the_same_and_goes_on(path: Path, is_saved_as_it_goes
     assert [one.name for one in path.parent.iterdir()] == ["movie.sam2"]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(12), deadline=None, derandomize=True, database=None)
 @given(ACTIONS)
 def test_saved_equals_opened_equals_replayed(sequence: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

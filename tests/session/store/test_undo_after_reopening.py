@@ -19,6 +19,7 @@ from napari_sam2.session.state import history
 from napari_sam2.session.store.database import PAGE_BYTES
 from napari_sam2.session.volumes.propagate_each import propagate_each
 from napari_sam2.weights.load import save_checkpoint
+from thoroughness import examples
 from tiny_models import tiny_predictor
 
 Sequence = list[tuple[Any, ...]]
@@ -53,7 +54,7 @@ def same_there_and_back(session: Session, other: Session) -> int:
     return count
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(10), deadline=None, derandomize=True, database=None)
 @given(st.lists(ACTIONS, min_size=2, max_size=3), st.booleans(), st.sampled_from([200, 4]))
 def test_opened_again_it_can_be_undone_as_if_it_had_never_been_closed(
     parts: list[Sequence], is_saved_as_it_goes: bool, max_actions: int
