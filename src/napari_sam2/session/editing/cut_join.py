@@ -13,8 +13,8 @@ from napari_sam2.torch_threads import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import resample_logits, whole_view
-from napari_sam2.session.inference.memory_policy import neighbouring_anchors, span_between
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
+from napari_sam2.session.inference.recall_policy import neighbouring_anchors, span_between
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts

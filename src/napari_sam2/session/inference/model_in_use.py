@@ -20,7 +20,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.zoom import Zoom, whole_view
-from napari_sam2.session.inference.memory_policy import BetweenAnchorsPolicy
+from napari_sam2.session.inference.recall_policy import BetweenAnchorsPolicy
 
 
 class ModelInUse:

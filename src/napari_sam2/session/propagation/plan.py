@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_sam2.session.inference.memory_policy import neighbouring_anchors
+from napari_sam2.session.inference.recall_policy import neighbouring_anchors
 from napari_sam2.session.state.objects import SessionObject
 
 Direction = Literal["forward", "backward", "both"]

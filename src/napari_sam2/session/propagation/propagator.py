@@ -12,9 +12,9 @@ from napari_sam2.checks import check_wholes, shown
 from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
-from napari_sam2.session.inference.memory_policy import anchors_to_recall
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
+from napari_sam2.session.inference.recall_policy import anchors_to_recall
 from napari_sam2.session.propagation.plan import Direction, Step, plan_steps
 from napari_sam2.session.propagation.stopped_objects import StoppedObjects
 from napari_sam2.session.state.calls import LoggedCall, encode

@@ -12,7 +12,7 @@ from blob_tracker import blob_record, blob_session, squares
 from napari_sam2.model.memory_recall import OfficialRecall
 from napari_sam2.predictors.memory_bank import MemoryGate, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
-from napari_sam2.session.inference.memory_policy import BetweenAnchorsPolicy, neighbouring_anchors, span_between
+from napari_sam2.session.inference.recall_policy import BetweenAnchorsPolicy, neighbouring_anchors, span_between
 
 
 @pytest.mark.parametrize(

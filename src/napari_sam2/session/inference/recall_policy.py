@@ -1,4 +1,4 @@
-"""The memory policy of a session: a frame recalls its neighbouring anchor frames and what was tracked between them.
+"""Which earlier frames a frame of a session recalls: its neighbouring anchor frames and what was tracked between them.
 
 Anchor frames are those with prompts or approved masks; the predictor calls them conditioning frames.
 """
