@@ -10,17 +10,19 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam2.plugin.autosave import KeptSessions
+from napari_sam2.plugin.carried_prompts import carried_to
 from napari_sam2.plugin.click_rule import ClickEffect
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
+from napari_sam2.plugin.layer_file import LayerFile, read_layer_file
 from napari_sam2.plugin.layers import check_display, displayed_frame, displayed_position, layer_position, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
-from napari_sam2.plugin.reading import reading_of
+from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
@@ -151,25 +153,27 @@ class Controller:
         self.changed.emit()
 
     def _open_workspace(self) -> None:
-        stack = ImageStack.of(self._image, reading_of(self._image))
+        file = read_layer_file(self._image)
+        stack = ImageStack.of(self._image, reading_of(self._image), file.letters)
         if (wanted := self._image.metadata.pop(POSITION_KEY, None)) is not None:
             show_frame(self._viewer, self._image, stack.moved_to(wanted), None)
-        self._begin(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at))
+        self._begin(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), file)
 
-    def _begin(self, stack: ImageStack, before: ImageWorkspace | None = None) -> None:
+    def _begin(self, stack: ImageStack, file: LayerFile, before: ImageWorkspace | None = None) -> ImageWorkspace:
         """Begin to work on the image at a position, beside the work at another one."""
         jobs = self._jobs
         calls = WorkspaceCalls(
             self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
         )
         model = self._latest_model if before is None else before.model
-        workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before)
+        workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before, file)
         workspace.is_kept = self._keeps_object
         self._workspaces.add(workspace)
         if self._opener.kept is not None or workspace.saved_to is not None:
             jobs.find(workspace, workspace.saved_to)
         if workspace.is_model_here and before is None:
             self._jobs.use_model(workspace)  # loaded while the person looks for the first object
+        return workspace
 
     def _follow_sliders(self) -> None:
         """Work on the image where the sliders cut it along axes that are neither frames nor channels."""
@@ -177,14 +181,58 @@ class Controller:
         at = None if before is None else displayed_position(self._viewer, self._image, before.stack)
         if before is None or at is None or at == before.stack.at:
             return
-        there = self._workspaces.at(self._image, at)
+        self._show_stack(before.stack.moved_to(at), before)
+        self.changed.emit()
+
+    def _show_stack(self, stack: ImageStack, before: ImageWorkspace) -> ImageWorkspace:
+        """Work on the frames of a stack, and leave what was done on others as it is."""
+        there = self._workspaces.at(self._image, stack)
         if there is None:
-            self._begin(before.stack.moved_to(at), before)
+            there = self._begin(stack, before.file, before)
         else:
             self._workspaces.show(there)
-        if before.is_untouched:
+        if before.is_untouched and before is not there:
             self._drop(before)
+        return there
+
+    def choose_reading(self, reading: Reading) -> None:
+        """Read the image in another way. Prompts are carried over, and what was done until now is kept.
+
+        Parameters
+        ----------
+        reading : Reading
+            Axes, the axis of frames, channels, resolution, intensities.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit the image.
+        """
+        if self._image is None:
+            raise ValueError("There is no image to read: open one first.")
+        before, file = self.workspace, read_layer_file(self._image)
+        stack = ImageStack.of(self._image, reading, file.letters)
+        choose_reading(self._image, reading)
+        if before is None:
+            self.choose_image(self._image)
+        elif before.stack.has_same_frames(stack):
+            for workspace in self._workspaces.beside(self._image, stack):
+                workspace.read_as(reading, stack)
+                self._jobs.reopen(workspace)
+        else:
+            self._change_frames(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), before)
         self.changed.emit()
+
+    def _change_frames(self, stack: ImageStack, before: ImageWorkspace) -> None:
+        """Cut the image into other frames, and carry prompts over, unless there was work on these frames before."""
+        is_new = not self._workspaces.beside(self._image, stack)
+        sources = [one.given_prompts for one in self._workspaces.beside(self._image, before.stack)]
+        carried = carried_to(stack, sources) if is_new else {}
+        shown = self._show_stack(stack, before)
+        for at, prompts in carried.items():
+            there = shown if at == stack.at else self._begin(stack.moved_to(at), shown.file, shown)
+            there.add_carried(prompts)
+            self._workspaces.show(shown)
 
     def _outgrown(self, workspace: ImageWorkspace) -> None:
         """Begin anew on an image that was given data of another shape."""
