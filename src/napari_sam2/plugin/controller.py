@@ -18,6 +18,7 @@ from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import CANCEL, bind_keys
 from napari_sam2.plugin.layer_file import LayerFile, read_layer_file
 from napari_sam2.plugin.layers import check_display, displayed_frame, displayed_position, layer_position, show_frame, unwrapped
+from napari_sam2.plugin.model_input_view import ModelInputView, is_model_input
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
@@ -33,6 +34,7 @@ from napari_sam2.plugin.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
+    from napari_sam2.plugin.reports import ModelInput
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
@@ -78,6 +80,9 @@ class Controller:
         self._listener = ClickListener(
             viewer, MouseCalls(self._canvas_clicked, self._box_dragged, self._box_drawn, self._rubber_band.remove)
         )
+        self._model_input = ModelInputView(viewer)
+        self._shows_input = False
+        self._wanted_input: tuple[ImageWorkspace, int] | None = None
         self._status_bar = StatusBar(viewer, self._name_at)
         for image in self.images:
             image.events.name.connect(self._renamed)
@@ -97,6 +102,7 @@ class Controller:
         self._viewer.dims.events.point.disconnect(self._point_moved)
         self._listener.close()
         self._status_bar.close()
+        self._model_input.remove()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
         for workspace in self._workspaces:
@@ -108,7 +114,8 @@ class Controller:
     @property
     def images(self) -> list[Any]:
         """Image layers, the topmost first."""
-        return [layer for layer in map(unwrapped, reversed(self._viewer.layers)) if isinstance(layer, Image)]
+        layers = map(unwrapped, reversed(self._viewer.layers))
+        return [layer for layer in layers if isinstance(layer, Image) and not is_model_input(layer)]
 
     @property
     def image(self) -> Any:
@@ -150,7 +157,7 @@ class Controller:
             except ValueError as error:
                 self._reason = str(error)
         self._follow_sliders()
-        self.changed.emit()
+        self.shows_model_input = self._shows_input
 
     def _open_workspace(self) -> None:
         file = read_layer_file(self._image)
@@ -195,6 +202,32 @@ class Controller:
             self._drop(before)
         return there
 
+    @property
+    def shows_model_input(self) -> bool:
+        """What the model sees of the shown frame lies on the image, as a layer that nothing is saved of."""
+        return self._shows_input
+
+    @shows_model_input.setter
+    def shows_model_input(self, is_shown: bool) -> None:
+        self._shows_input, self._wanted_input = is_shown, None
+        self._model_input.remove()
+        self._ask_for_input()
+        self.changed.emit()
+
+    def _ask_for_input(self) -> None:
+        """Find what the model sees of the shown frame, unless that is on its way."""
+        workspace, frame = self.workspace, self.frame
+        if not self._shows_input or workspace is None or frame is None or self._wanted_input == (workspace, frame):
+            return
+        wanted = self._wanted_input = workspace, frame
+        workspace.input_seen = self._input_seen
+        self._jobs.show_input(workspace, frame, lambda: self._wanted_input == wanted)
+
+    def _input_seen(self, item: ModelInput) -> None:
+        workspace = self.workspace
+        if workspace is not None and self._wanted_input == (workspace, item.frame):
+            self._model_input.show(workspace.image, workspace.stack, item.frame, item.picture)
+
     def choose_reading(self, reading: Reading) -> None:
         """Read the image in another way. Prompts are carried over, and what was done until now is kept.
 
@@ -221,7 +254,7 @@ class Controller:
                 self._jobs.reopen(workspace)
         else:
             self._change_frames(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), before)
-        self.changed.emit()
+        self.shows_model_input = self._shows_input  # of what is read now
 
     def _change_frames(self, stack: ImageStack, before: ImageWorkspace) -> None:
         """Cut the image into other frames, and carry prompts over, unless there was work on these frames before."""
@@ -539,6 +572,7 @@ class Controller:
 
     def _point_moved(self) -> None:
         self._follow_sliders()
+        self._ask_for_input()
         self.frame_moved.emit()
 
     def show_object(self, object_id: int) -> None:
@@ -616,6 +650,8 @@ class Controller:
     # --- layers come and go ----------------------------------------------------------------------------------------
 
     def _layer_inserted(self, event: Any) -> None:
+        if is_model_input(unwrapped(event.value)):
+            return
         if isinstance(unwrapped(event.value), Image):
             event.value.events.name.connect(self._renamed)
             if self._image is None:
@@ -639,12 +675,19 @@ class Controller:
 
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
+        if is_model_input(layer):
+            self._model_input_removed()
+            return
         for workspace in self._workspaces:
             workspace.layer_removed(layer)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
         self.changed.emit()
+
+    def _model_input_removed(self) -> None:
+        if self._model_input.layer is not None:  # a person removed it
+            self.shows_model_input = False
 
     def _renamed(self) -> None:
         self.changed.emit()

@@ -26,6 +26,7 @@ from napari_sam2.plugin.reading import Reading, reading_of
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FramesMeasured,
+    ModelInput,
     ModelLoaded,
     SessionKept,
     SessionNotKept,
@@ -110,6 +111,8 @@ class ImageWorkspace:
         What the file of the image tells.
     siblings : callable
         Returns the work on the same image at all its positions.
+    input_seen : callable
+        Called with what the model sees.
     is_shown : bool
         Its views have the layers of the image.
     intensity_ranges : tuple of tuple of float, or None
@@ -164,6 +167,7 @@ class ImageWorkspace:
         self.reading: Reading = reading_of(image)
         self.stack = ImageStack.of(image, self.reading) if stack is None else stack
         self.file = file
+        self.input_seen: Callable[[ModelInput], None] = lambda _: None
         self.intensity_ranges: tuple[tuple[float, float], ...] | None = None
         self.device = ""
         self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
@@ -577,6 +581,8 @@ class ImageWorkspace:
             self._show(item.change)
         elif isinstance(item, FramesMeasured):
             self.rows.show_measured(item)
+        elif isinstance(item, ModelInput):
+            self.input_seen(item)
         elif isinstance(item, CommandRejected):
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):

@@ -100,6 +100,22 @@ class SessionNotKept:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """What the model sees of a frame.
+
+    Attributes
+    ----------
+    frame : int
+        Which.
+    picture : ndarray
+        (S, S, 3), uint8, red, green and blue.
+    """
+
+    frame: int
+    picture: npt.NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class StateChanged:
     """The session changed.

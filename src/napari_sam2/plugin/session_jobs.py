@@ -184,6 +184,14 @@ class SessionJobs:
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Reading the image anew …"))
 
+    def show_input(self, workspace: ImageWorkspace, frame: int, is_wanted: Callable[[], bool]) -> None:
+        """Find what the model sees of a frame, if that is still wanted when it is its turn."""
+
+        def make_task() -> Task | None:
+            return partial(workspace.worker.show_input, workspace.request(), frame) if is_wanted() else None
+
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace))
+
     def end_session(self, workspace: ImageWorkspace) -> None:
         """Close the session of an image that is not worked on any more; it is kept."""
 

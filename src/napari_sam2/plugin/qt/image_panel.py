@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from magicgui import magicgui
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_summary import (
@@ -109,6 +109,12 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         layout.setSpacing(2)
         layout.addWidget(self.line)
         layout.addWidget(self._scroll, 1)
+        self.preview = QCheckBox("Show what the model sees")
+        self.preview.setToolTip("The shown frame with its channels, intensities and size, as a layer on the image.")
+        self.preview.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.preview.toggled.connect(self._preview_toggled)
+        self.preview.hide()
+        layout.addWidget(self.preview)
         layout.addWidget(self.button)
         self.button.hide()
         self.line.toggled.connect(self._folded)
@@ -125,6 +131,8 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         name = "" if controller.image is None else controller.image.name
         self.line.show_text(summarize(name, workspace, controller.model))
         self.button.setEnabled(workspace is not None)
+        with QSignalBlocker(self.preview):
+            self.preview.setChecked(controller.shows_model_input)
         state: Any = None
         if workspace is not None:
             state = workspace.image, workspace.reading, workspace.stack.letters, workspace.channel_names
@@ -135,6 +143,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
     def _folded(self, is_open: bool) -> None:
         self._scroll.setVisible(is_open)
         self.button.setVisible(is_open)
+        self.preview.setVisible(is_open)
         self._shown_state = None
         self.show_state()
         self.unfolded.emit(is_open)
@@ -192,6 +201,9 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             self._controller.choose_reading(changed_only(self.form(), workspace))
         except ValueError as error:
             self._controller.status_changed.emit(notify_warning(str(error)))
+
+    def _preview_toggled(self, is_shown: bool) -> None:
+        self._controller.shows_model_input = is_shown
 
     def _show_numbers(self) -> None:
         form = self.form
