@@ -88,6 +88,7 @@ def test_what_the_model_sees_follows_frames_positions_and_readings(controller, o
     assert shown(controller)[0].translate[:2].tolist() == [2, 1]
     controller.choose_reading(Reading(intensity_range=(0, 2000)))
     assert shown(controller)[0].data.max() == pytest.approx(25.5, abs=5), "resizing overshoots at edges"
+    controller.choose_reading(Reading())
     plain_click(controller, (2, 1, 10, 10))
     assert (labels(controller) > 0).sum() == 100
     viewer.dims.set_point(0, 0)

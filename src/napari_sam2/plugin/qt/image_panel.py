@@ -27,7 +27,7 @@ from napari_sam2.plugin.notices import notify_warning
 
 _ARROW_PX = 26
 _INDENT_PX = 10
-_LEAST_HEIGHT_PX = 170
+_LEAST_HEIGHT_PX = 150
 """Of the form; what is beyond it is scrolled to."""
 
 
@@ -146,6 +146,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self.preview.setVisible(is_open)
         self._shown_state = None
         self.show_state()
+        self.setMinimumHeight(self.minimumSizeHint().height() if is_open else 0)  # which a form layout forgets
         self.unfolded.emit(is_open)
 
     # --- the form --------------------------------------------------------------------------------------------------
@@ -190,6 +191,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         width_px = max(label.fontMetrics().horizontalAdvance(label.text()) for label in labels) + _ARROW_PX // 4
         for label in labels:
             label.setFixedWidth(width_px)  # one below the other, also where magicgui left some out
+        self.form.native.layout().setSpacing(2)
         self._scroll.setMinimumHeight(_LEAST_HEIGHT_PX)
 
     def _read(self) -> None:
