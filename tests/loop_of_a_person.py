@@ -91,7 +91,9 @@ def _scores(kind: Kind, widget: Any) -> list[float]:
     found, truth = labels[done], kind.truth[done]
     scores = []
     for number, at in enumerate(kind.clicks, 1):
-        index = tuple(int(one) for one in (at if len(at) == kind.truth.ndim else (at[0], *at[2:])))
-        true_mask, mask = truth == kind.truth[index], found == number
+        # channels have no part in labels, and an object is followed along the frames at its position on other axes
+        where = tuple(int(one) for one in (at if len(at) == kind.truth.ndim else (at[0], *at[2:])))
+        plane = (slice(None), *where[1:-2]) if has_frames else ()
+        true_mask, mask = (truth == kind.truth[where])[plane], (found == number)[plane]
         scores.append(float((true_mask & mask).sum() / max((true_mask | mask).sum(), 1)))
     return scores

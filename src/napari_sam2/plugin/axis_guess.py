@@ -68,4 +68,5 @@ def _channel_axis(unknown: Sequence[int], shape: Sequence[int], long_axes: Seque
     longest = max(shape[axis] for axis in long_axes)
     is_alone = sum(shape[axis] == shape[shortest] for axis in unknown) == 1
     most = MAX_CHANNELS_OF_FIVE_AXES if len(unknown) > 2 else MAX_CHANNELS_GUESSED
-    return shortest if is_alone and shape[shortest] <= most < longest else None
+    is_short = shape[shortest] <= most and (longest > shape[shortest] if len(unknown) > 2 else longest > most)
+    return shortest if is_alone and is_short else None

@@ -1,12 +1,18 @@
-"""The prompts of a session in another one, where an image was given other data of the same shape."""
+"""Prompts that are carried over, where an image was given other data of the same shape, or is cut into other frames."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of, points_and_labels
+import numpy as np
+
+from napari_sam2.plugin.clicks import Box, Click, ObjectFrame, clicks_of, points_and_labels
+from napari_sam2.plugin.image_stack import ImageStack, Pixel, Position
 
 if TYPE_CHECKING:
+    from napari_sam2.plugin.boxes_layer import ShownBox
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.prompts import FramePrompts
 
@@ -39,3 +45,67 @@ def _prompt(target: Session, object_id: int, frame: int, prompts: FramePrompts) 
         target.add_box(object_id, frame, prompts.box_rc)
     if prompts.points_rc:
         target.add_points(object_id, frame, *points_and_labels(clicks_of(prompts)))
+
+
+@dataclass
+class CarriedPrompts:
+    """Prompts at one position of an image, for other frames than those on which they were given.
+
+    Attributes
+    ----------
+    clicks : dict
+        Clicks by object and frame, in the order in which they were given.
+    boxes : dict
+        Boxes by object and frame.
+    """
+
+    clicks: dict[ObjectFrame, list[Click]] = field(default_factory=dict)
+    boxes: dict[ObjectFrame, Box] = field(default_factory=dict)
+
+
+class GivenPrompts(NamedTuple):
+    """Prompts on the frames of a stack."""
+
+    stack: ImageStack
+    clicks: Sequence[tuple[ObjectFrame, Click]]
+    boxes: Sequence[ShownBox]
+
+
+def carried_to(stack: ImageStack, sources: Iterable[GivenPrompts]) -> dict[Position, CarriedPrompts]:
+    """Find where clicks and boxes lie if the image is cut into the frames of another stack; what lies on none is left out.
+
+    Returns
+    -------
+    dict of Position to CarriedPrompts
+        By position of that stack.
+    """
+    found: dict[Position, CarriedPrompts] = {}
+    for source in sources:
+        for key, click in source.clicks:
+            if (place := _carried(stack, source.stack, Pixel(key.frame, click.row, click.col))) is not None:
+                at, there = place
+                of_key = found.setdefault(at, CarriedPrompts()).clicks.setdefault(ObjectFrame(key.object_id, there.frame), [])
+                of_key.append(Click(there.row, there.col, click.is_inside))
+        for one in source.boxes:
+            first, last = (Pixel(one.key.frame, row - 0.5, col - 0.5) for row, col in (one.box[:2], one.box[2:]))
+            middle = _carried(stack, source.stack, Pixel(one.key.frame, (first.row + last.row) / 2, (first.col + last.col) / 2))
+            if middle is not None:
+                at, there = middle
+                _, box = stack.moved_to(at).box_between(*(_position(stack, source.stack, end) for end in (first, last)))
+                found.setdefault(at, CarriedPrompts()).boxes[ObjectFrame(one.key.object_id, there.frame)] = box
+    return found
+
+
+def _position(stack: ImageStack, source: ImageStack, pixel: Pixel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the data coordinates of a pixel of one stack in layers of another."""
+    found: np.ndarray[tuple[int], np.dtype[np.float64]] = stack.from_image(source.to_image(source.position(pixel)))
+    return found
+
+
+def _carried(stack: ImageStack, source: ImageStack, pixel: Pixel) -> tuple[Position, Pixel] | None:
+    position = _position(stack, source, pixel)
+    at = stack.position_at(position)
+    try:
+        return None if at is None else (at, stack.moved_to(at).pixel(position))
+    except ValueError:
+        return None

@@ -10,16 +10,19 @@ from psygnal import Signal
 
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.canvas import Canvas, CanvasCalls
+from napari_sam2.plugin.carried_prompts import carried_to
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID
 from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import bind_keys
+from napari_sam2.plugin.layer_file import LayerFile, read_layer_file
 from napari_sam2.plugin.layer_keys import LayerKeys
 from napari_sam2.plugin.layers import displayed_frame, displayed_position, show_frame, unwrapped
+from napari_sam2.plugin.model_input_view import ModelInputView, is_model_input
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
-from napari_sam2.plugin.reading import reading_of
+from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
@@ -30,6 +33,7 @@ from napari_sam2.plugin.workspaces import Workspaces
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
+    from napari_sam2.plugin.reports import ModelInput
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
@@ -75,6 +79,9 @@ class Controller:
             CanvasCalls(lambda: self.workspace, lambda: self._reason, self.changed.emit, self.status_changed.emit, self._warn),
         )
         self._layer_keys = LayerKeys(viewer, self, self.canvas.show_cursor)
+        self._model_input = ModelInputView(viewer)
+        self._shows_input = False
+        self._wanted_input: tuple[ImageWorkspace, int] | None = None
         for image in self.images:
             image.events.name.connect(self._renamed)
         joined = [join_result(viewer, layer) for layer in map(unwrapped, viewer.layers)]
@@ -91,6 +98,7 @@ class Controller:
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
         self._viewer.dims.events.point.disconnect(self._point_moved)
         self.canvas.close()
+        self._model_input.remove()
         for image in self.images:
             image.events.name.disconnect(self._renamed)
         for workspace in self._workspaces:
@@ -103,7 +111,8 @@ class Controller:
     @property
     def images(self) -> list[Any]:
         """Image layers, the topmost first."""
-        return [layer for layer in map(unwrapped, reversed(self._viewer.layers)) if isinstance(layer, Image)]
+        layers = map(unwrapped, reversed(self._viewer.layers))
+        return [layer for layer in layers if isinstance(layer, Image) and not is_model_input(layer)]
 
     @property
     def image(self) -> Any:
@@ -145,28 +154,30 @@ class Controller:
             except ValueError as error:
                 self._reason = str(error)
         self._follow_sliders()
-        self.changed.emit()
+        self.shows_model_input = self._shows_input
 
     def _open_workspace(self) -> None:
-        stack = ImageStack.of(self._image, reading_of(self._image))
+        file = read_layer_file(self._image)
+        stack = ImageStack.of(self._image, reading_of(self._image), file.letters)
         if (wanted := self._image.metadata.pop(POSITION_KEY, None)) is not None:
             show_frame(self._viewer, self._image, stack.moved_to(wanted), None)
-        self._begin(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at))
+        self._begin(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), file)
 
-    def _begin(self, stack: ImageStack, before: ImageWorkspace | None = None) -> None:
+    def _begin(self, stack: ImageStack, file: LayerFile, before: ImageWorkspace | None = None) -> ImageWorkspace:
         """Begin to work on the image at a position, beside the work at another one."""
         jobs = self._jobs
         calls = WorkspaceCalls(
             self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
         )
         model = self._latest_model if before is None else before.model
-        workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before)
+        workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before, file)
         workspace.is_kept = self._keeps_object
         self._workspaces.add(workspace)
         if self._opener.kept is not None or workspace.saved_to is not None:
             jobs.find(workspace, workspace.saved_to)
         if workspace.is_model_here and before is None:
             self._jobs.use_model(workspace)  # loaded while the person looks for the first object
+        return workspace
 
     def _follow_sliders(self) -> None:
         """Work on the image where the sliders cut it along axes that are neither frames nor channels."""
@@ -174,14 +185,84 @@ class Controller:
         at = None if before is None else displayed_position(self._viewer, self._image, before.stack)
         if before is None or at is None or at == before.stack.at:
             return
-        there = self._workspaces.at(self._image, at)
+        self._show_stack(before.stack.moved_to(at), before)
+        self.changed.emit()
+
+    def _show_stack(self, stack: ImageStack, before: ImageWorkspace) -> ImageWorkspace:
+        """Work on the frames of a stack, and leave what was done on others as it is."""
+        there = self._workspaces.at(self._image, stack)
         if there is None:
-            self._begin(before.stack.moved_to(at), before)
+            there = self._begin(stack, before.file, before)
         else:
             self._workspaces.show(there)
-        if before.is_untouched:
+        if before.is_untouched and before is not there:
             self._drop(before)
+        return there
+
+    @property
+    def shows_model_input(self) -> bool:
+        """What the model sees of the shown frame lies on the image, as a layer that nothing is saved of."""
+        return self._shows_input
+
+    @shows_model_input.setter
+    def shows_model_input(self, is_shown: bool) -> None:
+        self._shows_input, self._wanted_input = is_shown, None
+        self._model_input.remove()
+        self._ask_for_input()
         self.changed.emit()
+
+    def _ask_for_input(self) -> None:
+        """Find what the model sees of the shown frame, unless that is on its way."""
+        workspace, frame = self.workspace, self.frame
+        if not self._shows_input or workspace is None or frame is None or self._wanted_input == (workspace, frame):
+            return
+        wanted = self._wanted_input = workspace, frame
+        workspace.input_seen = self._input_seen
+        self._jobs.show_input(workspace, frame, lambda: self._wanted_input == wanted)
+
+    def _input_seen(self, item: ModelInput) -> None:
+        workspace = self.workspace
+        if workspace is not None and self._wanted_input == (workspace, item.frame):
+            self._model_input.show(workspace.image, workspace.stack, item.frame, item.picture)
+
+    def choose_reading(self, reading: Reading) -> None:
+        """Read the image in another way. Prompts are carried over, and what was done until now is kept.
+
+        Parameters
+        ----------
+        reading : Reading
+            Axes, the axis of frames, channels, resolution, intensities.
+
+        Raises
+        ------
+        ValueError
+            If it does not fit the image.
+        """
+        if self._image is None:
+            raise ValueError("There is no image to read: open one first.")
+        before, file = self.workspace, read_layer_file(self._image)
+        stack = ImageStack.of(self._image, reading, file.letters)
+        choose_reading(self._image, reading)
+        if before is None:
+            self.choose_image(self._image)
+        elif before.stack.has_same_frames(stack):
+            for workspace in self._workspaces.beside(self._image, stack):
+                workspace.read_as(reading, stack)
+                self._jobs.reopen(workspace)
+        else:
+            self._change_frames(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), before)
+        self.shows_model_input = self._shows_input  # of what is read now
+
+    def _change_frames(self, stack: ImageStack, before: ImageWorkspace) -> None:
+        """Cut the image into other frames, and carry prompts over, unless there was work on these frames before."""
+        is_new = not self._workspaces.beside(self._image, stack)
+        sources = [one.given_prompts for one in self._workspaces.beside(self._image, before.stack)]
+        carried = carried_to(stack, sources) if is_new else {}
+        shown = self._show_stack(stack, before)
+        for at, prompts in carried.items():
+            there = shown if at == stack.at else self._begin(stack.moved_to(at), shown.file, shown)
+            there.add_carried(prompts)
+            self._workspaces.show(shown)
 
     def _outgrown(self, workspace: ImageWorkspace) -> None:
         """Begin anew on an image that was given data of another shape."""
@@ -467,6 +548,7 @@ class Controller:
 
     def _point_moved(self) -> None:
         self._follow_sliders()
+        self._ask_for_input()
         self.frame_moved.emit()
 
     def show_object(self, object_id: int) -> None:
@@ -547,6 +629,8 @@ class Controller:
     # --- layers come and go ----------------------------------------------------------------------------------------
 
     def _layer_inserted(self, event: Any) -> None:
+        if is_model_input(unwrapped(event.value)):
+            return
         if isinstance(unwrapped(event.value), Image):
             event.value.events.name.connect(self._renamed)
             if self._image is None:
@@ -570,12 +654,19 @@ class Controller:
 
     def _layer_removed(self, event: Any) -> None:
         layer = unwrapped(event.value)
+        if is_model_input(layer):
+            self._model_input_removed()
+            return
         for workspace in self._workspaces:
             workspace.layer_removed(layer)
         if isinstance(layer, Image):
             layer.events.name.disconnect(self._renamed)
             self._image_removed(layer)
         self.changed.emit()
+
+    def _model_input_removed(self) -> None:
+        if self._model_input.layer is not None:  # a person removed it
+            self.shows_model_input = False
 
     def _renamed(self) -> None:
         self.changed.emit()

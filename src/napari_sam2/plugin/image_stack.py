@@ -5,7 +5,7 @@ D axes of the image layer, without colour · L axes of layers that lie on it: wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class ImageStack:
     is_guessed: bool = False
 
     @classmethod
-    def of(cls, layer: Any, reading: Reading | None = None, file_axes: str = "") -> ImageStack:
+    def of(cls, layer: Any, reading: Reading | None = None, file_letters: Sequence[str | None] = ()) -> ImageStack:
         """Read an image layer, at the first position of its other axes.
 
         Parameters
@@ -78,8 +78,8 @@ class ImageStack:
             The layer.
         reading : Reading, optional
             What was chosen for it.
-        file_axes : str
-            A letter for each axis of the layer, as its file has them; empty where that is not known.
+        file_letters : sequence of str or None
+            (D,), what the file of the layer calls each axis; empty where that is not known.
 
         Raises
         ------
@@ -98,10 +98,9 @@ class ImageStack:
         if reading.axes:
             letters = _chosen_letters(layer, reading.axes, shape)
         else:
-            told = [letter or (file_axes[axis] if file_axes else None) for axis, letter in enumerate(known)]
-            told = [None if letter is not None and told.count(letter) > 1 else letter for letter in told]
-            letters = guess_letters(told, shape, layer.rgb)
-            known = told
+            known = [letter or told for letter, told in zip(known, file_letters or known, strict=True)]
+            known = [None if letter is not None and known.count(letter) > 1 else letter for letter in known]
+            letters = guess_letters(known, shape, layer.rgb)
         along = _choose_along(layer, letters, reading.along)
         size = dict(zip(letters, shape, strict=True))
         is_known = reading.axes or all(known[axis] for axis, letter in enumerate(letters) if letter)
@@ -117,6 +116,10 @@ class ImageStack:
             frame_name=_frame_name(along, letters, labels, bool(reading.axes) or bool(along and known[letters.index(along)])),
             is_guessed=not is_known,
         )
+
+    def has_same_frames(self, other: ImageStack) -> bool:
+        """Tell whether another stack cuts the image into the same frames, maybe at another position, or of other channels."""
+        return (self.letters, self.along, self.shape) == (other.letters, other.along, other.shape)
 
     def moved_to(self, at: Position) -> ImageStack:
         """Return the stack at another position of the same axes."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.boxes_layer import is_boxes_layer_of
 from napari_sam2.plugin.boxes_view import BoxesView
+from napari_sam2.plugin.carried_prompts import CarriedPrompts, GivenPrompts
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, Command
 from napari_sam2.plugin.drawn_commands import DrawnCommand
 from napari_sam2.plugin.image_stack import ImageStack, Pixel, at_level, describe_position
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
+from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, calibration_of_layer
 from napari_sam2.plugin.layers import SPATIAL, spatial_metadata, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
 from napari_sam2.plugin.object_rows import ObjectRows
@@ -27,6 +29,7 @@ from napari_sam2.plugin.reading import Reading, reading_of
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FramesMeasured,
+    ModelInput,
     ModelLoaded,
     SessionKept,
     SessionNotKept,
@@ -98,6 +101,8 @@ class ImageWorkspace:
         How the image is read, and where; by default as it was chosen for the layer, at its first position.
     before : ImageWorkspace, optional
         The work on the same image at the position that is shown; its layers are taken over.
+    file : LayerFile
+        What the file of the image tells.
 
     Attributes
     ----------
@@ -105,10 +110,18 @@ class ImageWorkspace:
         How the image is read.
     reading : Reading
         What was chosen about that.
+    file : LayerFile
+        What the file of the image tells.
     siblings : callable
         Returns the work on the same image at all its positions.
+    input_seen : callable
+        Called with what the model sees.
     is_shown : bool
         Its views have the layers of the image.
+    intensity_ranges : tuple of tuple of float, or None
+        What becomes black and white in the session; None before it is opened, and for 8-bit colours.
+    device : str
+        On which the model runs; empty before the session is opened.
     worker : SessionWorker
         Has the session.
     points, boxes, result : PointsView, BoxesView, ResultView
@@ -153,15 +166,20 @@ class ImageWorkspace:
         calls: WorkspaceCalls,
         stack: ImageStack | None = None,
         before: ImageWorkspace | None = None,
+        file: LayerFile = NO_FILE,
     ) -> None:
         self.image = image
         self.reading: Reading = reading_of(image)
         self.stack = ImageStack.of(image, self.reading) if stack is None else stack
+        self.file = file
+        self.input_seen: Callable[[ModelInput], None] = lambda _: None
+        self.intensity_ranges: tuple[tuple[float, float], ...] | None = None
+        self.device = ""
         self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
         self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
         self.boxes = BoxesView(image, self.stack, calls.warn)
-        shared = None if before is None else before.result.shared
+        shared = before.result.shared if before is not None and before.stack.has_same_frames(self.stack) else None
         self.result = ResultView(viewer, image, self.stack, calls.warn, shared)
         self.drawings = PendingDrawings()
         self.rows = ObjectRows(self.stack.num_frames)
@@ -220,13 +238,26 @@ class ImageWorkspace:
     # --- positions of the image ------------------------------------------------------------------------------------
 
     def show_instead_of(self, other: ImageWorkspace) -> None:
-        """Show this position of the image in the layers in which another one was shown. There nothing is lost."""
-        points, boxes = other.points.layer, other.boxes.layer
+        """Show this in the place of other work on the image, of which nothing is lost.
+
+        The layers of the same frames at another position are taken over, those of other frames are removed from the viewer.
+        """
+        is_alike = self.stack.has_same_frames(other.stack)
+        points, boxes, result = other.points.layer, other.boxes.layer, other.result.layer
         other.points.close()
         other.boxes.close()
         other._disconnect()
         self._connect()
-        self.result.take_over(other.result)
+        if is_alike:
+            self._take_over(points, boxes, other.result)
+        else:
+            other.result.close()
+            self._remove(layer for layer in (points, boxes, result) if layer is not None)
+        self.show_layers()
+        self.set_next()
+
+    def _take_over(self, points: Any, boxes: Any, result: ResultView) -> None:
+        self.result.take_over(result)
         if points is not None:
             self.points.take_over(points)
         if boxes is not None:
@@ -234,8 +265,37 @@ class ImageWorkspace:
         for layer in (self.points.layer, self.boxes.layer, self.result.layer):
             if layer is not None:
                 self._bind(layer)
+
+    def _remove(self, layers: Iterable[Any]) -> None:
+        for layer in layers:
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        if self._viewer.layers.selection.active is None:
+            self._viewer.layers.selection.active = self.image
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """A name for each channel to choose from, empty where it has none."""
+        return ("",) * self.stack.num_channels
+
+    def read_as(self, reading: Reading, stack: ImageStack) -> None:
+        """Use other channels or intensities of the same frames: the session begins anew on them with the next command."""
+        self.reading, self.stack = reading, stack.moved_to(self.stack.at)
+
+    @property
+    def given_prompts(self) -> GivenPrompts:
+        """Clicks and boxes, also those that the session has not taken yet."""
+        return GivenPrompts(self.stack, self.points.clicks, self.boxes.shown)
+
+    def add_carried(self, prompts: CarriedPrompts) -> None:
+        """Prompt objects as they were on other frames of the image."""
+        self._is_begun = True
+        self.points.add_pending(prompts.clicks)
+        for key, box in prompts.boxes.items():
+            self.boxes.add(key, box)
         self.show_layers()
         self.set_next()
+        self._calls.clicks_added(self)
 
     @property
     def is_untouched(self) -> bool:
@@ -473,6 +533,7 @@ class ImageWorkspace:
             at=stack.at,
             intensity_range=self._intensity_range,
             percentiles=self.reading.percentiles,
+            calibration=calibration_of_layer(self.image, stack, self.file.calibration),
         )
 
     @property
@@ -542,6 +603,8 @@ class ImageWorkspace:
             self._show(item.change)
         elif isinstance(item, FramesMeasured):
             self.rows.show_measured(item)
+        elif isinstance(item, ModelInput):
+            self.input_seen(item)
         elif isinstance(item, CommandRejected):
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):
@@ -614,6 +677,7 @@ class ImageWorkspace:
         self._is_begun = True
         self._model_in_use, self.infos = item.model, dict[int, "ObjectInfo"]()
         self._continued = None
+        self.intensity_ranges, self.device = item.intensity_ranges, item.device
         if item.is_continued:
             self.points.forget_known(item.state)
         for key, clicks in item.not_carried.items():

@@ -30,12 +30,24 @@ def spatial_metadata(image: Any, stack: ImageStack) -> dict[str, Any]:
     factors = stack.layer_factors
     if stack.has_dropped_channels:
         found = {name: _without_first(name, value, image.ndim) for name, value in found.items()}
-    if np.any(factors != 1):
-        scale = np.asarray(found["scale"])
-        linear = CompositeAffine(scale=scale, rotate=found["rotate"], shear=found["shear"], ndim=len(scale)).linear_matrix
-        found["translate"] = np.asarray(found["translate"]) + linear @ ((factors - 1) / 2)
-        found["scale"] = scale * factors
-    return found
+    return rescaled(found, factors, (factors - 1) / 2) if np.any(factors != 1) else found
+
+
+def rescaled(place: dict[str, Any], factors: npt.NDArray[np.float64], offset: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Return what makes a layer lie on one that lies at a place, with larger pixels and its first pixel elsewhere.
+
+    Parameters
+    ----------
+    place : dict
+        Spatial metadata of the other layer.
+    factors : ndarray
+        (L,), pixels of the other layer for each pixel.
+    offset : ndarray
+        (L,), data coordinates in the other layer of the first pixel.
+    """
+    scale = np.asarray(place["scale"])
+    linear = CompositeAffine(scale=scale, rotate=place["rotate"], shear=place["shear"], ndim=len(scale)).linear_matrix
+    return {**place, "translate": np.asarray(place["translate"]) + linear @ offset, "scale": scale * factors}
 
 
 def _without_first(name: str, value: Any, ndim: int) -> Any:

@@ -6,7 +6,7 @@ and what the session changes is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import hypot
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,12 @@ class PointsView:
     def shown(self) -> list[ShownPoint]:
         """The points in the order of the layer."""
         return list(self._shown)
+
+    @property
+    def clicks(self) -> list[tuple[ObjectFrame, Click]]:
+        """All clicks, those of the session first, also while no layer shows them."""
+        taken = [(key, click) for key, clicks in self._prompts.items() for click in clicks]
+        return taken + [(one.key, one.click) for one in self.pending.by_id.values()]
 
     @property
     def object_ids(self) -> set[int]:
@@ -238,6 +244,14 @@ class PointsView:
         self.pending.add(key, click)
         self._draw(())
         self._on_clicks()
+
+    def add_pending(self, clicks: Mapping[ObjectFrame, Iterable[Click]]) -> None:
+        """Add clicks that were given elsewhere, and show them."""
+        self._take_pasted_points()
+        for key, of_key in clicks.items():
+            for click in of_key:
+                self.pending.add(key, click)
+        self._draw(())
 
     def withdraw(self, number: int) -> None:
         """Remove a pending click that is not on its way."""

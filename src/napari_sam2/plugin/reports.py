@@ -43,6 +43,10 @@ class SessionOpened:
         Clicks of the session before that this one refuses.
     is_continued : bool
         It is an earlier one, from its file.
+    intensity_ranges : tuple of tuple of float, or None
+        What becomes black and white, for all channels or each; None for 8-bit colours, which are used unchanged.
+    device : str
+        On which the model runs.
     """
 
     model: str
@@ -50,6 +54,8 @@ class SessionOpened:
     state: StateChange
     not_carried: Mapping[ObjectFrame, tuple[Click, ...]]
     is_continued: bool = False
+    intensity_ranges: tuple[tuple[float, float], ...] | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,22 @@ class SessionNotKept:
     """
 
     reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ModelInput:
+    """What the model sees of a frame.
+
+    Attributes
+    ----------
+    frame : int
+        Which.
+    picture : ndarray
+        (S, S, 3), uint8, red, green and blue.
+    """
+
+    frame: int
+    picture: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,22 @@ class SessionJobs:
             workspace.begin_anew()
             self._show_status("An earlier session on this image is open elsewhere: a new one begins with the first click.")
 
+    def reopen(self, workspace: ImageWorkspace) -> None:
+        """Begin the session anew on an image that is read in another way, if there is one, with all its prompts."""
+
+        def make_task() -> Task | None:
+            return partial(workspace.worker.open, workspace.request()) if workspace.worker.session is not None else None
+
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Reading the image anew …"))
+
+    def show_input(self, workspace: ImageWorkspace, frame: int, is_wanted: Callable[[], bool]) -> None:
+        """Find what the model sees of a frame, if that is still wanted when it is its turn."""
+
+        def make_task() -> Task | None:
+            return partial(workspace.worker.show_input, workspace.request(), frame) if is_wanted() else None
+
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace))
+
     def end_session(self, workspace: ImageWorkspace) -> None:
         """Close the session of an image that is not worked on any more; it is kept."""
 

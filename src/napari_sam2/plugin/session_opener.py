@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_HOW_IT_IS_READ = ("axes", "channels", "along", "at", "intensity_range", "percentiles", "calibration")
+_HOW_IT_IS_READ = ("axes", "channels", "along", "at", "intensity_range", "percentiles")
 
 PATIENCE_S = 20.0
 """So long a session that this viewer had open before may take to come to its end: the frame that is being tracked is finished."""

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from napari_sam2.plugin.reports import (
     FrameDone,
     FramesMeasured,
     HistoryMoved,
+    ModelInput,
     ModelLoaded,
     ObjectSegmented,
     Proposal,
@@ -147,6 +149,21 @@ class SessionWorker:
         """
         with self._reporting(report):
             self._open(request)
+
+    def show_input(self, request: SessionRequest, frame: int, report: Report) -> None:
+        """Report what the model sees of a frame; no session begins by that.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, OSError
+            If the model cannot be loaded, or the frame not be read.
+        """
+        session = self._session
+        if session is not None and request.reads_as(self._request):
+            report(ModelInput(frame, session.preview(frame)))
+            return
+        with contextlib.closing(self._opener.open(replace(request, labels=None, continued=None))) as other:
+            report(ModelInput(frame, other.preview(frame)))
 
     def save(self, path: Path) -> None:
         """Save the session under a name that somebody chose, and from now on everything that is done to it.
@@ -301,7 +318,8 @@ class SessionWorker:
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
-        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued))
+        ranges, device = session.intensity_ranges, str(session.model.device)
+        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued, ranges, device))
         if is_continued:
             self._keep(session)
         self._measurements.measure_all()

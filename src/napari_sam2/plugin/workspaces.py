@@ -1,40 +1,45 @@
-"""The work on all images of a viewer: of each image, one workspace for every position at which somebody works."""
+"""The work on all images of a viewer: of each image, one workspace for every way to cut it into frames, and every position."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from napari_sam2.plugin.image_stack import Position
+from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 
 
 class Workspaces:
-    """Workspaces by image and position; of each image one is shown, the latest."""
+    """Workspaces by image, frames and position; of each image one is shown, the latest."""
 
     def __init__(self) -> None:
-        self._by_position: dict[Any, dict[Position, ImageWorkspace]] = {}
+        self._all: dict[Any, list[ImageWorkspace]] = {}
         self._shown: dict[Any, ImageWorkspace] = {}
 
     def __iter__(self) -> Iterator[ImageWorkspace]:
-        return iter([workspace for of_image in self._by_position.values() for workspace in of_image.values()])
+        return iter([workspace for of_image in self._all.values() for workspace in of_image])
 
     def of(self, image: Any) -> list[ImageWorkspace]:
-        """Return the work on an image at all its positions."""
-        return list(self._by_position.get(image.unique_id, {}).values())
+        """Return all the work on an image."""
+        return list(self._all.get(image.unique_id, ()))
 
     def shown(self, image: Any) -> ImageWorkspace | None:
-        """Return the work on an image at the position that is shown; None where it cannot be worked on."""
+        """Return the work on an image that is shown; None where it cannot be worked on."""
         return None if image is None else self._shown.get(image.unique_id)
 
-    def at(self, image: Any, position: Position) -> ImageWorkspace | None:
-        """Return the work on an image at a position; None where there is none."""
-        return self._by_position.get(image.unique_id, {}).get(position)
+    def beside(self, image: Any, stack: ImageStack) -> list[ImageWorkspace]:
+        """Return the work on the same frames as those of a stack, at all positions."""
+        return [one for one in self.of(image) if one.stack.has_same_frames(stack)]
+
+    def at(self, image: Any, stack: ImageStack) -> ImageWorkspace | None:
+        """Return the work on the frames of a stack; None where there is none."""
+        return next((one for one in self.beside(image, stack) if one.stack.at == stack.at), None)
 
     def add(self, workspace: ImageWorkspace) -> None:
-        """Add the work at a position, which is shown now."""
+        """Add work, which is shown now."""
         image = workspace.image
-        self._by_position.setdefault(image.unique_id, {})[workspace.stack.at] = self._shown[image.unique_id] = workspace
+        self._all.setdefault(image.unique_id, []).append(workspace)
+        self._shown[image.unique_id] = workspace
         workspace.siblings = lambda: self.of(image)
 
     def show(self, workspace: ImageWorkspace) -> None:
@@ -47,9 +52,8 @@ class Workspaces:
     def remove(self, workspace: ImageWorkspace) -> None:
         """Forget the work at a position."""
         key = workspace.image.unique_id
-        of_image = self._by_position.get(key, {})
-        of_image.pop(workspace.stack.at, None)
+        self._all[key].remove(workspace)
         if self._shown.get(key) is workspace:
             del self._shown[key]
-        if not of_image:
-            self._by_position.pop(key, None)
+        if not self._all[key]:
+            del self._all[key]

@@ -36,6 +36,7 @@ from napari_sam2.plugin.keys import (
 )
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
+from napari_sam2.plugin.qt.image_panel import ImagePanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.session_line import SessionLine
@@ -76,6 +77,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._tools = ToolRow(self.controller)
         self._cursor = ToolCursor(self.controller)
         self._output = OutputPanel(self.controller, napari_viewer)
+        self._image_panel.unfolded.connect(lambda is_open: self._objects.set_open(not is_open))  # there is no room for both
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
@@ -98,6 +100,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._model.activated.connect(self._model_chosen)
         self._download = _button("Download", "Fetch the weights of this model, once.")
         self._download.clicked.connect(lambda: self.controller.download_model())
+        self._image_panel = ImagePanel(self.controller, self._image)
         self._plan = QLabel(wordWrap=True)
         self._session_line = SessionLine(self.controller)
 
@@ -146,7 +149,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Image", self._image)
+        form.addRow(self._image_panel)
         form.addRow("Model", self._model)
         form.addRow(self._download)
         form.addRow(self._plan)
@@ -283,6 +286,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self._tools.tear_down()
             self._cursor.leave()
             self._output.tear_down()
+            self._image_panel.tear_down()
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)

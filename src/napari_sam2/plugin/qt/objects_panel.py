@@ -86,6 +86,10 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
+    def set_open(self, is_open: bool) -> None:
+        """Open the table, or fold it away."""
+        self._fold.setChecked(is_open)
+
     def _folded(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
         self.table.setVisible(is_open)

@@ -1,0 +1,124 @@
+"""What the file of an image layer tells that napari's reader left out: axes, size of pixels, time between frames."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pint
+
+from napari_sam2.images.axes import COLOURS, letters_of
+from napari_sam2.images.calibration import PIXELS, Calibration
+
+if TYPE_CHECKING:
+    from napari_sam2.plugin.image_stack import ImageStack
+
+logger = logging.getLogger(__name__)
+
+_KNOWN_LETTERS = "TZCYX"
+
+
+@dataclass(frozen=True)
+class LayerFile:
+    """What a file tells about the layer that came from it.
+
+    Attributes
+    ----------
+    letters : tuple of str or None
+        For each axis of the layer without colour: T, Z, C, Y or X, or None; empty where the file does not fit the layer.
+    calibration : Calibration
+        Of the file, as far as it gives one.
+    """
+
+    letters: tuple[str | None, ...] = ()
+    calibration: Calibration = PIXELS
+
+
+NO_FILE = LayerFile()
+
+
+def read_layer_file(layer: Any) -> LayerFile:
+    """Read the metadata of the file of an image layer; no pixel is read. What cannot be read tells nothing."""
+    path = layer.source.path
+    if path is None or not Path(path).exists():
+        return NO_FILE
+    from napari_sam2.images.image_files import open_image_file
+    from napari_sam2.images.zarr_files import is_zarr
+
+    if Path(path).is_dir() and not is_zarr(Path(path)):
+        return NO_FILE  # of a folder of thousands of files, each would be opened
+    try:
+        opened = open_image_file(path)
+        axes = letters_of(opened.axis_names or ())
+    except (OSError, ValueError, ImportError) as error:  # read by another program: what napari has is all there is
+        logger.debug("%s tells nothing about its layer: %s", path, error)
+        return NO_FILE
+    full = layer.data[0] if layer.multiscale else layer.data
+    shape = tuple(int(side) for side in full.shape[: layer.ndim])
+    letters = () if axes is None else fitting_letters(axes, tuple(map(int, opened.pixels.shape)), shape, bool(layer.rgb))
+    return LayerFile(letters, opened.calibration if letters or axes is None else PIXELS)
+
+
+def fitting_letters(axes: str, file_shape: Sequence[int], shape: Sequence[int], has_colour: bool) -> tuple[str | None, ...]:
+    """Find what each axis of a layer is, whose file has these axes.
+
+    Parameters
+    ----------
+    axes : str
+        Of the file.
+    file_shape : sequence of int
+        Of the file.
+    shape : sequence of int
+        (D,), of the layer without colour, which may lack channels and axes of length 1 of the file.
+    has_colour : bool
+        The pixels of the layer are in colour.
+
+    Returns
+    -------
+    tuple of str or None
+        (D,); empty if they do not fit.
+    """
+    pairs = list(zip(axes, file_shape, strict=True))
+    if has_colour and pairs[-1][0] in "SC" and pairs[-1][1] in COLOURS:
+        pairs.pop()
+    long_axes = [axis for axis, side in enumerate(shape) if side > 1 or axis >= len(shape) - 2]
+    for left_out in ("", "C"):
+        kept = [(letter, side) for letter, side in pairs if (side > 1 or letter in "YX") and letter not in left_out]
+        if [side for _, side in kept] == [shape[axis] for axis in long_axes]:
+            found: list[str | None] = [None] * len(shape)
+            for axis, (letter, _) in zip(long_axes, kept, strict=True):
+                found[axis] = letter if letter in _KNOWN_LETTERS else None
+            return tuple(found) if {"Y", "X"} <= set(found) else ()
+    return ()
+
+
+def calibration_of_layer(layer: Any, stack: ImageStack, of_file: Calibration = PIXELS) -> Calibration:
+    """Find the size of the pixels that are used, and the time between frames.
+
+    Lengths are those of the layer where its units are units of length, else those of its file; and so are times.
+    """
+    axis_of = {letter: axis for axis, letter in enumerate(stack.letters) if letter}
+    steps = {letter: _step(layer, axis) * stack.downsampling[axis] for letter, axis in axis_of.items()}
+    found = of_file
+    y, x, z, t = (steps.get(letter) for letter in "YXZT")
+    if y is not None and x is not None and y.check("[length]") and x.check("[length]"):
+        unit = y.units
+        depth = z.to(unit).magnitude if z is not None and z.check("[length]") else None
+        found = replace(found, y=y.magnitude, x=x.to(unit).magnitude, z=depth, length_unit=str(unit))
+    elif found.has_lengths:
+        factors = {letter: stack.downsampling[axis] for letter, axis in axis_of.items()}
+        depth = None if found.z is None else found.z * factors.get("Z", 1)
+        found = replace(found, y=found.y * factors["Y"], x=found.x * factors["X"], z=depth)
+    if t is not None and t.check("[time]"):
+        found = replace(found, t=t.magnitude, time_unit=str(t.units))
+    return found
+
+
+def _step(layer: Any, axis: int) -> Any:
+    """Return the size of a pixel of the full resolution along an axis, with its unit."""
+    size = abs(float(layer.scale[axis]))
+    return pint.get_application_registry().Quantity(size if math.isfinite(size) and size > 0 else 1.0, layer.units[axis])

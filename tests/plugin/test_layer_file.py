@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+from napari.layers import Image
+
+from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, calibration_of_layer, fitting_letters, read_layer_file
+from napari_sam2.plugin.reading import Reading
+from widget_driving import plain_click
+
+
+@pytest.mark.parametrize(
+    ("axes", "file_shape", "shape", "letters"),
+    [
+        ("ZYX", (3, 40, 50), (3, 40, 50), "ZYX"),
+        ("TCZYX", (5, 2, 3, 40, 50), (5, 2, 3, 40, 50), "TCZYX"),
+        ("TCZYX", (1, 2, 3, 40, 50), (2, 3, 40, 50), "CZYX"),
+        ("TZYX", (1, 3, 40, 50), (1, 3, 40, 50), "-ZYX"),
+        ("TCZYX", (5, 2, 3, 40, 50), (5, 3, 40, 50), "TZYX"),
+        ("QYX", (3, 40, 50), (3, 40, 50), "-YX"),
+        ("TYX", (3, 40, 50), (4, 40, 50), ""),
+        ("YX", (40, 50), (3, 40, 50), ""),
+        ("YX", (1, 50), (1, 50), "YX"),
+    ],
+)
+def test_letters_of_a_layer_from_its_file(axes, file_shape, shape, letters):
+    found = fitting_letters(axes, file_shape, shape, has_colour=False)
+    assert "".join(letter or "-" for letter in found) == letters
+
+
+@pytest.mark.parametrize(("axes", "file_shape"), [("TYXS", (3, 40, 50, 3)), ("TYXC", (3, 40, 50, 4))])
+def test_colours_have_no_letter(axes, file_shape):
+    assert fitting_letters(axes, file_shape, (3, 40, 50), has_colour=True) == ("T", "Y", "X")
+
+
+@pytest.fixture
+def volume(tmp_path, blobs):
+    """An ImageJ file of a volume, as napari reads it: without its axes and the size of its pixels."""
+    path = tmp_path / "volume.tif"
+    metadata = {"axes": "ZYX", "unit": "um", "spacing": 2.0}
+    tifffile.imwrite(path, blobs, imagej=True, resolution=(4, 2), metadata=metadata)
+    viewer = ViewerModel()
+    viewer.add_layer(Image(blobs, name="volume"))
+    viewer.layers[0]._source = viewer.layers[0].source.model_copy(update={"path": str(path)})
+    return viewer
+
+
+def test_axes_and_size_of_pixels_are_those_of_the_file(volume, opener):
+    calibration = Calibration(y=0.5, x=0.25, z=2.0, length_unit="micrometer")
+    assert read_layer_file(volume.layers[0]) == LayerFile(("Z", "Y", "X"), calibration)
+    controller = Controller(volume, opener=opener)
+    assert controller.describe().startswith("Z 3 · ")
+    plain_click(controller, (0, 10, 10))
+    assert controller.session.stack.calibration == calibration
+    assert controller.session.stack.along == "Z"
+    assert controller.session.image_path.name == "volume.tif"
+
+
+def test_labels_of_the_layer_come_before_its_file(volume):
+    layer = volume.layers[0]
+    layer.axis_labels = ("t", "y", "x")
+    assert ImageStack.of(layer, None, read_layer_file(layer).letters).along == "T"
+
+
+@pytest.mark.parametrize("name", ["gone.tif", "text.tif"])
+def test_a_file_that_tells_nothing(tmp_path, blobs, name):
+    (tmp_path / "text.tif").write_text("no image")
+    layer = Image(blobs)
+    layer._source = layer.source.model_copy(update={"path": str(tmp_path / name)})
+    assert read_layer_file(layer) == NO_FILE
+    assert read_layer_file(Image(blobs)) == NO_FILE
+
+
+def test_units_of_the_layer_come_before_those_of_its_file():
+    of_file = Calibration(y=9, x=9, z=9, t=9, length_unit="millimeter", time_unit="hour")
+    layer = Image(
+        np.zeros((3, 2, 40, 50)), axis_labels=("t", "z", "y", "x"), scale=(30, 2, 500, 0.25), units=("s", "um", "nm", "um")
+    )
+    stack = ImageStack.of(layer)
+    expected = Calibration(y=500, x=250, z=2000, t=30, length_unit="nanometer", time_unit="second")
+    found = calibration_of_layer(layer, stack, of_file)
+    assert (found.length_unit, found.time_unit) == ("nanometer", "second")
+    assert (found.y, found.x, found.z, found.t) == pytest.approx((expected.y, expected.x, expected.z, expected.t))
+    layer.units = ("pixel",) * 4
+    assert calibration_of_layer(layer, stack, of_file) == of_file
+    assert calibration_of_layer(layer, stack) == PIXELS
+
+
+def test_pixels_of_a_lower_resolution_are_larger():
+    layer = Image([np.zeros((3, 40, 50)), np.zeros((3, 20, 25))], multiscale=True, axis_labels=("z", "y", "x"))
+    stack = ImageStack.of(layer, Reading(level=1))
+    assert calibration_of_layer(layer, stack, Calibration(0.5, 0.5, 2.0, length_unit="micrometer")) == Calibration(
+        1.0, 1.0, 2.0, length_unit="micrometer"
+    )
+    layer.units, layer.scale = ("um",) * 3, (2, 0.25, 0.25)
+    assert calibration_of_layer(layer, stack) == Calibration(0.5, 0.5, 2.0, length_unit="micrometer")
