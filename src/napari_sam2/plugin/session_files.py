@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import napari
 import numpy as np
@@ -52,26 +52,74 @@ def read_session(path: str) -> list[LayerData]:
     FileNotFoundError, ValueError, OSError
         If the session file cannot be read.
     """
+    file = Path(path).absolute()
+    viewer = napari.current_viewer()
+    opened = open_layers(file, () if viewer is None else viewer.layers)
+    if opened.missing_image:
+        choose = "" if opened.missing_image == WAS_NO_FILE else "; or choose Sessions › Find the image in the dock"
+        again = f"open the image, then {file.name} again, to go on with the session"
+        notify_warning(f"The image of {file.name} {opened.missing_image}: {again}{choose}")
+    return opened.layers
+
+
+class OpenedLayers(NamedTuple):
+    """What a session file becomes in a viewer.
+
+    Attributes
+    ----------
+    layers : list of LayerData
+        Of the image, where it is found and is not in the viewer, and of the labels.
+    missing_image : str
+        Why there is no image: ``was no file``, or where it was; empty where there is one.
+    """
+
+    layers: list[LayerData]
+    missing_image: str = ""
+
+
+WAS_NO_FILE = "was no file"
+
+
+def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None = None) -> OpenedLayers:
+    """Read a session file.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    shown_layers : iterable of Layer
+        Those of the viewer. If the image is one of them, it is noted that the session belongs to it.
+    image_path : Path, optional
+        Where the image is now, if it was moved.
+
+    Returns
+    -------
+    OpenedLayers
+        The widget goes on with the session when the labels are added to the viewer.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        If the session file cannot be read, or ``image_path`` is another image.
+    """
     from napari_sam2.images.calibration import PIXELS
     from napari_sam2.session.saved_session import SavedSession
 
-    file = Path(path).absolute()
-    saved = SavedSession.read(file)
+    saved = SavedSession.read(file, image_path)
     header, labels = saved.document.header, saved.result(PIXELS).labels
-    viewer = napari.current_viewer()
     shown: dict[str, Any] = {"name": f"{file.stem} – objects", "opacity": 0.55, "metadata": {SESSION_KEY: str(file)}}
-    image = _image_in(map(unwrapped, viewer.layers) if viewer is not None else (), header)
+    image = _image_in(map(unwrapped, shown_layers), header)
     if image is not None:
         image.metadata[SESSION_KEY] = str(file)
         shape = tuple(full_resolution(image).shape[: image.ndim])
-        return [(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")]
+        return OpenedLayers([(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")])
     if saved.image_path is None:
-        where = "was no file" if header.source.path is None else f"{_first(header.source.path)} is not there, or has changed"
-        notify_warning(f"The image of {file.name} {where}: open the image, then {file.name} again, to go on with the session")
-        return [(labels, shown, "labels")]
+        is_gone = header.source.path is not None
+        where = f"{_first(header.source.path)} is not there, or has changed" if is_gone else WAS_NO_FILE
+        return OpenedLayers([(labels, shown, "labels")], where)
     image_layer = _image_layer(saved.stack, saved.image_path, file)
     place: dict[str, Any] = {name: image_layer[1][name] for name in ("axis_labels", "scale") if name in image_layer[1]}
-    return [image_layer, (labels, {**shown, **place}, "labels")]
+    return OpenedLayers([image_layer, (labels, {**shown, **place}, "labels")])
 
 
 def _image_in(layers: Iterable[Any], header: SessionHeader) -> Any:
@@ -109,8 +157,8 @@ def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     return pixels, shown, "image"
 
 
-def _first(path: str | list[str]) -> str:
-    return path if isinstance(path, str) else path[0]
+def _first(path: str | list[str] | None) -> str:
+    return path[0] if isinstance(path, list) else str(path)
 
 
 # --- saved ---------------------------------------------------------------------------------------------------------

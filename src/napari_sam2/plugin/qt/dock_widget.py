@@ -71,7 +71,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._make_object_row()
         self._make_run_row()
         self._objects = ObjectsPanel(self.controller)
-        self._output = OutputPanel(self.controller, napari_viewer)
+        self.output_panel = OutputPanel(self.controller, napari_viewer)
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.progressed.connect(self._show_progress)
@@ -157,7 +157,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         layout.addLayout(form, 1)
         layout.addWidget(_row(self._propagate, self._cancel))
         layout.addWidget(_row(self._undo, self._redo))
-        layout.addWidget(self._output)
+        layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
         layout.addWidget(self._progress)
         layout.addWidget(self._hint)
@@ -273,7 +273,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         if not self._is_torn_down:
             self._is_torn_down = True
             self._objects.tear_down()
-            self._output.tear_down()
+            self.output_panel.tear_down()
             self.controller.changed.disconnect(self._show)
             self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)

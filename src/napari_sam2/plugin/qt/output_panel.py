@@ -1,4 +1,4 @@
-"""What leaves the widget: a menu of exports, the Tracks layer, the table of measurements."""
+"""What leaves the widget: a menu of exports, the Tracks layer, the table of measurements, sessions on disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import result_formats
 from napari_sam2.plugin.qt.export_menu import ExportMenu
 from napari_sam2.plugin.qt.measurement_table import MeasurementTable
+from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
 from napari_sam2.plugin.session_output import SessionOutput
 
 _TABLE_SIZE_PX = QSize(820, 320)
@@ -40,12 +41,15 @@ class OutputPanel(QWidget):  # type: ignore[misc]
         self.tracks_button.clicked.connect(lambda: self.output.show_tracks())
         self.table_button = _button("Table", "Measurements of each object on each frame.")
         self.table_button.clicked.connect(lambda: self.show_table())
+        self.sessions_button = _button("Sessions", "Recent sessions, saving under a name, and the room that sessions take.")
+        self.sessions = SessionsMenu(controller, viewer, self.output, self.sessions_button)
+        self.sessions_button.setMenu(self.sessions)
         self.table: MeasurementTable | None = None
         self.output.changed.connect(self._show)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for button in (self.export_button, self.tracks_button, self.table_button):
+        for button in (self.export_button, self.tracks_button, self.table_button, self.sessions_button):
             layout.addWidget(button)
 
     def tear_down(self) -> None:
