@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
+from napari.layers._source import layer_source
 
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
@@ -119,6 +120,30 @@ def test_opened_with_its_image(keeping, saved, movie, blobs):
     controller.close()
 
 
+def test_a_kept_session_is_called_by_its_image(viewer, keeping, blobs, movie):
+    first = ViewerModel()
+    with layer_source(path=str(movie)):
+        first.add_image(blobs, name="mine")
+    controller = Controller(first, opener=keeping)
+    click(controller, SQUARE)
+    path = controller.session.saved_to
+    controller.close()
+    later, controller = begin(keeping)
+    open_session(controller, later, path)
+    assert [layer.name for layer in later.layers] == ["my movie", "mine – objects", "my movie – clicks"]
+    assert controller.session.saved_to == path
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_without_its_model_the_labels_are_shown(keeping, saved, blobs, monkeypatch, notices):
+    for module in ("recent_sessions", "image_workspace"):
+        monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: False)
+    viewer, controller = begin(keeping)
+    open_session(controller, viewer, saved)
+    np.testing.assert_array_equal(viewer.layers["my cells – objects"].data, expected(blobs, object_1=range(3)))
+    assert "was made with micro, which is not on this machine" in notices()[-1][1]
+
+
 def test_opened_on_the_image_in_the_viewer(keeping, kept, saved, blobs):
     viewer, controller = begin(keeping, np.zeros((3, 40, 50)), blobs)
     controller.choose_image(viewer.layers[1])
@@ -151,7 +176,7 @@ def test_an_image_that_was_moved_is_asked_for(keeping, saved, movie, blobs, tmp_
         open_session(controller, viewer, saved, lambda question: None)
     assert len(viewer.layers) == 0
     open_session(controller, viewer, saved, ask)
-    assert asked == [f"The image of my cells.sam2 {movie} is not there, or has changed"]
+    assert asked == [f"The image of my cells.sam2, {movie}, is not there, or has changed"]
     np.testing.assert_array_equal(controller.session.labels, expected(blobs, object_1=range(3)))
     assert controller.image.name == "elsewhere"
 

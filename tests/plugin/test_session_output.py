@@ -96,10 +96,10 @@ def test_refusals_before_a_file_is_asked_for(output, tracked, opener, blobs, mon
     volume = Controller(viewer, opener=opener)
     click(volume, SQUARE)
     of_volume = SessionOutput(volume, viewer)
-    assert of_volume.refusal(by_ending["_res"]).endswith("need a time axis T")
+    assert of_volume.refusal(by_ending["_res"]) == "_RES: tracks for the Cell Tracking Challenge (a folder) need a time axis T"
     assert of_volume.refusal(by_ending[".tif"]) == ""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert output.refusal(by_ending[".geff"]) == "Tracks as a graph needs an extra: pip install 'napari-sam2[export]'"
+    assert output.refusal(by_ending[".geff"]) == ".geff needs an extra: pip install 'napari-sam2[export]'"
 
 
 def test_esc_stops_an_export_and_leaves_nothing(viewer, opener, tmp_path):

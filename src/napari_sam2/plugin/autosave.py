@@ -198,14 +198,14 @@ class KeptSessions:
                 path = Path(entry.read_text(encoding="utf-8")) if entry.suffix == MOVED else entry
                 if path.is_file():
                     size_bytes = sum(one.stat().st_size for one in _with_wal(entry))
-                    found.append(KeptSession(path, entry, entry.name.split("~")[0], size_bytes, _changed_s(path)))
+                    found.append(KeptSession(path, entry, image_name_of(entry), size_bytes, _changed_s(path)))
         return sorted(found, key=lambda one: one.changed_s, reverse=True)
 
     def _entries(self) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
                 # a file that is being written begins with a point
-                if path.suffix in (SUFFIX, MOVED) and path.name.count("~") == 3 and not path.name.startswith("."):
+                if path.suffix in (SUFFIX, MOVED) and image_name_of(path) and not path.name.startswith("."):
                     yield path
 
     def total_bytes(self) -> int:
@@ -307,6 +307,11 @@ class KeptSessions:
             target = Path(path.with_suffix(MOVED).read_text(encoding="utf-8"))
             return target if path.parent == self.folder and target.is_file() else None
         return None
+
+
+def image_name_of(path: Path) -> str:
+    """Return the name of the image in that of a kept session; empty for a name that somebody gave."""
+    return path.name.split("~")[0] if path.name.count("~") == 3 else ""
 
 
 def _may_be_of(entry: Path, fingerprint: ImageFingerprint) -> bool:

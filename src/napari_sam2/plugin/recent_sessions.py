@@ -12,8 +12,9 @@ from napari.layers import Labels, Layer
 from napari_sam2.file_errors import reason_of
 from napari_sam2.plugin.autosave import MOVED, KeptSessions, SessionSummary
 from napari_sam2.plugin.layers import unwrapped
+from napari_sam2.plugin.models import is_on_this_machine
 from napari_sam2.plugin.points_layer import IMAGE_KEY
-from napari_sam2.plugin.session_files import WAS_NO_FILE, open_layers
+from napari_sam2.plugin.session_files import OpenedLayers, open_layers
 from napari_sam2.plugin.session_layers import SESSION_KEY
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def open_session(controller: Controller, viewer: Any, path: Path, ask_image: Cal
     path : Path
         The file.
     ask_image : callable, optional
-        Called with a question where the image is not there any more; returns where it is now, or None.
+        Called with a sentence where the image is not there any more; returns where it is now, or None.
 
     Raises
     ------
@@ -122,9 +123,11 @@ def open_session(controller: Controller, viewer: Any, path: Path, ask_image: Cal
     if is_locked(path):
         raise SessionNotOpened(f"{path.name} is open elsewhere: close it there first")
     try:
-        opened = open_layers(path, viewer.layers)
-        if opened.missing_image:
-            opened = open_layers(path, viewer.layers, _asked(path, opened.missing_image, ask_image))
+        # where the session goes on, the worker writes the labels
+        is_read_here = not is_on_this_machine(SessionSummary.read(path).model)
+        opened = open_layers(path, viewer.layers, None, is_read_here)
+        if opened.problem:
+            opened = open_layers(path, viewer.layers, _asked(opened, ask_image), is_read_here)
     except (OSError, ValueError) as error:
         # what the shell can do about it is of no use here
         raise SessionNotOpened(str(error).split(": give image=")[0]) from error
@@ -133,13 +136,12 @@ def open_session(controller: Controller, viewer: Any, path: Path, ask_image: Cal
         viewer.add_layer(Layer.create(data, attributes, kind))
 
 
-def _asked(path: Path, missing: str, ask_image: Callable[[str], Path | None] | None) -> Path:
-    if missing == WAS_NO_FILE:
-        raise SessionNotOpened(f"The image of {path.name} {missing}: open the image first, then the session again")
-    question = f"The image of {path.name} {missing}"
-    image_path = None if ask_image is None else ask_image(question)
+def _asked(opened: OpenedLayers, ask_image: Callable[[str], Path | None] | None) -> Path:
+    if not opened.is_image_a_file:
+        raise SessionNotOpened(f"{opened.problem}: open the image first, then the session again")
+    image_path = None if ask_image is None else ask_image(opened.problem)
     if image_path is None:
-        raise SessionNotOpened(f"{question}: put it back, or choose where it is now")
+        raise SessionNotOpened(f"{opened.problem}: put it back, or choose where it is now")
     return image_path
 
 

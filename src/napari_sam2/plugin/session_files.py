@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import napari
 import numpy as np
+import pint
 from napari.layers import Image
 
-from napari_sam2.plugin.autosave import SUFFIX, KeptSessions
+from napari_sam2.images.units import UNITS
+from napari_sam2.plugin.autosave import SUFFIX, KeptSessions, image_name_of
 from napari_sam2.plugin.layers import ImageStack, full_resolution, spatial_metadata, unwrapped
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
@@ -55,10 +57,9 @@ def read_session(path: str) -> list[LayerData]:
     file = Path(path).absolute()
     viewer = napari.current_viewer()
     opened = open_layers(file, () if viewer is None else viewer.layers)
-    if opened.missing_image:
-        choose = "" if opened.missing_image == WAS_NO_FILE else "; or choose Sessions › Find the image in the dock"
-        again = f"open the image, then {file.name} again, to go on with the session"
-        notify_warning(f"The image of {file.name} {opened.missing_image}: {again}{choose}")
+    if opened.problem:
+        choose = "; or choose Sessions › Find the image in the dock" if opened.is_image_a_file else ""
+        notify_warning(f"{opened.problem}: open the image, then {file.name} again, to go on with the session{choose}")
     return opened.layers
 
 
@@ -69,18 +70,18 @@ class OpenedLayers(NamedTuple):
     ----------
     layers : list of LayerData
         Of the image, where it is found and is not in the viewer, and of the labels.
-    missing_image : str
-        Why there is no image: ``was no file``, or where it was; empty where there is one.
+    problem : str
+        Why there is no image: that it was no file, or is not where it was; empty where there is one.
+    is_image_a_file : bool
+        It was a file.
     """
 
     layers: list[LayerData]
-    missing_image: str = ""
+    problem: str = ""
+    is_image_a_file: bool = True
 
 
-WAS_NO_FILE = "was no file"
-
-
-def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None = None) -> OpenedLayers:
+def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None = None, has_labels: bool = True) -> OpenedLayers:
     """Read a session file.
 
     Parameters
@@ -91,6 +92,8 @@ def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None
         Those of the viewer. If the image is one of them, it is noted that the session belongs to it.
     image_path : Path, optional
         Where the image is now, if it was moved.
+    has_labels : bool
+        The labels are read, which takes its time; otherwise they are empty, for a widget that opens the session with them.
 
     Returns
     -------
@@ -103,22 +106,28 @@ def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None
         If the session file cannot be read, or ``image_path`` is another image.
     """
     from napari_sam2.images.calibration import PIXELS
+    from napari_sam2.session.labels.label_writer import LabelWriter
     from napari_sam2.session.saved_session import SavedSession
 
     saved = SavedSession.read(file, image_path)
-    header, labels = saved.document.header, saved.result(PIXELS).labels
-    shown: dict[str, Any] = {"name": f"{file.stem} – objects", "opacity": 0.55, "metadata": {SESSION_KEY: str(file)}}
+    header = saved.document.header
+    labels = saved.result(PIXELS).labels if has_labels else LabelWriter(saved.stack).labels
+    shown: dict[str, Any] = {
+        "name": f"{image_name_of(file) or file.stem} – objects",
+        "opacity": 0.55,
+        "metadata": {SESSION_KEY: str(file)},
+    }
     image = _image_in(map(unwrapped, shown_layers), header)
     if image is not None:
         image.metadata[SESSION_KEY] = str(file)
         shape = tuple(full_resolution(image).shape[: image.ndim])
         return OpenedLayers([(labels.reshape(shape), {**shown, **spatial_metadata(image)}, "labels")])
     if saved.image_path is None:
-        is_gone = header.source.path is not None
-        where = f"{_first(header.source.path)} is not there, or has changed" if is_gone else WAS_NO_FILE
-        return OpenedLayers([(labels, shown, "labels")], where)
+        path = header.source.path
+        where = " was no file" if path is None else f", {_first(path)}, is not there, or has changed"
+        return OpenedLayers([(labels, shown, "labels")], f"The image of {file.name}{where}", path is not None)
     image_layer = _image_layer(saved.stack, saved.image_path, file)
-    place: dict[str, Any] = {name: image_layer[1][name] for name in ("axis_labels", "scale") if name in image_layer[1]}
+    place: dict[str, Any] = {name: image_layer[1][name] for name in ("axis_labels", "scale", "units") if name in image_layer[1]}
     return OpenedLayers([image_layer, (labels, {**shown, **place}, "labels")])
 
 
@@ -143,7 +152,7 @@ def _image_in(layers: Iterable[Any], header: SessionHeader) -> Any:
 def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     pixels = stack.image
     if int(np.prod(pixels.shape, dtype=np.int64)) * np.dtype(pixels.dtype).itemsize <= MAX_BYTES_AT_ONCE:
-        pixels = np.asarray(pixels)
+        pixels = np.asarray(pixels[(slice(None),) * pixels.ndim])  # not every kind of file is an array by itself
     else:
         import dask.array
 
@@ -154,11 +163,29 @@ def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     shown: dict[str, Any] = {"name": path.stem, "rgb": stack.is_rgb, "metadata": {SESSION_KEY: str(session)}}
     if len(stack.axes) == pixels.ndim - stack.is_rgb:
         shown["axis_labels"] = tuple(stack.axes.lower())
+        shown |= _calibrated(stack)
     return pixels, shown, "image"
 
 
-def _first(path: str | list[str] | None) -> str:
-    return path[0] if isinstance(path, list) else str(path)
+def _calibrated(stack: Stack) -> dict[str, Any]:
+    """Return scale and units of a layer, as the file of the image has them."""
+    pixel = stack.calibration
+    units = {"T": pixel.time_unit if pixel.has_times else "pixel"}
+    names = tuple(units.get(axis, pixel.length_unit) if axis in "TZYX" else "pixel" for axis in stack.axes)
+    if any(name not in UNITS and name != "pixel" for name in names) or not all(map(_is_unit, names)):
+        return {}
+    scale = tuple(pixel.steps(axis)[0] if axis in "TZYX" else 1.0 for axis in stack.axes)
+    return {"scale": scale, "units": names}
+
+
+def _is_unit(name: str) -> bool:
+    with contextlib.suppress(pint.UndefinedUnitError):
+        return pint.get_application_registry().Unit(name) is not None
+    return False
+
+
+def _first(path: str | list[str]) -> str:
+    return path if isinstance(path, str) else path[0]
 
 
 # --- saved ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script
+from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script, shown_ending
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.layer_calibration import calibration_of_layer
 from napari_sam2.plugin.notices import notify_warning
@@ -92,7 +92,7 @@ class SessionOutput:
         if not isinstance(item, Format) or workspace is None or workspace.worker.session is None:
             return ""
         try:
-            item.check(item.what[:1].upper() + item.what[1:], "T" in known_axes(workspace.worker.session.stack.axes))
+            item.check(shown_ending(item), "T" in known_axes(workspace.worker.session.stack.axes))
         except (ImportError, ValueError) as error:
             return str(error)
         return ""

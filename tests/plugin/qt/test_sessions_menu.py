@@ -109,7 +109,7 @@ def test_an_image_that_is_not_there_is_asked_for(make_menu, monkeypatch, saved, 
 
     monkeypatch.setattr(QFileDialog, "getOpenFileName", ask)
     menu.open(saved)
-    assert asked == [f"The image of my cells.sam2 {tmp_path / 'my movie.tif'} is not there, or has changed: where is it now?"]
+    assert asked == [f"The image of my cells.sam2, {tmp_path / 'my movie.tif'}, is not there, or has changed: where is it now?"]
     assert notices()[-1][1].endswith("is not there, or has changed: put it back, or choose where it is now.")
     menu.open(saved)
     assert controller.session.saved_to == saved

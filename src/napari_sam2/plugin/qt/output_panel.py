@@ -15,7 +15,7 @@ from napari_sam2.plugin.qt.measurement_table import MeasurementTable
 from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
 from napari_sam2.plugin.session_output import SessionOutput
 
-_TABLE_SIZE_PX = QSize(820, 320)
+_TABLE_SIZE_PX, _MARGIN_PX = QSize(820, 280), 60
 
 
 class OutputPanel(QWidget):  # type: ignore[misc]
@@ -66,7 +66,9 @@ class OutputPanel(QWidget):  # type: ignore[misc]
             self.table.saveRequested.connect(self._save_table)
             dock = self._viewer.window.add_dock_widget(self.table, name="Measurements", area="bottom")
             dock.setFloating(True)  # beside the other docks there is no room for it in a small window
-            dock.resize(_TABLE_SIZE_PX)
+            window = self.window().geometry()
+            dock.resize(min(_TABLE_SIZE_PX.width(), window.width() // 2), _TABLE_SIZE_PX.height())
+            dock.move(window.left() + window.width() // 4, window.bottom() - _TABLE_SIZE_PX.height() - _MARGIN_PX)
         self.output.is_table_wanted = True
         self.table.show()
         self._show()

@@ -94,12 +94,12 @@ class SessionsMenu(QMenu):  # type: ignore[misc]
     def open(self, path: Path) -> None:
         """Open a session with its image."""
         try:
-            open_session(self._controller, self._viewer, path, self._ask_image)
+            open_session(self._controller, self._viewer, path, lambda problem: self._ask_image(problem, path.parent))
         except SessionNotOpened as error:
             self._controller.status_changed.emit(notify_warning(str(error)))
 
-    def _ask_image(self, question: str) -> Path | None:
-        chosen, _ = QFileDialog.getOpenFileName(self.parentWidget(), f"{question}: where is it now?", self._folder)
+    def _ask_image(self, problem: str, folder: Path) -> Path | None:
+        chosen, _ = QFileDialog.getOpenFileName(self.parentWidget(), f"{problem}: where is it now?", str(folder))
         return Path(chosen) if chosen else None
 
     def save_as(self) -> None:
