@@ -120,6 +120,22 @@ def test_esc_stops_an_export_and_leaves_nothing(viewer, opener, tmp_path):
     assert controller.is_idle
 
 
+def test_an_export_waits_for_a_propagation(viewer, opener, tmp_path):
+    runner = LateRunner()
+    controller = Controller(viewer, runner, opener)
+    output, texts = SessionOutput(controller, viewer), []
+    controller.status_changed.connect(texts.append)
+    runner.finish()
+    click(controller, SQUARE)
+    runner.finish()
+    controller.propagate()
+    output.export(tmp_path / "a.tif")
+    assert texts[-1] == "Exporting a.tif … That begins when what is running is done."
+    runner.finish()
+    assert texts[-1] == f"a.tif is written to {tmp_path}."
+    assert (tifffile.imread(tmp_path / "a.tif").reshape(3, -1) == 1).any(axis=1).all(), "all frames that were propagated to"
+
+
 def test_the_script_makes_the_same_labels(output, tracked, texts, blobs):
     copied = []
     output.copy_script(copied.append)

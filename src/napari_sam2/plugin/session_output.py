@@ -129,6 +129,8 @@ class SessionOutput:
             self._read(read_script, take, "Writing the script …")
 
     def _read(self, reading: Callable[..., None], take: Callable[[Any], str | None], text: str) -> None:
+        if self._controller.is_busy:
+            self._controller.status_changed.emit(f"{text} That begins when what is running is done.")
         self._controller.read_session(reading, take, JobKind.EXPORT, text)
 
     def _warn(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSize, Qt
@@ -99,12 +100,14 @@ class OutputPanel(QWidget):  # type: ignore[misc]
 class _TableDock(MeasurementTable):
     """Tells when its dock is closed; napari sends no other event."""
 
-    def __init__(self, closed: Any) -> None:
-        self._closed = closed
+    _closed: Callable[[], None] | None = None
+
+    def __init__(self, closed: Callable[[], None]) -> None:
         super().__init__()
+        self._closed = closed
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._closed is not None:
             self._closed()
         return bool(super().event(event))
 
