@@ -35,7 +35,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
+NAMES = [
+    "a.tif",
+    "a.ome.tif",
+    "a.zarr",
+    "a.csv",
+    "a.tracks.csv",
+    "a.parquet",
+    "01_RES",
+    "a.geff",
+    "a.xml",
+    "a.mp4",
+    "a.gif",
+    "a.frames.png",
+]
 
 
 def test_every_format_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -236,7 +236,8 @@ NOTE = "frame 4 of the image cannot be read: there intensities are empty, and mo
 
 def test_every_format_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     saved()
-    names = ["a.tif", "a.ome.tif", "a.zarr", "a.tracks.csv", "a.csv", "a.parquet", "a_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
+    tables = ["a.tracks.csv", "a.csv", "a.parquet", "a_RES", "a.geff", "a.xml"]
+    names = ["a.tif", "a.ome.tif", "a.zarr", *tables, "a.mp4", "a.gif", "a.frames.png"]
     assert len(names) == len(formats.FORMATS)
     outputs = [f"out/{name}" for name in names]
     assert main(["export", "movie.sam2", *outputs]) == 3

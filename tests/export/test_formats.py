@@ -25,7 +25,20 @@ from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
 
-NAMES = ["a.tif", "a.ome.tif", "a.zarr", "a.csv", "a.tracks.csv", "a.parquet", "01_RES", "a.geff", "a.xml", "a.mp4", "a.gif"]
+NAMES = [
+    "a.tif",
+    "a.ome.tif",
+    "a.zarr",
+    "a.csv",
+    "a.tracks.csv",
+    "a.parquet",
+    "01_RES",
+    "a.geff",
+    "a.xml",
+    "a.mp4",
+    "a.gif",
+    "a.frames.png",
+]
 
 
 def test_all_formats_are_tried() -> None:
@@ -115,10 +128,23 @@ def test_graphs_have_what_is_shown(result: Result, tmp_path: Path) -> None:
 # --- options and progress --------------------------------------------------------------------------------------------
 
 
-def test_movies_have_a_rate_and_nothing_else_has_options(result: Result, tmp_path: Path) -> None:
+def test_pictures_of_some_frames(result: Result, tmp_path: Path) -> None:
+    sizes = []
+    for options in ({}, {"pictures": 2, "columns": 1}, {"pictures": 1}):
+        write_result(tmp_path / "a.frames.png", result, **options)
+        with Image.open(tmp_path / "a.frames.png") as sheet:
+            sizes.append(sheet.size)
+    assert sizes == [(4 * 246 - 6, 80), (240, 2 * 86 - 6), (240, 80)], "all four frames, two below each other, one"
+    with pytest.raises(ValueError, match="pictures must be at least 1, got 0"):
+        write_result(tmp_path / "b.frames.png", result, pictures=0)
+
+
+def test_movies_and_pictures_have_options(result: Result, tmp_path: Path) -> None:
     options = {item.ending: [(one.name, one.annotation, one.default) for one in item.options] for item in FORMATS}
     assert {ending: found for ending, found in options.items() if found} == {
-        ending: [("frames_per_second", float, 6.0)] for ending in (".mp4", ".gif")
+        ".mp4": [("frames_per_second", float, 6.0)],
+        ".gif": [("frames_per_second", float, 6.0)],
+        ".frames.png": [("pictures", int, 10), ("columns", int, 5)],
     }
     write_result(tmp_path / "a.gif", result, frames_per_second=25.0)
     with Image.open(tmp_path / "a.gif") as movie:
@@ -135,7 +161,7 @@ def test_planes_are_counted_and_an_export_ends_with_what_counting_raises(name: s
 
     write_result(tmp_path / name, replace(result, before_plane=counted))
     readings = find_format(Path(name)).num_readings
-    assert 4 * readings <= count <= 4 * readings + 2, "the first is read once more for its size"
+    assert 4 * readings <= count <= 4 * readings + 4, "movies read the first once more for its size"
 
     def stop() -> None:
         counted()

@@ -197,3 +197,17 @@ def test_a_session_in_a_few_words(tmp_path, when, shown):
     summary = SessionSummary(tmp_path, 3, 12, 7, "micro", when.timestamp())
     assert summary.describe(date(2026, 3, 1)) == f"3 objects, 12 frames, {shown}"
     assert SessionSummary(tmp_path, 1, 1, 1, "micro", 0).describe().startswith("1 object, 1 frame, ")
+
+
+def test_a_file_that_was_opened_is_remembered_once(kept, tmp_path):
+    fingerprint = ImageFingerprint("movie", None, "TYX 3 × 4 × 5 uint8")
+    path = tmp_path / "mine.sam2"
+    path.write_bytes(b"session")
+    kept.remember(fingerprint, path)
+    kept.remember(fingerprint, path)
+    (one,) = kept.sessions()
+    assert (one.path, one.image_name, one.entry.suffix) == (path, "movie", MOVED)
+    kept.remember(fingerprint, kept.folder / "own.sam2")
+    assert len(list(kept.folder.iterdir())) == 1
+    path.unlink()
+    assert kept.sessions() == []

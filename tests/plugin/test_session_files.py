@@ -10,7 +10,7 @@ from napari.layers._source import layer_source
 from blob_tracker import blob_session
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.session_files import get_reader, read_session, write_session
+from napari_sam2.plugin.session_files import get_reader, open_layers, read_session, write_session
 from napari_sam2.plugin.session_layers import SESSION_KEY
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.file_lock import is_locked
@@ -61,6 +61,37 @@ def test_image_and_labels_without_the_widget(saved, blobs):
     assert not is_locked(saved)
 
 
+def test_a_compressed_image(tmp_path, blobs, opener):
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, blobs, photometric="minisblack", metadata={"axes": "TYX"}, compression="zlib")
+    session = Session(path, "TYX", opener.load("micro"))
+    session.save(tmp_path / "cells.sam2")
+    session.add_points(session.add_object(), 0, [(10, 10)])
+    session.close()
+    (pixels, _, _), _ = read_session(str(tmp_path / "cells.sam2"))
+    np.testing.assert_array_equal(pixels, blobs)
+
+
+def test_scale_and_units_are_those_of_the_file(tmp_path, blobs, opener):
+    path = tmp_path / "movie.ome.tif"
+    size = {"PhysicalSizeX": 0.25, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.5, "PhysicalSizeYUnit": "µm"}
+    time = {"TimeIncrement": 90, "TimeIncrementUnit": "s"}
+    tifffile.imwrite(path, blobs, photometric="minisblack", metadata={"axes": "TYX", **size, **time})
+    session = Session(path, model=opener.load("micro"))
+    session.save(tmp_path / "cells.sam2")
+    session.add_points(session.add_object(), 0, [(10, 10)])
+    session.close()
+    viewer = ViewerModel()
+    for layer in add(viewer, read_session(str(tmp_path / "cells.sam2"))):
+        np.testing.assert_array_equal(layer.scale, (90, 0.5, 0.25))
+        assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"]
+
+
+def test_labels_are_left_to_the_widget(saved, blobs):
+    _, (empty, _, _) = open_layers(saved, (), has_labels=False).layers
+    assert (empty.shape, empty.dtype, empty.any()) == (blobs.shape, np.uint16, False)
+
+
 @pytest.mark.parametrize("is_widget_first", [True, False])
 def test_the_widget_goes_on_with_it(saved, blobs, keeping, kept, is_widget_first):
     viewer = ViewerModel()
@@ -78,7 +109,8 @@ def test_the_widget_goes_on_with_it(saved, blobs, keeping, kept, is_widget_first
     controller.undo()
     controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
-    assert kept.sessions() == [], "it is saved where it was"
+    assert [one.path for one in kept.sessions()] == [saved], "it is saved where it was, and is found again"
+    assert kept.total_bytes() < 300
     controller.close()
     assert not is_locked(saved)
 
@@ -99,7 +131,7 @@ def test_the_image_is_in_the_viewer_and_worked_on(saved, blobs, keeping, kept, m
     assert controller.image is viewer.layers["mine"]
     assert controller.session.saved_to == saved
     np.testing.assert_array_equal(controller.session.labels, expected(blobs, object_1=range(3)))
-    assert [one.path for one in kept.sessions()] == [earlier], "what was open is kept"
+    assert {one.path for one in kept.sessions()} == {earlier, saved}, "what was open is kept"
     assert not is_locked(earlier)
     assert [layer.name for layer in viewer.layers] == ["other", "mine", "cells – objects", "mine – clicks"]
 
@@ -119,8 +151,10 @@ def test_without_its_image_there_are_labels_and_a_sentence(saved, movie, blobs, 
     assert kind == "labels"
     assert data[0].any()
     ((_, text),) = notices()
-    where = "was no file" if how == "an array" else f"{movie} is not there, or has changed"
-    assert text == f"The image of cells.sam2 {where}: open the image, then cells.sam2 again, to go on with the session."
+    where = " was no file" if how == "an array" else f", {movie}, is not there, or has changed"
+    choose = "" if how == "an array" else "; or choose Sessions › Find the image in the dock"
+    again = f"open the image, then cells.sam2 again, to go on with the session{choose}."
+    assert text == f"The image of cells.sam2{where}: {again}"
 
 
 @pytest.mark.parametrize(

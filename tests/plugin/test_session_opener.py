@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -26,3 +29,11 @@ def test_the_latest_model_is_kept(opener):
 def test_a_model_that_cannot_be_loaded(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.safetensors"):
         SessionOpener().load(str(tmp_path / "gone.safetensors"))
+
+
+def test_a_released_model_is_held_by_nothing():
+    opener = SessionOpener()
+    network = weakref.ref(opener.load("micro"))
+    opener.release()
+    gc.collect()
+    assert network() is None

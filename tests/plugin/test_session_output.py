@@ -96,10 +96,10 @@ def test_refusals_before_a_file_is_asked_for(output, tracked, opener, blobs, mon
     volume = Controller(viewer, opener=opener)
     click(volume, SQUARE)
     of_volume = SessionOutput(volume, viewer)
-    assert of_volume.refusal(by_ending["_res"]).endswith("need a time axis T")
+    assert of_volume.refusal(by_ending["_res"]) == "_RES: tracks for the Cell Tracking Challenge (a folder) need a time axis T"
     assert of_volume.refusal(by_ending[".tif"]) == ""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert output.refusal(by_ending[".geff"]) == "Tracks as a graph needs an extra: pip install 'napari-sam2[export]'"
+    assert output.refusal(by_ending[".geff"]) == ".geff needs an extra: pip install 'napari-sam2[export]'"
 
 
 def test_esc_stops_an_export_and_leaves_nothing(viewer, opener, tmp_path):
@@ -118,6 +118,22 @@ def test_esc_stops_an_export_and_leaves_nothing(viewer, opener, tmp_path):
     assert texts[-1] == "Stopped. Nothing was written."
     assert list(tmp_path.iterdir()) == []
     assert controller.is_idle
+
+
+def test_an_export_waits_for_a_propagation(viewer, opener, tmp_path):
+    runner = LateRunner()
+    controller = Controller(viewer, runner, opener)
+    output, texts = SessionOutput(controller, viewer), []
+    controller.status_changed.connect(texts.append)
+    runner.finish()
+    click(controller, SQUARE)
+    runner.finish()
+    controller.propagate()
+    output.export(tmp_path / "a.tif")
+    assert texts[-1] == "Exporting a.tif … That begins when what is running is done."
+    runner.finish()
+    assert texts[-1] == f"a.tif is written to {tmp_path}."
+    assert (tifffile.imread(tmp_path / "a.tif").reshape(3, -1) == 1).any(axis=1).all(), "all frames that were propagated to"
 
 
 def test_the_script_makes_the_same_labels(output, tracked, texts, blobs):

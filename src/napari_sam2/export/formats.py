@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_sam2.export.ctc import is_ctc, write_ctc
 from napari_sam2.export.geff import is_geff, write_geff
 from napari_sam2.export.movie import FRAMES_PER_SECOND, outlined_movie, write_gif, write_mp4
 from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
+from napari_sam2.export.pictures import write_strip
 from napari_sam2.export.result import Result
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
@@ -98,6 +101,15 @@ def _write_gif(path: Path, result: Result, frames_per_second: float = FRAMES_PER
     write_gif(path, movie, frames_per_second, exact=movie.colours)
 
 
+def _write_frames(path: Path, result: Result, pictures: int = 10, columns: int = 5) -> None:
+    for name, number in (("pictures", pictures), ("columns", columns)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    movie = outlined_movie(result)
+    frames = sorted({round(frame) for frame in np.linspace(0, len(movie) - 1, pictures)})
+    write_strip(path, [movie[frame] for frame in frames], [f"frame {frame}" for frame in frames], columns)
+
+
 FORMATS = (
     Format(".ome.tif", "labels as OME-TIFF", write_tiff),
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
@@ -110,6 +122,7 @@ FORMATS = (
     Format(".xml", "tracks for TrackMate", write_trackmate, needs_time=True, num_readings=2),
     Format(".mp4", "a movie with outlines", _write_mp4, modules=("av",), needs_image=True, num_readings=2),
     Format(".gif", "a movie as GIF", _write_gif, needs_image=True, num_readings=3),
+    Format(".frames.png", "pictures of some frames with outlines", _write_frames, needs_image=True),
 )
 
 

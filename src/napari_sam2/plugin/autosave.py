@@ -8,8 +8,12 @@ Notes
 **Found again**: shape, axes and type are the same, so is the name or the file of the layer, and so are sampled pixels as far
 as they can be read. So an image is known again after it was renamed, or moved, but not after both; its session is still there.
 
+**Recent sessions** are those, and files that were opened or saved by name: for each of these the folder has a text file with its
+path.
+
 **Pruned**, when a new session begins: what was not changed for ``MAX_AGE_DAYS``, then the oldest until all take no more than
-``QUOTA_GB``. Never one that is in use anywhere, and for its size none that was changed in the last ``MIN_AGE_DAYS``.
+``QUOTA_GB``. Never one that is in use anywhere, and for its size none that was changed in the last ``MIN_AGE_DAYS``. Never a file
+that somebody saved by name: only what stands for it.
 """
 
 from __future__ import annotations
@@ -166,6 +170,11 @@ class KeptSessions:
         ``sessions`` in the user's data folder by default.
     quota_gb, max_age_days, min_age_days : float
         The rule by which sessions are removed; see the module.
+
+    Attributes
+    ----------
+    quota_bytes : float
+        So much they may take.
     """
 
     def __init__(
@@ -176,7 +185,7 @@ class KeptSessions:
         min_age_days: float = MIN_AGE_DAYS,
     ) -> None:
         self.folder = platformdirs.user_data_path("napari-sam2") / "sessions" if folder is None else folder
-        self._quota_bytes = quota_gb * _GIGABYTE
+        self.quota_bytes = quota_gb * _GIGABYTE
         self._max_age_s, self._min_age_s = max_age_days * _DAY_S, min_age_days * _DAY_S
 
     # --- what is there ---------------------------------------------------------------------------------------------
@@ -189,14 +198,14 @@ class KeptSessions:
                 path = Path(entry.read_text(encoding="utf-8")) if entry.suffix == MOVED else entry
                 if path.is_file():
                     size_bytes = sum(one.stat().st_size for one in _with_wal(entry))
-                    found.append(KeptSession(path, entry, entry.name.split("~")[0], size_bytes, _changed_s(path)))
+                    found.append(KeptSession(path, entry, image_name_of(entry), size_bytes, _changed_s(path)))
         return sorted(found, key=lambda one: one.changed_s, reverse=True)
 
     def _entries(self) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
                 # a file that is being written begins with a point
-                if path.suffix in (SUFFIX, MOVED) and path.name.count("~") == 3 and not path.name.startswith("."):
+                if path.suffix in (SUFFIX, MOVED) and image_name_of(path) and not path.name.startswith("."):
                     yield path
 
     def total_bytes(self) -> int:
@@ -257,7 +266,7 @@ class KeptSessions:
         total = sum(one.size_bytes for one in sessions)
         for one in reversed(sessions):
             age_s = now_s - one.changed_s
-            is_too_much = total > self._quota_bytes and age_s > self._min_age_s and one.entry.suffix == SUFFIX
+            is_too_much = total > self.quota_bytes and age_s > self._min_age_s and one.entry.suffix == SUFFIX
             if (age_s > self._max_age_s or is_too_much) and _remove(one.entry):
                 removed.append(one.entry)
                 total -= one.size_bytes
@@ -277,6 +286,19 @@ class KeptSessions:
             partial.write_text(str(path), encoding="utf-8")
         _remove(entry)
 
+    def remember(self, fingerprint: ImageFingerprint, path: Path) -> None:
+        """Take note of a session that was opened from a file that somebody saved by name.
+
+        Raises
+        ------
+        ValueError, OSError
+            If nothing can be written to the folder.
+        """
+        if path.parent == self.folder or any(one.path == path for one in self.sessions()):
+            return
+        with atomic_path(self.new_path(fingerprint).with_suffix(MOVED)) as partial:
+            partial.write_text(str(path), encoding="utf-8")
+
     def current(self, path: Path) -> Path | None:
         """Return where a session is now that was saved to a file; None where it is nowhere."""
         if path.is_file():
@@ -285,6 +307,11 @@ class KeptSessions:
             target = Path(path.with_suffix(MOVED).read_text(encoding="utf-8"))
             return target if path.parent == self.folder and target.is_file() else None
         return None
+
+
+def image_name_of(path: Path) -> str:
+    """Return the name of the image in that of a kept session; empty for a name that somebody gave."""
+    return path.name.split("~")[0] if path.name.count("~") == 3 else ""
 
 
 def _may_be_of(entry: Path, fingerprint: ImageFingerprint) -> bool:

@@ -92,7 +92,7 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
-        self._jobs.close([workspace.worker for workspace in self._workspaces])
+        self._jobs.close([workspace.worker for workspace in self._workspaces], self._opener.release)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
@@ -588,6 +588,11 @@ class Controller:
         """Let something read the session that is open, such as an export; see :class:`SessionJobs`."""
         if self.workspace is not None:
             self._jobs.read(self.workspace, reading, take, kind, text)
+
+    @property
+    def kept_sessions(self) -> KeptSessions | None:
+        """The folder of kept sessions; None where none is kept."""
+        return self._opener.kept
 
     def save_session(self, path: Path) -> None:
         """Save the session to a file that somebody chose; from now on each action is saved there."""

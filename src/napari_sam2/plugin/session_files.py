@@ -10,13 +10,15 @@ import os
 import string
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import napari
 import numpy as np
+import pint
 from napari.layers import Image
 
-from napari_sam2.plugin.autosave import SUFFIX, KeptSessions
+from napari_sam2.images.units import UNITS
+from napari_sam2.plugin.autosave import SUFFIX, KeptSessions, image_name_of
 from napari_sam2.plugin.image_stack import ImageStack, full_resolution
 from napari_sam2.plugin.layers import spatial_metadata, unwrapped
 from napari_sam2.plugin.notices import notify_warning
@@ -55,28 +57,85 @@ def read_session(path: str) -> list[LayerData]:
     FileNotFoundError, ValueError, OSError
         If the session file cannot be read.
     """
+    file = Path(path).absolute()
+    viewer = napari.current_viewer()
+    opened = open_layers(file, () if viewer is None else viewer.layers)
+    if opened.problem:
+        choose = "; or choose Sessions › Find the image in the dock" if opened.is_image_a_file else ""
+        notify_warning(f"{opened.problem}: open the image, then {file.name} again, to go on with the session{choose}")
+    return opened.layers
+
+
+class OpenedLayers(NamedTuple):
+    """What a session file becomes in a viewer.
+
+    Attributes
+    ----------
+    layers : list of LayerData
+        Of the image, where it is found and is not in the viewer, and of the labels.
+    problem : str
+        Why there is no image: that it was no file, or is not where it was; empty where there is one.
+    is_image_a_file : bool
+        It was a file.
+    """
+
+    layers: list[LayerData]
+    problem: str = ""
+    is_image_a_file: bool = True
+
+
+def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None = None, has_labels: bool = True) -> OpenedLayers:
+    """Read a session file.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    shown_layers : iterable of Layer
+        Those of the viewer. If the image is one of them, it is noted that the session belongs to it.
+    image_path : Path, optional
+        Where the image is now, if it was moved.
+    has_labels : bool
+        The labels are read, which takes its time; otherwise they are empty, for a widget that opens the session with them.
+
+    Returns
+    -------
+    OpenedLayers
+        The widget goes on with the session when the labels are added to the viewer.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        If the session file cannot be read, or ``image_path`` is another image.
+    """
     from napari_sam2.images.calibration import PIXELS
+    from napari_sam2.session.labels.label_writer import LabelWriter
     from napari_sam2.session.saved_session import SavedSession
 
-    file = Path(path).absolute()
-    saved = SavedSession.read(file)
-    header, labels = saved.document.header, saved.result(PIXELS).labels
-    viewer = napari.current_viewer()
-    shown: dict[str, Any] = {"name": f"{file.stem} – objects", "opacity": 0.55, "metadata": {SESSION_KEY: str(file)}}
-    found = _image_in(map(unwrapped, viewer.layers) if viewer is not None else (), header)
+    saved = SavedSession.read(file, image_path)
+    header = saved.document.header
+    labels = saved.result(PIXELS).labels if has_labels else LabelWriter(saved.stack).labels
+    shown: dict[str, Any] = {
+        "name": f"{image_name_of(file) or file.stem} – objects",
+        "opacity": 0.55,
+        "metadata": {SESSION_KEY: str(file)},
+    }
+    found = _image_in(map(unwrapped, shown_layers), header)
     if found is not None:
         image, stack = found
         image.metadata.update({SESSION_KEY: str(file), **_how_it_is_read(header, image, stack)})
-        return [(stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")]
+        return OpenedLayers([(stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")])
     if saved.image_path is None:
-        where = "was no file" if header.source.path is None else f"{_first(header.source.path)} is not there, or has changed"
-        notify_warning(f"The image of {file.name} {where}: open the image, then {file.name} again, to go on with the session")
-        return [(labels, shown, "labels")]
+        path = header.source.path
+        where = " was no file" if path is None else f", {_first(path)}, is not there, or has changed"
+        return OpenedLayers([(labels, shown, "labels")], f"The image of {file.name}{where}", path is not None)
     pixels, attributes, kind = _image_layer(saved.stack, saved.image_path, file)
     image = Image(pixels, **{**attributes, "contrast_limits": (0, 1)})  # which are not to be looked for
     stack = _stack_in(header, ImageStack.of(image, _reading_in(header, ImageStack.of(image))))
     attributes["metadata"] |= _how_it_is_read(header, image, stack)
-    return [(pixels, attributes, kind), (stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")]
+    return OpenedLayers(
+        [(pixels, attributes, kind), (stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")]
+    )
 
 
 def _image_in(layers: Iterable[Any], header: SessionHeader) -> tuple[Any, ImageStack] | None:
@@ -123,7 +182,7 @@ def _stack_in(header: SessionHeader, stack: ImageStack) -> ImageStack:
 def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     pixels = stack.image
     if int(np.prod(pixels.shape, dtype=np.int64)) * np.dtype(pixels.dtype).itemsize <= MAX_BYTES_AT_ONCE:
-        pixels = np.asarray(pixels)
+        pixels = np.asarray(pixels[(slice(None),) * pixels.ndim])  # not every kind of file is an array by itself
     else:
         import dask.array
 
@@ -134,7 +193,25 @@ def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     shown: dict[str, Any] = {"name": path.stem, "rgb": stack.is_rgb, "metadata": {SESSION_KEY: str(session)}}
     if len(stack.axes) == pixels.ndim - stack.is_rgb:
         shown["axis_labels"] = tuple(stack.axes.lower())
+        shown |= _calibrated(stack)
     return pixels, shown, "image"
+
+
+def _calibrated(stack: Stack) -> dict[str, Any]:
+    """Return scale and units of a layer, as the file of the image has them."""
+    pixel = stack.calibration
+    units = {"T": pixel.time_unit if pixel.has_times else "pixel"}
+    names = tuple(units.get(axis, pixel.length_unit) if axis in "TZYX" else "pixel" for axis in stack.axes)
+    if any(name not in UNITS and name != "pixel" for name in names) or not all(map(_is_unit, names)):
+        return {}
+    scale = tuple(pixel.steps(axis)[0] if axis in "TZYX" else 1.0 for axis in stack.axes)
+    return {"scale": scale, "units": names}
+
+
+def _is_unit(name: str) -> bool:
+    with contextlib.suppress(pint.UndefinedUnitError):
+        return pint.get_application_registry().Unit(name) is not None
+    return False
 
 
 def _first(path: str | list[str]) -> str:

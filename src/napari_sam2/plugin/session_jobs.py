@@ -80,13 +80,14 @@ class SessionJobs:
         self._num_done = 0
         self._is_text_of_job = False
 
-    def close(self, workers: Iterable[SessionWorker] = ()) -> None:
-        """Give up everything, and never call back again; sessions are closed after the step that one is at."""
+    def close(self, workers: Iterable[SessionWorker] = (), last: Callable[[], None] = lambda: None) -> None:
+        """Give up everything, and never call back again; sessions are closed after the step that one is at, then comes ``last``."""
         open_workers = tuple(workers)
 
         def close_sessions() -> None:
             for worker in open_workers:
                 worker.close()
+            last()
 
         self._queue.close(close_sessions)
 

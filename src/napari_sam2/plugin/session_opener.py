@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,13 @@ class SessionOpener:
     def keep(self, model: str, network: SAM2VideoPredictor) -> None:
         """Keep a model that is loaded in the place of the latest one."""
         self._loaded = (model, network)
+
+    def release(self) -> None:
+        """Let the latest model go, and the memory that it takes on a GPU."""
+        self._loaded = None
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def open(self, request: SessionRequest) -> Session:
         """Open a session.

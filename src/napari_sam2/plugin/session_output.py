@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script
+from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script, shown_ending
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.layer_calibration import calibration_of_layer
 from napari_sam2.plugin.notices import notify_warning
@@ -91,7 +92,7 @@ class SessionOutput:
         if not isinstance(item, Format) or workspace is None or workspace.worker.session is None:
             return ""
         try:
-            item.check(item.what[:1].upper() + item.what[1:], "T" in known_axes(workspace.worker.session.stack.axes))
+            item.check(shown_ending(item), "T" in known_axes(workspace.worker.session.stack.axes))
         except (ImportError, ValueError) as error:
             return str(error)
         return ""
@@ -128,6 +129,8 @@ class SessionOutput:
             self._read(read_script, take, "Writing the script …")
 
     def _read(self, reading: Callable[..., None], take: Callable[[Any], str | None], text: str) -> None:
+        if self._controller.is_busy:
+            self._controller.status_changed.emit(f"{text} That begins when what is running is done.")
         self._controller.read_session(reading, take, JobKind.EXPORT, text)
 
     def _warn(self, text: str) -> None:
@@ -139,10 +142,9 @@ class SessionOutput:
     def path_beside_image(self) -> Path | None:
         """A file beside that of the image, of a name that is free; None where the image has no file, or it is saved there."""
         workspace = self._controller.workspace
-        source = None if workspace is None else workspace.image.source.path
-        if workspace is None or source is None or not Path(source).exists():
+        image = None if workspace is None else image_file_of(workspace)
+        if workspace is None or image is None:
             return None
-        image = Path(source).absolute()
         if workspace.saved_to is not None and workspace.saved_to.parent == image.parent:
             return None
         names = (f"{image.stem}{'' if number == 1 else f'-{number}'}.sam2" for number in range(1, 1000))
@@ -229,6 +231,14 @@ class SessionOutput:
         if output.tracks.is_wanted and item.tracks is not None:
             output.tracks.show(item.tracks, item.graph, output.colour_of)
         return item.no_tracks if output.tracks.is_wanted else None
+
+
+def image_file_of(workspace: ImageWorkspace) -> Path | None:
+    """Return the file of an image, if it has one and that is there."""
+    source, session = workspace.image.source.path, workspace.worker.session
+    if source is None or source.lower().endswith(SUFFIX):  # it was opened with its session
+        source = None if session is None else session.image_path
+    return Path(source).absolute() if source is not None and Path(source).exists() else None
 
 
 class _ImageOutput:

@@ -350,6 +350,8 @@ class SessionWorker:
                 return
             if kept is not None and self._kept_at not in (None, session.saved_to):
                 kept.moved(self._kept_at, session.saved_to)
+            elif kept is not None and self._kept_at is None and fingerprint is not None:
+                kept.remember(fingerprint, session.saved_to)
         except (ValueError, OSError, RuntimeError) as error:
             self._not_kept(error)
             return

@@ -6,7 +6,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 
+from napari_sam2.plugin.autosave import SessionSummary
 from napari_sam2.plugin.samples import fluo_mitocheck
+from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.session.session import Session
 
 RIGHT = Qt.MouseButton.RightButton
@@ -443,6 +445,27 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     until_idle(qtbot, widget)
     assert done[0][1] < 5, "it goes on where it was"
     assert all(30 < (frame == 1).sum() < 600 for frame in result), "it is propagated to all frames"
+
+
+def test_a_closed_dock_holds_no_model_and_its_session_is_kept(cells, open_widget, robot, qtbot, kept):
+    widget = open_widget(cells, SessionOpener(kept))
+    until_idle(qtbot, widget)
+    robot(cells).click(NUCLEUS)
+    until_idle(qtbot, widget)
+    widget.output_panel.tracks_button.click()
+    widget.output_panel.show_table()
+    until_idle(qtbot, widget)
+    network, session = weakref.ref(widget.session.model), weakref.ref(widget.session)
+    widget.controller.propagate()
+    cells.window.remove_dock_widget(widget)  # while it propagates
+    open_widget.runners[-1].wait()
+    del widget
+    QApplication.processEvents()
+    gc.collect()
+    assert session() is None
+    assert network() is None
+    (one,) = kept.sessions()
+    assert SessionSummary.read(one.path).num_objects == 1
 
 
 def test_what_the_embedded_model_finds_in_the_background_is_a_proposal(cells, open_widget, robot, qtbot):

@@ -132,5 +132,5 @@ def test_what_an_image_cannot_have_is_grey_with_the_reason(menu, controller, vie
     click(controller, (0, 10, 10))
     action = entry(menu, "(.geff)")
     assert not action.isEnabled()
-    assert action.toolTip() == "Tracks as a graph: tracks as a graph need a time axis T"
+    assert action.toolTip() == ".geff: tracks as a graph need a time axis T"
     assert entry(menu, "(.tif)").isEnabled()

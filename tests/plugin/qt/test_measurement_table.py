@@ -111,6 +111,19 @@ def test_nothing_was_found_yet(table):
     assert not table.save_button.isEnabled()
 
 
+def test_what_is_looked_at_stays_when_the_table_changes(table):
+    many = {"object_id": np.repeat(np.arange(1, 101), 10), "frame": np.tile(np.arange(10), 100)}
+    table.setValue(many)
+    table.view.selectRow(505)
+    table.view.verticalScrollBar().setValue(500)
+    table.setValue({name: values[10:] for name, values in many.items()})
+    assert [index.row() for index in table.view.selectionModel().selectedRows()] == [495]
+    assert table.model.key_at(495) == (51, 5)
+    assert table.view.verticalScrollBar().value() == 500
+    table.setValue({name: values[600:] for name, values in many.items()})
+    assert not table.view.selectionModel().hasSelection(), "the object is not there any more"
+
+
 def test_300_objects_on_300_frames_are_quick(table, qtbot):
     count = 90_000
     large = {

@@ -33,7 +33,7 @@ def widget(viewer, open_widget, opener, robot, qtbot):
 
 
 def test_an_export_by_the_mouse(widget, qtbot, tmp_path, monkeypatch, blobs):
-    panel = widget._output
+    panel = widget.output_panel
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "a.tif"), ""))
     chosen = []
 
@@ -54,7 +54,7 @@ def test_an_export_by_the_mouse(widget, qtbot, tmp_path, monkeypatch, blobs):
 
 
 def test_tracks_lie_on_the_image(widget, viewer, qtbot):
-    QTest.mouseClick(widget._output.tracks_button, LEFT)
+    QTest.mouseClick(widget.output_panel.tracks_button, LEFT)
     until_idle(qtbot, widget)
     layer = viewer.layers["movie – tracks"]
     assert len(layer.data) == 6
@@ -67,7 +67,7 @@ def test_tracks_lie_on_the_image(widget, viewer, qtbot):
 
 
 def test_the_table_is_a_dock_where_a_click_goes_there(widget, viewer, qtbot):
-    panel = widget._output
+    panel = widget.output_panel
     QTest.mouseClick(panel.table_button, LEFT)
     qtbot.waitUntil(lambda: panel.table.model.rowCount() == 6, timeout=10_000)
     assert "Measurements" in viewer.window.dock_widgets
@@ -89,7 +89,7 @@ def test_the_table_is_a_dock_where_a_click_goes_there(widget, viewer, qtbot):
 
 
 def test_the_table_goes_with_the_widget(widget, viewer, qtbot):
-    QTest.mouseClick(widget._output.table_button, LEFT)
+    QTest.mouseClick(widget.output_panel.table_button, LEFT)
     until_idle(qtbot, widget)
     viewer.window.remove_dock_widget(widget)
     QApplication.processEvents()

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog,
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import document_formats, result_formats, shown_ending, with_ending
 from napari_sam2.plugin.notices import notify_warning
-from napari_sam2.plugin.session_output import SessionOutput
+from napari_sam2.plugin.session_output import SessionOutput, image_file_of
 
 
 class ExportMenu(QMenu):  # type: ignore[misc]
@@ -72,7 +72,8 @@ class ExportMenu(QMenu):  # type: ignore[misc]
 
     def _ask_path(self, item: Any) -> Path | None:
         image = self._controller.image
-        folder = self._folder or (Path(image.source.path).parent if image.source.path else Path.home())
+        file = None if self._controller.workspace is None else image_file_of(self._controller.workspace)
+        folder = self._folder or (Path.home() if file is None else file.parent)
         suggested = folder / f"{_file_name(image.name)}{shown_ending(item)}"
         chosen, _ = QFileDialog.getSaveFileName(
             self.parentWidget(), f"Export {item.what}", str(suggested), f"{item.what} (*{shown_ending(item)})"

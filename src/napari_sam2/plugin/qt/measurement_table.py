@@ -83,6 +83,12 @@ class MeasurementModel(QAbstractTableModel):  # type: ignore[misc]
         columns, at = dict(self._columns), self._order[row]
         return int(columns["object_id"][at]), int(columns["frame"][at])
 
+    def row_of(self, object_id: int, frame: int) -> int | None:
+        """Return the row of an object on a frame; None where there is none."""
+        columns = dict(self._columns)
+        found = np.flatnonzero((columns["object_id"] == object_id)[self._order] & (columns["frame"] == frame)[self._order])
+        return int(found[0]) if len(found) else None
+
     def as_text(self, rows: list[int]) -> str:
         """Write rows as text with tabs, with the names of the columns, for spreadsheets."""
         text = io.StringIO()
@@ -134,8 +140,16 @@ class MeasurementTable(QWidget):  # type: ignore[misc]
     def setValue(self, table: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: N802
         """Show a table, see :func:`~napari_sam2.export.table.tabulate`."""
         is_first = not self.model.columnCount()
+        current, bars = self.view.currentIndex(), (self.view.verticalScrollBar(), self.view.horizontalScrollBar())
+        key = self.model.key_at(current.row()) if current.isValid() else None
+        shown = [bar.value() for bar in bars]
         self.model.set_table(table)
         count = self.model.rowCount()
+        row = None if key is None or not count else self.model.row_of(*key)
+        if row is not None:
+            self.view.selectRow(row)
+        for bar, value in zip(bars, shown, strict=True):  # what a person looks at stays
+            bar.setValue(value)
         self.count.setText(f"{count} rows: objects on frames" if count else "No object was found yet.")
         for button in (self.copy_button, self.save_button):
             button.setEnabled(count > 0)

@@ -1,8 +1,9 @@
-"""What leaves the widget: a menu of exports, the Tracks layer, the table of measurements."""
+"""What leaves the widget: a menu of exports, the Tracks layer, the table of measurements, sessions on disk."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSize, Qt
@@ -12,9 +13,10 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import result_formats
 from napari_sam2.plugin.qt.export_menu import ExportMenu
 from napari_sam2.plugin.qt.measurement_table import MeasurementTable
+from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
 from napari_sam2.plugin.session_output import SessionOutput
 
-_TABLE_SIZE_PX = QSize(820, 320)
+_TABLE_SIZE_PX, _MARGIN_PX = QSize(820, 280), 60
 
 
 class OutputPanel(QWidget):  # type: ignore[misc]
@@ -40,12 +42,15 @@ class OutputPanel(QWidget):  # type: ignore[misc]
         self.tracks_button.clicked.connect(lambda: self.output.show_tracks())
         self.table_button = _button("Table", "Measurements of each object on each frame.")
         self.table_button.clicked.connect(lambda: self.show_table())
+        self.sessions_button = _button("Sessions", "Recent sessions, saving under a name, and the room that sessions take.")
+        self.sessions = SessionsMenu(controller, viewer, self.output, self.sessions_button)
+        self.sessions_button.setMenu(self.sessions)
         self.table: MeasurementTable | None = None
         self.output.changed.connect(self._show)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        for button in (self.export_button, self.tracks_button, self.table_button):
+        for button in (self.export_button, self.tracks_button, self.table_button, self.sessions_button):
             layout.addWidget(button)
 
     def tear_down(self) -> None:
@@ -62,7 +67,9 @@ class OutputPanel(QWidget):  # type: ignore[misc]
             self.table.saveRequested.connect(self._save_table)
             dock = self._viewer.window.add_dock_widget(self.table, name="Measurements", area="bottom")
             dock.setFloating(True)  # beside the other docks there is no room for it in a small window
-            dock.resize(_TABLE_SIZE_PX)
+            window = self.window().geometry()
+            dock.resize(min(_TABLE_SIZE_PX.width(), window.width() // 2), _TABLE_SIZE_PX.height())
+            dock.move(window.left() + window.width() // 4, window.bottom() - _TABLE_SIZE_PX.height() - _MARGIN_PX)
         self.output.is_table_wanted = True
         self.table.show()
         self._show()
@@ -93,12 +100,14 @@ class OutputPanel(QWidget):  # type: ignore[misc]
 class _TableDock(MeasurementTable):
     """Tells when its dock is closed; napari sends no other event."""
 
-    def __init__(self, closed: Any) -> None:
-        self._closed = closed
+    _closed: Callable[[], None] | None = None
+
+    def __init__(self, closed: Callable[[], None]) -> None:
         super().__init__()
+        self._closed = closed
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._closed is not None:
             self._closed()
         return bool(super().event(event))
 
