@@ -72,7 +72,7 @@ def test_choices(shown, blobs):
     assert along_choices(stack) == [("T", "T")]
     assert level_choices(controller.image) == [("0: 50 × 40 px", 0), ("1: 25 × 20 px", 1)]
     assert level_choices(shown(blobs).image) == [("0: 50 × 40 px", 0)]
-    assert channel_choices(["", "DAPI"]) == [("none", None), ("0", 0), ("1: DAPI", 1)]
+    assert channel_choices(["", "DAPI"]) == [("none", None), ("0", 0), ("DAPI", "DAPI")]
 
 
 def test_what_a_form_holds_is_a_reading():

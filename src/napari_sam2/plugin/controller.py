@@ -242,12 +242,14 @@ class Controller:
             raise ValueError("There is no image to read: open one first.")
         before, file = self.workspace, read_layer_file(self._image)
         stack = ImageStack.of(self._image, reading, file.letters)
+        if before is not None and before.stack.has_same_frames(stack):
+            for workspace in self._workspaces.beside(self._image, stack):
+                workspace.read_as(reading, stack)
         choose_reading(self._image, reading)
         if before is None:
             self.choose_image(self._image)
         elif before.stack.has_same_frames(stack):
             for workspace in self._workspaces.beside(self._image, stack):
-                workspace.read_as(reading, stack)
                 self._jobs.reopen(workspace)
         else:
             self._change_frames(stack.moved_to(displayed_position(self._viewer, self._image, stack) or stack.at), before)

@@ -54,6 +54,8 @@ class ImageStack:
         (D,), pixels of the layer's full resolution for each pixel.
     frame_name : str
         What people call the frame axis.
+    num_joined : int
+        Layers that are the channels of one image; 0 where it is one layer.
     is_guessed : bool
         Neither a label, nor a file, nor a person told what each axis is.
     """
@@ -67,6 +69,7 @@ class ImageStack:
     downsampling: tuple[float, ...]
     frame_name: str
     is_guessed: bool = False
+    num_joined: int = 0
 
     @classmethod
     def of(cls, layer: Any, reading: Reading | None = None, file_letters: Sequence[str | None] = ()) -> ImageStack:
@@ -95,6 +98,8 @@ class ImageStack:
             raise ValueError(f"'{layer.name}' has the shape {shape}: an image needs rows and columns.")
         labels = [str(label) for label in layer.axis_labels]
         known = letters_by_labels(labels)
+        if reading.channel_layers and (layer.rgb or "C" in reading.axes.upper()):
+            raise ValueError(f"'{layer.name}' has channels or colours of its own: other layers cannot be its channels.")
         if reading.axes:
             letters = _chosen_letters(layer, reading.axes, shape)
         else:
@@ -110,11 +115,12 @@ class ImageStack:
             letters=letters,
             along=along,
             is_rgb=bool(layer.rgb),
-            channels=_choose_channels(layer, size.get("C", 0), reading.channels),
+            channels=_choose_channels(layer, size.get("C", 0), reading.channels) or tuple(range(len(reading.channel_layers))),
             at=tuple((letter, 0) for letter in letters if letter and letter not in {along, "C", "Y", "X"}),
             downsampling=tuple(float(whole) / side for whole, side in zip(full, shape, strict=True)),
             frame_name=_frame_name(along, letters, labels, bool(reading.axes) or bool(along and known[letters.index(along)])),
             is_guessed=not is_known,
+            num_joined=len(reading.channel_layers),
         )
 
     def has_same_frames(self, other: ImageStack) -> bool:
@@ -129,9 +135,9 @@ class ImageStack:
 
     @property
     def axes(self) -> str:
-        """Axes of the array that a session is opened on: without axes of length 1 that have no part, colours last."""
+        """Axes of the array that a session is opened on: joined channels first, without axes of length 1, colours last."""
         colours = "" if not self.is_rgb else "S" if "C" in self.letters else "C"
-        return "".join(self.letters) + colours
+        return ("C" if self.num_joined else "") + "".join(self.letters) + colours
 
     @property
     def frame_axis(self) -> int | None:

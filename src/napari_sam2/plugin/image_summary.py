@@ -30,6 +30,8 @@ def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
     parts = [name, describe_axes(workspace.stack)]
     if workspace.stack.num_channels:
         parts.append(f"channel {', '.join(map(str, workspace.stack.channels))}")
+    elif workspace.stack.num_joined:
+        parts.append(f"channel {', '.join(workspace.reading.channel_layers)}")
     parts += [describe_intensities(workspace), model]
     return " · ".join([*parts, *([workspace.device] if workspace.device else [])])
 
@@ -74,7 +76,7 @@ def changed_only(reading: Reading, workspace: ImageWorkspace) -> Reading:
         axes=before.axes if reading.axes == axes_text(stack) else reading.axes,
         along=before.along if reading.along == stack.along else reading.along,
         channels=before.channels if reading.channels == stack.channels else reading.channels,
-        joins_layers=before.joins_layers,
+        channel_layers=() if reading.channel_layers == (workspace.image.name,) else reading.channel_layers,
     )
 
 
@@ -84,8 +86,20 @@ def along_choices(stack: ImageStack) -> Choices:
 
 
 def channel_choices(names: Sequence[str]) -> Choices:
-    """Return the channels to choose from, with their names, and none of them."""
-    return [("none", None), *((f"{index}: {name}" if name else str(index), index) for index, name in enumerate(names))]
+    """Return the channels to choose from, by number or, where they are layers, by name; and none of them."""
+    return [("none", None), *((name or str(index), name or index) for index, name in enumerate(names))]
+
+
+def chosen_channels(workspace: ImageWorkspace) -> tuple[int | str | None, int | str | None, int | str | None]:
+    """Return what is red, green and blue."""
+    if not workspace.channel_names:
+        return None, None, None
+    if workspace.stack.num_channels:
+        chosen: tuple[int | str, ...] = workspace.stack.channels
+    else:
+        chosen = workspace.reading.channel_layers or (workspace.image.name,)
+    red, green, blue = (*chosen, None, None, None)[:3]
+    return red, green, blue
 
 
 def level_choices(layer: Any) -> Choices:
@@ -117,9 +131,9 @@ def numbers_for(kind: Intensities, workspace: ImageWorkspace) -> tuple[float, fl
 def read_image(
     axes: str = "",
     along: str = "",
-    red: int | None = None,
-    green: int | None = None,
-    blue: int | None = None,
+    red: int | str | None = None,
+    green: int | str | None = None,
+    blue: int | str | None = None,
     resolution: int = 0,
     intensities: Intensities = Intensities.AUTOMATIC,
     low: float = 0.0,
@@ -133,8 +147,8 @@ def read_image(
         A letter for each axis of the layer, such as TZYX; empty for what its labels and its file tell, or a guess.
     along : str
         Objects are propagated along this axis; the others follow the sliders. Empty for T before Z.
-    red, green, blue : int or None
-        Channels. One alone is grey, two are magenta and green.
+    red, green, blue : int, str or None
+        Channels, by number, or by the name of a layer of the same file. One alone is grey, two are magenta and green.
     resolution : int
         Of a multiscale image, 0 for the full one.
     intensities : Intensities
@@ -151,7 +165,9 @@ def read_image(
     ValueError
         If the two numbers are not in order, or are no percentiles.
     """
-    channels = tuple(one for one in (red, green, blue) if one is not None)
+    chosen = [one for one in (red, green, blue) if one is not None]
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("One to three different channels can be used.")
     numbers = None
     if intensities in (Intensities.PERCENTILES, Intensities.RANGE):
         if not low < high or (intensities == Intensities.PERCENTILES and not 0 <= low < high <= 100):
@@ -161,7 +177,8 @@ def read_image(
     return Reading(
         axes=axes.strip().upper(),
         along=along,
-        channels=channels,
+        channels=tuple(one for one in chosen if isinstance(one, int)),
+        channel_layers=tuple(one for one in chosen if isinstance(one, str)),
         level=resolution,
         intensity_range=numbers if intensities == Intensities.RANGE else None,
         percentiles=numbers if intensities == Intensities.PERCENTILES else None,

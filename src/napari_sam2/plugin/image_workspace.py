@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
+
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.boxes_layer import is_boxes_layer_of
 from napari_sam2.plugin.boxes_view import BoxesView
 from napari_sam2.plugin.carried_prompts import CarriedPrompts, GivenPrompts
+from napari_sam2.plugin.channel_layers import ChannelArrays, layers_of_one_file
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, Command
@@ -200,8 +203,11 @@ class ImageWorkspace:
         self.is_closed = False
         self._viewer = viewer
         self._calls = calls
-        self._image_array: tuple[Any, Any] = (None, None)
+        self._image_array: tuple[list[Any], Any] = ([], None)
         self._unbind: dict[Any, Callable[[], None]] = {}
+        self.channel_layers: tuple[Any, ...] = ()
+        if self.stack.num_joined:
+            self.read_as(self.reading, self.stack)
         self._is_begun = self.is_shown = False
         if before is None:
             self._connect()
@@ -275,12 +281,30 @@ class ImageWorkspace:
 
     @property
     def channel_names(self) -> tuple[str, ...]:
-        """A name for each channel to choose from, empty where it has none."""
-        return ("",) * self.stack.num_channels
+        """A name for each channel to choose from, empty where it has none: those of the image, or layers of the same file."""
+        if self.stack.num_channels:
+            return ("",) * self.stack.num_channels
+        layers = self._layers_of_one_file()
+        return tuple(layer.name for layer in layers) if len(layers) > 1 else ()
+
+    def _layers_of_one_file(self) -> list[Any]:
+        images = [layer for layer in map(unwrapped, self._viewer.layers) if isinstance(layer, Image)]
+        return layers_of_one_file(images, self.image)
 
     def read_as(self, reading: Reading, stack: ImageStack) -> None:
-        """Use other channels or intensities of the same frames: the session begins anew on them with the next command."""
+        """Use other channels or intensities of the same frames: the session begins anew on them with the next command.
+
+        Raises
+        ------
+        ValueError
+            If a layer that is to be a channel is not there, or is none.
+        """
+        by_name = {layer.name: layer for layer in self._layers_of_one_file()}
+        if missing := [name for name in reading.channel_layers if name not in by_name]:
+            raise ValueError(f"'{missing[0]}' is no layer of the same file, shape and place as '{self.image.name}'.")
+        self.channel_layers = tuple(by_name[name] for name in reading.channel_layers)
         self.reading, self.stack = reading, stack.moved_to(self.stack.at)
+        self._image_array = [], None
 
     @property
     def given_prompts(self) -> GivenPrompts:
@@ -511,10 +535,12 @@ class ImageWorkspace:
 
     def request(self) -> SessionRequest:
         """Return what the session is to be opened on."""
-        image = at_level(self.image, self.reading.level)
-        if self._image_array[0] is not image:
-            # the same array gives the same view: by it the worker knows its session
-            self._image_array = image, self.stack.without_short_axes(image)
+        layers = self.channel_layers if self.stack.num_joined else (self.image,)
+        pixels = [at_level(layer, self.reading.level) for layer in layers]
+        if [id(one) for one in pixels] != [id(one) for one in self._image_array[0]]:
+            # the same arrays give the same view: by it the worker knows its session
+            views = [self.stack.without_short_axes(one) for one in pixels]
+            self._image_array = pixels, ChannelArrays(views) if self.stack.num_joined else views[0]
         labels, stack = None, self.stack
         if (self.worker.session is None or stack.at) and self.result.labels is not None:
             labels = stack.session_labels(self.result.labels)

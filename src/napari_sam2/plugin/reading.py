@@ -21,8 +21,8 @@ class Reading:
         The axis along which frames follow each other.
     channels : tuple of int
         One to three, counted from 0: one in grey, two in magenta and green, three in red, green and blue.
-    joins_layers : bool
-        Other layers of the same file, shape and place are channels of this one; False to read this layer alone.
+    channel_layers : tuple of str
+        Names of one to three layers of the same file, which are used as channels of one image; by default this layer alone.
     level : int
         Of a multiscale image, 0 for the full resolution.
     intensity_range : tuple of float or None
@@ -36,7 +36,7 @@ class Reading:
     axes: str = ""
     along: str = ""
     channels: tuple[int, ...] = ()
-    joins_layers: bool = True
+    channel_layers: tuple[str, ...] = ()
     level: int = 0
     intensity_range: tuple[float, float] | None = None
     percentiles: tuple[float, float] | None = None

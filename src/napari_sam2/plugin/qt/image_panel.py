@@ -16,6 +16,7 @@ from napari_sam2.plugin.image_summary import (
     axes_text,
     changed_only,
     channel_choices,
+    chosen_channels,
     intensities_of,
     level_choices,
     numbers_for,
@@ -163,8 +164,8 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         stack, reading = workspace.stack, workspace.reading
         kind = intensities_of(reading)
         low, high = numbers_for(kind, workspace)
-        red, green, blue = (*stack.channels, None, None, None)[:3]
-        channels = {"choices": channel_choices(workspace.channel_names), "visible": stack.num_channels > 0}
+        red, green, blue = chosen_channels(workspace)
+        channels = {"choices": channel_choices(workspace.channel_names), "visible": len(workspace.channel_names) > 0}
         along, levels = along_choices(stack), level_choices(workspace.image)
         number = {"widget_type": "FloatSpinBox", "min": -1e9, "max": 1e9}
         self.form = magicgui(
