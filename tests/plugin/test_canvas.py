@@ -246,6 +246,52 @@ def test_nothing_to_draw_on(viewer, controller, notices, texts):
     assert next(running, "end") == "end", "without an image it is a click, which does nothing"
 
 
+# --- napari's own tools on the result ------------------------------------------------------------------------------
+
+
+def test_strokes_of_napari_on_the_result_count(viewer, controller):
+    plain_click(controller, SQUARE)
+    plain_click(controller, MOVING)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.brush_size = 5
+    result.paint((0, 10, 17), 1)
+    assert controller.session.objects[1].prompts[0].packed_mask
+    assert is_object(controller, 1)[10, 5:20].all()
+    plain_click(controller, (0, 35, 45))
+    assert is_object(controller, 1)[10, 5:20].all(), "it is not lost where the frame is written again"
+    controller.undo()
+    controller.undo()
+    np.testing.assert_array_equal(result.data, before)
+    controller.redo()
+    assert is_object(controller, 1)[10, 5:20].all()
+
+
+def test_a_stroke_of_napari_is_one_action_about_all_objects(viewer, controller):
+    plain_click(controller, SQUARE)
+    plain_click(controller, MOVING)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.brush_size = 5
+    result.paint((0, 10, 14), 9)
+    assert sorted(controller.session.objects) == [1, 2, 9]
+    assert is_object(controller, 9)[10, 14]
+    assert not is_object(controller, 1)[10, 14]
+    controller.undo()
+    np.testing.assert_array_equal(result.data, before)
+    assert sorted(controller.session.objects) == [1, 2]
+
+
+def test_what_was_painted_and_is_refused_is_not_shown(viewer, controller, notices):
+    plain_click(controller, SQUARE)
+    controller.session.lock_object(1)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.paint((0, 10, 17), 1)
+    np.testing.assert_array_equal(result.data, before)
+    assert "locked" in notices()[-1][1]
+
+
 # --- undo, and models that are not here ----------------------------------------------------------------------------
 
 

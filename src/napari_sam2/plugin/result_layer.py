@@ -8,18 +8,22 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_sam2.plugin.layers import ImageStack, spatial_metadata
+from napari_sam2.plugin.object_colours import default_colormap
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 
 def new_result_layer(image: Any, labels: Any) -> Labels:
     """Make a layer of labels, uint16 of the shape of the image without colour, lying exactly on it."""
-    return Labels(
+    layer = Labels(
         labels,
         name=f"{image.name} – objects",
-        opacity=0.55,
+        opacity=0.9,
+        colormap=default_colormap(),
         metadata={IMAGE_KEY: image.unique_id},
         **spatial_metadata(image),
     )
+    layer.contour = 1
+    return layer
 
 
 def is_result_of(layer: Any, image: Any, stack: ImageStack) -> bool:

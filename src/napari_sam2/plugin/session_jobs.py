@@ -325,9 +325,8 @@ class SessionJobs:
                 job.workspace.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
-            job.workspace.drawings.job_ended()
+            job.workspace.job_ended()
             job.workspace.result.finish()
-            job.workspace.refresh_history()
         self._show_end(job, error)
         self._calls.changed()
 
