@@ -89,3 +89,24 @@ def test_the_layer_of_an_earlier_widget(view, image):
     later.adopt(layer)
     assert later.take() == [AddBox(KEY, BOX), AddBox(OTHER, LARGER)]
     assert len(layer.data) == 2
+
+
+def test_boxes_have_the_colours_of_their_objects(image):
+    colours = {1: "#ff0000", 2: "#0000ff"}
+    view = BoxesView(image, ImageStack.of(image), pytest.fail, colours.get)
+    view.show(prompted(KEY, BOX))
+    layer = view.new_layer()
+    np.testing.assert_array_equal(layer.edge_color, [(1, 0, 0, 1)])
+    colours[1] = "#00ff00"
+    view.show_colours()
+    np.testing.assert_array_equal(layer.edge_color, [(0, 1, 0, 1)])
+
+
+def test_the_latest_box_that_waits_is_withdrawn(view):
+    view.add(KEY, BOX, 3)
+    view.add(OTHER, LARGER, 5)
+    assert (view.latest_waiting(before=9), view.latest_waiting(before=5), view.latest_sent) == (5, 3, 0)
+    view.withdraw(5)
+    assert view.shown == [ShownBox(KEY, BOX, True)]
+    view.take()
+    assert (view.latest_waiting(before=9), view.latest_sent) == (0, 3)

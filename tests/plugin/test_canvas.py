@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.utils.key_bindings import coerce_keybinding
+from scipy import ndimage as ndi
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.tools.tool import Tool
+from napari_sam2.session.editing import everything
 from widget_driving import LateRunner, check_agreement, labels, plain_click
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -244,6 +246,123 @@ def test_nothing_to_draw_on(viewer, controller, notices, texts):
     )
     next(running)
     assert next(running, "end") == "end", "without an image it is a click, which does nothing"
+
+
+# --- napari's own tools on the result ------------------------------------------------------------------------------
+
+
+def test_strokes_of_napari_on_the_result_count(viewer, controller):
+    plain_click(controller, SQUARE)
+    plain_click(controller, MOVING)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.brush_size = 5
+    result.paint((0, 10, 17), 1)
+    assert controller.session.objects[1].prompts[0].packed_mask
+    assert is_object(controller, 1)[10, 5:20].all()
+    plain_click(controller, (0, 35, 45))
+    assert is_object(controller, 1)[10, 5:20].all(), "it is not lost where the frame is written again"
+    controller.undo()
+    controller.undo()
+    np.testing.assert_array_equal(result.data, before)
+    controller.redo()
+    assert is_object(controller, 1)[10, 5:20].all()
+
+
+def test_a_stroke_of_napari_is_one_action_about_all_objects(viewer, controller):
+    plain_click(controller, SQUARE)
+    plain_click(controller, MOVING)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.brush_size = 5
+    result.paint((0, 10, 14), 9)
+    assert sorted(controller.session.objects) == [1, 2, 9]
+    assert is_object(controller, 9)[10, 14]
+    assert not is_object(controller, 1)[10, 14]
+    controller.undo()
+    np.testing.assert_array_equal(result.data, before)
+    assert sorted(controller.session.objects) == [1, 2]
+
+
+def test_what_was_painted_and_is_refused_is_not_shown(viewer, controller, notices):
+    plain_click(controller, SQUARE)
+    controller.session.lock_object(1)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    result.paint((0, 10, 17), 1)
+    np.testing.assert_array_equal(result.data, before)
+    assert "locked" in notices()[-1][1]
+
+
+# --- everything ----------------------------------------------------------------------------------------------------
+
+
+class BlobGenerator:
+    """A double with meaning: finds the bright blobs, each in a batch of its own."""
+
+    def __init__(self, model, points_per_side=32, **options):
+        self.after_batch = lambda: None
+
+    def num_batches(self, size):
+        return 2
+
+    def generate(self, image):
+        found, count = ndi.label(image.max(axis=-1) > 128 if image.ndim == 3 else image > 128)
+        masks = []
+        for number in range(1, count + 1):
+            masks.append({"segmentation": found == number, "area": (found == number).sum(), "predicted_iou": 1 / number})
+            self.after_batch()
+        return masks
+
+
+@pytest.fixture
+def finding(monkeypatch):
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", BlobGenerator)
+
+
+def test_everything_on_a_frame_is_one_action(viewer, controller, finding, texts, blobs):
+    progress = []
+
+    def show(*done):
+        progress.append(done)
+
+    controller.progressed.connect(show)
+    viewer.dims.set_point(0, viewer.layers["movie"].data_to_world((1, 0, 0))[0])
+    controller.find_everything()
+    assert (sorted(controller.session.objects), progress) == ([1, 2], [(1, 2), (2, 2)])
+    assert texts[-1] == "2 objects found on frame 1: press U to take them back."
+    np.testing.assert_array_equal(labels(controller)[1] > 0, blobs[1] > 0)
+    controller.find_everything()
+    assert texts[-1] == "Nothing was found on frame 1 that is no object yet."
+    controller.undo()
+    assert not controller.session.objects
+    plain_click(controller, SQUARE)
+    assert sorted(controller.session.objects) == [1]
+
+
+def test_esc_stops_finding_everything(viewer, opener, finding, texts):
+    runner = LateRunner()
+    controller = Controller(viewer, runner, opener)
+    runner.finish()
+    controller.find_everything()
+    assert controller.is_busy
+    controller.cancel()
+    runner.finish()
+    assert (list(controller.session.objects), controller.is_busy) == ([], False)
+    controller.find_everything()
+    runner.finish()
+    assert sorted(controller.session.objects) == [1, 2]
+
+
+def test_everything_needs_a_frame_and_weights(viewer, controller, notices, monkeypatch):
+    monkeypatch.setattr("napari_sam2.plugin.image_workspace.is_on_this_machine", lambda name: False)
+    controller.find_everything()
+    viewer.layers.clear()
+    controller.find_everything()
+    assert [message.split(":")[0] for _, message in notices()] == [
+        "The weights of micro are not on this machine",
+        "There is no frame to find objects on",
+    ]
 
 
 # --- undo, and models that are not here ----------------------------------------------------------------------------

@@ -1,7 +1,30 @@
+from itertools import combinations
+
 import numpy as np
 from napari.layers import Labels
+from skimage.color import rgb2lab
 
-from napari_sam2.plugin.object_colours import ObjectColours
+from napari_sam2.plugin.object_colours import DEFAULT_COLOURS, ObjectColours, default_colormap, default_colour
+
+
+def lab(colour):
+    """Return lightness, a* and b* of ``#rrggbb``."""
+    return rgb2lab(np.array([[[int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]]]))[0, 0]
+
+
+def test_default_colours_are_light_and_differ():
+    colours = [lab(colour) for colour in DEFAULT_COLOURS]
+    assert all(58 <= lightness <= 90 for lightness, *_ in colours)
+    assert min(np.linalg.norm(one - other) for one, other in combinations(colours[:12], 2)) > 38
+    assert min(np.linalg.norm(one - other) for one, other in combinations(colours, 2)) > 27
+
+
+def test_default_colours_are_those_of_the_layer():
+    layer = Labels(np.zeros((4, 4), np.uint16), colormap=default_colormap())
+    for object_id in (1, 2, len(DEFAULT_COLOURS), len(DEFAULT_COLOURS) + 1, 60_000):
+        shown = [round(float(part) * 255) for part in layer.get_color(object_id)]
+        assert shown == [*(int(default_colour(object_id)[at : at + 2], 16) for at in (1, 3, 5)), 255]
+    assert default_colour(1) == default_colour(len(DEFAULT_COLOURS) + 1)
 
 
 def test_chosen_colours_and_the_rest_as_before():

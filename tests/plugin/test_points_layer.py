@@ -7,9 +7,11 @@ from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.points_layer import (
     ShownPoint,
     is_points_layer_of,
+    marker_size_px,
     new_points_layer,
     read_point,
     set_next,
+    style_points,
     write_points,
 )
 
@@ -40,7 +42,7 @@ def test_what_is_written_is_read(layer, stack):
     assert [read_point(layer, stack, index) for index in range(3)] == [(point.key, point.click) for point in POINTS]
     assert [str(symbol) for symbol in layer.symbol] == ["disc", "x", "x"]
     assert (layer.face_color[0] != layer.face_color[1]).any()
-    np.testing.assert_array_equal(layer.face_color[1], layer.face_color[2])
+    np.testing.assert_array_equal(layer.face_color[0], layer.face_color[2], "the colour is that of the object")
     assert (layer.border_color[1] != layer.border_color[2]).any(), "a pending click looks different"
     write_points(layer, stack, POINTS[:1])
     assert layer.features.to_dict("list") == {"object": [7], "side": ["inside"]}
@@ -96,3 +98,19 @@ def test_a_layer_is_known_again_by_its_image(layer, image):
     assert not is_points_layer_of(layer, Image(image.data), ImageStack.of(image))
     assert not is_points_layer_of(Points(np.zeros((1, 3))), image, ImageStack.of(image))
     assert not is_points_layer_of(image, image, ImageStack.of(image))
+
+
+def test_points_have_the_colours_that_were_chosen(layer, stack):
+    write_points(layer, stack, POINTS, {7: "#ff0000", 3: "#0000ff"}.get)
+    np.testing.assert_array_equal(layer.face_color[:, :3], [(1, 0, 0), (0, 0, 1), (1, 0, 0)])
+    style_points(layer, POINTS, {7: "#00ff00", 3: "#0000ff"}.get)
+    np.testing.assert_array_equal(layer.face_color[0, :3], (0, 1, 0))
+
+
+def test_markers_are_small_on_large_fields():
+    sides = [stack_of((side, side)) for side in (200, 512, 2048)]
+    assert [round(marker_size_px(one), 1) for one in sides] == [2.0, 2.8, 11.4]
+
+
+def stack_of(shape):
+    return ImageStack.of(Image(np.zeros(shape, np.uint8)))

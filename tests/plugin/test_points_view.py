@@ -186,3 +186,14 @@ def test_the_layer_of_an_earlier_widget_is_adopted(calls, image):
     assert len(layer.data) == 2
     (warning,) = calls.warnings
     assert "its frames are 0 to 2" in warning
+
+
+def test_points_follow_the_colours_of_objects(view, calls):
+    view.show(change(a=[FIRST]))
+    before = view.layer.face_color[0].copy()
+    view.show_colours({1: "#0000ff"})
+    np.testing.assert_array_equal(view.layer.face_color[0], (0, 0, 1, 1))
+    view.show_colours({1: None})
+    np.testing.assert_array_equal(view.layer.face_color[0], before)
+    assert view.colour_of(1) != view.colour_of(2)
+    assert not calls

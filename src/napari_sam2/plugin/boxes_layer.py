@@ -13,9 +13,10 @@ from napari.layers import Shapes
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, ObjectFrame
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.layers import spatial_metadata
-from napari_sam2.plugin.points_layer import IMAGE_KEY
+from napari_sam2.plugin.object_colours import default_colour
+from napari_sam2.plugin.points_layer import IMAGE_KEY, ColourOf
 
-_EDGE, _PENDING_EDGE = "#19e05a", "gray"
+_EDGE, _PENDING_EDGE = "white", "gray"
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ def is_boxes_layer_of(layer: Any, image: Any, stack: ImageStack) -> bool:
     return is_of_image and layer.ndim == len(stack.layer_shape)
 
 
-def write_boxes(layer: Shapes, stack: ImageStack, boxes: Sequence[ShownBox]) -> None:
+def write_boxes(layer: Shapes, stack: ImageStack, boxes: Sequence[ShownBox], colour_of: ColourOf = default_colour) -> None:
     """Show exactly these boxes."""
     layer.selected_data = set()
     layer.data = []
     if boxes:
         layer.add_rectangles(
             [corners(stack, one.key.frame, one.box) for one in boxes],
-            edge_color=[_PENDING_EDGE if one.is_pending else _EDGE for one in boxes],
+            edge_color=[_PENDING_EDGE if one.is_pending else colour_of(one.key.object_id) for one in boxes],
             face_color="transparent",
         )
     layer.features = {"object": np.array([one.key.object_id for one in boxes], np.int64)}

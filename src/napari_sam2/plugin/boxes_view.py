@@ -12,7 +12,8 @@ from napari_sam2.plugin.boxes_layer import ShownBox, new_boxes_layer, read_boxes
 from napari_sam2.plugin.clicks import Box, ObjectFrame
 from napari_sam2.plugin.commands import AddBox
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.points_layer import IMAGE_KEY
+from napari_sam2.plugin.object_colours import default_colour
+from napari_sam2.plugin.points_layer import IMAGE_KEY, ColourOf
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.session_state import StateChange
@@ -29,6 +30,8 @@ class BoxesView:
         How it is read.
     warn : callable
         Shows a sentence to the person.
+    colour_of : callable
+        Returns the colour of an object.
 
     Attributes
     ----------
@@ -36,7 +39,8 @@ class BoxesView:
         The layer, while it is in the viewer.
     """
 
-    def __init__(self, image: Any, stack: ImageStack, warn: Callable[[str], None]) -> None:
+    def __init__(self, image: Any, stack: ImageStack, warn: Callable[[str], None], colour_of: ColourOf = default_colour) -> None:
+        self._colour_of = colour_of
         self.layer: Shapes | None = None
         self._image = image
         self._stack = stack
@@ -109,7 +113,7 @@ class BoxesView:
         self._is_writing = True
         try:
             self.layer.editable = True
-            write_boxes(self.layer, self._stack, self.shown)
+            write_boxes(self.layer, self._stack, self.shown, self._colour_of)
             self.layer.editable = False
         finally:
             self._is_writing = False
@@ -137,6 +141,11 @@ class BoxesView:
         for key in [key for key, other in self._numbers.items() if other == number]:
             self._discard(key)
         self._draw()
+
+    def show_colours(self) -> None:
+        """Draw boxes in the colours of their objects, which changed."""
+        if self.shown:
+            self._draw()
 
     def shift_pending(self, offset: int) -> None:
         """Add to the object ids of pending boxes that are not on their way."""

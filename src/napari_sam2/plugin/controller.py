@@ -12,6 +12,7 @@ from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.canvas import Canvas, CanvasCalls
 from napari_sam2.plugin.carried_prompts import carried_to
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.keys import bind_keys
@@ -70,6 +71,7 @@ class Controller:
         self._is_closed = False
         self._latest_model = EMBEDDED_NAME
         self.direction: Direction = "both"
+        self.everything_options = EverythingOptions()
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
         viewer.dims.events.point.connect(self._point_moved)
@@ -485,6 +487,22 @@ class Controller:
     def shrink_brush(self) -> None:
         """Make brush and eraser smaller."""
         self.canvas.resize_brush(-1)
+
+    def find_everything(self, options: EverythingOptions | None = None) -> None:
+        """Add an object for everything on the shown frame that belongs to none yet: one undo takes all of them back.
+
+        Parameters
+        ----------
+        options : EverythingOptions, optional
+            How; by default :attr:`everything_options`.
+        """
+        workspace, frame = self.workspace, self.frame
+        if workspace is None or frame is None:
+            self._warn(self._reason or "There is no frame to find objects on: show one of an image first.")
+        elif not workspace.is_model_here:
+            self._warn(self._missing_weights)
+        else:
+            self._jobs.find_everything(workspace, frame, options or self.everything_options)
 
     def keep_tool(self) -> None:
         """Say why a key does nothing."""

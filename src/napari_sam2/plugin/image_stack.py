@@ -215,7 +215,7 @@ class ImageStack:
     def row_col(self, position: npt.ArrayLike) -> tuple[float, float]:
         """Return row and column of data coordinates (L,)."""
         at = np.asarray(position, np.float64)
-        row, col = (float(at[self._of(axis)]) for axis in self.plane_axes)
+        row, col = (float(at[self.layer_axis(axis)]) for axis in self.plane_axes)
         return row, col
 
     # --- positions in layers that lie on the image -----------------------------------------------------------------
@@ -232,7 +232,7 @@ class ImageStack:
         at = np.asarray(position, np.float64) * factors + (factors - 1) / 2
         return np.concatenate([np.zeros(len(self.shape) - len(at)), at])
 
-    def _of(self, axis: int) -> int:
+    def layer_axis(self, axis: int) -> int:
         """Return the index, counted from the end, of an axis in coordinates of layers that lie on the image."""
         return axis - len(self.shape)
 
@@ -242,7 +242,7 @@ class ImageStack:
         found = []
         for letter, _ in self.at:
             axis = self.letters.index(letter)
-            index = int(np.round(at[self._of(axis)]))
+            index = int(np.round(at[self.layer_axis(axis)]))
             if not 0 <= index < self.shape[axis]:
                 return None
             found.append((letter, index))
@@ -259,7 +259,7 @@ class ImageStack:
         at = np.asarray(position, dtype=np.float64)
         row, col = self.row_col(at)
         # as napari rounds: the pixel of a click is on the frame that is displayed
-        frame = 0 if self.frame_axis is None else int(np.round(at[self._of(self.frame_axis)]))
+        frame = 0 if self.frame_axis is None else int(np.round(at[self.layer_axis(self.frame_axis)]))
         height, width = self.frame_shape
         if not (-0.5 <= row < height - 0.5 and -0.5 <= col < width - 0.5):
             raise ValueError(f"The click is outside the image, which has {height} rows and {width} columns.")
@@ -288,7 +288,7 @@ class ImageStack:
         ValueError
             If nothing of it is on the image.
         """
-        plane = [self._of(axis) for axis in self.plane_axes]
+        plane = [self.layer_axis(axis) for axis in self.plane_axes]
         ends = np.array([np.asarray(position, dtype=np.float64)[plane] for position in (first, last)]) + 0.5
         (row0, col0), (row1, col1) = np.clip(ends.min(axis=0), 0, self.frame_shape), np.clip(ends.max(axis=0), 0, self.frame_shape)
         if row1 <= row0 or col1 <= col0:

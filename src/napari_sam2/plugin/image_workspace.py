@@ -17,12 +17,13 @@ from napari_sam2.plugin.channel_layers import ChannelArrays, layers_of_one_file
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, Command
-from napari_sam2.plugin.drawn_commands import DrawnCommand
+from napari_sam2.plugin.drawn_commands import AddStroke, DrawnCommand
 from napari_sam2.plugin.image_stack import ImageStack, Pixel, at_level, describe_position
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
 from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, calibration_of_layer
 from napari_sam2.plugin.layers import SPATIAL, spatial_metadata, unwrapped
 from napari_sam2.plugin.models import is_on_this_machine
+from napari_sam2.plugin.object_colours import default_colour
 from napari_sam2.plugin.object_rows import ObjectRows
 from napari_sam2.plugin.pending_clicks import PendingClicks
 from napari_sam2.plugin.pending_drawings import PendingDrawings
@@ -181,9 +182,9 @@ class ImageWorkspace:
         self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
         self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
-        self.boxes = BoxesView(image, self.stack, calls.warn)
+        self.boxes = BoxesView(image, self.stack, calls.warn, self.points.colour_of)
         shared = before.result.shared if before is not None and before.stack.has_same_frames(self.stack) else None
-        self.result = ResultView(viewer, image, self.stack, calls.warn, shared)
+        self.result = ResultView(viewer, image, self.stack, self._painted, shared)
         self.drawings = PendingDrawings()
         self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
@@ -467,6 +468,14 @@ class ImageWorkspace:
         self.drawings.add(self.points.pending.new_number(), make(ObjectFrame(object_id, frame)))
         self._clicks_added()
 
+    def _painted(self, strokes: list[AddStroke]) -> None:
+        """Let a stroke of napari's own tools on the result count."""
+        for stroke in strokes:
+            self.drawings.add(self.points.pending.new_number(), stroke)
+        self._clicks_added()
+        if not self.is_model_here:
+            self.result.forget_painted()
+
     def object_at(self, pixel: Pixel, reach_px: float = 0.0) -> int | None:
         """Return the object whose mask is at a pixel, or whose click, not answered yet, is not further away than so many pixels."""
         label = self.result.label_at(pixel)
@@ -657,8 +666,15 @@ class ImageWorkspace:
             return True
         return self.points.reject(command, is_refused)
 
+    def job_ended(self) -> None:
+        """Take note that a job on this image came to its end."""
+        self.drawings.job_ended()
+        if not self.drawings.has_pending:
+            self.result.forget_painted()
+        self.refresh_history()
+
     def refresh_history(self) -> None:
-        """See what can be undone and redone, as a job ended."""
+        """See what can be undone and redone."""
         session = self.worker.session
         self.can_undo = self.has_pending or (session is not None and session.can_undo)
         self.can_redo = session is not None and session.can_redo
@@ -732,6 +748,10 @@ class ImageWorkspace:
                 self.model = self._model_in_use
 
     def _show_infos(self, change: StateChange) -> None:
+        colours = {object_id: None if info is None else info.colour for object_id, info in change.infos.items()}
+        if any(self.points.colour_of(one) != (colour or default_colour(one)) for one, colour in colours.items()):
+            self.points.show_colours(colours)
+            self.boxes.show_colours()
         for object_id, info in change.infos.items():
             if info is None:
                 self.infos.pop(object_id, None)

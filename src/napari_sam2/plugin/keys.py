@@ -45,7 +45,8 @@ BRUSH_TOOL = Key("8", "use_brush", "paint what belongs to the object in hand; wi
 ERASER_TOOL = Key("9", "use_eraser", "remove from the object in hand by painting; with the right button, add to it")
 LARGER_BRUSH = Key("]", "enlarge_brush", "make the brush larger")
 SMALLER_BRUSH = Key("[", "shrink_brush", "make the brush smaller")
-TOOL_KEYS = (CLICK_TOOL, BOX_TOOL, LASSO_TOOL, SCRIBBLE_TOOL, BRUSH_TOOL, ERASER_TOOL, LARGER_BRUSH, SMALLER_BRUSH)
+FIND_EVERYTHING = Key("0", "find_everything", "find everything on this frame that is no object yet")
+TOOL_KEYS = (CLICK_TOOL, BOX_TOOL, LASSO_TOOL, SCRIBBLE_TOOL, BRUSH_TOOL, ERASER_TOOL, FIND_EVERYTHING, LARGER_BRUSH, SMALLER_BRUSH)
 """Of the tools on the canvas."""
 
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL, *TOOL_KEYS)

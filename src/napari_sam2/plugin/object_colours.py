@@ -1,4 +1,4 @@
-"""The colours of objects in a Labels layer."""
+"""The colours of objects: those that are theirs by default, and those of a Labels layer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
+
+# fmt: off
+DEFAULT_COLOURS = (
+    "#ff871e", "#f00fff", "#00ff00", "#00c3ff", "#e16996", "#78963c", "#9687ff", "#00ffd2",
+    "#ffe100", "#ff4b4b", "#00b41e", "#ffc378", "#ff2dc3", "#ffb4ff", "#b4f000", "#a5f096",
+    "#1ef0ff", "#c35aff", "#3c96f0", "#f08778", "#b4a50f", "#00a578", "#00ff87", "#ff4b00",
+)
+# fmt: on
+"""In order of object ids, then again from the first; ``#rrggbb``.
+
+They were chosen one after another, each as far as can be from all before it in CIELAB, the latest before all. Their lightness is
+58 to 90 of 100, so that all are seen on black.
+"""
 
 _OF_NO_OBJECT = "gray"
 """What a person painted with a label of no object, where colours were chosen."""
 
 _FAINTNESS = 0.4
 """Opacity of objects that are not in hand, while one is."""
+
+
+def default_colour(object_id: int) -> str:
+    """Return the colour of an object for which nobody chose one, ``#rrggbb``."""
+    return DEFAULT_COLOURS[(object_id - 1) % len(DEFAULT_COLOURS)]
+
+
+def default_colormap() -> CyclicLabelColormap:
+    """Return the default colours of all objects."""
+    return CyclicLabelColormap(
+        colors=np.array(["transparent", *DEFAULT_COLOURS]), background_value=0, name="SAM 2 objects", display_name="SAM 2 objects"
+    )
 
 
 class ObjectColours:

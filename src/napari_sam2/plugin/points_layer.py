@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,22 @@ from napari.layers import Points
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Click, ObjectFrame
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.layers import layer_position, spatial_metadata
+from napari_sam2.plugin.object_colours import default_colour
+from napari_sam2.plugin.sign_colours import SIGN_COLOURS
 
 INSIDE, OUTSIDE = "inside", "outside"
 IMAGE_KEY = "napari-sam2 image"
 """Key of a layer's metadata: the ``unique_id`` of the image it belongs to."""
 
-MAX_MARKER_CANVAS_PX = 11
+MAX_MARKER_CANVAS_PX = 9
 """The largest diameter of a point on the canvas."""
 
-_FACES = {True: "#19e05a", False: "#ff3b6b"}
 _SYMBOLS = {True: "disc", False: "x"}
-_BORDER, _PENDING_BORDER = "white", "gray"
+_BORDERS = {True: "white", False: SIGN_COLOURS[False]}
+_PENDING_BORDER = "gray"
+
+ColourOf = Callable[[int], str]
+"""Returns the colour of an object, ``#rrggbb``."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class ShownPoint:
 
 def marker_size_px(stack: ImageStack) -> float:
     """Return the diameter of a point in data pixels."""
-    return max(2.0, max(stack.frame_shape) / 70)
+    return max(2.0, max(stack.frame_shape) / 180)
 
 
 def data_px_per_canvas_px(viewer: Any, image: Any, stack: ImageStack) -> float:
@@ -79,8 +84,8 @@ def new_points_layer(image: Any, stack: ImageStack) -> Points:
         size=marker_size_px(stack),
         # not more than 0: on frames without a point napari draws one of size 0 in the corner, which a lower limit makes visible
         canvas_size_limits=(0, MAX_MARKER_CANVAS_PX),
-        border_width=0.15,
-        border_color=_BORDER,
+        border_width=0.2,
+        border_color=_BORDERS[True],
         metadata={IMAGE_KEY: image.unique_id},
         **spatial_metadata(image, stack),
     )
@@ -127,22 +132,22 @@ def read_point(layer: Points, stack: ImageStack, index: int) -> tuple[ObjectFram
     return ObjectFrame(object_id, pixel.frame), Click(pixel.row, pixel.col, is_inside)
 
 
-def write_points(layer: Points, stack: ImageStack, points: Sequence[ShownPoint]) -> None:
+def write_points(layer: Points, stack: ImageStack, points: Sequence[ShownPoint], colour_of: ColourOf = default_colour) -> None:
     """Show exactly these points. What is selected stays so, if there are as many points as before."""
     selected = set(layer.selected_data) if len(points) == len(layer.data) else set()
     layer.selected_data = set()
     positions = [stack.position(Pixel(point.key.frame, point.click.row, point.click.col)) for point in points]
     layer.data = np.array(positions).reshape(-1, layer.ndim)
     layer.features = _features(points)
-    style_points(layer, points)
+    style_points(layer, points, colour_of)
     layer.selected_data = selected
 
 
-def style_points(layer: Points, points: Sequence[ShownPoint]) -> None:
-    """Draw every point by its side, and by whether it is pending."""
+def style_points(layer: Points, points: Sequence[ShownPoint], colour_of: ColourOf = default_colour) -> None:
+    """Draw every point in the colour of its object, with a symbol and a border for its side; gray ones are pending."""
     if points:
-        layer.face_color = [_FACES[point.click.is_inside] for point in points]
-        layer.border_color = [_BORDER if point.pending is None else _PENDING_BORDER for point in points]
+        layer.face_color = [colour_of(point.key.object_id) for point in points]
+        layer.border_color = [_BORDERS[point.click.is_inside] if point.pending is None else _PENDING_BORDER for point in points]
         layer.symbol = [_SYMBOLS[point.click.is_inside] for point in points]
 
 

@@ -17,6 +17,7 @@ from napari.layers.base import ActionType
 from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
 from napari_sam2.plugin.commands import AddClicks, ChangeClicks, Command, MoveClicks, RemoveClicks
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
+from napari_sam2.plugin.object_colours import default_colour
 from napari_sam2.plugin.pending_clicks import PendingClicks
 from napari_sam2.plugin.points_layer import (
     ShownPoint,
@@ -75,6 +76,7 @@ class PointsView:
         self._shown: list[ShownPoint] = []
         self._next = (1, True)
         self._is_writing = False
+        self._colours: dict[int, str | None] = {}
 
     @property
     def shown(self) -> list[ShownPoint]:
@@ -115,7 +117,7 @@ class PointsView:
         """Go on with the layer of an earlier widget: its points are pending clicks."""
         self._use(layer)
         self._take_new_points()
-        style_points(layer, self._shown)
+        style_points(layer, self._shown, self.colour_of)
 
     def take_over(self, layer: Points) -> None:
         """Show these points in the layer of another position of the image, instead of its own."""
@@ -134,6 +136,18 @@ class PointsView:
             self.layer.events.data.disconnect(self._data_changed)
             self.layer.events.features.disconnect(self._features_changed)
         self.layer = None
+
+    def colour_of(self, object_id: int) -> str:
+        """Return the colour of an object, ``#rrggbb``."""
+        return self._colours.get(object_id) or default_colour(object_id)
+
+    def show_colours(self, colours: Mapping[int, str | None]) -> None:
+        """Draw objects in these colours, ``#rrggbb``; None where nobody chose one."""
+        before = dict(self._colours)
+        self._colours |= colours
+        if self.layer is not None and any(before.get(one) != colour for one, colour in colours.items()):
+            with self._writing():
+                style_points(self.layer, self._shown, self.colour_of)
 
     def set_next(self, object_id: int, is_inside: bool) -> None:
         """Choose object and side of the next point, also of one that napari's own tool adds."""
@@ -224,7 +238,7 @@ class PointsView:
     def _write(self) -> None:
         with self._writing():
             if self.layer is not None:
-                write_points(self.layer, self._stack, self._shown)
+                write_points(self.layer, self._stack, self._shown, self.colour_of)
                 set_next(self.layer, *self._next)
 
     @contextmanager
@@ -300,7 +314,7 @@ class PointsView:
             self._warn(f"A point was removed. {refused}")
         else:
             with self._writing():
-                style_points(self.layer, self._shown)
+                style_points(self.layer, self._shown, self.colour_of)
         return len(self._shown) > first
 
     def _points_removed(self, indices: Iterable[int]) -> None:
@@ -384,7 +398,7 @@ class PointsView:
         elif changed or moved or is_resubmitted:
             with self._writing():
                 assert self.layer is not None
-                style_points(self.layer, self._shown)
+                style_points(self.layer, self._shown, self.colour_of)
         self._edit([*(ChangeClicks(key, tuple(pairs)) for key, pairs in changed.items()), *moved])
         if is_resubmitted:
             self._on_clicks()

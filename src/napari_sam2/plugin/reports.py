@@ -180,6 +180,36 @@ class FrameDone:
     total: int
 
 
+@dataclass(frozen=True)
+class BatchDone:
+    """A part of finding everything was done.
+
+    Attributes
+    ----------
+    done, total : int
+        How much of how much.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class EverythingFound:
+    """Everything on a frame was found.
+
+    Attributes
+    ----------
+    frame : int
+        The frame.
+    object_ids : tuple of int
+        The new objects.
+    """
+
+    frame: int
+    object_ids: tuple[int, ...]
+
+
 HUGE_SHARE = 0.5
 """A mask that one click found is a proposal above this share of the frame."""
 DOUBTFUL_IOU = 0.5

@@ -9,18 +9,22 @@ from napari.layers import Labels
 
 from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.layers import spatial_metadata
+from napari_sam2.plugin.object_colours import default_colormap
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 
 
 def new_result_layer(image: Any, stack: ImageStack, labels: Any) -> Labels:
     """Make a layer of labels, uint16 of the shape of the image without colour and channels, lying exactly on it."""
-    return Labels(
+    layer = Labels(
         labels,
         name=f"{image.name} – objects",
-        opacity=0.55,
+        opacity=0.9,
+        colormap=default_colormap(),
         metadata={IMAGE_KEY: image.unique_id},
         **spatial_metadata(image, stack),
     )
+    layer.contour = 1
+    return layer
 
 
 def is_result_of(layer: Any, image: Any, stack: ImageStack) -> bool:

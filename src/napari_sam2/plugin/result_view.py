@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
+from napari_sam2.plugin.drawn_commands import AddStroke
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.layers import displayed_frame
-from napari_sam2.plugin.object_colours import ObjectColours
+from napari_sam2.plugin.object_colours import ObjectColours, default_colour
+from napari_sam2.plugin.outlines import Outlines
+from napari_sam2.plugin.painted_strokes import PaintedPixels, read_painted, strokes_of
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.redraw import Redraw
 from napari_sam2.plugin.result_layer import is_result_of, new_result_layer
@@ -45,8 +48,8 @@ class ResultView:
         The layer on which the labels lie.
     stack : ImageStack
         How it is read.
-    warn : callable
-        Shows a sentence to the person.
+    on_strokes : callable
+        Called with what a stroke of napari's own tools amounts to.
     shared : ImageLabels, optional
         The labels of the image, where it is worked on at other positions too.
 
@@ -59,15 +62,23 @@ class ResultView:
     """
 
     def __init__(
-        self, viewer: Any, image: Any, stack: ImageStack, warn: Callable[[str], None], shared: ImageLabels | None = None
+        self,
+        viewer: Any,
+        image: Any,
+        stack: ImageStack,
+        on_strokes: Callable[[list[AddStroke]], None],
+        shared: ImageLabels | None = None,
     ) -> None:
         self.layer: Labels | None = None
         self._viewer = viewer
         self._image = image
         self._stack = stack
-        self._warn = warn
+        self._on_strokes = on_strokes
+        self._unread: list[PaintedPixels] = []
+        self._painted_pixels: list[PaintedPixels] = []
         self.shared = ImageLabels() if shared is None else shared
         self._redraw: Redraw | None = None
+        self._outlines: Outlines | None = None
         self._drawn_colours: ObjectColours | None = None
         self._colours: dict[int, str | None] = {}
         self._current_object, self._is_in_hand = 1, False
@@ -89,7 +100,10 @@ class ResultView:
     def adopt(self, layer: Labels) -> None:
         """Go on with the layer of an earlier widget: the session writes into its array."""
         self.layer, self._redraw, self._drawn_colours = layer, Redraw(layer), ObjectColours(layer)
+        self._outlines = Outlines(self._viewer, self._image, self._stack, layer)
         layer.events.paint.connect(self._painted)
+        layer.events.labels_update.connect(self._read_painted)
+        layer.events.set_data.connect(self._read_painted)
 
     def take_over(self, other: ResultView) -> None:
         """Show these objects in the layer of another position of the image, instead of its own."""
@@ -120,7 +134,11 @@ class ResultView:
             self._drawn_colours.show({})
         if self.layer is not None:
             self.layer.events.paint.disconnect(self._painted)
-        self.layer = self._redraw = self._drawn_colours = None
+            self.layer.events.labels_update.disconnect(self._read_painted)
+            self.layer.events.set_data.disconnect(self._read_painted)
+        if self._outlines is not None:
+            self._outlines.close()
+        self.layer = self._redraw = self._drawn_colours = self._outlines = None
 
     def set_next(self, object_id: int, is_in_hand: bool = False) -> None:
         """Choose the object that is clicked on next; one in hand is shown more clearly than others."""
@@ -140,18 +158,27 @@ class ResultView:
 
     def default_colour(self, object_id: int) -> str | None:
         """Return the colour of an object for which nobody chose one, ``#rrggbb``; None while there is no layer."""
-        if self.layer is None:
-            return None
-        red, green, blue = np.round(np.asarray(self.layer.colormap.map(object_id), np.float64)[:3] * 255).astype(int).tolist()
-        return f"#{red:02x}{green:02x}{blue:02x}"
+        return None if self.layer is None else default_colour(object_id)
 
-    def _painted(self) -> None:
-        """Warn once that strokes of the brush do not count."""
-        if self.layer is not None:
-            self.layer.events.paint.disconnect(self._painted)
-        self._warn(
-            "Brush strokes are lost where a frame is found again: correct by clicks, or paint on a copy of the layer at the end."
-        )
+    def _painted(self, event: Any) -> None:
+        """Let a stroke of napari's own tools be a prompt; what was painted is shown until the session has answered."""
+        self._unread += read_painted(event.value, self._stack)
+        self._read_painted()
+
+    def _read_painted(self) -> None:
+        if self.layer is None or not self._unread or not all(one.is_written(self.layer.data) for one in self._unread):
+            return
+        painted, self._unread = self._unread, []
+        self._painted_pixels += painted
+        self._on_strokes(strokes_of(painted, self._stack))
+
+    def forget_painted(self) -> None:
+        """Show again what the session has, where what was painted did not become that."""
+        if self.layer is not None and self._painted_pixels:
+            for painted in reversed(self._painted_pixels):
+                painted.restore(self.layer.data)
+            self.layer.refresh(extent=False, highlight=False)
+        self._painted_pixels = []
 
     # --- what the session changes ----------------------------------------------------------------------------------
 
@@ -169,6 +196,7 @@ class ResultView:
                 self._colours.pop(object_id, None)
             else:
                 self._colours[object_id] = info.colour
+        self._painted_pixels = [one for one in self._painted_pixels if one.frame not in change.frames]
         if change.infos:
             self._show_colours()
         is_3d = self._viewer.dims.ndisplay == 3

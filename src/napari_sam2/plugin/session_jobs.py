@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, notify_warning
 from napari_sam2.plugin.reports import (
+    BatchDone,
     CommandRejected,
+    EverythingFound,
     FrameDone,
     FramesMeasured,
     HistoryMoved,
@@ -268,6 +271,18 @@ class SessionJobs:
         """Save the session under a name that somebody chose."""
         self._queue.put(Job(JobKind.COMMAND, lambda: partial(workspace.worker.save_as, path), workspace, f"Saving {path.name} …"))
 
+    def find_everything(self, workspace: ImageWorkspace, frame: int, options: EverythingOptions) -> None:
+        """Add an object for everything on a frame that belongs to none yet."""
+
+        def make_task() -> Task | None:
+            if not self._is_decided(workspace):
+                return None
+            workspace.show_layers()
+            return partial(workspace.worker.find_everything, workspace.request(), frame, options)
+
+        where = "" if workspace.stack.frame_axis is None else f" on frame {frame}"
+        self._queue.put(Job(JobKind.FIND, make_task, workspace, f"Finding everything{where} …"))
+
     def download(self, name: str) -> None:
         """Fetch the weights of a model."""
         self._queue.put(Job(JobKind.DOWNLOAD, lambda: partial(self._download, name)))
@@ -327,6 +342,10 @@ class SessionJobs:
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
             self._show_status(f"Object {item.key.object_id}{_found(item, where)}")
+        elif isinstance(item, BatchDone):
+            self._calls.progressed(item.done, item.total)
+        elif isinstance(item, EverythingFound):
+            self._show_status(_everything(item, workspace.stack.frame_axis is not None))
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
                 self._show_status(notify_warning(item.reason))
@@ -358,9 +377,8 @@ class SessionJobs:
                 job.workspace.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
-            job.workspace.drawings.job_ended()
+            job.workspace.job_ended()
             job.workspace.result.finish()
-            job.workspace.refresh_history()
         self._show_end(job, error)
         self._calls.changed()
 
@@ -392,6 +410,14 @@ def _found(item: ObjectSegmented, where: str) -> str:
     if item.proposal is not None:
         return f" {item.proposal.reason}: press {UNDO.name} to take it back, or right-click where it is not."
     return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.name} to take it back"
+
+
+def _everything(item: EverythingFound, has_frames: bool) -> str:
+    number, where = len(item.object_ids), f" on frame {item.frame}" if has_frames else ""
+    if not number:
+        return f"Nothing was found{where} that is no object yet."
+    objects, them = ("object", "it") if number == 1 else ("objects", "them")
+    return f"{number} {objects} found{where}: press {UNDO.name} to take {them} back."
 
 
 def _duration(seconds: float) -> str:

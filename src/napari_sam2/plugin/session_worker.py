@@ -15,9 +15,12 @@ import numpy as np
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import AddClicks, Command
+from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import (
+    BatchDone,
     CommandRejected,
+    EverythingFound,
     FrameDone,
     FramesMeasured,
     HistoryMoved,
@@ -276,6 +279,24 @@ class SessionWorker:
                     self._opener.keep(session.state.model.name, session.model)
                     raise
             report(ModelLoaded(name))
+
+    def find_everything(self, request: SessionRequest, frame: int, options: EverythingOptions, report: Report) -> None:
+        """Add an object for everything on a frame that belongs to none yet; if it is stopped, none is added.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, OSError
+            As :meth:`run`, if an option is not as it should be, or the frame cannot be read.
+        """
+        from napari_sam2.session.editing.everything import FindingStopped, watched
+
+        with self._reporting(report):
+            session = self._open(request)
+            arguments = options.arguments((session.stack.height, session.stack.width))
+            with contextlib.suppress(FindingStopped), self._keeping(session):
+                with watched(lambda done, total: report(BatchDone(done, total))):
+                    found = session.segment_everything(frame, **arguments)
+                report(EverythingFound(frame, tuple(found)))
 
     def propagate(self, request: SessionRequest, commands: Iterable[Command], direction: Direction, report: Report) -> None:
         """Propagate all objects through the stack, after commands.

@@ -15,23 +15,26 @@ class JobKind(IntEnum):
 
     DOWNLOAD = 0
     COMMAND = 1
-    PROPAGATE = 2
-    EXPORT = 3
-    MEASURE = 4
+    FIND = 2
+    PROPAGATE = 3
+    EXPORT = 4
+    MEASURE = 5
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE, JobKind.EXPORT)
+        return self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.PROPAGATE, JobKind.EXPORT)
 
     @property
     def begins_once(self) -> bool:
         """Of several about the same image that wait, the latest is enough."""
-        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE, JobKind.MEASURE)
+        return self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.PROPAGATE, JobKind.MEASURE)
 
     def gives_way_to(self, other: JobKind) -> bool:
         """Whether it is interrupted by another, and begins again after that."""
-        return other == JobKind.COMMAND if self == JobKind.PROPAGATE else self == JobKind.MEASURE and other < self
+        if self == JobKind.PROPAGATE:
+            return other in (JobKind.COMMAND, JobKind.FIND)
+        return self == JobKind.MEASURE and other < self
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ M masks · P points · H, W size of the image · h, w size of a crop.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -150,6 +150,13 @@ class SAM2AutomaticMaskGenerator:
         self.output_mode = output_mode
         self.use_m2m = use_m2m
         self.multimask_output = multimask_output
+        self.after_batch: Callable[[], None] = lambda: None
+        """Called after each batch of clicks; what it raises ends :meth:`generate`."""
+
+    def num_batches(self, size: tuple[int, int]) -> int:
+        """Return how many batches of clicks an image of a size (H, W) takes."""
+        crops = generate_crop_boxes(size, self.crop_n_layers, self.crop_overlap_ratio)
+        return sum(math.ceil(len(self.point_grids[layer]) / self.points_per_batch) for _, layer in crops)
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:
@@ -193,10 +200,11 @@ class SAM2AutomaticMaskGenerator:
         x0, y0, x1, y1 = crop
         self.predictor.set_image(image[y0:y1, x0:x1])
         points = torch.from_numpy(grid * np.array([x1 - x0, y1 - y0])).float()
-        batches = [
-            self._generate_from_points(points[start : start + self.points_per_batch], crop, (image.shape[0], image.shape[1]))
-            for start in range(0, len(points), self.points_per_batch)
-        ]
+        batches = []
+        for start in range(0, len(points), self.points_per_batch):
+            some = points[start : start + self.points_per_batch]
+            batches.append(self._generate_from_points(some, crop, (image.shape[0], image.shape[1])))
+            self.after_batch()
         self.predictor.reset_predictor()
         candidates = Candidates.join(batches)
         candidates = candidates.take(box_nms(candidates.boxes, candidates.ious, self.box_nms_thresh))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,10 @@ class BlobGenerator:
     def __init__(self, model: Any, min_area: int = 0, output_mode: str = "", **thresholds: float) -> None:
         assert output_mode == "binary_mask"
         self.min_area = min_area
+        self.after_batch: Callable[[], None] = lambda: None
+
+    def num_batches(self, size: tuple[int, int]) -> int:
+        return 3
 
     def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
         bright = image > 128
@@ -146,3 +151,34 @@ def test_with_the_embedded_model_nuclei_are_found(monkeypatch: pytest.MonkeyPatc
     found = session.segment_everything(0, points_per_side=16)
     assert len(found) >= 8
     assert 30 < np.median([session.mask(i, 0).sum() for i in found]) < 300
+
+
+def test_it_is_watched_and_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
+    model, image = tiny_predictor(), np.zeros((32, 32, 3), np.uint8)
+    seen: list[tuple[int, int]] = []
+
+    def watch(done: int, total: int) -> bool:
+        seen.append((done, total))
+        return done < 2
+
+    with pytest.raises(everything.FindingStopped), everything.watched(watch):
+        find_everything(model, image, [], points_per_side=4, points_per_batch=5)
+    assert seen == [(1, 4), (2, 4)]
+    find_everything(model, image, [], points_per_side=4, points_per_batch=8)
+    assert len(seen) == 2, "no longer"
+
+
+def test_what_was_stopped_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = blob_session(MOVIE)
+
+    class Batches(BlobGenerator):
+        def generate(self, image: np.ndarray) -> list[dict[str, Any]]:
+            self.after_batch()
+            return super().generate(image)
+
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", Batches)
+    with pytest.raises(everything.FindingStopped), everything.watched(lambda done, total: False):
+        session.segment_everything(0)
+    assert (list(session.objects), session.can_undo) == ([], False)
+    assert session.segment_everything(0) == [1, 2]

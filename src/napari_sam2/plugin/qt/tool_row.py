@@ -12,12 +12,14 @@ from napari_sam2.plugin.keys import (
     BRUSH_TOOL,
     CLICK_TOOL,
     ERASER_TOOL,
+    FIND_EVERYTHING,
     LARGER_BRUSH,
     LASSO_TOOL,
     SCRIBBLE_TOOL,
     SMALLER_BRUSH,
     Key,
 )
+from napari_sam2.plugin.qt.everything_form import EverythingForm
 from napari_sam2.plugin.qt.tool_icons import tool_icon
 from napari_sam2.plugin.sign_colours import SIGN_COLOURS
 from napari_sam2.plugin.tools.brush import MAX_DIAMETER_PX
@@ -55,7 +57,6 @@ class ToolRow(QWidget):  # type: ignore[misc]
         super().__init__()
         self._controller = controller
         self._shown: tuple[object, ...] = ()
-        self.setStyleSheet(_STYLE)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
@@ -70,8 +71,12 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self.diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.diameter.setKeyboardTracking(False)
         self.diameter.valueChanged.connect(lambda diameter_px: controller.canvas.choose_diameter(diameter_px))
+        self.everything = _button("everything", FIND_EVERYTHING, "Opens its options.")
+        layout.addWidget(self.everything)
         layout.addWidget(self.diameter)
         layout.addStretch()
+        self.form = EverythingForm(controller, self)
+        self.everything.clicked.connect(lambda: self.form.open_below(self.everything))
         controller.changed.connect(self._show)
         self._is_made = True
         self._show()
@@ -107,10 +112,13 @@ class ToolRow(QWidget):  # type: ignore[misc]
             button.setChecked(is_chosen)
             button.setEnabled(is_there)
             button.setIcon(tool_icon(tool.value, sign if is_chosen else text, faint))
+        self.everything.setIcon(tool_icon("everything", text, faint))
+        self.everything.setEnabled(is_there)
 
 
 def _button(name: str, key: Key, more: str) -> QToolButton:
     button = QToolButton(objectName=name, autoRaise=True)
+    button.setStyleSheet(_STYLE)
     button.setIconSize(QSize(_ICON_PX, _ICON_PX))
     button.setToolTip(tool_tip(key, more))
     # the canvas keeps the focus, and with it the keys

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,34 @@ SMALL_MODEL_OPTIONS = {"pred_iou_thresh": 0.5, "stability_score_thresh": 0.8}
 """For models with a smaller input than the official 1024 pixels, such as ``micro``: objects have few pixels there, outlines are a
 large part of these, and hardly a mask passes the official thresholds, 0.8 and 0.95."""
 OFFICIAL_IMAGE_SIZE = 1024
+
+
+Watcher = Callable[[int, int], bool]
+"""Called with how much is done of how much; False asks to stop."""
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+class FindingStopped(Exception):  # noqa: N818 - it is no error
+    """Finding everything was stopped; nothing was changed."""
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Let a function be called after each batch of clicks, while everything is found inside a ``with`` block, in this thread.
+
+    It is no argument of the call, which is written to the log.
+
+    Raises
+    ------
+    FindingStopped
+        Inside the block, if the function returns False.
+    """
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def find_everything(
@@ -57,7 +88,10 @@ def find_everything(
     if options.get("point_grids") is not None:
         options.setdefault("points_per_side", None)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
-    found = SAM2AutomaticMaskGenerator(model, **options).generate(image)
+    generator = SAM2AutomaticMaskGenerator(model, **options)
+    if (watcher := _watcher.get()) is not None:
+        generator.after_batch = _reporter(watcher, generator.num_batches((image.shape[0], image.shape[1])))
+    found = generator.generate(image)
     # Objects hardly overlap: one plane is enough to count the pixels that a mask shares with each of hundreds.
     plane, areas = np.zeros(image.shape[:2], np.int32), [0]
     for mask in known:
@@ -69,6 +103,16 @@ def find_everything(
             _draw(plane, areas, mask)
             kept.append(mask)
     return kept
+
+
+def _reporter(watcher: Watcher, total: int) -> Callable[[], None]:
+    done = itertools.count(1)
+
+    def report() -> None:
+        if not watcher(next(done), total):
+            raise FindingStopped
+
+    return report
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
