@@ -19,6 +19,7 @@ from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_mac
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
@@ -28,7 +29,6 @@ from napari_sam2.plugin.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
-    from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
 
@@ -64,7 +64,7 @@ class Controller:
         self._unbind_cancel: list[Callable[[], None]] = []
         self._is_closed = False
         self._latest_model = EMBEDDED_NAME
-        self.direction: Direction = "both"
+        self.propagation = PropagationOptions()
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
         viewer.dims.events.point.connect(self._point_moved)
@@ -383,8 +383,8 @@ class Controller:
         else:
             self._jobs.redo(self.workspace)
 
-    def propagate(self, direction: Direction | None = None) -> None:
-        """Propagate all objects through the stack, in the direction that was chosen by default."""
+    def propagate(self, options: PropagationOptions | None = None) -> None:
+        """Propagate objects through the stack, as it was chosen by default."""
         workspace = self.workspace
         if workspace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
@@ -394,8 +394,10 @@ class Controller:
             self._warn(self._missing_weights)
         elif not workspace.object_ids:
             self._warn("There is nothing to propagate: click on an object first.")
+        elif (options := options or self.propagation).objects == ():
+            self._warn("No object is selected in the table: select some, or propagate all objects.")
         else:
-            self._jobs.propagate(workspace, direction or self.direction)
+            self._jobs.propagate(workspace, options)
 
     def cancel(self) -> None:
         """Stop after the frame that is being done, and keep what is done. With nothing to stop, put down the object in hand."""

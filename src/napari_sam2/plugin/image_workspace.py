@@ -21,8 +21,10 @@ from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
 from napari_sam2.plugin.reports import (
     CommandRejected,
+    FrameDone,
     FramesMeasured,
     ModelLoaded,
+    ObjectSegmented,
     SessionKept,
     SessionNotKept,
     SessionOpened,
@@ -31,6 +33,7 @@ from napari_sam2.plugin.reports import (
 )
 from napari_sam2.plugin.result_layer import is_result_of
 from napari_sam2.plugin.result_view import ResultView
+from napari_sam2.plugin.run_estimate import RunEstimate
 from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
@@ -99,6 +102,8 @@ class ImageWorkspace:
         Its objects, for the table, and each of them on each frame, for the timeline.
     infos : dict of int to ObjectInfo
         The objects of the session.
+    estimate : RunEstimate
+        How long frames take with its model.
     model : str
         Name of the model that is chosen.
     requested_model : str or None
@@ -131,6 +136,7 @@ class ImageWorkspace:
         self.result = ResultView(viewer, image, self.stack, calls.warn)
         self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
+        self.estimate = RunEstimate()
         self.model = model
         self.requested_model: str | None = None
         self.offer: SessionSummary | None = None
@@ -429,6 +435,8 @@ class ImageWorkspace:
             self._show(item.change)
         elif isinstance(item, FramesMeasured):
             self.rows.show_measured(item)
+        elif isinstance(item, FrameDone | ObjectSegmented):
+            self.estimate.add(item.step)
         elif isinstance(item, CommandRejected):
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import AddClicks, Command
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
@@ -27,6 +28,7 @@ from napari_sam2.plugin.reports import (
     SessionsFound,
     StateChanged,
 )
+from napari_sam2.plugin.run_estimate import StepTimed
 from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
 
@@ -173,7 +174,7 @@ class SessionWorker:
             for command in commands:
                 self._command = command
                 is_new = command.key.object_id not in session.objects
-                before = session.state.history.num_changes
+                before, began_s = session.state.history.num_changes, time.perf_counter()
                 try:
                     mask = command.run(session)
                 except (ValueError, OSError) as error:
@@ -191,7 +192,8 @@ class SessionWorker:
                 else:
                     if mask is not None:
                         proposal = _proposal(session, command, mask) if is_new else None
-                        report(ObjectSegmented(command.key, int(mask.sum()), proposal))
+                        step = _timed(session, 1, time.perf_counter() - began_s, False)
+                        report(ObjectSegmented(command.key, int(mask.sum()), proposal, step))
                 finally:
                     self._command = None
         if failed is not None:
@@ -250,8 +252,8 @@ class SessionWorker:
                     raise
             report(ModelLoaded(name))
 
-    def propagate(self, request: SessionRequest, commands: Iterable[Command], direction: Direction, report: Report) -> None:
-        """Propagate all objects through the stack, after commands.
+    def propagate(self, request: SessionRequest, commands: Iterable[Command], options: PropagationOptions, report: Report) -> None:
+        """Propagate objects through the stack, after commands.
 
         Raises
         ------
@@ -265,17 +267,23 @@ class SessionWorker:
             finally:
                 self._keep(session)
             with self._keeping(session):
-                self._propagate(session, direction, report)
+                self._propagate(session, options, report)
 
-    def _propagate(self, session: Session, direction: Direction, report: Report) -> None:
-        propagation = session.propagate(direction)
-        total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
+    def _propagate(self, session: Session, options: PropagationOptions, report: Report) -> None:
+        objects = None if options.objects is None else [one for one in options.objects if one in session.objects]
+        where = options.direction, objects, options.frames(len(session.stack))
+        propagation = session.propagate(*where)
+        total, frames = len({step.frame for step in session.plan(*where)}), set[int]()
         with contextlib.closing(propagation):
+            began_s = time.perf_counter()
             for result in propagation:
+                seconds = time.perf_counter() - began_s
                 self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
                 frames.add(result.frame)
-                if not report(FrameDone(result.frame, len(frames), max(total, len(frames)))):
+                step = _timed(session, len(result.scores), seconds, True)
+                if not report(FrameDone(result.frame, len(frames), max(total, len(frames)), step)):
                     break
+                began_s = time.perf_counter()
 
     # --- the session -----------------------------------------------------------------------------------------------
 
@@ -382,6 +390,13 @@ def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -
         return None
     proposal = Proposal(float(mask.mean()), record.predicted_iou)
     return None if proposal.reason is None else proposal
+
+
+def _timed(session: Session, num_objects: int, seconds: float, is_propagated: bool) -> StepTimed:
+    side, channels, pointer = session.model.image_size, session.model.mem_dim, session.model.hidden_dim
+    # logits in float32, the memory in bfloat16, the pointer
+    mask_bytes = 4 * (side // 4) ** 2 + 2 * channels * (side // 16) ** 2 + 4 * pointer
+    return StepTimed(session.state.model.name, num_objects, seconds, mask_bytes, is_propagated)
 
 
 def _whole(state: SessionState) -> StateChange:
