@@ -8,6 +8,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.models import MODEL_NAMES
 from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -266,7 +267,7 @@ def test_propagation_streams_every_object_both_ways(controller, blobs):
 
 def test_the_key_goes_where_the_widget_says(controller, blobs):
     click(controller, (1, 10, 10))
-    controller.direction = "backward"
+    controller.propagation = PropagationOptions("backward")
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
 
@@ -274,9 +275,10 @@ def test_the_key_goes_where_the_widget_says(controller, blobs):
 @pytest.mark.parametrize(("direction", "frames"), [("forward", [1, 2]), ("backward", [0, 1]), ("both", [0, 1, 2])])
 def test_direction(controller, texts, blobs, direction, frames):
     click(controller, (1, 10, 10))
-    controller.propagate(direction)
-    assert texts[-1].startswith(f"{len(frames) - 1} frames done in ")
-    controller.propagate(direction)
+    controller.propagate(PropagationOptions(direction))
+    number = len(frames) - 1
+    assert texts[-1].startswith(f"{number} frame{'' if number == 1 else 's'} done in ")
+    controller.propagate(PropagationOptions(direction))
     assert texts[-1] == "Everything is up to date already."
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=frames))
 
@@ -286,7 +288,7 @@ def test_cancel_stops_within_a_frame_and_keeps_what_is_done(controller, texts, b
     controller.progressed.connect(lambda done, total: controller.cancel())
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    assert texts[-1] == "Stopped. What is done is kept."
+    assert texts[-1] == "Stopped: 1 frame done and kept, 1 left."
     assert not controller.is_busy
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1, 2]))

@@ -101,7 +101,7 @@ def test_a_model_change_during_a_propagation(controller, blobs, texts):
     controller.propagate()
     controller.progressed.disconnect(choose)
     assert controller.is_idle
-    assert "Stopped. What is done is kept." in texts
+    assert "Stopped: 1 frame done and kept, 1 left." in texts
     assert controller.session.state.model.name == controller.model == OTHER
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
     controller.propagate()

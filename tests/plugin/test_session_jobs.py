@@ -3,6 +3,7 @@ import pytest
 
 from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from widget_driving import LateRunner, in_session
 
@@ -59,14 +60,14 @@ def test_what_is_shown_of_clicks(jobs, workspace, runner, heard):
 def test_what_is_shown_of_a_propagation(jobs, workspace, runner, heard):
     workspace.click(Pixel(0, 10, 10), True)
     runner.finish()
-    jobs.propagate(workspace, "both")
+    jobs.propagate(workspace, PropagationOptions())
     assert jobs.is_busy
     assert jobs.is_long_running
     runner.finish()
     assert heard.progress == [(1, 2), (2, 2)]
     assert heard.texts[-3:-1] == ["Frame 1: 1 of 2 done, 0 s left", "Frame 2: 2 of 2 done, 0 s left"]
     assert heard.texts[-1] == "2 frames done in 0 s."
-    jobs.propagate(workspace, "both")
+    jobs.propagate(workspace, PropagationOptions())
     runner.finish()
     assert heard.texts[-1] == "Everything is up to date already."
 
@@ -76,11 +77,11 @@ def test_cancel(jobs, workspace, runner, heard):
     assert heard.texts == [], "there is nothing to stop"
     workspace.click(Pixel(0, 10, 10), True)
     runner.finish()
-    jobs.propagate(workspace, "both")
+    jobs.propagate(workspace, PropagationOptions())
     jobs.cancel()
     assert heard.texts[-1] == "Stopping …"
     runner.finish()
-    assert heard.texts[-1] == "Stopped. What is done is kept."
+    assert heard.texts[-1] == "Stopped: 1 frame done and kept, 1 left."
     assert heard.progress == [(1, 2)]
 
 
@@ -152,3 +153,64 @@ def test_labels_are_drawn_at_the_end_of_a_job(workspace, runner, monkeypatch):
     runner.finish()
     assert drawn[-1] is True
     assert np.count_nonzero(workspace.result.layer.data) == 196
+
+
+def test_a_propagation_that_a_click_interrupts_is_counted_once(jobs, workspace, runner, heard):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    jobs.propagate(workspace, PropagationOptions())
+    workspace.click(Pixel(0, 24, 35), True)  # the first frame is finished before
+    runner.finish()
+    assert heard.progress == [(1, 2), (1, 2), (2, 2)]
+    assert heard.texts[-1].startswith("2 frames done in ")
+
+
+def test_a_propagation_that_was_given_up_is_not_counted_later(jobs, workspace, runner, heard):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    jobs.propagate(workspace, PropagationOptions())
+    workspace.click(Pixel(0, 24, 35), True)  # it waits for the click
+    runner.work()
+    runner.deliver(len(runner.waiting))
+    jobs.cancel()
+    runner.finish()
+    heard.texts.clear()
+    heard.progress.clear()
+    jobs.propagate(workspace, PropagationOptions("forward", 2))
+    runner.finish()
+    assert heard.progress == [(1, 1)]
+    assert heard.texts[-1] == "1 frame done in 0 s."
+
+
+def test_some_frames_and_objects(jobs, workspace, runner, heard):
+    for row, col in ((10, 10), (24, 35)):
+        workspace.click(Pixel(0, row, col), True)
+    runner.finish()
+    jobs.propagate(workspace, PropagationOptions("both", 1, 1, (2, 7)))
+    runner.finish()
+    assert heard.texts[-1] == "1 frame done in 0 s."
+    found = workspace.worker.session.objects
+    assert {one: sorted(found[one].tracked) for one in found} == {1: [], 2: [1]}
+
+
+def test_nothing_is_shown_of_an_image_that_is_gone(jobs, workspace, runner, heard, notices):
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    jobs.propagate(workspace, PropagationOptions())
+    runner.work()
+    heard.texts.clear()
+    heard.progress.clear()
+    jobs.forget(workspace)
+    workspace.close()
+    jobs.end_session(workspace)
+    runner.finish()
+    assert (heard.texts, heard.progress, notices()) == ([], [], [])
+    assert jobs.is_idle
+
+
+def test_steps_are_timed(jobs, workspace, runner):
+    assert workspace.estimate.seconds(1, 1) is None
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    assert workspace.estimate.seconds(1, 1) > 0
+    assert workspace.estimate.num_bytes(2) == 2 * workspace.estimate.num_bytes(1) > 0

@@ -8,6 +8,7 @@ from napari_sam2.plugin import session_worker
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, AddClicks, RemoveClicks
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
@@ -24,6 +25,7 @@ from napari_sam2.plugin.reports import (
 from napari_sam2.plugin.session_opener import SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.propagation.propagator import FrameResult
 from widget_driving import in_session
 
 KEY, OTHER = ObjectFrame(1, 0), ObjectFrame(2, 1)
@@ -177,20 +179,20 @@ def test_a_model_that_cannot_be_loaded_changes_nothing(worker, run, opener, monk
 def test_propagation_reports_frames_and_stops(worker, run, request_):
     run(add(KEY, INSIDE))
     heard = Heard()
-    worker.propagate(request_, [add(OTHER, INSIDE)], "forward", heard)
+    worker.propagate(request_, [add(OTHER, INSIDE)], PropagationOptions("forward"), heard)
     assert heard.of(FrameDone) == [FrameDone(1, 1, 2), FrameDone(2, 2, 2)]
     worker.undo(Heard())
-    worker.propagate(request_, [], "both", lambda item: not isinstance(item, FrameDone))
+    worker.propagate(request_, [], PropagationOptions(), lambda item: not isinstance(item, FrameDone))
     assert sorted(worker.session.scores(1)) == [0, 1]
     other = SessionWorker(worker._opener, Heard())
     with pytest.raises(ValueError, match="nothing to propagate"):
-        other.propagate(request_, [], "both", Heard())
+        other.propagate(request_, [], PropagationOptions(), Heard())
 
 
 def test_frames_that_are_done_both_ways_count_once(worker, run, request_):
     run(add(ObjectFrame(1, 1), INSIDE), add(ObjectFrame(2, 0), Click(24, 35, True)), add(ObjectFrame(2, 2), Click(28, 35, True)))
     heard = Heard()
-    worker.propagate(request_, [], "both", heard)
+    worker.propagate(request_, [], PropagationOptions(), heard)
     assert heard.of(FrameDone)[-1].done == heard.of(FrameDone)[-1].total == len({item.frame for item in heard.of(FrameDone)})
 
 
@@ -264,15 +266,15 @@ def test_a_frame_that_cannot_be_read_is_no_failure_to_save(worker, run, opener, 
     run(add(KEY, INSIDE), request=request)
     tracked = []
 
-    def propagate(direction):
+    def propagate(*_):
         tracked.append(1)
-        yield FrameDone(1, 1, 1)
+        yield FrameResult(1, {})
         raise OSError("frame 2 cannot be read")
 
     monkeypatch.setattr(worker.session, "propagate", propagate)
     heard = Heard()
     with pytest.raises(OSError, match="frame 2 cannot be read"):
-        worker.propagate(request, (), "both", heard)
+        worker.propagate(request, (), PropagationOptions(), heard)
     assert heard.of(SessionNotKept) == []
     worker.close()
 
@@ -283,7 +285,7 @@ def test_a_propagation_is_measured_now_and_then(worker, run, request_, monkeypat
     for pause_s, num_reports in ((1e9, 1), (0, 2)):
         monkeypatch.setattr(session_worker, "_MEASURED_EACH_S", pause_s)
         heard = Heard()
-        worker.propagate(request_, [], "both", heard)
+        worker.propagate(request_, [], PropagationOptions(), heard)
         measured = heard.of(FramesMeasured)
         assert len(measured) == num_reports
         assert {(i, t) for item in measured for i, t in zip(item.object_ids, item.frames, strict=True)} == {(1, 0), (1, 1), (1, 2)}

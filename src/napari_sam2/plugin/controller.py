@@ -23,6 +23,7 @@ from napari_sam2.plugin.model_input_view import ModelInputView, is_model_input
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
@@ -35,7 +36,6 @@ from napari_sam2.plugin.workspaces import Workspaces
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
     from napari_sam2.plugin.reports import ModelInput
-    from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
 
@@ -70,8 +70,8 @@ class Controller:
         self._unbind_keys = bind_keys(viewer, self)
         self._is_closed = False
         self._latest_model = EMBEDDED_NAME
-        self.direction: Direction = "both"
         self.everything_options = EverythingOptions()
+        self.propagation = PropagationOptions()
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
         viewer.dims.events.point.connect(self._point_moved)
@@ -522,8 +522,8 @@ class Controller:
         else:
             self._jobs.redo(self.workspace)
 
-    def propagate(self, direction: Direction | None = None) -> None:
-        """Propagate all objects through the stack, in the direction that was chosen by default."""
+    def propagate(self, options: PropagationOptions | None = None) -> None:
+        """Propagate objects through the stack, as it was chosen by default."""
         workspace = self.workspace
         if workspace is None:
             self._warn(self._reason or "There is nothing to propagate: open an image first.")
@@ -533,8 +533,10 @@ class Controller:
             self._warn(self._missing_weights)
         elif not workspace.object_ids:
             self._warn("There is nothing to propagate: click on an object first.")
+        elif (options := options or self.propagation).objects == ():
+            self._warn("No object is selected in the table: select some, or propagate all objects.")
         else:
-            self._jobs.propagate(workspace, direction or self.direction)
+            self._jobs.propagate(workspace, options)
 
     def cancel(self) -> None:
         """Give up what is being drawn; or stop what runs, and keep what is done; or go back to clicks; or put the object down."""

@@ -38,6 +38,7 @@ class FrameState(IntEnum):
 
 
 _NUM_STATES = len(FrameState)
+_PROPAGATED = [FrameState.FOUND, FrameState.ABSENT, FrameState.STALE, FrameState.UNCERTAIN]
 _DESCRIPTIONS = {
     FrameState.NONE: "not propagated yet",
     FrameState.FOUND: "found",
@@ -107,6 +108,16 @@ class ObjectFrameStates:
     def states(self) -> npt.NDArray[np.uint8]:
         """Its :class:`FrameState` on each frame, (F,), a copy."""
         return self._states.copy()
+
+    @property
+    def is_left(self) -> npt.NDArray[np.bool_]:
+        """It is still to be propagated to a frame, or again, (F,), a copy."""
+        return (self._states == FrameState.NONE) | (self._states == FrameState.STALE)
+
+    @property
+    def is_propagated(self) -> bool:
+        """It was propagated to any frame, whether or not that is stale."""
+        return bool(self.counts[_PROPAGATED].any())
 
     def raise_to(self, states: npt.NDArray[np.uint8]) -> None:
         """Raise states (F,) of others to its own, where these are higher."""

@@ -32,9 +32,11 @@ from napari_sam2.plugin.points_view import PointsView
 from napari_sam2.plugin.reading import Reading, reading_of
 from napari_sam2.plugin.reports import (
     CommandRejected,
+    FrameDone,
     FramesMeasured,
     ModelInput,
     ModelLoaded,
+    ObjectSegmented,
     SessionKept,
     SessionNotKept,
     SessionOpened,
@@ -43,6 +45,7 @@ from napari_sam2.plugin.reports import (
 )
 from napari_sam2.plugin.result_layer import is_result_of
 from napari_sam2.plugin.result_view import ResultView
+from napari_sam2.plugin.run_estimate import RunEstimate
 from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
@@ -136,6 +139,8 @@ class ImageWorkspace:
         Its objects, for the table, and each of them on each frame, for the timeline.
     infos : dict of int to ObjectInfo
         The objects of the session.
+    estimate : RunEstimate
+        How long frames take with its model.
     model : str
         Name of the model that is chosen.
     requested_model : str or None
@@ -188,6 +193,7 @@ class ImageWorkspace:
         self.drawings = PendingDrawings()
         self.rows = ObjectRows(self.stack.num_frames)
         self.infos: dict[int, ObjectInfo] = {}
+        self.estimate = RunEstimate()
         self.model = model
         self.requested_model: str | None = None
         self.offer: SessionSummary | None = None
@@ -640,6 +646,8 @@ class ImageWorkspace:
             self.rows.show_measured(item)
         elif isinstance(item, ModelInput):
             self.input_seen(item)
+        elif isinstance(item, FrameDone | ObjectSegmented):
+            self.estimate.add(item.step)
         elif isinstance(item, CommandRejected):
             return self.reject(item.command)
         elif isinstance(item, ModelLoaded):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.run_estimate import StepTimed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,11 +174,14 @@ class FrameDone:
         Which.
     done, total : int
         Frames of this propagation.
+    step : StepTimed or None
+        How long it took.
     """
 
     frame: int
     done: int
     total: int
+    step: StepTimed | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -251,11 +255,14 @@ class ObjectSegmented:
         Its size there.
     proposal : Proposal or None
         Why the mask of a new object is to be looked at, if it is.
+    step : StepTimed or None
+        How long it took.
     """
 
     key: ObjectFrame
     area_px: int
     proposal: Proposal | None = None
+    step: StepTimed | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

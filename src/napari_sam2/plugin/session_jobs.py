@@ -15,6 +15,7 @@ from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, notify_warning
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
     BatchDone,
     CommandRejected,
@@ -28,12 +29,12 @@ from napari_sam2.plugin.reports import (
     SessionsFound,
     StateChanged,
 )
+from napari_sam2.plugin.run_estimate import written_duration
 from napari_sam2.plugin.runner import Report, Runner, Task
 from napari_sam2.plugin.session_worker import SessionWorker
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 
 if TYPE_CHECKING:
-    from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
 
 Read = Callable[["Session", Report], None]
@@ -79,9 +80,9 @@ class SessionJobs:
         self._calls = calls
         self._queue = WorkQueue(runner, self._job_started, self._item, self._job_ended)
         self._commands: tuple[Command, ...] = ()
-        self._started_s = 0.0
-        self._num_done = 0
+        self._run: _Run | None = None
         self._is_text_of_job = False
+        self._standing_text = ""
 
     def close(self, workers: Iterable[SessionWorker] = (), last: Callable[[], None] = lambda: None) -> None:
         """Give up everything, and never call back again; sessions are closed after the step that one is at, then comes ``last``."""
@@ -250,8 +251,10 @@ class SessionJobs:
         if workspace.has_pending:
             self.add_clicks(workspace, with_refused=True)
 
-    def propagate(self, workspace: ImageWorkspace, direction: Direction) -> None:
-        """Propagate all objects through the stack."""
+    def propagate(self, workspace: ImageWorkspace, options: PropagationOptions) -> None:
+        """Propagate objects through the stack."""
+        if not self.is_busy:
+            self._run = None
 
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
@@ -259,7 +262,7 @@ class SessionJobs:
             workspace.show_layers()
             is_reopening = workspace.is_reopening
             self._commands = () if is_reopening else (*workspace.take_drawn(), *workspace.points.pending.take_all())
-            return partial(workspace.worker.propagate, workspace.request(), self._commands, direction)
+            return partial(workspace.worker.propagate, workspace.request(), self._commands, options)
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
 
@@ -316,7 +319,9 @@ class SessionJobs:
     # --- what the worker reports -----------------------------------------------------------------------------------
 
     def _job_started(self, job: Job) -> None:
-        self._started_s, self._num_done, self._commands = time.monotonic(), 0, ()
+        self._commands = ()
+        if job.kind == JobKind.PROPAGATE and (self._run is None or self._run.workspace is not job.workspace):
+            self._run = _Run(job.workspace)  # else it goes on after a command
         self._is_text_of_job = bool(job.text)
         if job.text:
             self._calls.status_changed(job.text)
@@ -354,7 +359,8 @@ class SessionJobs:
         elif isinstance(item, SessionOpened):
             if item.is_continued:
                 number = len(workspace.infos)
-                self._show_status(f"Continued where you were: {number} object{'' if number == 1 else 's'}.")
+                self._show_status(f"Continued where you were: {_counted(number, 'object')}.")
+                self._standing_text = f"Continued where you were: {_counted(number, 'object')}."
         elif isinstance(item, SessionNotKept):
             if is_news:
                 self._show_status(notify_warning(f"The session is not saved: {item.reason}"))
@@ -363,11 +369,16 @@ class SessionJobs:
             self._show_status(done if item.is_done else f"There is nothing to {what}.")
 
     def _frame_done(self, item: FrameDone) -> None:
-        self._num_done = item.done
-        self._calls.progressed(item.done, item.total)
+        run = self._run
+        if run is None:
+            return
+        run.frames.add(item.frame)
+        done, left = len(run.frames), item.total - item.done
+        run.num_left = left
+        self._calls.progressed(done, done + left)
         if not self._queue.is_stopping:
-            left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
-            self._show_status(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
+            left_s = (time.monotonic() - run.started_s) / done * left
+            self._show_status(f"Frame {item.frame}: {done} of {done + left} done, {written_duration(left_s)} left")
 
     def _job_ended(self, job: Job, error: BaseException | None) -> None:
         if job.workspace is not None and not job.workspace.is_closed:
@@ -383,20 +394,49 @@ class SessionJobs:
         self._calls.changed()
 
     def _show_end(self, job: Job, error: BaseException | None) -> None:
+        run = self._run
+        if job.kind == JobKind.PROPAGATE and not (self._queue.is_waiting(job) and error is None):
+            self._run = None
+        if job.workspace is not None and job.workspace.is_closed:
+            return  # nobody asks any more what came of it
         if error is not None:
             self._show_status(notify_error(error))
         elif self._queue.is_stopping:
-            kept = {JobKind.PROPAGATE: "Stopped. What is done is kept.", JobKind.EXPORT: "Stopped. Nothing was written."}
-            self._show_status(kept.get(job.kind, "Stopped."))
-        elif job.kind == JobKind.PROPAGATE and not self._queue.is_waiting(job):
-            took = _duration(time.monotonic() - self._started_s)
-            self._show_status(f"{self._num_done} frames done in {took}." if self._num_done else "Everything is up to date already.")
+            kept = {JobKind.EXPORT: "Stopped. Nothing was written."}
+            is_run = job.kind == JobKind.PROPAGATE and run is not None
+            self._show_status(_stopped(run) if is_run and run is not None else kept.get(job.kind, "Stopped."))
+        elif job.kind == JobKind.PROPAGATE and self._run is None:
+            self._show_status("Everything is up to date already." if run is None or not run.frames else _done(run))
         elif self._is_text_of_job:
-            self._show_status("Ready.")  # nothing was shown since the job began
+            self._show_status(self._standing_text or "Ready.")  # nothing was shown since the job began
 
     def _show_status(self, text: str) -> None:
-        self._is_text_of_job = False
+        self._is_text_of_job, self._standing_text = False, ""
         self._calls.status_changed(text)
+
+
+class _Run:
+    """A propagation, which commands may interrupt."""
+
+    def __init__(self, workspace: ImageWorkspace) -> None:
+        self.workspace = workspace
+        self.started_s = time.monotonic()
+        self.frames = set[int]()
+        self.num_left = 0
+
+
+def _done(run: _Run) -> str:
+    return f"{_counted(len(run.frames), 'frame')} done in {written_duration(time.monotonic() - run.started_s)}."
+
+
+def _stopped(run: _Run) -> str:
+    if not run.frames:
+        return "Stopped."
+    return f"Stopped: {_counted(len(run.frames), 'frame')} done and kept, {run.num_left} left."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -418,7 +458,3 @@ def _everything(item: EverythingFound, has_frames: bool) -> str:
         return f"Nothing was found{where} that is no object yet."
     objects, them = ("object", "it") if number == 1 else ("objects", "them")
     return f"{number} {objects} found{where}: press {UNDO.name} to take {them} back."
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -17,6 +17,7 @@ from napari_sam2.plugin.carried_prompts import carry_prompts
 from napari_sam2.plugin.commands import AddClicks, Command
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
+from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
     BatchDone,
     CommandRejected,
@@ -34,13 +35,13 @@ from napari_sam2.plugin.reports import (
     SessionsFound,
     StateChanged,
 )
+from napari_sam2.plugin.run_estimate import StepTimed
 from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
 
@@ -211,7 +212,7 @@ class SessionWorker:
             raise failed[0]
 
     def _run_one(self, session: Session, command: Command, report: Report, failed: list[Exception]) -> None:
-        self._command = command
+        self._command, began_s = command, time.perf_counter()
         is_new = command.key.object_id not in session.objects
         try:
             mask = command.run(session)
@@ -223,7 +224,8 @@ class SessionWorker:
         else:
             if mask is not None:
                 proposal = _proposal(session, command, mask) if is_new else None
-                report(ObjectSegmented(command.key, int(mask.sum()), proposal))
+                step = _timed(session, 1, time.perf_counter() - began_s, False)
+                report(ObjectSegmented(command.key, int(mask.sum()), proposal, step))
         finally:
             self._command = None
 
@@ -298,8 +300,8 @@ class SessionWorker:
                     found = session.segment_everything(frame, **arguments)
                 report(EverythingFound(frame, tuple(found)))
 
-    def propagate(self, request: SessionRequest, commands: Iterable[Command], direction: Direction, report: Report) -> None:
-        """Propagate all objects through the stack, after commands.
+    def propagate(self, request: SessionRequest, commands: Iterable[Command], options: PropagationOptions, report: Report) -> None:
+        """Propagate objects through the stack, after commands.
 
         Raises
         ------
@@ -310,17 +312,23 @@ class SessionWorker:
             session = self._open(request)
             self._run_each(session, commands, report)
             with self._keeping(session):
-                self._propagate(session, direction, report)
+                self._propagate(session, options, report)
 
-    def _propagate(self, session: Session, direction: Direction, report: Report) -> None:
-        propagation = session.propagate(direction)
-        total, frames = len({step.frame for step in session.plan(direction)}), set[int]()
+    def _propagate(self, session: Session, options: PropagationOptions, report: Report) -> None:
+        objects = None if options.objects is None else [one for one in options.objects if one in session.objects]
+        where = options.direction, objects, options.frames(len(session.stack))
+        propagation = session.propagate(*where)
+        total, frames = len({step.frame for step in session.plan(*where)}), set[int]()
         with contextlib.closing(propagation):
+            began_s = time.perf_counter()
             for result in propagation:
+                seconds = time.perf_counter() - began_s
                 self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
                 frames.add(result.frame)
-                if not report(FrameDone(result.frame, len(frames), max(total, len(frames)))):
+                step = _timed(session, len(result.scores), seconds, True)
+                if not report(FrameDone(result.frame, len(frames), max(total, len(frames)), step)):
                     break
+                began_s = time.perf_counter()
 
     # --- the session -----------------------------------------------------------------------------------------------
 
@@ -439,6 +447,13 @@ def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -
         return None
     proposal = Proposal(float(mask.mean()), record.predicted_iou)
     return None if proposal.reason is None else proposal
+
+
+def _timed(session: Session, num_objects: int, seconds: float, is_propagated: bool) -> StepTimed:
+    side, channels, pointer = session.model.image_size, session.model.mem_dim, session.model.hidden_dim
+    # logits in float32, the memory in bfloat16, the pointer
+    mask_bytes = 4 * (side // 4) ** 2 + 2 * channels * (side // 16) ** 2 + 4 * pointer
+    return StepTimed(session.state.model.name, num_objects, seconds, mask_bytes, is_propagated)
 
 
 def _whole(state: SessionState) -> StateChange:

@@ -314,7 +314,7 @@ def test_the_widget_shows_what_will_happen(viewer, widget):
     widget._image.setCurrentIndex(widget._image.findText("picture"))
     widget._image.activated.emit(widget._image.currentIndex())
     assert widget._plan.text() == "30 × 20 px → click on an object"
-    assert not widget._propagate.isEnabled()
+    assert not widget._propagate.button.isEnabled()
 
 
 def test_models_that_are_not_here_are_marked(viewer, widget, monkeypatch, tmp_path):
@@ -437,7 +437,7 @@ def test_embedded_model_on_cells(cells, open_widget, robot, qtbot):
     qtbot.waitUntil(lambda: bool(done), timeout=30_000)
     robot.key(Qt.Key.Key_Escape)
     until_idle(qtbot, widget)
-    assert widget._status.text() == "Stopped. What is done is kept."
+    assert widget._status.text() == f"Stopped: {len(done)} frame{'s' * (len(done) > 1)} done and kept, {5 - len(done)} left."
     assert done[0] == (1, 5)
     assert len(done) < 5
     done.clear()

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QRadioButton,
     QSizePolicy,
@@ -39,6 +38,7 @@ from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.image_panel import ImagePanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
+from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
 from napari_sam2.plugin.qt.tool_row import ToolRow
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.session.session import Session
 
-_DIRECTIONS = {"both": "both ways", "forward": "forward", "backward": "backward"}
 _SWATCH_PX = 14
 _SPACING_PX = 4
 _LARGEST_OBJECT = 65535
@@ -72,15 +71,15 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._is_torn_down = False
         self._make_choices()
         self._make_object_row()
-        self._make_run_row()
+        self._make_status()
         self._objects = ObjectsPanel(self.controller)
         self._tools = ToolRow(self.controller)
         self._cursor = ToolCursor(self.controller)
         self.output_panel = OutputPanel(self.controller, napari_viewer)
         self._image_panel.unfolded.connect(lambda is_open: self._objects.set_open(not is_open))  # there is no room for both
+        self._propagate = PropagatePanel(self.controller, self._objects.table)
         self._lay_out()
         self.controller.changed.connect(self._show)
-        self.controller.progressed.connect(self._show_progress)
         self.controller.status_changed.connect(self._show_status)
         # of the closing of the whole window a widget gets no other signal
         self.destroyed.connect(self.controller.close)
@@ -126,22 +125,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._inside.clicked.connect(lambda: self.controller.choose_side(True))
         self._outside.clicked.connect(lambda: self.controller.choose_side(False))
 
-    def _make_run_row(self) -> None:
-        self._direction = _combo("The direction in which objects are propagated.")
-        for direction, text in _DIRECTIONS.items():
-            self._direction.addItem(text, direction)
-        self._direction.activated.connect(self._direction_chosen)
-        self._propagate = _button("Propagate", PROPAGATE)
-        self._propagate.clicked.connect(lambda: self.controller.propagate())
+    def _make_status(self) -> None:
         self._undo = _button("Undo", UNDO)
         self._undo.clicked.connect(lambda: self.controller.undo())
         self._redo = QPushButton("Redo", toolTip=_tool_tip(REDO_ON_LAYER))
         self._redo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._redo.clicked.connect(lambda: self.controller.redo())
-        self._cancel = _button("Cancel", CANCEL)
-        self._cancel.clicked.connect(lambda: self.controller.cancel())
-        self._progress = QProgressBar(textVisible=True)
-        _keep_its_space(self._progress)
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
@@ -160,14 +149,12 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow("Click is", _row(self._inside, self._outside))
         form.addRow(self._keep)
         form.addRow(self._listen)
-        form.addRow("Direction", self._direction)
         layout = QVBoxLayout(self)
         layout.addLayout(form, 1)
-        layout.addWidget(_row(self._propagate, self._cancel))
+        layout.addWidget(self._propagate)
         layout.addWidget(_row(self._undo, self._redo))
         layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
-        layout.addWidget(self._progress)
         layout.addWidget(self._hint)
         layout.addStretch()
         # the table has all the room that is left, while it is open
@@ -189,9 +176,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _object_chosen(self, object_id: int) -> None:
         self.controller.choose_object(object_id)
 
-    def _direction_chosen(self, index: int) -> None:
-        self.controller.direction = self._direction.itemData(index)
-
     def _keep_toggled(self, is_kept: bool) -> None:
         self.controller.keeps_object = is_kept
 
@@ -205,7 +189,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._show_images()
         self._show_models()
         controller = self.controller
-        workspace, is_busy = controller.workspace, controller.is_busy
         self._plan.setText(controller.describe())
         self._session_line.show_state()
         with QSignalBlocker(self._object):
@@ -214,15 +197,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._inside.setChecked(controller.is_inside)
         self._outside.setChecked(not controller.is_inside)
         self._show_swatch()
-        has_frames = workspace is not None and workspace.stack.frame_axis is not None
-        self._propagate.setEnabled(has_frames and not is_busy)
-        self._direction.setEnabled(has_frames)
-        self._cancel.setEnabled(is_busy)
         self._undo.setEnabled(controller.can_undo)
         self._redo.setEnabled(controller.can_redo)
-        self._progress.setVisible(is_busy)
-        if not is_busy:
-            self._progress.reset()
 
     def _show_images(self) -> None:
         images = self.controller.images
@@ -250,10 +226,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
         pixmap.fill(QColor.fromRgbF(*map(float, color)) if color is not None else QColor(0, 0, 0, 0))
         self._swatch.setPixmap(pixmap)
-
-    def _show_progress(self, done: int, total: int) -> None:
-        self._progress.setMaximum(total)
-        self._progress.setValue(done)
 
     def _show_status(self, text: str) -> None:
         self._status.setText(text)
@@ -287,8 +259,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self._cursor.leave()
             self.output_panel.tear_down()
             self._image_panel.tear_down()
+            self._propagate.tear_down()
             self.controller.changed.disconnect(self._show)
-            self.controller.progressed.disconnect(self._show_progress)
             self.controller.status_changed.disconnect(self._show_status)
             self.controller.close()
 
@@ -311,13 +283,6 @@ def _hint() -> str:
 def _shown(key: Key | str) -> str:
     name = key.name if isinstance(key, Key) else key
     return {"Escape": "Esc", "Control-Shift-Z": "Ctrl+Shift+Z"}.get(name, name)
-
-
-def _keep_its_space(widget: QWidget) -> None:
-    """Let nothing else jump when a widget is hidden."""
-    policy = widget.sizePolicy()
-    policy.setRetainSizeWhenHidden(True)
-    widget.setSizePolicy(policy)
 
 
 def _combo(tool_tip: str) -> QComboBox:
