@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from napari_sam2.plugin.autosave import ImageFingerprint, KeptSessions
     from napari_sam2.session.propagation.plan import Direction
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.session_state import SessionState, StateChange
@@ -344,7 +343,7 @@ class SessionWorker:
             if kept is not None and self._kept_at not in (None, session.saved_to):
                 kept.moved(self._kept_at, session.saved_to)
             elif kept is not None and self._kept_at is None and fingerprint is not None:
-                _remember(kept, fingerprint, session.saved_to)
+                kept.remember(fingerprint, session.saved_to)
         except (ValueError, OSError, RuntimeError) as error:
             self._not_kept(error)
             return
@@ -395,13 +394,6 @@ class SessionWorker:
         if measured is not None:
             self._send(measured)
             self._measured_at_s = time.monotonic()
-
-
-def _remember(kept: KeptSessions, fingerprint: ImageFingerprint, path: Path) -> None:
-    try:
-        kept.remember(fingerprint, path)
-    except (ValueError, OSError) as error:  # it is saved all the same
-        logger.warning("%s will not be among the recent sessions: %s", path, error)
 
 
 def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -> Proposal | None:
