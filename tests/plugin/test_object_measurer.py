@@ -81,6 +81,15 @@ def test_tracks_and_lineage(blobs):
     assert item.no_tracks == ""
 
 
+def test_tracks_alone(blobs):
+    session = blob_session(blobs, "TYX")
+    session.add_points(session.add_object(), 0, [(10, 10)])
+    found = []
+    ObjectMeasurer().measure(session, PIXELS, lambda item: found.append(item) or True, has_table=False)
+    assert found[-1].table == {}
+    np.testing.assert_allclose(found[-1].tracks, [(1, 0, 9.5, 9.5)])
+
+
 def test_a_volume_has_no_tracks(blobs):
     session = blob_session(blobs, "ZYX")
     session.add_points(session.add_object(), 0, [(10, 10)])

@@ -89,6 +89,17 @@ def test_a_session_opened_twice_is_listed_once(keeping, kept, saved):
     assert [one.path for one in recent_sessions(kept)] == [saved]
 
 
+def test_without_a_folder_a_file_is_opened_and_saved_all_the_same(keeping, kept, saved, notices, caplog):
+    kept.folder.write_text("a file is in the place of the folder")
+    viewer, controller = begin(keeping)
+    open_session(controller, viewer, saved)
+    assert controller.session.saved_to == saved
+    assert controller.workspace.not_kept == ""
+    assert notices() == []
+    assert "my cells.sam2 will not be among the recent sessions: the folder" in caplog.text
+    assert recent_sessions(kept) == []
+
+
 def test_disk_use_and_what_is_pruned(viewer, keeping, tmp_path, saved):
     keeping.kept = kept = KeptSessions(tmp_path / "kept", quota_gb=1e-6, min_age_days=0)
     assert disk_use(kept) == "Sessions take 0 bytes of 1.0 kB"

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -38,6 +39,8 @@ from napari_sam2.files import atomic_path
 
 if TYPE_CHECKING:
     from napari_sam2.session.store.header import ImageIdentity
+
+logger = logging.getLogger(__name__)
 
 QUOTA_GB = 20.0
 MAX_AGE_DAYS, MIN_AGE_DAYS = 180.0, 7.0
@@ -287,17 +290,14 @@ class KeptSessions:
         _remove(entry)
 
     def remember(self, fingerprint: ImageFingerprint, path: Path) -> None:
-        """Take note of a session that was opened from a file that somebody saved by name.
-
-        Raises
-        ------
-        ValueError, OSError
-            If nothing can be written to the folder.
-        """
+        """Take note of a session that was opened from a file that somebody saved by name, if the folder can be written."""
         if path.parent == self.folder or any(one.path == path for one in self.sessions()):
             return
-        with atomic_path(self.new_path(fingerprint).with_suffix(MOVED)) as partial:
-            partial.write_text(str(path), encoding="utf-8")
+        try:
+            with atomic_path(self.new_path(fingerprint).with_suffix(MOVED)) as partial:
+                partial.write_text(str(path), encoding="utf-8")
+        except (ValueError, OSError) as error:  # the session is saved all the same
+            logger.warning("%s will not be among the recent sessions: %s", path, error)
 
     def current(self, path: Path) -> Path | None:
         """Return where a session is now that was saved to a file; None where it is nowhere."""

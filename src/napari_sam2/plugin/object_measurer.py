@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class ObjectsMeasured:
     num_changes : int
         Of the history of the session when that began.
     table : Table
-        (N,) columns by name, see :func:`~napari_sam2.export.table.tabulate`.
+        (N,) columns by name, see :func:`~napari_sam2.export.table.tabulate`; without columns where none was wanted.
     tracks : ndarray or None
         (N, 4) or (N, 5), see :func:`~napari_sam2.export.tracks.napari_tracks`; None where there are none.
     graph : dict
@@ -55,7 +56,7 @@ class ObjectMeasurer:
         self._session: weakref.ref[Session] | None = None
         self._planes: dict[tuple[int, int], list[Measurement]] = {}
 
-    def measure(self, session: Session, calibration: Calibration, report: Report) -> None:
+    def measure(self, session: Session, calibration: Calibration, report: Report, has_table: bool = True) -> None:
         """Measure what changed since the last time, and report :class:`ObjectsMeasured`; stopped, it goes on the next time.
 
         Parameters
@@ -66,6 +67,8 @@ class ObjectMeasurer:
             Size of pixels and time between frames.
         report : callable
             Receives None now and then, to see whether to stop.
+        has_table : bool
+            The table is wanted, and not the tracks alone.
 
         Raises
         ------
@@ -88,7 +91,8 @@ class ObjectMeasurer:
                         return
         rows = merge_planes(self._planes.values())
         tracks, graph, no_tracks = _tracks(result, rows)
-        report(ObjectsMeasured(num_changes, tabulate(result, rows), tracks, graph, no_tracks))
+        table = tabulate(result, rows) if has_table else {}
+        report(ObjectsMeasured(num_changes, table, tracks, graph, no_tracks))
 
     def _follow(self, session: Session) -> None:
         if self._session is None or self._session() is not session:
@@ -122,10 +126,10 @@ def _tracks(result: Result, rows: list[Measurement]) -> tuple[npt.NDArray[np.flo
     return data, graph, ""
 
 
-def reader(measurer: ObjectMeasurer, calibration: Calibration) -> Any:
+def reader(measurer: ObjectMeasurer, calibration: Calibration, has_table: bool) -> Callable[[Session, Report], None]:
     """Return what measures a session; see :meth:`ObjectMeasurer.measure`."""
 
     def read(session: Session, report: Report) -> None:
-        measurer.measure(session, calibration, report)
+        measurer.measure(session, calibration, report, has_table)
 
     return read

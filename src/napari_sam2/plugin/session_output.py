@@ -185,7 +185,7 @@ class SessionOutput:
         output = self._output_of(workspace)
         output.tracks.is_wanted = True
         if output.tracks.layer is None:
-            output.asked_changes = -1
+            output.asked = None
         self._follow()
 
     @property
@@ -217,11 +217,11 @@ class SessionOutput:
         output, session = self._output_of(workspace), workspace.worker.session
         if session is None or not self._controller.is_idle or not (self._is_table_wanted or output.tracks.is_wanted):
             return
-        calibration, num_changes = self.calibration, session.state.history.num_changes
-        if (output.asked_changes, output.asked_calibration) == (num_changes, calibration):
+        asked = session.state.history.num_changes, self.calibration, self._is_table_wanted
+        if output.asked == asked:
             return
-        output.asked_changes, output.asked_calibration = num_changes, calibration
-        reading = reader(output.measurer, calibration)
+        output.asked = asked
+        reading = reader(output.measurer, self.calibration, self._is_table_wanted)
         self._controller.read_session(reading, partial(self._measurement_reported, output), JobKind.MEASURE)
 
     def _measurement_reported(self, output: _ImageOutput, item: Any) -> str | None:
@@ -249,8 +249,8 @@ class _ImageOutput:
         self.measurer = ObjectMeasurer()
         self.tracks = TracksView(viewer, workspace.image, workspace.stack)
         self.measured: ObjectsMeasured | None = None
-        self.asked_changes = -1
-        self.asked_calibration: Calibration | None = None
+        self.asked: tuple[int, Calibration, bool] | None = None
+        """Changes of the session, calibration, and whether there is a table: what was asked to be measured last."""
 
     def close(self) -> None:
         self.tracks.close()
