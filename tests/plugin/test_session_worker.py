@@ -287,3 +287,16 @@ def test_a_propagation_is_measured_now_and_then(worker, run, request_, monkeypat
         assert len(measured) == num_reports
         assert {(i, t) for item in measured for i, t in zip(item.object_ids, item.frames, strict=True)} == {(1, 0), (1, 1), (1, 2)}
         worker.undo(Heard())
+
+
+def test_memory_is_released_while_another_position_is_worked_on(worker, run):
+    worker.rest(Heard())
+    run(add(KEY, INSIDE))
+    features = worker.session._in_use.tracker.features
+    for _ in range(2):
+        features.get(0)
+    assert features.num_encoded == 1
+    worker.rest(Heard())
+    features.get(0)
+    assert features.num_encoded == 2
+    assert in_session(worker.session) == {KEY: (INSIDE,)}
