@@ -55,6 +55,7 @@ class BlobTracker:
     ) -> None:
         assert zoom is None, "the double sees whole frames"
         self.size = model.image_size
+        self.features = features
         self.frames: Any = features.frames
         self.policy = policy
 

@@ -307,3 +307,16 @@ def test_reading_and_saving_need_a_session(worker, run, tmp_path):
     assert heard == [SessionKept(tmp_path / "a.sam2")]
     assert worker.session.saved_to == tmp_path / "a.sam2"
     worker.session.close()
+
+
+def test_memory_is_released_while_another_position_is_worked_on(worker, run):
+    worker.rest(Heard())
+    run(add(KEY, INSIDE))
+    features = worker.session._in_use.tracker.features
+    for _ in range(2):
+        features.get(0)
+    assert features.num_encoded == 1
+    worker.rest(Heard())
+    features.get(0)
+    assert features.num_encoded == 2
+    assert in_session(worker.session) == {KEY: (INSIDE,)}

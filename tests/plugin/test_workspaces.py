@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.reading import Reading, choose_reading
-from widget_driving import check_agreement, in_layer, in_session, labels, plain_click
+from widget_driving import LateRunner, check_agreement, in_layer, in_session, labels, plain_click
 
 SQUARE = (10, 10)
 
@@ -348,3 +348,44 @@ def test_what_does_not_fit_the_image_changes_nothing(shown, blobs, reading, part
     plain_click(controller, (0, 0, 24, 36))
     assert controller.session is before
     assert found(controller) == {(0, 0): {1, 2}}
+
+
+def test_what_was_chosen_for_other_data_is_forgotten_where_it_does_not_fit(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX", Reading("ZTYX"))
+    assert controller.workspace.stack.along == "T"
+    assert controller.workspace.stack.num_frames == 2
+    controller.image.data = blobs
+    assert controller.workspace.reading == Reading()
+    plain_click(controller, (0, *SQUARE))
+    assert (labels(controller) > 0).sum() == 100
+
+
+def test_a_name_in_the_status_bar_is_of_the_position_that_is_shown(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    plain_click(controller, (0, 0, *SQUARE))
+    image = controller.image
+    assert controller._name_at(image.data_to_world((0, 0, *SQUARE))) == "object 1"
+    assert controller._name_at(image.data_to_world((0, 1, *SQUARE))) == "", "another position"
+    go_to(controller, 0, 1)
+    assert controller._name_at(image.data_to_world((0, 1, *SQUARE))) == ""
+
+
+def test_a_propagation_goes_on_while_another_position_is_looked_at(blobs, opener):
+    runner = LateRunner()
+    viewer = ViewerModel()
+    image = viewer.add_image(volumes(blobs), name="movie", axis_labels=("t", "z", "y", "x"))
+    controller = Controller(viewer, runner, opener)
+    go_to(controller, 0, 0)
+    runner.finish()
+    plain_click(controller, (0, 0, *SQUARE))
+    runner.finish()
+    controller.propagate()
+    runner.work()
+    runner.deliver(2)
+    viewer.dims.set_point(1, image.data_to_world((0, 1, 0, 0))[1])
+    plain_click(controller, (0, 1, 24, 36))
+    runner.finish()
+    assert found(controller) == {(0, 0): {1}, (1, 0): {1}, (2, 0): {1}, (0, 1): {2}}
+    go_to(controller, 0, 0)
+    assert controller.workspace.rows.by_id[1].num_found == 3
+    check_agreement(controller)

@@ -385,3 +385,17 @@ def test_a_session_is_saved_to_a_file_of_its_kind(name: str, tmp_path: Path) -> 
     with pytest.raises(ValueError, match=rf"^a session is saved to a file that ends in \.sam2: give movie\.sam2, not {name}"):
         blob_session(MOVIE).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_are_released_and_computed_again() -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (2, 16, 22), np.uint8)
+    session = Session(frames, "TYX", model=tiny_model())
+    cell = session.add_object()
+    before = session.add_points(cell, 0, [(8, 11)])
+    features = session._in_use.tracker.features
+    features.num_encoded = 0
+    np.testing.assert_array_equal(session.set_points(cell, 0, [(8, 11)], [1]), before)
+    assert features.num_encoded == 0
+    session.release_features()
+    np.testing.assert_array_equal(session.set_points(cell, 0, [(8, 11)], [1]), before)
+    assert features.num_encoded > 0

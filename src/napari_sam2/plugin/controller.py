@@ -160,6 +160,15 @@ class Controller:
 
     def _open_workspace(self) -> None:
         file = read_layer_file(self._image)
+        try:
+            self._open_as_chosen(file)
+        except ValueError:
+            if reading_of(self._image) == Reading():
+                raise
+            choose_reading(self._image, Reading())  # what was chosen does not fit any more
+            self._open_as_chosen(file)
+
+    def _open_as_chosen(self, file: LayerFile) -> None:
         stack = ImageStack.of(self._image, reading_of(self._image), file.letters)
         if (wanted := self._image.metadata.pop(POSITION_KEY, None)) is not None:
             show_frame(self._viewer, self._image, stack.moved_to(wanted), None)
@@ -199,6 +208,8 @@ class Controller:
             self._workspaces.show(there)
         if before.is_untouched and before is not there:
             self._drop(before)
+        elif before is not there:
+            self._jobs.rest(before)
         return there
 
     @property

@@ -213,7 +213,9 @@ class ImageWorkspace:
         self._image_array: tuple[list[Any], Any] = ([], None)
         self._unbind: dict[Any, Callable[[], None]] = {}
         self.channel_layers: tuple[Any, ...] = ()
-        if self.stack.num_joined:
+        if before is not None and before.stack.has_same_frames(self.stack):
+            self.channel_layers = before.channel_layers
+        elif self.stack.num_joined:
             self.read_as(self.reading, self.stack)
         self._is_begun = self.is_shown = False
         if before is None:

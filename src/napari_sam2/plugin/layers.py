@@ -93,7 +93,7 @@ def layer_position(viewer: Any, image: Any, stack: ImageStack, world: npt.ArrayL
 
 def displayed_frame(viewer: Any, image: Any, stack: ImageStack) -> int | None:
     """Tell which frame the viewer shows, or None if none of this image, or one at another position."""
-    if viewer.dims.ndim < image.ndim:  # the layer is being removed
+    if not _has_axes_of(stack, image, viewer):
         return None
     at = layer_position(viewer, image, stack, viewer.dims.point)
     if stack.position_at(at) != stack.at:
@@ -104,9 +104,14 @@ def displayed_frame(viewer: Any, image: Any, stack: ImageStack) -> int | None:
     return frame if 0 <= frame < stack.num_frames else None
 
 
+def _has_axes_of(stack: ImageStack, image: Any, viewer: Any) -> bool:
+    """The layer is not just being removed, or given data with other axes."""
+    return viewer.dims.ndim >= image.ndim == len(stack.shape)
+
+
 def displayed_position(viewer: Any, image: Any, stack: ImageStack) -> Position | None:
     """Tell where the viewer cuts an image along the axes that follow the sliders, or None beyond its ends."""
-    if not stack.at or viewer.dims.ndim < image.ndim:
+    if not stack.at or not _has_axes_of(stack, image, viewer):
         return None if stack.at else ()
     return stack.position_at(layer_position(viewer, image, stack, viewer.dims.point))
 

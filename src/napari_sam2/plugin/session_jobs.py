@@ -194,6 +194,10 @@ class SessionJobs:
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Reading the image anew …"))
 
+    def rest(self, workspace: ImageWorkspace) -> None:
+        """Release memory, as another position of the image is worked on."""
+        self._queue.put(Job(JobKind.COMMAND, lambda: workspace.worker.rest, workspace))
+
     def show_input(self, workspace: ImageWorkspace, frame: int, is_wanted: Callable[[], bool]) -> None:
         """Find what the model sees of a frame, if that is still wanted when it is its turn."""
 

@@ -154,6 +154,11 @@ class SessionWorker:
         with self._reporting(report):
             self._open(request)
 
+    def rest(self, _: Report) -> None:
+        """Release memory, as another position of the image is worked on."""
+        if self._session is not None:
+            self._session.release_features()
+
     def show_input(self, request: SessionRequest, frame: int, report: Report) -> None:
         """Report what the model sees of a frame; no session begins by that.
 

@@ -366,6 +366,17 @@ class Session:
         session._model_editor.remember(self._state.model, self.model)
         return session
 
+    def release_features(self) -> None:
+        """Release the features of frames, up to 64 MiB, which are computed again when they are needed.
+
+        Raises
+        ------
+        SessionBusyError
+            If another thread is using the session.
+        """
+        with self._history.working():
+            self._in_use.tracker.features.clear()
+
     # --- saving ----------------------------------------------------------------------------------------------------
 
     def save(self, path: str | Path) -> None:
