@@ -1,6 +1,6 @@
 import pytest
 
-from napari_sam2.plugin.notices import notify_error, notify_warning
+from napari_sam2.plugin.notices import notify_error, notify_warning, set_dock_shown, status_warning
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("bad weights", "Bad weights."), ("Is it there?", "Is it there?")])
@@ -18,3 +18,20 @@ def test_anything_else_is_an_error_and_logged(notices, caplog):
     assert notify_error(RuntimeError("out of memory")) == "RuntimeError: out of memory. Your clicks are kept."
     assert [severity for severity, _ in notices()] == ["error"]
     assert "a task of the plugin failed" in caplog.text
+
+
+def test_what_the_dock_shows_is_not_repeated(notices):
+    dock, other = object(), object()
+    set_dock_shown(dock, True)
+    set_dock_shown(other, True)
+    set_dock_shown(other, False)
+    try:
+        assert status_warning("bad weights") == "Bad weights."
+        assert notify_error(ValueError("bad weights")) == "Bad weights."
+        assert notices() == []
+        notify_error(RuntimeError("out of memory"))
+        assert [severity for severity, _ in notices()] == ["error"], "an error is always shown"
+    finally:
+        set_dock_shown(dock, False)
+    assert status_warning("bad weights") == "Bad weights."
+    assert notices()[1:] == [("warning", "Bad weights.")]

@@ -17,7 +17,7 @@ from napari_sam2.plugin.keys import CANCEL, bind_keys
 from napari_sam2.plugin.layers import Pixel, check_display, data_position, displayed_frame, show_frame, unwrapped
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
-from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.notices import set_dock_shown, status_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.rubber_band import RubberBand
@@ -84,6 +84,7 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
+        set_dock_shown(self, False)
         self._jobs.close([workspace.worker for workspace in self._workspaces.values()])
         self._take_cancel_key(False)
         self._unbind_keys()
@@ -532,7 +533,7 @@ class Controller:
         self._unbind_cancel = [bind_keys(layer, self, (CANCEL,)) for layer in layers]
 
     def _warn(self, text: str) -> None:
-        self.status_changed.emit(notify_warning(text))
+        self.status_changed.emit(status_warning(text))
 
     # --- layers come and go ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from napari_sam2.plugin.keys import (
     Key,
 )
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
+from napari_sam2.plugin.notices import set_dock_shown
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
@@ -224,11 +225,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Listen to clicks."""
         super().showEvent(event)
+        set_dock_shown(self.controller, True)
         self._listen_toggled()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         """Do not listen to clicks."""
         super().hideEvent(event)
+        set_dock_shown(self.controller, False)
         self._listen_toggled()
 
     def event(self, event: QEvent) -> bool:
