@@ -122,6 +122,20 @@ def test_continue_where_you_were(keeping, kept, blobs, status):
     assert files(kept) == [controller.session.saved_to], "it goes on in its file"
 
 
+def test_the_model_that_is_loaded_then_does_not_take_its_place(keeping, blobs, status):
+    worked_on(blobs, keeping)
+    controller = opened(blobs, keeping)
+    texts = status(controller)
+    controller.continue_session()
+    controller._jobs.use_model(controller.workspace)
+    assert texts[-1] == "Continued where you were: 2 objects."
+    controller.put_down()
+    controller.choose_object(1)
+    controller.put_down()
+    click(controller, SQUARE)
+    assert not texts[-1].startswith("Continued")
+
+
 def test_begin_anew_deletes_nothing(keeping, kept, blobs):
     worked_on(blobs, keeping)
     (path,) = files(kept)

@@ -1,7 +1,7 @@
 import pytest
 
 from napari_sam2.file_errors import os_error
-from napari_sam2.plugin.notices import notify_error, notify_warning
+from napari_sam2.plugin.notices import notify_error, notify_warning, set_dock_shown, status_warning
 
 
 @pytest.mark.parametrize(("text", "sentence"), [("bad weights", "Bad weights."), ("Is it there?", "Is it there?")])
@@ -25,3 +25,20 @@ def test_a_sentence_of_the_system_is_a_warning(notices):
     assert notify_error(os_error("a.tif cannot be written: the disk is full", 28)) == "A.tif cannot be written: the disk is full."
     notify_error(OSError(28, "No space left on device"))
     assert [severity for severity, _ in notices()] == ["warning", "error"]
+
+
+def test_what_the_dock_shows_is_not_repeated(notices):
+    dock, other = object(), object()
+    set_dock_shown(dock, True)
+    set_dock_shown(other, True)
+    set_dock_shown(other, False)
+    try:
+        assert status_warning("bad weights") == "Bad weights."
+        assert notify_error(ValueError("bad weights")) == "Bad weights."
+        assert notices() == []
+        notify_error(RuntimeError("out of memory"))
+        assert [severity for severity, _ in notices()] == ["error"], "an error is always shown"
+    finally:
+        set_dock_shown(dock, False)
+    assert status_warning("bad weights") == "Bad weights."
+    assert notices()[1:] == [("warning", "Bad weights.")]

@@ -12,7 +12,7 @@ class Layer:
         self.calls.append((self.now[0], arguments["thumbnail"]))
 
 
-@pytest.mark.parametrize(("is_3d", "drawn"), [(False, 17), (True, 2)])
+@pytest.mark.parametrize(("is_3d", "drawn"), [(False, 17), (True, 1)])
 def test_it_is_not_drawn_more_often_than_one_can_see(monkeypatch, is_3d, drawn):
     now = [0.0]
     monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
@@ -28,3 +28,21 @@ def test_it_is_not_drawn_more_often_than_one_can_see(monkeypatch, is_3d, drawn):
     assert len(layer.calls) == drawn + 1, "the last of it, once"
     drawing.finish(thumbnail=True)
     assert layer.calls[-1] == (1.0, True)
+
+
+def test_it_is_drawn_less_often_where_that_takes_long(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
+    layer = Layer(now)
+    drawing = Redraw(layer)
+    drawing.written(False)
+    now[0] = 0.5
+    drawing.was_late(0.25)  # 20 times as long from now on
+    for now[0] in (1.0, 5.4, 5.5, 5.6):
+        drawing.written(False)
+    assert [at for at, _ in layer.calls] == [0.0, 5.5]
+    for _ in range(60):
+        drawing.was_late(0.01)
+    now[0] = 5.7
+    drawing.written(False)
+    assert layer.calls[-1][0] == 5.7, "it is quick again"

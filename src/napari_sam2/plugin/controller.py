@@ -21,7 +21,7 @@ from napari_sam2.plugin.layer_keys import LayerKeys
 from napari_sam2.plugin.layers import displayed_frame, displayed_position, show_frame, unwrapped
 from napari_sam2.plugin.model_input_view import ModelInputView, is_model_input
 from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
-from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.notices import set_dock_shown, status_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
@@ -94,6 +94,7 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
+        set_dock_shown(self, False)
         self._jobs.close([workspace.worker for workspace in self._workspaces], self._opener.release)
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
@@ -662,7 +663,7 @@ class Controller:
         self.changed.emit()
 
     def _warn(self, text: str) -> None:
-        self.status_changed.emit(notify_warning(text))
+        self.status_changed.emit(status_warning(text))
 
     # --- layers come and go ----------------------------------------------------------------------------------------
 

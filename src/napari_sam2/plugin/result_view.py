@@ -209,6 +209,11 @@ class ResultView:
             in_hand = self._current_object if self._is_in_hand else None
             self._drawn_colours.show({self._current_object: None, **self._colours}, in_hand)
 
+    def was_late(self, late_s: float) -> None:
+        """Draw less often, as events were handled so late; see :meth:`~napari_sam2.plugin.redraw.Redraw.was_late`."""
+        if self._redraw is not None:
+            self._redraw.was_late(late_s)
+
     def finish(self) -> None:
         """Draw the last of what was written."""
         if self._redraw is not None:

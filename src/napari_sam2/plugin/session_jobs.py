@@ -14,7 +14,7 @@ from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
-from napari_sam2.plugin.notices import notify_error, notify_warning
+from napari_sam2.plugin.notices import notify_error, status_warning
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
     BatchDone,
@@ -170,7 +170,7 @@ class SessionJobs:
             return True
         what = "download it" if offer.model in MODEL_NAMES else "put its file back"
         self._show_status(
-            notify_warning(
+            status_warning(
                 f"The earlier session was made with {offer.model}, which is not on this machine: {what} to continue, or begin "
                 "anew. Clicks are kept"
             )
@@ -357,7 +357,7 @@ class SessionJobs:
             self._show_status(_everything(item, workspace.stack.frame_axis is not None))
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
-                self._show_status(notify_warning(item.reason))
+                self._show_status(status_warning(item.reason))
         elif isinstance(item, SessionsFound):
             self._sessions_found(workspace, item)
         elif isinstance(item, SessionOpened):
@@ -367,7 +367,7 @@ class SessionJobs:
                 self._standing_text = f"Continued where you were: {_counted(number, 'object')}."
         elif isinstance(item, SessionNotKept):
             if is_news:
-                self._show_status(notify_warning(f"The session is not saved: {item.reason}"))
+                self._show_status(status_warning(f"The session is not saved: {item.reason}"))
         elif isinstance(item, HistoryMoved):
             done, what = ("Undone.", "undo") if item.is_undo else ("Redone.", "redo")
             self._show_status(done if item.is_done else f"There is nothing to {what}.")

@@ -482,3 +482,24 @@ def test_what_the_embedded_model_finds_in_the_background_is_a_proposal(cells, op
     robot.key(Qt.Key.Key_U)
     until_idle(qtbot, widget)
     assert set(widget.session.objects) == {1}
+
+
+def test_a_warning_stands_in_the_status_line_and_not_in_a_toast_too(viewer, widget, notices):
+    widget.controller.propagate()
+    assert widget._status.text() == "There is nothing to propagate: click on an object first."
+    assert notices() == []
+    widget.hide()
+    widget.controller.propagate()
+    assert notices() == [("warning", "There is nothing to propagate: click on an object first.")]
+
+
+def test_nothing_is_left_of_an_image_that_is_removed_while_it_is_propagated(viewer, widget, robot, qtbot):
+    robot(viewer).click(world(viewer, 0, 10, 10))
+    until_idle(qtbot, widget)
+    widget.controller.propagate()
+    viewer.layers.remove("movie")
+    until_idle(qtbot, widget)
+    assert widget._status.text() == ""
+    assert widget._plan.text() == "Open an image, or drop a file on the viewer."
+    assert widget._propagate.button.text() == "Propagate"
+    assert not widget._propagate.button.isEnabled()

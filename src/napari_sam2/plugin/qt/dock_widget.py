@@ -34,6 +34,7 @@ from napari_sam2.plugin.keys import (
     Key,
 )
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
+from napari_sam2.plugin.notices import set_dock_shown
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.image_panel import ImagePanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
@@ -236,12 +237,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Listen to clicks."""
         super().showEvent(event)
         self._cursor.follow(self.window())
+        set_dock_shown(self.controller, True)
         self._listen_toggled()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         """Do not listen to clicks."""
         super().hideEvent(event)
         self._cursor.leave()
+        set_dock_shown(self.controller, False)
         self._listen_toggled()
 
     def event(self, event: QEvent) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
 from magicgui import magicgui
@@ -48,6 +49,7 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         self._workspace: ImageWorkspace | None = None
         self._activity: progress | None = None
         self._done_of = (0, 0)
+        self._activity_due_s = 0.0
         # napari handles other events while it draws its own bar: not in the midst of what is reported
         self._activity_timer = QTimer(self, interval=_ACTIVITY_MS)
         self._activity_timer.timeout.connect(self._show_activity)
@@ -175,10 +177,14 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         self.bar.setValue(done)
         self._done_of = done, total
         if not self._activity_timer.isActive():
+            self._activity_due_s = time.monotonic() + _ACTIVITY_MS / 1000
             self._activity_timer.start()
 
     def _show_activity(self) -> None:
-        """Show the same in napari's activity dock."""
+        """Show the same in napari's activity dock; and if this comes late, let the result be drawn less often."""
+        if self._workspace is not None:
+            self._workspace.result.was_late(time.monotonic() - self._activity_due_s)
+        self._activity_due_s = time.monotonic() + _ACTIVITY_MS / 1000
         done, total = self._done_of
         if self._activity is None:
             self._activity = progress(total=total, desc="SAM 2")
