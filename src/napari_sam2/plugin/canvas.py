@@ -133,6 +133,8 @@ class Canvas:
         self._free_the_mouse()
         if tool != self.tool:
             self.tool = tool
+            if tool in (Tool.CLICK, Tool.BOX):
+                self._preview.remove()
             self.show_cursor()
             self._calls.changed()
 
@@ -145,6 +147,12 @@ class Canvas:
             selected.mode = "pan_zoom"
         else:
             self._viewer.layers.selection.active = workspace.image
+
+    def image_changed(self) -> None:
+        """Take note that another image is worked on, or none."""
+        self.cancel_drawing()
+        self._preview.remove()
+        self.show_cursor()
 
     def choose_diameter(self, diameter_px: int) -> None:
         """Choose the diameter of the brush, in data pixels."""
@@ -264,18 +272,18 @@ class Canvas:
             met = (workspace.object_at(Pixel(frame, *at)) for at in (path[:1] if about.is_inside else path))
             object_id = next((one for one in met if one is not None), None)
         if object_id is None and not about.is_inside:
-            self._preview.remove()
+            self._preview.clear()
             self._calls.status_changed("There is no object here that could end: take one in hand, or draw over one.")
             return
         self._show_result(workspace)
         workspace.draw(frame, object_id, make)
         if not workspace.is_model_here:
-            self._preview.remove()
+            self._preview.clear()
 
     def answered(self) -> None:
         """Show a stroke no more: its mask is there, or was refused."""
         if not self._listener.is_drawing:
-            self._preview.remove()
+            self._preview.clear()
 
     def draw_box(self, first: Any, last: Any) -> None:
         """Prompt the object in hand, or a new one, by a box; see :meth:`.controller.Controller.draw_box`."""

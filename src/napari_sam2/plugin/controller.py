@@ -142,6 +142,7 @@ class Controller:
                 self._open_workspace()
             except ValueError as error:
                 self._reason = str(error)
+        self.canvas.image_changed()
         self.changed.emit()
 
     def _open_workspace(self) -> None:

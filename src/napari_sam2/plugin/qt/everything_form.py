@@ -71,9 +71,9 @@ class EverythingForm(QFrame):  # type: ignore[misc]
             self._controller.everything_options = options
 
     def open_below(self, widget: QWidget) -> None:
-        """Open below a widget."""
+        """Open below a widget, and not beyond its right edge."""
         self.adjustSize()
-        self.move(widget.mapToGlobal(QPoint(0, widget.height())))
+        self.move(widget.mapToGlobal(QPoint(max(0, widget.width() - self.width()), widget.height())))
         self.show()
 
     def _find(self) -> None:

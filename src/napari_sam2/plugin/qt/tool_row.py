@@ -76,7 +76,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         layout.addWidget(self.diameter)
         layout.addStretch()
         self.form = EverythingForm(controller, self)
-        self.everything.clicked.connect(lambda: self.form.open_below(self.everything))
+        self.everything.clicked.connect(lambda: self.form.open_below(self))
         controller.changed.connect(self._show)
         self._is_made = True
         self._show()
