@@ -59,6 +59,14 @@ def test_the_box_tool_draws_boxes_without_shift(viewer, controller, blobs):
     assert sorted(controller.session.objects) == [1, 2, 3], "with Shift it is a box with every tool"
 
 
+def test_a_box_beside_the_image_has_one_sentence(viewer, controller, notices):
+    controller.use_box()
+    drag(viewer, (0, -9, -9), (0, -5, -5))
+    assert notices() == [("warning", "The box is outside the image, which has 40 rows and 50 columns.")]
+    controller.use_click()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
 def test_a_lasso_begins_objects_and_cuts_off(viewer, controller):
     controller.use_lasso()
     drag(viewer, *around(0, 4, 4, 15, 15))

@@ -90,6 +90,7 @@ class Canvas:
         self._viewer.layers.selection.events.active.disconnect(self._mouse_passed_on)
         self._listener.close()
         self._preview.remove()
+        self._band.remove()
         self._status_bar.close()
         if self.tool != Tool.CLICK:
             self._viewer.cursor.style = "standard"
@@ -135,6 +136,8 @@ class Canvas:
             self.tool = tool
             if tool in (Tool.CLICK, Tool.BOX):
                 self._preview.remove()
+            if tool != Tool.BOX:
+                self._band.remove()
             self.show_cursor()
             self._calls.changed()
 
@@ -152,6 +155,7 @@ class Canvas:
         """Take note that another image is worked on, or none."""
         self.cancel_drawing()
         self._preview.remove()
+        self._band.remove()
         self.show_cursor()
 
     def choose_diameter(self, diameter_px: int) -> None:
@@ -237,7 +241,8 @@ class Canvas:
     def _drawing(self, workspace: ImageWorkspace, press: Press) -> Drawing:
         sheet = Sheet(self._viewer, workspace.image, workspace.stack)
         if press.has_shift or self.tool == Tool.BOX:
-            return BoxDrawing(sheet, self._band, press.position, partial(self._box_drawn, workspace))
+            drawn, is_last = partial(self._box_drawn, workspace), self.tool != Tool.BOX
+            return BoxDrawing(sheet, self._band, press.position, drawn, self._calls.warn, is_last)
         is_inside = self.is_inside != press.is_other
         self._preview.begin(workspace.image, workspace.stack, SIGN_COLOURS[is_inside])
         about = _About(workspace, sheet, is_inside)

@@ -57,6 +57,7 @@ class EverythingForm(QFrame):  # type: ignore[misc]
             self.form[name].native.setSpecialValueText(_AUTOMATIC)
         self.form.changed.connect(self._edited)
         self.find = QPushButton(f"Find everything on this frame ({FIND_EVERYTHING.name})")
+        self.find.setToolTip("One undo takes all that is found back. Esc stops.")
         self.find.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.find.clicked.connect(self._find)
         layout = QVBoxLayout(self)
