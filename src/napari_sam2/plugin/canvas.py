@@ -11,7 +11,7 @@ from napari_sam2.plugin.click_rule import ClickEffect
 from napari_sam2.plugin.clicks import Box, ObjectFrame
 from napari_sam2.plugin.drawn_commands import AddLasso, AddScribble, AddStroke, DrawnCommand, Vertices
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.layers import Pixel, check_display, data_position
+from napari_sam2.plugin.layers import Pixel, check_display, data_position, unwrapped
 from napari_sam2.plugin.mouse import ClickListener, Drawing, DrawingBegins, MouseCalls, Press
 from napari_sam2.plugin.points_layer import data_px_per_canvas_px, data_px_per_world, point_reach_px
 from napari_sam2.plugin.region import Region
@@ -212,6 +212,7 @@ class Canvas:
             cursor.style = "standard"
         elif self.tool.has_size:
             cursor.size = self.diameter_px / data_px_per_world(self._viewer, workspace.image)
+            _hide_box_of_cursor(self._viewer)
             cursor.style = "circle"
         else:
             cursor.style = "cross"
@@ -346,6 +347,14 @@ class Canvas:
         except ValueError:
             return ""
         return "" if object_id is None else workspace.name_of(object_id)
+
+
+def _hide_box_of_cursor(viewer: Any) -> None:
+    """Keep napari 0.9 from leaving a small square on the canvas, the background of the circle, wherever that is shown last."""
+    overlays = getattr(getattr(unwrapped(viewer), "canvas", None), "overlays", None)
+    circle = getattr(overlays, "_brush_circle", None)
+    if circle is not None:
+        circle.box = False
 
 
 @dataclass(frozen=True)

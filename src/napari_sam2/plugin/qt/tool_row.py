@@ -70,6 +70,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self.diameter.setToolTip(f"Diameter of the brush. Keys: {SMALLER_BRUSH.name} {LARGER_BRUSH.name}")
         self.diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.diameter.setKeyboardTracking(False)
+        self.diameter.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # there are keys, and the row is narrow
         self.diameter.valueChanged.connect(lambda diameter_px: controller.canvas.choose_diameter(diameter_px))
         self.everything = _button("everything", FIND_EVERYTHING, "Opens its options.")
         layout.addWidget(self.everything)
