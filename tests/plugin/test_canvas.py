@@ -59,6 +59,14 @@ def test_the_box_tool_draws_boxes_without_shift(viewer, controller, blobs):
     assert sorted(controller.session.objects) == [1, 2, 3], "with Shift it is a box with every tool"
 
 
+def test_a_box_beside_the_image_has_one_sentence(viewer, controller, notices):
+    controller.use_box()
+    drag(viewer, (0, -9, -9), (0, -5, -5))
+    assert notices() == [("warning", "The box is outside the image, which has 40 rows and 50 columns.")]
+    controller.use_click()
+    assert [layer.name for layer in viewer.layers] == ["movie"]
+
+
 def test_a_lasso_begins_objects_and_cuts_off(viewer, controller):
     controller.use_lasso()
     drag(viewer, *around(0, 4, 4, 15, 15))
@@ -108,7 +116,9 @@ def test_the_brush_paints_the_object_in_hand_or_a_new_one(viewer, controller):
     for _ in range(4):
         controller.undo()
     assert not controller.session.objects
-    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"], "no stroke is left"
+    assert not viewer.layers["stroke"].data.any(), "no stroke is left"
+    controller.cancel()
+    assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
 
 
 def test_the_eraser_removes_from_the_object_where_it_begins(viewer, controller, texts):
@@ -207,6 +217,7 @@ def test_the_cursor_shows_the_tool(viewer, controller):
     assert viewer.cursor.style == "cross"
     controller.use_brush()
     assert viewer.cursor.style == "circle"
+    assert not viewer.canvas.overlays._brush_circle.box, "it would leave a square on the canvas"
     assert viewer.cursor.size == pytest.approx(10 / np.sqrt((2**2 + 4**2) / 2)), "in units of the viewer"
     viewer.add_points([(1, 1, 1)])
     assert viewer.cursor.style == "circle", "napari chooses another one as a layer is selected"
@@ -239,7 +250,9 @@ def test_nothing_to_draw_on(viewer, controller, notices, texts):
     drag(viewer, (0, 4, 4), (0, 4, 20))
     assert "a polygon" in notices()[-1][1].lower(), "a line encloses nothing"
     assert not controller.session.objects
+    assert "stroke" in viewer.layers
     viewer.layers.remove(viewer.layers["movie"])
+    assert "stroke" not in viewer.layers
     controller.use_box()
     running = viewer.mouse_drag_callbacks[-1](
         viewer, SimpleNamespace(type="mouse_press", pos=(0, 0), position=(0, 0, 0), button=LEFT, modifiers=())
@@ -380,7 +393,7 @@ def test_what_waits_for_weights_is_withdrawn_in_the_order_in_which_it_was_given(
     controller.use_brush()
     drag(viewer, (0, 35, 5), (0, 35, 15))
     assert workspace.object_ids == {1, 2, 3}
-    assert [layer.name for layer in viewer.layers if layer.name == "stroke"] == []
+    assert not viewer.layers["stroke"].data.any()
     controller.undo()
     assert workspace.object_ids == {1, 2}
     assert len(workspace.boxes.layer.data) == 1
@@ -409,11 +422,11 @@ def test_undo_of_a_stroke_that_is_on_its_way(viewer, opener):
     runner.finish()
     controller.use_brush()
     drag(viewer, (0, 35, 5), (0, 35, 15))
-    assert "stroke" in [layer.name for layer in viewer.layers], "it is shown until its mask is there"
+    assert viewer.layers["stroke"].data.any(), "it is shown until its mask is there"
     controller.undo()
     runner.finish()
     assert not controller.session.objects
-    assert "stroke" not in [layer.name for layer in viewer.layers]
+    assert not viewer.layers["stroke"].data.any()
     controller.redo()
     runner.finish()
     assert is_object(controller, 1)[35, 5:16].all()

@@ -23,9 +23,17 @@ def test_one_box_is_shown_until_it_is_removed(viewer):
     (data,) = layer.data
     np.testing.assert_array_equal(data, [(2, 4.5, 5.5), (2, 4.5, 9.5), (2, 8.5, 9.5), (2, 8.5, 5.5)])
     assert tuple(layer.scale) == (1, 2, 3)
+    band.clear()
+    assert len(layer.data) == 0
+    band.show(image, ImageStack.of(image), 1, (1, 2, 3, 4))
+    assert (viewer.layers[-1], len(layer.data)) == (layer, 1), "the layer stays between boxes"
+    assert layer.edge_color.tolist() == [[1, 1, 1, 1]]
+    other = viewer.add_image(np.zeros((20, 20), np.uint8))
+    band.show(other, ImageStack.of(other), 0, (1, 2, 3, 4))
+    assert viewer.layers[-1].ndim == 2, "another image has another layer"
     band.remove()
-    assert list(viewer.layers) == [image]
-    assert viewer.layers.selection.active == image
+    assert list(viewer.layers) == [image, other]
+    assert viewer.layers.selection.active == other
 
 
 def test_a_box_whose_layer_was_trashed(viewer):

@@ -17,8 +17,8 @@ def viewer():
 def test_a_stroke_lies_on_the_image_until_it_is_removed(viewer):
     image, preview = viewer.layers["movie"], StrokePreview(viewer)
     preview.remove()
-    for _ in range(2):
-        preview.begin(image, ImageStack.of(image), "#19e05a")
+    preview.clear()
+    preview.begin(image, ImageStack.of(image), "#19e05a")
     assert viewer.layers.selection.active == image
     _, layer = viewer.layers
     assert (tuple(layer.scale), PREVIEW_KEY in layer.metadata) == ((1, 2, 3), True)
@@ -29,9 +29,18 @@ def test_a_stroke_lies_on_the_image_until_it_is_removed(viewer):
     for frame in range(3):
         np.testing.assert_array_equal(layer.data[frame] > 0, expected)
     assert layer.data.base.nbytes <= 40 * 50, "it is one frame in memory"
+    preview.clear()
+    assert not layer.data.any()
+    preview.line((5, 5), (5, 9), 1)
+    preview.begin(image, ImageStack.of(image), "#ff3b6b")
+    assert (viewer.layers[-1], layer.data.any()) == (layer, False), "the layer stays between strokes"
+    np.testing.assert_allclose(layer.get_color(1), (1, 59 / 255, 107 / 255, 1), atol=1e-6)
+    other = viewer.add_image(np.zeros((20, 20), np.uint8))
+    preview.begin(other, ImageStack.of(other), "#ff3b6b")
+    assert [one.ndim for one in viewer.layers] == [3, 2, 2], "another image has another layer"
     preview.remove()
-    assert list(viewer.layers) == [image]
-    assert viewer.layers.selection.active == image
+    assert list(viewer.layers) == [image, other]
+    assert viewer.layers.selection.active == other
 
 
 def test_a_stroke_whose_layer_was_trashed(viewer):
@@ -39,6 +48,8 @@ def test_a_stroke_whose_layer_was_trashed(viewer):
     preview.begin(image, ImageStack.of(image), "#19e05a")
     viewer.layers.remove(viewer.layers[-1])
     preview.line((5, 5), (5, 9), 1)
+    preview.begin(image, ImageStack.of(image), "#19e05a")
+    assert len(viewer.layers) == 2
     preview.remove()
     assert list(viewer.layers) == [image]
 

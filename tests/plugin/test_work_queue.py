@@ -71,6 +71,20 @@ def test_a_click_interrupts_propagation_which_goes_on_after_it(queue, runner, st
     assert started == [PROPAGATE, COMMAND, COMMAND, PROPAGATE]
 
 
+def test_finding_everything_interrupts_propagation_and_can_be_stopped(queue, runner, started):
+    find = job(JobKind.FIND)
+    queue.put(PROPAGATE)
+    queue.put(find)
+    assert runner.is_stopped
+    finish_all(runner)
+    assert started == [PROPAGATE, find, PROPAGATE]
+    queue.put(find)
+    assert queue.is_busy
+    queue.stop()
+    assert queue.is_stopping
+    finish_all(runner)
+
+
 def test_twice_is_once(queue, runner, started):
     queue.put(PROPAGATE)
     queue.put(PROPAGATE)

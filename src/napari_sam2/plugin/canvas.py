@@ -12,7 +12,7 @@ from napari_sam2.plugin.clicks import Box, ObjectFrame
 from napari_sam2.plugin.drawn_commands import AddLasso, AddScribble, AddStroke, DrawnCommand, Vertices
 from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.layers import check_display, layer_position
+from napari_sam2.plugin.layers import check_display, layer_position, unwrapped
 from napari_sam2.plugin.mouse import ClickListener, Drawing, DrawingBegins, MouseCalls, Press
 from napari_sam2.plugin.points_layer import data_px_per_canvas_px, data_px_per_world, point_reach_px
 from napari_sam2.plugin.region import Region
@@ -91,6 +91,7 @@ class Canvas:
         self._viewer.layers.selection.events.active.disconnect(self._mouse_passed_on)
         self._listener.close()
         self._preview.remove()
+        self._band.remove()
         self._status_bar.close()
         if self.tool != Tool.CLICK:
             self._viewer.cursor.style = "standard"
@@ -134,6 +135,10 @@ class Canvas:
         self._free_the_mouse()
         if tool != self.tool:
             self.tool = tool
+            if tool in (Tool.CLICK, Tool.BOX):
+                self._preview.remove()
+            if tool != Tool.BOX:
+                self._band.remove()
             self.show_cursor()
             self._calls.changed()
 
@@ -146,6 +151,13 @@ class Canvas:
             selected.mode = "pan_zoom"
         else:
             self._viewer.layers.selection.active = workspace.image
+
+    def image_changed(self) -> None:
+        """Take note that another image is worked on, or none."""
+        self.cancel_drawing()
+        self._preview.remove()
+        self._band.remove()
+        self.show_cursor()
 
     def choose_diameter(self, diameter_px: int) -> None:
         """Choose the diameter of the brush, in data pixels."""
@@ -201,6 +213,7 @@ class Canvas:
             cursor.style = "standard"
         elif self.tool.has_size:
             cursor.size = self.diameter_px / data_px_per_world(self._viewer, workspace.image, workspace.stack)
+            _hide_box_of_cursor(self._viewer)
             cursor.style = "circle"
         else:
             cursor.style = "cross"
@@ -230,7 +243,8 @@ class Canvas:
     def _drawing(self, workspace: ImageWorkspace, press: Press) -> Drawing:
         sheet = Sheet(self._viewer, workspace.image, workspace.stack)
         if press.has_shift or self.tool == Tool.BOX:
-            return BoxDrawing(sheet, self._band, press.position, partial(self._box_drawn, workspace))
+            drawn, is_last = partial(self._box_drawn, workspace), self.tool != Tool.BOX
+            return BoxDrawing(sheet, self._band, press.position, drawn, self._calls.warn, is_last)
         is_inside = self.is_inside != press.is_other
         self._preview.begin(workspace.image, workspace.stack, SIGN_COLOURS[is_inside])
         about = _About(workspace, sheet, is_inside)
@@ -265,18 +279,18 @@ class Canvas:
             met = (workspace.object_at(Pixel(frame, *at)) for at in (path[:1] if about.is_inside else path))
             object_id = next((one for one in met if one is not None), None)
         if object_id is None and not about.is_inside:
-            self._preview.remove()
+            self._preview.clear()
             self._calls.status_changed("There is no object here that could end: take one in hand, or draw over one.")
             return
         self._show_result(workspace)
         workspace.draw(frame, object_id, make)
         if not workspace.is_model_here:
-            self._preview.remove()
+            self._preview.clear()
 
     def answered(self) -> None:
         """Show a stroke no more: its mask is there, or was refused."""
         if not self._listener.is_drawing:
-            self._preview.remove()
+            self._preview.clear()
 
     def draw_box(self, first: Any, last: Any) -> None:
         """Prompt the object in hand, or a new one, by a box; see :meth:`.controller.Controller.draw_box`."""
@@ -334,6 +348,14 @@ class Canvas:
         except ValueError:
             return ""
         return "" if object_id is None else workspace.name_of(object_id)
+
+
+def _hide_box_of_cursor(viewer: Any) -> None:
+    """Keep napari 0.9 from leaving a small square on the canvas, the background of the circle, wherever that is shown last."""
+    overlays = getattr(getattr(unwrapped(viewer), "canvas", None), "overlays", None)
+    circle = getattr(overlays, "_brush_circle", None)
+    if circle is not None:
+        circle.box = False
 
 
 @dataclass(frozen=True)

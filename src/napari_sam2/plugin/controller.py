@@ -157,6 +157,7 @@ class Controller:
             except ValueError as error:
                 self._reason = str(error)
         self._follow_sliders()
+        self.canvas.image_changed()
         self.shows_model_input = self._shows_input
 
     def _open_workspace(self) -> None:

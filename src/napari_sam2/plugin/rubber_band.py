@@ -1,4 +1,4 @@
-"""The box that is being drawn, on a layer that is there only as long."""
+"""The box that is being drawn, on a layer of its own."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ PREVIEW_KEY = "napari-sam2 preview"
 class RubberBand:
     """Shows the box that is being drawn.
 
+    Its layer stays, empty, until it is removed: to add and to remove one takes much longer than to draw.
+
     Parameters
     ----------
     viewer : Viewer
@@ -28,24 +30,37 @@ class RubberBand:
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
         self._layer: Shapes | None = None
+        self._image: Any = None
 
     def show(self, image: Any, stack: ImageStack, frame: int, box: Box) -> None:
         """Show a box on a frame of an image, in place of the one before."""
         around = corners(stack, frame, box)
+        if self._layer is None or self._layer not in self._viewer.layers or self._image != image:
+            self.remove()
+            self._add(image, stack)
         if self._layer is None:
-            layer = new_boxes_layer(image, stack, _NAME)
-            layer.metadata[PREVIEW_KEY] = True
-            selected = unwrapped(self._viewer.layers.selection.active)
-            self._viewer.layers.append(layer)
-            self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
-            layer.add_rectangles([around], edge_color="white", face_color="transparent")
-            layer.selected_data = set()
-            self._layer = layer
-        else:
+            return
+        if len(self._layer.data):
             self._layer.data = [around]
+        else:
+            self._layer.add_rectangles([around], edge_color="white", face_color="transparent")
+            self._layer.selected_data = set()
+
+    def _add(self, image: Any, stack: ImageStack) -> None:
+        layer = new_boxes_layer(image, stack, _NAME)
+        layer.metadata[PREVIEW_KEY] = True
+        selected = unwrapped(self._viewer.layers.selection.active)
+        self._viewer.layers.append(layer)
+        self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
+        self._layer, self._image = layer, image
+
+    def clear(self) -> None:
+        """Show no box."""
+        if self._layer is not None and len(self._layer.data):
+            self._layer.data = []
 
     def remove(self) -> None:
-        """Show no box."""
+        """Remove the layer."""
         layer, self._layer = self._layer, None
         if layer is None or layer not in self._viewer.layers:
             return

@@ -1,7 +1,9 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.plugin.keys import LASSO_TOOL
@@ -67,6 +69,48 @@ def test_a_real_drag_draws_with_the_tool_and_does_not_move_the_view(viewer, widg
     robot.key(Qt.Key.Key_U)
     until_idle(qtbot, widget)
     assert not labels.any()
+
+
+def test_strokes_of_napari_on_the_result_are_prompts(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    robot.click((0, 10, 10))
+    until_idle(qtbot, widget)
+    result = viewer.layers["movie – objects"]
+    before = result.data.copy()
+    viewer.layers.selection.active = result
+    result.mode, result.brush_size, result.selected_label = "paint", 4, 1
+    robot.drag((0, 10, 14), (0, 10, 24))
+    until_idle(qtbot, widget)
+    assert (result.data[0][10, 5:23] == 1).all()
+    assert widget.session.objects[1].prompts[0].packed_mask
+    robot.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    until_idle(qtbot, widget)
+    np.testing.assert_array_equal(result.data, before)
+
+
+def test_keys_change_no_tool_of_a_shapes_layer(viewer, widget, robot):
+    robot, controller = robot(viewer), widget.controller
+    shapes = viewer.add_shapes(ndim=3)
+    robot.key(Qt.Key.Key_T)
+    assert (shapes.mode, controller.is_inside) == ("pan_zoom", False)
+    shapes.mode = "add_rectangle"
+    robot.key(Qt.Key.Key_T)
+    assert (shapes.mode, controller.is_inside) == ("add_rectangle", False)
+    shapes.mode = "pan_zoom"
+    robot.key(Qt.Key.Key_J)
+    robot.key(Qt.Key.Key_Escape)
+    assert controller.canvas.tool == Tool.CLICK, "Esc is not that of the Shapes layer"
+
+
+def test_space_moves_the_view(viewer, widget, robot):
+    robot, centre = robot(viewer), tuple(viewer.scene.camera.center)
+    robot.key(Qt.Key.Key_J)
+    QTest.keyPress(robot.native, Qt.Key.Key_Space)
+    robot.drag((0, 35, 30), (0, 25, 30))
+    QTest.keyRelease(robot.native, Qt.Key.Key_Space)
+    QApplication.processEvents()
+    assert tuple(viewer.scene.camera.center) != centre
+    assert widget.controller.canvas.is_ours
 
 
 def test_the_cursor_is_that_of_the_tool_until_the_dock_is_closed(viewer, widget, robot):

@@ -33,4 +33,4 @@ def test_a_line_that_is_given_up(desk):
     line = begun(desk)
     line.move((1, 10, 18))
     line.cancel()
-    assert (desk.drawn, list(desk.viewer.layers)) == ([], [desk.image])
+    assert (desk.drawn, shown(desk)) == ([], [])

@@ -57,6 +57,7 @@ class EverythingForm(QFrame):  # type: ignore[misc]
             self.form[name].native.setSpecialValueText(_AUTOMATIC)
         self.form.changed.connect(self._edited)
         self.find = QPushButton(f"Find everything on this frame ({FIND_EVERYTHING.name})")
+        self.find.setToolTip("One undo takes all that is found back. Esc stops.")
         self.find.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.find.clicked.connect(self._find)
         layout = QVBoxLayout(self)
@@ -71,9 +72,9 @@ class EverythingForm(QFrame):  # type: ignore[misc]
             self._controller.everything_options = options
 
     def open_below(self, widget: QWidget) -> None:
-        """Open below a widget."""
+        """Open below a widget, and not beyond its right edge."""
         self.adjustSize()
-        self.move(widget.mapToGlobal(QPoint(0, widget.height())))
+        self.move(widget.mapToGlobal(QPoint(max(0, widget.width() - self.width()), widget.height())))
         self.show()
 
     def _find(self) -> None:

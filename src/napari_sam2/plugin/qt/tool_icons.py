@@ -22,7 +22,7 @@ def tool_icon(name: str, colour: QColor, disabled: QColor) -> QIcon:
     Parameters
     ----------
     name : str
-        Value of a :class:`~napari_sam2.plugin.tools.tool.Tool`, "everything" or "objects".
+        Value of a :class:`~napari_sam2.plugin.tools.tool.Tool`, or "everything".
     colour, disabled : QColor
         Of its lines, and the same while it cannot be used.
     """
@@ -145,14 +145,6 @@ def _draw_eraser(painter: QPainter, colour: QColor) -> None:
     painter.drawLine(QLineF(8, 17.4, 17, 17.4))
 
 
-def _draw_objects(painter: QPainter, colour: QColor) -> None:
-    painter.drawRect(QRectF(2.6, 5.6, 6.2, 8.8))
-    painter.drawLine(QLineF(2.6, 10, 8.8, 10))
-    painter.drawLine(QLineF(10.4, 10, 13, 10))
-    painter.drawPolyline(_polygon((11.6, 8.4), (13.2, 10), (11.6, 11.6)))
-    _dots(painter, colour, 1.9, (16.6, 6.4), (16.6, 13.6))
-
-
 def _draw_everything(painter: QPainter, colour: QColor) -> None:
     painter.drawEllipse(QRectF(2.6, 3, 6.4, 5.4))
     painter.drawEllipse(QRectF(11, 4, 6, 7))
@@ -167,6 +159,5 @@ _DRAWN_BY: dict[str, Callable[[QPainter, QColor], None]] = {
     "scribble": _draw_scribble,
     "brush": _draw_brush,
     "eraser": _draw_eraser,
-    "objects": _draw_objects,
     "everything": _draw_everything,
 }

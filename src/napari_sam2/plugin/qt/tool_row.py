@@ -70,13 +70,14 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self.diameter.setToolTip(f"Diameter of the brush. Keys: {SMALLER_BRUSH.name} {LARGER_BRUSH.name}")
         self.diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.diameter.setKeyboardTracking(False)
+        self.diameter.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # there are keys, and the row is narrow
         self.diameter.valueChanged.connect(lambda diameter_px: controller.canvas.choose_diameter(diameter_px))
         self.everything = _button("everything", FIND_EVERYTHING, "Opens its options.")
         layout.addWidget(self.everything)
         layout.addWidget(self.diameter)
         layout.addStretch()
         self.form = EverythingForm(controller, self)
-        self.everything.clicked.connect(lambda: self.form.open_below(self.everything))
+        self.everything.clicked.connect(lambda: self.form.open_below(self))
         controller.changed.connect(self._show)
         self._is_made = True
         self._show()

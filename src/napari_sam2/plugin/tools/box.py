@@ -23,15 +23,23 @@ class BoxDrawing:
         (D,), a corner in the viewer.
     drawn : callable
         Called with the frame and the box.
-
-    Raises
-    ------
-    ValueError
-        By :meth:`finish`, if nothing of it is on the image.
+    warn : callable
+        Called with a sentence, if nothing of it is on the image.
+    is_last : bool
+        No other box is expected.
     """
 
-    def __init__(self, sheet: Sheet, band: RubberBand, first: Any, drawn: Callable[[int, Box], None]) -> None:
-        self._sheet, self._band, self._drawn = sheet, band, drawn
+    def __init__(
+        self,
+        sheet: Sheet,
+        band: RubberBand,
+        first: Any,
+        drawn: Callable[[int, Box], None],
+        warn: Callable[[str], None],
+        is_last: bool = False,
+    ) -> None:
+        self._sheet, self._band, self._drawn, self._warn = sheet, band, drawn, warn
+        self._hide = band.remove if is_last else band.clear
         self._first = self._last = sheet.position(first)
 
     def move(self, world: Any) -> None:
@@ -40,18 +48,23 @@ class BoxDrawing:
         try:
             frame, box = self._box()
         except ValueError:
-            self._band.remove()  # what is wrong is said at the end
+            self._hide()  # what is wrong is said at the end
         else:
             self._band.show(self._sheet.image, self._sheet.stack, frame, box)
 
     def finish(self) -> None:
         """Let it be a prompt."""
-        self._band.remove()
-        self._drawn(*self._box())
+        self._hide()
+        try:
+            frame, box = self._box()
+        except ValueError as error:
+            self._warn(str(error))
+        else:
+            self._drawn(frame, box)
 
     def cancel(self) -> None:
         """Give it up."""
-        self._band.remove()
+        self._hide()
 
     def _box(self) -> tuple[int, Box]:
         return self._sheet.stack.box_between(self._first, self._last)

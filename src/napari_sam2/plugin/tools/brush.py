@@ -55,4 +55,4 @@ class BrushDrawing:
 
     def cancel(self) -> None:
         """Give it up."""
-        self._preview.remove()
+        self._preview.clear()

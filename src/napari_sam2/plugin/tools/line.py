@@ -59,4 +59,4 @@ class LineDrawing:
 
     def cancel(self) -> None:
         """Give it up."""
-        self._preview.remove()
+        self._preview.clear()
