@@ -542,7 +542,7 @@ def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notic
 
     monkeypatch.setattr(session, "add_points", add_if_readable)
     click(controller, (1, 10, 10))
-    assert [severity for severity, _ in notices()] == ["error"]
+    assert [severity for severity, _ in notices()] == ["warning"]
     click(controller, (2, 10, 10))
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 2]))
 

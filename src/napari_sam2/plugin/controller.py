@@ -290,14 +290,12 @@ class Controller:
 
     def _open_again(self) -> None:
         """Open all sessions again, with everything in them, by the settings that are so by now."""
-        for workspace in list(self._workspaces.values()):
-            if workspace.worker.session is not None and (workspace.saved_to is None or workspace.not_kept):
-                self._warn(
-                    "The session is not saved, so it stays on the device that it has: other sessions are opened on the new one"
-                )
-            else:
-                self._drop(workspace)
+        not_saved = [one for one in self._workspaces.values() if one.worker.session and (one.saved_to is None or one.not_kept)]
+        for workspace in [one for one in self._workspaces.values() if one not in not_saved]:
+            self._drop(workspace)
         self.choose_image(self._image)
+        if not_saved:
+            self._warn("The session is not saved, so it stays on the device that it has: other sessions are opened on the new one")
 
     @property
     def is_model_here(self) -> bool:

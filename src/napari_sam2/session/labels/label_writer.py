@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from napari_sam2.checks import dtype_of
-from napari_sam2.files import temporary_file
+from napari_sam2.files import no_room, temporary_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -34,8 +34,12 @@ def empty_labels(shape: tuple[int, ...], max_bytes_in_memory: float | None = Non
     """
     if 2 * math.prod(shape) <= (MAX_BYTES_IN_MEMORY if max_bytes_in_memory is None else max_bytes_in_memory):
         return np.zeros(shape, np.uint16)
-    with temporary_file("labels cannot be put into a temporary file") as file:  # the memory map outlives it
-        return np.memmap(file, np.uint16, "w+", shape=shape)
+    purpose = f"labels of {2 * math.prod(shape) / 1e6:.0f} MB cannot be put into a temporary file"
+    with temporary_file(purpose) as file:  # the memory map outlives it
+        try:
+            return np.memmap(file, np.uint16, "w+", shape=shape)
+        except OSError as error:
+            raise no_room(purpose, error) from error
 
 
 class LabelWriter:
