@@ -1,6 +1,5 @@
 """Whatever fails: one sentence in the status line, the widget stays usable, and nothing that was done is lost."""
 
-import resource
 from contextlib import contextmanager
 
 from napari_sam2.torch_threads import torch
@@ -192,6 +191,7 @@ def test_a_chunk_that_cannot_be_read(opener, blobs, notices, tmp_path):
 @contextmanager
 def files_no_larger_than(num_bytes):
     """Let the system refuse to make a file larger, as a full disk does."""
+    resource = pytest.importorskip("resource", reason="not on Windows")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
     try:

@@ -11,7 +11,7 @@ def test_the_machine_is_surveyed():
     (found,) = reports
     assert (found.device, found.facts.kind, found.devices[-1]) == ("cpu", "cpu", "cpu")
     assert found.best_model == "micro", "no other is here"
-    assert found.describe() == f"cpu ({found.facts.name})"
+    assert found.describe() == "cpu"
 
 
 def test_the_best_of_the_models_that_are_here(monkeypatch):

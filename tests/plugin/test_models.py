@@ -30,7 +30,7 @@ def test_models_are_named_by_whether_they_are_here(monkeypatch, tmp_path):
     checkpoint.touch()
     assert is_on_this_machine(str(checkpoint))
     names = ["micro", "sam2.1_hiera_t", str(checkpoint)]
-    assert [describe_model(name) for name in names] == ["micro (built in)", "sam2.1_hiera_t (download 156 MB)", "cells"]
+    assert [describe_model(name) for name in names] == ["micro (built in)", "sam2.1_hiera_t (fetch 156 MB)", "cells"]
     assert [size_mb(name) for name in names] == [0, 156, 0]
 
 

@@ -432,7 +432,7 @@ class Controller:
             self.status_changed.emit("There is no object here that could end: click on one, or take one in hand first.")
         elif effect == ClickEffect.TAKE and object_id is not None:
             name = self.workspace.name_of(object_id)
-            self.status_changed.emit(f"{name[:1].upper()}{name[1:]} is in hand: clicks add to it. Esc puts it down.")
+            self.status_changed.emit(f"{name[:1].upper()}{name[1:]} is in hand: clicks add to it. {CANCEL.shown} puts it down.")
             self.changed.emit()
 
     def draw_box(self, first: Any, last: Any) -> None:

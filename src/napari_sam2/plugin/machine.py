@@ -36,7 +36,9 @@ class MachineSurveyed:
     def describe(self) -> str:
         """Describe the device in a few words."""
         facts = self.facts
-        memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes and facts.kind != "cpu" else ""
+        if facts.kind == "cpu":
+            return "cpu"
+        memory = f", {facts.memory_bytes / 1e9:.0f} GB" if facts.memory_bytes else ""
         return f"{facts.kind} ({facts.name}{memory})"
 
 

@@ -112,7 +112,7 @@ def describe_model(name: str) -> str:
         return "micro (built in)"
     if name not in RELEASED:
         return Path(name).stem
-    return name if is_on_this_machine(name) else f"{name} (download {size_mb(name)} MB)"
+    return name if is_on_this_machine(name) else f"{name} (fetch {size_mb(name)} MB)"
 
 
 def describe_download(name: str) -> tuple[str, Path]:

@@ -338,7 +338,7 @@ def test_models_that_are_not_here_are_marked(viewer, widget, monkeypatch, tmp_pa
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     widget.controller.changed.emit()
     assert not widget._model_panel.download.isVisible()
-    assert widget._model_panel.model.itemText(1) == "sam2.1_hiera_t (download 156 MB)"
+    assert widget._model_panel.model.itemText(1) == "sam2.1_hiera_t (fetch 156 MB)"
     widget._model_panel.model.activated.emit(1)
     assert widget._model_panel.download.isVisible()
     assert "download 156 MB" in widget._plan.text()

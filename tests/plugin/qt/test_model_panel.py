@@ -125,7 +125,7 @@ def test_the_model_of_the_settings_is_begun_with(viewer, opener, settings, qtbot
 def test_what_is_fetched_is_told_and_then_fetched(panel, controller, monkeypatch, tmp_path, all_models_here_after):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
     assert not panel.download.isVisible()
-    choose(panel.model, "sam2.1_hiera_t (download 156 MB)")
+    choose(panel.model, "sam2.1_hiera_t (fetch 156 MB)")
     assert panel.download.isVisible()
     assert panel.about_download.text() == "156 MB, Apache-2.0"
     assert panel.place.text() == f"to {tmp_path / 'sam2.1_hiera_tiny.pt'}"
@@ -156,7 +156,7 @@ def test_no_network_is_one_sentence_that_names_file_and_place(panel, controller,
     monkeypatch.setenv("NAPARI_SAM2_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
     texts = []
     controller.status_changed.connect(texts.append)
-    choose(panel.model, "sam2.1_hiera_t (download 156 MB)")
+    choose(panel.model, "sam2.1_hiera_t (fetch 156 MB)")
     panel.download.click()
     place = tmp_path / "sam2.1_hiera_tiny.pt"
     assert texts[-1].startswith("Http://127.0.0.1:9/sam2.1_hiera_tiny.pt cannot be reached (ConnectionError): check the connection")

@@ -60,6 +60,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.about_download = QLabel()
         self.place = QElidingLabel()
         self.place.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.place.setMinimumHeight(self.place.fontMetrics().height() + 4)  # it cuts underscores off otherwise
         self.download = QPushButton("Download", toolTip="Fetch the weights of this model, once. Cancel leaves nothing behind.")
         self.download.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.download.clicked.connect(lambda: self._controller.download_model())
@@ -186,7 +187,7 @@ def _combo(tool_tip: str) -> QComboBox:
     combo = QComboBox(toolTip=tool_tip)
     # long names do not make the dock wide
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(5)
+    combo.setMinimumContentsLength(4)
     combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     # the canvas keeps the focus, and with it the keys
     combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
