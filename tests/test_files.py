@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from napari_sam2.files import atomic_folder, atomic_path, check_folder_writable, check_writable, read_json, temporary_file
+from napari_sam2.files import (
+    atomic_folder,
+    atomic_path,
+    check_folder_writable,
+    check_writable,
+    read_json,
+    remove_partial_files,
+    temporary_file,
+)
 
 # --- atomic files --------------------------------------------------------------------------------------------------
 
@@ -25,6 +33,18 @@ def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
         assert not path.exists()
     assert path.read_text() == "half"
     assert os.listdir(tmp_path) == ["labels.tif"]
+
+
+def test_partial_files_of_programs_that_were_ended_are_removed(tmp_path: Path) -> None:
+    path = tmp_path / "labels[1].tif"
+    with atomic_path(path) as partial:
+        partial.write_text("half")
+        assert remove_partial_files(path, 60.0) == [], "somebody writes it"
+        assert remove_partial_files(tmp_path / "others.tif", 0.0) == []
+        os.utime(partial, (0, 0))
+        assert remove_partial_files(path, 60.0) == [partial]
+        partial.write_text("again")
+    assert os.listdir(tmp_path) == ["labels[1].tif"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -121,6 +123,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
+
+
+def remove_partial_files(path: Path, min_age_s: float) -> list[Path]:
+    """Remove what :func:`atomic_path` left of a file when the program was ended in the middle of it; return what was removed.
+
+    Parameters
+    ----------
+    path : Path
+        The file that was to be written.
+    min_age_s : float
+        What was changed in the last so many seconds stays: another program may be writing it.
+    """
+    removed = list[Path]()
+    for partial in path.parent.glob(f".{glob.escape(path.stem[:NAME_LETTERS])}-????????.partial{glob.escape(path.suffix)}"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime >= min_age_s:
+                partial.unlink()
+                removed.append(partial)
+    return removed
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@ import pytest
 
 from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
+from napari_sam2.plugin.machine import SelfTested
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from widget_driving import LateRunner, in_session
@@ -12,14 +13,18 @@ class Heard:
     """What jobs called."""
 
     def __init__(self):
-        self.num_changes, self.progress, self.texts, self.downloaded = 0, [], [], []
+        self.num_changes, self.progress, self.texts, self.downloaded, self.machine = 0, [], [], [], []
 
     def changed(self):
         self.num_changes += 1
 
     def as_calls(self):
         return JobCalls(
-            self.changed, lambda done, total: self.progress.append((done, total)), self.texts.append, self.downloaded.append
+            self.changed,
+            lambda done, total: self.progress.append((done, total)),
+            self.texts.append,
+            self.downloaded.append,
+            self.machine.append,
         )
 
 
@@ -214,3 +219,19 @@ def test_steps_are_timed(jobs, workspace, runner):
     runner.finish()
     assert workspace.estimate.seconds(1, 1) > 0
     assert workspace.estimate.num_bytes(2) == 2 * workspace.estimate.num_bytes(1) > 0
+
+
+def test_what_is_found_out_about_the_machine(jobs, runner, heard):
+    tested = SelfTested(False, "self-test FAILED: 3 px where 161 are expected")
+    jobs.run_on_machine(lambda report: report(tested), "Testing …")
+    runner.finish()
+    assert heard.machine == [tested]
+    assert heard.texts == ["Testing …", "Self-test FAILED: 3 px where 161 are expected."]
+
+
+def test_weights_that_are_being_fetched(jobs, runner):
+    assert not jobs.is_downloading
+    jobs.download("micro")
+    assert jobs.is_downloading
+    runner.finish()
+    assert not jobs.is_downloading

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
+from napari_sam2.plugin.settings import Settings
 
 
 def test_the_embedded_model_on_an_image(blobs):
@@ -37,3 +38,25 @@ def test_a_released_model_is_held_by_nothing():
     opener.release()
     gc.collect()
     assert network() is None
+
+
+def test_settings_are_used(tmp_path, kept, blobs):
+    opener = SessionOpener(kept)
+    opener.use(Settings(device="cpu", precision="bfloat16"))
+    assert opener.kept is kept, "the folder is the same"
+    session = opener.open(SessionRequest(blobs, "TYX", "micro"))
+    assert (session.precision, type(session.labels)) == ("bfloat16", np.ndarray)
+    first = opener.load("micro")
+    opener.use(Settings(autosave_folder=tmp_path, quota_gb=1.0, memory_gb=0.0))
+    assert opener.kept.folder == tmp_path
+    assert opener.load("micro") is not first, "it is loaded again for another device"
+    session = opener.open(SessionRequest(blobs, "TYX", "micro"))
+    assert isinstance(session.labels, np.memmap)
+    assert not session.labels.any()
+
+
+def test_a_device_that_is_not_here():
+    opener = SessionOpener()
+    opener.use(Settings(device="mps"))
+    with pytest.raises(ValueError, match="device 'mps' is not available here; use 'cpu', or 'auto' to have one chosen"):
+        opener.load("micro")

@@ -7,7 +7,14 @@ import sys
 import pytest
 import torch
 
-from napari_sam2.predictors.device import checked_precision, inference, resolve_device, return_free_memory
+from napari_sam2.predictors.device import (
+    available_devices,
+    checked_precision,
+    device_facts,
+    inference,
+    resolve_device,
+    return_free_memory,
+)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", ""])
@@ -67,3 +74,22 @@ def test_free_memory_is_returned_where_the_system_can(platform: str, monkeypatch
     monkeypatch.setattr("ctypes.CDLL", lambda name: library)
     return_free_memory()
     assert trimmed == ([0] if platform == "linux" else [])
+
+
+def test_the_facts_of_a_device() -> None:
+    facts = device_facts("cpu")
+    assert facts.kind == "cpu"
+    assert facts.name
+    assert facts.memory_bytes > 10**8
+    assert 0.1 < facts.gflops < 1e5
+    with pytest.raises(ValueError, match="not available here"):
+        device_facts("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "kinds"), [(True, False, ("cuda", "cpu")), (False, True, ("mps", "cpu")), (False, False, ("cpu",))]
+)
+def test_the_devices_that_are_here(cuda: bool, mps: bool, kinds: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert available_devices() == kinds

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import shutil
 import socket
 import tempfile
 import threading
@@ -196,6 +197,23 @@ def test_cancel_in_the_middle(tmp_path, offer):
     assert 300_000 < bar.n < len(CONTENT)
     assert bar.closed == 1
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_program_left_that_was_ended_is_removed(tmp_path, offer):
+    left, others = tmp_path / f".{Path(FILE).stem}-0123abcd.partial.pt", tmp_path / f".{Path(FILE).stem}-89abcdef.partial.pt"
+    for path in (left, others):
+        path.write_bytes(b"a part")
+    os.utime(left, (0, 0))
+    download(NAME, folder=tmp_path, base_url=offer("good"))
+    assert sorted(tmp_path.iterdir()) == sorted([others, tmp_path / FILE])
+
+
+def test_no_room(tmp_path, server, offer, monkeypatch):
+    monkeypatch.setattr(download_module.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 600_000))
+    with pytest.raises(DownloadError, match=r"there is no room for .*: 0\.7 MB are needed and 0\.6 MB are free; make room, or"):
+        download(NAME, folder=tmp_path, base_url=offer("good"))
+    assert server.requested == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_already_there_is_verified_and_not_fetched_again(tmp_path, server, offer):

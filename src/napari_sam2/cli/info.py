@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -48,6 +47,8 @@ PACKAGES = (
     "lightning-fabric",
     "tensorboard",
     "napari",
+    "app-model",
+    "magicgui",
     "npe2",
     "vispy",
     "superqt",
@@ -66,14 +67,6 @@ OTHER_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "PYTORCH_ENABLE_MPS_FALLBACK",
 )
-
-CHECK_OBJECT = 10
-"""The object of the bundled sample that the check segments on its first frame."""
-
-CHECK_AREA_PX = 161
-"""Its area in the reference masks, in pixels."""
-
-CHECK_TOLERANCE = 0.2
 
 _USER_VARIABLES = ("USER", "LOGNAME", "USERNAME", "SUDO_USER")
 _WIDTH = max(len(name) for name in PACKAGES) + 2
@@ -287,23 +280,9 @@ def _in_home(folder: Path) -> str | None:
 
 def _check() -> str:
     """Segment one object with the embedded model, on the device that is chosen by default."""
-    from napari_sam2.data.samples import FLUO_MITOCHECK
-    from napari_sam2.session.prompts_file import add_prompts, read_prompts
-    from napari_sam2.session.session import Session
+    from napari_sam2.session.self_test import self_test
 
-    entries = [entry for entry in read_prompts(FLUO_MITOCHECK.prompts) if (entry.object_id, entry.frame) == (CHECK_OBJECT, 0)]
-    started = time.perf_counter()
-    session = Session(FLUO_MITOCHECK.image)
-    loaded = time.perf_counter()
-    add_prompts(session, entries)
-    segmented = time.perf_counter()
-    area = int((session.labels[0] == CHECK_OBJECT).sum())
-    is_right = abs(area - CHECK_AREA_PX) <= CHECK_TOLERANCE * CHECK_AREA_PX
-    device = next(session.model.parameters()).device.type
-    return (
-        f"{'passed' if is_right else 'FAILED'}: micro loads in {(loaded - started) * 1e3:.0f} ms and segments a nucleus in "
-        f"{(segmented - loaded) * 1e3:.0f} ms on {device}, {area} px where {CHECK_AREA_PX} are expected"
-    )
+    return self_test().describe()
 
 
 def _size(size_bytes: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,13 @@ from napari_sam2.plugin.clicks import MAX_OBJECT_ID
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.keys import bind_keys
+from napari_sam2.plugin.keys import CHOSEN, bind_keys
 from napari_sam2.plugin.layer_file import LayerFile, read_layer_file
 from napari_sam2.plugin.layer_keys import LayerKeys
 from napari_sam2.plugin.layers import displayed_frame, displayed_position, show_frame, unwrapped
+from napari_sam2.plugin.machine import MachineSurveyed, SelfTested, run_self_test, survey
 from napari_sam2.plugin.model_input_view import ModelInputView, is_model_input
-from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_machine, size_mb
+from napari_sam2.plugin.models import BEST, MODEL_NAMES, checked_file, is_on_this_machine, model_to_begin_with, size_mb
 from napari_sam2.plugin.notices import set_dock_shown, status_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.propagation_options import PropagationOptions
@@ -29,6 +32,7 @@ from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
 from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.plugin.settings import StoredSettings, stored_settings
 from napari_sam2.plugin.tools.tool import Tool
 from napari_sam2.plugin.work_queue import JobKind
 from napari_sam2.plugin.workspaces import Workspaces
@@ -50,26 +54,44 @@ class Controller:
         Where tasks are run; here and now by default.
     opener : SessionOpener, optional
         Opens sessions; by default one that keeps them in the user's data folder.
+    settings : StoredSettings, optional
+        Those of the program by default.
     """
 
     changed = Signal()
     progressed = Signal(int, int)
     status_changed = Signal(str)
     frame_moved = Signal()
+    keys_changed = Signal()
 
-    def __init__(self, viewer: Any, runner: Runner | None = None, opener: SessionOpener | None = None) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        runner: Runner | None = None,
+        opener: SessionOpener | None = None,
+        settings: StoredSettings | None = None,
+    ) -> None:
         self._viewer = viewer
+        self.settings = settings or stored_settings()
         self._jobs = SessionJobs(
             runner or DirectRunner(),
-            JobCalls(self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded),
+            JobCalls(
+                self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded, self._machine_reported
+            ),
         )
         self._opener = opener or SessionOpener(KeptSessions())
+        self._opener.use(self.settings.settings)
+        self.settings.changed.connect(self._settings_changed)
+        CHOSEN.changed.connect(self._keys_changed)
         self._workspaces = Workspaces()
         self._image: Any = None
         self._reason = ""
         self._unbind_keys = bind_keys(viewer, self)
         self._is_closed = False
-        self._latest_model = EMBEDDED_NAME
+        self.machine: MachineSurveyed | None = None
+        self.self_test: SelfTested | None = None
+        self._is_model_chosen = False
+        self._latest_model = model_to_begin_with(self.settings.settings.default_model)
         self.everything_options = EverythingOptions()
         self.propagation = PropagationOptions()
         viewer.layers.events.inserted.connect(self._layer_inserted)
@@ -94,6 +116,8 @@ class Controller:
         if self._is_closed:
             return
         self._is_closed = True
+        self.settings.changed.disconnect(self._settings_changed)
+        CHOSEN.changed.disconnect(self._keys_changed)
         set_dock_shown(self, False)
         self._jobs.close([workspace.worker for workspace in self._workspaces], self._opener.release)
         self._unbind_keys()
@@ -323,12 +347,16 @@ class Controller:
         Raises
         ------
         ValueError
-            If there is no such model or file.
+            If there is no such model or file, or it is no checkpoint.
         """
         if name not in MODEL_NAMES:
             if not Path(name).is_file():
                 raise ValueError(f"there is no model {name!r}, nor is there such a file; there are {', '.join(MODEL_NAMES)}")
-            name = str(Path(name).absolute())
+            name = checked_file(name)
+        self._is_model_chosen = True
+        self._go_on_with(name)
+
+    def _go_on_with(self, name: str) -> None:
         if name == self.model:
             return
         self._latest_model = name
@@ -338,6 +366,64 @@ class Controller:
                 self._jobs.use_model(self.workspace)
         self.changed.emit()
 
+    def choose_model_file(self, path: str) -> None:
+        """Go on with the model in a file; one that is none is told."""
+        try:
+            self.choose_model(path)
+        except ValueError as error:
+            self._warn(str(error))
+
+    def write_settings(self, values: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
+        """Change settings; return why they cannot be, else nothing."""
+        try:
+            self.settings.write(values, keys)
+        except (ValueError, OSError) as error:
+            self._warn(str(error))
+            return str(error)
+        return ""
+
+    def survey_machine(self) -> None:
+        """Find out which devices are here, and begin with the best model, unless another one is chosen."""
+        self._jobs.run_on_machine(partial(survey, self.settings.settings.device))
+
+    def run_self_test(self) -> None:
+        """Let the embedded model segment an object whose area is known, on the device that is chosen."""
+        settings = self.settings.settings
+        self._jobs.run_on_machine(partial(run_self_test, settings.device, settings.precision), "Testing the device …")
+
+    def _machine_reported(self, item: MachineSurveyed | SelfTested) -> None:
+        if isinstance(item, SelfTested):
+            self.self_test = item
+            return
+        self.machine = item
+        is_open = self.workspace is not None and self.workspace.worker.session is not None
+        if self.settings.settings.default_model == BEST and not self._is_model_chosen and not is_open:
+            self._go_on_with(item.best_model)
+
+    def _settings_changed(self) -> None:
+        """Go on by other settings; sessions are opened again on another device."""
+        before, settings = self._opener.settings, self.settings.settings
+        self._opener.use(settings)
+        if fault := next(iter(self.settings.faults.values()), ""):
+            self.status_changed.emit(f"{fault}.")
+        if settings.device != before.device:
+            self.self_test = None
+            self._open_again()
+            self.survey_machine()
+        self.changed.emit()
+
+    def _keys_changed(self) -> None:
+        self.keys_changed.emit()
+
+    def _open_again(self) -> None:
+        """Open all sessions again, with everything in them, by the settings that are so by now."""
+        not_saved = [one for one in self._workspaces if one.worker.session and (one.saved_to is None or one.not_kept)]
+        for workspace in [one for one in self._workspaces if one not in not_saved]:
+            self._drop(workspace)
+        self.choose_image(self._image)
+        if not_saved:
+            self._warn("The session is not saved, so it stays on the device that it has: other sessions are opened on the new one")
+
     @property
     def is_model_here(self) -> bool:
         """The weights of the model need not be downloaded first."""
@@ -346,6 +432,11 @@ class Controller:
     def download_model(self) -> None:
         """Fetch the weights of the model."""
         self._jobs.download(self.model)
+
+    @property
+    def is_downloading(self) -> bool:
+        """Weights are being fetched, or are about to."""
+        return self._jobs.is_downloading
 
     def _model_downloaded(self, name: str) -> None:
         for workspace in self._workspaces:

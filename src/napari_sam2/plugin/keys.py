@@ -1,12 +1,24 @@
-"""The keys. They are bound here, since napari ignores those of a manifest, and only while the widget is there."""
+"""The keys. They are bound here, since napari ignores those of a manifest, and only while the widget is there.
+
+Which key does what can be chosen, for the whole program: :data:`CHOSEN` has the names, which :mod:`~napari_sam2.plugin.settings`
+sets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from napari.utils.key_bindings import coerce_keybinding
+from app_model.types import KeyBinding, KeyCode
+from napari import layers
+from napari.settings import get_settings
+from psygnal import Signal
+
+_SHORT = {"Escape": "Esc"}
+_LAYER_TYPES = (layers.Image, layers.Labels, layers.Points, layers.Shapes, layers.Tracks)
 
 
 @dataclass(frozen=True)
@@ -15,18 +27,80 @@ class Key:
 
     Attributes
     ----------
-    name : str
-        As napari writes it.
+    default : str
+        As napari writes it; what it is until somebody chooses another.
     action : str
         Method of whatever it is bound for, such as a :class:`~napari_sam2.plugin.controller.Controller`.
     description : str
         What it does, for tooltips.
+    setting : str
+        Its name among the settings; that of the action by default.
     """
 
-    name: str
+    default: str
     action: str
     description: str
+    setting: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.setting:
+            object.__setattr__(self, "setting", self.action)
+
+    @property
+    def name(self) -> str:
+        """The key that is chosen, as napari writes it."""
+        return CHOSEN.names.get(self.setting, self.default)
+
+    @property
+    def summary(self) -> str:
+        """What it does, in few words."""
+        return re.split("[;:,]", self.description)[0]
+
+    @property
+    def shown(self) -> str:
+        """The key that is chosen, as people read it."""
+        return _SHORT.get(self.name, self.name)
+
+
+class ChosenKeys:
+    """The keys that are chosen in the place of others.
+
+    Attributes
+    ----------
+    names : mapping of str to str
+        Keys as napari writes them, by :attr:`Key.setting`; what is not here has its default.
+    """
+
+    changed = Signal()
+    """Other keys were chosen, and are bound."""
+
+    def __init__(self) -> None:
+        self.names: Mapping[str, str] = {}
+        self._bound: list[weakref.ref[_BoundKeys]] = []
+
+    def choose(self, names: Mapping[str, str]) -> None:
+        """Choose keys; those that are bound are bound anew."""
+        if dict(names) == self.names:
+            return
+        bound = [keys for reference in self._bound if (keys := reference()) is not None]
+        for keys in reversed(bound):  # what was bound last has hidden what was bound before it
+            keys.unbind()
+        self.names = dict(names)
+        for keys in bound:
+            keys.bind()
+        self.changed.emit()
+
+    def add(self, keys: _BoundKeys) -> None:
+        """Bind keys anew from now on, whenever others are chosen."""
+        self._bound = [reference for reference in self._bound if reference() is not None] + [weakref.ref(keys)]
+
+    def remove(self, keys: _BoundKeys) -> None:
+        """Do not bind keys anew any more."""
+        self._bound = [reference for reference in self._bound if reference() not in (None, keys)]
+
+
+CHOSEN = ChosenKeys()
+"""One for the program, as napari's own shortcuts are."""
 
 NEXT_OBJECT = Key("N", "next_object", "begin a new object with the next click, wherever it is")
 SWITCH_SIDE = Key("T", "switch_side", "switch between clicks inside and outside the object")
@@ -52,14 +126,102 @@ TOOL_KEYS = (CLICK_TOOL, BOX_TOOL, LASSO_TOOL, SCRIBBLE_TOOL, BRUSH_TOOL, ERASER
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL, *TOOL_KEYS)
 """Of the viewer."""
 
-UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)
-REDO_ON_LAYER = Key("Control-Shift-Z", "redo", "redo what was undone last")
+UNDO_ON_LAYER = Key("Ctrl+Z", "undo", UNDO.description, "undo_on_layer")
+REDO_ON_LAYER = Key("Ctrl+Shift+Z", "redo", "redo what was undone last")
 LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER, CANCEL)
 """Of the image and of our layers: other layers keep their own."""
 
 
+def all_keys() -> dict[str, Key]:
+    """Return all keys by their name among the settings."""
+    return {key.setting: key for key in (*KEYS, *LAYER_KEYS)}
+
+
+# --- which key -----------------------------------------------------------------------------------------------------
+
+
+def normal_name(text: str) -> str:
+    """Write a key as napari does.
+
+    Raises
+    ------
+    ValueError
+        If it is not one key, alone or with Ctrl, Shift, Alt or Meta.
+    """
+    stripped = text.strip()
+    is_one = bool(stripped) and (stripped == "," or "," not in stripped)
+    binding = KeyBinding.from_str("Escape" if stripped.lower() == "esc" else stripped) if is_one else None
+    if binding is None or binding.part0.key in (None, KeyCode.UNKNOWN):
+        raise ValueError(f"{text!r}: write one key, such as N, F5 or Ctrl+Shift+Z")
+    return str(binding)
+
+
+def without_conflicts(wanted: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Choose among wanted keys: one key does not do two things.
+
+    Parameters
+    ----------
+    wanted : mapping of str to str
+        Keys by :attr:`Key.setting`, in any spelling.
+
+    Returns
+    -------
+    names : dict of str to str
+        Those that can be had, all others have their default.
+    faults : dict of str to str
+        A sentence on each that cannot, by :attr:`Key.setting`.
+    """
+    table, names, faults = all_keys(), dict[str, str](), dict[str, str]()
+    for setting, key in table.items():
+        try:
+            name = normal_name(wanted.get(setting, key.default))
+        except ValueError as error:
+            faults[setting] = f"The key to {key.summary} cannot be {error}"
+        else:
+            if name != key.default:
+                names[setting] = name
+    while (refused := _conflict(names)) is not None:  # a default that comes back may be in the way of another
+        setting, other = refused
+        faults[setting] = (
+            f"The key to {table[setting].summary} cannot be {names.pop(setting)}, which is the key to {table[other].summary}"
+        )
+    return names, faults
+
+
+def _conflict(names: dict[str, str]) -> tuple[str, str] | None:
+    """Find a chosen key that is in the way of another: the later of two, and a chosen one rather than a default."""
+    table = all_keys()
+    for setting in reversed(names):
+        for other, key in table.items():
+            is_another = other != setting and key.action != table[setting].action
+            if is_another and names.get(other, key.default) == names[setting]:
+                return setting, other
+    return None
+
+
+def use_by_napari(name: str) -> str | None:
+    """Say in a sentence what napari does with a key; None if nothing.
+
+    Parameters
+    ----------
+    name : str
+        As napari writes it.
+    """
+    binding = KeyBinding.from_str(name)
+    of_layers = [kind.__name__ for kind in _LAYER_TYPES if binding in kind.class_keymap]
+    if of_layers:
+        return f"While a {' or '.join(of_layers)} layer of others is selected, {name} is napari's."
+    uses = [action for action, keys in get_settings().shortcuts.shortcuts.items() if binding in keys]
+    return (
+        f"{name} is napari's to {uses[0].split(':')[-1].replace('_', ' ')}: it is ours while the widget is open." if uses else None
+    )
+
+
+# --- bound ---------------------------------------------------------------------------------------------------------
+
+
 def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable[[], None]:
-    """Bind keys on a viewer or a layer.
+    """Bind keys on a viewer or a layer; where others are chosen, they are bound instead.
 
     Parameters
     ----------
@@ -75,19 +237,39 @@ def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable
     callable
         Unbinds the keys and binds again what they did before.
     """
-    pressed_keys = [coerce_keybinding(key.name) for key in keys]
-    before = {pressed: function for pressed, function in target.keymap.items() if pressed in pressed_keys}
-    for key in keys:
-        target.bind_key(key.name, _presser(actor, key.action), overwrite=True)
+    bound = _BoundKeys(target, actor, keys)
+    bound.bind()
+    CHOSEN.add(bound)
+    return bound.unbind_for_good
 
-    def unbind() -> None:
-        for key in keys:
-            target.bind_key(key.name, None, overwrite=True)
-        for pressed, function in before.items():
-            if pressed not in target.keymap:
-                target.bind_key(pressed, function, overwrite=True)
 
-    return unbind
+class _BoundKeys:
+    """Keys that are bound on a viewer or a layer."""
+
+    def __init__(self, target: Any, actor: Any, keys: tuple[Key, ...]) -> None:
+        self._target, self._actor, self._keys = target, actor, keys
+        self._names: list[str] = []
+        self._before: dict[Any, Any] = {}
+
+    def bind(self) -> None:
+        """Bind the keys that are chosen by now."""
+        self._names = [key.name for key in self._keys]
+        bound = {KeyBinding.from_str(name) for name in self._names}
+        self._before = {pressed: function for pressed, function in self._target.keymap.items() if pressed in bound}
+        for key, name in zip(self._keys, self._names, strict=True):
+            self._target.bind_key(name, _presser(self._actor, key.action), overwrite=True)
+
+    def unbind(self) -> None:
+        """Unbind them, and bind again what they did before."""
+        for name in self._names:
+            self._target.bind_key(name, None, overwrite=True)
+        for pressed, function in self._before.items():
+            self._target.bind_key(pressed, function, overwrite=True)
+
+    def unbind_for_good(self) -> None:
+        """Unbind them for good."""
+        CHOSEN.remove(self)
+        self.unbind()
 
 
 def _presser(actor: Any, action: str) -> Callable[[Any], None]:

@@ -6,9 +6,13 @@ import logging
 
 from napari.utils.notifications import show_error, show_warning
 
+from napari_sam2.cli.errors import is_out_of_memory
+from napari_sam2.file_errors import reason_of
 from napari_sam2.weights.download import DownloadError
 
 logger = logging.getLogger(__name__)
+
+_NO_MEMORY = "there is not enough memory: choose a smaller model or another device, or close other images; what was done is kept"
 
 
 _DOCKS_SHOWN: set[int] = set()
@@ -35,12 +39,19 @@ def notify_warning(text: str) -> str:
 
 
 def notify_error(error: BaseException) -> str:
-    """Show why something failed; return it as a sentence. What a person can mend is shown as :func:`status_warning` shows it."""
-    is_sentence = isinstance(error, OSError) and error.strerror is None  # see napari_sam2.file_errors
-    if is_sentence or isinstance(error, ValueError | FileNotFoundError | DownloadError):
-        return status_warning(str(error))
+    """Show why something failed; return it as a sentence. What nobody expected is logged, and shown as an error."""
+    if is_out_of_memory(error):
+        logger.warning("memory did not suffice", exc_info=error)
+        return status_warning(_NO_MEMORY)
+    if isinstance(error, OSError) and error.errno is not None and error.strerror is not None:  # the system's own
+        name = "" if error.filename is None else f"{error.filename}: "
+        return status_warning(f"{name}{reason_of(error)}")
+    if isinstance(error, ModuleNotFoundError):
+        return status_warning(f"the package {error.name} is missing: pip install 'napari-sam2[all]'")
+    if isinstance(error, ValueError | OSError | MemoryError | DownloadError) and str(error):
+        return status_warning(" ".join(str(error).split()))
     logger.error("a task of the plugin failed", exc_info=error)
-    sentence = _sentence(f"{type(error).__name__}: {error}") + " Your clicks are kept."
+    sentence = _sentence(f"{type(error).__name__}: {' '.join(str(error).split())}") + " Your clicks are kept."
     show_error(sentence)
     return sentence
 

@@ -13,6 +13,7 @@ from napari_sam2.plugin.commands import Command
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
+from napari_sam2.plugin.machine import MachineSurveyed, SelfTested
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, status_warning
 from napari_sam2.plugin.propagation_options import PropagationOptions
@@ -56,12 +57,15 @@ class JobCalls:
         Called with a text for the person, empty for none.
     downloaded : callable
         Called with the name of a model whose weights have come.
+    machine_reported : callable
+        Called with what was found out about the machine, see :mod:`~napari_sam2.plugin.machine`.
     """
 
     changed: Callable[[], None]
     progressed: Callable[[int, int], None]
     status_changed: Callable[[str], None]
     downloaded: Callable[[str], None]
+    machine_reported: Callable[[MachineSurveyed | SelfTested], None]
 
 
 class SessionJobs:
@@ -99,6 +103,11 @@ class SessionJobs:
     def is_busy(self) -> bool:
         """Something that can be stopped is running, or is about to."""
         return self._queue.is_busy
+
+    @property
+    def is_downloading(self) -> bool:
+        """Weights are being fetched, or are about to."""
+        return self._queue.has(JobKind.DOWNLOAD)
 
     @property
     def is_long_running(self) -> bool:
@@ -298,6 +307,10 @@ class SessionJobs:
         if download_model(name, report):
             report(_Here(name))
 
+    def run_on_machine(self, task: Task, text: str = "") -> None:
+        """Find out something about the machine, with a text that is shown meanwhile."""
+        self._queue.put(Job(JobKind.COMMAND, lambda: task, None, text))
+
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
         if self.is_busy:
@@ -340,6 +353,10 @@ class SessionJobs:
             self._show_status(f"{item.done_mb} of {item.total_mb} MB")
         elif isinstance(item, _Here):
             self._calls.downloaded(item.name)
+        elif isinstance(item, MachineSurveyed | SelfTested):
+            if isinstance(item, SelfTested):
+                self._show_status(f"{item.text[:1].upper()}{item.text[1:]}.")
+            self._calls.machine_reported(item)
         elif job.workspace is not None and not job.workspace.is_closed:
             # of an image that was removed, reports may still be on their way
             is_news = job.workspace.apply(item)
@@ -452,8 +469,8 @@ class _Here:
 
 def _found(item: ObjectSegmented, where: str) -> str:
     if item.proposal is not None:
-        return f" {item.proposal.reason}: press {UNDO.name} to take it back, or right-click where it is not."
-    return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.name} to take it back"
+        return f" {item.proposal.reason}: press {UNDO.shown} to take it back, or right-click where it is not."
+    return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.shown} to take it back"
 
 
 def _everything(item: EverythingFound, has_frames: bool) -> str:

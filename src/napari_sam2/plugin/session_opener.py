@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.plugin.autosave import ImageFingerprint, KeptSessions, SessionSummary
 from napari_sam2.plugin.image_stack import Position
+from napari_sam2.plugin.settings import Settings
 
 if TYPE_CHECKING:
     from napari_sam2.images.opened_image import OpenedImage
@@ -84,11 +85,27 @@ class SessionOpener:
     ----------
     kept : KeptSessions, optional
         Where sessions are kept; by default none is.
+
+    Attributes
+    ----------
+    settings : Settings
+        By which sessions are opened; :meth:`use` changes them.
     """
 
     def __init__(self, kept: KeptSessions | None = None) -> None:
         self.kept = kept
+        self.settings = Settings()
         self._loaded: tuple[str, SAM2VideoPredictor] | None = None
+
+    def use(self, settings: Settings) -> None:
+        """Open sessions by other settings from now on."""
+        before = self.settings
+        kept_by = settings.autosave_folder, settings.quota_gb
+        if self.kept is not None and kept_by != (before.autosave_folder, before.quota_gb):
+            self.kept = KeptSessions(*kept_by)
+        if settings.device != before.device:
+            self._loaded = None
+        self.settings = settings
 
     def load(self, model: str) -> SAM2VideoPredictor:
         """Load a model, unless it is the latest one.
@@ -109,7 +126,7 @@ class SessionOpener:
         # here and not above: torch is imported on the worker, not when the widget is opened
         from napari_sam2.predictors.build import load_model
 
-        return load_model(model)
+        return load_model(model, self.settings.device)
 
     def keep(self, model: str, network: SAM2VideoPredictor) -> None:
         """Keep a model that is loaded in the place of the latest one."""
@@ -134,13 +151,22 @@ class SessionOpener:
 
         if request.continued is not None:
             return self._open_again(request, request.continued)
+        stack = _stack(request)
+        labels = self._new_labels(stack) if request.labels is None else request.labels
         return Session(
-            _stack(request),
+            stack,
             model=self.load(request.model),
-            labels=request.labels,
+            device=self.settings.device,
+            precision=self.settings.precision,
+            labels=labels,
             intensity_range=request.intensity_range,
             percentiles=request.percentiles,
         )
+
+    def _new_labels(self, stack: Stack) -> Any:
+        from napari_sam2.session.labels.label_writer import empty_labels
+
+        return empty_labels(stack.labels_shape, self.settings.memory_gb * 1e9)
 
     def _open_again(self, request: SessionRequest, path: Path) -> Session:
         from napari_sam2.session.session import Session
@@ -151,7 +177,7 @@ class SessionOpener:
             time.sleep(0.05)
         try:
             network = self.load(SessionSummary.read(path).model)
-            return Session.open(path, _opened(request), network, labels=request.labels)
+            return Session.open(path, _opened(request), network, device=self.settings.device, labels=request.labels)
         except (OSError, ValueError) as error:
             left = "it stays where it is, and a new session begins with the next click"
             raise ValueError(f"the earlier session cannot be continued: {error}; {left}") from error

@@ -107,6 +107,10 @@ class WorkQueue:
         """Something that takes long is running or waiting."""
         return any(job.kind.takes_long for job in self._waiting) or (self.running is not None and self.running.kind.takes_long)
 
+    def has(self, kind: JobKind) -> bool:
+        """Tell whether a job of a kind is running or waiting."""
+        return any(job.kind == kind for job in (*self._waiting, *filter(None, [self.running])))
+
     def is_waiting(self, job: Job) -> bool:
         """Tell whether such a job is waiting."""
         return any(job.is_about_the_same(other) for other in self._waiting)

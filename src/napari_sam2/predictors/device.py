@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
+import platform
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from napari_sam2.torch_threads import torch
 
@@ -80,3 +84,67 @@ def return_free_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """A device, and how fast it is.
+
+    Attributes
+    ----------
+    kind : str
+        As torch names it: ``cpu``, ``cuda``, ``mps``.
+    name : str
+        Of a GPU; of a CPU its architecture.
+    memory_bytes : int
+        What a model can use at most; 0 where that is not known.
+    gflops : float
+        Floating-point operations in float32, in 10⁹ a second, measured while whatever else runs on the machine goes on.
+    """
+
+    kind: str
+    name: str
+    memory_bytes: int
+    gflops: float
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the kinds of devices that are here, the one that "auto" takes first."""
+    kinds = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
+    return tuple(kind for kind, is_there in kinds if is_there)
+
+
+def device_facts(device: str | torch.device | None = None) -> DeviceFacts:
+    """Describe a device; its speed is measured, which takes about a tenth of a second.
+
+    Raises
+    ------
+    ValueError
+        As :func:`resolve_device`.
+    """
+    chosen = resolve_device(device)
+    if chosen.type == "cuda":
+        properties = torch.cuda.get_device_properties(chosen)
+        return DeviceFacts("cuda", properties.name, properties.total_memory, _gflops(chosen, 4096))
+    if chosen.type == "mps":
+        return DeviceFacts("mps", platform.machine(), torch.mps.recommended_max_memory(), _gflops(chosen, 2048))
+    return DeviceFacts(chosen.type, platform.machine(), _memory_bytes(), _gflops(chosen, 768))
+
+
+def _gflops(device: torch.device, side: int) -> float:
+    matrix = torch.full((side, side), 0.5, dtype=torch.float32, device=device)
+    shortest_s = float("inf")
+    with torch.inference_mode():
+        for _ in range(4):
+            started = time.perf_counter()
+            # reading one number waits for the device
+            float((matrix @ matrix)[0, 0])
+            shortest_s = min(shortest_s, time.perf_counter() - started)
+    return 2 * side**3 / shortest_s / 1e9
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return 0

@@ -15,8 +15,7 @@ from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
 from napari_sam2.structured import parse
 from napari_sam2.training.optimization import TRAINABLE_PARTS
-from napari_sam2.weights.load import SUFFIXES
-from napari_sam2.weights.registry import is_model_name
+from napari_sam2.weights.registry import SUFFIXES, is_model_name
 
 
 @dataclass(frozen=True)

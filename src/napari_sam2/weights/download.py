@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from napari_sam2.file_errors import reason_of
-from napari_sam2.files import atomic_path
+from napari_sam2.files import atomic_path, remove_partial_files
 from napari_sam2.weights.registry import EMBEDDED, RELEASED, ReleasedCheckpoint, resolve_model_name
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ MIRROR_VARIABLE = "NAPARI_SAM2_BASE_URL"
 
 _CHUNK_BYTES = 1 << 17
 _TIMEOUT_S = 30
+_ABANDONED_S = 600
+"""Nothing came for so long: what was to fetch the rest was ended."""
 
 
 class DownloadError(RuntimeError):
@@ -181,6 +184,8 @@ def download(
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove_partial_files(path, _ABANDONED_S)
+            _check_room(path, checkpoint)
             with atomic_path(path) as partial, partial.open("xb") as file:
                 _fetch(_Transfer(checkpoint, url, path, file, progress))
     finally:
@@ -200,6 +205,15 @@ def _writing(path: Path) -> Iterator[None]:
             f"cannot write {path} ({reason_of(refused)}): make room and see that the folder may be written to, "
             f"or choose another one with the environment variable {CACHE_VARIABLE}"
         ) from error
+
+
+def _check_room(path: Path, checkpoint: ReleasedCheckpoint) -> None:
+    free_bytes = shutil.disk_usage(path.parent).free
+    if free_bytes < checkpoint.size_bytes:
+        raise DownloadError(
+            f"there is no room for {path}: {checkpoint.size_bytes / 1e6:,.1f} MB are needed and {free_bytes / 1e6:,.1f} MB are "
+            f"free; make room, or choose another folder with the environment variable {CACHE_VARIABLE}"
+        )
 
 
 def _verified(path: Path, checkpoint: ReleasedCheckpoint) -> Path:

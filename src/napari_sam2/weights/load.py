@@ -24,10 +24,7 @@ from napari_sam2.model.config import MODEL_CONFIGS, ModelConfig
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.structured import parse_json, to_json
 from napari_sam2.weights.download import checkpoint_path, find_checkpoint, wrong_size
-from napari_sam2.weights.registry import RELEASED, resolve_model_name
-
-SUFFIXES = (".pt", ".pth", ".safetensors")
-"""How checkpoint files end."""
+from napari_sam2.weights.registry import RELEASED, SUFFIXES, resolve_model_name
 
 _LEAST_LIKENESS = 0.9
 _SHOWN_NAMES = 3

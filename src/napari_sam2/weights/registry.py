@@ -11,6 +11,12 @@ from napari_sam2.model.config import MICRO, MODEL_CONFIGS
 EMBEDDED = Path(__file__).with_name("micro.safetensors")
 """The model that comes with the package."""
 
+SUFFIXES = (".pt", ".pth", ".safetensors")
+"""How checkpoint files end."""
+
+LICENSE = "Apache-2.0"
+"""Of the released weights, as their authors say beside them, and of the embedded model."""
+
 _SERVER = "https://dl.fbaipublicfiles.com/segment_anything_2/"
 _DATES = {"sam2.1": "092824", "sam2": "072824"}
 _SIZES = {"t": "tiny", "s": "small", "b+": "base_plus", "l": "large"}

@@ -7,6 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_sam2.plugin.autosave import SessionSummary
+from napari_sam2.plugin.keys import CHOSEN
 from napari_sam2.plugin.samples import fluo_mitocheck
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.session.session import Session
@@ -74,10 +75,10 @@ def test_right_click_and_keys_are_outside(viewer, widget, robot, qtbot):
 
 
 def test_a_drag_moves_the_view_and_is_no_click(viewer, widget, robot):
-    before = tuple(viewer.scene.camera.center)
+    before = tuple(getattr(viewer, "scene", viewer).camera.center)
     robot(viewer).drag(world(viewer, 0, 10, 10), world(viewer, 0, 20, 30))
     assert "movie – clicks" not in viewer.layers
-    assert tuple(viewer.scene.camera.center) != before
+    assert tuple(getattr(viewer, "scene", viewer).camera.center) != before
 
 
 def test_a_drag_on_an_object_does_nothing_to_it(viewer, widget, robot, qtbot):
@@ -190,13 +191,13 @@ def test_an_object_is_kept_in_hand_by_the_check_mark(viewer, widget, robot, qtbo
 
 def test_a_box_is_drawn_with_shift(viewer, widget, robot, qtbot):
     robot, during = robot(viewer), []
-    selected, camera = viewer.layers.selection.active, tuple(viewer.scene.camera.center)
+    selected, camera = viewer.layers.selection.active, tuple(getattr(viewer, "scene", viewer).camera.center)
     robot.drag(world(viewer, 0, 3, 3), world(viewer, 0, 17, 17), SHIFT, lambda: during.append([*map(str, viewer.layers)]))
     until_idle(qtbot, widget)
     assert during == [["movie", "box"]], "it is shown while it is drawn"
     assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – boxes", "movie – clicks"]
     assert viewer.layers.selection.active == selected
-    assert tuple(viewer.scene.camera.center) == camera
+    assert tuple(getattr(viewer, "scene", viewer).camera.center) == camera
     np.testing.assert_allclose(widget.session.objects[1].prompts[0].box_rc, (3.5, 3.5, 17.5, 17.5), atol=0.3)
     assert (viewer.layers["movie – objects"].data[0] == 1).sum() == 100
     robot.key(Qt.Key.Key_U)
@@ -252,16 +253,34 @@ def test_what_the_console_does_is_shown(viewer, widget, robot, qtbot):
     qtbot.waitUntil(lambda: len(points.data) == 1)
 
 
+def test_other_keys_are_chosen(viewer, widget, robot, qtbot):
+    robot = robot(viewer)
+    CHOSEN.choose({"propagate": "Q", "next_object": "W"})
+    try:
+        assert widget._propagate.text() == "Propagate (Q)"
+        assert "<b>W</b> new object on top" in widget._hint.text()
+        robot.click(world(viewer, 0, 10, 10))
+        until_idle(qtbot, widget)
+        robot.key(Qt.Key.Key_G)
+        assert widget.controller.is_idle
+        robot.key(Qt.Key.Key_Q)
+        until_idle(qtbot, widget)
+        assert (viewer.layers["movie – objects"].data == 1).sum(axis=(1, 2)).tolist() == [100, 100, 100]
+    finally:
+        CHOSEN.choose({})
+    assert widget._propagate.text() == "Propagate (G)"
+
+
 def test_a_model_is_changed_and_the_change_undone(viewer, widget, robot, qtbot, all_models_here):
     robot = robot(viewer)
     robot.click(world(viewer, 0, 10, 10))
     until_idle(qtbot, widget)
-    widget._model.activated.emit(1)
+    widget._model_panel.model.activated.emit(1)
     until_idle(qtbot, widget)
-    assert widget._model.currentData() == widget.session.state.model.name == "sam2.1_hiera_t"
+    assert widget._model_panel.model.currentData() == widget.session.state.model.name == "sam2.1_hiera_t"
     robot.key(Qt.Key.Key_U)
     until_idle(qtbot, widget)
-    assert widget._model.currentData() == "micro"
+    assert widget._model_panel.model.currentData() == "micro"
     assert widget.session.state.model.name == "micro"
 
 
@@ -308,7 +327,7 @@ def test_the_session_at_the_console(cells, robot, qtbot, tmp_path):
 def test_the_widget_shows_what_will_happen(viewer, widget):
     assert widget._plan.text() == "T 3 · 50 × 40 px → click on objects, then propagate along T"
     assert widget._image.currentText() == "movie"
-    assert widget._model.currentText() == "micro (built in)"
+    assert widget._model_panel.model.currentText() == "micro (built in)"
     viewer.layers["movie"].visible = False
     viewer.add_image(np.zeros((20, 30)), name="picture")
     widget._image.setCurrentIndex(widget._image.findText("picture"))
@@ -319,11 +338,11 @@ def test_the_widget_shows_what_will_happen(viewer, widget):
 
 def test_models_that_are_not_here_are_marked(viewer, widget, monkeypatch, tmp_path):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
-    widget._show()
-    assert not widget._download.isVisible()
-    assert widget._model.itemText(1) == "sam2.1_hiera_t ⭳ 156 MB"
-    widget._model.activated.emit(1)
-    assert widget._download.isVisible()
+    widget.controller.changed.emit()
+    assert not widget._model_panel.download.isVisible()
+    assert widget._model_panel.model.itemText(1) == "sam2.1_hiera_t (fetch 156 MB)"
+    widget._model_panel.model.activated.emit(1)
+    assert widget._model_panel.download.isVisible()
     assert "download 156 MB" in widget._plan.text()
 
 
@@ -331,19 +350,19 @@ def test_a_checkpoint_is_chosen_from_a_file(viewer, widget, monkeypatch, tmp_pat
     checkpoint = tmp_path / "cells.safetensors"
     checkpoint.touch()
     answers = [("", ""), (str(checkpoint), "")]
-    monkeypatch.setattr("napari_sam2.plugin.qt.dock_widget.QFileDialog.getOpenFileName", lambda *args, **kwargs: answers.pop(0))
+    monkeypatch.setattr("napari_sam2.plugin.qt.model_panel.QFileDialog.getOpenFileName", lambda *args, **kwargs: answers.pop(0))
 
     def from_file():
-        assert widget._model.itemText(widget._model.count() - 1) == "from a file …"
-        widget._model.setCurrentIndex(widget._model.count() - 1)
-        widget._model.activated.emit(widget._model.count() - 1)
-        return widget._model.currentText(), widget.controller.model
+        assert widget._model_panel.model.itemText(widget._model_panel.model.count() - 1) == "from a file …"
+        widget._model_panel.model.setCurrentIndex(widget._model_panel.model.count() - 1)
+        widget._model_panel.model.activated.emit(widget._model_panel.model.count() - 1)
+        return widget._model_panel.model.currentText(), widget.controller.model
 
     assert from_file() == ("micro (built in)", "micro"), "nothing was chosen"
     assert from_file() == ("cells", str(checkpoint))
-    assert not widget._download.isVisible()
-    widget._model.activated.emit(0)
-    assert widget._model.findText("cells") == -1
+    assert not widget._model_panel.download.isVisible()
+    widget._model_panel.model.activated.emit(0)
+    assert widget._model_panel.model.findText("cells") == -1
 
 
 def test_no_button_says_initialize_or_compute(widget):
@@ -354,7 +373,7 @@ def test_no_button_says_initialize_or_compute(widget):
 
 
 def test_it_fits_into_300_px(widget):
-    widget._download.setVisible(True)
+    widget._model_panel.download.setVisible(True)
     assert widget.minimumSizeHint().width() <= 300
 
 

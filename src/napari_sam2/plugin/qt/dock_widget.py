@@ -9,7 +9,6 @@ from qtpy.QtGui import QColor, QHideEvent, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -33,10 +32,11 @@ from napari_sam2.plugin.keys import (
     UNDO,
     Key,
 )
-from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.notices import set_dock_shown
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.image_panel import ImagePanel
+from napari_sam2.plugin.qt.key_texts import refresh_keys, show_key
+from napari_sam2.plugin.qt.model_panel import ModelPanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 _SWATCH_PX = 14
 _SPACING_PX = 4
 _LARGEST_OBJECT = 65535
-_FROM_FILE = "from a file …"
 
 
 class SegmentWidget(QWidget):  # type: ignore[misc]
@@ -82,6 +81,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._lay_out()
         self.controller.changed.connect(self._show)
         self.controller.status_changed.connect(self._show_status)
+        self.controller.keys_changed.connect(self._show_keys)
         # of the closing of the whole window a widget gets no other signal
         self.destroyed.connect(self.controller.close)
         self._show()
@@ -96,11 +96,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _make_choices(self) -> None:
         self._image = _combo("The image that is clicked on.")
         self._image.activated.connect(self._image_chosen)
-        self._model = _combo("The model. Larger ones are better and slower; micro needs no download.")
-        self._model.activated.connect(self._model_chosen)
-        self._download = _button("Download", "Fetch the weights of this model, once.")
-        self._download.clicked.connect(lambda: self.controller.download_model())
         self._image_panel = ImagePanel(self.controller, self._image)
+        self._model_panel = ModelPanel(self.controller)
+        self._model_panel.accept_drops_on(self)
         self._plan = QLabel(wordWrap=True)
         self._session_line = SessionLine(self.controller)
 
@@ -129,7 +127,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _make_status(self) -> None:
         self._undo = _button("Undo", UNDO)
         self._undo.clicked.connect(lambda: self.controller.undo())
-        self._redo = QPushButton("Redo", toolTip=_tool_tip(REDO_ON_LAYER))
+        self._redo = QPushButton()
+        show_key(self._redo, "Redo", REDO_ON_LAYER)
         self._redo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._redo.clicked.connect(lambda: self.controller.redo())
         self._status = QLabel(wordWrap=True)
@@ -140,8 +139,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow(self._image_panel)
-        form.addRow("Model", self._model)
-        form.addRow(self._download)
+        form.addRow("Model", self._model_panel.model)
+        form.addRow(self._model_panel)
         form.addRow(self._plan)
         form.addRow(self._session_line)
         form.addRow(self._tools)
@@ -166,14 +165,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _image_chosen(self, index: int) -> None:
         self.controller.choose_image(self._image.itemData(index))
 
-    def _model_chosen(self, index: int) -> None:
-        chosen = self._model.itemData(index)
-        if chosen is None:
-            chosen, _ = QFileDialog.getOpenFileName(self, "A checkpoint", filter="Checkpoints (*.safetensors *.pt *.pth)")
-        if chosen:
-            self.controller.choose_model(chosen)
-        self._show_models()  # the list is not left at the words for choosing a file
-
     def _object_chosen(self, object_id: int) -> None:
         self.controller.choose_object(object_id)
 
@@ -188,7 +179,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _show(self) -> None:
         self._show_images()
-        self._show_models()
         controller = self.controller
         self._plan.setText(controller.describe())
         self._session_line.show_state()
@@ -209,18 +199,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
                 self._image.addItem(layer.name, layer)
             self._image.setCurrentIndex(images.index(self.controller.image) if self.controller.image in images else -1)
 
-    def _show_models(self) -> None:
-        current = self.controller.model
-        names = MODEL_NAMES if current in MODEL_NAMES else (*MODEL_NAMES, current)
-        texts = [*(describe_model(name) for name in names), _FROM_FILE]
-        with QSignalBlocker(self._model):
-            if texts != [self._model.itemText(index) for index in range(self._model.count())]:
-                self._model.clear()
-                for name, text in zip((*names, None), texts, strict=True):
-                    self._model.addItem(text, name)
-            self._model.setCurrentIndex(names.index(current))
-        self._download.setVisible(current in MODEL_NAMES and not self.controller.is_model_here)
-
     def _show_swatch(self) -> None:
         workspace = self.controller.workspace
         color = workspace.result.colour() if workspace is not None else None
@@ -230,6 +208,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def _show_status(self, text: str) -> None:
         self._status.setText(text)
+
+    def _show_keys(self) -> None:
+        refresh_keys(self)
+        self._hint.setText(_hint())
 
     # --- its life in the window ------------------------------------------------------------------------------------
 
@@ -263,8 +245,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
             self.output_panel.tear_down()
             self._image_panel.tear_down()
             self._propagate.tear_down()
+            self._model_panel.tear_down()
             self.controller.changed.disconnect(self._show)
             self.controller.status_changed.disconnect(self._show_status)
+            self.controller.keys_changed.disconnect(self._show_keys)
             self.controller.close()
 
 
@@ -284,8 +268,7 @@ def _hint() -> str:
 
 
 def _shown(key: Key | str) -> str:
-    name = key.name if isinstance(key, Key) else key
-    return {"Escape": "Esc", "Control-Shift-Z": "Ctrl+Shift+Z"}.get(name, name)
+    return key.shown if isinstance(key, Key) else key
 
 
 def _combo(tool_tip: str) -> QComboBox:
@@ -300,22 +283,23 @@ def _combo(tool_tip: str) -> QComboBox:
 
 
 def _button(text: str, does: Key | str) -> QPushButton:
-    text = f"{text} ({_shown(does)})" if isinstance(does, Key) else text
-    button = QPushButton(text, toolTip=_tool_tip(does))
+    button = QPushButton(text)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if isinstance(does, Key):
+        show_key(button, f"{text} ({{key}})", does)
+    else:
+        button.setToolTip(does)
     return button
 
 
 def _radio(text: str, does: Key | str) -> QRadioButton:
-    radio = QRadioButton(text, toolTip=_tool_tip(does))
+    radio = QRadioButton(text)
     radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if isinstance(does, Key):
+        show_key(radio, text, does)
+    else:
+        radio.setToolTip(does)
     return radio
-
-
-def _tool_tip(does: Key | str) -> str:
-    if isinstance(does, str):
-        return does
-    return f"{does.description[:1].upper()}{does.description[1:]}. Key: {_shown(does)}."
 
 
 def _row(*widgets: QWidget) -> QWidget:

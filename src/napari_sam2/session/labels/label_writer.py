@@ -25,8 +25,16 @@ from napari_sam2.session.state.packed_labels import unpack_plane
 MAX_BYTES_IN_MEMORY = 2**30
 
 
-def _empty_labels(shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
-    return np.zeros(shape, np.uint16) if 2 * math.prod(shape) <= MAX_BYTES_IN_MEMORY else LabelFile(shape)
+def empty_labels(shape: tuple[int, ...], max_bytes_in_memory: float | None = None) -> npt.NDArray[np.uint16]:
+    """Make an empty label image, uint16; one that is larger, than :data:`MAX_BYTES_IN_MEMORY` by default, lies in a temporary file.
+
+    Raises
+    ------
+    OSError
+        If there is no room for the file.
+    """
+    most = MAX_BYTES_IN_MEMORY if max_bytes_in_memory is None else max_bytes_in_memory
+    return np.zeros(shape, np.uint16) if 2 * math.prod(shape) <= most else LabelFile(shape)
 
 
 class LabelWriter:
@@ -50,7 +58,7 @@ class LabelWriter:
         shape = stack.labels_shape
         self._stack = stack
         if labels is None:
-            labels = _empty_labels(shape)
+            labels = empty_labels(shape)
         elif not (hasattr(labels, "shape") and hasattr(labels, "dtype")):
             raise ValueError(f"labels must be an array, uint16 of shape {shape}, got {type(labels).__name__}")
         elif tuple(labels.shape) != shape or dtype_of(labels) != np.uint16:

@@ -13,7 +13,7 @@ from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader
 from napari_sam2.session.store.moved_files import find_moved, path_from
-from napari_sam2.weights.load import SUFFIXES
+from napari_sam2.weights.registry import SUFFIXES
 
 
 def source_from(folder: Path, source: ImageSource) -> ImageSource:
