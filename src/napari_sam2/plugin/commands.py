@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did that is more than one mask.
+
+    Attributes
+    ----------
+    text : str
+        A sentence or two for the person.
+    """
+
+    text: str
+
+
 class Command(Protocol):
     """Something to be done to the session."""
 
@@ -21,13 +34,13 @@ class Command(Protocol):
     def key(self) -> ObjectFrame:
         """The object and the frame it is about."""
 
-    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | Outcome | None:
         """Do it.
 
         Returns
         -------
-        ndarray or None
-            (H, W), the mask of the object on that frame, where it was segmented.
+        ndarray, Outcome or None
+            (H, W), the mask of the object on that frame, where it was segmented; or what was done, in words.
 
         Raises
         ------

@@ -493,6 +493,19 @@ class Controller:
         if self.workspace is not None and commands:
             self._jobs.run(self.workspace, commands, "")
 
+    def use_prompts(self, command: Command) -> None:
+        """Prompt new objects from a layer that somebody has; see :mod:`napari_sam2.plugin.layer_prompts`."""
+        if self.workspace is None:
+            self._warn(self._reason or "There is no image to prompt: open one first.")
+        elif not self.is_model_here:
+            self._warn(self._missing_weights)
+        else:
+            self._jobs.run(self.workspace, (command,), "Segmenting …")
+
+    def show_problem(self, text: str) -> None:
+        """Show why something cannot be done."""
+        self._warn(text)
+
     # --- jobs ------------------------------------------------------------------------------------------------------
 
     @property

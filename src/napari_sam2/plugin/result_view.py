@@ -98,6 +98,11 @@ class ResultView:
         labels = self._labels if self._labels is not None or self.layer is None else self.layer.data
         return 0 if labels is None else int(labels[self._stack.index(pixel)])
 
+    @property
+    def labels(self) -> Any:
+        """The labels of the session, of the shape of the image without colour; None while there is none."""
+        return self._labels
+
     def colour(self) -> npt.NDArray[np.float32] | None:
         """Return the colour (4,) of the current object, 0 .. 1."""
         return None if self.layer is None else np.asarray(self.layer.get_color(self._current_object), np.float32)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.commands import Command, Outcome
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
@@ -120,7 +120,16 @@ class SessionJobs:
 
     def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = "Segmenting …") -> None:
         """Run commands that a person gave at one stroke, with a text that is shown meanwhile."""
-        self._queue.put(Job(JobKind.COMMAND, lambda: self._running(workspace, list(commands)), workspace, text))
+
+        def make_task() -> Task | None:
+            if not self._is_decided(workspace):
+                return None
+            if workspace.is_reopening:
+                self.run(workspace, commands, text)
+                return self._opening(workspace)
+            return self._running(workspace, [*workspace.boxes.take(), *commands])
+
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, text))
 
     def _running(self, workspace: ImageWorkspace, commands: list[Any]) -> Task | None:
         workspace.show_layers()
@@ -295,6 +304,8 @@ class SessionJobs:
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
             self._show_status(f"Object {item.key.object_id}{_found(item, where)}")
+        elif isinstance(item, Outcome):
+            self._show_status(item.text)
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
                 self._show_status(notify_warning(item.reason))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
-from napari_sam2.plugin.commands import AddClicks, Command
+from napari_sam2.plugin.commands import AddClicks, Command, Outcome
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import (
     CommandRejected,
@@ -175,7 +175,7 @@ class SessionWorker:
                 is_new = command.key.object_id not in session.objects
                 before = session.state.history.num_changes
                 try:
-                    mask = command.run(session)
+                    done = command.run(session)
                 except (ValueError, OSError) as error:
                     if session.state.history.num_changes > before:  # done, but not saved
                         self._not_kept(error)
@@ -189,9 +189,11 @@ class SessionWorker:
                     failed = failed or error
                     report(CommandRejected(command, None))
                 else:
-                    if mask is not None:
-                        proposal = _proposal(session, command, mask) if is_new else None
-                        report(ObjectSegmented(command.key, int(mask.sum()), proposal))
+                    if isinstance(done, Outcome):
+                        report(done)
+                    elif done is not None:
+                        proposal = _proposal(session, command, done) if is_new else None
+                        report(ObjectSegmented(command.key, int(done.sum()), proposal))
                 finally:
                     self._command = None
         if failed is not None:

@@ -36,6 +36,7 @@ from napari_sam2.plugin.keys import (
 )
 from napari_sam2.plugin.models import MODEL_NAMES, describe_model
 from napari_sam2.plugin.qt.background import BackgroundRunner
+from napari_sam2.plugin.qt.layer_actions import LayerActions
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.session_line import SessionLine
 
@@ -64,6 +65,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
+        self._viewer = napari_viewer
         self.controller = controller or Controller(napari_viewer, BackgroundRunner())
         self._is_torn_down = False
         self._make_choices()
@@ -140,7 +142,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Image", self._image)
+        form.addRow("Image", _row(self._image, LayerActions(self._viewer, self.controller)))
         form.addRow("Model", self._model)
         form.addRow(self._download)
         form.addRow(self._plan)
