@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.plugin.clicks import Box, Click, ObjectFrame, clicks_of, points_and_labels
+from napari_sam2.plugin.layer_prompts.drawn_prompts import Outline, prompt_by_outlines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +117,88 @@ class AddBox:
     def addition(self) -> None:
         """No click is added."""
         return
+
+
+@dataclass(frozen=True)
+class AddOutline:
+    """Prompt an object on a frame by the mask that an outline holds, in place of all earlier prompts of it there.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object, which is added with its first prompt, and the frame.
+    box : Outline
+        The outline.
+    """
+
+    key: ObjectFrame
+    box: Outline
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        object_id, frame = self.key
+        with session.grouped():
+            if object_id not in session.objects:
+                session.add_object(object_id=object_id)
+            return prompt_by_outlines(session, object_id, frame, (self.box,))
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class RemoveDrawing:
+    """Remove the box or the mask by which an object is prompted on a frame.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    """
+
+    key: ObjectFrame
+
+    def run(self, session: Session) -> None:
+        """Do it; see :class:`Command`."""
+        item: Any = session.objects.get(self.key.object_id)
+        prompts = None if item is None else item.prompts.get(self.key.frame)
+        if prompts is None or (prompts.box_rc is None and prompts.packed_mask is None):
+            raise ValueError("the shape is not there any more: what was done before has changed it")
+        if prompts.box_rc is not None:
+            session.remove_box(*self.key)
+        else:
+            session.remove_mask(*self.key)
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class MoveDrawing:
+    """Move a box or an outline to another object or another frame: removed there and added here, or neither."""
+
+    removal: RemoveDrawing
+    drawn: AddBox | AddOutline
+
+    @property
+    def key(self) -> ObjectFrame:
+        """The object and the frame to which it is moved."""
+        return self.drawn.key
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        with session.grouped():
+            self.removal.run(session)
+            return self.drawn.run(session)
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,9 @@ class Controller:
 
     def __init__(self, viewer: Any, runner: Runner | None = None, opener: SessionOpener | None = None) -> None:
         self._viewer = viewer
+        self._post = (runner := runner or DirectRunner()).post
         self._jobs = SessionJobs(
-            runner or DirectRunner(),
+            runner,
             JobCalls(self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded),
         )
         self._opener = opener or SessionOpener(KeptSessions())
@@ -149,7 +150,15 @@ class Controller:
     def _open_workspace(self) -> None:
         jobs = self._jobs
         calls = WorkspaceCalls(
-            self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
+            self._clicks_added,
+            self._edited,
+            jobs.announce,
+            self._outgrown,
+            jobs.undo,
+            jobs.redo,
+            self.cancel,
+            self._warn,
+            self._post,
         )
         workspace = ImageWorkspace(self._viewer, self._image, self._opener, self._latest_model, calls)
         workspace.is_kept = self._keeps_object

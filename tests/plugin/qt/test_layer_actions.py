@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog
 
 from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects
@@ -52,6 +53,45 @@ def test_labels_become_objects_and_the_result_goes_into_a_layer(viewer, widget, 
     np.testing.assert_array_equal(mine.data, viewer.layers["movie – objects"].data)
     mine.undo()
     assert not mine.data.any()
+
+
+def test_prompts_are_drawn_and_edited_with_the_tools_of_napari(viewer, widget, actions, robot, qtbot, blobs):
+    def world(frame, row, col):
+        return viewer.layers["movie"].data_to_world((frame, row, col))
+
+    until_idle(qtbot, widget)
+    actions.draw.trigger()
+    layer, robot = viewer.layers["movie – boxes"], robot(viewer)
+    assert (viewer.layers.selection.active, layer.mode) == (layer, "add_rectangle")
+    robot.drag(world(0, 3.5, 3.5), world(0, 15.5, 15.5))
+    until_idle(qtbot, widget)
+    objects = widget.session.objects
+    np.testing.assert_allclose(objects[1].prompts[0].box_rc, (4, 4, 16, 16), atol=0.3)
+    layer.mode = "add_polygon"
+    for corner in ((19.5, 29.5), (19.5, 41.5), (27.5, 41.5), (27.5, 29.5)):
+        robot.click(world(0, *corner))
+        widget.session.rename_object(1, f"changed at {corner}")  # nothing of what is being drawn is lost
+    robot.key(Qt.Key.Key_Escape)
+    until_idle(qtbot, widget)
+    assert objects[2].prompts[0].mask.sum() == pytest.approx(96, abs=12)
+    layer.mode = "add_line"
+    robot.drag(world(0, 22, 32), world(0, 22, 40))
+    until_idle(qtbot, widget)
+    assert [len(prompts.points_rc) for prompts in objects[3].prompts.values()] == [2]
+    qtbot.waitUntil(lambda: layer.shape_type == ["rectangle", "polygon"])
+    layer.mode = "select"
+    before = np.array(objects[1].prompts[0].box_rc)
+    robot.click(world(0, 9, 9))
+    robot.drag(world(0, 9, 9), world(0, 9, 11))
+    until_idle(qtbot, widget)
+    np.testing.assert_allclose(np.array(objects[1].prompts[0].box_rc) - before, (0, 2, 0, 2), atol=0.3)
+    robot.key(Qt.Key.Key_Delete)
+    until_idle(qtbot, widget)
+    assert not objects[1].prompts
+    qtbot.waitUntil(lambda: layer.shape_type == ["polygon"])
+    robot.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    until_idle(qtbot, widget)
+    qtbot.waitUntil(lambda: sorted(layer.shape_type) == ["polygon", "rectangle"])
 
 
 def test_what_the_form_of_points_and_shapes_offers(viewer, widget, actions, qtbot):

@@ -38,13 +38,26 @@ class LayerActions(QToolButton):  # type: ignore[misc]
         self._viewer = viewer
         self._controller = controller
         menu = QMenu(self)
+        self.draw = menu.addAction("Draw prompts with napari's shapes")
+        self.draw.setToolTip("Rectangles are boxes, ellipses and polygons masks, lines and paths points along them.")
         self.use = menu.addAction("Use a layer as prompts …")
         self.copy = menu.addAction("Copy the result into a layer …")
+        self.draw.triggered.connect(lambda: self.draw_shapes())
         self.use.triggered.connect(lambda: self.open_use())
         self.copy.triggered.connect(lambda: self.open_copy())
         self.setMenu(menu)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def draw_shapes(self) -> None:
+        """Select the layer of boxes and outlines, which is made if it is not there, with napari's tool for rectangles."""
+        workspace = self._controller.workspace
+        if workspace is None:
+            self._controller.show_problem("there is no image to prompt: open one first")
+            return
+        layer = workspace.show_shapes_layer()
+        self._viewer.layers.selection.active = layer
+        layer.mode = "add_rectangle"
 
     def open_use(self) -> LayerForm | None:
         """Open the form by which a layer becomes prompts, with the selected one chosen; a sentence if there is none."""
