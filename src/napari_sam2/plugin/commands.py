@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +53,28 @@ class Command(Protocol):
     @property
     def addition(self) -> AddClicks | None:
         """The pending clicks that it adds to the session."""
+
+
+Progress = Callable[[int, int], bool]
+"""Called with how many steps are done, and of how many; False asks to stop."""
+
+
+class LongCommand:
+    """A command of many steps, after each of which it can be stopped: what is done is kept. See :class:`Command`."""
+
+    def run(self, session: Session) -> Outcome:
+        """Do all steps."""
+        return self.run_steps(session, lambda _done, _total: True)
+
+    def run_steps(self, session: Session, progress: Progress) -> Outcome:
+        """Do the steps until one is the last, or it is asked to stop.
+
+        Raises
+        ------
+        ValueError
+            If nothing could be done.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.commands import Command, Outcome
+from napari_sam2.plugin.commands import Command, LongCommand, Outcome
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
@@ -24,6 +24,7 @@ from napari_sam2.plugin.reports import (
     SessionOpened,
     SessionsFound,
     StateChanged,
+    StepDone,
 )
 from napari_sam2.plugin.runner import Report, Runner, Task
 from napari_sam2.plugin.session_worker import SessionWorker
@@ -129,7 +130,8 @@ class SessionJobs:
                 return self._opening(workspace)
             return self._running(workspace, [*workspace.boxes.take(), *commands])
 
-        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, text))
+        is_long = any(isinstance(command, LongCommand) for command in commands)
+        self._queue.put(Job(JobKind.LONG_COMMAND if is_long else JobKind.COMMAND, make_task, workspace, text))
 
     def _running(self, workspace: ImageWorkspace, commands: list[Any]) -> Task | None:
         workspace.show_layers()
@@ -304,6 +306,8 @@ class SessionJobs:
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
             self._show_status(f"Object {item.key.object_id}{_found(item, where)}")
+        elif isinstance(item, StepDone):
+            self._step_done(item.done, item.total, "Segmenting")
         elif isinstance(item, Outcome):
             self._show_status(item.text)
         elif isinstance(item, CommandRejected):
@@ -324,10 +328,13 @@ class SessionJobs:
 
     def _frame_done(self, item: FrameDone) -> None:
         self._num_done = item.done
-        self._calls.progressed(item.done, item.total)
+        self._step_done(item.done, item.total, f"Frame {item.frame}")
+
+    def _step_done(self, done: int, total: int, what: str) -> None:
+        self._calls.progressed(done, total)
         if not self._queue.is_stopping:
-            left_s = (time.monotonic() - self._started_s) / item.done * (item.total - item.done)
-            self._show_status(f"Frame {item.frame}: {item.done} of {item.total} done, {_duration(left_s)} left")
+            left_s = (time.monotonic() - self._started_s) / done * (total - done)
+            self._show_status(f"{what}: {done} of {total} done, {_duration(left_s)} left")
 
     def _job_ended(self, job: Job, error: BaseException | None) -> None:
         if job.workspace is not None and not job.workspace.is_closed:
@@ -345,6 +352,8 @@ class SessionJobs:
     def _show_end(self, job: Job, error: BaseException | None) -> None:
         if error is not None:
             self._show_status(notify_error(error))
+        elif self._queue.is_stopping and job.kind == JobKind.LONG_COMMAND:
+            pass  # what was done until then is shown
         elif self._queue.is_stopping:
             self._show_status("Stopped. What is done is kept." if job.kind == JobKind.PROPAGATE else "Stopped.")
         elif job.kind == JobKind.PROPAGATE and not self._queue.is_waiting(job):

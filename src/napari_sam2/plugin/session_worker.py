@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
-from napari_sam2.plugin.commands import AddClicks, Command, Outcome
+from napari_sam2.plugin.commands import AddClicks, Command, LongCommand, Outcome
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import (
     CommandRejected,
@@ -26,6 +26,7 @@ from napari_sam2.plugin.reports import (
     SessionOpened,
     SessionsFound,
     StateChanged,
+    StepDone,
 )
 from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
@@ -175,7 +176,10 @@ class SessionWorker:
                 is_new = command.key.object_id not in session.objects
                 before = session.state.history.num_changes
                 try:
-                    done = command.run(session)
+                    if isinstance(command, LongCommand):
+                        done: Any = command.run_steps(session, lambda done, total: report(StepDone(done, total)))
+                    else:
+                        done = command.run(session)
                 except (ValueError, OSError) as error:
                     if session.state.history.num_changes > before:  # done, but not saved
                         self._not_kept(error)

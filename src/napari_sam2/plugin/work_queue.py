@@ -15,12 +15,13 @@ class JobKind(IntEnum):
 
     DOWNLOAD = 0
     COMMAND = 1
-    PROPAGATE = 2
+    LONG_COMMAND = 2
+    PROPAGATE = 3
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self in (JobKind.DOWNLOAD, JobKind.PROPAGATE)
+        return self != JobKind.COMMAND
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Job:
 
     def is_about_the_same(self, other: Job) -> bool:
         """Tell whether one of the two is enough: each command counts, a propagation begins once."""
-        return self.kind.takes_long and self.kind == other.kind and self.workspace is other.workspace
+        counts_once = self.kind in (JobKind.DOWNLOAD, JobKind.PROPAGATE)
+        return counts_once and self.kind == other.kind and self.workspace is other.workspace
 
 
 class WorkQueue:
@@ -102,7 +104,7 @@ class WorkQueue:
         self._waiting = [other for other in self._waiting if not other.is_about_the_same(job)] + [job]
         if job.ends_propagation:
             self._end_propagation(job.workspace)
-        elif running is not None and running.kind == JobKind.PROPAGATE and job.kind == JobKind.COMMAND:
+        elif running is not None and running.kind == JobKind.PROPAGATE and job.kind in (JobKind.COMMAND, JobKind.LONG_COMMAND):
             # it begins again after the command, and finds only the rest to do
             if not self.is_waiting(running):
                 self._waiting.append(running)

@@ -94,3 +94,22 @@ def test_an_object_of_which_nothing_is_taken_is_not_there(session):
     text = UseDrawn("mine", found).run(session).text
     assert list(session.objects) == [2]
     assert text.startswith("1 object from mine: 1 point on 1 frame. Left out: 1 point that the session refuses: the point (row 99")
+
+
+def test_stopped_between_two_prompts(session, planes):
+    points = [DrawnPrompts(1, frame, (Click(10, 10, True),)) for frame in range(3)]
+    told = []
+
+    def progress(done, total):
+        told.append((done, total))
+        return done < 2
+
+    text = UseDrawn("mine", FoundPrompts(tuple(points))).run_steps(session, progress).text
+    assert text == "Stopped, and kept what is done: 1 object from mine: 2 points on 2 frames."
+    assert told == [(1, 3), (2, 3)]
+    assert list(session.objects[1].prompts) == [0, 1]
+    session.undo()
+    assert not session.objects
+    told.clear()
+    text = UseLabels("cells", planes, (0, 1)).run_steps(session, progress).text
+    assert (text, told) == ("Stopped, and kept what is done: 2 objects from cells: 2 masks on 1 frame.", [(2, 4)])

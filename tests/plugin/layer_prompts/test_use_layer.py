@@ -203,13 +203,33 @@ def test_labels_of_the_shown_frame(viewer, controller, cells, texts, blobs):
 
 
 @pytest.mark.parametrize(("anchors", "frames"), [(Anchors.EVERY, [0, 1, 2]), (Anchors.FIRST, [0])])
-def test_labels_of_all_frames(viewer, controller, cells, anchors, frames):
+def test_labels_of_all_frames(viewer, controller, cells, texts, anchors, frames):
     mine = viewer.add_labels(cells, name="mine", **LAYER)
     use(controller, mine, frames=Frames.ALL, anchors=anchors)
     masks = masks_of(controller.session)
     assert list(masks) == [(i, t) for i in (3, 7) for t in frames]
     for (object_id, frame), mask in masks.items():
         np.testing.assert_array_equal(mask, cells[frame] == object_id)
+    assert [text.split(",")[0] for text in texts[1:-1]] == [
+        f"Segmenting: {done} of {2 * len(frames)} done" for done in range(2, 2 * len(frames) + 1, 2)
+    ]
+    controller.undo()
+    assert not controller.can_undo
+
+
+def test_what_takes_long_is_stopped_by_esc(viewer, controller, cells, texts):
+    mine = viewer.add_labels(cells, name="mine", **LAYER)
+    steps = []
+
+    def stop(done, total):
+        steps.append((done, total, controller.is_busy))
+        controller.cancel()
+
+    controller.progressed.connect(stop)
+    use(controller, mine, frames=Frames.ALL)
+    assert steps == [(2, 6, True)]
+    assert texts[-2:] == ["Stopping …", "Stopped, and kept what is done: 2 objects from mine: 2 masks on 1 frame."]
+    assert list(masks_of(controller.session)) == [(3, 0), (7, 0)]
     controller.undo()
     assert not controller.can_undo
 

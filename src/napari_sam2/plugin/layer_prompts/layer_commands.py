@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.plugin.clicks import ObjectFrame
-from napari_sam2.plugin.commands import Outcome
+from napari_sam2.plugin.commands import LongCommand, Outcome, Progress
 from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes
 from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, counted, describe_left_out
 from napari_sam2.plugin.layer_prompts.object_numbers import describe_renumbered, number_objects
@@ -19,12 +19,11 @@ from napari_sam2.plugin.layer_prompts.object_numbers import describe_renumbered,
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-Prompt = Callable[["Session", int], None]
-"""Prompts an object, given by its id, on one frame."""
+MASKS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class _UseLayer:
+class _UseLayer(LongCommand):
     """Prompt new objects from a layer; see :class:`~napari_sam2.plugin.commands.Command`.
 
     Attributes
@@ -58,44 +57,43 @@ class UseDrawn(_UseLayer):
 
     found: FoundPrompts
 
-    def run(self, session: Session) -> Outcome:
-        """Do it.
+    def run_steps(self, session: Session, progress: Progress) -> Outcome:
+        """Do it, prompt by prompt.
 
         Raises
         ------
         ValueError
             If nothing of the layer could be taken.
         """
-        by_name = dict[Hashable, list[DrawnPrompts]]()
-        for one in self.found.prompts:
-            by_name.setdefault(one.name, []).append(one)
         tally = _Tally(self.layer, self.found.left_out)
-        ids = number_objects(by_name, session.objects)
+        ids = number_objects((one.name for one in self.found.prompts), session.objects)
+        # what is inside comes first, since an object begins with it
+        prompts = sorted(self.found.prompts, key=lambda one: (ids[one.name], not one.locates, one.frame))
         with session.grouped():
-            for name, of_object in by_name.items():
-                _add_object(session, name, ids[name], sorted(of_object, key=lambda one: (not one.locates, one.frame)), tally)
+            for done, one in enumerate(prompts, 1):
+                _prompt(session, ids[one.name], one, tally)
+                if not progress(done, len(prompts)) and done < len(prompts):
+                    tally.is_stopped = True
+                    break
             return Outcome(tally.sentence(ids))
 
 
-def _add_object(session: Session, name: Hashable, object_id: int, prompts: Iterable[DrawnPrompts], tally: _Tally) -> None:
-    """Add an object with its prompts; not at all if the session takes none of them."""
-    is_begun = False
-    for one in prompts:
-        if not one.locates:
-            tally.left_out["point", "outside objects that are nowhere inside on that frame"] += len(one.clicks)
-            continue
-        try:
-            with session.grouped():
-                if not is_begun:
-                    session.add_object(name if isinstance(name, str) else None, object_id)
-                one.prompt(session, object_id)
-        except OSError:
-            tally.left_out.update({(what, "on frames that cannot be read"): number for what, number in one.counts.items()})
-        except ValueError as error:
-            tally.left_out.update({(what, f"that the session refuses: {error}"): number for what, number in one.counts.items()})
-        else:
-            is_begun = True
-            tally.take(name, one.frame, one.counts)
+def _prompt(session: Session, object_id: int, one: DrawnPrompts, tally: _Tally) -> None:
+    """Prompt an object, which is added with the first prompt that the session takes."""
+    if not one.locates:
+        tally.left_out["point", "outside objects that are nowhere inside on that frame"] += len(one.clicks)
+        return
+    try:
+        with session.grouped():
+            if object_id not in session.objects:
+                session.add_object(one.name if isinstance(one.name, str) else None, object_id)
+            one.prompt(session, object_id)
+    except OSError:
+        tally.left_out.update({(what, "on frames that cannot be read"): number for what, number in one.counts.items()})
+    except ValueError as error:
+        tally.left_out.update({(what, f"that the session refuses: {error}"): number for what, number in one.counts.items()})
+    else:
+        tally.take(one.name, one.frame, one.counts)
 
 
 @dataclass(frozen=True)
@@ -116,8 +114,8 @@ class UseLabels(_UseLayer):
     frames: tuple[int, ...]
     is_every_frame: bool = True
 
-    def run(self, session: Session) -> Outcome:
-        """Do it.
+    def run_steps(self, session: Session, progress: Progress) -> Outcome:
+        """Do it, a few masks at a time.
 
         Raises
         ------
@@ -127,9 +125,18 @@ class UseLabels(_UseLayer):
         tally = _Tally(self.layer, {})
         values_of = self._values_on_frames(tally)
         ids = number_objects((value for values in values_of.values() for value in values), session.objects)
+        done, total = 0, sum(map(len, values_of.values()))
         with session.grouped():
             for frame, values in values_of.items():
-                self._prompt_frame(session, frame, values, ids, tally)
+                plane = self._plane(frame, tally)
+                if plane is None:
+                    continue
+                for some in _pieces(values):
+                    _prompt_by_labels(session, frame, plane, {value: ids[value] for value in some}, tally)
+                    done += len(some)
+                    if not progress(done, total) and done < total:
+                        tally.is_stopped = True
+                        return Outcome(tally.sentence(ids))
             return Outcome(tally.sentence(ids))
 
     def _values_on_frames(self, tally: _Tally) -> dict[int, list[int]]:
@@ -152,24 +159,29 @@ class UseLabels(_UseLayer):
             tally.left_out["plane", "of labels that cannot be read"] += 1
             return None
 
-    def _prompt_frame(self, session: Session, frame: int, values: list[int], ids: Mapping[Hashable, int], tally: _Tally) -> None:
-        plane = self._plane(frame, tally)
-        if plane is None:
-            return
-        plane = renumbered(plane, {value: ids[value] for value in values})
-        new = [ids[value] for value in values if ids[value] not in session.objects]
-        try:
-            with session.grouped():
-                if new:
-                    session.add_labels(plane, frame, new)
-                for value in values:
-                    if ids[value] not in new:
-                        session.add_mask(ids[value], frame, plane == ids[value])
-        except OSError:
-            tally.left_out["mask", "on frames that cannot be read"] += len(values)
-        else:
-            for value in values:
-                tally.take(value, frame, Counter(mask=1))
+
+def _pieces(values: list[int]) -> Iterator[list[int]]:
+    """Cut labels into pieces, after each of which it can be stopped."""
+    for start in range(0, len(values), MASKS_AT_ONCE):
+        yield values[start : start + MASKS_AT_ONCE]
+
+
+def _prompt_by_labels(session: Session, frame: int, plane: npt.NDArray[Any], ids: Mapping[int, int], tally: _Tally) -> None:
+    """Prompt objects on a frame by the masks of labels; those that are not there yet are added."""
+    by_id = renumbered(plane, ids)
+    new = [object_id for object_id in ids.values() if object_id not in session.objects]
+    try:
+        with session.grouped():
+            if new:
+                session.add_labels(by_id, frame, new)
+            for object_id in ids.values():
+                if object_id not in new:
+                    session.add_mask(object_id, frame, by_id == object_id)
+    except OSError:
+        tally.left_out["mask", "on frames that cannot be read"] += len(ids)
+    else:
+        for value in ids:
+            tally.take(value, frame, Counter(mask=1))
 
 
 def labels_in(plane: npt.NDArray[Any]) -> list[int]:
@@ -204,6 +216,7 @@ class _Tally:
     def __init__(self, layer: str, left_out: Mapping[tuple[str, str], int]) -> None:
         self.layer = layer
         self.left_out = LeftOut(left_out)
+        self.is_stopped = False
         self._taken: Counter[str] = Counter()
         self._names: dict[Hashable, None] = {}
         self._frames: set[int] = set()
@@ -228,4 +241,5 @@ class _Tally:
         taken = ", ".join(counted(number, what) for what, number in self._taken.items())
         what = f"{counted(len(self._names), 'object')} from {self.layer}: {taken} on {counted(len(self._frames), 'frame')}."
         moved = describe_renumbered({name: ids[name] for name in self._names})
-        return " ".join(filter(None, (what, moved, left_out)))
+        stopped = "Stopped, and kept what is done:" if self.is_stopped else ""
+        return " ".join(filter(None, (stopped, what, moved, left_out)))
