@@ -1,8 +1,10 @@
-"""Layers that are trashed, renamed, reordered, hidden, duplicated, replaced, saved or loaded under the widget; what the console does."""
+"""Layers that are trashed, renamed, moved, hidden, copied, replaced, saved or loaded under the widget; what the console does."""
 
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
+from napari_builtins.io import napari_get_reader, napari_write_points
 
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
@@ -93,7 +95,7 @@ def test_the_data_of_a_layer_are_replaced(viewer, worked, name):
         assert worked.session.objects[2].prompts[0].box_rc == (21, 30, 29, 42)
         worked.undo()
     else:
-        layer.data = layer.data + (0, 1, 0)
+        layer.data = np.add(layer.data, (0, 1, 0))
         assert in_session(worked.session)[1, 0] == (Click(11, 10, True),)
         worked.undo()
     np.testing.assert_array_equal(labels(worked), result)
@@ -102,17 +104,20 @@ def test_the_data_of_a_layer_are_replaced(viewer, worked, name):
 
 def test_saved_points_and_labels_that_are_loaded_again_become_prompts(viewer, worked, opener, tmp_path):
     worked.undo()
-    points, result = tmp_path / "clicks.csv", tmp_path / "objects.tif"
-    viewer.layers["movie – clicks"].save(str(points))
-    viewer.layers["movie – objects"].save(str(result))
+    points, result = str(tmp_path / "clicks.csv"), str(tmp_path / "objects.tif")
+    data, attributes, _ = viewer.layers["movie – clicks"].as_layer_data_tuple()
+    assert napari_write_points(points, data, attributes) == points
+    tifffile.imwrite(result, labels(worked), photometric="minisblack")
     later = ViewerModel()
     later.add_image(viewer.layers["movie"].data, name="movie")
+    later.dims.set_point(0, 0)
     controller = Controller(later, opener=opener)
     reader = LayerReader(later, controller.workspace)
-    (mine,) = later.open(str(points), plugin="napari")
+    data, attributes, _ = napari_get_reader(points)(points)[0]
+    mine = later.add_points(data, **attributes)
     controller.use_prompts(reader.points(mine, "object", "side"))
     assert in_session(controller.session) == {(1, 0): (Click(10, 10, True),)}
-    (mine,) = later.open(str(result), plugin="napari", layer_type="labels")
+    mine = later.add_labels(napari_get_reader(result)(result)[0][0])
     controller.use_prompts(reader.labels(mine))
     assert sorted(controller.session.objects) == [1, 2, 3]
     np.testing.assert_array_equal(controller.session.objects[2].prompts[0].mask, mine.data[0] == 2)

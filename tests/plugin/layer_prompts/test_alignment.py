@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
 from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FramePlaces
+from napari_sam2.plugin.layer_prompts.shapes import box_around, outline_around, points_along
 from napari_sam2.plugin.layers import ImageStack
 
 SHAPE = (3, 40, 50)
@@ -65,6 +66,29 @@ def test_there_and_back(one, other, positions):
     wanted = [image.world_to_data(mine.data_to_world(position)) for position in positions]  # where napari shows it
     found = Alignment.of(viewer, mine, image).map(positions)
     np.testing.assert_allclose(found, wanted, atol=1e-9 * (1 + np.abs(wanted).max()))
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    transforms(),
+    transforms(),
+    st.integers(0, 2),
+    st.tuples(*[st.floats(0, 20, **FINITE)] * 2),
+    st.tuples(*[st.floats(1, 15, **FINITE)] * 2),
+)
+def test_a_box_an_outline_and_a_stroke_that_somebody_drew(one, other, frame, first, size):
+    """What is drawn in another layer where a box of the image is shown is that box again."""
+    image, mine = Points(ndim=3, **one), Points(ndim=3, **other)
+    viewer = Viewer(mine.units)
+    (row0, col0), (row1, col1) = np.array(first) - 0.5, np.add(first, size) - 0.5
+    corners = np.array([(frame, row0, col0), (frame, row0, col1), (frame, row1, col1), (frame, row1, col0)])
+    drawn = Alignment.of(viewer, image, mine).map(corners)
+    places = FramePlaces.of(STACK, Alignment.of(viewer, mine, image).map(drawn))
+    assert places.frames.tolist() == [frame] * 4
+    np.testing.assert_allclose(box_around(places.points_rc, STACK.frame_shape), (*first, *np.add(first, size)), atol=1e-6)
+    np.testing.assert_allclose(outline_around("polygon", places.points_rc, STACK.frame_shape), corners[:, 1:], atol=1e-6)
+    clicks = points_along(places.points_rc[:2], STACK.frame_shape)
+    np.testing.assert_allclose([(click.row, click.col >= col0) for click in clicks], [(row0, True)] * len(clicks), atol=1e-6)
 
 
 def test_units_are_converted():

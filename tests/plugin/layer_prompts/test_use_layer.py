@@ -9,6 +9,7 @@ from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects
 from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
+from napari_sam2.plugin.session_opener import SessionOpener
 from widget_driving import expected, in_session, labels, plain_click
 
 LAYER = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25), "translate": (3, 2, 1)}
@@ -272,6 +273,21 @@ def test_labels_that_cannot_be_used(viewer, controller, cells, notices):
     with pytest.raises(ValueError, match="askew cannot be used: its planes are not parallel to the frames of the image"):
         use(controller, askew)
     assert notices() == [("warning", "Nothing of empty could be used.")]
+
+
+def test_labels_with_the_embedded_model(notices):
+    rows, cols = np.mgrid[:64, :64]
+    discs = (rows - 20) ** 2 + (cols - 18) ** 2 < 81, (rows - 42) ** 2 + (cols - 44) ** 2 < 121
+    cells = np.select(discs, [4, 9]).astype(np.uint8)
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([20 + 30 * (cells > 0)] * 2).astype(np.uint8), name="movie")
+    viewer.dims.set_point(0, 0)
+    controller = Controller(viewer, opener=SessionOpener())
+    use(controller, viewer.add_labels(cells, name="cells"))
+    assert notices() == []
+    for value in (4, 9):
+        found, true = labels(controller)[0] == value, cells == value
+        assert (found & true).sum() / (found | true).sum() > 0.9
 
 
 # --- which layers --------------------------------------------------------------------------------------------------

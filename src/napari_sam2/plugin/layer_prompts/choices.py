@@ -86,4 +86,7 @@ def read_object(value: Any) -> Hashable:
     text = "" if value is None else str(value).strip()
     if text.lower() in ("", "nan", "none", "<na>"):
         return None
-    return int(text) if text.isdigit() else text
+    try:
+        return int(float(text)) if float(text).is_integer() else text
+    except (ValueError, OverflowError):
+        return text

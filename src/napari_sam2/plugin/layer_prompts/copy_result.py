@@ -79,23 +79,28 @@ class ResultCopier:
             If there is no result, the layer cannot be written, or has no room for the numbers.
         """
         self._check(layer)
-        planes = [plane for plane in self._planes(layer, self._chosen(frames, frame)) if plane.ids.any()]
-        if not planes:
+        only, found, num_px = self._chosen(frames, frame), set[int](), 0
+        for plane in self._planes(layer, only):  # once more below: a result may be larger than memory
+            found.update(labels_in(plane.ids))
+            num_px += int(np.count_nonzero(plane.ids))
+        if not found:
             raise ValueError("there is no object to copy on these frames")
-        offset = self._offset(layer, planes)
-        is_undoable = sum(int(np.count_nonzero(plane.ids)) for plane in planes) <= MAX_UNDOABLE_PX
-        num_left, objects = 0, set[int]()
+        offset, is_undoable = _offset(layer, found), num_px <= MAX_UNDOABLE_PX
+        num_left, objects, written = 0, set[int](), set[int]()
         with layer.block_history():
-            for plane in planes:
-                before = np.asarray(layer.data[plane.at])
-                where = (plane.ids > 0) & (before == 0 if pixels is Pixels.BACKGROUND else True)
+            for plane in self._planes(layer, only):
+                where = plane.ids > 0
+                if pixels is Pixels.BACKGROUND:
+                    where &= np.asarray(layer.data[plane.at]) == 0
                 num_left += int(np.count_nonzero(plane.ids)) - int(np.count_nonzero(where))
-                objects.update(labels_in(np.where(where, plane.ids, 0)))
-                _write(layer, plane.at, where, plane.ids.astype(layer.data.dtype) + layer.data.dtype.type(offset), is_undoable)
+                objects.update(there := labels_in(np.where(where, plane.ids, 0)))
+                if there:
+                    written.add(plane.frame)
+                    _write(layer, plane.at, where, plane.ids.astype(layer.data.dtype) + layer.data.dtype.type(offset), is_undoable)
         layer.refresh()
         if not objects:
             raise ValueError(f"nothing was copied into {layer.name}: where objects are, it has labels already")
-        return _sentence(layer.name, len(objects), len({plane.frame for plane in planes}), offset, num_left, is_undoable)
+        return _sentence(layer.name, len(objects), len(written), offset, num_left, is_undoable)
 
     def _check(self, layer: Any) -> None:
         if self._workspace.result.labels is None:
@@ -145,17 +150,17 @@ class ResultCopier:
         axis = None if self._stack.frame_axis is None else self._stack.frame_axis - len(self._stack.shape) + len(shape)
         return ImageStack(shape, None if axis is None or axis < 0 else axis, "", "")
 
-    def _offset(self, layer: Any, planes: list[_Plane]) -> int:
-        """Return by what ids are offset, so that none is that of another label of the layer."""
-        ids = {value for plane in planes for value in labels_in(plane.ids)}
-        there = set[int]()
-        for index in np.ndindex(*layer.data.shape[:-2]):
-            there.update(labels_in(np.asarray(layer.data[index])))
-        offset = max(there) if ids & there else 0
-        highest, dtype = max(ids) + offset, layer.data.dtype
-        if highest > np.iinfo(dtype).max:
-            raise ValueError(f"{layer.name} holds {dtype}, in which {highest} does not fit: convert it to a larger data type first")
-        return offset
+
+def _offset(layer: Any, ids: set[int]) -> int:
+    """Return by what ids are offset, so that none is that of another label of a layer."""
+    there = set[int]()
+    for index in np.ndindex(*layer.data.shape[:-2]):
+        there.update(labels_in(np.asarray(layer.data[index])))
+    offset = max(there) if ids & there else 0
+    highest, dtype = max(ids) + offset, layer.data.dtype
+    if highest > np.iinfo(dtype).max:
+        raise ValueError(f"{layer.name} holds {dtype}, in which {highest} does not fit: convert it to a larger data type first")
+    return offset
 
 
 def _write(layer: Any, index: Index, where: npt.NDArray[np.bool_], values: npt.NDArray[Any], is_undoable: bool) -> None:
