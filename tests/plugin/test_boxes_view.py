@@ -7,6 +7,7 @@ from napari_sam2.plugin.boxes_layer import ShownBox, is_boxes_layer_of
 from napari_sam2.plugin.boxes_view import BoxesCalls, BoxesView
 from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.commands import AddBox, AddOutline, MoveDrawing, RemoveDrawing
+from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import ImageStack
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts
@@ -287,3 +288,61 @@ def test_an_edit_that_is_refused_is_taken_back(viewer, controller, notices):
     layer.data = []
     np.testing.assert_array_equal(layer.data[0], before)
     assert [message for _, message in notices()] == ["Object 1 is locked: unlock it first."] * 2
+
+
+def test_a_later_widget_goes_on_with_outlines_and_boxes(viewer, keeping):
+    first = Controller(viewer, opener=keeping)
+    layer = first.workspace.show_shapes_layer()
+    layer.add(corners(0, 3.1, 3.3, 15.7, 15.9))
+    layer.add(corners(0, 19.5, 29.5, 27.5, 41.5), shape_type="polygon")
+    result = first.session.labels.copy()
+    first.close()
+    later = Controller(viewer, opener=keeping)
+    assert later.workspace.worker.session is not None
+    assert not later.workspace.boxes.has_pending, "the session has them already"
+    later.propagate()
+    np.testing.assert_array_equal(later.session.labels[0], result[0])
+    edit(layer, 1, corners(0, 19.5, 29.5, 26.5, 41.5))
+    assert later.session.objects[2].prompts[0].mask.sum() == 84
+    for _ in range(3):
+        later.undo()
+    assert list(later.session.objects) == [1]
+    assert layer.shape_type == ["rectangle"]
+
+
+def test_the_layer_is_trashed_while_it_is_empty(viewer, controller):
+    layer = controller.workspace.show_shapes_layer()
+    layer.add(corners(0, 3.5, 3.5, 15.5, 15.5))
+    controller.undo()
+    viewer.layers.remove(layer)
+    controller.redo()
+    assert viewer.layers["movie – boxes"].features["object"].tolist() == [1]
+    controller.undo()
+    viewer.layers.remove("movie – boxes")
+    controller.workspace.show_layers()
+    assert "movie – boxes" not in viewer.layers
+    assert controller.workspace.show_shapes_layer() == viewer.layers["movie – boxes"]
+
+
+def test_esc_finishes_what_is_being_drawn(view):
+    assert not view.finish_drawing()
+    view.is_wanted = True
+    layer = view.new_layer()
+    assert not view.finish_drawing()
+    layer.mode = "add_polygon"
+    layer.add(corners(0, 3.5, 3.5, 15.5, 15.5), shape_type="polygon", gui=True)
+    assert view.finish_drawing()
+    assert layer.mode == "add_polygon"
+    view.add(KEY, BOX)
+    assert [one.key for one in view.shown] == [KEY]
+
+
+def test_a_stroke_is_outside_after_t(viewer, controller):
+    layer = controller.workspace.show_shapes_layer()
+    layer.add(corners(0, 3.5, 3.5, 15.5, 15.5))
+    controller.choose_object(1)
+    controller.switch_side()
+    layer.add(np.array([(0, 30, 6), (0, 30, 14)]), shape_type="path")
+    assert controller.session.objects[1].prompts[0].labels == (0, 0)
+    controller.undo()
+    assert controller.session.objects[1].prompts[0].labels == (), "one action"

@@ -89,6 +89,12 @@ def test_labels_that_cannot_be_read(session, planes):
         UseLabels("cells", damaged, (1,)).run(session)
 
 
+def test_frames_without_labels(session, planes):
+    shorter = AlignedPlanes(planes.labels[:2], planes.alignment, STACK)
+    text = UseLabels("cells", shorter, (0, 1, 2)).run(session).text
+    assert text == "2 objects from cells: 4 masks on 2 frames. Left out: 1 frame without labels."
+
+
 def test_an_object_of_which_nothing_is_taken_is_not_there(session):
     found = FoundPrompts((DrawnPrompts(1, 0, (Click(99, 10, True),)), DrawnPrompts(2, 0, (Click(10, 10, True),))))
     text = UseDrawn("mine", found).run(session).text

@@ -145,6 +145,7 @@ class UseLabels(_UseLayer):
         for frame in self.frames:
             plane = self._plane(frame, tally)
             if plane is None:
+                tally.left_out["frame", "without labels"] += self.planes.index(frame) is None
                 continue
             values = [value for value in labels_in(plane) if self.is_every_frame or value not in seen]
             seen.update(values)
