@@ -3,7 +3,16 @@ import pytest
 
 from blob_tracker import blob_session
 from napari_sam2.plugin.clicks import Click, ObjectFrame
-from napari_sam2.plugin.commands import AddBox, AddClicks, ChangeClicks, MoveClicks, RemoveClicks
+from napari_sam2.plugin.commands import (
+    AddBox,
+    AddClicks,
+    AddOutline,
+    ChangeClicks,
+    MoveClicks,
+    MoveDrawing,
+    RemoveClicks,
+    RemoveDrawing,
+)
 from widget_driving import in_session
 
 KEY, OTHER = ObjectFrame(1, 0), ObjectFrame(2, 1)
@@ -135,3 +144,28 @@ def test_only_what_adds_clicks_has_pending_ones():
     assert addition.addition is MoveClicks(removal, addition).addition is addition
     assert MoveClicks(removal, addition).key == OTHER
     assert removal.addition is ChangeClicks(KEY, ((FIRST, SECOND),)).addition is None
+
+
+# --- boxes and outlines --------------------------------------------------------------------------------------------
+
+SQUARE_OUTLINE = ((4.5, 4.5), (4.5, 14.5), (14.5, 14.5), (14.5, 4.5))
+
+
+def test_an_outline_is_a_mask_and_is_removed(session):
+    AddOutline(ObjectFrame(7, 0), SQUARE_OUTLINE).run(session)
+    assert session.objects[7].prompts[0].mask.sum() == 100
+    RemoveDrawing(ObjectFrame(7, 0)).run(session)
+    assert not session.objects[7].prompts
+    for object_id in (7, 8):
+        with pytest.raises(ValueError, match="the shape is not there any more: what was done before has changed it"):
+            RemoveDrawing(ObjectFrame(object_id, 0)).run(session)
+
+
+def test_a_box_is_moved_to_another_object_or_not_at_all(session):
+    AddBox(ObjectFrame(7, 0), (4, 4, 16, 16)).run(session)
+    MoveDrawing(RemoveDrawing(ObjectFrame(7, 0)), AddBox(ObjectFrame(8, 1), (4, 4, 16, 16))).run(session)
+    assert (dict(session.objects[7].prompts), list(session.objects[8].prompts)) == ({}, [1])
+    with pytest.raises(ValueError, match="is not inside the image"):
+        MoveDrawing(RemoveDrawing(ObjectFrame(8, 1)), AddBox(ObjectFrame(9, 1), (4, 4, 99, 16))).run(session)
+    assert list(session.objects[8].prompts) == [1]
+    assert 9 not in session.objects

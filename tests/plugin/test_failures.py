@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from broken_images import broken_zarr
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.layers import Pixel
+from napari_sam2.plugin.image_stack import Pixel
 from napari_sam2.plugin.notices import notify_error
 from napari_sam2.plugin.settings import SettingsFile, StoredSettings
 from napari_sam2.session.labels.label_writer import empty_labels

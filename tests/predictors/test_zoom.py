@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, Zoom, bounding_box, resample_logits, whole_view
+from napari_sam2.predictors.mask_box import bounding_box
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, Zoom, resample_logits, whole_view
 
 SHAPE = (90, 140)
 ZOOM = Zoom(SHAPE, object_sizes=4.0, min_side_px=8)
@@ -135,11 +136,3 @@ def test_a_mask_seen_in_another_view_is_the_same_mask() -> None:
     # the source ends at column 84, the target at 100
     assert (moved[:, 52:] == OUTSIDE_LOGIT).all()
     assert resample_logits(moved, target, target) is moved
-
-
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 5), st.integers(0, 5))
-def test_the_box_of_a_mask(height: int, width: int, row: int, column: int) -> None:
-    mask = np.zeros((20, 20), bool)
-    assert bounding_box(mask) is None
-    mask[row : row + height, column : column + width] = True
-    assert bounding_box(mask) == (row, column, row + height, column + width)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_sam2.plugin.clicks import Box, Click, ObjectFrame, clicks_of, points_and_labels
+from napari_sam2.plugin.boxes_layer import Drawing, is_outline
+from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of, points_and_labels
 from napari_sam2.plugin.image_stack import ImageStack, Pixel, Position
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class CarriedPrompts:
     """
 
     clicks: dict[ObjectFrame, list[Click]] = field(default_factory=dict)
-    boxes: dict[ObjectFrame, Box] = field(default_factory=dict)
+    boxes: dict[ObjectFrame, Drawing] = field(default_factory=dict)
 
 
 class GivenPrompts(NamedTuple):
@@ -87,13 +88,25 @@ def carried_to(stack: ImageStack, sources: Iterable[GivenPrompts]) -> dict[Posit
                 of_key = found.setdefault(at, CarriedPrompts()).clicks.setdefault(ObjectFrame(key.object_id, there.frame), [])
                 of_key.append(Click(there.row, there.col, click.is_inside))
         for one in source.boxes:
-            first, last = (Pixel(one.key.frame, row - 0.5, col - 0.5) for row, col in (one.box[:2], one.box[2:]))
+            if is_outline(one.box):
+                _carry_outline(found, stack, source.stack, one)
+                continue
+            first, last = (Pixel(one.key.frame, row - 0.5, col - 0.5) for row, col in (one.box[:2], one.box[2:]))  # type: ignore[operator]
             middle = _carried(stack, source.stack, Pixel(one.key.frame, (first.row + last.row) / 2, (first.col + last.col) / 2))
             if middle is not None:
                 at, there = middle
                 _, box = stack.moved_to(at).box_between(*(_position(stack, source.stack, end) for end in (first, last)))
                 found.setdefault(at, CarriedPrompts()).boxes[ObjectFrame(one.key.object_id, there.frame)] = box
     return found
+
+
+def _carry_outline(found: dict[Position, CarriedPrompts], stack: ImageStack, source: ImageStack, one: ShownBox) -> None:
+    places = [_carried(stack, source, Pixel(one.key.frame, *vertex)) for vertex in one.box]  # type: ignore[misc]
+    kept = [place for place in places if place is not None]
+    if len(kept) == len(places) and len({(at, pixel.frame) for at, pixel in kept}) == 1:
+        at, pixel = kept[0]
+        outline = tuple((there.row, there.col) for _, there in kept)
+        found.setdefault(at, CarriedPrompts()).boxes[ObjectFrame(one.key.object_id, pixel.frame)] = outline
 
 
 def _position(stack: ImageStack, source: ImageStack, pixel: Pixel) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

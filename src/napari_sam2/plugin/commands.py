@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_sam2.plugin.clicks import Box, Click, ObjectFrame, clicks_of, points_and_labels
+from napari_sam2.plugin.layer_prompts.drawn_prompts import Outline, prompt_by_outlines
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from napari_sam2.session.session import Session
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did that is more than one mask.
+
+    Attributes
+    ----------
+    text : str
+        A sentence or two for the person.
+    """
+
+    text: str
 
 
 class Command(Protocol):
@@ -21,13 +36,13 @@ class Command(Protocol):
     def key(self) -> ObjectFrame:
         """The object and the frame it is about."""
 
-    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | Outcome | None:
         """Do it.
 
         Returns
         -------
-        ndarray or None
-            (H, W), the mask of the object on that frame, where it was segmented.
+        ndarray, Outcome or None
+            (H, W), the mask of the object on that frame, where it was segmented; or what was done, in words.
 
         Raises
         ------
@@ -38,6 +53,28 @@ class Command(Protocol):
     @property
     def addition(self) -> AddClicks | None:
         """The pending clicks that it adds to the session."""
+
+
+Progress = Callable[[int, int], bool]
+"""Called with how many steps are done, and of how many; False asks to stop."""
+
+
+class LongCommand:
+    """A command of many steps, after each of which it can be stopped: what is done is kept. See :class:`Command`."""
+
+    def run(self, session: Session) -> Outcome:
+        """Do all steps."""
+        return self.run_steps(session, lambda _done, _total: True)
+
+    def run_steps(self, session: Session, progress: Progress) -> Outcome:
+        """Do the steps until one is the last, or it is asked to stop.
+
+        Raises
+        ------
+        ValueError
+            If nothing could be done.
+        """
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -102,6 +139,88 @@ class AddBox:
     def addition(self) -> None:
         """No click is added."""
         return
+
+
+@dataclass(frozen=True)
+class AddOutline:
+    """Prompt an object on a frame by the mask that an outline holds, in place of all earlier prompts of it there.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object, which is added with its first prompt, and the frame.
+    box : Outline
+        The outline.
+    """
+
+    key: ObjectFrame
+    box: Outline
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        object_id, frame = self.key
+        with session.grouped():
+            if object_id not in session.objects:
+                session.add_object(object_id=object_id)
+            return prompt_by_outlines(session, object_id, frame, (self.box,))
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class RemoveDrawing:
+    """Remove the box or the mask by which an object is prompted on a frame.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    """
+
+    key: ObjectFrame
+
+    def run(self, session: Session) -> None:
+        """Do it; see :class:`Command`."""
+        item: Any = session.objects.get(self.key.object_id)
+        prompts = None if item is None else item.prompts.get(self.key.frame)
+        if prompts is None or (prompts.box_rc is None and prompts.packed_mask is None):
+            raise ValueError("the shape is not there any more: what was done before has changed it")
+        if prompts.box_rc is not None:
+            session.remove_box(*self.key)
+        else:
+            session.remove_mask(*self.key)
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+
+@dataclass(frozen=True)
+class MoveDrawing:
+    """Move a box or an outline to another object or another frame: removed there and added here, or neither."""
+
+    removal: RemoveDrawing
+    drawn: AddBox | AddOutline
+
+    @property
+    def key(self) -> ObjectFrame:
+        """The object and the frame to which it is moved."""
+        return self.drawn.key
+
+    @property
+    def addition(self) -> None:
+        """No click is added."""
+        return
+
+    def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
+        """Do it; see :class:`Command`."""
+        with session.grouped():
+            self.removal.run(session)
+            return self.drawn.run(session)
 
 
 @dataclass(frozen=True)

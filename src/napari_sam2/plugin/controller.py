@@ -73,8 +73,9 @@ class Controller:
     ) -> None:
         self._viewer = viewer
         self.settings = settings or stored_settings()
+        self._post = (runner := runner or DirectRunner()).post
         self._jobs = SessionJobs(
-            runner or DirectRunner(),
+            runner,
             JobCalls(
                 self._jobs_changed, self.progressed.emit, self.status_changed.emit, self._model_downloaded, self._machine_reported
             ),
@@ -204,7 +205,15 @@ class Controller:
         """Begin to work on the image at a position, beside the work at another one."""
         jobs = self._jobs
         calls = WorkspaceCalls(
-            self._clicks_added, self._edited, jobs.announce, self._outgrown, jobs.undo, jobs.redo, self.cancel, self._warn
+            self._clicks_added,
+            self._edited,
+            jobs.announce,
+            self._outgrown,
+            jobs.undo,
+            jobs.redo,
+            self.cancel,
+            self._warn,
+            self._post,
         )
         model = self._latest_model if before is None else before.model
         workspace = ImageWorkspace(self._viewer, self._image, self._opener, model, calls, stack, before, file)
@@ -724,6 +733,19 @@ class Controller:
         """Save the session to a file that somebody chose; from now on each action is saved there."""
         if self.workspace is not None:
             self._jobs.save(self.workspace, path)
+
+    def use_prompts(self, command: Command) -> None:
+        """Prompt new objects from a layer that somebody has; see :mod:`napari_sam2.plugin.layer_prompts`."""
+        if self.workspace is None:
+            self._warn(self._reason or "There is no image to prompt: open one first.")
+        elif not self.is_model_here:
+            self._warn(self._missing_weights)
+        else:
+            self._jobs.run(self.workspace, (command,), "Segmenting …")
+
+    def show_problem(self, text: str) -> None:
+        """Show why something cannot be done."""
+        self._warn(text)
 
     # --- jobs ------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,12 @@ from napari.layers import Image
 
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.boxes_layer import is_boxes_layer_of
-from napari_sam2.plugin.boxes_view import BoxesView
+from napari_sam2.plugin.boxes_view import BoxesCalls, BoxesView
 from napari_sam2.plugin.carried_prompts import CarriedPrompts, GivenPrompts
 from napari_sam2.plugin.channel_layers import ChannelArrays, layers_of_one_file
 from napari_sam2.plugin.click_rule import ClickDecision, ClickEffect, Hand, decide
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Box, Click, ObjectFrame
-from napari_sam2.plugin.commands import AddBox, Command
+from napari_sam2.plugin.commands import Command
 from napari_sam2.plugin.drawn_commands import AddStroke, DrawnCommand
 from napari_sam2.plugin.image_stack import ImageStack, Pixel, at_level, describe_position
 from napari_sam2.plugin.keys import LAYER_KEYS, bind_keys
@@ -74,6 +75,8 @@ class WorkspaceCalls:
         A key was pressed.
     warn : callable
         Called with a sentence for the person alone.
+    post : callable
+        Calls a function when napari is done with what it is at.
     """
 
     clicks_added: Callable[[ImageWorkspace], None]
@@ -84,6 +87,7 @@ class WorkspaceCalls:
     redo: Callable[[ImageWorkspace], None]
     cancel: Callable[[], None]
     warn: Callable[[str], None]
+    post: Callable[[Callable[[], None]], None] = operator.call
 
 
 class ImageWorkspace:
@@ -187,7 +191,7 @@ class ImageWorkspace:
         self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
         self.points = PointsView(image, self.stack, self._clicks_added, lambda commands: calls.edited(self, commands), calls.warn)
-        self.boxes = BoxesView(image, self.stack, calls.warn, self.points.colour_of)
+        self.boxes = BoxesView(image, self.stack, self._boxes_calls(), self.points.colour_of)
         shared = before.result.shared if before is not None and before.stack.has_same_frames(self.stack) else None
         self.result = ResultView(viewer, image, self.stack, self._painted, shared)
         self.drawings = PendingDrawings()
@@ -404,8 +408,9 @@ class ImageWorkspace:
             self._unbind.pop(layer.unique_id)()
 
     def cancel(self) -> None:
-        """Stop what is running, or put down what is in hand."""
-        self._calls.cancel()
+        """Finish the shape that is being drawn; without one, stop what is running, or put down what is in hand."""
+        if not self.boxes.finish_drawing():
+            self._calls.cancel()
 
     def undo(self) -> None:
         """Undo what was done last on this image."""
@@ -484,6 +489,22 @@ class ImageWorkspace:
         if not self.is_model_here:
             self.result.forget_painted()
 
+    def show_shapes_layer(self) -> Any:
+        """Show the layer of boxes and outlines, also while it is empty; return it."""
+        self._is_begun = self.boxes.is_wanted = True
+        self.show_layers()
+        return self.boxes.layer
+
+    def _boxes_calls(self) -> BoxesCalls:
+        return BoxesCalls(
+            self._clicks_added,
+            lambda key, clicks: self.points.add(key, *(click._replace(is_inside=self.is_inside) for click in clicks)),
+            lambda commands: self._calls.edited(self, commands),
+            lambda: self.next_object_id,
+            lambda text: self._calls.warn(text),
+            lambda function: self._calls.post(function),
+        )
+
     def object_at(self, pixel: Pixel, reach_px: float = 0.0) -> int | None:
         """Return the object whose mask is at a pixel, or whose click, not answered yet, is not further away than so many pixels."""
         label = self.result.label_at(pixel)
@@ -522,6 +543,7 @@ class ImageWorkspace:
     def set_next(self) -> None:
         """Let the next point of napari's own tool be one on the current object."""
         self.points.set_next(self.current_object, self.is_inside)
+        self.boxes.set_next(self.current_object)
         self.result.set_next(self.current_object, self.in_hand in self.infos)
         self._next_shown = self._next
 
@@ -667,11 +689,11 @@ class ImageWorkspace:
 
     def reject(self, command: Command, is_refused: bool = True) -> bool:
         """Show again what is so, as a command was not done; see :meth:`PointsView.reject`."""
-        if isinstance(command, AddBox | DrawnCommand):
-            if isinstance(command, AddBox):
-                self.boxes.reject(command, is_refused)
-            else:
-                self.drawings.reject(command, is_refused)
+        if isinstance(command, DrawnCommand):
+            self.drawings.reject(command, is_refused)
+            self._follow_objects()
+            return True
+        if self.boxes.reject(command, is_refused):
             self._follow_objects()
             return True
         return self.points.reject(command, is_refused)

@@ -113,10 +113,24 @@ def read_features(layer: Points, index: int) -> tuple[int, bool]:
     """
     if not {"object", "side"} <= set(layer.features):
         raise ValueError("The table of features needs the columns object and side.")
-    object_id, side = layer.features["object"].iloc[index], layer.features["side"].iloc[index]
+    return read_object_id(layer, index), layer.features["side"].iloc[index] != OUTSIDE
+
+
+def read_object_id(layer: Any, index: int) -> int:
+    """Read the object of a point or shape from the table of features.
+
+    Raises
+    ------
+    ValueError
+        If it is no whole number of 16 bit above 0, or the column is missing.
+    """
+    if "object" not in layer.features:
+        raise ValueError("The table of features needs the column object.")
+    object_id = layer.features["object"].iloc[index]
     if not isinstance(object_id, int | float | np.number) or object_id not in range(1, MAX_OBJECT_ID + 1):
-        raise ValueError(f"An object is a whole number from 1 to {MAX_OBJECT_ID}, got {object_id!r}.")
-    return int(object_id), side != OUTSIDE
+        shown = object_id.item() if isinstance(object_id, np.generic) else object_id
+        raise ValueError(f"An object is a whole number from 1 to {MAX_OBJECT_ID}, got {shown!r}.")
+    return int(object_id)
 
 
 def read_point(layer: Points, stack: ImageStack, index: int) -> tuple[ObjectFrame, Click]:

@@ -252,10 +252,11 @@ class PointsView:
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
-    def add(self, key: ObjectFrame, click: Click) -> None:
-        """Add a click, and show it at once."""
+    def add(self, key: ObjectFrame, *clicks: Click) -> None:
+        """Add clicks, and show them at once."""
         self._take_pasted_points()
-        self.pending.add(key, click)
+        for click in clicks:
+            self.pending.add(key, click)
         self._draw(())
         self._on_clicks()
 

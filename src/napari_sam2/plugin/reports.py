@@ -244,6 +244,20 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class StepDone:
+    """A command of many steps did one.
+
+    Attributes
+    ----------
+    done, total : int
+        Steps.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class ObjectSegmented:
     """An object was segmented on a frame.
 

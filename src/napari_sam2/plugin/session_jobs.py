@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.plugin.commands import Command
+from napari_sam2.plugin.commands import Command, LongCommand, Outcome
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
@@ -29,6 +29,7 @@ from napari_sam2.plugin.reports import (
     SessionOpened,
     SessionsFound,
     StateChanged,
+    StepDone,
 )
 from napari_sam2.plugin.run_estimate import written_duration
 from napari_sam2.plugin.runner import Report, Runner, Task
@@ -139,7 +140,17 @@ class SessionJobs:
 
     def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = "Segmenting …") -> None:
         """Run commands that a person gave at one stroke, with a text that is shown meanwhile."""
-        self._queue.put(Job(JobKind.COMMAND, lambda: self._running(workspace, list(commands)), workspace, text))
+
+        def make_task() -> Task | None:
+            if not self._is_decided(workspace):
+                return None
+            if workspace.is_reopening:
+                self.run(workspace, commands, text)
+                return self._opening(workspace)
+            return self._running(workspace, [*workspace.boxes.take(), *commands])
+
+        is_long = any(isinstance(command, LongCommand) for command in commands)
+        self._queue.put(Job(JobKind.LONG_COMMAND if is_long else JobKind.COMMAND, make_task, workspace, text))
 
     def _running(self, workspace: ImageWorkspace, commands: list[Any]) -> Task | None:
         workspace.show_layers()
@@ -372,6 +383,12 @@ class SessionJobs:
             self._calls.progressed(item.done, item.total)
         elif isinstance(item, EverythingFound):
             self._show_status(_everything(item, workspace.stack.frame_axis is not None))
+        elif isinstance(item, StepDone):
+            self._calls.progressed(item.done, item.total)
+            if not self._queue.is_stopping:
+                self._show_status(f"Segmenting: {item.done} of {item.total} done")
+        elif isinstance(item, Outcome):
+            self._show_status(item.text)
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
                 self._show_status(status_warning(item.reason))
@@ -422,6 +439,8 @@ class SessionJobs:
             return  # nobody asks any more what came of it
         if error is not None:
             self._show_status(notify_error(error))
+        elif self._queue.is_stopping and job.kind == JobKind.LONG_COMMAND:
+            pass  # what was done until then is shown
         elif self._queue.is_stopping:
             kept = {JobKind.EXPORT: "Stopped. Nothing was written."}
             is_run = job.kind == JobKind.PROPAGATE and run is not None

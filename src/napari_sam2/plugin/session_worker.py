@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sam2.plugin.carried_prompts import carry_prompts
-from napari_sam2.plugin.commands import AddClicks, Command
+from napari_sam2.plugin.commands import AddClicks, Command, LongCommand, Outcome
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.propagation_options import PropagationOptions
@@ -34,6 +34,7 @@ from napari_sam2.plugin.reports import (
     SessionOpened,
     SessionsFound,
     StateChanged,
+    StepDone,
 )
 from napari_sam2.plugin.run_estimate import StepTimed
 from napari_sam2.plugin.runner import Report
@@ -220,17 +221,22 @@ class SessionWorker:
         self._command, began_s = command, time.perf_counter()
         is_new = command.key.object_id not in session.objects
         try:
-            mask = command.run(session)
+            if isinstance(command, LongCommand):
+                done: Any = command.run_steps(session, lambda done, total: report(StepDone(done, total)))
+            else:
+                done = command.run(session)
         except ValueError as error:
             report(CommandRejected(command, str(error)))
         except Exception as error:  # a frame that cannot be read keeps no other click from being answered
             failed.append(error)
             report(CommandRejected(command, None))
         else:
-            if mask is not None:
-                proposal = _proposal(session, command, mask) if is_new else None
+            if isinstance(done, Outcome):
+                report(done)
+            elif done is not None:
+                proposal = _proposal(session, command, done) if is_new else None
                 step = _timed(session, 1, time.perf_counter() - began_s, False)
-                report(ObjectSegmented(command.key, int(mask.sum()), proposal, step))
+                report(ObjectSegmented(command.key, int(done.sum()), proposal, step))
         finally:
             self._command = None
 

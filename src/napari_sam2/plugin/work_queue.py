@@ -16,14 +16,15 @@ class JobKind(IntEnum):
     DOWNLOAD = 0
     COMMAND = 1
     FIND = 2
-    PROPAGATE = 3
-    EXPORT = 4
-    MEASURE = 5
+    LONG_COMMAND = 3
+    PROPAGATE = 4
+    EXPORT = 5
+    MEASURE = 6
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.PROPAGATE, JobKind.EXPORT)
+        return self not in (JobKind.COMMAND, JobKind.MEASURE)
 
     @property
     def begins_once(self) -> bool:
@@ -33,7 +34,7 @@ class JobKind(IntEnum):
     def gives_way_to(self, other: JobKind) -> bool:
         """Whether it is interrupted by another, and begins again after that."""
         if self == JobKind.PROPAGATE:
-            return other in (JobKind.COMMAND, JobKind.FIND)
+            return other in (JobKind.COMMAND, JobKind.FIND, JobKind.LONG_COMMAND)
         return self == JobKind.MEASURE and other < self
 
 

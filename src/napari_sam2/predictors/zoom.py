@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from napari_sam2.torch_threads import torch
 
 import numpy as np
-import numpy.typing as npt
 import torch.nn.functional as F
 from torch import Tensor
+
+from napari_sam2.predictors.mask_box import bounding_box
 
 OUTSIDE_LOGIT = -10.0
 """The logit of a mask for pixels outside its view: certainly absent (official L257 allows 32)."""
@@ -68,14 +69,6 @@ class View:
         if bottom <= row or right <= column:
             raise ValueError(f"{self} and {other} have no pixel in common")
         return View(row, column, bottom - row, right - column)
-
-
-def bounding_box(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Find the rows and columns row0, col0, row1, col1 of a mask (H, W), the last ones excluded; None for an empty mask."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows) == 0:
-        return None
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def whole_view(frame_shape: tuple[int, int]) -> View:

@@ -36,6 +36,7 @@ from napari_sam2.plugin.notices import set_dock_shown
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.image_panel import ImagePanel
 from napari_sam2.plugin.qt.key_texts import refresh_keys, show_key
+from napari_sam2.plugin.qt.layer_actions import LayerActions
 from napari_sam2.plugin.qt.model_panel import ModelPanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
@@ -67,6 +68,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
+        self._viewer = napari_viewer
         self.controller = controller or Controller(napari_viewer, BackgroundRunner())
         self._is_torn_down = False
         self._make_choices()
@@ -138,7 +140,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow(self._image_panel)
+        form.addRow(_row(self._image_panel, LayerActions(self._viewer, self.controller)))
         form.addRow("Model", self._model_panel.model)
         form.addRow(self._model_panel)
         form.addRow(self._plan)

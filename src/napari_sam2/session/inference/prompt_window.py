@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from napari_sam2.predictors.mask_box import bounding_box
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import View, Zoom, bounding_box, whole_view
+from napari_sam2.predictors.zoom import View, Zoom, whole_view
 from napari_sam2.session.state.prompts import FramePrompts
 
 Segment = Callable[[Sequence[View]], list[FrameRecord]]

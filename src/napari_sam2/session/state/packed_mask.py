@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.predictors.zoom import bounding_box
+from napari_sam2.predictors.mask_box import bounding_box
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from napari_sam2.images.axes import SPACE
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.mask_box import bounding_box
 from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, bounding_box, whole_view
+from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, whole_view
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
