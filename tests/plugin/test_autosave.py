@@ -37,7 +37,7 @@ def keep(kept, image, num_objects=1, name="movie", source="/data/movie.tif", age
 
 
 def found(kept, image, name="movie", source="/data/movie.tif"):
-    return kept.find(fingerprint(image, name, source), lambda: ImageIdentity.of(Stack.open(image, "TYX")))
+    return kept.find(fingerprint(image, name, source), lambda _: ImageIdentity.of(Stack.open(image, "TYX")))
 
 
 def test_a_session_is_found_by_its_image(kept, blobs):

@@ -114,3 +114,11 @@ def test_it_goes_with_the_image_and_with_the_widget(controller):
     assert [layer.name for layer in shown(controller)] == ["other – what the model sees"]
     controller.close()
     assert shown(controller) == []
+
+
+def test_without_the_weights_of_the_model_nothing_is_shown(controller, notices, monkeypatch):
+    monkeypatch.setattr("napari_sam2.plugin.image_workspace.is_on_this_machine", lambda name: False)
+    controller.shows_model_input = True
+    controller._viewer.dims.set_point(0, 1)
+    assert shown(controller) == []
+    assert notices() == []

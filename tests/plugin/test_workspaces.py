@@ -389,3 +389,23 @@ def test_a_propagation_goes_on_while_another_position_is_looked_at(blobs, opener
     go_to(controller, 0, 0)
     assert controller.workspace.rows.by_id[1].num_found == 3
     check_agreement(controller)
+
+
+def test_a_session_on_other_channels_is_found_again(keeping, blobs):
+    pixels = np.stack([np.zeros_like(blobs), blobs], axis=1)
+    for is_later in (False, True):
+        viewer = ViewerModel()
+        viewer.add_image(pixels, name="movie", axis_labels=("t", "c", "y", "x"))
+        controller = Controller(viewer, opener=keeping)
+        go_to(controller, 0, 0)
+        if not is_later:
+            controller.choose_reading(Reading(channels=(1,)))
+            plain_click(controller, (0, 0, *SQUARE))
+        else:
+            controller.continue_session()
+            assert controller.workspace.reading == Reading(channels=(1,))
+            session = controller.session
+            plain_click(controller, (0, 0, 24, 36))
+            assert controller.session is session
+        controller.close()
+    assert sorted(session.objects) == [1, 2]

@@ -38,7 +38,7 @@ from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import atomic_path
 
 if TYPE_CHECKING:
-    from napari_sam2.session.store.header import ImageIdentity
+    from napari_sam2.session.store.header import ImageIdentity, SessionHeader
 
 logger = logging.getLogger(__name__)
 
@@ -215,7 +215,7 @@ class KeptSessions:
         """Return how much the folder takes on the disk."""
         return sum(one.size_bytes for one in self.sessions())
 
-    def find(self, fingerprint: ImageFingerprint, identify: Callable[[], ImageIdentity]) -> list[SessionSummary]:
+    def find(self, fingerprint: ImageFingerprint, identify: Callable[[tuple[int, ...]], ImageIdentity]) -> list[SessionSummary]:
         """Find the sessions of an image in which there are objects, what was changed last first.
 
         Parameters
@@ -223,21 +223,24 @@ class KeptSessions:
         fingerprint : ImageFingerprint
             Of the image.
         identify : callable
-            Reads some pixels of the image; called only where there is a session that may be one of it.
+            Reads some pixels of the image, of given channels, or, where these are none, those that would be used now; called only
+            where there is a session that may be one of it.
 
         Raises
         ------
         ValueError
             If there are such, but none can be read.
         """
-        identity: ImageIdentity | None = None
+        identities: dict[tuple[int, ...], ImageIdentity] = {}
         found, refused = list[SessionSummary](), list[Exception]()
         for one in self.sessions():
             if not _may_be_of(one.entry, fingerprint):
                 continue
             try:
-                identity = identity or identify()
-                if _identity_in(one.path).is_of_same(identity) and (summary := SessionSummary.read(one.path)).num_objects:
+                header = _header_in(one.path)
+                channels = tuple(header.source.channel or ())
+                identity = identities[channels] = identities.get(channels) or identify(channels)
+                if header.image.is_of_same(identity) and (summary := SessionSummary.read(one.path)).num_objects:
                     found.append(summary)
             except (OSError, ValueError) as error:
                 refused.append(error)
@@ -320,12 +323,12 @@ def _may_be_of(entry: Path, fingerprint: ImageFingerprint) -> bool:
     return layout == _digest(fingerprint.layout) and (is_same_file or name == _safe(fingerprint.name))
 
 
-def _identity_in(path: Path) -> ImageIdentity:
+def _header_in(path: Path) -> SessionHeader:
     from napari_sam2.session.store.database import open_to_read
     from napari_sam2.session.store.session_store import read_header
 
     with contextlib.closing(open_to_read(path)) as database:
-        return read_header(database).image
+        return read_header(database)
 
 
 def _remove(path: Path) -> bool:

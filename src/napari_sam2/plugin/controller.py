@@ -262,7 +262,9 @@ class Controller:
     def _ask_for_input(self) -> None:
         """Find what the model sees of the shown frame, unless that is on its way."""
         workspace, frame = self.workspace, self.frame
-        if not self._shows_input or workspace is None or frame is None or self._wanted_input == (workspace, frame):
+        if not self._shows_input or workspace is None or frame is None or not workspace.is_model_here:
+            return
+        if self._wanted_input == (workspace, frame):
             return
         wanted = self._wanted_input = workspace, frame
         workspace.input_seen = self._input_seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ from napari_sam2.plugin.pending_clicks import PendingClicks
 from napari_sam2.plugin.pending_drawings import PendingDrawings
 from napari_sam2.plugin.points_layer import is_points_layer_of
 from napari_sam2.plugin.points_view import PointsView
-from napari_sam2.plugin.reading import Reading, reading_of
+from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.reports import (
     CommandRejected,
     FrameDone,
@@ -752,6 +752,10 @@ class ImageWorkspace:
         self._model_in_use, self.infos = item.model, dict[int, "ObjectInfo"]()
         self._continued = None
         self.intensity_ranges, self.device = item.intensity_ranges, item.device
+        if item.channels and item.channels != self.stack.channels:  # of a session that is continued
+            self.stack = replace(self.stack, channels=item.channels)
+            self.reading = replace(self.reading, channels=item.channels)
+            choose_reading(self.image, self.reading)
         if item.is_continued:
             self.points.forget_known(item.state)
         for key, clicks in item.not_carried.items():

@@ -48,6 +48,8 @@ class SessionOpened:
         What becomes black and white, for all channels or each; None for 8-bit colours, which are used unchanged.
     device : str
         On which the model runs.
+    channels : tuple of int
+        That the session uses; empty where there are none to choose from.
     """
 
     model: str
@@ -57,6 +59,7 @@ class SessionOpened:
     is_continued: bool = False
     intensity_ranges: tuple[tuple[float, float], ...] | None = None
     device: str = ""
+    channels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +194,11 @@ class SessionOpener:
 
         if self.kept is None or request.fingerprint is None:
             return []
-        return self.kept.find(request.fingerprint, lambda: ImageIdentity.of(_stack(request)))
+
+        def identify(channels: tuple[int, ...]) -> ImageIdentity:
+            return ImageIdentity.of(_stack(replace(request, channels=channels or request.channels)))
+
+        return self.kept.find(request.fingerprint, identify)
 
 
 def _stack(request: SessionRequest) -> Stack:

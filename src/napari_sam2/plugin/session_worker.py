@@ -353,13 +353,14 @@ class SessionWorker:
             _clear_labels(session)
         not_carried = {} if before is None or is_continued else carry_prompts(before, session)
         self.close()
-        self._session, self._request = session, request
+        channels = tuple(dict.fromkeys(session.stack.channels)) if request.channels else ()
+        self._session, self._request = session, replace(request, channels=channels)
         self._is_kept, self._retry_at_s, self._num_changes_not_kept = False, 0.0, -1
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
         ranges, device = session.intensity_ranges, str(session.model.device)
-        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued, ranges, device))
+        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
             self._keep(session)
         self._measurements.measure_all()
