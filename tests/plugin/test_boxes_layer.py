@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from napari.layers import Image, Points
@@ -52,3 +55,9 @@ def test_whose_boxes_they_are(image):
     assert is_boxes_layer_of(layer, image, stack)
     assert not is_boxes_layer_of(layer, Image(np.zeros((4, 4))), stack)
     assert not is_boxes_layer_of(Points(ndim=4, metadata={IMAGE_KEY: image.unique_id}), image, stack)
+
+
+def test_what_is_read_of_layers_needs_no_pytorch():
+    """It is imported on the worker, lest the window stands still."""
+    code = "import sys, napari_sam2.plugin.boxes_view, napari_sam2.plugin.layer_prompts.use_layer; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

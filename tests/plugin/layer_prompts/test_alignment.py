@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points
 
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FramePlaces
+from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid, FramePlaces
 from napari_sam2.plugin.layer_prompts.shapes import box_around, outline_around, points_along
 
 SHAPE = (3, 40, 50)
@@ -87,8 +87,11 @@ def test_a_box_an_outline_and_a_stroke_that_somebody_drew(one, other, frame, fir
     assert places.frames.tolist() == [frame] * 4
     np.testing.assert_allclose(box_around(places.points_rc, STACK.frame_shape), (*first, *np.add(first, size)), atol=1e-6)
     np.testing.assert_allclose(outline_around("polygon", places.points_rc, STACK.frame_shape), corners[:, 1:], atol=1e-6)
-    clicks = points_along(places.points_rc[:2], STACK.frame_shape)
-    np.testing.assert_allclose([(click.row, click.col >= col0) for click in clicks], [(row0, True)] * len(clicks), atol=1e-6)
+    middle = np.array([(frame, (row0 + row1) / 2, col0 + 0.5), (frame, (row0 + row1) / 2, col1 - 0.5)])
+    stroke = Alignment.of(viewer, mine, image).map(Alignment.of(viewer, image, mine).map(middle))
+    clicks = points_along(stroke[:, 1:], STACK.frame_shape)
+    np.testing.assert_allclose([click.row for click in clicks], [middle[0, 1]] * len(clicks), atol=1e-6)
+    assert all(col0 < click.col < col1 for click in clicks)
 
 
 def test_units_are_converted():
@@ -130,7 +133,7 @@ def planes_of(labels, image_transform=None, **transform):
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros(SHAPE, np.uint8), **(image_transform or {}))
     mine = viewer.add_labels(labels, **transform)
-    return AlignedPlanes(labels, Alignment.of(viewer, image, mine), STACK)
+    return AlignedPlanes(labels, Alignment.of(viewer, image, mine), FrameGrid.of(STACK))
 
 
 LABELS = np.random.default_rng(0).integers(0, 9, SHAPE, dtype=np.uint16)
@@ -140,7 +143,7 @@ LABELS = np.random.default_rng(0).integers(0, 9, SHAPE, dtype=np.uint16)
 @given(scales(3), shifts(3))
 def test_the_same_pixels_are_not_resampled(scale, translate):
     image, mine = (kind(LABELS, scale=scale, translate=translate) for kind in (Image, Labels))
-    planes = AlignedPlanes(LABELS, Alignment.of(Viewer(mine.units), image, mine), STACK)
+    planes = AlignedPlanes(LABELS, Alignment.of(Viewer(mine.units), image, mine), FrameGrid.of(STACK))
     for frame in range(3):
         assert planes.is_pixel_by_pixel(frame)
         assert np.shares_memory(planes.plane(frame), LABELS)
@@ -153,18 +156,25 @@ def test_labels_that_are_turned(turns):
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 40, 40), np.uint8))
     mine = viewer.add_labels(labels, rotate=turn, translate=centre - turn @ centre)
-    planes = AlignedPlanes(labels, Alignment.of(viewer, image, mine), ImageStack((3, 40, 40), 0, "TYX", "T"))
+    planes = AlignedPlanes(labels, Alignment.of(viewer, image, mine), FrameGrid.of(ImageStack((3, 40, 40), 0, "TYX", "T")))
     np.testing.assert_array_equal(planes.plane(1), np.rot90(labels[1], turns))
+
+
+def test_labels_with_columns_before_rows():
+    swap = Alignment(np.eye(3)[[0, 2, 1]], np.zeros(3))
+    planes = AlignedPlanes(LABELS.swapaxes(1, 2), swap, FrameGrid.of(STACK))
+    for frame in range(3):
+        np.testing.assert_array_equal(planes.plane(frame), LABELS[frame])
 
 
 def test_frames_without_labels():
     planes = planes_of(LABELS[:1], translate=(1, 0, 0))
-    assert [planes.index(frame) for frame in range(3)] == [None, (0,), None]
+    assert [planes.index(frame) for frame in range(3)] == [None, (0, slice(None), slice(None)), None]
     assert planes.plane(0) is None
     assert planes.has_frames
     single = planes_of(LABELS[0])
     assert not single.has_frames
-    assert [single.index(frame) for frame in range(3)] == [(), (), ()]
+    assert {single.index(frame) is None for frame in range(3)} == {False}
 
 
 def test_labels_beyond_the_image_and_within():

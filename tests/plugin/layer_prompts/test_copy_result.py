@@ -3,8 +3,10 @@
 import dask.array as da
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_sam2.plugin.layer_prompts import copy_result
+from napari_sam2.plugin.layer_prompts.alignment import FrameGrid
 from napari_sam2.plugin.layer_prompts.choices import Frames, Pixels
 from napari_sam2.plugin.layer_prompts.copy_result import ResultCopier
 from widget_driving import labels, plain_click
@@ -118,3 +120,14 @@ def test_layers_that_cannot_be_written(viewer, controller):
     with pytest.raises(ValueError, match="askew cannot be written: its planes are not parallel"):
         copy(controller, askew)
     assert ResultCopier(viewer, controller.workspace).layers == [askew, lazy, mine]
+
+
+@pytest.mark.parametrize("is_undoable", [True, False])
+def test_planes_with_columns_before_rows(is_undoable):
+    layer = Labels(np.zeros((2, 5, 4), np.uint8))
+    grid = FrameGrid(0, 2, 1, 2, (4, 5), np.zeros(3))
+    values = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    copy_result._write(layer, grid, (1, 0, 0), values > 7, values, is_undoable)
+    np.testing.assert_array_equal(layer.data[1], np.where(values > 7, values, 0).T)
+    np.testing.assert_array_equal(copy_result._read(layer, grid, (1, 0, 0)), np.where(values > 7, values, 0))
+    assert not layer.data[0].any()

@@ -56,6 +56,8 @@ def test_what_locates_an_object():
 def test_in_words():
     assert (counted(1, "box"), counted(2, "box"), counted(0, "mask")) == ("1 box", "2 boxes", "0 masks")
     assert describe_left_out({}) == ""
+    many = describe_left_out({("point", f"why {number}"): 1 for number in range(9)})
+    assert many.endswith("1 point why 4, 4 other things.")
     assert describe_left_out({("point", "outside the image"): 2, ("shape", "without an area"): 1}) == (
         "Left out: 2 points outside the image, 1 shape without an area."
     )

@@ -5,7 +5,7 @@ from blob_tracker import blob_session
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment
+from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid
 from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels, labels_in, renumbered
 
@@ -20,7 +20,7 @@ def session(blobs):
 
 @pytest.fixture
 def planes(blobs):
-    return AlignedPlanes(blobs.astype(np.int16), Alignment(np.eye(3), np.zeros(3)), STACK)
+    return AlignedPlanes(blobs.astype(np.int16), Alignment(np.eye(3), np.zeros(3)), FrameGrid.of(STACK))
 
 
 def fail_on(session, monkeypatch, name, frame, position):
@@ -82,7 +82,7 @@ def test_labels_that_cannot_be_read(session, planes):
                 raise OSError("a chunk is damaged")
             return planes.labels[index]
 
-    damaged = AlignedPlanes(Unreadable(), planes.alignment, STACK)
+    damaged = AlignedPlanes(Unreadable(), planes.alignment, FrameGrid.of(STACK))
     text = UseLabels("cells", damaged, (0, 1)).run(session).text
     assert text == "2 objects from cells: 2 masks on 1 frame. Left out: 1 plane of labels that cannot be read."
     with pytest.raises(ValueError, match=r"nothing of cells could be used\. Left out: 1 plane of labels"):
@@ -90,7 +90,7 @@ def test_labels_that_cannot_be_read(session, planes):
 
 
 def test_frames_without_labels(session, planes):
-    shorter = AlignedPlanes(planes.labels[:2], planes.alignment, STACK)
+    shorter = AlignedPlanes(planes.labels[:2], planes.alignment, FrameGrid.of(STACK))
     text = UseLabels("cells", shorter, (0, 1, 2)).run(session).text
     assert text == "2 objects from cells: 4 masks on 2 frames. Left out: 1 frame without labels."
 

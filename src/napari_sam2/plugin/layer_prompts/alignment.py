@@ -70,6 +70,48 @@ def place_on(image: Any, stack: ImageStack) -> Points:
 
 
 @dataclass(frozen=True, eq=False)
+class FrameGrid:
+    """Where the pixels of frames are in the data of a layer.
+
+    Attributes
+    ----------
+    frame_axis : int or None
+        The axis along which frames follow each other; None for a single one.
+    row_axis, col_axis : int
+        The axes of rows and of columns.
+    num_frames : int
+        How many frames there are.
+    frame_shape : tuple of int
+        H and W.
+    origin : ndarray
+        (D,), of the first pixel of the first frame.
+    """
+
+    frame_axis: int | None
+    row_axis: int
+    col_axis: int
+    num_frames: int
+    frame_shape: tuple[int, int]
+    origin: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, stack: ImageStack) -> FrameGrid:
+        """Describe the frames of an image."""
+        origin = stack.position(Pixel(0, 0, 0))
+        along, rows, cols = (
+            np.flatnonzero(stack.position(pixel) - origin) for pixel in (Pixel(1, 0, 0), Pixel(0, 1, 0), Pixel(0, 0, 1))
+        )
+        return cls(int(along[0]) if len(along) else None, int(rows[0]), int(cols[0]), stack.num_frames, stack.frame_shape, origin)
+
+    def position(self, frame: int) -> npt.NDArray[np.float64]:
+        """Return the position (D,) of the first pixel of a frame."""
+        at = self.origin.copy()
+        if self.frame_axis is not None:
+            at[self.frame_axis] = frame
+        return at
+
+
+@dataclass(frozen=True, eq=False)
 class FramePlaces:
     """Positions on frames. N of them.
 
@@ -93,19 +135,20 @@ class FramePlaces:
     @classmethod
     def of(cls, stack: ImageStack, positions: npt.NDArray[np.float64], frame: int | None = None) -> FramePlaces:
         """Find positions (N, D) in layers that lie on the image, on its frames; all on one frame, if that is given."""
-        points_rc = positions[:, [stack.layer_axis(axis) for axis in stack.plane_axes]]
-        if stack.frame_axis is None:
+        grid = FrameGrid.of(stack)
+        points_rc = positions[:, [grid.row_axis, grid.col_axis]]
+        if grid.frame_axis is None:
             frames = np.zeros(len(positions), np.int64)
         elif frame is not None:
             frames = np.full(len(positions), frame, np.int64)
         else:
             # as napari rounds
-            along = positions[:, stack.layer_axis(stack.frame_axis)]
+            along = positions[:, grid.frame_axis]
             frames = np.round(np.where(np.isfinite(along), along, -1)).astype(np.int64)
-        height, width = stack.frame_shape
+        height, width = grid.frame_shape
         rows, cols = points_rc.T
         is_inside = (rows >= -0.5) & (rows < height - 0.5) & (cols >= -0.5) & (cols < width - 0.5)
-        has_frame = (frames >= 0) & (frames < stack.num_frames)
+        has_frame = (frames >= 0) & (frames < grid.num_frames)
         for letter, index in stack.at:  # elsewhere there are other frames
             has_frame &= np.round(positions[:, stack.layer_axis(stack.letters.index(letter))]) == index
         return cls(frames, points_rc, is_inside, has_frame)
@@ -113,82 +156,84 @@ class FramePlaces:
 
 @dataclass(frozen=True, eq=False)
 class AlignedPlanes:
-    """A label image as planes that lie on the frames of an image, each pixel with the label that is nearest to its centre.
+    """A label image as planes that lie on frames, each pixel with the label that is nearest to its centre.
 
     Attributes
     ----------
     labels : array-like
         Integers, (d axes): NumPy, dask, zarr.
     alignment : Alignment
-        From the data of the image to those of the labels.
-    stack : ImageStack
-        The image.
+        From the data in which the frames are to those of the labels.
+    grid : FrameGrid
+        The frames.
     """
 
     labels: Any
     alignment: Alignment
-    stack: ImageStack
+    grid: FrameGrid
 
     def __post_init__(self) -> None:
-        """Check that each plane of labels lies on one frame.
+        """Check that each frame lies on one plane of labels.
 
         Raises
         ------
         ValueError
-            If the planes are not parallel.
+            If the planes are not parallel to the frames.
         """
-        across = np.abs(self.alignment.matrix[:-2][:, self._plane_axes]) * np.array(self.stack.frame_shape)
-        if across.max(initial=0) > _TOLERANCE_PX:
+        if len(self._plane_axes) != 2:
             raise ValueError("its planes are not parallel to the frames of the image")
 
     @property
+    def _steps(self) -> npt.NDArray[np.float64]:
+        """How far one goes in the labels with each row and column, (d, 2)."""
+        return self.alignment.matrix[:, [self.grid.row_axis, self.grid.col_axis]]
+
+    @property
     def _plane_axes(self) -> list[int]:
-        return [self.stack.layer_axis(axis) for axis in self.stack.plane_axes]
+        """The axes of the labels along which one goes on a frame."""
+        across = np.abs(self._steps) * np.array(self.grid.frame_shape)
+        return np.flatnonzero(across.max(axis=1) > _TOLERANCE_PX).tolist()
 
     @property
     def has_frames(self) -> bool:
         """The labels differ from frame to frame."""
-        axis = self.stack.frame_axis
-        return axis is not None and bool(np.abs(self.alignment.matrix[:-2, self.stack.layer_axis(axis)]).max(initial=0) > _NOTHING)
+        axis = self.grid.frame_axis
+        others = np.delete(self.alignment.matrix, self._plane_axes, axis=0)
+        return axis is not None and bool(np.abs(others[:, axis]).max(initial=0) > _NOTHING)
 
-    def index(self, frame: int) -> tuple[int, ...] | None:
-        """Return the index of the plane on a frame, (d - 2,); None if there is none."""
-        at = np.round(self._origin(frame)[:-2]).astype(int)
-        sides = np.array(self.labels.shape[: len(at)], int)
-        return tuple(at.tolist()) if ((at >= 0) & (at < sides)).all() else None
+    def index(self, frame: int) -> tuple[int | slice, ...] | None:
+        """Return the index (d,) of the plane on a frame, whole along its axes; None if there is none."""
+        at = np.round(self.alignment.map(self.grid.position(frame)[None])[0]).astype(int).tolist()
+        fixed = [axis for axis in range(len(at)) if axis not in self._plane_axes]
+        if not all(0 <= at[axis] < self.labels.shape[axis] for axis in fixed):
+            return None
+        return tuple(at[axis] if axis in fixed else slice(None) for axis in range(len(at)))
 
     def plane(self, frame: int) -> npt.NDArray[Any] | None:
         """Return the labels on a frame, (H, W), 0 where there are none; None if no plane lies there."""
         index = self.index(frame)
         if index is None:
             return None
-        plane = np.asarray(self.labels[index] if index else self.labels)
+        plane = np.asarray(self.labels[index])
         if self.is_pixel_by_pixel(frame):
             return plane
-        rows, cols = self._pixels(frame)
-        height, width = plane.shape
-        there = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-        return np.where(there, plane[rows.clip(0, height - 1), cols.clip(0, width - 1)], 0)
+        first, second = (self._pixels(frame, axis) for axis in self._plane_axes)
+        there = (first >= 0) & (first < plane.shape[0]) & (second >= 0) & (second < plane.shape[1])
+        return np.where(there, plane[first.clip(0, plane.shape[0] - 1), second.clip(0, plane.shape[1] - 1)], 0)
 
     def is_pixel_by_pixel(self, frame: int) -> bool:
         """Each pixel of the frame is one of the labels with the same row and column, and the other way round."""
-        height, width = self.stack.frame_shape
+        height, width = self.grid.frame_shape
         corners = np.array([(0, 0), (height, 0), (0, width)])
-        found = corners @ self.alignment.matrix[-2:][:, self._plane_axes].T + self._origin(frame)[-2:]
-        same_shape = tuple(self.labels.shape[-2:]) == (height, width)
+        origin = self.alignment.map(self.grid.position(frame)[None])[0]
+        found = (corners @ self._steps.T + origin)[:, self._plane_axes]
+        same_shape = tuple(self.labels.shape[axis] for axis in self._plane_axes) == (height, width)
         return same_shape and bool(np.abs(found - corners).max() < _TOLERANCE_PX)
 
-    def _pixels(self, frame: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return row and column in the labels of each pixel of a frame, twice (H, W)."""
-        height, width = self.stack.frame_shape
-        grid = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
-        matrix, origin = self.alignment.matrix[-2:][:, self._plane_axes], self._origin(frame)[-2:]
-        rows, cols = (
-            np.floor(origin[axis] + matrix[axis, 0] * grid[0] + matrix[axis, 1] * grid[1] + (0.5 + 1e-9)).astype(np.int64)
-            for axis in (0, 1)
-        )
-        return rows, cols
-
-    def _origin(self, frame: int) -> npt.NDArray[np.float64]:
-        """Return where the first pixel of a frame lies in the data of the labels, (d,)."""
-        return self.alignment.map(self.stack.position(Pixel(frame, 0, 0))[None])[0]
+    def _pixels(self, frame: int, axis: int) -> npt.NDArray[np.int64]:
+        """Return where each pixel of a frame is along an axis of the labels, (H, W)."""
+        height, width = self.grid.frame_shape
+        rows, cols = np.arange(height, dtype=np.float64)[:, None], np.arange(width, dtype=np.float64)[None, :]
+        origin = self.alignment.map(self.grid.position(frame)[None])[0, axis]
+        at = origin + self._steps[axis, 0] * rows + self._steps[axis, 1] * cols
+        return np.floor(at + (0.5 + _NOTHING)).astype(np.int64)

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels
 
-from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, place_on
+from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid, place_on
 from napari_sam2.plugin.layer_prompts.choices import Frames, Pixels
 from napari_sam2.plugin.layer_prompts.drawn_prompts import counted
 from napari_sam2.plugin.layer_prompts.layer_commands import labels_in
@@ -80,7 +79,7 @@ class ResultCopier:
             If there is no result, the layer cannot be written, or has no room for the numbers.
         """
         self._check(layer)
-        only, found, num_px = self._chosen(frames, frame), set[int](), 0
+        only, grid, found, num_px = self._chosen(frames, frame), self._grid(layer), set[int](), 0
         for plane in self._planes(layer, only):  # once more below: a result may be larger than memory
             found.update(labels_in(plane.ids))
             num_px += int(np.count_nonzero(plane.ids))
@@ -92,12 +91,13 @@ class ResultCopier:
             for plane in self._planes(layer, only):
                 where = plane.ids > 0
                 if pixels is Pixels.BACKGROUND:
-                    where &= np.asarray(layer.data[plane.at]) == 0
+                    where &= _read(layer, grid, plane.at) == 0
                 num_left += int(np.count_nonzero(plane.ids)) - int(np.count_nonzero(where))
                 objects.update(there := labels_in(np.where(where, plane.ids, 0)))
                 if there:
                     written.add(plane.frame)
-                    _write(layer, plane.at, where, plane.ids.astype(layer.data.dtype) + layer.data.dtype.type(offset), is_undoable)
+                    values = plane.ids.astype(layer.data.dtype) + layer.data.dtype.type(offset)
+                    _write(layer, grid, plane.at, where, values, is_undoable)
         layer.refresh()
         if not objects:
             raise ValueError(f"nothing was copied into {layer.name}: where objects are, it has labels already")
@@ -108,8 +108,6 @@ class ResultCopier:
             raise ValueError("there is no result yet: click on an object first")
         if layer.multiscale or hasattr(layer.data, "dask"):
             raise ValueError(f"{layer.name} cannot be written: it has several resolutions, or is computed when it is shown")
-        if self._stack.plane_axes != (len(self._stack.shape) - 2, len(self._stack.shape) - 1):
-            raise ValueError("the result cannot be copied: rows and columns are not the last axes of the image")
         if not layer.editable or getattr(layer, "locked", False):
             raise ValueError(f"{layer.name} is locked: unlock it first")
 
@@ -133,36 +131,27 @@ class ResultCopier:
             planes = AlignedPlanes(self._workspace.result.labels, alignment, grid)
         except ValueError as error:
             raise ValueError(f"{layer.name} cannot be written: {error}") from error
-        shown = np.round(data_position(self._viewer, layer, self._viewer.dims.point)).astype(int)[:-2]
-        shown = shown.clip(0, np.array(layer.data.shape[:-2], int) - 1)
+        frame_axis = FrameGrid.of(self._stack).frame_axis
         for number in range(grid.num_frames):
-            at = planes.index(number)
-            if at is None:
+            there = planes.index(number)
+            if there is None:
                 continue
-            frame = 0 if self._stack.frame_axis is None else at[self._stack.layer_axis(self._stack.frame_axis) + 2]
+            frame: Any = 0 if frame_axis is None else there[frame_axis]
             ids = planes.plane(number) if only in (None, frame) else None
             if ids is not None:
-                index = shown.copy()
-                if grid.frame_axis is not None:
-                    index[grid.frame_axis] = number
-                yield _Plane(tuple(index.tolist()), frame, ids)
+                at = grid.position(number).astype(int).tolist()
+                yield _Plane(tuple(at), frame, ids)
 
-    def _grid(self, layer: Any) -> ImageStack:
-        """Describe a layer as frames along its own axis that is the frame axis of the image."""
-        shape = tuple(int(side) for side in layer.data.shape)
-        axis = None if self._stack.frame_axis is None else self._stack.layer_axis(self._stack.frame_axis) + len(shape)
-        has_frames = axis is not None and axis >= 0
-        letters = ["T" if has_frames and number == axis else "" for number in range(len(shape) - 2)]
-        return ImageStack(
-            shape=shape,
-            letters=(*letters, "Y", "X"),
-            along="T" if has_frames else "",
-            is_rgb=False,
-            channels=(),
-            at=(),
-            downsampling=(1.0,) * len(shape),
-            frame_name="",
-        )
+    def _grid(self, layer: Any) -> FrameGrid:
+        """Describe a layer as frames along its own axis that is the frame axis of the image, where its other sliders are."""
+        image, shape = FrameGrid.of(self._stack), tuple(int(side) for side in layer.data.shape)
+        shift = len(shape) - len(image.origin)
+        frame_axis = None if image.frame_axis is None or image.frame_axis + shift < 0 else image.frame_axis + shift
+        row_axis, col_axis = image.row_axis + shift, image.col_axis + shift
+        origin = np.round(data_position(self._viewer, layer, self._viewer.dims.point)).clip(0, np.array(shape) - 1)
+        origin[[row_axis, col_axis]] = 0
+        num_frames = 1 if frame_axis is None else shape[frame_axis]
+        return FrameGrid(frame_axis, row_axis, col_axis, num_frames, (shape[row_axis], shape[col_axis]), origin)
 
 
 def _offset(layer: Any, ids: set[int]) -> int:
@@ -177,12 +166,28 @@ def _offset(layer: Any, ids: set[int]) -> int:
     return offset
 
 
-def _write(layer: Any, index: Index, where: npt.NDArray[np.bool_], values: npt.NDArray[Any], is_undoable: bool) -> None:
-    rows, cols = where.nonzero()
+def _read(layer: Any, grid: FrameGrid, at: Index) -> npt.NDArray[Any]:
+    """Read a plane of a layer, rows before columns."""
+    plane = np.asarray(layer.data[_whole(grid, at)])
+    return plane if grid.row_axis < grid.col_axis else plane.T
+
+
+def _write(
+    layer: Any, grid: FrameGrid, at: Index, where: npt.NDArray[np.bool_], values: npt.NDArray[Any], is_undoable: bool
+) -> None:
     if is_undoable:
-        layer.data_setitem((*(np.full(len(rows), at) for at in index), rows, cols), values[where], refresh=False)
+        rows, cols = where.nonzero()
+        index = [np.full(len(rows), one) for one in at]
+        index[grid.row_axis], index[grid.col_axis] = rows, cols
+        layer.data_setitem(tuple(index), values[where], refresh=False)
     else:
-        layer.data[index] = np.where(where, values, np.asarray(layer.data[index]))
+        plane = np.where(where, values, _read(layer, grid, at))
+        layer.data[_whole(grid, at)] = plane if grid.row_axis < grid.col_axis else plane.T
+
+
+def _whole(grid: FrameGrid, at: Index) -> tuple[int | slice, ...]:
+    """Return the index of a whole plane."""
+    return tuple(slice(None) if axis in (grid.row_axis, grid.col_axis) else one for axis, one in enumerate(at))
 
 
 def _sentence(layer: str, objects: int, frames: int, offset: int, num_left: int, is_undoable: bool) -> str:

@@ -111,6 +111,8 @@ class DrawnPrompts:
             session.add_points(object_id, self.frame, *points_and_labels(self.clicks))
 
 
+MAX_REASONS = 6
+"""A sentence of more is not read."""
 LeftOut = Counter[tuple[str, str]]
 """How many of what were left out, and why: ("point", "outside the image")."""
 
@@ -139,4 +141,6 @@ def counted(number: int, what: str) -> str:
 def describe_left_out(left_out: Mapping[tuple[str, str], int]) -> str:
     """Say in a sentence what was left out; empty where nothing was."""
     parts = [f"{counted(number, what)} {why}" for (what, why), number in left_out.items() if number]
+    if len(parts) > MAX_REASONS:
+        parts[MAX_REASONS - 1 :] = [f"{len(parts) - MAX_REASONS + 1} other things"]
     return f"Left out: {', '.join(parts)}." if parts else ""

@@ -8,7 +8,7 @@ from napari.layers import Labels, Points, Shapes
 
 from napari_sam2.plugin.image_stack import full_resolution
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FramePlaces, place_on
+from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid, FramePlaces, place_on
 from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels
 from napari_sam2.plugin.layer_prompts.points import names_of, read_points
@@ -138,7 +138,7 @@ class LayerReader:
         """
         alignment = Alignment.of(self._viewer, self._place, layer)
         try:
-            planes = AlignedPlanes(full_resolution(layer), alignment, self._stack)
+            planes = AlignedPlanes(full_resolution(layer), alignment, FrameGrid.of(self._stack))
         except ValueError as error:
             raise ValueError(f"{layer.name} cannot be used: {error}") from error
         if frames is Frames.ALL and planes.has_frames:
@@ -155,8 +155,8 @@ class LayerReader:
 
     def _chosen(self, frames: Frames, frame: int, alignment: Alignment) -> _Chosen:
         """Choose the frame on which everything lies that has no axis of frames, and the one that is taken alone."""
-        axis = self._stack.frame_axis
-        has_frames = axis is None or alignment.moves(self._stack.layer_axis(axis))
+        axis = FrameGrid.of(self._stack).frame_axis
+        has_frames = axis is None or alignment.moves(axis)
         one = None if frames is Frames.ALL and has_frames else self._frame(frame if frames is Frames.ONE else None)
         return _Chosen(None if has_frames else one, one)
 
