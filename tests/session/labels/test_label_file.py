@@ -93,6 +93,20 @@ def test_a_view_has_the_same_file() -> None:
     assert not labels[0].any()
 
 
+def test_a_copy_lies_in_no_file() -> None:
+    labels = LabelFile((8, 32, 32))
+    assert labels.is_in_file
+    assert labels[1:].is_in_file
+    assert labels.T.is_in_file
+    for copy in (labels.copy(), labels + 1, labels[[0, 1]], labels[labels == 0]):
+        assert not (isinstance(copy, LabelFile) and copy.is_in_file)
+    copy = labels.copy()
+    session = blob_session(MOVIE, labels=copy)
+    np.testing.assert_array_equal(followed(session).labels, TRUTH)
+    assert session.labels is copy
+    assert not labels.any()
+
+
 def test_the_file_lives_as_long_as_a_view() -> None:
     labels = LabelFile((2, 8, 4))
     view, file = labels[1], weakref.ref(labels._file)

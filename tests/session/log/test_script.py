@@ -64,6 +64,18 @@ def test_bounds_without_end(tmp_path: Path) -> None:
         assert known(again) == known(session)
 
 
+@pytest.mark.parametrize(
+    ("frames", "written"), [(range(1, 6), "range(1, 6)"), ([1, 2, 3], "[1, 2, 3]"), ([0, 2, 3, 4, 5], "[0, 2, 3, 4, 5]")]
+)
+def test_frames_in_a_row(frames: Any, written: str) -> None:
+    session = begun()
+    session.add_points(session.add_object(), 0, inside(1, 0))
+    list(session.propagate(frames=frames))
+    text = session.to_script()
+    assert f"frames={written})" in text
+    assert known(run(text)) == known(session)
+
+
 def test_functions_on_volumes() -> None:
     image = np.stack([MOVIE, np.roll(MOVIE, 1, axis=2)])
     session = begun(image, axes="TZYX", at={"T": 0})

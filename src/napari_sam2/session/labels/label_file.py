@@ -43,7 +43,7 @@ class LabelFile(_Map):
     that are the same already are not written, so that no room is taken where there is no object. A view has the same file.
     """
 
-    _file: _File
+    _file: _File | None
 
     def __new__(cls, shape: tuple[int, ...]) -> Self:
         """Make the file."""
@@ -58,7 +58,13 @@ class LabelFile(_Map):
 
     def __array_finalize__(self, labels: Any) -> None:
         super().__array_finalize__(labels)
-        self._file = getattr(labels, "_file", None)  # type: ignore[assignment]
+        # a copy, or what was computed from it, lies in no file
+        self._file = getattr(labels, "_file", None) if self._mmap is not None else None  # type: ignore[attr-defined]
+
+    @property
+    def is_in_file(self) -> bool:
+        """They are a view of the file, and no copy."""
+        return self._file is not None
 
     def write(self, part: npt.NDArray[np.uint16], plane: npt.NDArray[np.uint16]) -> None:
         """Write a plane.
@@ -75,6 +81,7 @@ class LabelFile(_Map):
         OSError
             If the disk is full.
         """
+        assert self._file is not None
         self._file.write(part, plane)
 
 

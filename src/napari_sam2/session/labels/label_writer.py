@@ -79,7 +79,7 @@ class LabelWriter:
             self._write(planes, frame, np.where(np.isin(plane, hidden), np.uint16(0), plane) if hidden else plane)
 
     def _write(self, planes: LabelPlanes, frame: int, plane: npt.NDArray[np.uint16]) -> None:
-        if isinstance(self.labels, LabelFile):
+        if isinstance(self.labels, LabelFile) and self.labels.is_in_file:
             self.labels.write(planes[frame], plane)
         else:
             planes[frame] = plane

@@ -13,6 +13,9 @@ VOLUME_FUNCTIONS = ("fuse_axes", "propagate_each")
 STEP_BY_STEP = ("propagate", *VOLUME_FUNCTIONS)
 """Those that do one frame after another, as long as they are asked for more."""
 
+_MOST_FRAMES_LISTED = 4
+"""Of more frames in a row, the first and the end are written."""
+
 
 def script(document: Document) -> str:
     """Write what was done as a Python script.
@@ -81,6 +84,10 @@ def _written(value: Any) -> str:
         return f"StopRules({', '.join(f'{name}={_written(one)}' for name, one in rules.items())})"
     if isinstance(value, dict):
         return f"decode({value!r})"
+    if isinstance(value, list) and len(value) > _MOST_FRAMES_LISTED and isinstance(value[0], int):
+        in_a_row = range(value[0], value[0] + len(value))
+        if value == list(in_a_row):
+            return repr(in_a_row)
     if isinstance(value, list):
         return f"[{', '.join(map(_written, value))}]"
     # There is no literal for a bound that is none.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
-from napari_sam2.session.inference.recall_policy import neighbouring_anchors
 from napari_sam2.session.state.objects import SessionObject
 
 Direction = Literal["forward", "backward", "both"]
@@ -40,29 +41,36 @@ def plan_steps(objects: Iterable[SessionObject], frames: Sequence[int], directio
         one, of two equally near from the one before it; but where the object is present on one of them only, from that one. So the
         result does not depend on the order of directions.
     """
-    chosen = [item for item in objects if item.anchors]
-
-    def due(frame: int, reverse: bool) -> tuple[int, ...]:
-        return tuple(
-            item.object_id
-            for item in chosen
-            if frame not in item.memory.conditioning
-            and frame not in item.memory.tracked
-            and item.info.may_be_on(frame)
-            and _leads(item, frame, reverse, direction)
-        )
-
+    # Object by object, and not frame by frame: of hundreds of objects on thousands of frames, each frame counts.
+    due: dict[bool, dict[int, list[int]]] = {False: {}, True: {}}
+    for item in objects:
+        if anchors := item.anchors:
+            tracked = set(item.memory.tracked)
+            for before, after in pairwise([None, *anchors, None]):
+                for reverse, part in _parts(item, frames, before, after, direction):
+                    for frame in part:
+                        if frame not in tracked:
+                            due[reverse].setdefault(frame, []).append(item.object_id)
     passes = ((frames, False), (list(reversed(frames)), True))
-    steps = [Step(frame, due(frame, reverse), reverse) for ordered, reverse in passes for frame in ordered]
-    return [step for step in steps if step.object_ids]
+    return [Step(t, tuple(due[reverse][t]), reverse) for ordered, reverse in passes for t in ordered if t in due[reverse]]
 
 
-def _leads(item: SessionObject, frame: int, reverse: bool, direction: Direction) -> bool:
-    """Return whether a frame is tracked from the anchor behind it, in the direction of tracking, rather than from the one ahead."""
-    before, after = neighbouring_anchors(frame, item.conditioning)
-    if before is None:
-        return reverse and direction != "forward"
-    if after is None:
-        return not reverse and direction != "backward"
+def _parts(
+    item: SessionObject, frames: Sequence[int], before: int | None, after: int | None, direction: Direction
+) -> Iterator[tuple[bool, Sequence[int]]]:
+    """Divide the frames between two anchors into those tracked from the one before, and, in reverse, those from the one after."""
+    first = max(item.info.first_frame, 0 if before is None else before + 1)
+    ends = [end for end in (after, item.info.end_frame) if end is not None]
+    between = frames[bisect_left(frames, first) : bisect_left(frames, min(ends)) if ends else len(frames)]
+    if before is None or after is None:
+        reverse = before is None
+        if direction != ("forward" if reverse else "backward"):
+            yield reverse, between
+        return
     shows_before, shows_after = (item.conditioning.header(anchor).is_present for anchor in (before, after))
-    return reverse == (shows_after if shows_before != shows_after else after - frame < frame - before)
+    if shows_before != shows_after:
+        yield shows_after, between
+        return
+    num_nearer = bisect_left(between, (before + after) // 2 + 1)
+    yield False, between[:num_nearer]
+    yield True, between[num_nearer:]
