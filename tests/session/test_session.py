@@ -283,11 +283,11 @@ OF_PARTS_ALONE = {"free_id", "draw", "draw_all", "labels"}
 """What the parts have for each other; ``labels`` is an attribute of a session too."""
 
 PUBLIC = """
-    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve begin can_redo can_undo change_point
-    clear_prompts close divide_object document export grouped hide_object image_path label_plane labels lineage lock_object mask
-    merge_objects model objects open plan preview propagate propagate_all quality redo remove_box remove_mask remove_object
-    remove_point rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points
-    split_object state to_json to_script undo use_model
+    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin can_redo can_undo
+    change_point clear_prompts close divide_object document end_object export grouped hide_object image_path label_plane labels
+    lineage lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo remove_box
+    remove_mask remove_object remove_point rename_object reslice result review_queue save saved_to scores segment_everything
+    set_colour set_points split_object state to_json to_script undo use_model
 """
 """Scripts rely on each of these: a new one is added on purpose, and none is taken away."""
 

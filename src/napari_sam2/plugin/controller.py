@@ -19,12 +19,14 @@ from napari_sam2.plugin.models import EMBEDDED_NAME, MODEL_NAMES, is_on_this_mac
 from napari_sam2.plugin.mouse import ClickListener, MouseCalls
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY, point_reach_px
+from napari_sam2.plugin.review import Review
 from napari_sam2.plugin.rubber_band import RubberBand
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
 from napari_sam2.plugin.session_layers import join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.status_bar import StatusBar
+from napari_sam2.plugin.view_centre import centre_on
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.commands import Command
@@ -61,6 +63,7 @@ class Controller:
         self._image: Any = None
         self._reason = ""
         self._unbind_keys = bind_keys(viewer, self)
+        self.review = Review(self, viewer)
         self._unbind_cancel: list[Callable[[], None]] = []
         self._is_closed = False
         self._latest_model = EMBEDDED_NAME
@@ -86,6 +89,7 @@ class Controller:
         self._is_closed = True
         self._jobs.close([workspace.worker for workspace in self._workspaces.values()])
         self._take_cancel_key(False)
+        self.review.close()
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
@@ -469,6 +473,13 @@ class Controller:
             first = min(states.prompts, default=states.first_found)
             if first is not None:
                 self.go_to_frame(first)
+
+    def centre_on(self, object_id: int, frame: int) -> None:
+        """Move the view to where an object is on a frame, if that is not in it; where it is absent, the view stays."""
+        states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
+        centroid_rc = None if states is None else states.centroid_rc(frame)
+        if centroid_rc is not None:
+            centre_on(self._viewer, self._image, centroid_rc)
 
     def next_uncertain(self) -> None:
         """Go to the next uncertain frame of the current object."""

@@ -32,6 +32,15 @@ UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagatio
 PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
 NEXT_UNCERTAIN = Key(".", "next_uncertain", "go to the next uncertain frame of the object")
 PREVIOUS_UNCERTAIN = Key(",", "previous_uncertain", "go to the uncertain frame before")
+NEXT_ITEM = Key("Q", "next_item", "go to the next item of the review, and take its object in hand")
+PREVIOUS_ITEM = Key("Shift-Q", "previous_item", "go to the item of the review before")
+APPROVE = Key("K", "approve", "approve the object in hand on this frame, and go to the next item of the review")
+APPROVE_TO_HERE = Key("Shift-K", "approve_to_here", "approve the object in hand from its nearest prompted frame to this one")
+END_HERE = Key("H", "end_here", "let the object in hand end: it is absent from this frame on")
+NEXT_PROMPTED = Key("J", "next_prompted", "go to the next frame with prompts of the object in hand")
+PREVIOUS_PROMPTED = Key("Shift-J", "previous_prompted", "go to the frame with prompts before")
+REVIEW_KEYS = (NEXT_ITEM, PREVIOUS_ITEM, APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_PROMPTED, PREVIOUS_PROMPTED)
+"""Of the viewer, for a :class:`~napari_sam2.plugin.review.Review`."""
 CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put down the object in hand")
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL)
 """Of the viewer."""

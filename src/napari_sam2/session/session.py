@@ -240,6 +240,8 @@ class Session:
     hide_object = _of("_objects", ObjectEditor.hide_object)
     remove_object = _of("_objects", ObjectEditor.remove_object)
     approve = _of("_objects", ObjectEditor.approve)
+    approve_range = _of("_objects", ObjectEditor.approve_range)
+    end_object = _of("_objects", ObjectEditor.end_object)
     merge_objects = _of("_objects", ObjectEditor.merge_objects)
     split_object = _of("_objects", ObjectEditor.split_object)
     divide_object = _of("_objects", ObjectEditor.divide_object)

@@ -1,9 +1,9 @@
-"""The objects of the image that is worked on: the table and the timeline, and what is done in them."""
+"""The objects of the image that is worked on: table, timeline and review, and what is done in them."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_workspace import ImageWorkspace
@@ -20,11 +20,12 @@ from napari_sam2.plugin.object_commands import (
 )
 from napari_sam2.plugin.object_rows import ObjectRow
 from napari_sam2.plugin.qt.object_table import ObjectTable
+from napari_sam2.plugin.qt.review_panel import ReviewPanel
 from napari_sam2.plugin.qt.timeline import Timeline
 
 
 class ObjectsPanel(QWidget):  # type: ignore[misc]
-    """Shows the objects, and hands what is done to them to the controller.
+    """Shows the objects, and hands what is done to them to the controller. Of table and review one is open at a time, or none.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
     """
 
     folded = Signal(bool)
-    """The table was opened, or folded away."""
+    """The table or the review was opened, or both are folded away."""
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -50,8 +51,15 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for widget in (self.timeline, self._fold, self.table):
+        header = QHBoxLayout()
+        self.review = ReviewPanel(controller)
+        for button in (self._fold, self.review.fold):
+            header.addWidget(button)
+        layout.addWidget(self.timeline)
+        layout.addLayout(header)
+        for widget in (self.table, self.review):
             layout.addWidget(widget)
+        self.review.folded.connect(self._review_folded)
         self._connect_table()
         self.timeline.frameChosen.connect(lambda frame: controller.go_to_frame(frame))
         controller.changed.connect(self._show)
@@ -82,14 +90,22 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         """Disconnect from the controller."""
         self._controller.changed.disconnect(self._show)
         self._controller.frame_moved.disconnect(self._show_frame)
+        self.review.tear_down()
         self._follow(None)
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
     def _folded(self, is_open: bool) -> None:
         self._fold.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+        if is_open:
+            self.review.fold.setChecked(False)
         self.table.setVisible(is_open)
-        self.folded.emit(is_open)
+        self.folded.emit(is_open or self.review.fold.isChecked())
+
+    def _review_folded(self, is_open: bool) -> None:
+        if is_open:
+            self._fold.setChecked(False)
+        self.folded.emit(is_open or self._fold.isChecked())
 
     def _show(self) -> None:
         self._follow(self._controller.workspace)

@@ -9,10 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.review.footprint import Footprint
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.objects import SessionObject
@@ -39,23 +37,12 @@ class Extent:
     @classmethod
     def of(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Extent:
         """Measure a record."""
-        mask = (record.mask_logits > 0).cpu().numpy()
-        rows, columns = mask.sum(1), mask.sum(0)
-        count = int(rows.sum())
-        if count == 0:
-            return cls(0.0, None, False)
-        view = record.view or whole_view(frame_shape)
-        scale_row, scale_col = view.height / mask.shape[0], view.width / mask.shape[1]
-        row = (np.dot(rows, np.arange(len(rows))) / count + 0.5) * scale_row + view.row - 0.5
-        column = (np.dot(columns, np.arange(len(columns))) / count + 0.5) * scale_col + view.column - 0.5
-        return cls(count * scale_row * scale_col, (float(row), float(column)), _touches(view, frame_shape, rows, columns))
+        return cls.of_footprint(Footprint.of(record, frame_shape))
 
-
-def _touches(view: View, frame_shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Return whether a mask, by its pixels in each row and column, reaches an edge of the frame and not only of its window."""
-    low = (view.row == 0 and rows[0]) or (view.column == 0 and columns[0])
-    high = (view.row + view.height == frame_shape[0] and rows[-1]) or (view.column + view.width == frame_shape[1] and columns[-1])
-    return bool(low or high)
+    @classmethod
+    def of_footprint(cls, footprint: Footprint) -> Extent:
+        """Measure the mask of a record."""
+        return cls(footprint.area_px, footprint.centroid_rc, footprint.touches_border)
 
 
 @dataclass(frozen=True)
