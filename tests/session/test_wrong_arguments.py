@@ -87,6 +87,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "frames": NO_LIST,
         "stop": [*NEVER, 1, True, "gone", [], 5],
     },
+    "draw_error_sample": {"size": [*NO_NUMBER, 0, -1], "seed": [*NO_NUMBER, -1]},
+    "judge_mask": {"object_id": NO_ID, "frame": NO_FRAME, "is_wrong": [one for one in NO_FLAG if one is not None]},
     "use_model": {"model": [*NEVER, None, 1, True, "no such model"]},
     "review_queue": {"objects": NO_LIST},
     "reslice": {
@@ -111,6 +113,7 @@ RIGHT: dict[str, Any] = {
     "object_id": 1,
     "other_id": 2,
     "frame": 2,
+    "is_wrong": True,
     "first_frame": 1,
     "last_frame": 2,
     "name": "cell",

@@ -465,14 +465,16 @@ class Controller:
         self.frame_moved.emit()
 
     def show_object(self, object_id: int) -> None:
-        """Click on an object from now on. If it is not on the shown frame, go to where it was prompted or found first."""
+        """Take an object in hand, and show it: if it is not on the shown frame, where it was prompted or found first."""
         self.choose_object(object_id)
         states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
         frame = self.frame
         if states is not None and (frame is None or not (states.is_found(frame) or frame in states.prompts)):
-            first = min(states.prompts, default=states.first_found)
-            if first is not None:
-                self.go_to_frame(first)
+            frame = min(states.prompts, default=states.first_found)
+            if frame is not None:
+                self.go_to_frame(frame)
+        if frame is not None:
+            self.centre_on(object_id, frame)
 
     def centre_on(self, object_id: int, frame: int) -> None:
         """Move the view to where an object is on a frame, if that is not in it; where it is absent, the view stays."""

@@ -112,11 +112,15 @@ class FrameMeasurements:
         """Columns of one object: of the frames that wait, and of those that have other reasons by what was found elsewhere."""
         measured = self._of[object_id]
         track = measured.track
-        reasons = track.reasons()
-        changed = np.flatnonzero(reasons != measured.reasons)
-        measured.reasons = reasons
+        where, part = track.around(min(waiting), max(waiting))
+        uncertainties, reasons = part.assess()
+        # of the outermost frames it is incomplete, and known from before
+        inner = slice(int(where.start > 0), len(reasons) - int(where.stop < self._num_frames))
+        known = measured.reasons[where][inner]
+        changed = where.start + inner.start + np.flatnonzero(reasons[inner] != known)
+        known[:] = reasons[inner]
         frames = np.union1d(np.array(sorted(waiting), np.int32), changed).astype(np.int32)
-        reasons_there, others = reasons[frames], np.zeros(len(frames), np.int32)
+        reasons_there, others = measured.reasons[frames], np.zeros(len(frames), np.int32)
         for index, frame in enumerate(frames.tolist()) if self._overlaps else ():
             for one in self._overlaps.get(frame, ()):
                 # of one that a person has seen, it is the other that is on its cell
@@ -126,7 +130,7 @@ class FrameMeasurements:
                     reasons_there[index] |= np.uint16(ReviewReason.OVERLAP)
                     others[index] = other
         ids = np.full(len(frames), object_id, np.int32)
-        values = measured.kinds[frames], track.areas_px[frames], track.uncertainties()[frames]
+        values = measured.kinds[frames], track.areas_px[frames], uncertainties[frames - where.start]
         return ids, frames, *values, reasons_there, others, track.centroids_rc[frames]
 
 

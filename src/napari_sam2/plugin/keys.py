@@ -32,15 +32,6 @@ UNDO = Key("U", "undo", "undo what was done last: a click, an edit, a propagatio
 PROPAGATE = Key("G", "propagate", "propagate all objects through the stack")
 NEXT_UNCERTAIN = Key(".", "next_uncertain", "go to the next uncertain frame of the object")
 PREVIOUS_UNCERTAIN = Key(",", "previous_uncertain", "go to the uncertain frame before")
-NEXT_ITEM = Key("Q", "next_item", "go to the next item of the review, and take its object in hand")
-PREVIOUS_ITEM = Key("Shift-Q", "previous_item", "go to the item of the review before")
-APPROVE = Key("K", "approve", "approve the object in hand on this frame, and go to the next item of the review")
-APPROVE_TO_HERE = Key("Shift-K", "approve_to_here", "approve the object in hand from its nearest prompted frame to this one")
-END_HERE = Key("H", "end_here", "let the object in hand end: it is absent from this frame on")
-NEXT_PROMPTED = Key("J", "next_prompted", "go to the next frame with prompts of the object in hand")
-PREVIOUS_PROMPTED = Key("Shift-J", "previous_prompted", "go to the frame with prompts before")
-REVIEW_KEYS = (NEXT_ITEM, PREVIOUS_ITEM, APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_PROMPTED, PREVIOUS_PROMPTED)
-"""Of the viewer, for a :class:`~napari_sam2.plugin.review.Review`."""
 CANCEL = Key("Escape", "cancel", "stop, and keep what is done; with nothing to stop, put down the object in hand")
 KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL)
 """Of the viewer."""
@@ -49,6 +40,20 @@ UNDO_ON_LAYER = Key("Control-Z", "undo", UNDO.description)
 REDO_ON_LAYER = Key("Control-Shift-Z", "redo", "redo what was undone last")
 LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER, CANCEL)
 """Of the image and of our layers: other layers keep their own."""
+
+NEXT_ITEM = Key("PageDown", "next_item", "go to the next item of the review, and take its object in hand")
+PREVIOUS_ITEM = Key("PageUp", "previous_item", "go to the item of the review before")
+APPROVE = Key("Y", "approve", "approve the object in hand on this frame, and go to the next item of the review")
+APPROVE_TO_HERE = Key("Shift-Y", "approve_to_here", "approve the object in hand from its nearest prompted frame to this one")
+END_HERE = Key("H", "end_here", "let the object in hand end: it is absent from this frame on")
+NEXT_PROMPTED = Key("Shift-PageDown", "next_prompted", "go to the next frame with prompts of the object in hand")
+PREVIOUS_PROMPTED = Key("Shift-PageUp", "previous_prompted", "go to the frame with prompts before")
+REVIEW_KEYS = (NEXT_ITEM, PREVIOUS_ITEM, APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_PROMPTED, PREVIOUS_PROMPTED)
+"""Of the viewer, for a :class:`~napari_sam2.plugin.review.Review`."""
+JUDGE_RIGHT = Key("Y", "judge_right", "this mask of the sample is right")
+JUDGE_WRONG = Key("N", "judge_wrong", "this mask of the sample is wrong")
+JUDGE_KEYS = (JUDGE_RIGHT, JUDGE_WRONG)
+"""Of the viewer, for an :class:`~napari_sam2.plugin.error_rate.ErrorRate`, while masks are judged."""
 
 
 def bind_keys(target: Any, actor: Any, keys: tuple[Key, ...] = KEYS) -> Callable[[], None]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
 from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.error_rate import ErrorRate, ReviewedController
 from napari_sam2.plugin.frame_states import TO_REVIEW
-from napari_sam2.plugin.keys import REVIEW_KEYS, bind_keys
+from napari_sam2.plugin.keys import APPROVE, REVIEW_KEYS, bind_keys
 from napari_sam2.plugin.object_commands import ApproveFrame, ApproveRange, EndObject
 from napari_sam2.session.review.track_measurements import ReviewReason
 
@@ -125,38 +126,6 @@ def _to_review(rows: ObjectRows) -> npt.NDArray[np.void]:
 _ALL_REASONS = ReviewReason(sum(ReviewReason))
 
 
-class ReviewedController(Protocol):
-    """What the review needs of a :class:`~napari_sam2.plugin.controller.Controller`."""
-
-    @property
-    def workspace(self) -> ImageWorkspace | None:
-        """The work on the image."""
-
-    @property
-    def frame(self) -> int | None:
-        """The frame that is shown."""
-
-    @property
-    def object_in_hand(self) -> int | None:
-        """The object that clicks are about."""
-
-    @property
-    def status_changed(self) -> Any:
-        """Emits what a person reads."""
-
-    def choose_object(self, object_id: int) -> None:
-        """Take an object in hand."""
-
-    def go_to_frame(self, frame: int) -> None:
-        """Show a frame."""
-
-    def centre_on(self, object_id: int, frame: int) -> None:
-        """Move the view to an object, if it is not in it."""
-
-    def edit_objects(self, *commands: Command) -> None:
-        """Run commands on objects."""
-
-
 class Review:
     """Reviews the objects of the image that is worked on.
 
@@ -171,6 +140,8 @@ class Review:
     ----------
     wanted : ReviewReason
         For these reasons objects are listed.
+    error_rate : ErrorRate
+        Measures how many masks are wrong.
     changed : Signal
         Another item is the current one, or others are wanted.
     """
@@ -182,10 +153,34 @@ class Review:
         self._wanted = ANY_REASON
         self._current: ObjectFrame | None = None
         self._unbind_keys: Callable[[], None] = bind_keys(viewer, self, REVIEW_KEYS)
+        self._unbind_image: Callable[[], None] | None = None
+        self._workspace: ImageWorkspace | None = None
+        self.error_rate = ErrorRate(controller, self.go_to, viewer)
+        controller.changed.connect(self._follow)
 
     def close(self) -> None:
         """Give the keys back."""
+        self._controller.changed.disconnect(self._follow)
+        self.error_rate.close()
+        self._free_image()
         self._unbind_keys()
+
+    def _follow(self) -> None:
+        """Go on with the image that is worked on by now."""
+        workspace = self._controller.workspace
+        if workspace is self._workspace:
+            return
+        self.error_rate.follow(workspace)
+        self._free_image()
+        self._workspace, self._current = workspace, None
+        if workspace is not None:  # an image layer has a use for this key itself
+            self._unbind_image = bind_keys(workspace.image, self, (APPROVE,))
+        self.changed.emit()
+
+    def _free_image(self) -> None:
+        if self._unbind_image is not None:
+            self._unbind_image()
+            self._unbind_image = None
 
     @property
     def wanted(self) -> ReviewReason:

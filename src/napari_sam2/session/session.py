@@ -35,6 +35,8 @@ from napari_sam2.session.log.document import Document
 from napari_sam2.session.log.script import script
 from napari_sam2.session.propagation.propagator import Propagator
 from napari_sam2.session.results.results import Results
+from napari_sam2.session.review.error_sampling import ErrorSampling
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.history import Commit, History, weakly
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById
@@ -178,6 +180,7 @@ class Session:
         files = weakly(self._files)
         self._results = Results(self._state, self._in_use, self._segmenter, labels, self.intensity_ranges, files)
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
+        self._error_sampling = ErrorSampling(self._state, self.stack)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
         self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, device, weakly(self._find_model))
         self._model_editor.remember(identity, network)
@@ -210,6 +213,11 @@ class Session:
     def lineage(self) -> dict[int, int]:
         """The parent of each object that came from a division, by object id, in order; those without one are left out."""
         return self._state.lineage
+
+    @property
+    def error_sample(self) -> ErrorSample | None:
+        """Masks chosen at random and judged, and the rate of wrong ones among them; None until :meth:`draw_error_sample`."""
+        return self._state.error_samples.get(0)
 
     @property
     def model(self) -> SAM2VideoPredictor:
@@ -259,6 +267,9 @@ class Session:
     add_labels = _of("_prompts", PromptEditor.add_labels)
     segment_everything = _of("_prompts", PromptEditor.segment_everything)
     clear_prompts = _of("_prompts", PromptEditor.clear_prompts)
+
+    draw_error_sample = _of("_error_sampling", ErrorSampling.draw_error_sample)
+    judge_mask = _of("_error_sampling", ErrorSampling.judge_mask)
 
     use_model = _of("_model_editor", ModelEditor.use_model)
 

@@ -86,9 +86,9 @@ def test_a_click_goes_there_and_takes_the_object_in_hand(panel, widget):
 def test_a_review_by_keys_alone(panel, widget, robot, viewer, until_idle):
     """Accept, next, back, end here, undo."""
     robot, before = robot(viewer), items(panel)
-    robot.key(Qt.Key.Key_Q)
+    robot.key(Qt.Key.Key_PageDown)
     assert shown(widget) == before[0]
-    robot.key(Qt.Key.Key_K)
+    robot.key(Qt.Key.Key_Y)
     until_idle()
     first = widget.session.objects[before[0][0]]
     assert first.prompts[before[0][1]].is_approved
@@ -97,8 +97,8 @@ def test_a_review_by_keys_alone(panel, widget, robot, viewer, until_idle):
     robot.key(Qt.Key.Key_U)
     until_idle()
     assert items(panel) == before, "undo brings it back"
-    robot.key(Qt.Key.Key_Q)
-    robot.key(Qt.Key.Key_Q, SHIFT)
+    robot.key(Qt.Key.Key_PageDown)
+    robot.key(Qt.Key.Key_PageUp)
     assert shown(widget) == before[1]
     panel.view.setFocus()
     widget.controller.review.go_to(type(panel.model.queue[0].key)(1, 1))

@@ -158,3 +158,26 @@ def test_as_a_session_measures_it() -> None:
             found.set(frame, record.object_score, record.predicted_iou, *extent, quality[frame].is_anchor)
         expected = [quality[frame].uncertainty for frame in range(NUM_CHANGING)]
         np.testing.assert_allclose(found.uncertainties(), expected, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(st.lists(frames_of_tracks, min_size=1, max_size=12), st.data())
+def test_a_part_is_assessed_as_the_whole(frames: list[dict[str, Any] | None], data: st.DataObject) -> None:
+    """What changes by frames from a first to a last one is found in the part around them."""
+    one, other = track(*frames), track(*frames)
+    first = data.draw(st.integers(0, len(frames) - 1))
+    last = data.draw(st.integers(first, len(frames) - 1))
+    for frame in range(first, last + 1):
+        values = data.draw(frames_of_tracks)
+        if values is None:
+            other.discard(frame)
+        else:
+            other.set(frame, **values)
+    where, part = other.around(first, last)
+    uncertainties, found = part.assess()
+    inner = slice(where.start + int(where.start > 0), where.stop - int(where.stop < len(frames)))
+    expected = one.reasons()
+    expected[inner] = found[inner.start - where.start : inner.stop - where.start]
+    np.testing.assert_array_equal(other.reasons(), expected)
+    near = slice(max(first - 1, 0), min(last + 2, len(frames)))
+    np.testing.assert_array_equal(other.uncertainties()[near], uncertainties[near.start - where.start : near.stop - where.start])

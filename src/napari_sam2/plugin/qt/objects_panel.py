@@ -11,6 +11,7 @@ from napari_sam2.plugin.object_commands import (
     ApproveFrame,
     ColourObject,
     DivideObject,
+    EndObject,
     HideObject,
     LockObject,
     MergeObjects,
@@ -73,15 +74,16 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         table.frameChosen.connect(lambda frame: controller.go_to_frame(frame))
         table.renamed.connect(lambda one, name: controller.edit_objects(RenameObject(one, name)))
         table.coloured.connect(lambda one, colour: controller.edit_objects(ColourObject(one, colour)))
-        table.shownChanged.connect(lambda one, is_shown: controller.edit_objects(HideObject(one, not is_shown)))
-        table.lockedChanged.connect(lambda one, is_locked: controller.edit_objects(LockObject(one, is_locked)))
+        table.shownChanged.connect(lambda ids, is_shown: controller.edit_objects(*(HideObject(one, not is_shown) for one in ids)))
+        table.lockedChanged.connect(lambda ids, is_locked: controller.edit_objects(*(LockObject(one, is_locked) for one in ids)))
         table.removed.connect(lambda ids: controller.edit_objects(*map(RemoveObject, ids)))
-        table.merged.connect(lambda kept, other: controller.edit_objects(MergeObjects(kept, other)))
+        table.merged.connect(lambda kept, others: controller.edit_objects(*(MergeObjects(kept, other) for other in others)))
         table.splitHere.connect(lambda one: self._edit_here(SplitObject, (one,)))
         table.dividedHere.connect(lambda one: self._edit_here(DivideObject, (one,)))
+        table.endedHere.connect(lambda ids: self._edit_here(EndObject, ids))
         table.approvedHere.connect(lambda ids: self._edit_here(ApproveFrame, ids))
 
-    def _edit_here(self, kind: type[SplitObject | DivideObject | ApproveFrame], object_ids: tuple[int, ...]) -> None:
+    def _edit_here(self, kind: type[SplitObject | DivideObject | EndObject | ApproveFrame], object_ids: tuple[int, ...]) -> None:
         frame = self._controller.frame
         if frame is not None:
             self._controller.edit_objects(*(kind(object_id, frame) for object_id in object_ids))
@@ -134,14 +136,18 @@ class ObjectsPanel(QWidget):  # type: ignore[misc]
         self.timeline.setVisible(workspace is not None and workspace.stack.frame_axis is not None)
         if workspace is None:
             return
-        frames, current = workspace.rows.frames, self._controller.current_object
-        row = workspace.rows.by_id.get(current)
-        self.timeline.setValue(
-            frames.states_of(current),
-            frames.of_all,
-            () if row is None else row.prompted,
-            f"object {current}" if row is None else row.name,
-        )
+        rows, in_hand = workspace.rows, self._controller.object_in_hand
+        row = None if in_hand is None else rows.by_id.get(in_hand)
+        if in_hand is None:  # a strip without a bar would say that nothing was found
+            prompted = set[int]().union(*(one.prompted for one in rows.by_id.values()))
+            self.timeline.setValue(rows.frames.of_all, rows.frames.of_all, prompted, "all objects")
+        else:
+            self.timeline.setValue(
+                rows.frames.states_of(in_hand),
+                rows.frames.of_all,
+                () if row is None else row.prompted,
+                f"object {in_hand}" if row is None else row.name,
+            )
 
     def _show_frame(self) -> None:
         self.timeline.setFrame(self._controller.frame)

@@ -11,7 +11,6 @@ from qtpy.QtGui import QBrush, QKeyEvent, QPalette
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
-    QHBoxLayout,
     QHeaderView,
     QSizePolicy,
     QTableView,
@@ -23,7 +22,9 @@ from qtpy.QtWidgets import (
 from napari_sam2.plugin.clicks import ObjectFrame
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.keys import APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_ITEM, PREVIOUS_ITEM, Key
+from napari_sam2.plugin.keys import APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_ITEM, PREVIOUS_ITEM
+from napari_sam2.plugin.qt.error_panel import ErrorPanel
+from napari_sam2.plugin.qt.rows import button, row
 from napari_sam2.plugin.review import ANY_REASON, ReviewQueue
 from napari_sam2.session.review.track_measurements import ReviewReason
 
@@ -84,10 +85,11 @@ def _faint() -> Any:
 
 
 class _View(QTableView):  # type: ignore[misc]
-    """The view, whose letters are the viewer's."""
+    """The view, whose letters are the viewer's, and the keys for one item after another."""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        if (event.text().isprintable() and event.text().strip()) or event.key() == Qt.Key.Key_Escape:
+        is_letter = event.text().isprintable() and event.text().strip()
+        if is_letter or event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_PageDown, Qt.Key.Key_PageUp):
             event.ignore()
         else:
             super().keyPressEvent(event)
@@ -141,6 +143,7 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
     def tear_down(self) -> None:
         """Disconnect from the controller."""
         self._later.stop()
+        self.errors.tear_down()
         self._controller.changed.disconnect(self._follow)
         self._review.changed.disconnect(self._show_current)
         self._controller.frame_moved.disconnect(self._show_current)
@@ -165,12 +168,17 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
             self.kinds.addItem(reason.description, reason.value)
         self.kinds.activated.connect(self._kind_chosen)
         review = self._review
-        self.previous = _button("◀", PREVIOUS_ITEM, review.previous_item)
-        self.next = _button("▶", NEXT_ITEM, review.next_item)
-        self.accept = _button("Accept", APPROVE, lambda: self._decide(review.accept, review.approve))
-        self.correct = _button("Correct", "Take it in hand: click where it is, right-click where it is not.", self._correct)
-        self.end = _button("End here", END_HERE, lambda: self._decide(review.end, review.end_here))
-        self.to_here = _button("Approve to here", APPROVE_TO_HERE, review.approve_to_here)
+        self.previous = button("◀", PREVIOUS_ITEM, review.previous_item)
+        self.next = button("▶", NEXT_ITEM, review.next_item)
+        self.accept = button("Accept", APPROVE, lambda: self._decide(review.accept, review.approve))
+        self.correct = button("Correct", "Take it in hand: click where it is, right-click where it is not.", self._correct)
+        self.end = button("End here", END_HERE, lambda: self._decide(review.end, review.end_here))
+        self.to_here = button("Approve to here", APPROVE_TO_HERE, review.approve_to_here)
+        tip = "Judge a random sample of masks: the rate of wrong ones, with its 95 % interval."
+        self.measure = button("Error rate", tip, lambda: None)
+        self.measure.setCheckable(True)
+        self.measure.toggled.connect(self._measure_toggled)
+        self.errors = ErrorPanel(review.error_rate)
         view = self.view
         view.setModel(self.model)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -194,9 +202,19 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(_row(self.kinds, self.previous, self.next, stretched=0))
-        layout.addWidget(self.view)
-        layout.addWidget(_row(self.accept, self.correct, self.end, self.to_here))
+        self._decisions = row(self.accept, self.correct, self.end, self.to_here)
+        layout.addWidget(row(self.kinds, self.previous, self.next, self.errors.text, self.measure, stretched=(0, 3)))
+        for widget in (self.view, self._decisions, self.errors):
+            layout.addWidget(widget)
+        self._measure_toggled(False)
+
+    def _measure_toggled(self, is_measuring: bool) -> None:
+        """Show the measurement of the error in the place of the list."""
+        for widget in (self.errors, self.errors.text):
+            widget.setVisible(is_measuring)
+        for widget in (self.view, self._decisions, self.kinds, self.previous, self.next):
+            widget.setVisible(not is_measuring)
+        self.measure.setText("List" if is_measuring else "Error rate")
 
     # --- what is shown ---------------------------------------------------------------------------------------------
 
@@ -249,27 +267,27 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
 
     def selected(self) -> list[ObjectFrame]:
         """Return the selected items, in their order."""
-        rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
-        return [self.model.queue[row].key for row in rows]
+        numbers = sorted(index.row() for index in self.view.selectionModel().selectedRows())
+        return [self.model.queue[number].key for number in numbers]
 
     def _select(self, keys: Sequence[ObjectFrame]) -> None:
         selection, flag = self.view.selectionModel(), QItemSelectionModel.SelectionFlag
-        for row in map(self.model.queue.index_of, keys):
-            if row is not None:
-                selection.select(self.model.index(row, 0), flag.Select | flag.Rows)
+        for number in map(self.model.queue.index_of, keys):
+            if number is not None:
+                selection.select(self.model.index(number, 0), flag.Select | flag.Rows)
 
     def _show_current(self) -> None:
         """Select the item that the viewer shows, unless several are selected, to be accepted together."""
-        row = self.model.queue.index_of(self._review.current)
+        number = self.model.queue.index_of(self._review.current)
         selection, flag = self.view.selectionModel(), QItemSelectionModel.SelectionFlag
-        if len(selection.selectedRows()) > 1 and (row is None or selection.isRowSelected(row, QModelIndex())):
+        if len(selection.selectedRows()) > 1 and (number is None or selection.isRowSelected(number, QModelIndex())):
             return
         self._is_showing = True
-        if row is None:
+        if number is None:
             selection.clear()
         else:
-            selection.setCurrentIndex(self.model.index(row, 0), flag.ClearAndSelect | flag.Rows)
-            self.view.scrollTo(self.model.index(row, 0))
+            selection.setCurrentIndex(self.model.index(number, 0), flag.ClearAndSelect | flag.Rows)
+            self.view.scrollTo(self.model.index(number, 0))
         self._is_showing = False
 
     # --- what a person does ----------------------------------------------------------------------------------------
@@ -303,22 +321,3 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
             self._controller.status_changed.emit("Click where it is, right-click where it is not.")
         else:
             self._review.next_item()
-
-
-def _button(text: str, does: Key | str, act: Callable[[], None]) -> QToolButton:
-    tip = does if isinstance(does, str) else f"{does.description[:1].upper()}{does.description[1:]}. Key: {does.name}."
-    button = QToolButton(text=text, toolTip=tip)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    button.clicked.connect(lambda: act())
-    return button
-
-
-def _row(*widgets: QWidget, stretched: int | None = None) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(2)
-    for index, widget in enumerate(widgets):
-        layout.addWidget(widget, int(index == stretched))
-    return row
