@@ -30,7 +30,8 @@ actions = st.one_of(
     st.tuples(st.just("clear"), object_ids, frames),
     st.tuples(st.just("remove_point"), object_ids, frames, st.integers(0, 2)),
     st.tuples(st.just("change_point"), object_ids, frames, st.integers(0, 1), blobs),
-    st.tuples(st.just("approve"), object_ids, frames),
+    st.tuples(st.sampled_from(["approve", "end"]), object_ids, frames),
+    st.tuples(st.just("approve_range"), object_ids, frames, frames),
     st.tuples(st.just("remove"), object_ids),
     st.tuples(st.just("rename"), object_ids),
     st.tuples(st.sampled_from(["lock", "hide"]), object_ids, st.booleans()),
@@ -70,6 +71,8 @@ def do(session: Session, kind: str, *arguments: Any) -> set[int]:
         "remove": session.remove_object,
         "clear": session.clear_prompts,
         "approve": session.approve,
+        "approve_range": session.approve_range,
+        "end": session.end_object,
         "remove_point": session.remove_point,
         "lock": session.lock_object,
         "hide": session.hide_object,
@@ -78,7 +81,7 @@ def do(session: Session, kind: str, *arguments: Any) -> set[int]:
     }
     if kind in edit:
         result = edit[kind](object_id, *rest)
-        return {object_id, *(rest if kind == "merge" else result or [])}
+        return {object_id, *(rest if kind == "merge" else result if kind == "divide" else [])}
     if kind == "rename":
         session.rename_object(object_id, "renamed")
         return set()

@@ -7,6 +7,7 @@ import pytest
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports import RecordKind
 from napari_sam2.plugin.session_opener import SessionRequest
+from napari_sam2.session.review.track_measurements import ReviewReason
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def anew(session):
 
 
 def check(known, session):
-    assert {key: row for key, row in known.items() if row[0] != RecordKind.NONE and key[0] in session.objects} == anew(session)
+    assert {key: row[:3] for key, row in known.items() if row[0] != RecordKind.NONE and key[0] in session.objects} == anew(session)
 
 
 def test_what_was_there_is_measured(session, measurements):
     known = as_rows(measurements.take())
-    assert known[1, 0] == (RecordKind.CURRENT, 100, 0)
-    assert known[1, 1] == (RecordKind.NONE, 0, 0), "a neighbour of what was measured"
+    assert known[1, 0] == (RecordKind.CURRENT, 100, 0, 0, 0, [9.5, 9.5])
+    assert known[1, 1][:5] == (RecordKind.NONE, 0, 0, 0, 0), "a neighbour of what was measured"
     check(known, session)
     assert measurements.take() is None
 
@@ -80,7 +81,9 @@ def test_measurements_follow_every_change_as_those_of_the_session(session, measu
     follow()
     assert known[1, 1][2] == 0
     session.remove_object(2)
-    assert measurements.take() is None, "of what is gone there is nothing to tell"
+    taken = as_rows(measurements.take())
+    assert set(taken) == {(1, 2)}, "of what is gone there is nothing to tell, and object 1 is alone on its cell again"
+    known.update(taken)
     for move in (session.undo, session.undo, session.undo, session.undo, session.undo, session.redo, session.redo):
         move()
         follow()
@@ -123,6 +126,52 @@ def test_jumps_and_absences_as_the_session_measures_them(opener):
         pytest.approx(known[7, 4][1]),
         pytest.approx(known[7, 5][1]),
     ]
+
+
+def reviewed(known):
+    """Reasons and other objects, where there is something to review."""
+    return {key: (ReviewReason(row[3]), row[4]) for key, row in known.items() if row[3]}
+
+
+def test_two_objects_on_one_cell(session, measurements):
+    session.propagate_all()
+    known = as_rows(measurements.take())
+    session.add_object(object_id=3)
+    session.add_points(3, 1, [(10, 10)], [1])
+    known |= as_rows(measurements.take())
+    assert ReviewReason.OVERLAP in reviewed(known)[1, 1][0]
+    assert reviewed(known)[1, 1][1] == 3, "3 was clicked on there"
+    session.propagate_all()
+    known |= as_rows(measurements.take())
+    overlapping = {key: other for key, (reasons, other) in reviewed(known).items() if ReviewReason.OVERLAP in reasons}
+    assert overlapping == {(3, 0): 1, (1, 1): 3, (3, 2): 1}, "the anchors are not in question, of tracked ones the later object is"
+    session.approve(1, 1)
+    known |= as_rows(measurements.take())
+    assert (1, 1) not in reviewed(known), "a person said that there are two"
+    session.undo()
+    session.remove_object(3)
+    taken = as_rows(measurements.take())
+    assert not any(ReviewReason.OVERLAP in reasons for reasons, _ in reviewed(taken).values())
+    assert (1, 1) in taken
+    session.undo()
+    known |= as_rows(measurements.take())
+    assert (known[3, 2][4], known[1, 1][4]) == (1, 3)
+
+
+def test_a_reason_may_lie_far_from_what_changed(opener):
+    """That it comes back makes of an absence a gap."""
+    stack = np.zeros((7, 40, 50), np.uint8)
+    stack[:2, 5:13, 5:13] = stack[5:, 5:13, 5:13] = 200
+    session = opener.open(SessionRequest(stack, "TYX", "micro"))
+    session.add_points(session.add_object(), 0, [(8, 8)], [1])
+    list(session.propagate())
+    measurements = FrameMeasurements(session)
+    measurements.measure((1, frame) for frame in range(4))
+    assert as_rows(measurements.take())[1, 2][3] & ReviewReason.APPEARS
+    measurements.measure((1, frame) for frame in range(4, 7))
+    taken = as_rows(measurements.take())
+    assert ReviewReason(taken[1, 2][3]) & (ReviewReason.GAP | ReviewReason.APPEARS) == ReviewReason.GAP
+    assert set(taken) == {(1, frame) for frame in (2, 3, 4, 5, 6)}
 
 
 def test_the_console_may_measure_while_the_worker_takes(session, measurements):

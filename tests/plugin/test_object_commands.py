@@ -5,8 +5,10 @@ from blob_tracker import blob_session
 from napari_sam2.plugin.clicks import ObjectFrame
 from napari_sam2.plugin.object_commands import (
     ApproveFrame,
+    ApproveRange,
     ColourObject,
     DivideObject,
+    EndObject,
     HideObject,
     LockObject,
     MergeObjects,
@@ -38,6 +40,8 @@ def session(blobs):
         (SplitObject(1, 2), lambda session: np.unique(session.labels[2]).tolist(), [0, 2, 3]),
         (DivideObject(1, 1), lambda session: session.lineage, {3: 1, 4: 1}),
         (ApproveFrame(2, 1), lambda session: session.objects[2].anchors, [0, 1]),
+        (ApproveRange(2, 0, 2), lambda session: session.objects[2].anchors, [0, 1, 2]),
+        (EndObject(1, 1), lambda session: [np.unique(plane).tolist() for plane in session.labels], [[0, 1, 2], [0, 2], [0, 2]]),
     ],
     ids=lambda value: type(value).__name__ if hasattr(value, "object_id") else "",
 )

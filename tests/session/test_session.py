@@ -29,6 +29,7 @@ from napari_sam2.session.editing.prompt_editor import PromptEditor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.propagation.propagator import Propagator
 from napari_sam2.session.results.results import Results
+from napari_sam2.session.review.error_sampling import ErrorSampling
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import MAX_ACTIONS
 from napari_sam2.session.store.rows import Rows
@@ -278,16 +279,23 @@ def test_a_session_in_words_and_as_a_context(tmp_path: Path) -> None:
     assert session.saved_to is None, "the file is free"
 
 
-PARTS = {"_objects": ObjectEditor, "_prompts": PromptEditor, "_propagator": Propagator, "_results": Results}
+PARTS = {
+    "_objects": ObjectEditor,
+    "_prompts": PromptEditor,
+    "_propagator": Propagator,
+    "_results": Results,
+    "_error_sampling": ErrorSampling,
+}
 OF_PARTS_ALONE = {"free_id", "draw", "draw_all", "labels"}
 """What the parts have for each other; ``labels`` is an attribute of a session too."""
 
 PUBLIC = """
-    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve begin can_redo can_undo change_point
-    clear_prompts close divide_object document export grouped has_unsaved_changes hide_object image_path label_plane labels
-    lineage lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo remove_box
-    remove_mask remove_object remove_point rename_object reslice result review_queue save saved_to scores segment_everything
-    set_colour set_points split_object state to_json to_script undo use_model
+    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin can_redo can_undo
+    change_point clear_prompts close divide_object document draw_error_sample end_object error_sample export grouped
+    has_unsaved_changes hide_object image_path judge_mask label_plane labels lineage lock_object mask merge_objects model
+    objects open plan preview propagate propagate_all quality redo remove_box remove_mask remove_object remove_point
+    rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points split_object state
+    to_json to_script undo use_model
 """
 """Scripts rely on each of these: a new one is added on purpose, and none is taken away."""
 

@@ -28,12 +28,14 @@ from napari_sam2.plugin.notices import set_dock_shown, status_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
+from napari_sam2.plugin.review import Review
 from napari_sam2.plugin.runner import DirectRunner, Runner
 from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.session_layers import POSITION_KEY, join_result
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.settings import StoredSettings, stored_settings
 from napari_sam2.plugin.tools.tool import Tool
+from napari_sam2.plugin.view_centre import centre_on
 from napari_sam2.plugin.work_queue import JobKind
 from napari_sam2.plugin.workspaces import Workspaces
 
@@ -88,6 +90,7 @@ class Controller:
         self._image: Any = None
         self._reason = ""
         self._unbind_keys = bind_keys(viewer, self)
+        self.review = Review(self, viewer)
         self._is_closed = False
         self.machine: MachineSurveyed | None = None
         self.self_test: SelfTested | None = None
@@ -121,6 +124,7 @@ class Controller:
         CHOSEN.changed.disconnect(self._keys_changed)
         set_dock_shown(self, False)
         self._jobs.close([workspace.worker for workspace in self._workspaces], self._opener.release)
+        self.review.close()
         self._unbind_keys()
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
@@ -689,14 +693,23 @@ class Controller:
         self.frame_moved.emit()
 
     def show_object(self, object_id: int) -> None:
-        """Click on an object from now on. If it is not on the shown frame, go to where it was prompted or found first."""
+        """Take an object in hand, and show it: if it is not on the shown frame, where it was prompted or found first."""
         self.choose_object(object_id)
         states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
         frame = self.frame
         if states is not None and (frame is None or not (states.is_found(frame) or frame in states.prompts)):
-            first = min(states.prompts, default=states.first_found)
-            if first is not None:
-                self.go_to_frame(first)
+            frame = min(states.prompts, default=states.first_found)
+            if frame is not None:
+                self.go_to_frame(frame)
+        if frame is not None:
+            self.centre_on(object_id, frame)
+
+    def centre_on(self, object_id: int, frame: int) -> None:
+        """Move the view to where an object is on a frame, if that is not in it; where it is absent, the view stays."""
+        states = None if self.workspace is None else self.workspace.rows.frames.of(object_id)
+        centroid_rc = None if states is None else states.centroid_rc(frame)
+        if centroid_rc is not None:
+            centre_on(self._viewer, self._image, centroid_rc)
 
     def next_uncertain(self) -> None:
         """Go to the next uncertain frame of the current object."""

@@ -10,19 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.plugin.reports import FramesMeasured, RecordKind
+from napari_sam2.session.review.track_measurements import ReviewReason, TrackMeasurements
 
 if TYPE_CHECKING:
-    from napari_sam2.predictors.memory_bank import FrameRecord
+    from napari_sam2.session.review.footprint import Footprint
+    from napari_sam2.session.review.overlapping import Box, Overlap
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.objects import SessionObject
-
-_SCORE, _IOU, _AREA, _ROW, _COL = range(5)
 
 
 class FrameMeasurements:
     """Measures the objects of a session.
 
     A record is measured when it has just been made, while it is in memory, and never again: of a long stack, records lie on disk.
+    Only where the box of an object meets that of one that changed is its mask read again, for their overlap.
 
     Parameters
     ----------
@@ -35,6 +36,7 @@ class FrameMeasurements:
         self._num_frames = len(session.stack)
         self._frame_shape = (session.stack.height, session.stack.width)
         self._of: dict[int, _ObjectMeasurements] = {}
+        self._overlaps: dict[int, list[Overlap]] = {}
         self._waiting: dict[int, set[int]] = {}
         # the console's thread measures what it did, while the worker takes what is ready
         self._lock = threading.Lock()
@@ -51,43 +53,85 @@ class FrameMeasurements:
         OSError
             If a record cannot be read back from disk.
         """
-        changed: dict[int, set[int]] = {}
+        by_frame: dict[int, set[int]] = {}
         for object_id, frame in keys:
-            changed.setdefault(object_id, set()).add(frame)
+            by_frame.setdefault(frame, set()).add(object_id)
         with self._lock:
-            for object_id, frames in changed.items():
-                self._measure_object(object_id, frames)
+            for object_id in set[int]().union(*by_frame.values()) - self._state.objects.keys():
+                self._of.pop(object_id, None)
+                self._waiting.pop(object_id, None)
+            for frame in sorted(by_frame):
+                self._measure_frame(frame, by_frame[frame])
 
-    def _measure_object(self, object_id: int, frames: set[int]) -> None:
-        item = self._state.objects.get(object_id)
-        if item is None:
-            self._of.pop(object_id, None)
-            self._waiting.pop(object_id, None)
-            return
-        measured = self._of.get(object_id)
-        if measured is None:
-            measured = self._of[object_id] = _ObjectMeasurements(self._num_frames)
-        for frame in sorted(frames):
-            measured.measure(item, frame, self._frame_shape)
-        # how far an object jumps to a frame depends on its neighbours
-        near = {other for frame in frames for other in (frame - 1, frame, frame + 1) if 0 <= other < self._num_frames}
-        self._waiting.setdefault(object_id, set()).update(near)
+    def _measure_frame(self, frame: int, object_ids: set[int]) -> None:
+        footprints: dict[int, Footprint] = {}
+        for object_id in sorted(object_ids & self._state.objects.keys()):
+            measured = self._of.setdefault(object_id, _ObjectMeasurements(self._num_frames))
+            footprint = measured.measure(self._state.objects[object_id], frame, self._frame_shape)
+            if footprint is not None:
+                footprints[object_id] = footprint
+            # how far an object jumps to a frame depends on its neighbours
+            near = (other for other in (frame - 1, frame, frame + 1) if 0 <= other < self._num_frames)
+            self._waiting.setdefault(object_id, set()).update(near)
+        self._find_overlaps(frame, object_ids, footprints)
+
+    def _find_overlaps(self, frame: int, object_ids: set[int], footprints: dict[int, Footprint]) -> None:
+        from napari_sam2.session.review.footprint import Footprint
+        from napari_sam2.session.review.overlapping import overlaps
+
+        def footprint_of(object_id: int) -> Footprint:
+            if object_id not in footprints:
+                record = self._state.objects[object_id].shown(frame)
+                assert record is not None, "it has a box there"
+                footprints[object_id] = Footprint.of(record, self._frame_shape)
+            return footprints[object_id]
+
+        boxes = {object_id: box for object_id, measured in self._of.items() if (box := measured.boxes.get(frame)) is not None}
+        before = self._overlaps.pop(frame, [])
+        kept = [one for one in before if not object_ids & {one.object_id, one.other_id}]
+        found = kept + overlaps(object_ids, boxes, footprint_of)
+        if found:
+            self._overlaps[frame] = found
+        for one in {*before, *found} - set(kept):
+            for object_id in {one.object_id, one.other_id} & self._of.keys():
+                self._waiting.setdefault(object_id, set()).add(frame)
 
     def take(self) -> FramesMeasured | None:
         """Return what was measured since the last time; None if there is nothing."""
         with self._lock:
-            waiting = {object_id: np.array(sorted(frames), np.int32) for object_id, frames in self._waiting.items()}
-            self._waiting.clear()
-            if not waiting:
-                return None
-            parts = [
-                (np.full(len(frames), object_id, np.int32), frames, *self._of[object_id].at(frames))
-                for object_id, frames in waiting.items()
-            ]
+            waiting, self._waiting = self._waiting, {}
+            parts = [self._part(object_id, frames) for object_id, frames in waiting.items()]
+        if not parts:
+            return None
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         for column in columns:
             column.flags.writeable = False
         return FramesMeasured(*columns)
+
+    def _part(self, object_id: int, waiting: set[int]) -> tuple[npt.NDArray[np.generic], ...]:
+        """Columns of one object: of the frames that wait, and of those that have other reasons by what was found elsewhere."""
+        measured = self._of[object_id]
+        track = measured.track
+        where, part = track.around(min(waiting), max(waiting))
+        uncertainties, reasons = part.assess()
+        # of the outermost frames it is incomplete, and known from before
+        inner = slice(int(where.start > 0), len(reasons) - int(where.stop < self._num_frames))
+        known = measured.reasons[where][inner]
+        changed = where.start + inner.start + np.flatnonzero(reasons[inner] != known)
+        known[:] = reasons[inner]
+        frames = np.union1d(np.array(sorted(waiting), np.int32), changed).astype(np.int32)
+        reasons_there, others = measured.reasons[frames], np.zeros(len(frames), np.int32)
+        for index, frame in enumerate(frames.tolist()) if self._overlaps else ():
+            for one in self._overlaps.get(frame, ()):
+                # of one that a person has seen, it is the other that is on its cell
+                seen = one.object_id in self._of and self._of[one.object_id].track.is_anchor[frame]
+                mine, other = (one.other_id, one.object_id) if seen else (one.object_id, one.other_id)
+                if mine == object_id and not track.is_anchor[frame]:
+                    reasons_there[index] |= np.uint16(ReviewReason.OVERLAP)
+                    others[index] = other
+        ids = np.full(len(frames), object_id, np.int32)
+        values = measured.kinds[frames], track.areas_px[frames], uncertainties[frames - where.start]
+        return ids, frames, *values, reasons_there, others, track.centroids_rc[frames]
 
 
 class _ObjectMeasurements:
@@ -97,56 +141,44 @@ class _ObjectMeasurements:
     ----------
     kinds : ndarray
         (F,), of :class:`RecordKind`.
-    is_anchor : ndarray
-        (F,), bool.
-    values : ndarray
-        (F, 5), float64: object score, predicted IoU, area in pixels, row and column of the centroid; the latter are not a number
-        where it is absent.
+    track : TrackMeasurements
+        The rest.
+    boxes : dict
+        By frame on which it is, see :attr:`~napari_sam2.session.review.footprint.Footprint.box_rc`.
+    reasons : ndarray
+        (F,), as they were reported last.
     """
 
     def __init__(self, num_frames: int) -> None:
         self.kinds = np.zeros(num_frames, np.uint8)
-        self.is_anchor = np.zeros(num_frames, np.bool_)
-        self.values = np.zeros((num_frames, 5))
+        self.track = TrackMeasurements(num_frames)
+        self.boxes: dict[int, Box] = {}
+        self.reasons = np.zeros(num_frames, np.uint16)
 
-    def measure(self, item: SessionObject, frame: int, frame_shape: tuple[int, int]) -> None:
-        """Measure the shown record of a frame."""
+    def measure(self, item: SessionObject, frame: int, frame_shape: tuple[int, int]) -> Footprint | None:
+        """Measure the shown record of a frame, and return its mask; None where the object is not."""
+        from napari_sam2.session.review.footprint import Footprint  # imported late, as everything that needs scipy or torch
+
+        self.boxes.pop(frame, None)
         record = item.shown(frame)
-        self.is_anchor[frame] = frame in item.memory.conditioning
         if record is None:
-            self.kinds[frame], self.values[frame] = RecordKind.NONE, 0
-            return
+            self.kinds[frame] = RecordKind.NONE
+            self.track.discard(frame)
+            return None
         is_stale = not any(frame in mapping for mapping in item.record_mappings if mapping is not item.stale)
         self.kinds[frame] = RecordKind.STALE if is_stale else RecordKind.CURRENT
-        self.values[frame] = _values_of(record, frame_shape)
-
-    def at(self, frames: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return kinds, areas and uncertainties of frames (N,), each (N,)."""
-        return self.kinds[frames], self.values[frames, _AREA].astype(np.float32), self._uncertainties(frames)
-
-    def _uncertainties(self, frames: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-        """Return the uncertainties (N,) of frames; 0 where there is no record."""
-        from napari_sam2.session.review.quality import uncertainties  # imported late, as everything that needs torch
-
-        values = self.values[frames]
-        jumps = np.maximum(self._jumps_from(frames - 1), self._jumps_from(frames))
-        found = uncertainties(values[:, _SCORE], values[:, _IOU], values[:, _AREA], jumps, self.is_anchor[frames])
-        return np.where(self.kinds[frames] != RecordKind.NONE, found, 0).astype(np.float32)
-
-    def _jumps_from(self, frames: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-        """Measure the change (N,) from frames to those after them; 0 where either has no record."""
-        from napari_sam2.session.review.quality import jumps_between
-
-        last = len(self.kinds) - 1
-        before, after = frames.clip(0, last), (frames + 1).clip(0, last)
-        jumps = jumps_between(self.values[before, _AREA:], self.values[after, _AREA:])
-        is_compared = (before != after) & (self.kinds[before] != RecordKind.NONE) & (self.kinds[after] != RecordKind.NONE)
-        return np.where(is_compared, jumps, 0)
-
-
-def _values_of(record: FrameRecord, frame_shape: tuple[int, int]) -> tuple[float, ...]:
-    from napari_sam2.session.review.quality import Extent  # imported late, as everything that needs torch
-
-    extent = Extent.of(record, frame_shape)
-    row, col = (np.nan, np.nan) if extent.centroid_rc is None else extent.centroid_rc
-    return record.object_score, record.predicted_iou, extent.area_px, row, col
+        footprint = Footprint.of(record, frame_shape)
+        self.track.set(
+            frame,
+            record.object_score,
+            record.predicted_iou,
+            footprint.area_px,
+            footprint.centroid_rc,
+            footprint.touches_border,
+            footprint.second_piece,
+            frame in item.memory.conditioning,
+        )
+        if not footprint.mask.size:
+            return None
+        self.boxes[frame] = footprint.box_rc
+        return footprint

@@ -11,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.plugin.reports import FramesMeasured, RecordKind
+from napari_sam2.session.review.track_measurements import UNCERTAIN_ABOVE
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.prompts import FramePrompts
     from napari_sam2.session.state.session_state import StateChange
 
-UNCERTAIN_ABOVE = 0.7
-"""Of the sum of a bad mask, an unknown presence and a jump, 0 .. 3. An even chance of any one of them is uncertain."""
+TO_REVIEW = np.dtype(
+    [("object_id", np.int32), ("frame", np.int32), ("uncertainty", np.float32), ("reasons", np.uint16), ("other_id", np.int32)]
+)
+"""An object on a frame that is to be reviewed; see :class:`~napari_sam2.plugin.reports.FramesMeasured`."""
 
 
 class FrameState(IntEnum):
@@ -75,6 +78,9 @@ class ObjectFrameStates:
         self._measured_states = np.zeros(num_frames, np.uint8)
         self._states = np.zeros(num_frames, np.uint8)
         self._uncertainties = np.zeros(num_frames, np.float32)
+        self._reasons = np.zeros(num_frames, np.uint16)
+        self._other_ids = np.zeros(num_frames, np.int32)
+        self._centroids_rc = np.full((num_frames, 2), np.nan, np.float32)
 
     def set_prompts(self, frame: int, prompts: FramePrompts | None) -> None:
         """Replace the prompts of a frame."""
@@ -84,16 +90,16 @@ class ObjectFrameStates:
         self._update(np.array([frame]))
 
     def set_measured(
-        self,
-        frames: npt.NDArray[np.int32],
-        is_found: npt.NDArray[np.bool_],
-        states: npt.NDArray[np.uint8],
-        uncertainties: npt.NDArray[np.float32],
+        self, measured: FramesMeasured, rows: slice, states: npt.NDArray[np.uint8], uncertainties: npt.NDArray[np.float32]
     ) -> None:
-        """Replace measurements of frames (n,): where it is, states without prompts, and uncertainties, each (n,)."""
-        self._is_found[frames] = is_found
-        self._measured_states[frames] = states
-        self._uncertainties[frames] = uncertainties
+        """Replace measurements of the frames of some rows: with states (N,) without prompts, and uncertainties (N,) that count."""
+        frames = measured.frames[rows]
+        self._is_found[frames] = measured.areas_px[rows] > 0
+        self._measured_states[frames] = states[rows]
+        self._uncertainties[frames] = uncertainties[rows]
+        self._reasons[frames] = measured.reasons[rows]
+        self._other_ids[frames] = measured.other_ids[rows]
+        self._centroids_rc[frames] = measured.centroids_rc[rows]
         self._update(frames)
 
     def _update(self, frames: npt.NDArray[np.integer]) -> None:
@@ -137,6 +143,30 @@ class ObjectFrameStates:
     def is_found(self, frame: int) -> bool:
         """It is on a frame."""
         return bool(self._is_found[frame])
+
+    def centroid_rc(self, frame: int) -> tuple[float, float] | None:
+        """Return its row and column on a frame; None where it is absent."""
+        row, col = self._centroids_rc[frame].tolist()
+        return None if np.isnan(row) else (row, col)
+
+    @property
+    def is_present(self) -> npt.NDArray[np.bool_]:
+        """Where it is, (F,), a copy."""
+        return self._is_found.copy()
+
+    def to_review(self, object_id: int) -> npt.NDArray[np.void]:
+        """Return the frames (n,) that are to be reviewed, in order, of :data:`TO_REVIEW`.
+
+        Stale ones have the uncertainty 0: they may be found anew.
+        """
+        is_one = self._reasons > 0
+        if self.prompts:
+            is_one[list(self.prompts)] = False
+        frames = np.flatnonzero(is_one)
+        found = np.zeros(len(frames), TO_REVIEW)
+        found["object_id"], found["frame"], found["uncertainty"] = object_id, frames, self._uncertainties[frames]
+        found["reasons"], found["other_id"] = self._reasons[frames], self._other_ids[frames]
+        return found
 
     @property
     def worst(self) -> tuple[int, float] | None:
@@ -185,16 +215,15 @@ class FrameStates:
         """Take over measurements; return the objects. Those of objects that were removed meanwhile are of no use."""
         changed = set[int]()
         # all objects at a time: of hundreds, one after another takes too long
-        is_found = measured.areas_px > 0
-        states = np.where(is_found, np.uint8(FrameState.FOUND), np.uint8(FrameState.ABSENT))
-        states[measured.uncertainties > UNCERTAIN_ABOVE] = FrameState.UNCERTAIN
+        states = np.where(measured.areas_px > 0, np.uint8(FrameState.FOUND), np.uint8(FrameState.ABSENT))
+        states[(measured.uncertainties > UNCERTAIN_ABOVE) | (measured.reasons > 0)] = FrameState.UNCERTAIN
         states[measured.kinds == RecordKind.STALE] = FrameState.STALE
         states[measured.kinds == RecordKind.NONE] = FrameState.NONE
         # how bad a stale mask is does not matter: it is found again
         uncertainties = np.where(measured.kinds == RecordKind.CURRENT, measured.uncertainties, 0)
         for object_id, rows in _runs(measured.object_ids):
             if object_id in self._objects:
-                self._objects[object_id].set_measured(measured.frames[rows], is_found[rows], states[rows], uncertainties[rows])
+                self._objects[object_id].set_measured(measured, rows, states, uncertainties)
                 changed.add(object_id)
         self._all = None if changed else self._all
         return changed

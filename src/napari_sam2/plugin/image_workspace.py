@@ -47,6 +47,7 @@ from napari_sam2.plugin.reports import (
 from napari_sam2.plugin.result_layer import is_result_of
 from napari_sam2.plugin.result_view import ResultView
 from napari_sam2.plugin.run_estimate import RunEstimate
+from napari_sam2.plugin.sample_view import SampleView
 from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
@@ -141,6 +142,8 @@ class ImageWorkspace:
         What was drawn and the session has not taken yet.
     rows : ObjectRows
         Its objects, for the table, and each of them on each frame, for the timeline.
+    sample : SampleView
+        Masks that are judged, to measure how many are wrong.
     infos : dict of int to ObjectInfo
         The objects of the session.
     estimate : RunEstimate
@@ -196,6 +199,7 @@ class ImageWorkspace:
         self.result = ResultView(viewer, image, self.stack, self._painted, shared)
         self.drawings = PendingDrawings()
         self.rows = ObjectRows(self.stack.num_frames)
+        self.sample = SampleView()
         self.infos: dict[int, ObjectInfo] = {}
         self.estimate = RunEstimate()
         self.model = model
@@ -766,6 +770,7 @@ class ImageWorkspace:
         self.result.reset(item.labels, item.state)
         self._show_infos(item.state)
         self.rows.reset(item.state)
+        self.sample.reset(item.state)
         self._follow_objects()
         self.show_layers()
 
@@ -775,6 +780,7 @@ class ImageWorkspace:
         self.boxes.show(change)
         self.result.show(change)
         self.rows.show(change)
+        self.sample.show(change)
         self._follow_objects()
         if self.boxes.is_missing:
             self.show_layers()

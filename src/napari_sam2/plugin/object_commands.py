@@ -139,3 +139,26 @@ class ApproveFrame(ObjectCommand):
     def run(self, session: Session) -> None:
         """Do it."""
         session.approve(self.object_id, self.frame)
+
+
+@dataclass(frozen=True)
+class ApproveRange(ObjectCommand):
+    """Approve the masks of an object on a range of frames, both ends included."""
+
+    first_frame: int
+    last_frame: int
+
+    def run(self, session: Session) -> None:
+        """Do it."""
+        session.approve_range(self.object_id, self.first_frame, self.last_frame)
+
+
+@dataclass(frozen=True)
+class EndObject(ObjectCommand):
+    """Let an object be absent from a frame on."""
+
+    frame: int
+
+    def run(self, session: Session) -> None:
+        """Do it."""
+        session.end_object(self.object_id, self.frame)

@@ -158,6 +158,12 @@ class FramesMeasured:
         (N,), float32; 0 where the object is absent, or has no record.
     uncertainties : ndarray
         (N,), float32, 0 .. 3, see :attr:`~napari_sam2.session.review.quality.FrameQuality.uncertainty`.
+    reasons : ndarray
+        (N,), uint16, of :class:`~napari_sam2.session.review.track_measurements.ReviewReason`; 0 where there is nothing to review.
+    other_ids : ndarray
+        (N,), int32: the object on which it lies, where it overlaps another one; else 0.
+    centroids_rc : ndarray
+        (N, 2), float32, row and column; not a number where it is absent.
     """
 
     object_ids: npt.NDArray[np.int32]
@@ -165,6 +171,9 @@ class FramesMeasured:
     kinds: npt.NDArray[np.uint8]
     areas_px: npt.NDArray[np.float32]
     uncertainties: npt.NDArray[np.float32]
+    reasons: npt.NDArray[np.uint16]
+    other_ids: npt.NDArray[np.int32]
+    centroids_rc: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -473,4 +473,4 @@ def _whole(state: SessionState) -> StateChange:
     from napari_sam2.session.state.session_state import StateChange
 
     prompts = {(object_id, frame): prompts for object_id, item in state.objects.items() for frame, prompts in item.prompts.items()}
-    return StateChange(dict(state.infos), prompts, model=state.model)
+    return StateChange(dict(state.infos), prompts, model=state.model, error_samples=dict(state.error_samples))

@@ -37,7 +37,8 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
     -------
     str
         The model with hash and versions; its input; objects and prompts; how many frames were corrected, that is, prompted beyond
-        the first of an object, or approved; and everything else that the result depends on.
+        the first of an object, or approved; the rate of wrong masks, if that was measured; and everything else that the result
+        depends on.
 
     Raises
     ------
@@ -59,6 +60,7 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _memory(document),
         *_stops(document),
         _corrections(shown),
+        _error_rate(document),
         _divisions(document),
         _fusion(document),
         _positions(document),
@@ -194,6 +196,23 @@ def _corrections(items: Sequence[SavedObject]) -> str:
         else "No frame was corrected."
     )
     return f"{corrections} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else corrections
+
+
+_WITHOUT_MASKS = ("rename_object", "set_colour", "lock_object", "hide_object")
+
+
+def _error_rate(document: Document) -> str:
+    sample = document.error_sample
+    if sample is None or not sample.num_judged:
+        return ""
+    changed = any(call.method not in _WITHOUT_MASKS for call in document.calls[sample.num_calls :])
+    low, high = (f"{100 * end:.3g}" for end in sample.interval)
+    judged, wrong = sample.num_judged, sample.num_wrong
+    return (
+        f"Of {_plural(sample.num_masks, 'mask')} on frames without prompts, {judged} chosen at random (seed {sample.seed}) "
+        f"{_were(judged)} judged by eye{', before the last changes' if changed else ''}: {wrong} {_were(wrong)} wrong "
+        f"({100 * sample.rate:.3g} %, 95 % interval {low} to {high} %, Wilson)."
+    )
 
 
 def _divisions(document: Document) -> str:

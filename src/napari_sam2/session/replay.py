@@ -27,6 +27,8 @@ REPLAYABLE = (
     "hide_object",
     "remove_object",
     "approve",
+    "approve_range",
+    "end_object",
     "merge_objects",
     "split_object",
     "divide_object",

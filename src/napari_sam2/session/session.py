@@ -35,6 +35,8 @@ from napari_sam2.session.log.document import Document
 from napari_sam2.session.log.script import script
 from napari_sam2.session.propagation.propagator import Propagator
 from napari_sam2.session.results.results import Results
+from napari_sam2.session.review.error_sampling import ErrorSampling
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.history import Commit, History, weakly
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import ObjectsById
@@ -179,6 +181,7 @@ class Session:
         files = weakly(self._files)
         self._results = Results(self._state, self._in_use, self._segmenter, labels, self.intensity_ranges, files)
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
+        self._error_sampling = ErrorSampling(self._state, self.stack)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
         self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, device, weakly(self._find_model))
         self._model_editor.remember(identity, network)
@@ -213,6 +216,11 @@ class Session:
         return self._state.lineage
 
     @property
+    def error_sample(self) -> ErrorSample | None:
+        """Masks chosen at random and judged, and the rate of wrong ones among them; None until :meth:`draw_error_sample`."""
+        return self._state.error_samples.get(0)
+
+    @property
     def model(self) -> SAM2VideoPredictor:
         """The network."""
         return self._in_use.model
@@ -241,6 +249,8 @@ class Session:
     hide_object = _of("_objects", ObjectEditor.hide_object)
     remove_object = _of("_objects", ObjectEditor.remove_object)
     approve = _of("_objects", ObjectEditor.approve)
+    approve_range = _of("_objects", ObjectEditor.approve_range)
+    end_object = _of("_objects", ObjectEditor.end_object)
     merge_objects = _of("_objects", ObjectEditor.merge_objects)
     split_object = _of("_objects", ObjectEditor.split_object)
     divide_object = _of("_objects", ObjectEditor.divide_object)
@@ -258,6 +268,9 @@ class Session:
     add_labels = _of("_prompts", PromptEditor.add_labels)
     segment_everything = _of("_prompts", PromptEditor.segment_everything)
     clear_prompts = _of("_prompts", PromptEditor.clear_prompts)
+
+    draw_error_sample = _of("_error_sampling", ErrorSampling.draw_error_sample)
+    judge_mask = _of("_error_sampling", ErrorSampling.judge_mask)
 
     use_model = _of("_model_editor", ModelEditor.use_model)
 

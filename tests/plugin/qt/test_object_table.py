@@ -12,7 +12,7 @@ LEFT, CONTROL = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier
 DISPLAY, CHECK, TIP = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.CheckStateRole, Qt.ItemDataRole.ToolTipRole
 SIGNALS = (
     *("objectChosen", "frameChosen", "renamed", "coloured", "shownChanged", "lockedChanged"),
-    *("removed", "merged", "splitHere", "dividedHere", "approvedHere"),
+    *("removed", "merged", "splitHere", "dividedHere", "endedHere", "approvedHere"),
 )
 ROWS = (
     ObjectRow(1, "nucleus", "#102030", 51, 30, 1.25, num_uncertain=3, prompted=(0,)),
@@ -97,7 +97,8 @@ def test_marks_are_set_without_taking_the_object(table, told):
     click(table, 2, Column.SHOWN)
     click(table, 1, Column.LOCKED)
     click(table, 2, Column.LOCKED)
-    assert told == [("shownChanged", 2, False), ("shownChanged", 7, True), ("lockedChanged", 2, False), ("lockedChanged", 7, True)]
+    expected = [("shownChanged", (2,), False), ("shownChanged", (7,), True)]
+    assert told == [*expected, ("lockedChanged", (2,), False), ("lockedChanged", (7,), True)]
     assert table.selected() == [1]
     assert table.value() == list(ROWS), "what is shown is what is so"
 
@@ -149,26 +150,42 @@ def test_the_menu(table, told):
         (action,) = [action for action in table.menu().actions() if action.text() == text]
         action.trigger()
 
-    names = ["Split here", "Divide here", "Approve this frame", "Remove"]
-    assert state() == dict.fromkeys(["Merge two objects", *names], False)
+    names = ["Split here", "Divide here", "Approve this frame", "End here", "Hide", "Lock", "Remove"]
+    assert state() == dict.fromkeys(["Merge selected objects", *names], False)
     click(table, 0, Column.NAME)
-    assert state() == {"Merge two objects": False, **dict.fromkeys(names, True)}
+    assert state() == {"Merge selected objects": False, **dict.fromkeys(names, True)}
     for text in names:
         trigger(text)
-    assert told[1:] == [("splitHere", 1), ("dividedHere", 1), ("approvedHere", (1,)), ("removed", (1,))]
+    here = [("splitHere", 1), ("dividedHere", 1), ("approvedHere", (1,)), ("endedHere", (1,))]
+    assert told[1:] == [*here, ("shownChanged", (1,), False), ("lockedChanged", (1,), True), ("removed", (1,))]
     click(table, 2, Column.NAME, CONTROL)
     assert state() == {
         "Merge 1 into 7": True,
         "Split here": False,
         "Divide here": False,
         "Approve this frame": True,
+        "End here": True,
+        "Show": True,
+        "Lock": True,
         "Remove": True,
     }
-    trigger("Merge 1 into 7")
-    trigger("Approve this frame")
-    assert told[-2:] == [("merged", 7, 1), ("approvedHere", (1, 7))]
+    for text in ("Merge 1 into 7", "Approve this frame", "Show"):
+        trigger(text)
+    assert told[-3:] == [("merged", 7, (1,)), ("approvedHere", (1, 7)), ("shownChanged", (1, 7), True)]
     click(table, 1, Column.NAME, CONTROL)
-    assert not state()["Merge two objects"], "three are selected"
+    trigger("Merge 2 objects into 2")
+    assert told[-1] == ("merged", 2, (1, 7))
+
+
+def test_a_mark_of_one_of_several_is_set_for_all(table, told):
+    click(table, 0, Column.NAME)
+    click(table, 1, Column.NAME, CONTROL)
+    click(table, 1, Column.LOCKED)
+    click(table, 2, Column.LOCKED)
+    assert told[-2:] == [("lockedChanged", (1, 2), False), ("lockedChanged", (7,), True)]
+    click(table, 0, Column.SHOWN)
+    assert told[-1] == ("shownChanged", (1, 2), False)
+    assert table.selected() == [1, 2]
 
 
 def test_the_menu_opens_at_the_mouse(table, qtbot):

@@ -98,6 +98,37 @@ def test_a_click_on_the_timeline_goes_to_a_frame(panel, widget, viewer):
     assert timeline.frame() == 0
 
 
+def test_with_nothing_in_hand_the_timeline_shows_all_objects(panel, widget):
+    one, two = (panel._workspace.rows.frames.states_of(object_id) for object_id in (1, 2))
+    widget.controller.put_down()
+    assert panel.timeline.value().tolist() == np.maximum(one, two).tolist()
+    at = panel.timeline.column_of(0)
+    assert panel.timeline.tip_at(at, 15) == "Frame 0, all objects: uncertain ◆"
+    widget.controller.choose_object(1)
+    assert panel.timeline.tip_at(at, 15) == "Frame 0, object 1: prompted ◆"
+    widget.controller.next_object()
+    assert panel.timeline.value().tolist() == [NONE] * 3, "one that is to begin"
+
+
+def test_several_objects_are_merged_hidden_and_ended_at_once(panel, widget, until_idle):
+    session, controller = widget.session, widget.controller
+    click(panel, 0, Column.NAME)
+    click(panel, 1, Column.NAME, SHIFT)
+    trigger(panel, "Hide")
+    until_idle()
+    assert not session.labels.any()
+    trigger(panel, "Show")
+    until_idle()
+    assert np.unique(session.labels).tolist() == [0, 1, 2]
+    controller.go_to_frame(1)
+    trigger(panel, "End here")
+    until_idle()
+    assert [session.objects[object_id].info.end_frame for object_id in (1, 2)] == [1, 1]
+    controller.undo()
+    until_idle()
+    assert [session.objects[object_id].info.end_frame for object_id in (1, 2)] == [None, None], "one undo"
+
+
 def test_names_marks_and_colours(panel, widget, until_idle, viewer):
     click(panel, 0, Column.NAME)
     QTest.keyClick(panel.table.view, Qt.Key.Key_F2)

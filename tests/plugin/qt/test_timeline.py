@@ -1,3 +1,4 @@
+import time
 from itertools import combinations
 
 import numpy as np
@@ -122,8 +123,26 @@ def test_tool_tips(timeline):
     ]
     at = middle(timeline, 3)
     QApplication.sendEvent(timeline, QHelpEvent(QEvent.Type.ToolTip, at, timeline.mapToGlobal(at)))
-    assert QToolTip.text() == "Frame 3, nucleus: uncertain"
+    assert QToolTip.text() == f"<p>Frame 3, nucleus: uncertain</p>{timeline.legend()}"
     QToolTip.hideText()
+
+
+def test_the_legend_names_each_colour(timeline, is_dark):
+    for state, colour in colours(is_dark).items():
+        assert f'<span style="color: {colour}">■</span> {state.description}' in timeline.legend()
+    assert "◆ frames with prompts" in timeline.legend()
+
+
+def test_1000_frames_are_painted_without_a_stutter(timeline):
+    states = np.random.default_rng(0).integers(0, len(FrameState), 1000).astype(np.uint8)
+    timeline.resize(600, timeline.height())
+    durations_s = []
+    for _ in range(10):
+        started_s = time.perf_counter()
+        timeline.setValue(states, states[::-1], range(0, 1000, 7), "nucleus")
+        timeline.repaint()
+        durations_s.append(time.perf_counter() - started_s)
+    assert min(durations_s) < 0.1, durations_s  # a few milliseconds on a machine that does nothing else
 
 
 def test_without_frames_nothing_happens(qtbot):

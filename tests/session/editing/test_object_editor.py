@@ -120,6 +120,52 @@ def test_an_approved_frame_never_changes() -> None:
     np.testing.assert_array_equal(session.mask(1, 5), TRUTH[5] == 4)
 
 
+def test_a_range_is_approved_in_one_action() -> None:
+    session = opened((1, 0))
+    session.add_points(1, 3, inside(1, 3))
+    before = session.labels.copy()
+    assert session.approve_range(1, 2, 5) == [2, 4, 5], "3 is an anchor already"
+    assert session.objects[1].anchors == [0, 2, 3, 4, 5]
+    assert [frame for frame, prompts in session.objects[1].prompts.items() if prompts.is_approved] == [2, 4, 5]
+    assert sorted(session.objects[1].stale) == [1, 6, 7]
+    assert session.approve_range(1, 2, 5) == []
+    session.undo()
+    assert session.objects[1].anchors == [0, 3]
+    session.redo()
+    list(session.propagate())
+    np.testing.assert_array_equal(session.labels, before)
+
+
+def test_a_range_leaves_out_frames_without_a_mask() -> None:
+    session = blob_session(MOVIE)
+    session.add_points(session.add_object(), 2, inside(1, 2))
+    list(session.propagate("forward"))
+    assert session.approve_range(1, 0, 4) == [3, 4]
+    refused(session, "object 1 has no mask on frames 0 to 1: there is nothing to approve", "approve_range", 1, 0, 1)
+    refused(session, "a range ends where it begins or later, got frames 4 to 3", "approve_range", 1, 4, 3)
+
+
+def test_an_object_ends() -> None:
+    session = opened((1, 0), (2, 0))
+    session.end_object(1, 5)
+    expected = np.where((TRUTH == 1) & (np.arange(T) < 5)[:, None, None], 1, 0)
+    np.testing.assert_array_equal(np.where(session.labels == 1, 1, 0), expected)
+    assert session.objects[1].info.end_frame == 5
+    assert not [step for step in session.plan() if 1 in step.object_ids]
+    refused(session, "object 1 cannot be cut at frame 6: it lasts from frame 0 to frame 4", "end_object", 1, 6)
+    refused(session, "object 2 cannot be cut at frame 0: it lasts from frame 0 to the last frame", "end_object", 2, 0)
+    session.undo()
+    assert session.objects[1].info.end_frame is None
+    assert (session.labels[5:] == 1).any()
+
+
+def test_the_end_of_a_parent_leaves_later_children_without_one() -> None:
+    session = opened((2, 0))
+    assert session.divide_object(2, 4) == [3, 4]
+    session.end_object(2, 2)
+    assert session.lineage == {}
+
+
 def test_approving_what_is_not_known_is_refused() -> None:
     session = blob_session(MOVIE)
     session.add_object()

@@ -84,14 +84,20 @@ def test_dictionaries_by_their_address() -> None:
     state = Kept().state
     item = state.add(2, ObjectInfo("two"))
     item.prompts[1] = FramePrompts(is_approved=True)
-    assert [state.mapping(Address(kind, 0)) for kind in ("info", "planes", "model")] == [state.infos, state.positions, state.models]
+    assert [state.mapping(Address(kind, 0)) for kind in ("info", "planes", "model", "sample")] == [
+        state.infos,
+        state.positions,
+        state.models,
+        state.error_samples,
+    ]
     assert state.mapping(Address("prompts", 2)) is item.prompts
     assert [state.mapping(Address(kind, 2)) for kind in RECORD_KINDS] == list(item.records.values())
     assert state.mapping(Address("stale", 9)).address == ("stale", 9), "also of an object that is to be added"
     with pytest.raises(LookupError):
         state.mapping(Address("nothing", 2))
     addresses = [mapping.address for mapping in state.mappings()]
-    assert addresses == [("info", 0), ("planes", 0), ("model", 0), ("prompts", 2), *((kind, 2) for kind in RECORD_KINDS)]
+    shared = [(kind, 0) for kind in ("info", "planes", "model", "sample")]
+    assert addresses == [*shared, ("prompts", 2), *((kind, 2) for kind in RECORD_KINDS)]
     assert all(state.mapping(address) is mapping for address, mapping in zip(addresses, state.mappings(), strict=True))
 
 

@@ -392,14 +392,15 @@ class ObjectTable(QWidget):  # type: ignore[misc]
     """A frame is to be shown."""
     renamed = Signal(int, str)
     coloured = Signal(int, str)
-    shownChanged = Signal(int, bool)  # noqa: N815
-    lockedChanged = Signal(int, bool)  # noqa: N815
+    shownChanged = Signal(tuple, bool)  # noqa: N815
+    lockedChanged = Signal(tuple, bool)  # noqa: N815
     removed = Signal(tuple)
     """Objects are to be removed."""
-    merged = Signal(int, int)
-    """The second object is to become part of the first."""
+    merged = Signal(int, tuple)
+    """Other objects are to become part of the first."""
     splitHere = Signal(int)  # noqa: N815
     dividedHere = Signal(int)  # noqa: N815
+    endedHere = Signal(tuple)  # noqa: N815
     approvedHere = Signal(tuple)  # noqa: N815
     """Objects are to be approved on the frame that is shown."""
 
@@ -457,8 +458,8 @@ class ObjectTable(QWidget):  # type: ignore[misc]
 
     def _connect(self) -> None:
         self.model.renamed.connect(self.renamed)
-        self.model.shown_changed.connect(self.shownChanged)
-        self.model.locked_changed.connect(self.lockedChanged)
+        self.model.shown_changed.connect(lambda one, is_shown: self.shownChanged.emit(self._with_selected(one), is_shown))
+        self.model.locked_changed.connect(lambda one, is_locked: self.lockedChanged.emit(self._with_selected(one), is_locked))
         self.view.selectionModel().selectionChanged.connect(self._selection_changed)
         self.view.clicked.connect(self._clicked)
         self.view.removal_wanted.connect(self._remove)
@@ -542,6 +543,11 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         elif index.column() == Column.COLOUR:
             self._choose_colour(row.object_id, index.data(COLOUR_ROLE))
 
+    def _with_selected(self, object_id: int) -> tuple[int, ...]:
+        """Return all selected objects if this is one of them: a mark of several is set at once."""
+        selected = self.selected()
+        return tuple(selected) if object_id in selected else (object_id,)
+
     def _choose_colour(self, object_id: int, before: QColor | None) -> None:
         dialog = QColorDialog(before or QColor("white"), self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -582,10 +588,11 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         menu.setToolTipsVisible(True)
         one = selected[0] if len(selected) == 1 else None
         kept = self._current if self._current in selected else next(iter(selected), None)
-        other = next((object_id for object_id in selected if object_id != kept), None) if len(selected) == 2 else None
-        merge = menu.addAction("Merge two objects" if other is None else f"Merge {other} into {kept}")
-        merge.setEnabled(other is not None)
-        merge.triggered.connect(lambda: self.merged.emit(kept, other))
+        others = tuple(object_id for object_id in selected if object_id != kept)
+        named = str(others[0]) if len(others) == 1 else f"{len(others)} objects"
+        merge = menu.addAction(f"Merge {named} into {kept}" if others else "Merge selected objects")
+        merge.setEnabled(bool(others))
+        merge.triggered.connect(lambda: self.merged.emit(kept, others))
         for text, tip, signal in (
             ("Split here", "From the shown frame on it is a new object.", self.splitHere),
             ("Divide here", "It ends before the shown frame, and two children begin there.", self.dividedHere),
@@ -597,10 +604,19 @@ class ObjectTable(QWidget):  # type: ignore[misc]
         approve = menu.addAction("Approve this frame")
         approve.setToolTip("Nothing changes its mask on the shown frame any more.")
         approve.triggered.connect(lambda: self.approvedHere.emit(tuple(selected)))
+        end = menu.addAction("End here")
+        end.setToolTip("It is absent from the shown frame on.")
+        end.triggered.connect(lambda: self.endedHere.emit(tuple(selected)))
         menu.addSeparator()
+        rows = [row for row in self.model.rows if row.object_id in selected]
+        are_shown, are_locked = all(not row.is_hidden for row in rows), all(row.is_locked for row in rows)
+        show = menu.addAction("Hide" if are_shown else "Show")
+        show.triggered.connect(lambda: self.shownChanged.emit(tuple(selected), not are_shown))
+        lock = menu.addAction("Unlock" if are_locked and rows else "Lock")
+        lock.triggered.connect(lambda: self.lockedChanged.emit(tuple(selected), not are_locked))
         remove = menu.addAction("Remove")
         remove.triggered.connect(lambda: self.removed.emit(tuple(selected)))
-        for action in (approve, remove):
+        for action in (approve, end, show, lock, remove):
             action.setEnabled(bool(selected))
         return menu
 

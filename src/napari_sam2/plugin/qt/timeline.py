@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -195,10 +196,17 @@ class Timeline(QWidget):  # type: ignore[misc]
         prompts = " ◆" if frame in self._prompted else ""
         return f"Frame {frame}, {self._name}: {FrameState(self._states[frame]).description}{prompts}"
 
+    def legend(self) -> str:
+        """Return what the colours mean, as rich text."""
+        palette = colours(self.palette().color(self.foregroundRole()).lightness() > 127)
+        lines = [f'<span style="color: {colour}">■</span> {state.description}' for state, colour in palette.items()]
+        return "<p>" + "<br>".join([*lines, "◆ frames with prompts"]) + "</p>"
+
     def event(self, event: QEvent) -> bool:
         """Show tool tips."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tip_at(event.pos().x(), event.pos().y()), self)
+            tip = self.tip_at(event.pos().x(), event.pos().y())
+            QToolTip.showText(event.globalPos(), f"<p>{html.escape(tip)}</p>{self.legend()}" if tip else "", self)
             return True
         return bool(super().event(event))
 

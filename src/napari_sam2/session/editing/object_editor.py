@@ -166,6 +166,54 @@ class ObjectEditor:
         """
         cut_join.approve(self._state.unlocked(object_id), self._stack.check_frame(frame), len(self._stack))
 
+    @action
+    def approve_range(self, object_id: int, first_frame: int, last_frame: int) -> list[int]:
+        """Approve the masks of an object on all frames of a range, as :meth:`approve` does; frames without a mask are left out.
+
+        Parameters
+        ----------
+        object_id : int
+            The object.
+        first_frame, last_frame : int
+            The range, both included.
+
+        Returns
+        -------
+        list of int
+            The frames that were approved, in order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, the last frame comes before the first, or it has no mask on any.
+        """
+        item = self._state.unlocked(object_id)
+        first, last = self._stack.check_frame(first_frame), self._stack.check_frame(last_frame)
+        if last < first:
+            raise ValueError(f"a range ends where it begins or later, got frames {first} to {last}")
+        shown = [frame for frame in sorted(item.shown_frames()) if first <= frame <= last]
+        if not shown:
+            raise ValueError(f"object {item.object_id} has no mask on frames {first} to {last}: there is nothing to approve")
+        frames = [frame for frame in shown if frame not in item.memory.conditioning]
+        for frame in frames:
+            cut_join.approve(item, frame, len(self._stack))
+        return frames
+
+    @action
+    def end_object(self, object_id: int, frame: int) -> None:
+        """Let an object end before a frame: it is absent from there on, and not propagated there any more.
+
+        Its masks and prompts from the frame on are removed; children that begin later lose their parent.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, the frame is its first one or beyond its end, or there is nothing of
+            it before the frame.
+        """
+        item = self._state.unlocked(object_id)
+        self._end(item, self._check_cut(item, frame))
+
     # --- several objects -------------------------------------------------------------------------------------------
 
     @action
@@ -275,18 +323,21 @@ class ObjectEditor:
         children = check_whole("children", children)
         if children < 1:
             raise ValueError(f"an object divides into one child or more, got {children}")
-        cut_join.cut(item, frame, len(self._stack))
-        self._replace_label(item.object_id, 0, frame)
-        self._change_info(object_id, end_frame=frame)
-        for child, parent in self._state.lineage.items():
-            if parent == object_id and self._state.objects[child].info.first_frame > frame:
-                self._change_info(child, parent=None)
+        self._end(item, frame)
         ids = [self.add_object(f"{item.name}.{number}") for number in range(1, children + 1)]
         for child in ids:
             self._change_info(child, first_frame=frame, parent=item.object_id)
         return ids
 
     # --- pieces ----------------------------------------------------------------------------------------------------
+
+    def _end(self, item: SessionObject, frame: int) -> None:
+        cut_join.cut(item, frame, len(self._stack))
+        self._replace_label(item.object_id, 0, frame)
+        self._change_info(item.object_id, end_frame=frame)
+        for child, parent in self._state.lineage.items():
+            if parent == item.object_id and self._state.objects[child].info.first_frame > frame:
+                self._change_info(child, parent=None)
 
     def _change_info(self, object_id: int, **changes: Any) -> None:
         item = self._state.object(object_id)

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_sam2.files import read_json
 from napari_sam2.session.state.calls import LoggedCall
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.state.session_state import SessionState
@@ -44,6 +45,8 @@ class Document:
         By id.
     calls : list of LoggedCall
         Everything that was done and not undone, in order.
+    error_sample : ErrorSample or None
+        Masks that were judged, if any were.
     """
 
     schema: str
@@ -52,6 +55,7 @@ class Document:
     model: ModelIdentity
     objects: dict[int, SavedObject]
     calls: list[LoggedCall]
+    error_sample: ErrorSample | None = None
 
     @classmethod
     def of(cls, header: SessionHeader, state: SessionState, sha256: str) -> Document:
@@ -61,7 +65,7 @@ class Document:
             for object_id, item in sorted(state.objects.items())
         }
         model = ModelIdentity(state.model.name, state.model.architecture, state.model.image_size, sha256, state.model.relative_path)
-        return cls(SCHEMA, VERSION, header, model, objects, state.history.calls)
+        return cls(SCHEMA, VERSION, header, model, objects, state.history.calls, state.error_samples.get(0))
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for the image."""

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from napari_sam2.session.log.document import SCHEMA, Document, SavedObject
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.store.database import VERSION, Database, open_to_read
 from napari_sam2.session.store.first_format import is_first_format, read_content
@@ -46,10 +47,16 @@ def document_of(database: Database) -> Document:
     header, model, calls = read_header(database), read_model(database), read_calls(database)
     objects: dict[int, SavedObject] = {}
     with database.reading():
-        query = "SELECT state.kind, object, key, about FROM state JOIN stored ON value = id WHERE state.kind IN ('info', 'prompts')"
+        error_sample: ErrorSample | None = None
+        query = (
+            "SELECT state.kind, object, key, about FROM state JOIN stored ON value = id "
+            "WHERE state.kind IN ('info', 'prompts', 'sample')"
+        )
         for kind, object_id, key, about in database.execute(f"{query} ORDER BY state.kind, object, key"):
             if kind == "info":
                 objects[key] = SavedObject(parse_json(ObjectInfo, about, f"object {key}"), {})
+            elif kind == "sample":
+                error_sample = parse_json(ErrorSample, about, "the sample of masks")
             else:
                 objects[object_id].prompts[key] = parse_json(SavedPrompts, about, f"object {object_id}, frame {key}")
-    return Document(SCHEMA, VERSION, header, model, objects, calls)
+    return Document(SCHEMA, VERSION, header, model, objects, calls, error_sample)

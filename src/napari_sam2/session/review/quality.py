@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.review.footprint import Footprint
+from napari_sam2.session.review.uncertainty import jumps_between, uncertainties
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.objects import SessionObject
@@ -39,23 +39,12 @@ class Extent:
     @classmethod
     def of(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Extent:
         """Measure a record."""
-        mask = (record.mask_logits > 0).cpu().numpy()
-        rows, columns = mask.sum(1), mask.sum(0)
-        count = int(rows.sum())
-        if count == 0:
-            return cls(0.0, None, False)
-        view = record.view or whole_view(frame_shape)
-        scale_row, scale_col = view.height / mask.shape[0], view.width / mask.shape[1]
-        row = (np.dot(rows, np.arange(len(rows))) / count + 0.5) * scale_row + view.row - 0.5
-        column = (np.dot(columns, np.arange(len(columns))) / count + 0.5) * scale_col + view.column - 0.5
-        return cls(count * scale_row * scale_col, (float(row), float(column)), _touches(view, frame_shape, rows, columns))
+        return cls.of_footprint(Footprint.of(record, frame_shape))
 
-
-def _touches(view: View, frame_shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray) -> bool:
-    """Return whether a mask, by its pixels in each row and column, reaches an edge of the frame and not only of its window."""
-    low = (view.row == 0 and rows[0]) or (view.column == 0 and columns[0])
-    high = (view.row + view.height == frame_shape[0] and rows[-1]) or (view.column + view.width == frame_shape[1] and columns[-1])
-    return bool(low or high)
+    @classmethod
+    def of_footprint(cls, footprint: Footprint) -> Extent:
+        """Measure the mask of a record."""
+        return cls(footprint.area_px, footprint.centroid_rc, footprint.touches_border)
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class FrameQuality:
 
     @property
     def uncertainty(self) -> float:
-        """How uncertain it is, 0 .. 3; 0 on anchors. See :func:`uncertainties`."""
+        """How uncertain it is, 0 .. 3; 0 on anchors. See :func:`~napari_sam2.session.review.uncertainty.uncertainties`."""
         columns = (np.array([value]) for value in (self.object_score, self.predicted_iou, self.area_px, self.jump, self.is_anchor))
         return float(uncertainties(*columns)[0])
 
@@ -101,53 +90,6 @@ class ReviewItem:
     object_id: int
     frame: int
     uncertainty: float
-
-
-def uncertainties(
-    object_scores: npt.NDArray[np.float64],
-    predicted_ious: npt.NDArray[np.float64],
-    areas_px: npt.NDArray[np.float64],
-    jumps: npt.NDArray[np.float64],
-    is_anchor: npt.NDArray[np.bool_],
-) -> npt.NDArray[np.float64]:
-    """Return how uncertain masks are.
-
-    Parameters
-    ----------
-    object_scores, predicted_ious, areas_px, jumps, is_anchor : ndarray
-        (N,), see :class:`FrameQuality`.
-
-    Returns
-    -------
-    ndarray
-        (N,), 0 .. 3; 0 on anchors. The sum of three: ``1 - predicted_iou`` where the object is present;
-        ``2 / (1 + exp(|object_score|))``, which is 1 where present and absent are equally likely; and ``1 - exp(-jump)``.
-    """
-    bad_mask = np.where(areas_px > 0, 1 - predicted_ious.clip(0, 1), 0)
-    unknown_presence = 2 / (1 + np.exp(np.abs(object_scores).clip(max=700)))
-    return np.where(is_anchor, 0, bad_mask + unknown_presence + 1 - np.exp(-jumps))
-
-
-def jumps_between(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return how much an object changes from one frame to the next.
-
-    Parameters
-    ----------
-    before, after : ndarray
-        (N, 3), on each of N frames and on the frame after each: area in pixels, row and column of the centroid. Where the object is
-        absent, the area is 0, and the others are of no account.
-
-    Returns
-    -------
-    ndarray
-        (N,), see :attr:`FrameQuality.jump`.
-    """
-    areas, areas_after = before[:, 0], after[:, 0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        diameters = 2 * np.sqrt((areas + areas_after) / 2 / np.pi)
-        distances = np.hypot(*(before[:, 1:] - after[:, 1:]).T)
-        jumps = np.abs(np.log(areas / areas_after)) + distances / diameters
-    return np.where((areas > 0) & (areas_after > 0), jumps, (areas > 0) != (areas_after > 0))
 
 
 def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:

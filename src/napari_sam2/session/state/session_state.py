@@ -10,6 +10,7 @@ from typing import Any
 from psygnal import EmitLoopError, Signal
 
 from napari_sam2.checks import check_whole, check_wholes
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.history import History
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import SHOWN_KINDS, ObjectInfo, ObjectsById, PutRecord, SessionObject
@@ -37,6 +38,8 @@ class StateChange:
         Numbers of positions on other axes whose labels changed.
     model : ModelIdentity or None
         The new model, if it was replaced.
+    error_samples : mapping of int to ErrorSample or None
+        Under 0, the sample of masks that are judged, if another was drawn or one was judged; None if there is none any more.
     """
 
     infos: Mapping[int, ObjectInfo | None] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class StateChange:
     records: frozenset[tuple[int, int]] = frozenset()
     positions: frozenset[int] = frozenset()
     model: ModelIdentity | None = None
+    error_samples: Mapping[int, ErrorSample | None] = field(default_factory=dict)
 
     @property
     def frames(self) -> set[int]:
@@ -74,6 +78,8 @@ class SessionState:
         Packed label planes of positions on other axes, by their number.
     models : mapping
         Under 0, the :class:`ModelIdentity` of the model that made the records.
+    error_samples : mapping
+        Under 0, the :class:`ErrorSample` that is judged, if one was drawn.
     changed : Signal
         Emits a :class:`StateChange` after each action, undo and redo, in the thread that did it.
     """
@@ -85,7 +91,13 @@ class SessionState:
         self.infos: UndoableDict[ObjectInfo] = UndoableDict(history, Address("info", 0))
         self.positions: UndoableDict[tuple[bytes, ...]] = UndoableDict(history, Address("planes", 0))
         self.models: UndoableDict[ModelIdentity] = UndoableDict(history, Address("model", 0))
+        self.error_samples: UndoableDict[ErrorSample] = UndoableDict(history, Address("sample", 0))
         self.objects = ObjectsById(self.infos, history, put)
+
+    @property
+    def _shared(self) -> tuple[UndoableDict[Any], ...]:
+        """Dictionaries that belong to no object."""
+        return self.infos, self.positions, self.models, self.error_samples
 
     @property
     def model(self) -> ModelIdentity:
@@ -156,7 +168,7 @@ class SessionState:
         LookupError
             If there is none.
         """
-        shared: dict[str, UndoableDict[Any]] = {"info": self.infos, "planes": self.positions, "model": self.models}
+        shared: dict[str, UndoableDict[Any]] = {one.address.kind: one for one in self._shared}
         if address.kind in shared:
             return shared[address.kind]
         item = self.objects.made(address.object_id)
@@ -164,7 +176,7 @@ class SessionState:
 
     def mappings(self) -> list[UndoableDict[Any]]:
         """Return all dictionaries of the state."""
-        found: list[UndoableDict[Any]] = [self.infos, self.positions, self.models]
+        found = [*self._shared]
         for item in self.objects.values():
             found += [item.prompts, *item.records.values()]
         return found
@@ -183,6 +195,7 @@ class SessionState:
         infos: dict[int, ObjectInfo | None] = {}
         prompts: dict[tuple[int, int], FramePrompts | None] = {}
         masks, records, positions, model = set[tuple[int, int]](), set[tuple[int, int]](), set[int](), None
+        error_samples: dict[int, ErrorSample | None] = {}
         for snapshot in snapshots:
             kind, object_id = snapshot.mapping.address
             keys = snapshot.stored
@@ -198,10 +211,12 @@ class SessionState:
                 positions |= set(keys)
             elif kind == "model":
                 model = self.model
+            elif kind == "sample":
+                error_samples = {key: self.error_samples.get(key) for key in keys}
             elif kind in SHOWN_KINDS:
                 records |= {(object_id, frame) for frame in keys}
                 masks |= {(object_id, frame) for frame in keys if self._shows_another(object_id, frame, snapshots)}
-        return StateChange(infos, prompts, frozenset(masks), frozenset(records), frozenset(positions), model)
+        return StateChange(infos, prompts, frozenset(masks), frozenset(records), frozenset(positions), model, error_samples)
 
     def _shows_another(self, object_id: int, frame: int, snapshots: Snapshots) -> bool:
         """Return whether another record is shown than before; one that became stale is the same."""

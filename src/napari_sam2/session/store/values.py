@@ -13,6 +13,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordHeader, RecordLayout
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import decode_mask, encode_mask
+from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import RECORD_KINDS, ObjectInfo
 from napari_sam2.session.state.prompts import FramePrompts
@@ -88,6 +89,8 @@ def unpack(kind: str, about: str, data: bytes | None, where: str) -> Any:
         return parse_json(ObjectInfo, about, where)
     if kind == "model":
         return parse_json(ModelIdentity, about, where)
+    if kind == "sample":
+        return parse_json(ErrorSample, about, where)
     if kind == "prompts":
         saved: SavedPrompts = parse_json(SavedPrompts, about, where)
         return saved.prompts()

@@ -1,0 +1,342 @@
+"""What is to be reviewed, and what a person does about it: approve, correct, let an object end; one frame after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.error_rate import ErrorRate, ReviewedController
+from napari_sam2.plugin.frame_states import TO_REVIEW
+from napari_sam2.plugin.keys import APPROVE, REVIEW_KEYS, bind_keys
+from napari_sam2.plugin.object_commands import ApproveFrame, ApproveRange, EndObject
+from napari_sam2.session.review.track_measurements import ReviewReason
+
+if TYPE_CHECKING:
+    from napari_sam2.plugin.commands import Command
+    from napari_sam2.plugin.image_workspace import ImageWorkspace
+    from napari_sam2.plugin.object_rows import ObjectRows
+
+MAX_ITEMS = 2000
+"""Of more items the most uncertain are listed."""
+ANY_REASON = ~ReviewReason(0)
+
+
+@dataclass(frozen=True)
+class ReviewItem:
+    """An object on a frame that is to be reviewed.
+
+    Attributes
+    ----------
+    key : ObjectFrame
+        The object and the frame.
+    uncertainty : float
+        0 .. 3; 0 where the mask is stale.
+    reasons : ReviewReason
+        Why.
+    other_id : int
+        The object on which it lies; 0 for none.
+    """
+
+    key: ObjectFrame
+    uncertainty: float
+    reasons: ReviewReason
+    other_id: int = 0
+
+    @property
+    def text(self) -> str:
+        """Why, in plain words."""
+        text = self.reasons.description
+        return f"{text} (object {self.other_id})" if self.other_id else text
+
+
+class ReviewQueue:
+    """Objects on frames in the order in which to review them, as values.
+
+    Parameters
+    ----------
+    items : ndarray
+        (N,), of :data:`~napari_sam2.plugin.frame_states.TO_REVIEW`.
+    num_by_reason : dict
+        How many objects on frames there are for each reason, also those that are not listed.
+    num_all : int
+        How many there are of the wanted reasons, also those that are not listed.
+    """
+
+    def __init__(self, items: npt.NDArray[np.void], num_by_reason: dict[ReviewReason, int], num_all: int) -> None:
+        self._items = items
+        self.num_by_reason = num_by_reason
+        self.num_all = num_all
+        self._index = {
+            key: index for index, key in enumerate(zip(items["object_id"].tolist(), items["frame"].tolist(), strict=True))
+        }
+
+    @classmethod
+    def of(cls, rows: ObjectRows | None, wanted: ReviewReason = ANY_REASON, max_items: int = MAX_ITEMS) -> ReviewQueue:
+        """List what is to be reviewed of some reasons, the most uncertain first; of equal ones the earlier frame, and the lower id.
+
+        Locked objects are done, and hidden ones are not in the result: neither is listed.
+        """
+        items = np.zeros(0, TO_REVIEW) if rows is None else _to_review(rows)
+        reasons, uncertainties = items["reasons"], items["uncertainty"]
+        counts = {reason: int(np.count_nonzero(reasons & reason)) for reason in ReviewReason}
+        chosen = np.flatnonzero(reasons & np.uint16(wanted & _ALL_REASONS))
+        num_all = len(chosen)
+        if num_all > max_items:  # to sort them all would take long
+            chosen = chosen[np.argpartition(-uncertainties[chosen], max_items)[:max_items]]
+        order = np.lexsort((items["object_id"][chosen], items["frame"][chosen], -uncertainties[chosen]))
+        return cls(items[chosen[order]], counts, num_all)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> ReviewItem:
+        object_id, frame, uncertainty, reasons, other_id = self._items[index].item()
+        return ReviewItem(ObjectFrame(object_id, frame), uncertainty, ReviewReason(reasons), other_id)
+
+    def index_of(self, key: ObjectFrame | None) -> int | None:
+        """Return where an object on a frame is in the list; None where it is not."""
+        return None if key is None else self._index.get(key)
+
+    def beside(self, key: ObjectFrame | None, step: int) -> ReviewItem | None:
+        """Return the next item after one, or the one before it; the first one, if that is not in the list, and None at its end."""
+        index = self.index_of(key)
+        index = 0 if index is None else index + step
+        return self[index] if 0 <= index < len(self) else None
+
+
+def _to_review(rows: ObjectRows) -> npt.NDArray[np.void]:
+    """List objects on frames that are to be reviewed, in no order."""
+    reviewed = [object_id for object_id, row in rows.by_id.items() if not (row.is_locked or row.is_hidden)]
+    parts = [item.to_review(object_id) for object_id in reviewed if (item := rows.frames.of(object_id)) is not None]
+    items = np.concatenate([np.zeros(0, TO_REVIEW), *parts])
+    hidden = [object_id for object_id, row in rows.by_id.items() if row.is_hidden]
+    if hidden:  # what lies on an object that is not in the result is alone there
+        is_alone = np.isin(items["other_id"], hidden)
+        items["reasons"][is_alone] &= ~np.uint16(ReviewReason.OVERLAP)
+        items["other_id"][is_alone] = 0
+    return items
+
+
+_ALL_REASONS = ReviewReason(sum(ReviewReason))
+
+
+class Review:
+    """Reviews the objects of the image that is worked on.
+
+    Parameters
+    ----------
+    controller : ReviewedController
+        Does what is decided here.
+    viewer : Viewer
+        Where the keys are bound.
+
+    Attributes
+    ----------
+    wanted : ReviewReason
+        For these reasons objects are listed.
+    error_rate : ErrorRate
+        Measures how many masks are wrong.
+    changed : Signal
+        Another item is the current one, or others are wanted.
+    """
+
+    changed = Signal()
+
+    def __init__(self, controller: ReviewedController, viewer: Any) -> None:
+        self._controller = controller
+        self._wanted = ANY_REASON
+        self._current: ObjectFrame | None = None
+        self._unbind_keys: Callable[[], None] = bind_keys(viewer, self, REVIEW_KEYS)
+        self._unbind_image: Callable[[], None] | None = None
+        self._workspace: ImageWorkspace | None = None
+        self.error_rate = ErrorRate(controller, self.go_to, viewer)
+        controller.changed.connect(self._follow)
+
+    def close(self) -> None:
+        """Give the keys back."""
+        self._controller.changed.disconnect(self._follow)
+        self.error_rate.close()
+        self._free_image()
+        self._unbind_keys()
+
+    def _follow(self) -> None:
+        """Go on with the image that is worked on by now."""
+        workspace = self._controller.workspace
+        if workspace is self._workspace:
+            return
+        self.error_rate.follow(workspace)
+        self._free_image()
+        self._workspace, self._current = workspace, None
+        if workspace is not None:  # an image layer has a use for this key itself
+            self._unbind_image = bind_keys(workspace.image, self, (APPROVE,))
+        self.changed.emit()
+
+    def _free_image(self) -> None:
+        if self._unbind_image is not None:
+            self._unbind_image()
+            self._unbind_image = None
+
+    @property
+    def wanted(self) -> ReviewReason:
+        """For these reasons objects are listed."""
+        return self._wanted
+
+    @wanted.setter
+    def wanted(self, reasons: ReviewReason) -> None:
+        self._wanted = reasons
+        self.changed.emit()
+
+    @property
+    def current(self) -> ObjectFrame | None:
+        """The item that is being reviewed, if it is still shown and in hand."""
+        shown = self._shown_in_hand
+        return self._current if self._current == shown else shown
+
+    def queue(self) -> ReviewQueue:
+        """Return what is to be reviewed by now."""
+        workspace = self._controller.workspace
+        return ReviewQueue.of(None if workspace is None else workspace.rows, self._wanted)
+
+    @property
+    def _shown_in_hand(self) -> ObjectFrame | None:
+        object_id, frame = self._controller.object_in_hand, self._controller.frame
+        return None if object_id is None or frame is None else ObjectFrame(object_id, frame)
+
+    # --- from one to the next --------------------------------------------------------------------------------------
+
+    def go_to(self, key: ObjectFrame) -> None:
+        """Show an object on a frame, and take it in hand: clicks correct it."""
+        self._current = key
+        self._controller.choose_object(key.object_id)
+        self._controller.go_to_frame(key.frame)
+        self._controller.centre_on(*key)
+        self.changed.emit()
+
+    def next_item(self) -> None:
+        """Go to the next item of the list; to its first one, if none of it is shown."""
+        self._go_to_item(1)
+
+    def previous_item(self) -> None:
+        """Go to the item before."""
+        self._go_to_item(-1)
+
+    def _go_to_item(self, step: int) -> None:
+        queue = self.queue()
+        at = self.current
+        if queue.index_of(at) is None and queue.index_of(self._current) is not None:
+            at = self._current  # a person looked around
+        self._show_item(queue.beside(at, step), "There is nothing to review." if not len(queue) else _ENDS[step])
+
+    def _show_item(self, item: ReviewItem | None, nothing: str) -> None:
+        if item is None:
+            self._controller.status_changed.emit(nothing)
+            return
+        self.go_to(item.key)
+        self._controller.status_changed.emit(f"{self._name(item.key)} on frame {item.key.frame}: {item.text}")
+
+    def _name(self, key: ObjectFrame) -> str:
+        workspace = self._controller.workspace
+        name = f"object {key.object_id}" if workspace is None else workspace.name_of(key.object_id)
+        return name[:1].upper() + name[1:]
+
+    def next_prompted(self) -> None:
+        """Go to the next frame with prompts of the object in hand."""
+        self._go_to_prompted(1, "after")
+
+    def previous_prompted(self) -> None:
+        """Go to the frame with prompts before."""
+        self._go_to_prompted(-1, "before")
+
+    def _go_to_prompted(self, step: int, where: str) -> None:
+        shown, workspace = self._in_hand(), self._controller.workspace
+        if shown is None or workspace is None:
+            return
+        states = workspace.rows.frames.of(shown.object_id)
+        frames = sorted(() if states is None else states.prompts)
+        beyond = [frame for frame in frames if (frame - shown.frame) * step > 0]
+        if beyond:
+            self.go_to(ObjectFrame(shown.object_id, min(beyond) if step > 0 else max(beyond)))
+        else:
+            self._controller.status_changed.emit(f"{self._name(shown)} has no prompts {where} frame {shown.frame}.")
+
+    # --- decisions -------------------------------------------------------------------------------------------------
+
+    def approve(self) -> None:
+        """Approve the mask of the object in hand on the shown frame, and go to the next item if this was one."""
+        if (shown := self._in_hand()) is not None:
+            self.accept([shown])
+
+    def accept(self, keys: Sequence[ObjectFrame]) -> None:
+        """Approve objects on frames; one undo takes all of it back. If the shown item is among them, the next one is shown."""
+        self._decide([ApproveFrame(*key) for key in keys], keys)
+
+    def end_here(self) -> None:
+        """Let the object in hand be absent from the shown frame on."""
+        if (shown := self._in_hand()) is not None:
+            self.end([shown])
+
+    def end(self, keys: Sequence[ObjectFrame]) -> None:
+        """Let objects be absent from frames on: of several frames of one object from the first."""
+        firsts = {object_id: min(key.frame for key in keys if key.object_id == object_id) for object_id, _ in keys}
+        self._decide([EndObject(object_id, frame) for object_id, frame in sorted(firsts.items())], keys)
+
+    def approve_to_here(self) -> None:
+        """Approve the masks of the object in hand on all frames from the nearest one with prompts to the shown one."""
+        shown, workspace = self._in_hand(), self._controller.workspace
+        if shown is None or workspace is None:
+            return
+        states = workspace.rows.frames.of(shown.object_id)
+        first, last = frames_to_approve(() if states is None else states.prompts, shown.frame)
+        if first > last:
+            text = f"{self._name(shown)} has prompts on frame {shown.frame}, or is approved: there is nothing to approve."
+            self._controller.status_changed.emit(text)
+        else:
+            keys = [ObjectFrame(shown.object_id, frame) for frame in range(first, last + 1)]
+            self._decide([ApproveRange(shown.object_id, first, last)], keys)
+
+    def _decide(self, commands: Sequence[Command], keys: Iterable[ObjectFrame]) -> None:
+        queue, decided, at = self.queue(), set(keys), self._shown_in_hand
+        index = queue.index_of(at) if at in decided else None
+        following: ReviewItem | None = None
+        if index is not None:
+            ended = {command.key.object_id: command.frame for command in commands if isinstance(command, EndObject)}
+            # stale ones are at the end: after the last one, the first that is left comes
+            rest = (queue[i % len(queue)] for i in range(index + 1, index + len(queue)))
+            left = (
+                one for one in rest if one.key not in decided and one.key.frame < ended.get(one.key.object_id, one.key.frame + 1)
+            )
+            following = next(left, None)
+        self._controller.edit_objects(*commands)
+        if index is not None:
+            self._show_item(following, "That was the last one: there is nothing to review any more.")
+
+    def _in_hand(self) -> ObjectFrame | None:
+        shown = self._shown_in_hand
+        if shown is None:
+            self._controller.status_changed.emit("Take an object in hand first: click on it, or choose it in a list.")
+        return shown
+
+
+def _is_ended(key: ObjectFrame, ends: Mapping[int, int]) -> bool:
+    return key.object_id in ends and key.frame >= ends[key.object_id]
+
+
+_ENDS = {1: "That was the last item of the list.", -1: "This is the first item of the list."}
+
+
+def frames_to_approve(prompted: Iterable[int], shown: int) -> tuple[int, int]:
+    """Return the first and the last frame between the nearest prompted one and the shown one, which is among them.
+
+    The nearest before it counts, else the nearest after it. Where the shown frame is prompted, the first is beyond the last.
+    """
+    frames = sorted(prompted)
+    before, after = [frame for frame in frames if frame <= shown], [frame for frame in frames if frame > shown]
+    if before:
+        return before[-1] + 1, shown
+    return (shown, after[0] - 1) if after else (shown, shown)
