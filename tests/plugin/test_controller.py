@@ -409,7 +409,8 @@ def test_nothing_to_propagate(controller, notices):
     ("error", "severity", "part"),
     [
         (ValueError("bad weights"), "warning", "Bad weights."),
-        (RuntimeError("out of memory"), "error", "RuntimeError: out of memory."),
+        (RuntimeError("CUDA out of memory"), "warning", "There is not enough memory: choose a smaller model"),
+        (RuntimeError("a bug"), "error", "RuntimeError: a bug."),
     ],
 )
 def test_when_computing_fails(viewer, opener, notices, blobs, monkeypatch, error, severity, part):

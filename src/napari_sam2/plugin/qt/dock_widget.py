@@ -140,7 +140,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("Image", self._image)
-        form.addRow("Model", self._model_panel.model)
+        form.addRow("Model", self._model_panel.choice)
         form.addRow(self._model_panel)
         form.addRow(self._plan)
         form.addRow(self._session_line)
