@@ -204,7 +204,7 @@ def test_no_rgb_no_time(opener):
     picture = np.zeros((40, 50, 3), np.uint8)
     viewer.add_image(picture, rgb=True)
     controller = Controller(viewer, opener=opener)
-    assert controller.describe() == "50 × 40 px in colour → click on an object"
+    assert controller.describe() == "Click on objects."
     controller.propagate()
     assert opener.opened == []
 
@@ -403,7 +403,8 @@ def test_nothing_to_propagate(controller, notices):
     ("error", "severity", "part"),
     [
         (ValueError("bad weights"), "warning", "Bad weights."),
-        (RuntimeError("out of memory"), "error", "RuntimeError: out of memory."),
+        (RuntimeError("CUDA out of memory"), "warning", "There is not enough memory: choose a smaller model"),
+        (RuntimeError("a bug"), "error", "RuntimeError: a bug."),
     ],
 )
 def test_when_computing_fails(viewer, opener, notices, blobs, monkeypatch, error, severity, part):

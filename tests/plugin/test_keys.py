@@ -9,6 +9,7 @@ from napari_sam2.plugin.keys import (
     KEYS,
     LAYER_KEYS,
     NEXT_OBJECT,
+    REVIEW_KEYS,
     UNDO,
     all_keys,
     bind_keys,
@@ -69,6 +70,7 @@ def test_each_key_is_of_one_action():
         *(key.action for key in KEYS),
         "undo_on_layer",
         "redo",
+        *(key.action for key in REVIEW_KEYS),
     ]
     assert without_conflicts({}) == ({}, {}), "the default ones are in no conflict"
     assert all(normal_name(key.default) == key.default for key in all_keys().values())
@@ -136,8 +138,8 @@ def test_two_keys_are_exchanged():
 
 
 def test_a_key_of_another_action_is_refused():
-    names, faults = without_conflicts({"next_object": "Q", "switch_side": "Q"})
-    assert names == {"next_object": "Q"}
+    names, faults = without_conflicts({"next_object": "F7", "switch_side": "F7"})
+    assert names == {"next_object": "F7"}
     assert faults == {
         "switch_side": "The key to switch between clicks inside and outside the object cannot be Q, which is the key to begin "
         "a new object with the next click"

@@ -55,8 +55,8 @@ def test_settings_are_read(tmp_path):
         "device": "cpu",
         "precision": "bfloat16",
     }
-    assert checked(values, {"undo": "Q"}) == (
-        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", {"undo": "Q"}),
+    assert checked(values, {"undo": "F7"}) == (
+        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", {"undo": "F7"}),
         {},
     )
     assert checked({"default_model": "facebook/sam2.1-hiera-large"}, {})[0].default_model == "sam2.1_hiera_l"
@@ -92,14 +92,14 @@ def test_settings_are_written_and_read_again(tmp_path):
     path, changes = tmp_path / "napari" / "napari-sam2.json", []
     stored = StoredSettings(SettingsFile(path))
     stored.changed.connect(lambda: changes.append(stored.settings))
-    stored.write({"device": "cpu", "autosave_folder": str(tmp_path)}, {"undo": "q"})
-    assert json.loads(path.read_text()) == {"general": {"device": "cpu", "autosave_folder": str(tmp_path)}, "keys": {"undo": "q"}}
-    expected = Settings(autosave_folder=tmp_path, device="cpu", keys={"undo": "Q"})
+    stored.write({"device": "cpu", "autosave_folder": str(tmp_path)}, {"undo": "f7"})
+    assert json.loads(path.read_text()) == {"general": {"device": "cpu", "autosave_folder": str(tmp_path)}, "keys": {"undo": "f7"}}
+    expected = Settings(autosave_folder=tmp_path, device="cpu", keys={"undo": "F7"})
     assert changes[-1] == stored.settings == expected
-    assert UNDO.name == "Q"
+    assert UNDO.name == "F7"
     CHOSEN.choose({})
     assert StoredSettings(SettingsFile(path)).settings == expected
-    assert UNDO.name == "Q"
+    assert UNDO.name == "F7"
 
 
 def test_what_cannot_be_is_not_written(tmp_path):
@@ -138,8 +138,8 @@ def test_settings_in_the_preferences_of_napari(plugin_settings, npe2pm, tmp_path
     assert stored.settings == Settings()
     stored.changed.connect(lambda: changes.append(stored.settings))
     model.general.quota_gb = 3
-    model.keys.undo = "Q"
-    assert changes == [Settings(quota_gb=3.0), Settings(quota_gb=3.0, keys={"undo": "Q"})]
+    model.keys.undo = "F7"
+    assert changes == [Settings(quota_gb=3.0), Settings(quota_gb=3.0, keys={"undo": "F7"})]
     stored.write({"device": "cpu"}, {"undo": "W"})
     assert (model.general.device, model.keys.undo, UNDO.name) == ("cpu", "W", "W")
     saved = yaml.safe_load((tmp_path / "napari-sam2.yaml").read_text())

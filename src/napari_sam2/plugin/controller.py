@@ -468,8 +468,8 @@ class Controller:
             return self._missing_weights
         stack = self.workspace.stack
         if stack.frame_axis is None:
-            return f"{stack.describe()} → click on an object"
-        return f"{stack.describe()} → click on objects, then propagate along {stack.frame_name}"
+            return "Click on objects."
+        return f"Click on objects, then propagate along {stack.frame_name}."
 
     @property
     def _missing_weights(self) -> str:

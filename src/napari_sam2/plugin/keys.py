@@ -134,10 +134,10 @@ LAYER_KEYS = (UNDO_ON_LAYER, REDO_ON_LAYER, CANCEL)
 NEXT_ITEM = Key("PageDown", "next_item", "go to the next item of the review, and take its object in hand")
 PREVIOUS_ITEM = Key("PageUp", "previous_item", "go to the item of the review before")
 APPROVE = Key("Y", "approve", "approve the object in hand on this frame, and go to the next item of the review")
-APPROVE_TO_HERE = Key("Shift-Y", "approve_to_here", "approve the object in hand from its nearest prompted frame to this one")
+APPROVE_TO_HERE = Key("Shift+Y", "approve_to_here", "approve the object in hand from its nearest prompted frame to this one")
 END_HERE = Key("H", "end_here", "let the object in hand end: it is absent from this frame on")
-NEXT_PROMPTED = Key("Shift-PageDown", "next_prompted", "go to the next frame with prompts of the object in hand")
-PREVIOUS_PROMPTED = Key("Shift-PageUp", "previous_prompted", "go to the frame with prompts before")
+NEXT_PROMPTED = Key("Shift+PageDown", "next_prompted", "go to the next frame with prompts of the object in hand")
+PREVIOUS_PROMPTED = Key("Shift+PageUp", "previous_prompted", "go to the frame with prompts before")
 REVIEW_KEYS = (NEXT_ITEM, PREVIOUS_ITEM, APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_PROMPTED, PREVIOUS_PROMPTED)
 """Of the viewer, for a :class:`~napari_sam2.plugin.review.Review`."""
 JUDGE_RIGHT = Key("Y", "judge_right", "this mask of the sample is right")
@@ -147,8 +147,8 @@ JUDGE_KEYS = (JUDGE_RIGHT, JUDGE_WRONG)
 
 
 def all_keys() -> dict[str, Key]:
-    """Return all keys by their name among the settings."""
-    return {key.setting: key for key in (*KEYS, *LAYER_KEYS)}
+    """Return all keys that can be chosen, by their name among the settings."""
+    return {key.setting: key for key in (*KEYS, *LAYER_KEYS, *REVIEW_KEYS)}
 
 
 # --- which key -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment,
 from napari_sam2.plugin.layer_prompts.shapes import box_around, outline_around, points_along
 
 SHAPE = (3, 40, 50)
-STACK = ImageStack(SHAPE, 0, "TYX", "T")
+SQUARE = ImageStack.of(Image(np.zeros((3, 40, 40), np.uint8)))
+STACK = ImageStack.of(Image(np.zeros(SHAPE, np.uint8)))
 FINITE = {"allow_nan": False, "allow_infinity": False, "allow_subnormal": False}
 
 
@@ -122,7 +123,7 @@ def test_positions_on_frames():
     assert places.is_inside.tolist() == [True, True, False, False, False]
     assert places.has_frame.tolist() == [True, True, False, False, False]
     assert FramePlaces.of(STACK, positions, 1).frames.tolist() == [1] * 5
-    single = ImageStack((40, 50), None, "YX", "")
+    single = ImageStack.of(Image(np.zeros((40, 50), np.uint8)))
     assert FramePlaces.of(single, positions[:, 1:]).frames.tolist() == [0] * 5
 
 
@@ -156,7 +157,7 @@ def test_labels_that_are_turned(turns):
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 40, 40), np.uint8))
     mine = viewer.add_labels(labels, rotate=turn, translate=centre - turn @ centre)
-    planes = AlignedPlanes(labels, Alignment.of(viewer, image, mine), FrameGrid.of(ImageStack((3, 40, 40), 0, "TYX", "T")))
+    planes = AlignedPlanes(labels, Alignment.of(viewer, image, mine), FrameGrid.of(SQUARE))
     np.testing.assert_array_equal(planes.plane(1), np.rot90(labels[1], turns))
 
 

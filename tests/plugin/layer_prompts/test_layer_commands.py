@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from napari.layers import Image
 
 from blob_tracker import blob_session
 from napari_sam2.images.errors import FrameReadError
@@ -9,7 +10,7 @@ from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment,
 from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels, labels_in, renumbered
 
-STACK = ImageStack((3, 40, 50), 0, "TYX", "T")
+STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 
 
 @pytest.fixture

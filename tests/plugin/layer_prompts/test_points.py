@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+from napari.layers import Image
 
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.image_stack import ImageStack
@@ -8,7 +9,7 @@ from napari_sam2.plugin.layer_prompts.choices import Objects
 from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts
 from napari_sam2.plugin.layer_prompts.points import names_of, read_points
 
-STACK = ImageStack((3, 40, 50), 0, "TYX", "T")
+STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 
 
 def test_what_points_call_their_objects():

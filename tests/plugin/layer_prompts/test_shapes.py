@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from napari.layers import Image
 
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.image_stack import ImageStack
@@ -15,7 +16,7 @@ from napari_sam2.plugin.layer_prompts.shapes import (
     read_shapes,
 )
 
-STACK = ImageStack((3, 40, 50), 0, "TYX", "T")
+STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 FRAME = STACK.frame_shape
 
 

@@ -32,8 +32,9 @@ def controller(viewer, opener, settings):
 def panel(controller, qtbot):
     panel = ModelPanel(controller)
     qtbot.addWidget(panel)
-    qtbot.addWidget(panel.model)
+    qtbot.addWidget(panel.choice)
     panel.show()
+    panel.choice.show()
     return panel
 
 
@@ -58,7 +59,8 @@ def drop(widget, *paths):
 
 
 def test_the_device_is_shown_and_those_that_are_not_here_cannot_be_chosen(panel, controller):
-    assert panel.fold.text() == f"{controller.machine.describe()}, float32"
+    assert panel.fold.text() == controller.machine.facts.kind
+    assert panel.about_device.text() == controller.machine.describe()
     items = [panel.device.model().item(index) for index in range(panel.device.count())]
     assert [(item.text(), item.isEnabled()) for item in items[:2]] == [("auto", True), ("cpu", True)]
     assert [item.isEnabled() for item in items[2:]] == [name in controller.machine.devices for name in ("cuda", "mps")]
@@ -71,7 +73,8 @@ def test_device_and_precision_are_settings(panel, controller, settings):
     choose(panel.device, "cpu")
     choose(panel.precision, "bfloat16")
     assert (settings.settings.device, settings.settings.precision) == ("cpu", "bfloat16")
-    assert panel.fold.text() == f"{controller.machine.describe()}, bfloat16"
+    assert panel.fold.text() == "cpu"
+    assert panel.fold.toolTip() == "The model computes on cpu in bfloat16. Click to choose."
     settings.write({"precision": "float32"})
     assert panel.precision.currentText() == "float32"
 
@@ -87,7 +90,7 @@ def test_the_self_test_is_run_and_shown(panel, controller):
     texts = []
     controller.status_changed.connect(texts.append)
     panel.self_test.click()
-    assert panel.fold.text().endswith(", float32, self-test passed")
+    assert panel.about_device.text() == f"{controller.machine.describe()}, self-test passed"
     assert texts[0] == "Testing the device …"
     assert texts[-1].startswith("Self-test passed: micro loads in ")
     assert controller.self_test.text in panel.self_test.toolTip()
@@ -103,7 +106,8 @@ def test_the_best_model_is_begun_with(controller, settings, qtbot, monkeypatch, 
     qtbot.addWidget(panel)
     assert controller.model == "sam2.1_hiera_s"
     assert panel.model.currentText() == "sam2.1_hiera_s"
-    assert panel.fold.text() == "cuda (H100), float32"
+    assert panel.fold.text() == "cuda"
+    assert panel.about_device.text() == "cuda (H100)"
 
 
 def test_a_model_that_somebody_chose_stays(controller, panel):

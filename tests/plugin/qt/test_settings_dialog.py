@@ -36,7 +36,7 @@ def test_the_form_has_the_values_of_the_settings(open_dialog, stored, tmp_path):
     assert checked(*open_dialog().value()) == (Settings(), {})
     checkpoint = tmp_path / "cells.pt"
     checkpoint.touch()
-    stored.write({"autosave_folder": str(tmp_path), "quota_gb": 7.0, "default_model": str(checkpoint)}, {"undo": "Q"})
+    stored.write({"autosave_folder": str(tmp_path), "quota_gb": 7.0, "default_model": str(checkpoint)}, {"undo": "F7"})
     assert checked(*open_dialog().value()) == (stored.settings, {})
 
 
@@ -54,7 +54,7 @@ def test_settings_are_changed_by_ok(open_dialog, stored, tmp_path):
 
 def test_nothing_is_changed_by_cancel(open_dialog, stored):
     dialog = open_dialog()
-    dialog.keys["undo"].setText("Q")
+    dialog.keys["undo"].setText("F7")
     dialog.reject()
     assert stored.settings == Settings()
 
@@ -75,15 +75,15 @@ def test_a_conflict_is_told_while_it_is_typed(open_dialog, stored):
     assert dialog.isVisible()
     dialog.keys["undo"].setText("Ctrl+Y")
     assert dialog.sentence.text() == "Ctrl+Y is napari's to toggle ndisplay: it is ours while the widget is open."
-    dialog.keys["undo"].setText("Q")
+    dialog.keys["undo"].setText("F7")
     assert dialog.sentence.text() == ""
     assert dialog.buttons.button(OK).isEnabled()
     dialog.accept()
-    assert stored.settings.keys == {"undo": "Q"}
+    assert stored.settings.keys == {"undo": "F7"}
 
 
 def test_the_defaults_are_restored(open_dialog, stored, tmp_path):
-    stored.write({"autosave_folder": str(tmp_path), "precision": "bfloat16"}, {"undo": "Q"})
+    stored.write({"autosave_folder": str(tmp_path), "precision": "bfloat16"}, {"undo": "F7"})
     dialog = open_dialog()
     dialog.buttons.button(DEFAULTS).click()
     assert stored.settings != Settings()

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QRadioButton,
     QSizePolicy,
     QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -71,6 +72,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._viewer = napari_viewer
         self.controller = controller or Controller(napari_viewer, BackgroundRunner())
         self._is_torn_down = False
+        self._is_status_plan = True
         self._make_choices()
         self._make_object_row()
         self._make_status()
@@ -101,7 +103,6 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._image_panel = ImagePanel(self.controller, self._image)
         self._model_panel = ModelPanel(self.controller)
         self._model_panel.accept_drops_on(self)
-        self._plan = QLabel(wordWrap=True)
         self._session_line = SessionLine(self.controller)
 
     def _make_object_row(self) -> None:
@@ -113,11 +114,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._object.valueChanged.connect(self._object_chosen)
         self._next = _button("Next", NEXT_OBJECT)
         self._next.clicked.connect(lambda: self.controller.next_object())
-        self._listen = QCheckBox("Use clicks on the image", checked=True)
-        self._listen.setToolTip("Without the mark clicks do nothing. Drags move the view as ever.")
+        self._listen = QCheckBox("Use clicks", checked=True)
+        self._listen.setToolTip("Without the mark clicks on the image do nothing. Drags move the view as ever.")
         self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._listen.toggled.connect(self._listen_toggled)
-        self._keep = QCheckBox("Keep this object in hand")
+        self._keep = QCheckBox("Keep in hand")
         self._keep.setToolTip("All clicks are about this object, also those on others: for one object and many clicks.")
         self._keep.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._keep.toggled.connect(self._keep_toggled)
@@ -136,25 +137,30 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
+        self._show_hint = QToolButton(text="Keys", checkable=True, toolTip="Show or hide what clicks and keys do.")
+        self._show_hint.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._show_hint.toggled.connect(self._hint.setVisible)
+        self._hint.setVisible(False)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow(_row(self._image_panel, LayerActions(self._viewer, self.controller)))
-        form.addRow("Model", self._model_panel.model)
+        image_row = _row(self._image_panel, LayerActions(self._viewer, self.controller))
+        self._image_panel.unfolded.connect(lambda is_open: _let_grow(image_row, is_open))
+        _let_grow(image_row, False)
+        form.addRow(image_row)
+        form.addRow("Model", self._model_panel.choice)
         form.addRow(self._model_panel)
-        form.addRow(self._plan)
         form.addRow(self._session_line)
         form.addRow(self._tools)
         form.addRow("Object", _row(self._swatch, self._object, self._next))
         form.addRow(self._objects)
         form.addRow("Click is", _row(self._inside, self._outside))
-        form.addRow(self._keep)
-        form.addRow(self._listen)
+        form.addRow(_row(self._keep, self._listen))
         layout = QVBoxLayout(self)
         layout.addLayout(form, 1)
         layout.addWidget(self._propagate)
-        layout.addWidget(_row(self._undo, self._redo))
+        layout.addWidget(_row(self._undo, self._redo, self._show_hint))
         layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
@@ -182,7 +188,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _show(self) -> None:
         self._show_images()
         controller = self.controller
-        self._plan.setText(controller.describe())
+        if self._is_status_plan:
+            self._show_status("")
         self._session_line.show_state()
         with QSignalBlocker(self._object):
             self._object.setValue(controller.current_object)
@@ -209,7 +216,9 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._swatch.setPixmap(pixmap)
 
     def _show_status(self, text: str) -> None:
-        self._status.setText(text)
+        # with nothing to tell: what can be done next
+        self._is_status_plan = not text
+        self._status.setText(text or self.controller.describe())
 
     def _show_keys(self) -> None:
         refresh_keys(self)
@@ -302,6 +311,12 @@ def _radio(text: str, does: Key | str) -> QRadioButton:
     else:
         radio.setToolTip(does)
     return radio
+
+
+def _let_grow(widget: QWidget, is_growing: bool) -> None:
+    """Let a widget take the height that others leave, or no more than it needs."""
+    vertical = QSizePolicy.Policy.Expanding if is_growing else QSizePolicy.Policy.Maximum
+    widget.setSizePolicy(QSizePolicy.Policy.Preferred, vertical)
 
 
 def _row(*widgets: QWidget) -> QWidget:

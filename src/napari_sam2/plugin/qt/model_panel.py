@@ -40,8 +40,8 @@ class ModelPanel(QWidget):  # type: ignore[misc]
 
     Attributes
     ----------
-    model : QComboBox
-        The list of models, which is placed by whoever shows the panel.
+    choice : QWidget
+        The list of models and the device, in one row, which is placed by whoever shows the panel.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -66,11 +66,11 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.download.clicked.connect(lambda: self._controller.download_model())
 
     def _make_details(self) -> None:
-        self.fold = QToolButton(checkable=True, toolTip="Show or hide where the model computes, and in which precision.")
+        self.fold = QToolButton(checkable=True)
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.fold.setAutoRaise(True)
         self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.fold.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # a long text does not make the dock wide
+        self.about_device = QElidingLabel()
         self.fold.toggled.connect(self._folded)
         self.device = _combo("Where the model computes; auto takes CUDA, else Apple's GPU, else the CPU.")
         for device in DEVICES:
@@ -89,11 +89,17 @@ class ModelPanel(QWidget):  # type: ignore[misc]
 
     def _lay_out(self) -> None:
         self._download_row = _row(self.about_download, self.download)
-        self._details = _row(self.device, self.precision, self.self_test)
+        self.choice = _row(self.model, self.fold)
+        self._details = QWidget()
+        details = QVBoxLayout(self._details)
+        details.setContentsMargins(0, 0, 0, 0)
+        details.setSpacing(2)
+        details.addWidget(_row(self.device, self.precision, self.self_test))
+        details.addWidget(_row(self.about_device, self.settings))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for widget in (self._download_row, self.place, _row(self.fold, self.settings), self._details):
+        for widget in (self._download_row, self.place, self._details):
             column.addWidget(widget)
         self._folded(False)
 
@@ -153,9 +159,11 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.place.setToolTip(f"The weights will be in {path}.")
         self.download.setEnabled(not controller.is_downloading)
         is_known = machine is not None and machine.device == settings.device
+        self.fold.setText(machine.facts.kind if machine is not None and is_known else settings.device)
         device = machine.describe() if machine is not None and is_known else settings.device
         tested = "" if test is None else f", self-test {'passed' if test.is_passed else 'FAILED'}"
-        self.fold.setText(f"{device}, {settings.precision}{tested}")
+        self.about_device.setText(f"{device}{tested}")
+        self.fold.setToolTip(f"The model computes on {device} in {settings.precision}{tested}. Click to choose.")
         with QSignalBlocker(self.device), QSignalBlocker(self.precision):
             self.device.setCurrentText(settings.device)
             self.precision.setCurrentText(settings.precision)

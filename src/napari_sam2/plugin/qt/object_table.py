@@ -273,7 +273,7 @@ class _FilteredRows(QSortFilterProxyModel):  # type: ignore[misc]
 
     def set_text(self, text: str) -> None:
         self._text = text.casefold()
-        self.invalidateFilter()
+        self.invalidate()
 
     def filterAcceptsRow(self, source_row: int, _source_parent: QModelIndex) -> bool:  # noqa: N802
         return self._text in self.sourceModel().row_at(source_row).name.casefold()
