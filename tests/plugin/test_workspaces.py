@@ -409,3 +409,16 @@ def test_a_session_on_other_channels_is_found_again(keeping, blobs):
             assert controller.session is session
         controller.close()
     assert sorted(session.objects) == [1, 2]
+
+
+def test_colours_are_those_of_the_objects_of_a_position(shown, blobs):
+    controller = shown(volumes(blobs), "TZYX")
+    plain_click(controller, (0, 0, *SQUARE))
+    result = controller.workspace.result
+    default = result.layer.get_color(1)
+    controller.session.set_colour(1, "#ff8000")
+    np.testing.assert_allclose(result.layer.get_color(1)[:3], (1, 128 / 255, 0), atol=1e-6)
+    go_to(controller, 0, 1)
+    np.testing.assert_allclose(result.layer is None and controller.workspace.result.layer.get_color(1), default)
+    go_to(controller, 0, 0)
+    np.testing.assert_allclose(controller.workspace.result.layer.get_color(1)[:3], (1, 128 / 255, 0), atol=1e-6)

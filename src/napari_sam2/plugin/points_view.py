@@ -123,7 +123,8 @@ class PointsView:
         """Show these points in the layer of another position of the image, instead of its own."""
         self._use(layer)
         self._shown = self._arranged(set(self._prompts))
-        self._write()
+        if self._shown or len(layer.data):
+            self._write()
 
     def _use(self, layer: Points) -> None:
         self.layer, self._shown = layer, []

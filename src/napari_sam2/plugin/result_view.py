@@ -109,8 +109,10 @@ class ResultView:
         """Show these objects in the layer of another position of the image, instead of its own."""
         layer = other.layer
         if layer is not None:
-            other.close(restores_colours=True)
+            colours = other._drawn_colours  # which has the colours that the layer had at first
+            other.close()
             self.adopt(layer)
+            self._drawn_colours = colours
             self.set_next(self._current_object, self._is_in_hand)
 
     @property
@@ -128,10 +130,8 @@ class ResultView:
         self.set_next(self._current_object, self._is_in_hand)
         return layer
 
-    def close(self, restores_colours: bool = False) -> None:
-        """Disconnect from the layer, which stays as it is; or gets back the colours that it had."""
-        if self._drawn_colours is not None and restores_colours:
-            self._drawn_colours.show({})
+    def close(self) -> None:
+        """Disconnect from the layer, which stays as it is."""
         if self.layer is not None:
             self.layer.events.paint.disconnect(self._painted)
             self.layer.events.labels_update.disconnect(self._read_painted)
