@@ -10,7 +10,8 @@ from napari_sam2.plugin.error_rate import ErrorRate
 from napari_sam2.plugin.keys import JUDGE_RIGHT, JUDGE_WRONG
 from napari_sam2.plugin.qt.rows import button, row
 
-_NUMBER_PX = 66
+_NARROW = "min-width: 24px; max-width: 40px"
+"""Of a number, without its buttons: the dock stays narrow."""
 
 
 class ErrorPanel(QWidget):  # type: ignore[misc]
@@ -45,7 +46,7 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
         )
         self.form.margins = (0, 0, 0, 0)
         for number in (self.form.size, self.form.seed):
-            number.native.setFixedWidth(_NUMBER_PX)  # the dock stays narrow
+            number.native.setStyleSheet(_NARROW)
         self.text = QLabel(wordWrap=True)
         self.right = button("Right", JUDGE_RIGHT, rate.judge_right)
         self.wrong = button("Wrong", JUDGE_WRONG, rate.judge_wrong)

@@ -14,7 +14,7 @@ def button(text: str, does: Key | str, act: Callable[[], None]) -> QPushButton:
     """Make a button that calls something; what it does is its tool tip."""
     tip = does if isinstance(does, str) else f"{does.description[:1].upper()}{does.description[1:]}. Key: {does.name}."
     made = QPushButton(text, toolTip=tip)
-    made.setStyleSheet("padding: 3px 4px")  # of four in a row, in a narrow dock
+    made.setStyleSheet("padding: 3px 1px")  # of four in a row, in a narrow dock
     # the canvas keeps the focus, and with it the keys
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
