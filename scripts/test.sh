@@ -19,4 +19,5 @@ fi
 "$python" -m mypy
 .venv/bin/lint-imports
 export NAPARI_CONFIG="" # the tests must not change the settings of the user
-xvfb-run -a -s "-screen 0 1600x1000x24" "$python" -m pytest "$@"
+export OMP_NUM_THREADS=1 # two processes on two cores
+xvfb-run -a -s "-screen 0 1600x1000x24" "$python" -m pytest -n 2 --dist loadgroup "$@"
