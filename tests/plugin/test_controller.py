@@ -663,7 +663,7 @@ def test_an_image_with_other_data(viewer, controller, blobs, opener):
     assert len(opener.opened) == 2, "of the same shape: everything is found again"
     assert opener.opened[1].objects[1].prompts.keys() == {0, 1}
     viewer.layers["movie"].data = blobs[:2]
-    assert controller.describe().startswith("T 2")
+    assert controller.workspace.stack.describe().startswith("T 2")
     np.testing.assert_array_equal(labels(controller), expected(blobs[:2], object_1=[0]))
 
 

@@ -141,7 +141,7 @@ def test_a_key_of_another_action_is_refused():
     names, faults = without_conflicts({"next_object": "F7", "switch_side": "F7"})
     assert names == {"next_object": "F7"}
     assert faults == {
-        "switch_side": "The key to switch between clicks inside and outside the object cannot be Q, which is the key to begin "
+        "switch_side": "The key to switch between clicks inside and outside the object cannot be F7, which is the key to begin "
         "a new object with the next click"
     }
 

@@ -52,7 +52,7 @@ def test_axes_and_size_of_pixels_are_those_of_the_file(volume, opener):
     calibration = Calibration(y=0.5, x=0.25, z=2.0, length_unit="micrometer")
     assert read_layer_file(volume.layers[0]) == LayerFile(("Z", "Y", "X"), calibration)
     controller = Controller(volume, opener=opener)
-    assert controller.describe().startswith("Z 3 · ")
+    assert controller.workspace.stack.describe().startswith("Z 3 · ")
     plain_click(controller, (0, 10, 10))
     assert controller.session.stack.calibration == calibration
     assert controller.session.stack.along == "Z"

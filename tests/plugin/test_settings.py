@@ -140,10 +140,10 @@ def test_settings_in_the_preferences_of_napari(plugin_settings, npe2pm, tmp_path
     model.general.quota_gb = 3
     model.keys.undo = "F7"
     assert changes == [Settings(quota_gb=3.0), Settings(quota_gb=3.0, keys={"undo": "F7"})]
-    stored.write({"device": "cpu"}, {"undo": "W"})
-    assert (model.general.device, model.keys.undo, UNDO.name) == ("cpu", "W", "W")
+    stored.write({"device": "cpu"}, {"undo": "F8"})
+    assert (model.general.device, model.keys.undo, UNDO.name) == ("cpu", "F8", "F8")
     saved = yaml.safe_load((tmp_path / "napari-sam2.yaml").read_text())
-    assert saved == {"general": {"quota_gb": 3.0, "device": "cpu"}, "keys": {"undo": "W"}}
+    assert saved == {"general": {"quota_gb": 3.0, "device": "cpu"}, "keys": {"undo": "F8"}}
     model.keys.undo = "G"
     assert (stored.settings.keys, list(stored.faults)) == ({}, ["undo"])
 

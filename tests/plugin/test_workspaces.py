@@ -364,10 +364,10 @@ def test_a_name_in_the_status_bar_is_of_the_position_that_is_shown(shown, blobs)
     controller = shown(volumes(blobs), "TZYX")
     plain_click(controller, (0, 0, *SQUARE))
     image = controller.image
-    assert controller._name_at(image.data_to_world((0, 0, *SQUARE))) == "object 1"
-    assert controller._name_at(image.data_to_world((0, 1, *SQUARE))) == "", "another position"
+    assert controller.canvas._name_at(image.data_to_world((0, 0, *SQUARE))) == "object 1"
+    assert controller.canvas._name_at(image.data_to_world((0, 1, *SQUARE))) == "", "another position"
     go_to(controller, 0, 1)
-    assert controller._name_at(image.data_to_world((0, 1, *SQUARE))) == ""
+    assert controller.canvas._name_at(image.data_to_world((0, 1, *SQUARE))) == ""
 
 
 def test_a_propagation_goes_on_while_another_position_is_looked_at(blobs, opener):

@@ -5,6 +5,7 @@ H, W height and width of a frame.
 
 from __future__ import annotations
 
+import math
 import mmap
 import weakref
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -51,7 +52,8 @@ class LabelFile(_Map):
         try:
             labels: Self = super().__new__(cls, file.raw, np.uint16, "w+", shape=shape)  # type: ignore[assignment]
         except OSError as error:
-            raise no_room(PURPOSE, error) from error
+            size_mb = 2 * math.prod(shape) / 1e6
+            raise no_room(f"labels of {size_mb:.0f} MB cannot be put into a temporary file", error) from error
         labels._file = file
         file.address, file.mapped = labels.ctypes.data, labels._mmap  # type: ignore[attr-defined]
         return labels
