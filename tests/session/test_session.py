@@ -294,8 +294,8 @@ PUBLIC = """
     change_point clear_prompts close divide_object document draw_error_sample end_object error_sample export grouped
     has_unsaved_changes hide_object image_path judge_mask label_plane labels lineage lock_object mask merge_objects model
     objects open plan preview propagate propagate_all quality redo release_features remove_box remove_mask remove_object
-    remove_point rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points split_object state
-    to_json to_script undo use_model
+    remove_point rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points
+    split_object state to_json to_script undo use_model
 """
 """Scripts rely on each of these: a new one is added on purpose, and none is taken away."""
 
