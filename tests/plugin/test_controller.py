@@ -150,7 +150,7 @@ def test_without_a_click_no_key_makes_a_layer(viewer, controller, texts):
 def test_nothing_is_shown_for_ever(controller, texts):
     click(controller, SQUARE)
     controller.workspace.points.layer.remove([0])
-    assert texts[-1] == "Ready."
+    assert texts[-1] == ""
     click(controller, SQUARE)
     assert texts[-1] == "Object 1: 100 px on frame 0"
 

@@ -379,6 +379,8 @@ class Controller:
             self.workspace.model, self.workspace.requested_model = name, None
             if self.workspace.is_model_here:
                 self._jobs.use_model(self.workspace)
+            else:
+                self.status_changed.emit("")  # what is missing is said instead
         self.changed.emit()
 
     def choose_model_file(self, path: str) -> None:

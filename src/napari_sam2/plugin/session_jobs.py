@@ -448,7 +448,7 @@ class SessionJobs:
         elif job.kind == JobKind.PROPAGATE and self._run is None:
             self._show_status("Everything is up to date already." if run is None or not run.frames else _done(run))
         elif self._is_text_of_job:
-            self._show_status(self._standing_text or "Ready.")  # nothing was shown since the job began
+            self._show_status(self._standing_text)  # nothing was shown since the job began
 
     def _show_status(self, text: str) -> None:
         self._is_text_of_job, self._standing_text = False, ""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QComboBox
+from qtpy.QtWidgets import QApplication, QComboBox, QToolButton
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_summary import Intensities
@@ -23,7 +23,7 @@ def controller(blobs, opener):
 
 @pytest.fixture
 def panel(controller, qtbot):
-    panel = ImagePanel(controller, QComboBox())
+    panel = ImagePanel(controller, QComboBox(), QToolButton())
     qtbot.addWidget(panel)
     panel.resize(260, 400)
     panel.show()

@@ -42,6 +42,7 @@ from napari_sam2.plugin.qt.model_panel import ModelPanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
+from napari_sam2.plugin.qt.scrolled import Scrolled
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
 from napari_sam2.plugin.qt.tool_row import ToolRow
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 _SWATCH_PX = 14
 _SPACING_PX = 4
+_MARGIN_PX = 4
 _LARGEST_OBJECT = 65535
 
 
@@ -100,7 +102,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _make_choices(self) -> None:
         self._image = _combo("The image that is clicked on.")
         self._image.activated.connect(self._image_chosen)
-        self._image_panel = ImagePanel(self.controller, self._image)
+        self._image_panel = ImagePanel(self.controller, self._image, LayerActions(self._viewer, self.controller))
         self._model_panel = ModelPanel(self.controller)
         self._model_panel.accept_drops_on(self)
         self._session_line = SessionLine(self.controller)
@@ -143,12 +145,11 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._hint.setVisible(False)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        scrolled = Scrolled()
+        form = QFormLayout(scrolled.column)
+        form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        image_row = _row(self._image_panel, LayerActions(self._viewer, self.controller))
-        self._image_panel.unfolded.connect(lambda is_open: _let_grow(image_row, is_open))
-        _let_grow(image_row, False)
-        form.addRow(image_row)
+        form.addRow(self._image_panel)
         form.addRow("Model", self._model_panel.choice)
         form.addRow(self._model_panel)
         form.addRow(self._session_line)
@@ -158,15 +159,13 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow("Click is", _row(self._inside, self._outside))
         form.addRow(_row(self._keep, self._listen))
         layout = QVBoxLayout(self)
-        layout.addLayout(form, 1)
+        layout.setContentsMargins(*[_MARGIN_PX] * 4)
+        layout.addWidget(scrolled, 1)
         layout.addWidget(self._propagate)
         layout.addWidget(_row(self._undo, self._redo, self._show_hint))
         layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
-        layout.addStretch()
-        # the table has all the room that is left, while it is open
-        self._objects.folded.connect(lambda is_open: layout.setStretch(0, int(is_open)))
 
     # --- what the person chooses -----------------------------------------------------------------------------------
 
@@ -244,6 +243,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         """Disconnect from the viewer when the dock is closed; napari sends no other event."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self.tear_down()
+            self.deleteLater()  # PySide6 holds the functions of signals, and with them the controller, until then
         return bool(super().event(event))
 
     def tear_down(self) -> None:
@@ -311,12 +311,6 @@ def _radio(text: str, does: Key | str) -> QRadioButton:
     else:
         radio.setToolTip(does)
     return radio
-
-
-def _let_grow(widget: QWidget, is_growing: bool) -> None:
-    """Let a widget take the height that others leave, or no more than it needs."""
-    vertical = QSizePolicy.Policy.Expanding if is_growing else QSizePolicy.Policy.Maximum
-    widget.setSizePolicy(QSizePolicy.Policy.Preferred, vertical)
 
 
 def _row(*widgets: QWidget) -> QWidget:

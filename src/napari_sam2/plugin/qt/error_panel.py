@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from magicgui import magicgui
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.error_rate import ErrorRate
 from napari_sam2.plugin.keys import JUDGE_RIGHT, JUDGE_WRONG
 from napari_sam2.plugin.qt.rows import button, row
 
-_NARROW = "min-width: 24px; max-width: 40px"
+_NARROW = "padding: 1px 3px; min-width: 40px; max-width: 48px"
 """Of a number, without its buttons: the dock stays narrow."""
 
 
@@ -46,6 +46,7 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
         )
         self.form.margins = (0, 0, 0, 0)
         for number in (self.form.size, self.form.seed):
+            number.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             number.native.setStyleSheet(_NARROW)
         self.text = QLabel(wordWrap=True)
         self.right = button("Right", JUDGE_RIGHT, rate.judge_right)
@@ -57,6 +58,7 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
         layout.addWidget(self.form.native)
         layout.addWidget(row(self.right, self.wrong, self.go_on))
         for one in self.form.native.findChildren(QPushButton):
+            one.setToolTip("Draw the sample, and show the first of its masks.")
             one.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         rate.changed.connect(self._show)
         self._show()

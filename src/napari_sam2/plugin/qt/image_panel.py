@@ -7,7 +7,7 @@ from typing import Any
 from magicgui import magicgui
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_summary import (
@@ -28,8 +28,7 @@ from napari_sam2.plugin.notices import notify_warning
 
 _ARROW_PX = 26
 _INDENT_PX = 10
-_LEAST_HEIGHT_PX = 150
-"""Of the form; what is beyond it is scrolled to."""
+_LABEL_MARGIN_PX = 12
 
 
 class SummaryLine(QToolButton):  # type: ignore[misc]
@@ -75,12 +74,14 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         What does the work.
     images : QWidget
         Chooses the image; it has the first row of the form.
+    actions : QWidget
+        What is done with layers; it stands at the end of the line.
     """
 
     unfolded = Signal(bool)
     """The form was opened, or folded away."""
 
-    def __init__(self, controller: Controller, images: QWidget) -> None:
+    def __init__(self, controller: Controller, images: QWidget, actions: QWidget) -> None:
         super().__init__()
         self._controller = controller
         self._shown_state: Any = None
@@ -99,17 +100,15 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self.button.setToolTip("Prompts are carried over; what was tracked is tracked again. What was done until now is kept.")
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(lambda: self._read())
-        self._rows.addStretch()
-        self._scroll = QScrollArea(widgetResizable=True)
-        self._scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidget(self.body)
-        self._scroll.hide()
+        self.body.hide()
+        header = QHBoxLayout()
+        header.addWidget(self.line, 1)
+        header.addWidget(actions)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.line)
-        layout.addWidget(self._scroll, 1)
+        layout.addLayout(header)
+        layout.addWidget(self.body)
         self.preview = QCheckBox("Show what the model sees")
         self.preview.setToolTip("The shown frame with its channels, intensities and size, as a layer on the image.")
         self.preview.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -142,12 +141,11 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             self._make_form(workspace)
 
     def _folded(self, is_open: bool) -> None:
-        self._scroll.setVisible(is_open)
+        self.body.setVisible(is_open)
         self.button.setVisible(is_open)
         self.preview.setVisible(is_open)
         self._shown_state = None
         self.show_state()
-        self.setMinimumHeight(self.minimumSizeHint().height() if is_open else 0)  # which a form layout forgets
         self.unfolded.emit(is_open)
 
     # --- the form --------------------------------------------------------------------------------------------------
@@ -189,11 +187,13 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self.form.margins = (0, 0, 0, 0)
         self._rows.insertWidget(1, self.form.native)
         labels = [self._image_label, *self.form.native.findChildren(QLabel)]
-        width_px = max(label.fontMetrics().horizontalAdvance(label.text()) for label in labels) + _ARROW_PX // 4
+        width_px = max(label.fontMetrics().horizontalAdvance(label.text()) for label in labels) + _LABEL_MARGIN_PX
         for label in labels:
             label.setFixedWidth(width_px)  # one below the other, also where magicgui left some out
         self.form.native.layout().setSpacing(2)
-        self._scroll.setMinimumHeight(_LEAST_HEIGHT_PX)
+        for combo in self.form.native.findChildren(QComboBox):  # long choices do not make the dock wide
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(8)
 
     def _read(self) -> None:
         """Read the image as the form has it."""

@@ -41,7 +41,7 @@ _SORT_ROLE = Qt.ItemDataRole.UserRole
 _ID_ROLE = Qt.ItemDataRole.UserRole + 1
 COLOUR_ROLE = Qt.ItemDataRole.UserRole + 2
 _NUMBER_PAUSE_S = 1.0
-_NUM_SHOWN_ROWS = 6
+_NUM_SHOWN_ROWS, _FEWEST_SHOWN_ROWS = 6, 3
 
 
 class Column(IntEnum):
@@ -369,8 +369,14 @@ class _View(QTableView):  # type: ignore[misc]
         return super().selectionCommand(index, event)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        rows = self.verticalHeader().defaultSectionSize() * _NUM_SHOWN_ROWS
-        return QSize(super().sizeHint().width(), rows + self.horizontalHeader().sizeHint().height() + 4)
+        return QSize(super().sizeHint().width(), self._height_of(_NUM_SHOWN_ROWS))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(super().minimumSizeHint().width(), self._height_of(_FEWEST_SHOWN_ROWS))
+
+    def _height_of(self, num_rows: int) -> int:
+        rows_px = self.verticalHeader().defaultSectionSize() * num_rows
+        return int(rows_px + self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth() + 2)
 
 
 _WITHOUT_SELECTION = (Column.COLOUR, Column.SHOWN, Column.LOCKED)

@@ -71,6 +71,7 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         self._lay_out()
         table.view.selectionModel().selectionChanged.connect(self._choose)
         controller.changed.connect(self._show)
+        controller.keys_changed.connect(self._show_left)
         controller.progressed.connect(self._show_progress)
         self._folded(False)
         self._show()
@@ -108,6 +109,7 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
     def tear_down(self) -> None:
         """Disconnect from the controller."""
         self._controller.changed.disconnect(self._show)
+        self._controller.keys_changed.disconnect(self._show_left)
         self._controller.progressed.disconnect(self._show_progress)
         self._table.view.selectionModel().selectionChanged.disconnect(self._choose)
         self._end_activity()
