@@ -8,11 +8,8 @@ from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QHideEvent, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
-    QPushButton,
     QRadioButton,
     QSizePolicy,
     QSpinBox,
@@ -42,6 +39,7 @@ from napari_sam2.plugin.qt.model_panel import ModelPanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
+from napari_sam2.plugin.qt.rows import button, combo, row
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
 from napari_sam2.plugin.qt.tool_row import ToolRow
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 _SWATCH_PX = 14
-_SPACING_PX = 4
 _LARGEST_OBJECT = 65535
 
 
@@ -98,7 +95,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     # --- parts -----------------------------------------------------------------------------------------------------
 
     def _make_choices(self) -> None:
-        self._image = _combo("The image that is clicked on.")
+        self._image = combo("The image that is clicked on.")
         self._image.activated.connect(self._image_chosen)
         self._image_panel = ImagePanel(self.controller, self._image)
         self._model_panel = ModelPanel(self.controller)
@@ -112,8 +109,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         )
         self._object.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._object.valueChanged.connect(self._object_chosen)
-        self._next = _button("Next", NEXT_OBJECT)
-        self._next.clicked.connect(lambda: self.controller.next_object())
+        self._next = button("Next ({key})", NEXT_OBJECT, lambda: self.controller.next_object())
         self._listen = QCheckBox("Use clicks", checked=True)
         self._listen.setToolTip("Without the mark clicks on the image do nothing. Drags move the view as ever.")
         self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -128,12 +124,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._outside.clicked.connect(lambda: self.controller.choose_side(False))
 
     def _make_status(self) -> None:
-        self._undo = _button("Undo", UNDO)
-        self._undo.clicked.connect(lambda: self.controller.undo())
-        self._redo = QPushButton()
-        show_key(self._redo, "Redo", REDO_ON_LAYER)
-        self._redo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._redo.clicked.connect(lambda: self.controller.redo())
+        self._undo = button("Undo ({key})", UNDO, lambda: self.controller.undo())
+        self._redo = button("Redo", REDO_ON_LAYER, lambda: self.controller.redo())
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
@@ -145,7 +137,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        image_row = _row(self._image_panel, LayerActions(self._viewer, self.controller))
+        image_row = row(self._image_panel, LayerActions(self._viewer, self.controller))
         self._image_panel.unfolded.connect(lambda is_open: _let_grow(image_row, is_open))
         _let_grow(image_row, False)
         form.addRow(image_row)
@@ -153,14 +145,14 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._model_panel)
         form.addRow(self._session_line)
         form.addRow(self._tools)
-        form.addRow("Object", _row(self._swatch, self._object, self._next))
+        form.addRow("Object", row(self._swatch, self._object, self._next))
         form.addRow(self._objects)
-        form.addRow("Click is", _row(self._inside, self._outside))
-        form.addRow(_row(self._keep, self._listen))
+        form.addRow("Click is", row(self._inside, self._outside))
+        form.addRow(row(self._keep, self._listen))
         layout = QVBoxLayout(self)
         layout.addLayout(form, 1)
         layout.addWidget(self._propagate)
-        layout.addWidget(_row(self._undo, self._redo, self._show_hint))
+        layout.addWidget(row(self._undo, self._redo, self._show_hint))
         layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
@@ -282,27 +274,6 @@ def _shown(key: Key | str) -> str:
     return key.shown if isinstance(key, Key) else key
 
 
-def _combo(tool_tip: str) -> QComboBox:
-    combo = QComboBox(toolTip=tool_tip)
-    # long names do not make the dock wide
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    # the canvas keeps the focus, and with it the keys
-    combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return combo
-
-
-def _button(text: str, does: Key | str) -> QPushButton:
-    button = QPushButton(text)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    if isinstance(does, Key):
-        show_key(button, f"{text} ({{key}})", does)
-    else:
-        button.setToolTip(does)
-    return button
-
-
 def _radio(text: str, does: Key | str) -> QRadioButton:
     radio = QRadioButton(text)
     radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -317,13 +288,3 @@ def _let_grow(widget: QWidget, is_growing: bool) -> None:
     """Let a widget take the height that others leave, or no more than it needs."""
     vertical = QSizePolicy.Policy.Expanding if is_growing else QSizePolicy.Policy.Maximum
     widget.setSizePolicy(QSizePolicy.Policy.Preferred, vertical)
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(_SPACING_PX)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.error_rate import ErrorRate
 from napari_sam2.plugin.keys import JUDGE_RIGHT, JUDGE_WRONG
-from napari_sam2.plugin.qt.rows import button, row
+from napari_sam2.plugin.qt.rows import narrow_button, row
 
 _NARROW = "min-width: 24px; max-width: 40px"
 """Of a number, without its buttons: the dock stays narrow."""
@@ -48,14 +48,14 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
         for number in (self.form.size, self.form.seed):
             number.native.setStyleSheet(_NARROW)
         self.text = QLabel(wordWrap=True)
-        self.right = button("Right", JUDGE_RIGHT, rate.judge_right)
-        self.wrong = button("Wrong", JUDGE_WRONG, rate.judge_wrong)
-        self.go_on = button("", "Judge the masks that are left, or stop.", self._go_on_or_stop)
+        self.right = narrow_button("Right", JUDGE_RIGHT, rate.judge_right)
+        self.wrong = narrow_button("Wrong", JUDGE_WRONG, rate.judge_wrong)
+        self.go_on = narrow_button("", "Judge the masks that are left, or stop.", self._go_on_or_stop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.form.native)
-        layout.addWidget(row(self.right, self.wrong, self.go_on))
+        layout.addWidget(row(self.right, self.wrong, self.go_on, spacing_px=2))
         for one in self.form.native.findChildren(QPushButton):
             one.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         rate.changed.connect(self._show)
