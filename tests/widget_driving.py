@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 
 from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
+from napari_sam2.plugin.reports import SessionOpened
+from napari_sam2.session.state.session_state import StateChange
 
 
 def click(controller, position, is_inside=None):
@@ -77,6 +79,38 @@ def check_agreement(controller):
         by_key[point.key] = (*by_key.get(point.key, ()), point.click)
     assert in_layer(controller) == by_key
     assert [str(symbol) for symbol in points.layer.symbol] == ["disc" if one.click.is_inside else "x" for one in points.shown]
+
+
+def go_to(controller, *indices):
+    """Move the sliders of the axes before the last two."""
+    viewer, image = controller._viewer, controller.image
+    world = image.data_to_world((*indices, *(0,) * (image.ndim - len(indices))))
+    viewer.dims.set_point(list(range(len(indices))), [float(one) for one in world[: len(indices)]])
+
+
+def found(controller):
+    """Positions of the result at which there are labels, with these."""
+    array = labels(controller)
+    places = sorted({tuple(int(one) for one in index[:-2]) for index in np.argwhere(array)})
+    return {place: set(np.unique(array[place]).tolist()) - {0} for place in places}
+
+
+def volumes(blobs, num_planes=2):
+    """A time-lapse of volumes, (T, Z, Y, X), with the same in each plane."""
+    return np.stack([blobs] * num_planes, axis=1)
+
+
+def one_warning(notices):
+    assert [severity for severity, _ in notices()] == ["warning"]
+    message = notices()[0][1]
+    assert not message[0].islower()
+    assert message.endswith(".")
+    return message
+
+
+def session_opened(workspace, model="micro", **state):
+    """Report that a session was opened, with an empty result."""
+    return SessionOpened(model, np.zeros(workspace.stack.shape, np.uint16), StateChange(**state), {})
 
 
 class LateRunner:

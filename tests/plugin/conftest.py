@@ -13,9 +13,12 @@ from napari.utils.notifications import notification_manager
 from blob_tracker import BlobTracker
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
+from napari_sam2.plugin.reading import choose_reading
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.session.inference import model_in_use
 from tiny_models import tiny_predictor
+from widget_driving import go_to
 
 LAYER = {"axis_labels": ("t", "y", "x"), "units": ("s", "um", "um"), "scale": (60, 0.5, 0.25), "translate": (3, 2, 1)}
 
@@ -95,6 +98,23 @@ def controller(viewer, opener):
 
 
 @pytest.fixture
+def shown(opener):
+    """Shows an image, and opens the widget without its windows."""
+
+    def show(pixels, axes="", reading=None, **layer):
+        viewer = ViewerModel()
+        labels = {"axis_labels": tuple(axes.lower())} if axes else {}
+        image = viewer.add_image(pixels, name="movie", **labels, **layer)
+        if reading is not None:
+            choose_reading(image, reading)
+        controller = Controller(viewer, opener=opener)
+        go_to(controller, *(0,) * (image.ndim - 2))
+        return controller
+
+    return show
+
+
+@pytest.fixture
 def texts(controller):
     """What the status showed."""
     texts = []
@@ -107,9 +127,33 @@ def texts(controller):
     controller.status_changed.disconnect(show)
 
 
+class Calls(list):
+    """What the workspace called."""
+
+    def as_calls(self):
+        names = ("clicks_added", "edited", "announced", "outgrown", "undo", "redo", "cancel", "warn")
+        return WorkspaceCalls(*(self._noting(name) for name in names))
+
+    def _noting(self, name):
+        return lambda *arguments: self.append((name, *arguments))
+
+
+@pytest.fixture
+def calls():
+    return Calls()
+
+
+@pytest.fixture
+def open_one(viewer, opener, calls):
+    def open_one(image=None, model="micro"):
+        return ImageWorkspace(viewer, viewer.layers[0] if image is None else image, opener, model, calls.as_calls())
+
+    return open_one
+
+
 @pytest.fixture
 def all_models_here(monkeypatch):
-    for module in ("controller", "image_workspace"):
+    for module in ("model_choice", "image_workspace", "kept_session"):
         monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: True)
 
 

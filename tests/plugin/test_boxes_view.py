@@ -340,7 +340,7 @@ def test_the_layer_is_trashed_while_it_is_empty(viewer, controller):
     assert viewer.layers["movie – boxes"].features["object"].tolist() == [1]
     controller.undo()
     viewer.layers.remove("movie – boxes")
-    controller.workspace.show_layers()
+    controller.workspace.layers.show()
     assert "movie – boxes" not in viewer.layers
     assert controller.workspace.show_shapes_layer() == viewer.layers["movie – boxes"]
 

@@ -386,22 +386,22 @@ def test_what_waits_for_weights_is_withdrawn_in_the_order_in_which_it_was_given(
     controller.choose_model("sam2.1_hiera_t")
     workspace = controller.workspace
     monkeypatch.setattr("napari_sam2.plugin.image_workspace.is_on_this_machine", lambda name: False)
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.model_choice.is_on_this_machine", lambda name: False)
     plain_click(controller, SQUARE)
     controller.use_box()
     drag(viewer, (0, 19, 29), (0, 29, 43))
     controller.use_brush()
     drag(viewer, (0, 35, 5), (0, 35, 15))
-    assert workspace.object_ids == {1, 2, 3}
+    assert workspace.objects.ids == {1, 2, 3}
     assert not viewer.layers["stroke"].data.any()
     controller.undo()
-    assert workspace.object_ids == {1, 2}
+    assert workspace.objects.ids == {1, 2}
     assert len(workspace.boxes.layer.data) == 1
     controller.undo()
-    assert (workspace.object_ids, len(workspace.boxes.layer.data)) == ({1}, 0)
+    assert (workspace.objects.ids, len(workspace.boxes.layer.data)) == ({1}, 0)
     assert workspace.can_undo
     controller.undo()
-    assert (workspace.object_ids, workspace.can_undo) == (set(), False)
+    assert (workspace.objects.ids, workspace.can_undo) == (set(), False)
 
 
 def test_what_waited_for_weights_is_done_when_they_come(viewer, opener, all_models_here, monkeypatch):
@@ -412,7 +412,7 @@ def test_what_waited_for_weights_is_done_when_they_come(viewer, opener, all_mode
     controller.use_brush()
     drag(viewer, (0, 35, 5), (0, 35, 15))
     is_here = True
-    controller._model_downloaded("sam2.1_hiera_t")
+    controller.models.downloaded("sam2.1_hiera_t")
     assert is_object(controller, 1)[35, 5:16].all()
 
 

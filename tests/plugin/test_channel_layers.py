@@ -43,7 +43,7 @@ def test_which_layers_are_channels_of_one_image(controller):
 
 def test_one_layer_is_used_until_others_are_chosen(controller):
     workspace = controller.workspace
-    assert workspace.channel_names == ("DAPI", "GFP")
+    assert workspace.source.channel_names == ("DAPI", "GFP")
     assert workspace.stack.axes == "TYX"
     assert changed_only(read_image("TYX", "T", "DAPI"), workspace) == Reading()
     plain_click(controller, (0, 24, 36))
@@ -63,7 +63,7 @@ def test_one_layer_is_used_until_others_are_chosen(controller):
 def test_a_layer_that_is_no_channel(controller, name):
     with pytest.raises(ValueError, match=f"'{name}' is no layer of the same file"):
         controller.choose_reading(Reading(channel_layers=("DAPI", name)))
-    assert controller.workspace.reading == Reading()
+    assert controller.workspace.source.reading == Reading()
     plain_click(controller, (0, 10, 10))
     assert (labels(controller) > 0).sum() == 100
 

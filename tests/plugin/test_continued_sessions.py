@@ -63,7 +63,7 @@ def test_what_is_done_is_in_a_file_at_once(keeping, kept, blobs):
     assert files(kept) == [], "nothing was done"
     click(controller, SQUARE)
     (path,) = files(kept)
-    assert controller.workspace.saved_to == controller.session.saved_to == path
+    assert controller.workspace.kept.saved_to == controller.session.saved_to == path
     assert is_locked(path)
     controller.close()
     assert not is_locked(path)
@@ -84,7 +84,7 @@ def test_the_image_is_removed(keeping, kept, blobs, viewer):
     (path,) = files(kept)
     assert not is_locked(path)
     viewer.add_image(blobs, name="movie")
-    assert controller.workspace.offer.path == path
+    assert controller.workspace.kept.offer.path == path
 
 
 def test_other_pixels_begin_another_session(keeping, kept, viewer, blobs):
@@ -102,7 +102,7 @@ def test_other_pixels_begin_another_session(keeping, kept, viewer, blobs):
 def test_continue_where_you_were(keeping, kept, blobs, status):
     before = worked_on(blobs, keeping)
     controller = opened(blobs, keeping)
-    offer = controller.workspace.offer
+    offer = controller.workspace.kept.offer
     assert offer.describe().startswith("2 objects, 3 frames, today ")
     assert [layer.name for layer in controller._viewer.layers] == ["movie"]
     texts = status(controller)
@@ -110,7 +110,7 @@ def test_continue_where_you_were(keeping, kept, blobs, status):
     assert texts[-1] == "Continued where you were: 2 objects."
     np.testing.assert_array_equal(labels(controller), before)
     check_agreement(controller)
-    assert controller.workspace.offer is None
+    assert controller.workspace.kept.offer is None
     assert controller.current_object == 3, "the next click is on a new object"
     controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
@@ -142,21 +142,21 @@ def test_begin_anew_deletes_nothing(keeping, kept, blobs):
     content = path.read_bytes()
     controller = opened(blobs, keeping)
     controller.begin_anew()
-    assert controller.workspace.offer is None
+    assert controller.workspace.kept.offer is None
     click(controller, (1, 27, 35))
     np.testing.assert_array_equal(labels(controller), expected(blobs) + np.where(labels(controller), 1, 0).astype(np.uint16))
-    assert controller.workspace.object_ids == {1}
+    assert controller.workspace.objects.ids == {1}
     assert path.read_bytes() == content
     assert len(files(kept)) == 2
     controller.close()
     again = opened(blobs, keeping)
-    assert again.workspace.offer.num_objects == 1, "the latest is offered"
+    assert again.workspace.kept.offer.num_objects == 1, "the latest is offered"
 
 
 @pytest.mark.parametrize("name", ["other", "movie"])
 def test_another_image_is_offered_nothing(keeping, blobs, name):
     worked_on(blobs, keeping)
-    assert opened(blobs[::-1], keeping, name=name).workspace.offer is None
+    assert opened(blobs[::-1], keeping, name=name).workspace.kept.offer is None
 
 
 def test_a_click_continues_and_is_on_a_new_object(keeping, kept, blobs):
@@ -194,7 +194,7 @@ def test_propagate_continues_too(keeping, blobs):
 @pytest.fixture
 def large_model_is_gone(monkeypatch):
     here = {"micro"}
-    for module in ("controller", "image_workspace"):
+    for module in ("model_choice", "image_workspace", "kept_session"):
         monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: name in here)
     return here
 
@@ -227,7 +227,7 @@ def test_the_model_is_not_here(keeping, kept, blobs, large_model_is_gone, status
     else:
         controller.continue_session()
     assert texts[-1].startswith("The earlier session was made with sam2.1_hiera_l, which is not on this machine: download it to")
-    assert controller.workspace.offer is not None
+    assert controller.workspace.kept.offer is not None
     assert controller.workspace.worker.session is None
     assert controller.model == "sam2.1_hiera_l", "so that it can be downloaded"
     if how == "click":
@@ -260,7 +260,7 @@ def test_the_dock_is_closed_and_opened_again(viewer, keeping, kept, blobs):
     before = labels(controller).copy()
     controller.close()
     later = Controller(viewer, opener=keeping)
-    assert later.workspace.offer is None, "nobody is asked"
+    assert later.workspace.kept.offer is None, "nobody is asked"
     assert later.session.saved_to == files(kept)[0]
     np.testing.assert_array_equal(labels(later), before)
     assert [layer.name for layer in viewer.layers] == ["movie", "movie – objects", "movie – clicks"]
@@ -324,7 +324,7 @@ def test_the_folder_cannot_be_written(keeping, kept, blobs, status, notices):
     texts = status(controller)
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
-    assert "sessions for sessions cannot be made" in controller.workspace.not_kept
+    assert "sessions for sessions cannot be made" in controller.workspace.kept.not_kept
     assert [text for text in texts if text.startswith("The session is not saved: ")]
     click(controller, (1, 10, 10))
     assert len(notices()) == 1, "it is told once"
@@ -345,7 +345,7 @@ def test_the_disk_is_full_for_a_while(keeping, kept, blobs, monkeypatch):
         patch.setattr(Database, "transaction", full)
         click(controller, (1, 10, 10))
         np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-        assert "the disk is full" in controller.workspace.not_kept
+        assert "the disk is full" in controller.workspace.kept.not_kept
         check_agreement(controller)
         controller.undo()
         np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
@@ -361,7 +361,7 @@ def test_the_disk_is_full_for_a_while(keeping, kept, blobs, monkeypatch):
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3), object_2=range(3)))
     click(controller, (2, 28, 35))
-    assert controller.workspace.not_kept == ""
+    assert controller.workspace.kept.not_kept == ""
     before = labels(controller).copy()
     controller.close()
     again = opened(blobs, keeping)
@@ -383,7 +383,7 @@ def test_the_file_is_damaged(keeping, kept, blobs, status, damage):
         connection.commit()
         connection.close()
     controller = opened(blobs, keeping)
-    assert controller.workspace.offer is None
+    assert controller.workspace.kept.offer is None
     click(controller, SQUARE)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
     assert path.exists()
@@ -474,7 +474,7 @@ def test_a_program_that_was_killed(tmp_path, keeping, kept, blobs, moment):
             assert process.stdout.readline() == "done 1\n"
         process.kill()
     controller = opened(blobs, keeping)
-    assert controller.workspace.offer.num_objects == 2
+    assert controller.workspace.kept.offer.num_objects == 2
     controller.continue_session()
     found = labels(controller)
     if moment == "clicked":

@@ -6,10 +6,9 @@ from napari.layers import Points
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers import SPATIAL
-from napari_sam2.plugin.models import MODEL_NAMES
 from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
 from napari_sam2.plugin.propagation_options import PropagationOptions
-from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
+from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels, one_warning
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
 
@@ -179,7 +178,7 @@ def test_points_of_napari_are_clicks_too(controller, blobs):
     controller.next_object()
     points = controller.workspace.points.layer
     points.add([(1, 10, 10), (1, 27, 35)])
-    assert controller.workspace.object_ids == {1, 2}
+    assert controller.workspace.objects.ids == {1, 2}
     assert set(np.unique(labels(controller)[1])) == {0, 2}
     points.selected_data = {1, 2}
     points.remove_selected()
@@ -336,14 +335,6 @@ def test_the_displayed_frame_is_drawn_when_it_is_written(viewer, controller):
 
 
 # --- bad input: one clear sentence, and nothing is lost ----------------------------------------------------------------
-
-
-def one_warning(notices):
-    assert [severity for severity, _ in notices()] == ["warning"]
-    message = notices()[0][1]
-    assert not message[0].islower()
-    assert message.endswith(".")
-    return message
 
 
 def test_click_outside_the_image(controller, notices):
@@ -545,135 +536,7 @@ def test_a_frame_that_cannot_be_read_does_not_block_the_others(controller, notic
 # --- models --------------------------------------------------------------------------------------------------------
 
 
-def test_the_model_is_loaded_before_the_first_click(controller, opener):
-    assert opener.loaded == ["micro"]
-    assert opener.opened == []
-
-
-def test_another_model_keeps_everything(controller, opener, blobs, all_models_here):
-    click(controller, SQUARE)
-    controller.propagate()
-    controller.choose_model(MODEL_NAMES[1])
-    (session,) = opener.opened
-    assert session.state.model.name == controller.model == MODEL_NAMES[1]
-    assert session.objects[1].prompts.keys() == {0}
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))  # what was propagated is still shown
-    check_agreement(controller)
-
-
-def test_each_image_has_its_model(viewer, controller, opener, blobs, all_models_here):
-    click(controller, SQUARE)
-    first = controller.image
-    controller.choose_image(viewer.add_image(blobs, name="other"))
-    controller.choose_model(MODEL_NAMES[1])
-    click(controller, SQUARE)
-    controller.choose_image(first)
-    assert controller.model == "micro"
-    click(controller, MOVING)
-    assert [session.state.model.name for session in opener.opened] == ["micro", MODEL_NAMES[1]]
-
-
-def test_the_undo_of_a_model_change_is_shown(controller, all_models_here):
-    click(controller, SQUARE)
-    controller.choose_model(MODEL_NAMES[1])
-    shown = []
-    controller.changed.connect(lambda: shown.append(controller.model))
-    controller.undo()
-    assert controller.model == shown[-1] == "micro"
-    controller.redo()
-    assert controller.model == shown[-1] == MODEL_NAMES[1]
-
-
-def test_weights_that_are_not_there(controller, opener, monkeypatch, tmp_path, notices, blobs):
-    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
-    click(controller, SQUARE)
-    controller.choose_model("sam2.1_hiera_t")
-    assert controller.describe() == "The weights of sam2.1_hiera_t are not on this machine: download 156 MB, or choose micro."
-    click(controller, (1, 10, 10))
-    assert one_warning(notices) == f"{controller.describe()} The click is kept."
-    controller.propagate()
-    assert len(opener.opened) == 1
-    controller.choose_model("micro")
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1]))
-    with pytest.raises(ValueError, match="there is no model"):
-        controller.choose_model("large")
-
-
-def test_a_checkpoint_file_is_a_model(controller, opener, tmp_path):
-    checkpoint = tmp_path / "cells.safetensors"
-    checkpoint.touch()
-    click(controller, SQUARE)
-    controller.choose_model(str(checkpoint))
-    assert opener.loaded == ["micro", str(checkpoint)]
-    assert controller.session.state.model.name == str(checkpoint)
-    checkpoint.unlink()
-    assert controller.describe() == f"The file {checkpoint} is not there any more: choose another model."
-    with pytest.raises(ValueError, match="nor is there such a file"):
-        controller.choose_model(str(tmp_path / "gone.safetensors"))
-
-
-def test_download(controller, opener, monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
-    click(controller, SQUARE)
-    controller.choose_model("sam2.1_hiera_t")
-    here, seen = [], []
-
-    def download(name, progress):
-        progress.total = 3_000_000
-        progress.reset()
-        for _ in range(30):
-            progress.update(100_000)
-        here.append(name)
-        progress.close()
-
-    monkeypatch.setattr("napari_sam2.plugin.models.download", download)
-    controller.progressed.connect(lambda done, total: seen.append((done, total)))
-    controller.download_model()
-    assert seen == [(1, 3), (2, 3), (3, 3)]
-    assert controller.session.state.model.name == "sam2.1_hiera_t"
-
-    here.clear()
-    seen.clear()
-    controller.progressed.connect(lambda done, total: controller.cancel())
-    controller.download_model()
-    assert len(seen) == 1
-    assert here == []
-
-
 # --- layers come and go --------------------------------------------------------------------------------------------
-
-
-def test_the_first_image_to_come_is_chosen(blobs, opener):
-    viewer = ViewerModel()
-    controller = Controller(viewer, opener=opener)
-    viewer.add_points([(1, 2)])
-    assert controller.image is None
-    image = viewer.add_image(blobs)
-    assert controller.image == image
-    viewer.add_image(blobs)
-    assert controller.image == image
-    viewer.layers.remove(image)
-    assert controller.image == viewer.layers[-1]
-
-
-def test_an_image_with_other_data(viewer, controller, blobs, opener):
-    click(controller, SQUARE)
-    viewer.layers["movie"].data = blobs[:, ::-1].copy()
-    click(controller, (1, 29, 10))
-    assert len(opener.opened) == 2, "of the same shape: everything is found again"
-    assert opener.opened[1].objects[1].prompts.keys() == {0, 1}
-    viewer.layers["movie"].data = blobs[:2]
-    assert controller.workspace.stack.describe().startswith("T 2")
-    np.testing.assert_array_equal(labels(controller), expected(blobs[:2], object_1=[0]))
-
-
-def test_an_image_that_was_given_more_axes(viewer, controller, blobs, opener):
-    click(controller, SQUARE)
-    viewer.layers["movie"].data = np.stack([blobs, blobs])
-    viewer.layers["movie – clicks"].add((1, 10, 10))
-    assert controller.workspace.stack.shape == (2, 3, 40, 50)
-    assert controller.workspace.worker.session is None
-    assert len(opener.opened) == 1, "points say nothing about it"
 
 
 @pytest.mark.parametrize("change", [lambda data: data.astype(np.int32), lambda data: data[:, :20].copy()], ids=["dtype", "shape"])
@@ -704,26 +567,7 @@ def test_what_the_console_does_is_shown(controller, blobs):
     session.undo()
     session.remove_object(1)
     check_agreement(controller)
-    assert controller.workspace.object_ids == {5}
-
-
-def test_a_new_name_is_told(viewer, controller):
-    told = []
-    controller.changed.connect(lambda: told.append(controller.image.name))
-    viewer.layers["movie"].name = "film"
-    assert told == ["film"]
-
-
-def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
-    click(controller, SQUARE)
-    first = controller.image
-    controller.choose_image(viewer.add_image(blobs[:2], name="other"))
-    click(controller, (1, 27, 35))
-    assert labels(controller).shape == (2, 40, 50)
-    controller.choose_image(first)
-    controller.next_object()
-    click(controller, MOVING)
-    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
+    assert controller.workspace.objects.ids == {5}
 
 
 @pytest.mark.parametrize("name", ["movie – objects", "movie – clicks"])
@@ -795,53 +639,10 @@ def test_points_of_others_are_left_alone(viewer, controller):
     assert isinstance(mine, Points)
     assert len(mine.data) == 1
     mine.add(MOVING)
-    assert controller.workspace.object_ids == {1}
+    assert controller.workspace.objects.ids == {1}
 
 
 # --- frames and whole objects --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def moves(controller):
-    moves = []
-
-    def moved():
-        moves.append(controller.frame)
-
-    controller.frame_moved.connect(moved)
-    yield moves
-    controller.frame_moved.disconnect(moved)
-
-
-def test_the_shown_frame(viewer, controller, moves):
-    controller.go_to_frame(2)
-    assert (controller.frame, moves) == (2, [2])
-    viewer.dims.set_point(0, viewer.layers[0].data_to_world((1, 0, 0))[0])
-    assert moves == [2, 1]
-    viewer.layers.clear()
-    assert controller.frame is None
-    controller.go_to_frame(1)
-    controller.show_object(1)
-    controller.next_uncertain()
-    controller.edit_objects(RenameObject(1, "nobody"))
-    controller.close()
-    count = len(moves)
-    viewer.add_image(np.zeros((3, 4, 5)))
-    viewer.dims.set_point(0, 2)
-    assert len(moves) == count
-
-
-def test_an_object_is_shown_where_it_was_prompted_or_found(controller):
-    click(controller, (1, 10, 10))
-    controller.go_to_frame(0)
-    controller.show_object(1)
-    assert (controller.frame, controller.current_object) == (1, 1)
-    controller.propagate()
-    controller.go_to_frame(2)
-    controller.show_object(1)
-    assert controller.frame == 2, "it is there, too"
-    controller.show_object(9)
-    assert (controller.frame, controller.current_object) == (2, 9), "there is no such object yet"
 
 
 def test_what_is_done_to_objects_is_undone_at_once(controller, texts):

@@ -85,7 +85,7 @@ def test_missing_weights_and_no_network(controller, texts, blobs, notices, monke
     assert one_sentence(texts, notices) == (
         "The weights of sam2.1_hiera_t are not on this machine: download 156 MB, or choose micro. The click is kept."
     )
-    controller.download_model()
+    controller.models.download()
     (_, (severity, told)) = notices()
     assert (severity, told) == ("warning", texts[-1])
     as_with("Http://127.0.0.1:9/sam2.1_hiera_tiny.pt cannot be reached (ConnectionError): ", told)
@@ -210,9 +210,9 @@ def test_a_disk_that_is_full(keeping, kept, blobs, notices):
         controller.workspace.click(Pixel(2, 10, 10), True)
         np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
         assert len(notices()) == 1, "it is told once"
-        assert controller.workspace.not_kept, "the line of the session goes on to tell it"
+        assert controller.workspace.kept.not_kept, "the line of the session goes on to tell it"
     click(controller, (0, 11, 11))
-    assert controller.workspace.not_kept == ""
+    assert controller.workspace.kept.not_kept == ""
     controller.close()
     again, _ = opened_on(blobs, keeping)
     again.continue_session()

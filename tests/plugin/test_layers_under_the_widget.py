@@ -129,15 +129,15 @@ def test_objects_of_the_console_are_drawn_known_and_propagated(viewer, controlle
     number = session.add_object("by the console")
     session.add_points(number, 0, [MOVING[1:]])
     session.add_labels((viewer.layers["movie"].data == 200).astype(np.uint8)[2] * 9, 2)
-    assert controller.workspace.object_ids == {1, 2, 9}
+    assert controller.workspace.objects.ids == {1, 2, 9}
     assert [row.name for row in controller.workspace.rows.by_id.values()] == ["object 1", "by the console", "object 9"]
-    assert controller.workspace.name_of(2) == "object 2, by the console"
+    assert controller.workspace.objects.name_of(2) == "object 2, by the console"
     check_agreement(controller)
     controller.propagate()
     assert [int((labels(controller)[t] == 2).sum()) for t in range(3)] == [96] * 3
     controller.undo()
     session.undo()
-    assert controller.workspace.object_ids == {1, 2}
+    assert controller.workspace.objects.ids == {1, 2}
     plain_click(controller, MOVING)
     assert controller.object_in_hand == 2
 

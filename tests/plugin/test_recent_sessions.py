@@ -94,7 +94,7 @@ def test_without_a_folder_a_file_is_opened_and_saved_all_the_same(keeping, kept,
     viewer, controller = begin(keeping)
     open_session(controller, viewer, saved)
     assert controller.session.saved_to == saved
-    assert controller.workspace.not_kept == ""
+    assert controller.workspace.kept.not_kept == ""
     assert notices() == []
     assert "my cells.sam2 will not be among the recent sessions: the folder" in caplog.text
     assert recent_sessions(kept) == []

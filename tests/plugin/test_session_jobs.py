@@ -91,7 +91,7 @@ def test_cancel(jobs, workspace, runner, heard):
 
 
 def test_a_model_and_clicks_that_were_refused(jobs, workspace, runner, heard, notices):
-    workspace.take_in_hand(1)
+    workspace.hand.take(1)
     workspace.click(Pixel(0, 20, 5), False)
     runner.finish()
     assert len(notices()) == 1
@@ -118,14 +118,14 @@ def test_what_is_done_elsewhere_is_shown_after_what_was_reported(jobs, workspace
     runner.finish()
     before = heard.num_changes
     workspace.worker.session.rename_object(1, "nucleus")
-    assert workspace.infos[1].name != "nucleus"
+    assert workspace.objects.infos[1].name != "nucleus"
     runner.deliver()
-    assert workspace.infos[1].name == "nucleus"
+    assert workspace.objects.infos[1].name == "nucleus"
     assert heard.num_changes == before + 1
     workspace.worker.session.rename_object(1, "other")
     workspace.close()
     runner.deliver()
-    assert workspace.infos[1].name == "nucleus", "nothing is shown of an image that is closed"
+    assert workspace.objects.infos[1].name == "nucleus", "nothing is shown of an image that is closed"
 
 
 def test_what_is_forgotten_is_not_run(jobs, workspace, runner):

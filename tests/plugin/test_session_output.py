@@ -160,7 +160,7 @@ def test_beside_the_image(blobs, keeping, kept, tmp_path):
     (tmp_path / "my movie.sam2").write_text("of somebody else")
     assert output.path_beside_image == tmp_path / "my movie-2.sam2"
     output.save_as(output.path_beside_image)
-    assert controller.session.saved_to == controller.workspace.saved_to == tmp_path / "my movie-2.sam2"
+    assert controller.session.saved_to == controller.workspace.kept.saved_to == tmp_path / "my movie-2.sam2"
     assert output.path_beside_image is None, "it is there already"
     assert [one.path for one in kept.sessions()] == [tmp_path / "my movie-2.sam2"]
     assert (tmp_path / "my movie.sam2").read_text() == "of somebody else"

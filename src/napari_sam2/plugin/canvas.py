@@ -127,7 +127,7 @@ class Canvas:
     def is_inside(self) -> bool:
         """What is drawn now is inside the object."""
         workspace = self._calls.workspace()
-        return self.tool != Tool.ERASER and (self.tool == Tool.BRUSH or workspace is None or workspace.is_inside)
+        return self.tool != Tool.ERASER and (self.tool == Tool.BRUSH or workspace is None or workspace.hand.is_inside)
 
     def choose_tool(self, tool: Tool) -> None:
         """Let the mouse do something else."""
@@ -147,7 +147,7 @@ class Canvas:
         workspace, selected = self._calls.workspace(), self._viewer.layers.selection.active
         if workspace is None or self._listener.is_canvas_ours:
             return
-        if selected in workspace.layers:
+        if selected in [workspace.image, *workspace.layers.ours]:
             selected.mode = "pan_zoom"
         else:
             self._viewer.layers.selection.active = workspace.image
@@ -223,7 +223,7 @@ class Canvas:
     def _clicked(self, press: Press) -> None:
         workspace = self._calls.workspace()
         if workspace is not None:
-            self.click(press.position, workspace.is_inside != press.is_other)
+            self.click(press.position, workspace.hand.is_inside != press.is_other)
         elif self._calls.why_not():
             self._calls.warn(self._calls.why_not())
 
@@ -274,7 +274,7 @@ class Canvas:
     def _draw(self, about: _About, path: Vertices, make: Callable[[ObjectFrame], DrawnCommand]) -> None:
         """Do what was drawn to the object in hand; else to the one where it begins, or that it meets outside; else to a new one."""
         workspace, frame = about.workspace, about.sheet.frame
-        object_id = workspace.in_hand
+        object_id = workspace.hand.object_id
         if object_id is None:
             met = (workspace.object_at(Pixel(frame, *at)) for at in (path[:1] if about.is_inside else path))
             object_id = next((one for one in met if one is not None), None)
@@ -323,7 +323,7 @@ class Canvas:
         if effect == ClickEffect.NONE:
             self._calls.status_changed("There is no object here that could end: click on one, or take one in hand first.")
         elif effect == ClickEffect.TAKE and object_id is not None:
-            name = workspace.name_of(object_id)
+            name = workspace.objects.name_of(object_id)
             self._calls.status_changed(f"{name[:1].upper()}{name[1:]} is in hand: clicks add to it. Esc puts it down.")
             self._calls.changed()
 
@@ -347,7 +347,7 @@ class Canvas:
             object_id = workspace.object_at(self._pixel(workspace, world))
         except ValueError:
             return ""
-        return "" if object_id is None else workspace.name_of(object_id)
+        return "" if object_id is None else workspace.objects.name_of(object_id)
 
 
 def _hide_box_of_cursor(viewer: Any) -> None:

@@ -31,7 +31,7 @@ def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
     if workspace.stack.num_channels:
         parts.append(f"channel {', '.join(map(str, workspace.stack.channels))}")
     elif workspace.stack.num_joined:
-        parts.append(f"channel {', '.join(workspace.reading.channel_layers)}")
+        parts.append(f"channel {', '.join(workspace.source.reading.channel_layers)}")
     parts += [describe_intensities(workspace), model]
     return " · ".join([*parts, *([workspace.device] if workspace.device else [])])
 
@@ -47,7 +47,7 @@ def describe_axes(stack: ImageStack) -> str:
 
 def describe_intensities(workspace: ImageWorkspace) -> str:
     """Describe what becomes black and white."""
-    reading, ranges = workspace.reading, workspace.intensity_ranges
+    reading, ranges = workspace.source.reading, workspace.intensity_ranges
     if reading.follows_contrast:
         return "contrast of the layer"
     if reading.percentiles is not None:
@@ -70,7 +70,7 @@ def axes_text(stack: ImageStack) -> str:
 
 def changed_only(reading: Reading, workspace: ImageWorkspace) -> Reading:
     """Leave out of what a form holds what nobody chose: the letters, the axis and the channels that it showed at first."""
-    stack, before = workspace.stack, workspace.reading
+    stack, before = workspace.stack, workspace.source.reading
     return replace(
         reading,
         axes=before.axes if reading.axes == axes_text(stack) else reading.axes,
@@ -92,12 +92,12 @@ def channel_choices(names: Sequence[str]) -> Choices:
 
 def chosen_channels(workspace: ImageWorkspace) -> tuple[int | str | None, int | str | None, int | str | None]:
     """Return what is red, green and blue."""
-    if not workspace.channel_names:
+    if not workspace.source.channel_names:
         return None, None, None
     if workspace.stack.num_channels:
         chosen: tuple[int | str, ...] = workspace.stack.channels
     else:
-        chosen = workspace.reading.channel_layers or (workspace.image.name,)
+        chosen = workspace.source.reading.channel_layers or (workspace.image.name,)
     red, green, blue = (*chosen, None, None, None)[:3]
     return red, green, blue
 
@@ -119,7 +119,7 @@ def intensities_of(reading: Reading) -> Intensities:
 
 def numbers_for(kind: Intensities, workspace: ImageWorkspace) -> tuple[float, float]:
     """Return two numbers to begin with: those that were chosen, else those in use."""
-    reading, ranges = workspace.reading, workspace.intensity_ranges
+    reading, ranges = workspace.source.reading, workspace.intensity_ranges
     if kind == Intensities.PERCENTILES:
         return ROBUST_PERCENTILES if reading.percentiles is None else reading.percentiles
     if kind == Intensities.RANGE and reading.intensity_range is not None:

@@ -197,20 +197,6 @@ class FrameDone:
 
 
 @dataclass(frozen=True)
-class BatchDone:
-    """A part of finding everything was done.
-
-    Attributes
-    ----------
-    done, total : int
-        How much of how much.
-    """
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class EverythingFound:
     """Everything on a frame was found.
 
@@ -257,7 +243,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A command of many steps did one.
+    """A command of many steps did one, or a part of finding everything is done.
 
     Attributes
     ----------

@@ -242,7 +242,7 @@ class Review:
 
     def _name(self, key: ObjectFrame) -> str:
         workspace = self._controller.workspace
-        name = f"object {key.object_id}" if workspace is None else workspace.name_of(key.object_id)
+        name = f"object {key.object_id}" if workspace is None else workspace.objects.name_of(key.object_id)
         return name[:1].upper() + name[1:]
 
     def next_prompted(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.commands import Command, LongCommand, Outcome
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.keys import UNDO
+from napari_sam2.plugin.job_texts import PropagationRun, counted, everything_text, found_text
 from napari_sam2.plugin.machine import MachineSurveyed, SelfTested
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, status_warning
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
-    BatchDone,
     CommandRejected,
     EverythingFound,
     FrameDone,
@@ -31,7 +29,6 @@ from napari_sam2.plugin.reports import (
     StateChanged,
     StepDone,
 )
-from napari_sam2.plugin.run_estimate import written_duration
 from napari_sam2.plugin.runner import Report, Runner, Task
 from napari_sam2.plugin.session_worker import SessionWorker
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
@@ -85,7 +82,7 @@ class SessionJobs:
         self._calls = calls
         self._queue = WorkQueue(runner, self._job_started, self._item, self._job_ended)
         self._commands: tuple[Command, ...] = ()
-        self._run: _Run | None = None
+        self._run: PropagationRun | None = None
         self._is_text_of_job = False
         self._standing_text = ""
 
@@ -130,11 +127,11 @@ class SessionJobs:
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
                 return None
-            if workspace.is_reopening:  # only then it is known which of these clicks the session has
+            if workspace.kept.is_reopening:  # only then it is known which of these clicks the session has
                 self.add_clicks(workspace, with_refused)
                 return self._opening(workspace)
             clicks = pending.take_all() if with_refused else pending.take(up_to)
-            return self._running(workspace, [*workspace.take_drawn(), *clicks])
+            return self._running(workspace, [*workspace.pending.take_drawn(), *clicks])
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
 
@@ -144,7 +141,7 @@ class SessionJobs:
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
                 return None
-            if workspace.is_reopening:
+            if workspace.kept.is_reopening:
                 self.run(workspace, commands, text)
                 return self._opening(workspace)
             return self._running(workspace, [*workspace.boxes.take(), *commands])
@@ -153,7 +150,7 @@ class SessionJobs:
         self._queue.put(Job(JobKind.LONG_COMMAND if is_long else JobKind.COMMAND, make_task, workspace, text))
 
     def _running(self, workspace: ImageWorkspace, commands: list[Any]) -> Task | None:
-        workspace.show_layers()
+        workspace.layers.show()
         self._commands = tuple(commands)
         return partial(workspace.worker.run, workspace.request(), self._commands) if commands else None
 
@@ -166,7 +163,7 @@ class SessionJobs:
     def continue_session(self, workspace: ImageWorkspace) -> None:
         """Open the session that is offered, and send it all pending clicks; if its model is not here, say what it needs."""
         if self._is_decided(workspace):
-            has_pending = workspace.has_pending
+            has_pending = workspace.pending.are_waiting
             self._queue.put(Job(JobKind.COMMAND, lambda: self._opening(workspace), workspace, "Opening the earlier session …"))
             if has_pending:
                 self.add_clicks(workspace, with_refused=True)
@@ -178,14 +175,14 @@ class SessionJobs:
 
     def begin_anew(self, workspace: ImageWorkspace) -> None:
         """Leave the session that is offered where it is, and send all pending clicks to a new one."""
-        workspace.begin_anew()
-        if workspace.has_pending and workspace.is_model_here:
+        workspace.kept.begin_anew()
+        if workspace.pending.are_waiting and workspace.is_model_here:
             self.add_clicks(workspace, with_refused=True)
         self._calls.changed()
 
     def _is_decided(self, workspace: ImageWorkspace) -> bool:
         """Continue the session that is offered, if there is one; return False where it needs a model that is not here."""
-        offer = workspace.offer
+        offer = workspace.kept.offer
         if offer is None or workspace.continue_session():
             return True
         what = "download it" if offer.model in MODEL_NAMES else "put its file back"
@@ -198,12 +195,12 @@ class SessionJobs:
         return False
 
     def _sessions_found(self, workspace: ImageWorkspace, item: SessionsFound) -> None:
-        if workspace.offer is None:
+        if workspace.kept.offer is None:
             return
         if item.is_chosen:
             self.continue_session(workspace)
-        elif workspace.offer.is_in_use:
-            workspace.begin_anew()
+        elif workspace.kept.offer.is_in_use:
+            workspace.kept.begin_anew()
             self._show_status("An earlier session on this image is open elsewhere: a new one begins with the first click.")
 
     def reopen(self, workspace: ImageWorkspace) -> None:
@@ -238,16 +235,16 @@ class SessionJobs:
 
     def undo(self, workspace: ImageWorkspace) -> None:
         """Withdraw the latest prompt that the session has not taken yet; if there is none, undo what was done last."""
-        workspace.show_layers()
+        workspace.layers.show()
         before = workspace.points.pending.next_id
-        if not workspace.is_latest_on_its_way and workspace.withdraw_latest(before):
+        if not workspace.pending.is_latest_on_its_way and workspace.withdraw_latest(before):
             workspace.refresh_history()
             self._show_status("Undone.")
             self._calls.changed()
             return
 
         def make_task() -> Task | None:
-            workspace.show_layers()
+            workspace.layers.show()
             if workspace.withdraw_latest(before):  # it was on its way, and was refused
                 self._show_status("Undone.")
                 return None
@@ -259,7 +256,7 @@ class SessionJobs:
         """Redo what was undone last."""
 
         def make_task() -> Task:
-            workspace.show_layers()
+            workspace.layers.show()
             return workspace.worker.redo
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, ends_propagation=True))
@@ -272,7 +269,7 @@ class SessionJobs:
             return partial(workspace.worker.use_model, name) if workspace.requested_model == name else None
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace, f"Loading {name} …", True, name))
-        if workspace.has_pending:
+        if workspace.pending.are_waiting:
             self.add_clicks(workspace, with_refused=True)
 
     def propagate(self, workspace: ImageWorkspace, options: PropagationOptions) -> None:
@@ -283,9 +280,9 @@ class SessionJobs:
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
                 return None
-            workspace.show_layers()
-            is_reopening = workspace.is_reopening
-            self._commands = () if is_reopening else (*workspace.take_drawn(), *workspace.points.pending.take_all())
+            workspace.layers.show()
+            is_reopening = workspace.kept.is_reopening
+            self._commands = () if is_reopening else (*workspace.pending.take_drawn(), *workspace.points.pending.take_all())
             return partial(workspace.worker.propagate, workspace.request(), self._commands, options)
 
         self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
@@ -304,7 +301,7 @@ class SessionJobs:
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
                 return None
-            workspace.show_layers()
+            workspace.layers.show()
             return partial(workspace.worker.find_everything, workspace.request(), frame, options)
 
         where = "" if workspace.stack.frame_axis is None else f" on frame {frame}"
@@ -349,7 +346,7 @@ class SessionJobs:
     def _job_started(self, job: Job) -> None:
         self._commands = ()
         if job.kind == JobKind.PROPAGATE and (self._run is None or self._run.workspace is not job.workspace):
-            self._run = _Run(job.workspace)  # else it goes on after a command
+            self._run = PropagationRun(job.workspace)  # else it goes on after a command
         self._is_text_of_job = bool(job.text)
         if job.text:
             self._calls.status_changed(job.text)
@@ -371,21 +368,19 @@ class SessionJobs:
         elif job.workspace is not None and not job.workspace.is_closed:
             # of an image that was removed, reports may still be on their way
             is_news = job.workspace.apply(item)
-            self._show(job.workspace, item, is_news)
+            self._show(job, job.workspace, item, is_news)
 
-    def _show(self, workspace: ImageWorkspace, item: Any, is_news: bool) -> None:
+    def _show(self, job: Job, workspace: ImageWorkspace, item: Any, is_news: bool) -> None:
         if isinstance(item, FrameDone):
             self._frame_done(item)
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
-            self._show_status(f"Object {item.key.object_id}{_found(item, where)}")
-        elif isinstance(item, BatchDone):
-            self._calls.progressed(item.done, item.total)
+            self._show_status(f"Object {item.key.object_id}{found_text(item, where)}")
         elif isinstance(item, EverythingFound):
-            self._show_status(_everything(item, workspace.stack.frame_axis is not None))
+            self._show_status(everything_text(item, workspace.stack.frame_axis is not None))
         elif isinstance(item, StepDone):
             self._calls.progressed(item.done, item.total)
-            if not self._queue.is_stopping:
+            if job.kind == JobKind.LONG_COMMAND and not self._queue.is_stopping:
                 self._show_status(f"Segmenting: {item.done} of {item.total} done")
         elif isinstance(item, Outcome):
             self._show_status(item.text)
@@ -396,9 +391,9 @@ class SessionJobs:
             self._sessions_found(workspace, item)
         elif isinstance(item, SessionOpened):
             if item.is_continued:
-                number = len(workspace.infos)
-                self._show_status(f"Continued where you were: {_counted(number, 'object')}.")
-                self._standing_text = f"Continued where you were: {_counted(number, 'object')}."
+                number = len(workspace.objects.infos)
+                self._show_status(f"Continued where you were: {counted(number, 'object')}.")
+                self._standing_text = f"Continued where you were: {counted(number, 'object')}."
         elif isinstance(item, SessionNotKept):
             if is_news:
                 self._show_status(status_warning(f"The session is not saved: {item.reason}"))
@@ -410,20 +405,17 @@ class SessionJobs:
         run = self._run
         if run is None:
             return
-        run.frames.add(item.frame)
-        done, left = len(run.frames), item.total - item.done
-        run.num_left = left
-        self._calls.progressed(done, done + left)
+        run.add(item)
+        self._calls.progressed(run.num_done, run.num_done + run.num_left)
         if not self._queue.is_stopping:
-            left_s = (time.monotonic() - run.started_s) / done * left
-            self._show_status(f"Frame {item.frame}: {done} of {done + left} done, {written_duration(left_s)} left")
+            self._show_status(f"Frame {item.frame}: {run.progress_text}")
 
     def _job_ended(self, job: Job, error: BaseException | None) -> None:
         if job.workspace is not None and not job.workspace.is_closed:
             if error is not None:
                 for command in self._commands:
                     job.workspace.reject(command, is_refused=False)
-                job.workspace.not_continued()
+                job.workspace.kept.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
             job.workspace.job_ended()
@@ -444,9 +436,9 @@ class SessionJobs:
         elif self._queue.is_stopping:
             kept = {JobKind.EXPORT: "Stopped. Nothing was written."}
             is_run = job.kind == JobKind.PROPAGATE and run is not None
-            self._show_status(_stopped(run) if is_run and run is not None else kept.get(job.kind, "Stopped."))
+            self._show_status(run.stopped_text if is_run and run is not None else kept.get(job.kind, "Stopped."))
         elif job.kind == JobKind.PROPAGATE and self._run is None:
-            self._show_status("Everything is up to date already." if run is None or not run.frames else _done(run))
+            self._show_status("Everything is up to date already." if run is None or not run.num_done else run.done_text)
         elif self._is_text_of_job:
             self._show_status(self._standing_text)  # nothing was shown since the job began
 
@@ -455,46 +447,8 @@ class SessionJobs:
         self._calls.status_changed(text)
 
 
-class _Run:
-    """A propagation, which commands may interrupt."""
-
-    def __init__(self, workspace: ImageWorkspace) -> None:
-        self.workspace = workspace
-        self.started_s = time.monotonic()
-        self.frames = set[int]()
-        self.num_left = 0
-
-
-def _done(run: _Run) -> str:
-    return f"{_counted(len(run.frames), 'frame')} done in {written_duration(time.monotonic() - run.started_s)}."
-
-
-def _stopped(run: _Run) -> str:
-    if not run.frames:
-        return "Stopped."
-    return f"Stopped: {_counted(len(run.frames), 'frame')} done and kept, {run.num_left} left."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 @dataclass(frozen=True)
 class _Here:
     """The weights of a model have come."""
 
     name: str
-
-
-def _found(item: ObjectSegmented, where: str) -> str:
-    if item.proposal is not None:
-        return f" {item.proposal.reason}: press {UNDO.shown} to take it back, or right-click where it is not."
-    return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.shown} to take it back"
-
-
-def _everything(item: EverythingFound, has_frames: bool) -> str:
-    number, where = len(item.object_ids), f" on frame {item.frame}" if has_frames else ""
-    if not number:
-        return f"Nothing was found{where} that is no object yet."
-    objects, them = ("object", "it") if number == 1 else ("objects", "them")
-    return f"{number} {objects} found{where}: press {UNDO.name} to take {them} back."

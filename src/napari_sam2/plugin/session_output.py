@@ -69,7 +69,7 @@ class SessionOutput:
     def workspace(self) -> ImageWorkspace | None:
         """The work on the image, if there is a session with objects; else None, and a sentence is shown."""
         workspace = self._controller.workspace
-        if workspace is None or workspace.worker.session is None or not workspace.infos:
+        if workspace is None or workspace.worker.session is None or not workspace.objects.infos:
             self._warn(NOTHING)
             return None
         return workspace
@@ -145,7 +145,7 @@ class SessionOutput:
         image = None if workspace is None else image_file_of(workspace)
         if workspace is None or image is None:
             return None
-        if workspace.saved_to is not None and workspace.saved_to.parent == image.parent:
+        if workspace.kept.saved_to is not None and workspace.kept.saved_to.parent == image.parent:
             return None
         names = (f"{image.stem}{'' if number == 1 else f'-{number}'}.sam2" for number in range(1, 1000))
         return next((path for name in names if not (path := image.with_name(name)).exists()), None)
@@ -257,7 +257,7 @@ class _ImageOutput:
 
     def colour_of(self, object_id: int) -> tuple[float, float, float]:
         """Return the colour of an object in the result."""
-        info = self.workspace.infos.get(object_id)
+        info = self.workspace.objects.infos.get(object_id)
         shown = (None if info is None else info.colour) or self.workspace.result.default_colour(object_id) or "#ffffff"
         red, green, blue = (int(shown[i : i + 2], 16) / 255 for i in (1, 3, 5))
         return red, green, blue

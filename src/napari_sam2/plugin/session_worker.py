@@ -19,7 +19,6 @@ from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.reports import (
-    BatchDone,
     CommandRejected,
     EverythingFound,
     FrameDone,
@@ -307,7 +306,7 @@ class SessionWorker:
             session = self._open(request)
             arguments = options.arguments((session.stack.height, session.stack.width))
             with contextlib.suppress(FindingStopped), self._keeping(session):
-                with watched(lambda done, total: report(BatchDone(done, total))):
+                with watched(lambda done, total: report(StepDone(done, total))):
                     found = session.segment_everything(frame, **arguments)
                 report(EverythingFound(frame, tuple(found)))
 

@@ -309,7 +309,7 @@ def test_an_earlier_session_is_continued_first(viewer, keeping, cells, kept):
     later = ViewerModel()
     later.add_image(viewer.layers["movie"].data, name="movie", **LAYER)
     second = Controller(later, opener=keeping)
-    assert second.workspace.offer is not None
+    assert second.workspace.kept.offer is not None
     use(second, later.add_labels(cells, **LAYER))
     assert sorted(second.session.objects) == [1, 3, 7]
     assert len(kept.sessions()) == 1
@@ -318,7 +318,7 @@ def test_an_earlier_session_is_continued_first(viewer, keeping, cells, kept):
 def test_without_an_image_or_weights(controller, viewer, cells, notices, monkeypatch):
     command = reader(controller).labels(viewer.add_labels(cells, **LAYER))
     monkeypatch.setattr("napari_sam2.plugin.image_workspace.is_on_this_machine", lambda name: False)
-    monkeypatch.setattr("napari_sam2.plugin.controller.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.model_choice.is_on_this_machine", lambda name: False)
     controller.use_prompts(command)
     viewer.layers.remove("movie")
     controller.use_prompts(command)

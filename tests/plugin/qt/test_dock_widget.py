@@ -233,7 +233,7 @@ def test_the_status_bar_names_the_object(viewer, widget, robot, qtbot):
     robot.click(world(viewer, 0, 10, 10))
     until_idle(qtbot, widget)
     widget.session.rename_object(1, "nucleus")
-    qtbot.waitUntil(lambda: widget.controller.workspace.infos[1].name == "nucleus")
+    qtbot.waitUntil(lambda: widget.controller.workspace.objects.infos[1].name == "nucleus")
     robot.viewer.mouse_over_canvas = True
     robot.viewer.cursor.position = tuple(world(viewer, 0, 8, 8))
     robot.viewer.update_status_from_cursor()
@@ -259,7 +259,7 @@ def test_other_keys_are_chosen(viewer, widget, robot, qtbot):
     robot = robot(viewer)
     CHOSEN.choose({"propagate": "F7", "next_object": "F8"})
     try:
-        assert widget._propagate.button.toolTip().endswith("Key: F7.")
+        assert widget._propagate.button.text() == "Propagate (F7)"
         assert "<b>F8</b> new object on top" in widget._hint.text()
         robot.click(world(viewer, 0, 10, 10))
         until_idle(qtbot, widget)
@@ -270,7 +270,7 @@ def test_other_keys_are_chosen(viewer, widget, robot, qtbot):
         assert (viewer.layers["movie – objects"].data == 1).sum(axis=(1, 2)).tolist() == [100, 100, 100]
     finally:
         CHOSEN.choose({})
-    assert widget._propagate.button.toolTip().endswith("Key: G.")
+    assert widget._propagate.button.text() == "Propagate (G)"
 
 
 def test_a_model_is_changed_and_the_change_undone(viewer, widget, robot, qtbot, all_models_here):
@@ -521,5 +521,5 @@ def test_nothing_is_left_of_an_image_that_is_removed_while_it_is_propagated(view
     viewer.layers.remove("movie")
     until_idle(qtbot, widget)
     assert widget._status.text() == "Open an image, or drop a file on the viewer."
-    assert widget._propagate.button.text() == "Propagate"
+    assert widget._propagate.button.text() == "Propagate (G)"
     assert not widget._propagate.button.isEnabled()

@@ -69,7 +69,7 @@ def test_guesses_are_changed(panel, controller, qtbot):
     panel.form.intensities.value = Intensities.RANGE
     panel.form.low.value, panel.form.high.value = 10, 90
     apply(panel, qtbot)
-    assert controller.workspace.reading == Reading(channels=(0,), intensity_range=(10, 90))
+    assert controller.workspace.source.reading == Reading(channels=(0,), intensity_range=(10, 90))
     assert controller.session.intensity_ranges == ((10, 90),)
     assert panel.line.full_text == "movie · TCYX along T · channel 0 · 10 – 90 · micro · cpu"
     panel.form.intensities.value = Intensities.CONTRAST
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_told_and_the_form_stays(panel, controller, qtbot, 
     panel.form.axes.value = "TYX"
     apply(panel, qtbot)
     assert notices()[-1][1].startswith("'movie' has 4 axes")
-    assert controller.workspace.reading == Reading()
+    assert controller.workspace.source.reading == Reading()
     panel.form.axes.value = "TCYX"
     panel.form.intensities.value = Intensities.RANGE
     panel.form.low.value, panel.form.high.value = 9, 9

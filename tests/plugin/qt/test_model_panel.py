@@ -59,11 +59,11 @@ def drop(widget, *paths):
 
 
 def test_the_device_is_shown_and_those_that_are_not_here_cannot_be_chosen(panel, controller):
-    assert panel.fold.text() == controller.machine.facts.kind
-    assert panel.about_device.text() == controller.machine.describe()
+    assert panel.fold.text() == controller.models.machine.facts.kind
+    assert panel.about_device.text() == controller.models.machine.describe()
     items = [panel.device.model().item(index) for index in range(panel.device.count())]
     assert [(item.text(), item.isEnabled()) for item in items[:2]] == [("auto", True), ("cpu", True)]
-    assert [item.isEnabled() for item in items[2:]] == [name in controller.machine.devices for name in ("cuda", "mps")]
+    assert [item.isEnabled() for item in items[2:]] == [name in controller.models.machine.devices for name in ("cuda", "mps")]
 
 
 def test_device_and_precision_are_settings(panel, controller, settings):
@@ -90,10 +90,10 @@ def test_the_self_test_is_run_and_shown(panel, controller):
     texts = []
     controller.status_changed.connect(texts.append)
     panel.self_test.click()
-    assert panel.about_device.text() == f"{controller.machine.describe()}, self-test passed"
+    assert panel.about_device.text() == f"{controller.models.machine.describe()}, self-test passed"
     assert texts[0] == "Testing the device …"
     assert texts[-1].startswith("Self-test passed: micro loads in ")
-    assert controller.self_test.text in panel.self_test.toolTip()
+    assert controller.models.self_test.text in panel.self_test.toolTip()
 
 
 def test_the_best_model_is_begun_with(controller, settings, qtbot, monkeypatch, tmp_path):
@@ -113,7 +113,7 @@ def test_the_best_model_is_begun_with(controller, settings, qtbot, monkeypatch, 
 def test_a_model_that_somebody_chose_stays(controller, panel):
     controller.choose_model("micro")
     facts = DeviceFacts("cuda", "H100", 0, 40_000.0)
-    controller._machine_reported(MachineSurveyed("auto", facts, ("cuda", "cpu"), "sam2.1_hiera_l"))
+    controller.models.machine_reported(MachineSurveyed("auto", facts, ("cuda", "cpu"), "sam2.1_hiera_l"))
     assert controller.model == "micro"
 
 
@@ -169,7 +169,7 @@ def test_no_network_is_one_sentence_that_names_file_and_place(panel, controller,
     assert not list(tmp_path.iterdir())
     assert panel.download.isEnabled()
     choose(panel.model, "micro (built in)")
-    assert controller.is_model_here
+    assert controller.models.is_here
 
 
 def test_a_checkpoint_is_dropped_on_the_dock(panel, controller, qtbot, tmp_path, viewer):
@@ -197,7 +197,7 @@ def test_a_wrong_file_is_one_sentence(panel, controller, viewer, qtbot, tmp_path
     wrong.write_bytes(content)
     texts = []
     controller.status_changed.connect(texts.append)
-    controller.choose_model_file(str(wrong))
+    controller.models.choose_file(str(wrong))
     assert texts[-1] == f"{wrong} {told}."
     assert [severity for severity, _ in notices()] == ["warning"]
     assert controller.model == "micro", "it goes on as it was"
@@ -206,7 +206,7 @@ def test_a_wrong_file_is_one_sentence(panel, controller, viewer, qtbot, tmp_path
 
 
 def test_a_file_that_is_not_there_is_one_sentence(panel, controller, notices):
-    controller.choose_model_file(str(Path("gone.pt")))
+    controller.models.choose_file(str(Path("gone.pt")))
     ((severity, message),) = notices()
     assert severity == "warning"
     assert message.startswith("There is no model 'gone.pt', nor is there such a file; there are micro, sam2.1_hiera_t")

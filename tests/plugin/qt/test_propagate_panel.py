@@ -54,14 +54,14 @@ def _in_42_s(monkeypatch):
 
 @pytest.mark.usefixtures("_in_42_s")
 def test_before_and_after(controller, panel):
-    assert panel.button.text() == "Propagate"
+    assert panel.button.text() == "Propagate (G)"
     assert panel.estimate.text() == ""
     plain_click(controller, (0, 10, 10))
     plain_click(controller, (0, 24, 35))
-    assert panel.button.text() == "Propagate (2 frames)"
+    assert panel.button.text() == "Propagate 2 frames (G)"
     assert panel.estimate.text() == "4 masks: about 42 s, at most 0 MB on disk."
     press(panel)
-    assert panel.button.text() == "Propagate"
+    assert panel.button.text() == "Propagate (G)"
     assert panel.estimate.text() == ""
     assert controller.workspace.worker.session.plan() == []
 
@@ -75,25 +75,25 @@ def test_stop_and_continue(controller, two, texts):
 
     controller.progressed.connect(stop)
     press(two)
-    assert seen == [("Stop", True, 1, 2)]
+    assert seen == [("Stop (Esc)", True, 1, 2)]
     assert texts[-1] == "Stopped: 1 frame done and kept, 1 left."
-    assert two.button.text() == "Continue (1 frame)"
+    assert two.button.text() == "Continue 1 frame (G)"
     assert shown(two) is two.estimate
     controller.progressed.disconnect(stop)
     press(two)
     assert texts[-1].startswith("1 frame done in ")
-    assert two.button.text() == "Propagate"
+    assert two.button.text() == "Propagate (G)"
 
 
 def test_a_correction_is_continued_and_a_new_object_is_not(controller, two):
     press(two)
     controller.choose_object(1)
     plain_click(controller, (1, 6, 6))
-    assert two.button.text() == "Continue (1 frame)"
+    assert two.button.text() == "Continue 1 frame (G)"
     press(two)
     controller.put_down()
     plain_click(controller, (0, 35, 5))
-    assert two.button.text() == "Propagate (2 frames)"
+    assert two.button.text() == "Propagate 2 frames (G)"
 
 
 def test_a_range_and_a_direction(controller, two):
@@ -101,7 +101,7 @@ def test_a_range_and_a_direction(controller, two):
     assert (form.first_frame.value, form.last_frame.value) == (0, 2)
     form.last_frame.value = 1
     assert controller.propagation == PropagationOptions("both", 0, 1)
-    assert two.button.text() == "Propagate (1 frame)"
+    assert two.button.text() == "Propagate 1 frame (G)"
     assert form.first_frame.max == 1
     press(two)
     labels = controller.workspace.result.layer.data
@@ -109,10 +109,10 @@ def test_a_range_and_a_direction(controller, two):
     call = controller.workspace.worker.session.document().calls[-1].arguments
     assert (call["direction"], call["frames"]) == ("both", [0, 1])
     form.last_frame.value = 2
-    assert two.button.text() == "Continue (1 frame)"
+    assert two.button.text() == "Continue 1 frame (G)"
     form.direction.value = "backward"
     assert controller.propagation == PropagationOptions("backward")
-    assert two.button.text() == "Propagate"
+    assert two.button.text() == "Propagate (G)"
 
 
 def test_frames_that_would_be_left_out(two):
@@ -124,7 +124,7 @@ def test_selected_objects(controller, two, table, texts):
     two.form.objects.value = "selected"
     table.view.clearSelection()
     assert controller.propagation.objects == ()
-    assert two.button.text() == "Propagate"
+    assert two.button.text() == "Propagate (G)"
     press(two)
     assert texts[-1] == "No object is selected in the table: select some, or propagate all objects."
     table.setCurrent(2)
@@ -155,11 +155,11 @@ def test_another_image(controller, two, viewer):
     picture = viewer.add_image(np.zeros((20, 30)), name="picture")
     controller.choose_image(picture)
     assert not two.button.isEnabled()
-    assert two.button.text() == "Propagate"
+    assert two.button.text() == "Propagate (G)"
     assert two.estimate.text() == ""
     controller.choose_image(viewer.layers["movie"])
     assert two.button.isEnabled()
-    assert two.button.text() == "Propagate (2 frames)"
+    assert two.button.text() == "Propagate 2 frames (G)"
     assert controller.propagation == PropagationOptions()
     viewer.layers.clear()
     assert not two.button.isEnabled()
@@ -168,7 +168,7 @@ def test_another_image(controller, two, viewer):
 
 @pytest.mark.usefixtures("_in_42_s")
 def test_a_disk_that_is_too_small(controller, two, monkeypatch, tmp_path):
-    controller.workspace.saved_to = tmp_path / "a.sam2"
+    controller.workspace.kept.saved_to = tmp_path / "a.sam2"
     monkeypatch.setattr(propagate_panel.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     two._show()
     assert two.estimate.text() == "4 masks: about 42 s, at most 0 MB on disk, of which 0 MB are free."

@@ -1,24 +1,35 @@
 from qtpy.QtCore import Qt
 
 from napari_sam2.plugin.keys import UNDO
-from napari_sam2.plugin.qt.rows import button, row
+from napari_sam2.plugin.qt.rows import button, combo, narrow_button, row
 
 
 def test_a_button_does_one_thing_and_leaves_the_focus_where_it_is(qtbot):
     pressed = []
-    made = button("Undo", UNDO, lambda: pressed.append(True))
+    made = button("Undo ({key})", UNDO, lambda: pressed.append(True))
     qtbot.addWidget(made)
     made.click()
     assert pressed == [True]
+    assert made.text() == "Undo (U)"
     assert made.toolTip() == "Undo what was done last: a click, an edit, a propagation, another model. Key: U."
     assert made.focusPolicy() == Qt.FocusPolicy.TabFocus
 
 
 def test_one_of_a_row_has_the_room_that_is_left(qtbot):
-    one, other = button("a", "a", list), button("b", "b", list)
+    one, other = narrow_button("a", "a", list), narrow_button("b", "b", list)
     made = row(one, other, stretched=(1,))
     qtbot.addWidget(made)
     made.resize(300, 30)
     made.show()
     qtbot.waitExposed(made)
     assert other.width() > 3 * one.width()
+
+
+def test_long_names_make_no_list_wide(qtbot):
+    short, long = combo("Which.", 4), combo("Which.", 4)
+    for made in (short, long):
+        qtbot.addWidget(made)
+    short.addItem("a")
+    long.addItem("a" * 200)
+    assert long.sizeHint().width() == short.sizeHint().width()
+    assert long.focusPolicy() == Qt.FocusPolicy.TabFocus

@@ -78,7 +78,7 @@ def test_saved_under_a_name(make_menu, viewer, monkeypatch, tmp_path, texts, kep
     assert list(tmp_path.glob("mine*")) == [], "there is nothing to save yet"
     click(controller, (0, 10, 10))
     entries(menu)["Save the session as …"].trigger()
-    assert controller.session.saved_to == controller.workspace.saved_to == tmp_path / "mine.sam2"
+    assert controller.session.saved_to == controller.workspace.kept.saved_to == tmp_path / "mine.sam2"
     assert next(iter(entries(menu))).startswith("mine.sam2 (movie) · 1 object")
     (tmp_path / "other.sam2").write_text("of somebody else")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "other"), ""))

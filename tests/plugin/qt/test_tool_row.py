@@ -6,8 +6,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.plugin.keys import LASSO_TOOL
-from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS, tool_tip
+from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS
 from napari_sam2.plugin.tools.tool import Tool
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -144,8 +143,3 @@ def test_icons_follow_the_theme(viewer, widget):
 def test_no_tools_without_an_image(viewer, widget):
     viewer.layers.clear()
     assert not any(button.isEnabled() for button in widget._tools.buttons.values())
-
-
-def test_tips():
-    tip = "Drag the outline of an object; with the right button, cut off what it encloses. Hold Space. Key: J"
-    assert tool_tip(LASSO_TOOL, "Hold Space.") == tip

@@ -8,13 +8,9 @@ from qtpy.QtCore import QEvent, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QHideEvent, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
-    QPushButton,
     QRadioButton,
-    QSizePolicy,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
@@ -42,6 +38,7 @@ from napari_sam2.plugin.qt.model_panel import ModelPanel
 from napari_sam2.plugin.qt.objects_panel import ObjectsPanel
 from napari_sam2.plugin.qt.output_panel import OutputPanel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel
+from napari_sam2.plugin.qt.rows import button, combo, row
 from napari_sam2.plugin.qt.scrolled import Scrolled
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
@@ -53,7 +50,6 @@ if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 _SWATCH_PX = 14
-_SPACING_PX = 4
 _MARGIN_PX = 4
 _LARGEST_OBJECT = 65535
 
@@ -100,7 +96,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     # --- parts -----------------------------------------------------------------------------------------------------
 
     def _make_choices(self) -> None:
-        self._image = _combo("The image that is clicked on.")
+        self._image = combo("The image that is clicked on.")
         self._image.activated.connect(self._image_chosen)
         self._image_panel = ImagePanel(self.controller, self._image, LayerActions(self._viewer, self.controller))
         self._model_panel = ModelPanel(self.controller)
@@ -114,8 +110,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         )
         self._object.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._object.valueChanged.connect(self._object_chosen)
-        self._next = _button("Next", NEXT_OBJECT)
-        self._next.clicked.connect(lambda: self.controller.next_object())
+        self._next = button("Next ({key})", NEXT_OBJECT, lambda: self.controller.next_object())
         self._listen = QCheckBox("Use clicks", checked=True)
         self._listen.setToolTip("Without the mark clicks on the image do nothing. Drags move the view as ever.")
         self._listen.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -130,12 +125,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._outside.clicked.connect(lambda: self.controller.choose_side(False))
 
     def _make_status(self) -> None:
-        self._undo = _button("Undo", UNDO)
-        self._undo.clicked.connect(lambda: self.controller.undo())
-        self._redo = QPushButton()
-        show_key(self._redo, "Redo", REDO_ON_LAYER)
-        self._redo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._redo.clicked.connect(lambda: self.controller.redo())
+        self._undo = button("Undo ({key})", UNDO, lambda: self.controller.undo())
+        self._redo = button("Redo", REDO_ON_LAYER, lambda: self.controller.redo())
         self._status = QLabel(wordWrap=True)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
@@ -154,15 +145,15 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         form.addRow(self._model_panel)
         form.addRow(self._session_line)
         form.addRow(self._tools)
-        form.addRow("Object", _row(self._swatch, self._object, self._next))
+        form.addRow("Object", row(self._swatch, self._object, self._next))
         form.addRow(self._objects)
-        form.addRow("Click is", _row(self._inside, self._outside))
-        form.addRow(_row(self._keep, self._listen))
+        form.addRow("Click is", row(self._inside, self._outside))
+        form.addRow(row(self._keep, self._listen))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(*[_MARGIN_PX] * 4)
         layout.addWidget(scrolled, 1)
         layout.addWidget(self._propagate)
-        layout.addWidget(_row(self._undo, self._redo, self._show_hint))
+        layout.addWidget(row(self._undo, self._redo, self._show_hint))
         layout.addWidget(self.output_panel)
         layout.addWidget(self._status)
         layout.addWidget(self._hint)
@@ -282,27 +273,6 @@ def _shown(key: Key | str) -> str:
     return key.shown if isinstance(key, Key) else key
 
 
-def _combo(tool_tip: str) -> QComboBox:
-    combo = QComboBox(toolTip=tool_tip)
-    # long names do not make the dock wide
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    # the canvas keeps the focus, and with it the keys
-    combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return combo
-
-
-def _button(text: str, does: Key | str) -> QPushButton:
-    button = QPushButton(text)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    if isinstance(does, Key):
-        show_key(button, f"{text} ({{key}})", does)
-    else:
-        button.setToolTip(does)
-    return button
-
-
 def _radio(text: str, does: Key | str) -> QRadioButton:
     radio = QRadioButton(text)
     radio.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -311,13 +281,3 @@ def _radio(text: str, does: Key | str) -> QRadioButton:
     else:
         radio.setToolTip(does)
     return radio
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(_SPACING_PX)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QPushButton, QVBoxLayout, Q
 
 from napari_sam2.plugin.error_rate import ErrorRate
 from napari_sam2.plugin.keys import JUDGE_RIGHT, JUDGE_WRONG
-from napari_sam2.plugin.qt.rows import button, row
+from napari_sam2.plugin.qt.rows import narrow_button, row
 
 _NARROW = "padding: 1px 3px; min-width: 40px; max-width: 48px"
 """Of a number, without its buttons: the dock stays narrow."""
@@ -49,14 +49,14 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
             number.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             number.native.setStyleSheet(_NARROW)
         self.text = QLabel(wordWrap=True)
-        self.right = button("Right", JUDGE_RIGHT, rate.judge_right)
-        self.wrong = button("Wrong", JUDGE_WRONG, rate.judge_wrong)
-        self.go_on = button("", "Judge the masks that are left, or stop.", self._go_on_or_stop)
+        self.right = narrow_button("Right", JUDGE_RIGHT, rate.judge_right)
+        self.wrong = narrow_button("Wrong", JUDGE_WRONG, rate.judge_wrong)
+        self.go_on = narrow_button("", "Judge the masks that are left, or stop.", self._go_on_or_stop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(self.form.native)
-        layout.addWidget(row(self.right, self.wrong, self.go_on))
+        layout.addWidget(row(self.right, self.wrong, self.go_on, spacing_px=2))
         for one in self.form.native.findChildren(QPushButton):
             one.setToolTip("Draw the sample, and show the first of its masks.")
             one.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -135,7 +135,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             self.preview.setChecked(controller.shows_model_input)
         state: Any = None
         if workspace is not None:
-            state = workspace.image, workspace.reading, workspace.stack.letters, workspace.channel_names
+            state = workspace.image, workspace.source.reading, workspace.stack.letters, workspace.source.channel_names
         if self.line.isChecked() and (state != self._shown_state or self.form is None):
             self._shown_state = state
             self._make_form(workspace)
@@ -159,11 +159,11 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             self.form = None
         if workspace is None:
             return
-        stack, reading = workspace.stack, workspace.reading
+        stack, reading = workspace.stack, workspace.source.reading
         kind = intensities_of(reading)
         low, high = numbers_for(kind, workspace)
         red, green, blue = chosen_channels(workspace)
-        channels = {"choices": channel_choices(workspace.channel_names), "visible": len(workspace.channel_names) > 0}
+        channels = {"choices": channel_choices(workspace.source.channel_names), "visible": len(workspace.source.channel_names) > 0}
         along, levels = along_choices(stack), level_choices(workspace.image)
         number = {"widget_type": "FloatSpinBox", "min": -1e9, "max": 1e9}
         self.form = magicgui(

@@ -7,12 +7,8 @@ from pathlib import Path
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import (
-    QComboBox,
     QFileDialog,
-    QHBoxLayout,
     QLabel,
-    QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,12 +17,15 @@ from superqt import QElidingLabel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.models import MODEL_NAMES, describe_download, describe_model
+from napari_sam2.plugin.qt.rows import button, combo, row
 from napari_sam2.plugin.qt.settings_dialog import SettingsDialog
 from napari_sam2.plugin.settings import DEVICES, PRECISIONS
 from napari_sam2.weights.registry import SUFFIXES
 
 _SELF_TEST = "Let the embedded model segment a nucleus whose area is known."
 _FROM_FILE = "from a file …"
+_NUM_LETTERS = 4
+"""There is room for in a list."""
 _FILTER = f"Checkpoints ({' '.join('*' + suffix for suffix in SUFFIXES)})"
 
 
@@ -47,23 +46,22 @@ class ModelPanel(QWidget):  # type: ignore[misc]
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
-        self.model = _combo("The model. Larger ones are better and slower; micro needs no download.")
+        self.model = combo("The model. Larger ones are better and slower; micro needs no download.", _NUM_LETTERS)
         self.model.activated.connect(self._model_chosen)
         self._make_download()
         self._make_details()
         self._lay_out()
         controller.changed.connect(self._show)
         self._show()
-        controller.survey_machine()
+        controller.models.survey_machine()
 
     def _make_download(self) -> None:
         self.about_download = QLabel()
         self.place = QElidingLabel()
         self.place.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.place.setMinimumHeight(self.place.fontMetrics().height() + 4)  # it cuts underscores off otherwise
-        self.download = QPushButton("Download", toolTip="Fetch the weights of this model, once. Cancel leaves nothing behind.")
-        self.download.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.download.clicked.connect(lambda: self._controller.download_model())
+        what = "Fetch the weights of this model, once. Cancel leaves nothing behind."
+        self.download = button("Download", what, lambda: self._controller.models.download())
 
     def _make_details(self) -> None:
         self.fold = QToolButton(checkable=True)
@@ -72,30 +70,29 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.about_device = QElidingLabel()
         self.fold.toggled.connect(self._folded)
-        self.device = _combo("Where the model computes; auto takes CUDA, else Apple's GPU, else the CPU.")
+        self.device = combo("Where the model computes; auto takes CUDA, else Apple's GPU, else the CPU.", _NUM_LETTERS)
         for device in DEVICES:
             self.device.addItem(device)
         self.device.activated.connect(lambda: self._write(device=self.device.currentText()))
-        self.precision = _combo("bfloat16 is faster on recent GPUs, and a little less exact. Of sessions that begin from now on.")
+        self.precision = combo(
+            "bfloat16 is faster on recent GPUs, and a little less exact. Of sessions that begin from now on.", _NUM_LETTERS
+        )
         self.precision.addItems(PRECISIONS)
         self.precision.activated.connect(lambda: self._write(precision=self.precision.currentText()))
-        self.self_test = QPushButton("Self-test")
-        self.self_test.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.self_test.clicked.connect(lambda: self._controller.run_self_test())
-
+        self.self_test = button("Self-test", _SELF_TEST, lambda: self._controller.models.run_self_test())
         self.settings = QToolButton(text="Settings …", toolTip="Folder and room for sessions, memory, model, device and keys.")
         self.settings.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.settings.clicked.connect(self._open_settings)
 
     def _lay_out(self) -> None:
-        self._download_row = _row(self.about_download, self.download)
-        self.choice = _row(self.model, self.fold)
+        self._download_row = row(self.about_download, self.download, stretched=(0,))
+        self.choice = row(self.model, self.fold, stretched=(0,))
         self._details = QWidget()
         details = QVBoxLayout(self._details)
         details.setContentsMargins(0, 0, 0, 0)
         details.setSpacing(2)
-        details.addWidget(_row(self.device, self.precision, self.self_test))
-        details.addWidget(_row(self.about_device, self.settings))
+        details.addWidget(row(self.device, self.precision, self.self_test, stretched=(0, 1)))
+        details.addWidget(row(self.about_device, self.settings, stretched=(0,)))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -114,7 +111,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         if chosen is None:
             chosen, _ = QFileDialog.getOpenFileName(self, "A checkpoint", filter=_FILTER)
         if chosen:
-            self._controller.choose_model_file(chosen)
+            self._controller.models.choose_file(chosen)
         self._show()  # the list is not left at the words for choosing a file
 
     def _write(self, **values: str) -> None:
@@ -135,7 +132,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         if event.type() in (QEvent.Type.DragEnter, QEvent.Type.Drop) and (path := _checkpoint_in(event)) is not None:
             event.acceptProposedAction()
             if event.type() == QEvent.Type.Drop:
-                self._controller.choose_model_file(str(path))
+                self._controller.models.choose_file(str(path))
             return True
         return bool(super().eventFilter(watched, event))
 
@@ -148,8 +145,8 @@ class ModelPanel(QWidget):  # type: ignore[misc]
     def _show(self) -> None:
         self._show_models()
         controller = self._controller
-        settings, machine, test = controller.settings.settings, controller.machine, controller.self_test
-        is_missing = controller.model in MODEL_NAMES and not controller.is_model_here
+        settings, machine, test = controller.settings.settings, controller.models.machine, controller.models.self_test
+        is_missing = controller.model in MODEL_NAMES and not controller.models.is_here
         self._download_row.setVisible(is_missing)
         self.place.setVisible(is_missing)
         if is_missing:
@@ -157,7 +154,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.about_download.setText(what)
             self.place.setText(f"to {path}")
             self.place.setToolTip(f"The weights will be in {path}.")
-        self.download.setEnabled(not controller.is_downloading)
+        self.download.setEnabled(not controller.models.is_downloading)
         is_known = machine is not None and machine.device == settings.device
         self.fold.setText(machine.facts.kind if machine is not None and is_known else settings.device)
         device = machine.describe() if machine is not None and is_known else settings.device
@@ -189,27 +186,3 @@ def _checkpoint_in(event: QDropEvent) -> Path | None:
     urls = event.mimeData().urls()
     path = Path(urls[0].toLocalFile()) if len(urls) == 1 else None
     return path if path is not None and path.suffix.lower() in SUFFIXES else None
-
-
-def _combo(tool_tip: str) -> QComboBox:
-    combo = QComboBox(toolTip=tool_tip)
-    # long names do not make the dock wide
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(4)
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    # the canvas keeps the focus, and with it the keys
-    combo.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return combo
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    for widget in widgets:
-        layout.addWidget(
-            widget,
-            0 if isinstance(widget, QPushButton) or widget.sizePolicy().horizontalPolicy() == QSizePolicy.Policy.Fixed else 1,
-        )
-    return row

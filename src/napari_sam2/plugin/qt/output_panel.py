@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from qtpy.QtCore import QEvent, QSize
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import result_formats
 from napari_sam2.plugin.qt.export_menu import ExportMenu
 from napari_sam2.plugin.qt.measurement_table import MeasurementTable
+from napari_sam2.plugin.qt.rows import button, row
 from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
 from napari_sam2.plugin.session_output import SessionOutput
 
@@ -35,23 +36,21 @@ class OutputPanel(QWidget):  # type: ignore[misc]
         self._controller = controller
         self._viewer = viewer
         self.output = SessionOutput(controller, viewer)
-        self.export_button = _button("Export", "Write labels, tables, tracks, movies, the methods paragraph or a script.")
+        self.export_button = button("Export", "Write labels, tables, tracks, movies, the methods paragraph or a script.")
         self.exports = ExportMenu(controller, self.output, self.export_button)
         self.export_button.setMenu(self.exports)
-        self.tracks_button = _button("Tracks", "A Tracks layer with the lineage, made again whenever the session has changed.")
+        self.tracks_button = button("Tracks", "A Tracks layer with the lineage, made again whenever the session has changed.")
         self.tracks_button.clicked.connect(lambda: self.output.show_tracks())
-        self.table_button = _button("Table", "Measurements of each object on each frame.")
+        self.table_button = button("Table", "Measurements of each object on each frame.")
         self.table_button.clicked.connect(lambda: self.show_table())
-        self.sessions_button = _button("Sessions", "Recent sessions, saving under a name, and the room that sessions take.")
+        self.sessions_button = button("Sessions", "Recent sessions, saving under a name, and the room that sessions take.")
         self.sessions = SessionsMenu(controller, viewer, self.output, self.sessions_button)
         self.sessions_button.setMenu(self.sessions)
         self.table: MeasurementTable | None = None
         self.output.changed.connect(self._show)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        for button in (self.export_button, self.tracks_button, self.table_button, self.sessions_button):
-            layout.addWidget(button)
+        layout.addWidget(row(self.export_button, self.tracks_button, self.table_button, self.sessions_button))
 
     def tear_down(self) -> None:
         """Disconnect from the controller, and close the table."""
@@ -110,9 +109,3 @@ class _TableDock(MeasurementTable):
         if event.type() == QEvent.Type.ParentChange and self.parent() is None and self._closed is not None:
             self._closed()
         return bool(super().event(event))
-
-
-def _button(text: str, tool_tip: str) -> QPushButton:
-    button = QPushButton(text, toolTip=tool_tip)
-    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return button

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QPushButton,
     QSizePolicy,
     QStackedWidget,
     QToolButton,
@@ -24,9 +23,12 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_workspace import ImageWorkspace
+from napari_sam2.plugin.job_texts import counted
 from napari_sam2.plugin.keys import CANCEL, PROPAGATE
 from napari_sam2.plugin.propagation_options import FramesLeft, propagation_options
+from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.qt.object_table import ObjectTable
+from napari_sam2.plugin.qt.rows import button
 from napari_sam2.plugin.run_estimate import written_bytes, written_duration
 
 _ACTIVITY_MS = 200
@@ -53,11 +55,9 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         # napari handles other events while it draws its own bar: not in the midst of what is reported
         self._activity_timer = QTimer(self, interval=_ACTIVITY_MS)
         self._activity_timer.timeout.connect(self._show_activity)
-        self.button = QPushButton("Propagate")
-        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button = button("Propagate ({key})", PROPAGATE, self._clicked)
         self.button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.button.setStyleSheet("font-weight: bold; padding: 5px;")
-        self.button.clicked.connect(self._clicked)
         self._fold = QToolButton(text="Where", checkable=True, toolTip="Choose direction, frames and objects.")
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setAutoRaise(True)
@@ -162,16 +162,15 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         self.button.setEnabled(has_frames or is_busy)
         self._fields.setEnabled(has_frames)
         if is_busy:
-            self.button.setText("Stop")
-            self.button.setToolTip(f"Stop, and keep what is done. Key: {CANCEL.name}.")
+            show_key(self.button, "Stop ({key})", CANCEL)
             self.estimate.clear()
             return
         left = FramesLeft()
         if workspace is not None and has_frames:
-            left = FramesLeft.of(workspace.rows.frames, workspace.infos, self._controller.propagation)
+            left = FramesLeft.of(workspace.rows.frames, workspace.objects.infos, self._controller.propagation)
         verb = "Continue" if left.is_begun else "Propagate"
-        self.button.setText(f"{verb} ({counted(left.num_frames, 'frame')})" if left.num_frames else "Propagate")
-        self.button.setToolTip(f"{PROPAGATE.description[:1].upper()}{PROPAGATE.description[1:]}. Key: {PROPAGATE.name}.")
+        what = f"{verb} {counted(left.num_frames, 'frame')}" if left.num_frames else "Propagate"
+        show_key(self.button, f"{what} ({{key}})", PROPAGATE)
         self.estimate.setText("" if workspace is None else _described(workspace, left))
 
     def _show_progress(self, done: int, total: int) -> None:
@@ -202,11 +201,6 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
             self._activity = None
 
 
-def counted(number: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _described(workspace: ImageWorkspace, left: FramesLeft) -> str:
     """Describe what a propagation would take."""
     if not left.num_frames:
@@ -216,7 +210,7 @@ def _described(workspace: ImageWorkspace, left: FramesLeft) -> str:
     text = counted(left.num_masks, "mask")
     if seconds is not None and num_bytes is not None:
         text += f": about {written_duration(seconds)}, at most {written_bytes(num_bytes)} on disk"
-        folder = None if workspace.saved_to is None else workspace.saved_to.parent
+        folder = None if workspace.kept.saved_to is None else workspace.kept.saved_to.parent
         if folder is not None and folder.is_dir() and (free := shutil.disk_usage(folder).free) < num_bytes:
             text += f", of which {written_bytes(free)} are free"
     if left.num_skipped:

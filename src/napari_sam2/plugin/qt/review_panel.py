@@ -24,7 +24,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_ITEM, PREVIOUS_ITEM
 from napari_sam2.plugin.qt.error_panel import ErrorPanel
-from napari_sam2.plugin.qt.rows import button, row
+from napari_sam2.plugin.qt.rows import narrow_button, row
 from napari_sam2.plugin.review import ANY_REASON, ReviewQueue
 from napari_sam2.session.review.track_measurements import ReviewReason
 
@@ -168,14 +168,14 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
             self.kinds.addItem(reason.description, reason.value)
         self.kinds.activated.connect(self._kind_chosen)
         review = self._review
-        self.previous = button("◀", PREVIOUS_ITEM, review.previous_item)
-        self.next = button("▶", NEXT_ITEM, review.next_item)
-        self.accept = button("Accept", APPROVE, lambda: self._decide(review.accept, review.approve))
-        self.correct = button("Correct", "Take it in hand: click where it is, right-click where it is not.", self._correct)
-        self.end = button("End here", END_HERE, lambda: self._decide(review.end, review.end_here))
-        self.to_here = button("Approve to here", APPROVE_TO_HERE, review.approve_to_here)
+        self.previous = narrow_button("◀", PREVIOUS_ITEM, review.previous_item)
+        self.next = narrow_button("▶", NEXT_ITEM, review.next_item)
+        self.accept = narrow_button("Accept", APPROVE, lambda: self._decide(review.accept, review.approve))
+        self.correct = narrow_button("Correct", "Take it in hand: click where it is, right-click where it is not.", self._correct)
+        self.end = narrow_button("End here", END_HERE, lambda: self._decide(review.end, review.end_here))
+        self.to_here = narrow_button("Approve to here", APPROVE_TO_HERE, review.approve_to_here)
         tip = "Judge a random sample of masks: the rate of wrong ones, with its 95 % interval."
-        self.measure = button("Error rate", tip, lambda: None)
+        self.measure = narrow_button("Error rate", tip, lambda: None)
         self.measure.setCheckable(True)
         self.measure.toggled.connect(self._measure_toggled)
         self.errors = ErrorPanel(review.error_rate)
@@ -202,8 +202,8 @@ class ReviewPanel(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        self._decisions = row(self.accept, self.correct, self.end, self.to_here)
-        layout.addWidget(row(self.kinds, self.previous, self.next, self.errors.text, self.measure, stretched=(0, 3)))
+        self._decisions = row(self.accept, self.correct, self.end, self.to_here, spacing_px=2)
+        layout.addWidget(row(self.kinds, self.previous, self.next, self.errors.text, self.measure, stretched=(0, 3), spacing_px=2))
         for widget in (self.view, self._decisions, self.errors):
             layout.addWidget(widget)
         self._measure_toggled(False)

@@ -1,33 +1,65 @@
-"""Buttons in a row, as the panels have them: small, and never in the way of the keys of the viewer."""
+"""Buttons and lists as the panels have them, alone or in a row: they make no dock wide, and never take the keys of the viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_sam2.plugin.keys import Key
+from napari_sam2.plugin.qt.key_texts import show_key
 
 
-def button(text: str, does: Key | str, act: Callable[[], None]) -> QPushButton:
-    """Make a button that calls something; what it does is its tool tip."""
-    tip = does if isinstance(does, str) else f"{does.description[:1].upper()}{does.description[1:]}. Key: {does.name}."
-    made = QPushButton(text, toolTip=tip)
-    made.setStyleSheet("padding: 3px 1px")  # of four in a row, in a narrow dock
+def button(text: str, does: Key | str, act: Callable[[], None] | None = None) -> QPushButton:
+    """Make a button that calls something; what it does is its tool tip, with the key.
+
+    Parameters
+    ----------
+    text : str
+        What stands on it, in which ``{key}`` is the key.
+    does : Key or str
+        What it does, for the tool tip.
+    act : callable, optional
+        What it calls.
+    """
+    made = QPushButton(text)
+    if isinstance(does, Key):
+        show_key(made, text, does)
+    else:
+        made.setToolTip(does)
     # the canvas keeps the focus, and with it the keys
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    made.clicked.connect(lambda: act())
+    if act is not None:
+        made.clicked.connect(lambda: act())
     return made
 
 
-def row(*widgets: QWidget, stretched: tuple[int, ...] = ()) -> QWidget:
+def narrow_button(text: str, does: Key | str, act: Callable[[], None]) -> QPushButton:
+    """Make one of four in a row, in a narrow dock; see :func:`button`."""
+    made = button(text, does, act)
+    made.setStyleSheet("padding: 3px 1px")
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return made
+
+
+def combo(tool_tip: str, num_letters: int = 8) -> QComboBox:
+    """Make a list to choose from, with room for so many letters at least: long names do not make the dock wide."""
+    made = QComboBox(toolTip=tool_tip)
+    made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    made.setMinimumContentsLength(num_letters)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    # the canvas keeps the focus, and with it the keys
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return made
+
+
+def row(*widgets: QWidget, stretched: tuple[int, ...] = (), spacing_px: int = 4) -> QWidget:
     """Put widgets beside each other; those of some numbers share the room that is left."""
     made = QWidget()
     layout = QHBoxLayout(made)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(2)
+    layout.setSpacing(spacing_px)
     for index, widget in enumerate(widgets):
         layout.addWidget(widget, int(index in stretched))
     return made

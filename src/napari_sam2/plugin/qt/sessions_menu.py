@@ -75,7 +75,7 @@ class SessionsMenu(QMenu):  # type: ignore[misc]
         action.setToolTip(str(one.path))
         action.setEnabled(one.summary is not None)
         workspace = self._controller.workspace
-        if workspace is not None and workspace.saved_to == one.path:
+        if workspace is not None and workspace.kept.saved_to == one.path:
             action.setCheckable(True)
             action.setChecked(True)
         action.triggered.connect(lambda: self.open(one.path))

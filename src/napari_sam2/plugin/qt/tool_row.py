@@ -20,6 +20,7 @@ from napari_sam2.plugin.keys import (
     Key,
 )
 from napari_sam2.plugin.qt.everything_form import EverythingForm
+from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.qt.tool_icons import tool_icon
 from napari_sam2.plugin.sign_colours import SIGN_COLOURS
 from napari_sam2.plugin.tools.brush import MAX_DIAMETER_PX
@@ -121,12 +122,7 @@ def _button(name: str, key: Key, more: str) -> QToolButton:
     button = QToolButton(objectName=name, autoRaise=True)
     button.setStyleSheet(_STYLE)
     button.setIconSize(QSize(_ICON_PX, _ICON_PX))
-    button.setToolTip(tool_tip(key, more))
+    show_key(button, "", key, more)
     # the canvas keeps the focus, and with it the keys
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
-
-
-def tool_tip(key: Key, more: str = "") -> str:
-    """Return what a key does, and the key."""
-    return f"{key.description[:1].upper()}{key.description[1:]}. {more}{' ' if more else ''}Key: {key.name}"
