@@ -379,6 +379,25 @@ def test_it_fits_into_300_px(widget):
     assert widget.minimumSizeHint().width() <= 300
 
 
+def test_a_small_window_stays_small_with_everything_unfolded(viewer, widget, qtbot):
+    until_idle(qtbot, widget)
+    viewer.window.resize(1280, 720)
+    widget._image_panel.line.click()
+    widget._objects.review.fold.click()
+    for fold in (widget._model_panel.fold, widget._propagate._fold, widget._show_hint):
+        fold.click()
+    QApplication.processEvents()
+    assert viewer.window.geometry()[2:] == (1280, 720)
+    for part in (widget._propagate.button, widget._status, widget._hint):
+        assert part.mapTo(widget, part.rect().bottomRight()).y() < widget.height()
+    widget._image_panel.line.click()
+    widget._objects.set_open(True)
+    QApplication.processEvents()
+    assert viewer.window.geometry()[2:] == (1280, 720)
+    table = widget._objects.table.view
+    assert table.viewport().height() >= 3 * table.verticalHeader().defaultSectionSize()
+
+
 def test_closing_the_dock_leaves_nothing_behind(viewer, open_widget, opener, robot):
     robot = robot(viewer)
     widget = open_widget(viewer, opener)
