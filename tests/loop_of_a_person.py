@@ -47,6 +47,7 @@ def work_through(kind: Kind, viewer: Any, photographs: Path | None = None) -> Lo
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam2")
     person = Person(viewer)
     viewer.reset_view()
+    person.settle()
     try:
         return _work_through(kind, person, widget, image, photographs)
     finally:

@@ -21,6 +21,7 @@ SIDE_PX = (1280, 720)
 LEFT, MIDDLE, RIGHT = 1, 2, 3
 _SETTLE_S = 0.02
 """After each event: Qt sees it, and what it calls is done."""
+_STILL_S, _PATIENCE_S = 0.3, 15.0
 
 World = Sequence[float] | np.ndarray
 
@@ -71,10 +72,24 @@ class Person:
         self._canvas = self.viewer.window._qt_viewer.canvas
         self._display = Display()
         self.num_actions = 0
-        pause(0.3)
-        self.window.activateWindow()
-        self.window.raise_()
-        pause(0.2)
+        for button in (LEFT, MIDDLE, RIGHT):  # of somebody who was killed with a finger on it
+            self._send(X.ButtonRelease, button)
+        for key in ("Control_L", "Shift_L", "Alt_L"):
+            self._send(X.KeyRelease, self._code(key))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the window has the focus, and its canvas has not moved for a while: on a busy machine that takes its time."""
+        begun = since = time.monotonic()
+        before: Any = None
+        while time.monotonic() - since < _STILL_S and time.monotonic() - begun < _PATIENCE_S:
+            canvas = self._canvas.native
+            seen = canvas.size(), canvas.mapToGlobal(QPoint(0, 0)), self.window.isActiveWindow()
+            if seen != before or not self.window.isActiveWindow():
+                before, since = seen, time.monotonic()
+                self.window.activateWindow()
+                self.window.raise_()
+            pause(0.03)
 
     def leave(self) -> None:
         """Let go of mouse and keyboard, and of the viewer."""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 )
 LEAST_IOU = {"volume": 0.4}
 """What the built-in model reaches on 51 planes of dim nuclei that touch; elsewhere it is more than 0.7."""
-SLOW = ("field of 50 cells", "6000 frames on disk", "volume")
+SLOW = ("field of 50 cells", "6000 frames on disk", "volume", "colour video", "volumes over time")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in KINDS])
