@@ -424,6 +424,15 @@ def late(viewer, opener):
     return controller, runner
 
 
+def test_a_click_that_is_still_at_work_is_propagated(late, notices, blobs):
+    controller, runner = late
+    click(controller, SQUARE)
+    controller.propagate()
+    runner.finish()
+    assert notices() == []
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=range(3)))
+
+
 def test_reports_about_an_image_that_was_removed(viewer, late):
     controller, runner = late
     viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")

@@ -59,7 +59,7 @@ def test_what_is_shown_of_clicks(jobs, workspace, runner, heard):
     assert jobs.is_idle
     workspace.click(Pixel(1, 20, 5), True)
     runner.finish()
-    assert heard.texts[-1] == "Object 2: nothing found on frame 1; press U to take it back"
+    assert heard.texts[-1] == "Object 2: nothing found on frame 1; click inside it, or press U to take it back"
 
 
 def test_what_is_shown_of_a_propagation(jobs, workspace, runner, heard):

@@ -61,7 +61,11 @@ def found_text(item: ObjectSegmented, where: str) -> str:
     """Say what a click found, after the name of the object."""
     if item.proposal is not None:
         return f" {item.proposal.reason}: press {UNDO.shown} to take it back, or right-click where it is not."
-    return f": {item.area_px} px{where}" if item.area_px else f": nothing found{where}; press {UNDO.shown} to take it back"
+    return (
+        f": {item.area_px} px{where}"
+        if item.area_px
+        else f": nothing found{where}; click inside it, or press {UNDO.shown} to take it back"
+    )
 
 
 def everything_text(item: EverythingFound, has_frames: bool) -> str:

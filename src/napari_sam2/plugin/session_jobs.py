@@ -36,6 +36,7 @@ from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
+_SEGMENTING = "Segmenting …"
 Read = Callable[["Session", Report], None]
 """Reads a session on the worker, and reports what it reads."""
 Take = Callable[[Any], str | None]
@@ -113,6 +114,11 @@ class SessionJobs:
         return self._queue.running is not None and self._queue.running.kind.takes_long
 
     @property
+    def is_segmenting(self) -> bool:
+        """Objects may be about to begin: what was clicked, drawn or taken from a layer is at work, or waits."""
+        return any(map(self._queue.has, (JobKind.FIND, JobKind.LONG_COMMAND))) or self._queue.has(JobKind.COMMAND, _SEGMENTING)
+
+    @property
     def is_idle(self) -> bool:
         """Nothing is running."""
         return self._queue.running is None
@@ -133,9 +139,9 @@ class SessionJobs:
             clicks = pending.take_all() if with_refused else pending.take(up_to)
             return self._running(workspace, [*workspace.pending.take_drawn(), *clicks])
 
-        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, _SEGMENTING))
 
-    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = "Segmenting …") -> None:
+    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = _SEGMENTING) -> None:
         """Run commands that a person gave at one stroke, with a text that is shown meanwhile."""
 
         def make_task() -> Task | None:

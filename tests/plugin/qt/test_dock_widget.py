@@ -533,6 +533,18 @@ def test_a_warning_stands_in_the_status_line_and_not_in_a_toast_too(viewer, widg
     assert notices() == [("warning", "There is nothing to propagate: click on an object first.")]
 
 
+def test_buttons_stay_where_they_are_whether_the_status_has_one_line_or_two(viewer, widget):
+    def tops():
+        QApplication.processEvents()
+        return [one.mapToGlobal(one.rect().topLeft()).y() for one in (widget._undo, widget._propagate.button)]
+
+    viewer.window.resize(1280, 720)
+    widget.controller.status_changed.emit("Ready.")
+    before = tops()
+    widget.controller.status_changed.emit("Object 3 is in hand: clicks add to it. Esc puts it down.")
+    assert tops() == before
+
+
 def test_nothing_is_left_of_an_image_that_is_removed_while_it_is_propagated(viewer, widget, robot, qtbot):
     robot(viewer).click(world(viewer, 0, 10, 10))
     until_idle(qtbot, widget)

@@ -2,7 +2,7 @@
 
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_sam2.plugin.clicks import ObjectFrame
 
@@ -37,6 +37,9 @@ def test_a_sample_is_judged_by_keys_and_buttons(viewer, widget, robot, qtbot):
     assert (panel.isVisible(), review.view.isVisible()) == (True, False)
     assert not panel.right.isEnabled()
     assert not panel.go_on.isEnabled()
+    for number in (panel.form.size.native, panel.form.seed.native):
+        line = number.findChild(QLineEdit)
+        assert line.width() >= line.fontMetrics().horizontalAdvance("1000"), "its digits are seen"
     panel.form.size.value = 2
     panel.form.call_button.native.click()
     until_idle()

@@ -4,6 +4,7 @@ import tifffile
 from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QPushButton
 
 from napari_sam2.plugin.exports import document_formats, result_formats
+from napari_sam2.plugin.qt import export_menu
 from napari_sam2.plugin.qt.export_menu import ExportMenu, options_form
 from napari_sam2.plugin.session_output import SessionOutput
 from widget_driving import click, expected
@@ -80,6 +81,21 @@ def test_another_file_is_not_replaced_unasked(menu, controller, dialogs, tmp_pat
     dialogs.answer = tmp_path / "mine.csv"
     entry(menu, "(.csv)").trigger()
     assert (tmp_path / "mine.csv").read_text().startswith("object_id,")
+
+
+def test_the_image_itself_is_not_replaced(menu, controller, dialogs, tmp_path, texts, monkeypatch):
+    click(controller, (0, 10, 10))
+    file = tmp_path / "movie.tif"
+    file.write_text("the image")
+    monkeypatch.setattr(export_menu, "image_file_of", lambda workspace: file)
+    dialogs.answer = file
+    entry(menu, "(.tif)").trigger()
+    assert dialogs.asked[-1][1] == str(tmp_path / "movie-objects.tif")
+    assert texts[-1] == "Movie.tif is the image itself, which is not replaced: give another name."
+    assert file.read_text() == "the image"
+    dialogs.answer = ""
+    entry(menu, "(.csv)").trigger()
+    assert dialogs.asked[-1][1] == str(tmp_path / "movie.csv")
 
 
 def test_without_objects_no_file_is_asked_for(menu, dialogs, notices):

@@ -59,7 +59,7 @@ def test_before_and_after(controller, panel):
     plain_click(controller, (0, 10, 10))
     plain_click(controller, (0, 24, 35))
     assert panel.button.text() == "Propagate 2 frames (G)"
-    assert panel.estimate.text() == "4 masks: about 42 s, at most 0 MB on disk."
+    assert panel.estimate.text() == "4 masks: about 42 s, at most 1 MB on disk."
     press(panel)
     assert panel.button.text() == "Propagate (G)"
     assert panel.estimate.text() == ""
@@ -171,7 +171,7 @@ def test_a_disk_that_is_too_small(controller, two, monkeypatch, tmp_path):
     controller.workspace.kept.saved_to = tmp_path / "a.sam2"
     monkeypatch.setattr(propagate_panel.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     two._show()
-    assert two.estimate.text() == "4 masks: about 42 s, at most 0 MB on disk, of which 0 MB are free."
+    assert two.estimate.text() == "4 masks: about 42 s, at most 1 MB on disk, of which 0 MB are free."
 
 
 def test_the_activity_dock(panel, qtbot, controller, monkeypatch):

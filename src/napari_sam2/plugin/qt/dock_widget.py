@@ -128,6 +128,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._undo = button("Undo ({key})", UNDO, lambda: self.controller.undo())
         self._redo = button("Redo", REDO_ON_LAYER, lambda: self.controller.redo())
         self._status = QLabel(wordWrap=True)
+        self._status.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._hint = QLabel(_hint(), wordWrap=True)
         self._show_hint = QToolButton(text="Keys", checkable=True, toolTip="Show or hide what clicks and keys do.")
@@ -209,6 +210,8 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         # with nothing to tell: what can be done next
         self._is_status_plan = not text
         self._status.setText(text or self.controller.describe())
+        # room for two lines at all times: what is above stays where it is while somebody aims at it
+        self._status.setMinimumHeight(2 * self._status.fontMetrics().lineSpacing())
 
     def _show_keys(self) -> None:
         refresh_keys(self)

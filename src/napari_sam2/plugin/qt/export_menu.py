@@ -75,12 +75,18 @@ class ExportMenu(QMenu):  # type: ignore[misc]
         file = None if self._controller.workspace is None else image_file_of(self._controller.workspace)
         folder = self._folder or (Path.home() if file is None else file.parent)
         suggested = folder / f"{_file_name(image.name)}{shown_ending(item)}"
+        if _is_same(suggested, file):
+            suggested = folder / f"{_file_name(image.name)}-objects{shown_ending(item)}"
         chosen, _ = QFileDialog.getSaveFileName(
             self.parentWidget(), f"Export {item.what}", str(suggested), f"{item.what} (*{shown_ending(item)})"
         )
         if not chosen:
             return None
         path = with_ending(Path(chosen), item)
+        if _is_same(path, file):
+            text = f"{path.name} is the image itself, which is not replaced: give another name"
+            self._controller.status_changed.emit(notify_warning(text))
+            return None
         if path != Path(chosen) and path.exists():  # the dialog asked about another name
             text = f"{path.name} is there already: choose it itself to replace it, or give another name"
             self._controller.status_changed.emit(notify_warning(text))
@@ -113,6 +119,10 @@ def options_form(parameters: list[inspect.Parameter]) -> Any:
 
     values.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return magicgui(values, call_button=False)
+
+
+def _is_same(path: Path, file: Path | None) -> bool:
+    return file is not None and path.exists() and path.samefile(file)
 
 
 def _file_name(name: str) -> str:

@@ -209,7 +209,7 @@ def _described(workspace: ImageWorkspace, left: FramesLeft) -> str:
     num_bytes = workspace.estimate.num_bytes(left.num_masks)
     text = counted(left.num_masks, "mask")
     if seconds is not None and num_bytes is not None:
-        text += f": about {written_duration(seconds)}, at most {written_bytes(num_bytes)} on disk"
+        text += f": about {written_duration(seconds)}, at most {written_bytes(max(num_bytes, 1e6))} on disk"
         folder = None if workspace.kept.saved_to is None else workspace.kept.saved_to.parent
         if folder is not None and folder.is_dir() and (free := shutil.disk_usage(folder).free) < num_bytes:
             text += f", of which {written_bytes(free)} are free"
