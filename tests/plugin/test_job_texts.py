@@ -25,7 +25,7 @@ def test_how_far_a_propagation_is(monkeypatch):
     ("area_px", "proposal", "text"),
     [
         (100, None, ": 100 px on frame 2"),
-        (0, None, ": nothing found on frame 2; press U to take it back"),
+        (0, None, ": nothing found on frame 2; click inside it, or press U to take it back"),
         (900, Proposal(0.9, 0.8), " fills 90 % of the frame: press U to take it back, or right-click where it is not."),
     ],
 )
