@@ -49,6 +49,17 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> float:
     return time.monotonic() - begun
 
 
+def let_go() -> None:
+    """Release buttons and keys that somebody held who was killed: the server repeats them for whoever comes next."""
+    display = Display()
+    for button in (LEFT, MIDDLE, RIGHT):
+        xtest.fake_input(display, X.ButtonRelease, button)
+    for name in ("g", "z", "Control_L", "Shift_L", "Alt_L"):
+        xtest.fake_input(display, X.KeyRelease, int(display.keysym_to_keycode(XK.string_to_keysym(name))))
+    display.sync()
+    display.close()
+
+
 class Person:
     """Works on a viewer.
 
@@ -72,10 +83,7 @@ class Person:
         self._canvas = self.viewer.window._qt_viewer.canvas
         self._display = Display()
         self.num_actions = 0
-        for button in (LEFT, MIDDLE, RIGHT):  # of somebody who was killed with a finger on it
-            self._send(X.ButtonRelease, button)
-        for key in ("Control_L", "Shift_L", "Alt_L"):
-            self._send(X.KeyRelease, self._code(key))
+        let_go()
         self.settle()
 
     def settle(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -29,6 +28,8 @@ NUM_TRANSACTIONS = 25
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 10))])
 def test_nothing_older_than_the_frame_in_work_is_lost(seed, tmp_path):
+    from person import let_go
+
     choose = random.Random(seed)
     log = tmp_path / "log"
     log.touch()
@@ -40,8 +41,9 @@ def test_nothing_older_than_the_frame_in_work_is_lost(seed, tmp_path):
             time.sleep(0.001)
         time.sleep(choose.uniform(0, 0.3))
     finally:
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.wait()
+        let_go()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert len(lines) >= min(num_lines, 1)
     (file,) = [path for path in tmp_path.rglob("*.sam2") if path.stat().st_size]
