@@ -209,9 +209,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def _show_status(self, text: str) -> None:
         # with nothing to tell: what can be done next
         self._is_status_plan = not text
+        # room for two lines at all times, with the padding of the theme: what is above stays where it is while somebody aims at it
+        self._status.setText("|\n|")
+        self._status.setMinimumHeight(self._status.sizeHint().height())
         self._status.setText(text or self.controller.describe())
-        # room for two lines at all times: what is above stays where it is while somebody aims at it
-        self._status.setMinimumHeight(2 * self._status.fontMetrics().lineSpacing())
 
     def _show_keys(self) -> None:
         refresh_keys(self)
