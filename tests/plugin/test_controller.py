@@ -5,6 +5,7 @@ from napari.layers import Points
 
 from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
 from napari_sam2.plugin.layers import SPATIAL
 from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
 from napari_sam2.plugin.propagation_options import PropagationOptions
@@ -424,9 +425,11 @@ def late(viewer, opener):
     return controller, runner
 
 
-def test_a_click_that_is_still_at_work_is_propagated(late, notices, blobs):
+def test_labels_that_are_still_being_used_as_prompts_are_propagated(viewer, late, notices, blobs):
     controller, runner = late
-    click(controller, SQUARE)
+    image = controller.image
+    mine = viewer.add_labels(expected(blobs, object_1=[0]), scale=image.scale, translate=image.translate, units=image.units)
+    controller.use_prompts(LayerReader(viewer, controller.workspace).labels(mine))
     controller.propagate()
     runner.finish()
     assert notices() == []

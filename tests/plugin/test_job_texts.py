@@ -1,7 +1,7 @@
 import pytest
 
 from napari_sam2.plugin.clicks import ObjectFrame
-from napari_sam2.plugin.job_texts import PropagationRun, counted, everything_text, found_text
+from napari_sam2.plugin.job_texts import PropagationRun, everything_text, found_text
 from napari_sam2.plugin.reports import EverythingFound, FrameDone, ObjectSegmented, Proposal
 
 
@@ -43,7 +43,3 @@ def test_what_a_click_found(area_px, proposal, text):
 )
 def test_how_many_objects_were_found(ids, has_frames, text):
     assert everything_text(EverythingFound(3, ids), has_frames) == text
-
-
-def test_numbers_of_things():
-    assert [counted(number, "mask") for number in (0, 1, 2)] == ["0 masks", "1 mask", "2 masks"]

@@ -1,14 +1,12 @@
-import numpy as np
 import pytest
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.calibration import Calibration
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, calibration_of_layer, fitting_letters, read_layer_file
-from napari_sam2.plugin.reading import Reading
+from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, fitting_letters, read_layer_file
 from widget_driving import plain_click
 
 
@@ -72,28 +70,3 @@ def test_a_file_that_tells_nothing(tmp_path, blobs, name):
     layer._source = layer.source.model_copy(update={"path": str(tmp_path / name)})
     assert read_layer_file(layer) == NO_FILE
     assert read_layer_file(Image(blobs)) == NO_FILE
-
-
-def test_units_of_the_layer_come_before_those_of_its_file():
-    of_file = Calibration(y=9, x=9, z=9, t=9, length_unit="millimeter", time_unit="hour")
-    layer = Image(
-        np.zeros((3, 2, 40, 50)), axis_labels=("t", "z", "y", "x"), scale=(30, 2, 500, 0.25), units=("s", "um", "nm", "um")
-    )
-    stack = ImageStack.of(layer)
-    expected = Calibration(y=500, x=250, z=2000, t=30, length_unit="nanometer", time_unit="second")
-    found = calibration_of_layer(layer, stack, of_file)
-    assert (found.length_unit, found.time_unit) == ("nanometer", "second")
-    assert (found.y, found.x, found.z, found.t) == pytest.approx((expected.y, expected.x, expected.z, expected.t))
-    layer.units = ("pixel",) * 4
-    assert calibration_of_layer(layer, stack, of_file) == of_file
-    assert calibration_of_layer(layer, stack) == PIXELS
-
-
-def test_pixels_of_a_lower_resolution_are_larger():
-    layer = Image([np.zeros((3, 40, 50)), np.zeros((3, 20, 25))], multiscale=True, axis_labels=("z", "y", "x"))
-    stack = ImageStack.of(layer, Reading(level=1))
-    assert calibration_of_layer(layer, stack, Calibration(0.5, 0.5, 2.0, length_unit="micrometer")) == Calibration(
-        1.0, 1.0, 2.0, length_unit="micrometer"
-    )
-    layer.units, layer.scale = ("um",) * 3, (2, 0.25, 0.25)
-    assert calibration_of_layer(layer, stack) == Calibration(0.5, 0.5, 2.0, length_unit="micrometer")

@@ -15,6 +15,7 @@ from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.session.methods import write_methods
 from napari_sam2.session.session import Session
+from napari_sam2.wording import counted
 
 STOPS = (OSError, MemoryError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError)
 """Errors that may stop long work; ``ValueError``, for arguments that cannot be met, is raised before it."""
@@ -177,6 +178,6 @@ def write_results(
     done = len(set[int]().union(*(item.shown_frames() for item in session.objects.values())))
     all_frames = f"{len(session.stack)} frame{'s' if len(session.stack) > 1 else ''}"
     frames_done = f"{done} of {all_frames}" if is_partial and done < len(session.stack) else all_frames
-    objects = f"{len(session.objects)} object{'' if len(session.objects) == 1 else 's'}"
+    objects = counted(len(session.objects), "object")
     if written:
         print(f"{objects} on {frames_done}{where}: {', '.join(map(str, written))}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_sam2.evaluation.corrections import TARGETS
 from napari_sam2.evaluation.dataset import channels_used
+from napari_sam2.wording import counted
 
 Report = Mapping[str, Any]
 TITLES = {
@@ -27,7 +28,7 @@ def header(report: Report, name_width: int) -> str:
 def row(report: Report, name_width: int) -> str:
     """Return a report's line, at its end how many images of a collection, and which channels were used."""
     count, channels = report.get("images"), channels_used(report.get("channels", ()), report.get("num_channels", 0))
-    notes = [*([f"{count} image{'' if count == 1 else 's'}"] if count else []), *([channels] if channels else [])]
+    notes = [*([counted(count, "image")] if count else []), *([channels] if channels else [])]
     return "  ".join([_line(report["dataset"], _cells(report), name_width), *([", ".join(notes)] if notes else [])])
 
 

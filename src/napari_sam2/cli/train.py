@@ -24,6 +24,7 @@ from napari_sam2.training.recipe import MICRO_RECIPE, Recipe
 from napari_sam2.training.run_file import read_run_file
 from napari_sam2.training.step_budget import fit_to_time
 from napari_sam2.training.trainer import Trainer
+from napari_sam2.wording import counted
 
 DESCRIPTION = """\
 There are two forms; given again, each resumes an interrupted run.
@@ -127,8 +128,8 @@ def _show_progress(tuning: FineTuning, is_first: bool) -> None:
 
 def _print_summary(summary: RunSummary, path: Path) -> None:
     print(
-        f"{_count(summary.num_stacks, 'stack')}, {_count(summary.num_frames, 'frame')}, {_count(summary.num_objects, 'object')}, "
-        f"{_count(summary.num_clips, 'clip')}"
+        f"{counted(summary.num_stacks, 'stack')}, {counted(summary.num_frames, 'frame')}, "
+        f"{counted(summary.num_objects, 'object')}, {counted(summary.num_clips, 'clip')}"
     )
     print(f"held out: {summary.held_out}")
     print(f"{summary.num_trainable / 1e6:.1f} of {summary.num_parameters / 1e6:.1f} million parameters are trainable")
@@ -147,10 +148,6 @@ def _print_summary(summary: RunSummary, path: Path) -> None:
     if summary.memory_bytes is not None:
         print(f"{summary.memory_bytes / 1e9:.1f} GB of memory (measured in these steps, plus the state of the optimiser)")
     print(f"Ctrl-C stops; napari-sam2 train {path} resumes")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

@@ -36,6 +36,7 @@ import platformdirs
 
 from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import atomic_path
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.store.header import ImageIdentity, SessionHeader
@@ -160,7 +161,7 @@ class SessionSummary:
 
     def describe(self, today: date | None = None) -> str:
         """Describe it in a few words, such as ``3 objects, 12 frames, yesterday 14:02``."""
-        parts = [_count(self.num_objects, "object"), _count(self.num_frames, "frame")]
+        parts = [counted(self.num_objects, "object"), counted(self.num_frames, "frame")]
         return ", ".join([*parts, _when(self.changed_s, today or date.today())])
 
 
@@ -363,10 +364,6 @@ def _safe(name: str) -> str:
 
 def _digest(text: str | None) -> str:
     return _NO_DIGEST if text is None else hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _when(changed_s: float, today: date) -> str:

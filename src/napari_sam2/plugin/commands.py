@@ -55,11 +55,20 @@ class Command(Protocol):
         """The pending clicks that it adds to the session."""
 
 
+class WithoutClicks:
+    """A command that adds no pending click; see :class:`Command`."""
+
+    @property
+    def addition(self) -> None:
+        """There is none."""
+        return
+
+
 Progress = Callable[[int, int], bool]
 """Called with how many steps are done, and of how many; False asks to stop."""
 
 
-class LongCommand:
+class LongCommand(WithoutClicks):
     """A command of many steps, after each of which it can be stopped: what is done is kept. See :class:`Command`."""
 
     def run(self, session: Session) -> Outcome:
@@ -113,7 +122,7 @@ class AddClicks:
 
 
 @dataclass(frozen=True)
-class AddBox:
+class AddBox(WithoutClicks):
     """Prompt an object on a frame by a box, in place of an earlier one there; the object is added with its first prompt.
 
     Attributes
@@ -135,14 +144,9 @@ class AddBox:
                 session.add_object(object_id=object_id)
             return session.add_box(object_id, frame, self.box)
 
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
-
 
 @dataclass(frozen=True)
-class AddOutline:
+class AddOutline(WithoutClicks):
     """Prompt an object on a frame by the mask that an outline holds, in place of all earlier prompts of it there.
 
     Attributes
@@ -164,14 +168,9 @@ class AddOutline:
                 session.add_object(object_id=object_id)
             return prompt_by_outlines(session, object_id, frame, (self.box,))
 
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
-
 
 @dataclass(frozen=True)
-class RemoveDrawing:
+class RemoveDrawing(WithoutClicks):
     """Remove the box or the mask by which an object is prompted on a frame.
 
     Attributes
@@ -193,14 +192,9 @@ class RemoveDrawing:
         else:
             session.remove_mask(*self.key)
 
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
-
 
 @dataclass(frozen=True)
-class MoveDrawing:
+class MoveDrawing(WithoutClicks):
     """Move a box or an outline to another object or another frame: removed there and added here, or neither."""
 
     removal: RemoveDrawing
@@ -211,11 +205,6 @@ class MoveDrawing:
         """The object and the frame to which it is moved."""
         return self.drawn.key
 
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
-
     def run(self, session: Session) -> npt.NDArray[np.bool_] | None:
         """Do it; see :class:`Command`."""
         with session.grouped():
@@ -224,7 +213,7 @@ class MoveDrawing:
 
 
 @dataclass(frozen=True)
-class ChangeClicks:
+class ChangeClicks(WithoutClicks):
     """Move clicks of an object on a frame, or turn them from inside to outside.
 
     Attributes
@@ -248,14 +237,9 @@ class ChangeClicks:
             return session.set_points(*self.key, *points_and_labels(tuple(clicks)))
         return session.change_point(*self.key, index, (after.row, after.col), int(after.is_inside))
 
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
-
 
 @dataclass(frozen=True)
-class RemoveClicks:
+class RemoveClicks(WithoutClicks):
     """Remove clicks of an object on a frame.
 
     Attributes
@@ -285,11 +269,6 @@ class RemoveClicks:
         else:
             session.clear_prompts(*self.key)
         return None
-
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
 
 
 @dataclass(frozen=True)

@@ -433,7 +433,7 @@ class Controller:
             self._warn("There is nothing to propagate along: this is a single image.")
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
-        elif not workspace.objects.ids and not self._jobs.is_segmenting:  # a first click that is still at work begins one
+        elif not workspace.objects.ids and not self._jobs.is_segmenting:  # a layer that is still being read may begin some
             self._warn("There is nothing to propagate: click on an object first.")
         elif (options := options or self.propagation).objects == ():
             self._warn("No object is selected in the table: select some, or propagate all objects.")

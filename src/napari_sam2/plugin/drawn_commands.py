@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.commands import WithoutClicks
 from napari_sam2.plugin.region import Region
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Vertices = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
-class DrawnCommand:
+class DrawnCommand(WithoutClicks):
     """Something that was drawn; see :class:`~napari_sam2.plugin.commands.Command`.
 
     Attributes
@@ -32,11 +33,6 @@ class DrawnCommand:
 
     key: ObjectFrame
     is_inside: bool
-
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
 
     def run(self, session: Session) -> npt.NDArray[np.bool_]:
         """Do it; see :class:`~napari_sam2.plugin.commands.Command`."""

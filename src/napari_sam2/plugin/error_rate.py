@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from psygnal import Signal
 
 from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.commands import WithoutClicks
 from napari_sam2.plugin.keys import JUDGE_KEYS, JUDGE_RIGHT, JUDGE_WRONG, bind_keys
 from napari_sam2.plugin.object_commands import ObjectCommand
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class DrawSample:
+class DrawSample(WithoutClicks):
     """Draw masks at random, to be judged; see :class:`~napari_sam2.plugin.commands.Command`."""
 
     size: int
@@ -30,11 +31,6 @@ class DrawSample:
     def key(self) -> ObjectFrame:
         """It is about no object."""
         return ObjectFrame(0, 0)
-
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
 
     def run(self, session: Session) -> None:
         """Do it.

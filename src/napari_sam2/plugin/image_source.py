@@ -9,10 +9,12 @@ from typing import Any
 import numpy.typing as npt
 from napari.layers import Image
 
+from napari_sam2.images.calibration import Calibration
 from napari_sam2.plugin.autosave import ImageFingerprint
 from napari_sam2.plugin.channel_layers import ChannelArrays, layers_of_one_file
 from napari_sam2.plugin.image_stack import ImageStack, at_level, describe_position
-from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, calibration_of_layer
+from napari_sam2.plugin.layer_calibration import calibration_of_layer
+from napari_sam2.plugin.layer_file import NO_FILE, LayerFile
 from napari_sam2.plugin.layers import unwrapped
 from napari_sam2.plugin.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.session_opener import SessionRequest
@@ -140,8 +142,13 @@ class ImageSource:
             at=stack.at,
             intensity_range=self._intensity_range,
             percentiles=self.reading.percentiles,
-            calibration=calibration_of_layer(self.image, stack, self.file.calibration),
+            calibration=self.calibration,
         )
+
+    @property
+    def calibration(self) -> Calibration:
+        """Size of pixels and time between frames, as the layer has them now; what it has not, as its file has it."""
+        return calibration_of_layer(self.image, self.stack, self.file.calibration)
 
     @property
     def _intensity_range(self) -> tuple[float, float] | None:

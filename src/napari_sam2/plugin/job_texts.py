@@ -8,6 +8,7 @@ from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.reports import EverythingFound, FrameDone, ObjectSegmented
 from napari_sam2.plugin.run_estimate import written_duration
+from napari_sam2.wording import counted
 
 
 class PropagationRun:
@@ -61,11 +62,9 @@ def found_text(item: ObjectSegmented, where: str) -> str:
     """Say what a click found, after the name of the object."""
     if item.proposal is not None:
         return f" {item.proposal.reason}: press {UNDO.shown} to take it back, or right-click where it is not."
-    return (
-        f": {item.area_px} px{where}"
-        if item.area_px
-        else f": nothing found{where}; click inside it, or press {UNDO.shown} to take it back"
-    )
+    if item.area_px:
+        return f": {item.area_px} px{where}"
+    return f": nothing found{where}; click inside it, or press {UNDO.shown} to take it back"
 
 
 def everything_text(item: EverythingFound, has_frames: bool) -> str:
@@ -73,10 +72,4 @@ def everything_text(item: EverythingFound, has_frames: bool) -> str:
     number, where = len(item.object_ids), f" on frame {item.frame}" if has_frames else ""
     if not number:
         return f"Nothing was found{where} that is no object yet."
-    objects, them = ("object", "it") if number == 1 else ("objects", "them")
-    return f"{number} {objects} found{where}: press {UNDO.name} to take {them} back."
-
-
-def counted(number: int, what: str) -> str:
-    """Write a number of things."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{counted(number, 'object')} found{where}: press {UNDO.shown} to take {'it' if number == 1 else 'them'} back."

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pint
+from typing import Any
 
 from napari_sam2.images.axes import COLOURS, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
-
-if TYPE_CHECKING:
-    from napari_sam2.plugin.image_stack import ImageStack
 
 logger = logging.getLogger(__name__)
 
@@ -94,31 +88,3 @@ def fitting_letters(axes: str, file_shape: Sequence[int], shape: Sequence[int], 
                 found[axis] = letter if letter in _KNOWN_LETTERS else None
             return tuple(found) if {"Y", "X"} <= set(found) else ()
     return ()
-
-
-def calibration_of_layer(layer: Any, stack: ImageStack, of_file: Calibration = PIXELS) -> Calibration:
-    """Find the size of the pixels that are used, and the time between frames.
-
-    Lengths are those of the layer where its units are units of length, else those of its file; and so are times.
-    """
-    axis_of = {letter: axis for axis, letter in enumerate(stack.letters) if letter}
-    steps = {letter: _step(layer, axis) * stack.downsampling[axis] for letter, axis in axis_of.items()}
-    found = of_file
-    y, x, z, t = (steps.get(letter) for letter in "YXZT")
-    if y is not None and x is not None and y.check("[length]") and x.check("[length]"):
-        unit = y.units
-        depth = z.to(unit).magnitude if z is not None and z.check("[length]") else None
-        found = replace(found, y=y.magnitude, x=x.to(unit).magnitude, z=depth, length_unit=str(unit))
-    elif found.has_lengths:
-        factors = {letter: stack.downsampling[axis] for letter, axis in axis_of.items()}
-        depth = None if found.z is None else found.z * factors.get("Z", 1)
-        found = replace(found, y=found.y * factors["Y"], x=found.x * factors["X"], z=depth)
-    if t is not None and t.check("[time]"):
-        found = replace(found, t=t.magnitude, time_unit=str(t.units))
-    return found
-
-
-def _step(layer: Any, axis: int) -> Any:
-    """Return the size of a pixel of the full resolution along an axis, with its unit."""
-    size = abs(float(layer.scale[axis]))
-    return pint.get_application_registry().Quantity(size if math.isfinite(size) and size > 0 else 1.0, layer.units[axis])

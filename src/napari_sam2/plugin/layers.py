@@ -60,6 +60,23 @@ def _without_first(name: str, value: Any, ndim: int) -> Any:
     return array[1:, 1:] if array.ndim == 2 else value[1:]
 
 
+def insert_unselected(viewer: Any, layer: Any, index: int | None = None) -> None:
+    """Add a layer, on top by default, and leave the selection as it is: by its mode it is decided what the mouse does."""
+    selected = unwrapped(viewer.layers.selection.active)
+    viewer.layers.insert(len(viewer.layers) if index is None else index, layer)
+    viewer.layers.selection.active = selected
+
+
+def remove_unselected(viewer: Any, layer: Any) -> None:
+    """Remove a layer, if it is in the viewer, and leave the selection as it is."""
+    if layer is None or layer not in viewer.layers:
+        return
+    selected = unwrapped(viewer.layers.selection.active)
+    viewer.layers.remove(layer)
+    if selected is not None and selected != layer:
+        viewer.layers.selection.active = selected
+
+
 def unit_factors(source: Sequence[pint.Unit] | None, target: Sequence[pint.Unit]) -> npt.NDArray[np.float64]:
     """Find by what numbers in one unit become numbers in another, for each axis; 1 where they cannot be compared."""
     if source is None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari.layers import Image
 
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
-from napari_sam2.plugin.layers import rescaled, spatial_metadata, unwrapped
+from napari_sam2.plugin.layers import insert_unselected, remove_unselected, rescaled, spatial_metadata, unwrapped
 
 MODEL_INPUT_KEY = "napari-sam2 model input"
 """Key of the metadata of such a layer."""
@@ -52,21 +52,14 @@ class ModelInputView:
             return
         self.remove()
         layer = Image(data, rgb=True, name=_name(image), metadata={MODEL_INPUT_KEY: True}, **place)
-        selected = unwrapped(self._viewer.layers.selection.active)
         layers = [unwrapped(one) for one in self._viewer.layers]
-        self._viewer.layers.insert(layers.index(image) + 1, layer)
-        self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
+        insert_unselected(self._viewer, layer, layers.index(image) + 1)
         self.layer = layer
 
     def remove(self) -> None:
         """Show nothing."""
         layer, self.layer = self.layer, None
-        if layer is None or layer not in self._viewer.layers:
-            return
-        selected = unwrapped(self._viewer.layers.selection.active)
-        self._viewer.layers.remove(layer)
-        if selected is not None and selected != layer:
-            self._viewer.layers.selection.active = selected
+        remove_unselected(self._viewer, layer)
 
 
 def placed(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.commands import WithoutClicks
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
 
 @dataclass(frozen=True)
-class ObjectCommand:
+class ObjectCommand(WithoutClicks):
     """Something to be done to an object; see :class:`~napari_sam2.plugin.commands.Command`.
 
     Attributes
@@ -27,11 +28,6 @@ class ObjectCommand:
     def key(self) -> ObjectFrame:
         """The object; the frame is of no importance."""
         return ObjectFrame(self.object_id, 0)
-
-    @property
-    def addition(self) -> None:
-        """No click is added."""
-        return
 
     def run(self, session: Session) -> None:
         """Do it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -321,10 +321,6 @@ class Review:
         if shown is None:
             self._controller.status_changed.emit("Take an object in hand first: click on it, or choose it in a list.")
         return shown
-
-
-def _is_ended(key: ObjectFrame, ends: Mapping[int, int]) -> bool:
-    return key.object_id in ends and key.frame >= ends[key.object_id]
 
 
 _ENDS = {1: "That was the last item of the list.", -1: "This is the first item of the list."}

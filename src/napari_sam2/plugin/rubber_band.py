@@ -9,7 +9,7 @@ from napari.layers import Shapes
 from napari_sam2.plugin.boxes_layer import corners, new_boxes_layer
 from napari_sam2.plugin.clicks import Box
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layers import unwrapped
+from napari_sam2.plugin.layers import insert_unselected, remove_unselected
 
 _NAME = "box"
 PREVIEW_KEY = "napari-sam2 preview"
@@ -49,9 +49,7 @@ class RubberBand:
     def _add(self, image: Any, stack: ImageStack) -> None:
         layer = new_boxes_layer(image, stack, _NAME)
         layer.metadata[PREVIEW_KEY] = True
-        selected = unwrapped(self._viewer.layers.selection.active)
-        self._viewer.layers.append(layer)
-        self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
+        insert_unselected(self._viewer, layer)
         self._layer, self._image = layer, image
 
     def clear(self) -> None:
@@ -62,9 +60,4 @@ class RubberBand:
     def remove(self) -> None:
         """Remove the layer."""
         layer, self._layer = self._layer, None
-        if layer is None or layer not in self._viewer.layers:
-            return
-        selected = unwrapped(self._viewer.layers.selection.active)
-        self._viewer.layers.remove(layer)
-        if selected is not None and selected != layer:
-            self._viewer.layers.selection.active = selected
+        remove_unselected(self._viewer, layer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.commands import Command, LongCommand, Outcome
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.job_texts import PropagationRun, counted, everything_text, found_text
+from napari_sam2.plugin.job_texts import PropagationRun, everything_text, found_text
 from napari_sam2.plugin.machine import MachineSurveyed, SelfTested
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, status_warning
@@ -32,11 +32,11 @@ from napari_sam2.plugin.reports import (
 from napari_sam2.plugin.runner import Report, Runner, Task
 from napari_sam2.plugin.session_worker import SessionWorker
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
 
-_SEGMENTING = "Segmenting …"
 Read = Callable[["Session", Report], None]
 """Reads a session on the worker, and reports what it reads."""
 Take = Callable[[Any], str | None]
@@ -115,8 +115,8 @@ class SessionJobs:
 
     @property
     def is_segmenting(self) -> bool:
-        """Objects may be about to begin: what was clicked, drawn or taken from a layer is at work, or waits."""
-        return any(map(self._queue.has, (JobKind.FIND, JobKind.LONG_COMMAND))) or self._queue.has(JobKind.COMMAND, _SEGMENTING)
+        """Objects that nobody knows yet may be about to begin, such as those of a layer; of clicks they are known at once."""
+        return any(map(self._queue.has, (JobKind.FIND, JobKind.LONG_COMMAND)))
 
     @property
     def is_idle(self) -> bool:
@@ -139,9 +139,9 @@ class SessionJobs:
             clicks = pending.take_all() if with_refused else pending.take(up_to)
             return self._running(workspace, [*workspace.pending.take_drawn(), *clicks])
 
-        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, _SEGMENTING))
+        self._queue.put(Job(JobKind.COMMAND, make_task, workspace, "Segmenting …"))
 
-    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = _SEGMENTING) -> None:
+    def run(self, workspace: ImageWorkspace, commands: tuple[Command, ...], text: str = "Segmenting …") -> None:
         """Run commands that a person gave at one stroke, with a text that is shown meanwhile."""
 
         def make_task() -> Task | None:

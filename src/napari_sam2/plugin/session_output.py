@@ -14,7 +14,6 @@ from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script, shown_ending
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.layer_calibration import calibration_of_layer
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.object_measurer import ObjectMeasurer, ObjectsMeasured, reader
 from napari_sam2.plugin.tracks_view import TracksView
@@ -78,10 +77,7 @@ class SessionOutput:
     def calibration(self) -> Calibration:
         """Size of pixels and time between frames, as the layer has them; what it has not, as the file has it."""
         workspace = self._controller.workspace
-        if workspace is None:
-            return PIXELS
-        session = workspace.worker.session
-        return calibration_of_layer(workspace.image, workspace.stack, PIXELS if session is None else session.stack.calibration)
+        return PIXELS if workspace is None else workspace.source.calibration
 
     def refusal(self, item: Any) -> str:
         """Return why there can be no export in a format; empty where it can be."""

@@ -10,7 +10,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layers import spatial_metadata, unwrapped
+from napari_sam2.plugin.layers import insert_unselected, remove_unselected, spatial_metadata
 from napari_sam2.plugin.rubber_band import PREVIEW_KEY
 
 _NAME = "stroke"
@@ -57,9 +57,7 @@ class StrokePreview:
             metadata={PREVIEW_KEY: True},
             **spatial_metadata(image, stack),
         )
-        selected = unwrapped(self._viewer.layers.selection.active)
-        self._viewer.layers.append(layer)
-        self._viewer.layers.selection.active = selected  # its mode decides what the mouse does
+        insert_unselected(self._viewer, layer)
         self._layer, self._image = layer, image
 
     def line(self, first: tuple[float, float], last: tuple[float, float], diameter_px: float) -> None:
@@ -77,12 +75,7 @@ class StrokePreview:
     def remove(self) -> None:
         """Remove the layer."""
         layer, self._layer = self._layer, None
-        if layer is None or layer not in self._viewer.layers:
-            return
-        selected = unwrapped(self._viewer.layers.selection.active)
-        self._viewer.layers.remove(layer)
-        if selected is not None and selected != layer:
-            self._viewer.layers.selection.active = selected
+        remove_unselected(self._viewer, layer)
 
 
 def draw_line(plane: npt.NDArray[np.uint8], first: tuple[float, float], last: tuple[float, float], diameter_px: float) -> None:

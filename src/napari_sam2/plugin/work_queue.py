@@ -108,10 +108,9 @@ class WorkQueue:
         """Something that takes long is running or waiting."""
         return any(job.kind.takes_long for job in self._waiting) or (self.running is not None and self.running.kind.takes_long)
 
-    def has(self, kind: JobKind, text: str = "") -> bool:
-        """Tell whether a job of a kind is running or waiting; or one that shows this text."""
-        jobs = (*self._waiting, *filter(None, [self.running]))
-        return any(job.kind == kind and (not text or job.text == text) for job in jobs)
+    def has(self, kind: JobKind) -> bool:
+        """Tell whether a job of a kind is running or waiting."""
+        return any(job.kind == kind for job in (*self._waiting, *filter(None, [self.running])))
 
     def is_waiting(self, job: Job) -> bool:
         """Tell whether such a job is waiting."""

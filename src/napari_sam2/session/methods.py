@@ -18,6 +18,7 @@ from napari_sam2.session.state.calls import decode
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.session.store.values import SavedPrompts
 from napari_sam2.session.volumes.fuse_axes import MAX_LOGIT
+from napari_sam2.wording import counted
 
 CITATION = "Ravi et al. 2024, arXiv:2408.00714"
 _HOW = {"T": "tracked through time", "Z": "tracked from plane to plane", "N": "segmented", "": "segmented"}
@@ -85,7 +86,7 @@ def write_methods(path: Path, document: Document, checkpoint: Path | None = None
 def _task(document: Document, number: int, checkpoint: Path | None) -> str:
     stack = document.header.blank_stack()
     noun = "separate image" if stack.is_collection else "frame"
-    where = f"{_plural(len(stack), noun)} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
+    where = f"{counted(len(stack), noun)} of {stack.height} x {stack.width} pixels" if stack.along else "an image"
     each = _latest(document, "propagate_each")
     for axis, position in stack.at.items():
         positions = {position, *each["positions"]} if each.get("over") == axis else {position}
@@ -100,7 +101,7 @@ def _task(document: Document, number: int, checkpoint: Path | None) -> str:
     precision = document.header.settings.precision
     computed = "" if precision == "float32" else f", computed in {precision}"
     return (
-        f"{_plural(number, 'object')} in {where} {_were(number)} {how} with the SAM 2 architecture ({CITATION}), model "
+        f"{counted(number, 'object')} in {where} {_were(number)} {how} with the SAM 2 architecture ({CITATION}), model "
         f"{document.model.architecture} ({weights}), in napari-sam2 {document.header.software} with PyTorch "
         f"{document.header.torch}{computed}."
     )
@@ -136,7 +137,7 @@ def _prompts(items: Sequence[SavedObject]) -> str:
         "box": sum(prompts.box is not None for prompts in given),
         "mask": sum(prompts.mask is not None for prompts in given),
     }
-    used = _listed([_plural(number, kind) for kind, number in kinds.items() if number])
+    used = _listed([counted(number, kind) for kind, number in kinds.items() if number])
     if len(items) == 1:
         return f"The object was marked by {used}."
     numbers = [sum(map(_count, item.prompts.values())) for item in items]
@@ -191,11 +192,11 @@ def _corrections(items: Sequence[SavedObject]) -> str:
     corrected = sum(prompted) - len(prompted)
     approved = sum(prompts.is_approved for item in items for prompts in item.prompts.values())
     corrections = (
-        f"Prompts were added on {_plural(corrected, 'further frame')} to correct the result, counted for each object."
+        f"Prompts were added on {counted(corrected, 'further frame')} to correct the result, counted for each object."
         if corrected
         else "No frame was corrected."
     )
-    return f"{corrections} {_plural(approved, 'frame')} {_were(approved)} approved as shown." if approved else corrections
+    return f"{corrections} {counted(approved, 'frame')} {_were(approved)} approved as shown." if approved else corrections
 
 
 _WITHOUT_MASKS = ("rename_object", "set_colour", "lock_object", "hide_object")
@@ -209,7 +210,7 @@ def _error_rate(document: Document) -> str:
     low, high = (f"{100 * end:.3g}" for end in sample.interval)
     judged, wrong = sample.num_judged, sample.num_wrong
     return (
-        f"Of {_plural(sample.num_masks, 'mask')} on frames without prompts, {judged} chosen at random (seed {sample.seed}) "
+        f"Of {counted(sample.num_masks, 'mask')} on frames without prompts, {judged} chosen at random (seed {sample.seed}) "
         f"{_were(judged)} judged by eye{', before the last changes' if changed else ''}: {wrong} {_were(wrong)} wrong "
         f"({100 * sample.rate:.3g} %, 95 % interval {low} to {high} %, Wilson)."
     )
@@ -218,7 +219,7 @@ def _error_rate(document: Document) -> str:
 def _divisions(document: Document) -> str:
     infos = [item.info for item in document.objects.values()]
     parents = {info.parent for info in infos if info.parent is not None and not info.is_hidden}
-    return f"{_plural(len(parents), 'division')} {_were(len(parents))} marked by hand." if parents else ""
+    return f"{counted(len(parents), 'division')} {_were(len(parents))} marked by hand." if parents else ""
 
 
 def _fusion(document: Document) -> str:
@@ -242,7 +243,7 @@ def _positions(document: Document) -> str:
 
 
 def _hidden(number: int) -> str:
-    return f"{_plural(number, 'further object')} {_were(number)} tracked and left out of the result." if number else ""
+    return f"{counted(number, 'further object')} {_were(number)} tracked and left out of the result." if number else ""
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
@@ -269,10 +270,6 @@ def _count(prompts: SavedPrompts) -> int:
 
 def _listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
 
 
 def _were(number: int) -> str:

@@ -50,6 +50,7 @@ from napari_sam2.session.store.refusals import check_suffix
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
 from napari_sam2.session.store.temporary import remove
+from napari_sam2.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ class Session:
     def __repr__(self) -> str:
         count = len(self._state.objects)
         saved = "not saved" if self.saved_to is None else f"saved to {self.saved_to.name}"
-        return f"<session on {self.stack!r}, {count} object{'' if count == 1 else 's'}, model {self._state.model.name}, {saved}>"
+        return f"<session on {self.stack!r}, {counted(count, 'object')}, model {self._state.model.name}, {saved}>"
 
     def __enter__(self) -> Self:
         return self

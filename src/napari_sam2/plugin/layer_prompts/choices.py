@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam2.plugin.image_stack import ImageStack
+
 
 class Frames(Enum):
     """Of which frames prompts are taken."""
@@ -15,6 +17,23 @@ class Frames(Enum):
     ALL = "all frames"
     SHOWN = "the shown frame"
     ONE = "frame number …"
+
+
+def chosen_frame(frames: Frames, number: int, stack: ImageStack, shown: int | None) -> int:
+    """Return the one frame that is chosen: that of a number, else the shown one.
+
+    Raises
+    ------
+    ValueError
+        If the stack has no such frame, or none is shown.
+    """
+    if frames is Frames.ONE:
+        if not 0 <= number < stack.num_frames:
+            raise ValueError(f"there is no frame {number}: the image has frames 0 to {stack.num_frames - 1}")
+        return number
+    if shown is None:
+        raise ValueError("the viewer shows no frame of the image: move its slider, or choose a frame")
+    return shown
 
 
 class Objects(Enum):

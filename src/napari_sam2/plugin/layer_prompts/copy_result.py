@@ -11,10 +11,10 @@ from napari.layers import Labels
 
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid, place_on
-from napari_sam2.plugin.layer_prompts.choices import Frames, Pixels
-from napari_sam2.plugin.layer_prompts.drawn_prompts import counted
+from napari_sam2.plugin.layer_prompts.choices import Frames, Pixels, chosen_frame
 from napari_sam2.plugin.layer_prompts.layer_commands import labels_in
 from napari_sam2.plugin.layers import data_position, displayed_frame, unwrapped
+from napari_sam2.wording import counted
 
 MAX_UNDOABLE_PX = 50_000_000
 """Of a pixel napari's undo keeps about 40 bytes."""
@@ -112,16 +112,8 @@ class ResultCopier:
             raise ValueError(f"{layer.name} is locked: unlock it first")
 
     def _chosen(self, frames: Frames, frame: int) -> int | None:
-        if frames is Frames.ALL:
-            return None
-        if frames is Frames.ONE:
-            if not 0 <= frame < self._stack.num_frames:
-                raise ValueError(f"there is no frame {frame}: the image has frames 0 to {self._stack.num_frames - 1}")
-            return frame
         shown = displayed_frame(self._viewer, self._workspace.image, self._stack)
-        if shown is None:
-            raise ValueError("the viewer shows no frame of the image: move its slider, or choose a frame")
-        return shown
+        return None if frames is Frames.ALL else chosen_frame(frames, frame, self._stack, shown)
 
     def _planes(self, layer: Any, only: int | None) -> Iterator[_Plane]:
         """Find what is to be written in the planes of a layer."""

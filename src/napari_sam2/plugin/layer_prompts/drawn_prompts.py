@@ -12,6 +12,7 @@ import numpy.typing as npt
 from skimage.draw import polygon
 
 from napari_sam2.plugin.clicks import Box, Click, points_and_labels
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -131,11 +132,6 @@ class FoundPrompts:
 
     prompts: tuple[DrawnPrompts, ...]
     left_out: Mapping[tuple[str, str], int] = field(default_factory=dict)
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words: 1 box, 2 boxes."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}{'es' if what.endswith('x') else 's'}"
 
 
 def describe_left_out(left_out: Mapping[tuple[str, str], int]) -> str:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from napari_sam2.plugin.clicks import ObjectFrame
 from napari_sam2.plugin.commands import LongCommand, Outcome, Progress
 from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, counted, describe_left_out
+from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, describe_left_out
 from napari_sam2.plugin.layer_prompts.object_numbers import describe_renumbered, number_objects
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -38,11 +39,6 @@ class _UseLayer(LongCommand):
     def key(self) -> ObjectFrame:
         """No object in particular."""
         return ObjectFrame(0, 0)
-
-    @property
-    def addition(self) -> None:
-        """No pending click is added."""
-        return
 
 
 @dataclass(frozen=True)

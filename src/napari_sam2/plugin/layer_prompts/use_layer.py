@@ -9,7 +9,7 @@ from napari.layers import Labels, Points, Shapes
 from napari_sam2.plugin.image_stack import full_resolution
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid, FramePlaces, place_on
-from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects
+from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects, chosen_frame
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels
 from napari_sam2.plugin.layer_prompts.points import names_of, read_points
 from napari_sam2.plugin.layer_prompts.shapes import PlacedShape, read_shapes
@@ -144,7 +144,7 @@ class LayerReader:
         if frames is Frames.ALL and planes.has_frames:
             numbers: tuple[int, ...] = tuple(range(self._stack.num_frames))
         else:
-            numbers = (self._frame(frame if frames is Frames.ONE else None),)
+            numbers = (self._frame(frames, frame),)
         return UseLabels(layer.name, planes, numbers, anchors is Anchors.EVERY)
 
     @property
@@ -157,19 +157,11 @@ class LayerReader:
         """Choose the frame on which everything lies that has no axis of frames, and the one that is taken alone."""
         axis = FrameGrid.of(self._stack).frame_axis
         has_frames = axis is None or alignment.moves(axis)
-        one = None if frames is Frames.ALL and has_frames else self._frame(frame if frames is Frames.ONE else None)
+        one = None if frames is Frames.ALL and has_frames else self._frame(frames, frame)
         return _Chosen(None if has_frames else one, one)
 
-    def _frame(self, number: int | None) -> int:
-        """Return a frame by its number; by default the shown one."""
-        if number is not None:
-            if not 0 <= number < self._stack.num_frames:
-                raise ValueError(f"there is no frame {number}: the image has frames 0 to {self._stack.num_frames - 1}")
-            return number
-        shown = displayed_frame(self._viewer, self._workspace.image, self._stack)
-        if shown is None:
-            raise ValueError("the viewer shows no frame of the image: move its slider, or choose a frame")
-        return shown
+    def _frame(self, frames: Frames, number: int) -> int:
+        return chosen_frame(frames, number, self._stack, displayed_frame(self._viewer, self._workspace.image, self._stack))
 
 
 class _Chosen:

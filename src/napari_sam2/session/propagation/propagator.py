@@ -21,6 +21,7 @@ from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.stop_rules import StopRules
+from napari_sam2.wording import counted
 
 STEPS_BETWEEN_TRIMS = 32
 
@@ -76,7 +77,7 @@ class Propagation(Iterator[FrameResult]):
         count = len({object_id for step in steps for object_id in step.object_ids})
         frames = sorted({step.frame for step in steps})
         return (
-            f"<propagation of {count} object{'' if count == 1 else 's'} to {len(frames)} frame{'' if len(frames) == 1 else 's'}, "
+            f"<propagation of {counted(count, 'object')} to {counted(len(frames), 'frame')}, "
             f"{frames[0]} to {frames[-1]}: iterate over it, or use propagate_all()>"
         )
 

@@ -14,6 +14,7 @@ from napari_sam2.predictors.record_store import StoredRecord
 from napari_sam2.session.state.history import History
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.undoable import Address, UndoableDict
+from napari_sam2.wording import counted
 
 RECORD_KINDS = ("anchor", "tracked", "stale", "fused", "corrected")
 """The kinds of records of an object on a frame."""
@@ -111,9 +112,7 @@ class SessionObject:
     def __repr__(self) -> str:
         states = [state for state, is_so in (("locked", self.info.is_locked), ("hidden", self.info.is_hidden)) if is_so]
         frames = self.shown_frames()
-        shown = (
-            f"on {len(frames)} frame{'' if len(frames) == 1 else 's'}, {min(frames)} to {max(frames)}" if frames else "on no frame"
-        )
+        shown = f"on {counted(len(frames), 'frame')}, {min(frames)} to {max(frames)}" if frames else "on no frame"
         prompted = f"prompted on {written_frames(self.anchors)}" if self.anchors else "not prompted"
         return f"<object {self.object_id} {self.name!r}: {'; '.join([shown, prompted, *states])}>"
 
