@@ -14,6 +14,7 @@ import tifffile
 import zarr
 from PIL import Image
 
+from export_names import NAMES
 from napari_sam2.cli.main import main
 from napari_sam2.export.formats import FORMATS, find_format
 
@@ -33,22 +34,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("objects.csv").write_text("id,parent,name\n7,0,mother\n12,7,daughter\n")
     Path("out").mkdir()
     return tmp_path
-
-
-NAMES = [
-    "a.tif",
-    "a.ome.tif",
-    "a.zarr",
-    "a.csv",
-    "a.tracks.csv",
-    "a.parquet",
-    "01_RES",
-    "a.geff",
-    "a.xml",
-    "a.mp4",
-    "a.gif",
-    "a.frames.png",
-]
 
 
 def test_every_format_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

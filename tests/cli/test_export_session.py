@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from blob_tracker import BlobTracker, tiny_model
+from export_names import NAMES
 from napari_sam2.cli.main import main
 from napari_sam2.export.formats import FORMATS, find_format, write_result
 from napari_sam2.session.inference import model_in_use
@@ -18,20 +19,6 @@ from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.propagate_each import propagate_each
 
-NAMES = [
-    "a.tif",
-    "a.ome.tif",
-    "a.zarr",
-    "a.csv",
-    "a.tracks.csv",
-    "a.parquet",
-    "01_RES",
-    "a.geff",
-    "a.xml",
-    "a.mp4",
-    "a.gif",
-    "a.frames.png",
-]
 BLOBS = np.zeros((4, 24, 32), np.uint16)
 BLOBS[:, 2:6, 3:8] = 900
 BLOBS[2:, 12:16, 13:18] = 900

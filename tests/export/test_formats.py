@@ -19,26 +19,12 @@ import zarr
 from PIL import Image
 
 from blob_tracker import blob_session
+from export_names import NAMES
 from napari_sam2.export.formats import FORMATS, find_format, write_result
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
-
-NAMES = [
-    "a.tif",
-    "a.ome.tif",
-    "a.zarr",
-    "a.csv",
-    "a.tracks.csv",
-    "a.parquet",
-    "01_RES",
-    "a.geff",
-    "a.xml",
-    "a.mp4",
-    "a.gif",
-    "a.frames.png",
-]
 
 
 def test_all_formats_are_tried() -> None:

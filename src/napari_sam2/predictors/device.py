@@ -36,9 +36,7 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
     if not isinstance(device, str | torch.device | None):
         raise ValueError(f"a device is a name, as 'cpu' or 'cuda', got {type(device).__name__}")
     if device is None or device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(available_devices()[0])
     try:
         chosen = torch.device(device)
         torch.empty(0, dtype=torch.float32, device=chosen)

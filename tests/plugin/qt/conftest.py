@@ -83,3 +83,18 @@ def open_widget(make_napari_viewer_proxy, qtbot):
     for runner in runners:
         runner.close()
         runner.wait()
+
+
+@pytest.fixture
+def viewer(make_napari_viewer_proxy, blobs):
+    """A window with a movie in it, at its first frame."""
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
+    viewer.dims.set_point(0, 0)
+    return viewer
+
+
+@pytest.fixture
+def widget(viewer, open_widget, opener):
+    """The dock in that window."""
+    return open_widget(viewer, opener)

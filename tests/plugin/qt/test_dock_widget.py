@@ -18,19 +18,6 @@ DEFERRED_DELETE = QEvent.Type.DeferredDelete.value
 """Of what only the real event loop would delete."""
 
 
-@pytest.fixture
-def viewer(make_napari_viewer_proxy, blobs):
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
-    viewer.dims.set_point(0, 0)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, open_widget, opener):
-    return open_widget(viewer, opener)
-
-
 def world(viewer, *position):
     return viewer.layers["movie"].data_to_world(position)
 

@@ -1,23 +1,9 @@
 """The error measured in the dock, by mouse and keys, with the real session."""
 
-import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLineEdit
 
 from napari_sam2.plugin.clicks import ObjectFrame
-
-
-@pytest.fixture
-def viewer(make_napari_viewer_proxy, blobs):
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
-    viewer.dims.set_point(0, 0)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, open_widget, opener):
-    return open_widget(viewer, opener)
 
 
 def test_a_sample_is_judged_by_keys_and_buttons(viewer, widget, robot, qtbot):

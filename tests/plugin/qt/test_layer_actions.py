@@ -21,11 +21,6 @@ def viewer(make_napari_viewer_proxy, blobs):
 
 
 @pytest.fixture
-def widget(viewer, open_widget, opener):
-    return open_widget(viewer, opener)
-
-
-@pytest.fixture
 def actions(widget):
     return widget.findChild(LayerActions)
 

@@ -16,19 +16,6 @@ NO_MODIFIER = Qt.KeyboardModifier.NoModifier
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy, blobs):
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
-    viewer.dims.set_point(0, 0)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, open_widget, opener):
-    return open_widget(viewer, opener)
-
-
-@pytest.fixture
 def panel(viewer, widget, until_idle):
     """Object 1, prompted on frame 0, and 2, prompted on frame 2, both propagated; frame 2 is shown, and 2 is in hand."""
     image = viewer.layers["movie"]

@@ -8,14 +8,6 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 LEFT = Qt.MouseButton.LeftButton
 
 
-@pytest.fixture
-def viewer(make_napari_viewer_proxy, blobs):
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
-    viewer.dims.set_point(0, 0)
-    return viewer
-
-
 def until_idle(qtbot, widget):
     qtbot.waitUntil(lambda: widget.controller.is_idle, timeout=20_000)
 

@@ -15,19 +15,6 @@ CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftM
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy, blobs):
-    viewer = make_napari_viewer_proxy(show=True)
-    viewer.add_image(blobs, name="movie", axis_labels=("t", "y", "x"), scale=(60, 0.5, 0.5), units=("s", "um", "um"))
-    viewer.dims.set_point(0, 0)
-    return viewer
-
-
-@pytest.fixture
-def widget(viewer, open_widget, opener):
-    return open_widget(viewer, opener)
-
-
-@pytest.fixture
 def until_idle(widget, qtbot):
     def wait():
         qtbot.waitUntil(lambda: widget.controller.is_idle, timeout=20_000)

@@ -1,0 +1,16 @@
+"""A file name for each format of results, see ``test_all_formats_are_tried``."""
+
+NAMES = [
+    "a.tif",
+    "a.ome.tif",
+    "a.zarr",
+    "a.csv",
+    "a.tracks.csv",
+    "a.parquet",
+    "01_RES",
+    "a.geff",
+    "a.xml",
+    "a.mp4",
+    "a.gif",
+    "a.frames.png",
+]
