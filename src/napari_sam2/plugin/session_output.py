@@ -14,7 +14,6 @@ from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import DocumentExport, Exported, ExportProgress, ResultExport, Script, read_script, shown_ending
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.object_measurer import ObjectMeasurer, ObjectsMeasured, reader
 from napari_sam2.plugin.tracks_view import TracksView
 from napari_sam2.plugin.work_queue import JobKind
@@ -130,7 +129,7 @@ class SessionOutput:
         self._controller.read_session(reading, take, JobKind.EXPORT, text)
 
     def _warn(self, text: str) -> None:
-        self._controller.status_changed.emit(notify_warning(text))
+        self._controller.show_problem(text)
 
     # --- saved under a name ----------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog,
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import document_formats, result_formats, shown_ending, with_ending
-from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.session_output import SessionOutput, image_file_of
 
 
@@ -85,11 +84,11 @@ class ExportMenu(QMenu):  # type: ignore[misc]
         path = with_ending(Path(chosen), item)
         if _is_same(path, file):
             text = f"{path.name} is the image itself, which is not replaced: give another name"
-            self._controller.status_changed.emit(notify_warning(text))
+            self._controller.show_problem(text)
             return None
         if path != Path(chosen) and path.exists():  # the dialog asked about another name
             text = f"{path.name} is there already: choose it itself to replace it, or give another name"
-            self._controller.status_changed.emit(notify_warning(text))
+            self._controller.show_problem(text)
             return None
         return path
 

@@ -24,7 +24,6 @@ from napari_sam2.plugin.image_summary import (
     summarize,
 )
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.notices import notify_warning
 
 _ARROW_PX = 26
 _INDENT_PX = 10
@@ -203,7 +202,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         try:
             self._controller.choose_reading(changed_only(self.form(), workspace))
         except ValueError as error:
-            self._controller.status_changed.emit(notify_warning(str(error)))
+            self._controller.show_problem(str(error))
 
     def _preview_toggled(self, is_shown: bool) -> None:
         self._controller.shows_model_input = is_shown

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.recent_sessions import (
     RULE,
     RecentSession,
@@ -96,7 +95,7 @@ class SessionsMenu(QMenu):  # type: ignore[misc]
         try:
             open_session(self._controller, self._viewer, path, lambda problem: self._ask_image(problem, path.parent))
         except SessionNotOpened as error:
-            self._controller.status_changed.emit(notify_warning(str(error)))
+            self._controller.show_problem(str(error))
 
     def _ask_image(self, problem: str, folder: Path) -> Path | None:
         chosen, _ = QFileDialog.getOpenFileName(self.parentWidget(), f"{problem}: where is it now?", str(folder))
@@ -113,7 +112,7 @@ class SessionsMenu(QMenu):  # type: ignore[misc]
         path = Path(chosen) if chosen.endswith(SUFFIX) else Path(chosen + SUFFIX)
         if str(path) != chosen and path.exists():  # the dialog asked about another name
             text = f"{path.name} is there already: choose it itself to replace it, or give another name"
-            self._controller.status_changed.emit(notify_warning(text))
+            self._controller.show_problem(text)
             return
         self._output.save_as(path)
 
