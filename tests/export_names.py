@@ -10,6 +10,8 @@ NAMES = [
     "01_RES",
     "a.geff",
     "a.xml",
+    "a.roi.zip",
+    "a.coco.json",
     "a.mp4",
     "a.gif",
     "a.frames.png",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,7 @@ import numpy.typing as npt
 import tifffile
 from scipy import ndimage
 
-from napari_sam2.data.samples import FLUO_MITOCHECK
-
-_DATA = Path(__file__).parent / "data"
+from napari_sam2.data.samples import FLUO_MITOCHECK, VOL_EMBRYO_8CELL
 
 
 @dataclass
@@ -99,15 +96,15 @@ def _inside(truth: npt.NDArray[np.uint16], limit: int | None = None) -> list[tup
 
 def _time_lapse() -> Kind:
     image = tifffile.imread(FLUO_MITOCHECK.image)[:6]
-    truth = tifffile.imread(_DATA / "fluo_mitocheck" / "masks.tif")[:6]
+    truth = tifffile.imread(FLUO_MITOCHECK.masks)[:6]
     first = truth[:1]
     large = np.where(np.bincount(first.ravel(), minlength=truth.max() + 1)[first] > 60, first, 0)
     return Kind(image, {"axis_labels": ("t", "y", "x")}, truth, _inside(large, 10))
 
 
 def _volume() -> Kind:
-    image = tifffile.imread(_DATA / "vol_embryo_8cell" / "image.tif")
-    truth = tifffile.imread(_DATA / "vol_embryo_8cell" / "masks.tif").astype(np.uint16)
+    image = tifffile.imread(VOL_EMBRYO_8CELL.image)
+    truth = tifffile.imread(VOL_EMBRYO_8CELL.masks).astype(np.uint16)
     return Kind(image, {"axis_labels": ("z", "y", "x")}, truth, _inside(truth))
 
 

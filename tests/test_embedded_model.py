@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.data.samples import FLUO_MITOCHECK, VOL_EMBRYO_8CELL, Sample
 from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.evaluation.evaluate import prompt_and_score
 from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.session.session import Session
-
-DATA = Path(__file__).parent / "data"
 
 
 def mean_iou(folder: Path) -> float:
@@ -26,16 +23,13 @@ def mean_iou(folder: Path) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_mean_iou"), [("fluo_mitocheck", 0.68), ("vol_embryo_8cell", 0.57)])
-def test_objects_are_followed(name: str, least_mean_iou: float, tmp_path: Path) -> None:
-    folder = shutil.copytree(DATA / name, tmp_path / name)
-    if not (folder / "image.tif").exists():
-        shutil.copy(FLUO_MITOCHECK.image, folder / "image.tif")
-    assert mean_iou(folder) >= least_mean_iou
+@pytest.mark.parametrize(("sample", "least_mean_iou"), [(FLUO_MITOCHECK, 0.68), (VOL_EMBRYO_8CELL, 0.57)])
+def test_objects_are_followed(sample: Sample, least_mean_iou: float) -> None:
+    assert mean_iou(sample.folder) >= least_mean_iou
 
 
 def test_a_few_objects_are_followed_through_a_few_frames(tmp_path: Path) -> None:
-    image, masks = tifffile.imread(FLUO_MITOCHECK.image)[:4], tifffile.imread(DATA / "fluo_mitocheck" / "masks.tif")[:4]
+    image, masks = tifffile.imread(FLUO_MITOCHECK.image)[:4], tifffile.imread(FLUO_MITOCHECK.masks)[:4]
     in_each_frame = set.intersection(*(set(np.unique(frame)[1:].tolist()) for frame in masks))
     masks[~np.isin(masks, sorted(in_each_frame)[:3])] = 0
     tifffile.imwrite(tmp_path / "image.tif", image, imagej=True, metadata={"axes": "TYX"})

@@ -14,7 +14,9 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hatchling.builders.sdist import SdistBuilder
@@ -31,6 +33,7 @@ PACKAGE = ROOT / "src/napari_sam2"
 MANIFEST = PACKAGE / "napari.yaml"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 README = (ROOT / "README.md").read_text()
+MOST_WHEEL_BYTES, MOST_SDIST_BYTES = 12_000_000, 40_000_000
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
     (path,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
     with zipfile.ZipFile(path) as archive:
         yield archive
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (path,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path_factory.mktemp("sdist")), versions=["standard"])
+    return Path(path)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +130,13 @@ def test_commands_of_the_manifest_can_be_called_and_are_used() -> None:
     assert {item.command for item in used} == {command.id for command in contributions.commands}
 
 
+def test_the_manifest_has_an_icon_in_the_package() -> None:
+    icon = PluginManifest.from_file(MANIFEST).icon
+    assert isinstance(icon, str)
+    package, _, resource = icon.partition(":")
+    assert ElementTree.fromstring(files(package).joinpath(resource).read_bytes()).tag == "{http://www.w3.org/2000/svg}svg"
+
+
 def test_the_script_can_be_called() -> None:
     module, _, name = PROJECT["project"]["scripts"]["napari-sam2"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))
@@ -143,8 +159,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) ->
         "napari.yaml",
         "py.typed",
         "weights/micro.safetensors",
-        "data/fluo_mitocheck.tif",
-        "data/fluo_mitocheck.prompts.json",
+        "data/fluo_mitocheck/image.tif",
+        "data/fluo_mitocheck/prompts.json",
+        "data/vol_embryo_8cell/image.tif",
     ):
         assert wheel.read(f"napari_sam2/{name}") == (PACKAGE / name).read_bytes()
     assert "[napari.manifest]\nnapari-sam2 = napari_sam2:napari.yaml" in wheel.read(f"{folder}/entry_points.txt").decode()
@@ -157,19 +174,33 @@ def test_the_metadata_of_the_wheel(metadata: email.message.EmailMessage) -> None
     assert {"Framework :: napari", "Typing :: Typed"} <= set(metadata.get_all("Classifier") or [])
     urls = dict(entry.split(", ") for entry in metadata.get_all("Project-URL") or [])
     assert set(urls) == {"Homepage", "Documentation", "Repository", "Issues", "Changelog"}
-    assert all(url.startswith(urls["Repository"]) for url in urls.values())
+    assert all(url.startswith(urls["Repository"]) for name, url in urls.items() if name != "Documentation")
+    assert urls["Documentation"] == "https://napari-sam2.github.io/napari-sam2/"
 
 
-def test_the_source_distribution_holds_the_folders_that_are_named(tmp_path: Path) -> None:
+def test_the_source_distribution_holds_the_folders_that_are_named(sdist: Path) -> None:
     texts = "".join(page.read_text() for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")))
     named = {name for name in ("benchmarks", "docs", "scripts", "src", "tests") if f"{name}/" in texts}
     assert named >= {"benchmarks", "docs", "scripts"}
-    (path,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    with tarfile.open(path) as archive:
+    with tarfile.open(sdist) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
     for name in named:
         assert {f"{name}/{file}" for file in files_under(ROOT / name)} <= held
-    assert {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "README.md", "pyproject.toml"} <= held
+    assert {path.name for path in ROOT.iterdir() if path.is_file() and not path.name.startswith(".")} <= held
+
+
+def test_sizes(wheel: zipfile.ZipFile, sdist: Path) -> None:
+    assert wheel.filename is not None
+    assert Path(wheel.filename).stat().st_size < MOST_WHEEL_BYTES
+    assert sdist.stat().st_size < MOST_SDIST_BYTES
+
+
+def test_twine_and_check_wheel_contents_find_no_fault(wheel: zipfile.ZipFile, sdist: Path) -> None:
+    """The package index takes both, and shows their README; nothing lies in the wheel that does not belong there."""
+    assert wheel.filename is not None
+    for command in (["twine", "check", "--strict", wheel.filename, sdist], ["check_wheel_contents", wheel.filename]):
+        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 class _Addresses(html.parser.HTMLParser):
@@ -199,6 +230,8 @@ def test_the_package_index_shows_the_readme_whole() -> None:
     shown.feed(page)
     assert {"h1", "h2", "img", "li", "pre", "table"} <= shown.tags
     assert len(shown.pictures) == README.count("![") >= 2
+    pictures = f"{PROJECT['project']['urls']['Repository'].replace('github.com', 'raw.githubusercontent.com')}/main/"
+    assert all((ROOT / address.removeprefix(pictures)).is_file() for address in shown.pictures)
     assert all(address.startswith("https://") for address in shown.pictures)
     inside = {address.removeprefix("#") for address in shown.links if address.startswith("#")}
     assert inside <= shown.ids

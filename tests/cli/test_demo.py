@@ -26,9 +26,9 @@ CLICKS = [{"object": 3, "frame": 0, "points": [[5, 5]]}, {"object": 8, "frame": 
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     movie = np.where(TRUTH > 0, 3000, 100).astype(np.uint16)
-    tifffile.imwrite("movie.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
+    tifffile.imwrite("image.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})
     Path("prompts.json").write_text(json.dumps({"prompts": CLICKS}))
-    sample = type(FLUO_MITOCHECK)("squares", "nobody's", tmp_path / "movie.tif", tmp_path / "prompts.json")
+    sample = type(FLUO_MITOCHECK)("squares", "nobody's", tmp_path)
     monkeypatch.setattr("napari_sam2.cli.demo.FLUO_MITOCHECK", sample)
     monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
     monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())

@@ -20,7 +20,10 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
-UNEXPECTED = "an error that is not expected, {}: the same command with --debug shows where; please report it"
+UNEXPECTED = (
+    "an error that is not expected, {}: please report this line, and what `napari-sam2 info` prints; "
+    "the same command with --debug shows more"
+)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def test_code_and_sentence(
     assert (code_of(error), sentence_of(error)) == (code, sentence)
 
     def run(_args: object) -> None:
-        raise error
+        raise error.with_traceback(None)
 
     monkeypatch.setattr(weights, "list_weights", run)
     assert main(["weights"]) == code

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from napari_sam2.data.samples import FLUO_MITOCHECK
+import pytest
+
+from napari_sam2.data.samples import FLUO_MITOCHECK, SAMPLES, VOL_EMBRYO_8CELL, Sample
+from napari_sam2.evaluation.dataset import Dataset
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.prompts_file import read_prompts
 
+each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.folder.name)
 
-def test_each_object_has_one_click_inside_the_image() -> None:
-    stack = Stack.open(FLUO_MITOCHECK.image)
-    assert stack.axes == "TYX"
-    entries = read_prompts(FLUO_MITOCHECK.prompts, stack)
+
+@each_sample
+def test_each_object_has_one_click_inside_it(sample: Sample) -> None:
+    stack, truth = Stack.open(sample.image), Dataset.read(sample.folder).truth
+    entries = read_prompts(sample.prompts, stack)
     assert len(entries) == len({entry.object_id for entry in entries}) > 1
     for entry in entries:
+        assert entry.points_rc is not None
         ((row, column),) = entry.points_rc
-        assert 0 <= entry.frame < len(stack)
-        assert 0 <= row < stack.height
-        assert 0 <= column < stack.width
+        assert truth[entry.frame, round(row), round(column)] == entry.object_id
 
 
-def test_clicks_are_on_something_bright() -> None:
-    stack = Stack.open(FLUO_MITOCHECK.image)
-    for entry in read_prompts(FLUO_MITOCHECK.prompts, stack):
+@each_sample
+def test_clicks_are_on_something_bright(sample: Sample) -> None:
+    stack = Stack.open(sample.image)
+    for entry in read_prompts(sample.prompts, stack):
+        assert entry.points_rc is not None
         frame = stack.frames[entry.frame]
         row, column = (round(value) for value in entry.points_rc[0])
         assert frame[row, column] > frame.mean(), entry
 
 
-def test_whose_it_is_is_said() -> None:
-    assert "CC BY 4.0" in FLUO_MITOCHECK.credit
-    assert FLUO_MITOCHECK.image.parent == FLUO_MITOCHECK.prompts.parent
+def test_axes() -> None:
+    assert [Stack.open(sample.image).axes for sample in (FLUO_MITOCHECK, VOL_EMBRYO_8CELL)] == ["TYX", "ZYX"]
+
+
+@each_sample
+def test_whose_it_is_is_said(sample: Sample) -> None:
+    assert "CC BY" in sample.credit
+    assert "CC BY" in (sample.folder / "README.md").read_text(encoding="utf-8")

@@ -1,15 +1,12 @@
-from pathlib import Path
-
 import pytest
 import tifffile
 
+from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.session.self_test import AREA_PX, OBJECT, SelfTest, self_test
-
-DATA = Path(__file__).parents[1] / "data/fluo_mitocheck"
 
 
 def test_the_area_is_that_of_the_reference_masks():
-    assert (tifffile.imread(DATA / "masks.tif")[0] == OBJECT).sum() == AREA_PX
+    assert (tifffile.imread(FLUO_MITOCHECK.masks)[0] == OBJECT).sum() == AREA_PX
 
 
 def test_the_embedded_model_passes():

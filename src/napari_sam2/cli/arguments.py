@@ -54,6 +54,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default="micro", help="micro, a released model such as sam2.1_hiera_tiny, or a checkpoint file (default: micro)"
     )
+    add_device_arguments(parser)
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device`` and ``--precision``."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="precision of the network (default: float32)")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import napari_sam2
 from napari_sam2.file_errors import REASONS, reason_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.weights.download import DownloadError, TransferError
@@ -71,7 +74,20 @@ def sentence_of(error: BaseException) -> str:
         return f"the package {error.name} is missing: pip install 'napari-sam2[all]'"
     if isinstance(error, _WITH_OWN_SENTENCE) and str(error):
         return " ".join(str(error).split())
-    return f"an error that is not expected, {type(error).__name__}: the same command with --debug shows where; please report it"
+    return (
+        f"an error that is not expected, {place_of(error)}: please report this line, and what `napari-sam2 info` prints; "
+        "the same command with --debug shows more"
+    )
+
+
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error and the line of this package it comes from, without its message, which may name files."""
+    package = Path(napari_sam2.__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)[1:]):  # the first is where it was caught
+        path = Path(frame.filename)
+        if path.is_relative_to(package):
+            return f"{type(error).__name__} in {path.relative_to(package).as_posix()}, line {frame.lineno}"
+    return type(error).__name__
 
 
 def _is_of_gpu(error: BaseException) -> bool:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import napari_sam2
+from napari_sam2.cli.errors import place_of
 
 PACKAGES = (
     "torch",
@@ -43,6 +43,7 @@ PACKAGES = (
     "imageio",
     "geff",
     "pyarrow",
+    "roifile",
     "py-ctcmetrics",
     "lightning-fabric",
     "tensorboard",
@@ -105,18 +106,8 @@ def facts() -> Iterator[tuple[str, str]]:
         try:
             text = find()
         except Exception as error:  # what is broken here may be the reason of the report
-            text = f"cannot be found out: {_place(error)}"
+            text = f"cannot be found out: {place_of(error)}"
         yield name, " ".join(text.split())
-
-
-def _place(error: Exception) -> str:
-    """Kind of an error and the line of this package it comes from; its message may name folders."""
-    package = Path(napari_sam2.__file__).parent
-    for frame in reversed(traceback.extract_tb(error.__traceback__)[1:]):  # the first is `facts`
-        path = Path(frame.filename)
-        if path.is_relative_to(package):
-            return f"{type(error).__name__} in {path.relative_to(package).as_posix()}, line {frame.lineno}"
-    return type(error).__name__
 
 
 def version_of(distribution: str) -> str:

@@ -59,7 +59,7 @@ class Scored:
 
 
 def write_worst_objects(path: Path, scored: Sequence[Scored]) -> None:
-    """Write a picture of the objects with the lowest mean IoU, the worst first, one below the other or side by side.
+    """Write a picture of the objects with the lowest mean IoU, see :func:`draw_worst_objects`.
 
     Parameters
     ----------
@@ -73,13 +73,28 @@ def write_worst_objects(path: Path, scored: Sequence[Scored]) -> None:
     ValueError
         If the file cannot be written.
     """
+    picture = draw_worst_objects(scored, scored[0].dataset.name)
+    with atomic_path(path) as partial:
+        picture.save(partial, format="PNG")
+
+
+def draw_worst_objects(scored: Sequence[Scored], title: str) -> Image.Image:
+    """Draw the objects with the lowest mean IoU, the worst first, one below the other or side by side.
+
+    Parameters
+    ----------
+    scored : sequence of Scored
+        One stack, or all images of a collection.
+    title : str
+        Written above them.
+    """
     pairs = [(item, part) for part in scored for item in part.evaluation.objects]
     worst = sorted(pairs, key=lambda pair: pair[0].mean)[:WORST]
     blocks = [_block(item, part.dataset.number, _tiles(item, part)) for item, part in worst]
     width, height = max(block.width for block in blocks), blocks[0].height
     per_line = max(1, COLUMNS * (TILE_PX + GAP_PX) // width)
     dataset = scored[0].dataset
-    legend = [(f"{dataset.name}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR)]
+    legend = [(f"{title}:", "white"), ("truth", TRUTH_COLOUR), ("prediction", PREDICTION_COLOUR), ("both", BOTH_COLOUR)]
     if dataset.channels:
         legend.append((channels_used(dataset.channels, dataset.num_channels), "white"))
     canvas_width = max(min(per_line, len(blocks)) * width, MIN_WIDTH_PX, _length("  ".join(text for text, _ in legend)))
@@ -88,8 +103,7 @@ def write_worst_objects(path: Path, scored: Sequence[Scored]) -> None:
     for number, block in enumerate(blocks):
         line, column = divmod(number, per_line)
         canvas.paste(block, (GAP_PX + column * width, LINE_PX + GAP_PX + line * height))
-    with atomic_path(path) as partial:
-        canvas.save(partial, format="PNG")
+    return canvas
 
 
 def _block(item: ObjectScores, image: int | None, tiles: list[tuple[Picture, str]]) -> Image.Image:

@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from napari_sam2.export.coco import write_coco
 from napari_sam2.export.ctc import is_ctc, write_ctc
 from napari_sam2.export.geff import is_geff, write_geff
 from napari_sam2.export.movie import FRAMES_PER_SECOND, outlined_movie, write_gif, write_mp4
 from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
 from napari_sam2.export.pictures import write_strip
 from napari_sam2.export.result import Result
+from napari_sam2.export.roi import write_rois
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
@@ -120,6 +122,8 @@ FORMATS = (
     Format("_res", "tracks for the Cell Tracking Challenge (a folder)", write_ctc, is_ctc, needs_time=True, num_readings=2),
     Format(".geff", "tracks as a graph", write_geff, is_geff, ("geff",), needs_time=True),
     Format(".xml", "tracks for TrackMate", write_trackmate, needs_time=True, num_readings=2),
+    Format(".roi.zip", "outlines for the ROI Manager of ImageJ", write_rois, modules=("roifile",)),
+    Format(".coco.json", "masks in the format of COCO", write_coco),
     Format(".mp4", "a movie with outlines", _write_mp4, modules=("av",), needs_image=True, num_readings=2),
     Format(".gif", "a movie as GIF", _write_gif, needs_image=True, num_readings=3),
     Format(".frames.png", "pictures of some frames with outlines", _write_frames, needs_image=True),

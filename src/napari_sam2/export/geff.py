@@ -61,9 +61,9 @@ def write_geff(path: Path, result: Result) -> None:
     with atomic_folder(path, is_geff) as partial:
         write_arrays(
             partial,
-            node_ids=np.arange(len(tracks.rows), dtype=np.uint64),
+            node_ids=np.arange(len(tracks.rows), dtype=np.uint64) + 1,  # other programs take 0 for the background
             node_props={name: {"values": values, "missing": None} for name, values in columns.items()},
-            edge_ids=np.array(tracks.links(), np.uint64).reshape(-1, 2),
+            edge_ids=np.array(tracks.links(), np.uint64).reshape(-1, 2) + 1,
             edge_props={},
             metadata=GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={}),
             overwrite=True,  # the folder is there, and empty
