@@ -237,7 +237,7 @@ NOTE = "frame 4 of the image cannot be read: there intensities are empty, and mo
 def test_every_format_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     saved()
     tables = ["a.tracks.csv", "a.csv", "a.parquet", "a_RES", "a.geff", "a.xml"]
-    names = ["a.tif", "a.ome.tif", "a.zarr", *tables, "a.mp4", "a.gif", "a.frames.png"]
+    names = ["a.tif", "a.ome.tif", "a.zarr", *tables, "a.roi.zip", "a.coco.json", "a.mp4", "a.gif", "a.frames.png"]
     assert len(names) == len(formats.FORMATS)
     outputs = [f"out/{name}" for name in names]
     assert main(["export", "movie.sam2", *outputs]) == 3
@@ -367,7 +367,7 @@ MEMORY = "not enough memory: take a smaller model, fewer objects at a time, or a
         (OSError(5, "Input/output error"), "the disk, or the connection to it, fails"),
         (
             IndexError("words of a library"),
-            UNEXPECTED.format("IndexError in cli/frames.py, line N"),
+            UNEXPECTED.format("IndexError in session/propagation/propagator.py, line N"),
         ),
     ],
 )
