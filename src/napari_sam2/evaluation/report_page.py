@@ -13,7 +13,7 @@ from napari_sam2.structured import to_json
 from napari_sam2.version import __version__
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #1b1f24 }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.2rem } h3 { font-size: 1rem; margin-bottom: .3rem }
 table { border-collapse: collapse; margin: .6rem 0; display: block; overflow-x: auto }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid #d5dae1; text-align: right; white-space: nowrap }
@@ -26,7 +26,8 @@ pre { background: #f4f6f8; padding: .8rem; overflow-x: auto; font-size: .8rem }
 _EXPLANATION = """
 <p><b>IoU, prompted frame</b> is how well one prompt finds an object; <b>IoU, all frames</b> is the mean from the object's first to
 its last true frame; <b>F</b> is how well the boundaries match (DAVIS), <b>J&amp;F</b> the mean of both; <b>IoU above 0.75</b> is
-the share of objects. Times include prompts and propagation, not the loading of the model. Scores of one model say nothing about
+the share of objects. Times include prompts and propagation, not the loading of the model;
+<b>a mask</b> is the time for one object on one frame. Scores of one model say nothing about
 another one. The page was written by <code>napari-sam2 report</code>; names and paths of files are left out, and so are pictures of
 a person's own stacks, unless they were asked for.</p>
 """
@@ -126,7 +127,7 @@ def _stack(report: Report, stack: LabelledStack) -> list[str]:
     parts = [
         f"<h2>{html.escape(stack.name)}</h2>",
         f"<p>{html.escape(stack.description)}. <small>{html.escape(stack.credit)}</small></p>",
-        _table(["model", *_COLUMNS.values(), "time", "for an object and frame"], rows),
+        _table(["model", *_COLUMNS.values(), "time", "a mask"], rows),
     ]
     for model, scores in found:
         if scores.picture is not None:
