@@ -9,7 +9,7 @@ from napari_sam2.export.tracks import napari_tracks
 session = sam2.Session(FLUO_MITOCHECK.image)
 for row, column in [(44, 37), (73, 82)]:
     session.add_points(session.add_object(), frame=0, points=[(row, column)])
-session.propagate_all(frames=range(5))
+session.propagate_all(frames=range(3))
 
 viewer = napari.Viewer()
 viewer.open_sample("napari-sam2", "fluo_mitocheck")

@@ -11,7 +11,7 @@ session = sam2.Session(FLUO_MITOCHECK.image)
 objects = session.add_labels(labels, frame=0, ids=[6, 7, 8])  # without ids, all of them
 print("objects", objects)
 
-for done in session.propagate("forward", frames=range(5)):
+for done in session.propagate("forward", frames=range(3)):
     print(f"frame {done.frame}")
 
 session.export("labels.tif")

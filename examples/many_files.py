@@ -15,7 +15,7 @@ model = sam2.load_model("micro")  # once
 for path in sorted(Path().glob("?.tif")):
     with sam2.Session(path, model=model) as session:
         clicks = read_prompts(path.with_suffix(".json"))
-        add_prompts(session, [click for click in clicks if click.frame == 0])
+        add_prompts(session, [click for click in clicks if click.object_id <= 3])
         session.propagate_all(frames=range(2))  # without frames, through all of the movie
         session.export(path.with_suffix(".csv"))
         print(path, len(session.objects), "objects")

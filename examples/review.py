@@ -6,7 +6,7 @@ from napari_sam2.data.samples import FLUO_MITOCHECK
 session = sam2.Session(FLUO_MITOCHECK.image)
 for row, column in [(44, 37), (73, 82)]:
     session.add_points(session.add_object(), frame=0, points=[(row, column)])
-session.propagate_all(frames=range(8))
+session.propagate_all(frames=range(5))
 
 for item in session.review_queue()[:3]:
     print(f"object {item.object_id} on frame {item.frame}: uncertainty {item.uncertainty:.2f}")

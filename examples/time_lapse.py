@@ -10,7 +10,7 @@ for row, column in [(44, 37), (73, 82), (101, 89)]:
     mask = session.add_points(nucleus, frame=0, points=[(row, column)])
     print(f"object {nucleus}: {mask.sum()} pixels")
 
-for done in session.propagate(frames=range(6)):  # without frames, through all of the movie
+for done in session.propagate(frames=range(4)):  # without frames, through all of the movie
     print(f"frame {done.frame}")
 
 session.export("labels.tif", "objects.csv", "outlines.gif")

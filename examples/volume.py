@@ -9,7 +9,7 @@ for plane, row, column in [(6, 54, 71), (10, 74, 25)]:
     nucleus = session.add_object(f"nucleus on plane {plane}")
     session.add_points(nucleus, frame=plane, points=[(row, column)])
 
-for done in session.propagate(frames=range(3, 13)):  # without frames, through the whole volume
+for done in session.propagate(frames=range(5, 12)):  # without frames, through the whole volume
     print(f"plane {done.frame}")
 
 # Planes are 2.18 times as far apart as pixels; with real sizes, volumes are in cubic micrometres.
