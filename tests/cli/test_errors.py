@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from napari_sam2 import checks
 from napari_sam2.cli import weights
-from napari_sam2.cli.errors import MEANINGS, PartlyDone, code_of, sentence_of
+from napari_sam2.cli.errors import MEANINGS, PartlyDone, code_of, place_of, sentence_of, traceback_of
 from napari_sam2.cli.main import main
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.weights.download import DownloadError, TransferError
@@ -124,3 +126,29 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pyt
     assert main(["weights", "download", "sam2.1_hiera_tiny"]) == 2
     (line,) = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if line.startswith("napari-sam2: ")]
     assert "a part of its path is a file" in line or "something is there already" in line
+
+
+@pytest.mark.parametrize(
+    ("home", "shown"),
+    [
+        ("/home/secretname", "~/scan of a patient.tif is damaged, not /home/secretname2"),
+        ("/", "/home/secretname/scan of a patient.tif is damaged, not /home/secretname2"),
+    ],
+)
+def test_what_led_to_it_does_not_name_the_home_folder(home: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", home)
+    try:
+        raise ValueError("/home/secretname/scan of a patient.tif is damaged, not /home/secretname2")
+    except ValueError as error:
+        text = traceback_of(error)
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.endswith(f"ValueError: {shown}\n")
+
+
+def test_the_place_of_an_error_is_in_this_package() -> None:
+    with pytest.raises(ValueError, match="count") as caught:
+        checks.check_whole("count", object())
+    assert re.fullmatch(r"ValueError in checks\.py, line \d+", place_of(caught.value))
+    with pytest.raises(KeyError) as elsewhere:
+        {}["/home/secretname"]
+    assert place_of(elsewhere.value) == "KeyError"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,16 @@ def sentence_of(error: BaseException) -> str:
         f"an error that is not expected, {place_of(error)}: please report this line, and what `napari-sam2 info` prints; "
         "the same command with --debug shows more"
     )
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return all that led to an error, for a report: the home folder, whose name is that of a person, is ``~``."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        home = Path.home()
+    except RuntimeError:  # there is none
+        return text
+    return text if home == Path(home.anchor) else re.sub(rf"{re.escape(str(home))}(?!\w)", "~", text)
 
 
 def place_of(error: BaseException) -> str:

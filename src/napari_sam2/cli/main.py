@@ -6,11 +6,10 @@ import argparse
 import importlib
 import logging
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from napari_sam2.cli.errors import DONE, MEANINGS, code_of, sentence_of
+from napari_sam2.cli.errors import DONE, MEANINGS, code_of, sentence_of, traceback_of
 from napari_sam2.version import __version__
 
 COMMANDS = ("demo", "segment", "replay", "export", "weights", "evaluate", "report", "train", "info")
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code_of(error)
     except Exception as error:  # any error is printed as one sentence
         if args.debug:
-            traceback.print_exception(error)
+            print(traceback_of(error), file=sys.stderr, end="")
         print(f"napari-sam2: {sentence_of(error)}", file=sys.stderr)
         return code_of(error)
     return DONE
