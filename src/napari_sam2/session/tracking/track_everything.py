@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from napari_sam2.checks import check_bounds
@@ -15,6 +15,7 @@ from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
+from napari_sam2.session.tracking.volume_tracker import Candidate, VolumeTracker
 
 
 class EverythingTracker:
@@ -73,13 +74,15 @@ class EverythingTracker:
         """
         area_px = None if area_px is None else check_bounds("area_px", area_px)
         check_options(options)
-        tracker = MovieTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
         action, num_done = Action(), 0
-        for frame in tracker.frames_left():
+        steps = self._volume(area_px, options) if self._in_use.stack.along != "T" else self._movie(area_px, options)
+        while True:
             with self._state.history.working():
                 num_done = num_done * self._state.history.is_latest(action) + 1
                 with self._state.history.action(self._call(area_px, options, num_done), continued=action) as action:
-                    result = tracker.do_frame(frame)
+                    result = next(steps, None)
+            if result is None:
+                break
             yield result
         if not self._state.objects:
             raise ValueError(
@@ -87,6 +90,22 @@ class EverythingTracker:
                 "objects, a lower pred_iou_thresh, or click on one object"
             )
         self._state.history.complete(action, self._call(area_px, options, None)())
+
+    def _movie(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        tracker = MovieTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        for frame in tracker.frames_left():
+            yield tracker.do_frame(frame)
+
+    def _volume(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        tracker = VolumeTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        candidates = []
+        for frame in tracker.searched():
+            candidates += tracker.find(frame)
+            yield FrameResult(frame, {})
+        candidates, followed = tracker.usual(candidates), list[Candidate]()
+        while candidates := tracker.left(candidates, followed):
+            followed.append(candidates.pop(0))
+            yield from tracker.follow(followed[-1])
 
     @staticmethod
     def _call(area_px: tuple[float, float] | None, options: Mapping[str, Any], steps: int | None) -> Callable[[], LoggedCall]:
