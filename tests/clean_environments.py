@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 OLDEST = (3, 11)
 
 
+@cache
 def pythons() -> dict[str, Path]:
     """Find all Pythons that the package can be used with, by version such as ``3.12``: on the path, and those of pyenv."""
     named = [shutil.which(f"python3.{minor}") for minor in range(OLDEST[1], 30)]

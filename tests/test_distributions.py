@@ -70,9 +70,13 @@ def test_the_wheel_of_the_sdist_is_the_wheel(distributions: dict[str, Path], tmp
 
 
 @pytest.mark.parametrize("kind", ["whl", "tar.gz"])
-@pytest.mark.parametrize("version", [version for version in pythons() if version != HERE])
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_other_pythons(version: str, kind: str, distributions: dict[str, Path], tmp_path: Path) -> None:
     """All dependencies but PyTorch, which is gigabytes for other Pythons: images are read, and info tells what is missing."""
+    if version == HERE:
+        pytest.skip("this Python is tried with PyTorch")
+    if version not in pythons():
+        pytest.skip(f"Python {version} is not here")
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     others = [name for name in needed if not name.startswith("torch")]
     python = make_environment(tmp_path / "clean", *others, python=pythons()[version])
