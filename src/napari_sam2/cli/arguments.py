@@ -25,6 +25,36 @@ def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``image``."""
+    parser.add_argument(
+        "image",
+        type=path_argument,
+        nargs="+",
+        help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames",
+    )
+
+
+def add_axes_arguments(parser: argparse.ArgumentParser, along: str = "T, else Z") -> None:
+    """Add ``--axes``, ``--channel``, ``--along`` and ``--at``; ``along`` says what the default of ``--along`` is."""
+    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: those of the file)")
+    parser.add_argument(
+        "--channel",
+        type=int,
+        action="append",
+        help="channel to use, counted from 0; up to three in colour (default: the first)",
+    )
+    parser.add_argument("--along", help=f"axis to propagate objects along: T, Z, Y or X (default: {along})")
+    parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
+
+
+def _position(text: str) -> tuple[str, int]:
+    axis, _, index = text.partition("=")
+    if len(axis) != 1 or not index.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
+    return axis.upper(), int(index)
+
+
 def add_choice_arguments(parser: argparse.ArgumentParser, what: str = "the file") -> None:
     """Add ``--series`` and ``--image-name``; see :func:`choice_of`."""
     parser.add_argument("--series", type=int, metavar="N", help=f"which image of {what}, counted from 0, where it holds several")

@@ -153,6 +153,8 @@ def _automatic(document: Document) -> str:
         where = f" on {'frame' if len(frames) == 1 else 'frames'} {_listed(list(map(str, frames)))}"
         where = where if document.header.blank_stack().along else ""
         sentences.append(f"Masks were found automatically{where}, by a grid of clicks.")
+    if any(_calls(document, "track_everything")):
+        sentences.append("Objects were found and tracked automatically, without prompts: masks that mark them were found as well.")
     if any(_calls(document, "add_labels")):
         sentences.append("Masks were taken over from a label image.")
     return " ".join(sentences)
