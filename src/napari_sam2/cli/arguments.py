@@ -18,10 +18,17 @@ def path_argument(text: str) -> Path:
 
 
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--window`` and ``--intensity-range``."""
+    """Add ``--window``, ``--intensity-range`` and ``--percentiles``."""
     parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window (default: soft tissue, for CT)")
     parser.add_argument(
         "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
+    )
+    parser.add_argument(
+        "--percentiles",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="percentiles of intensities, 0 to 100, that become black and white, as for MR (default: 0.1 and 99.9)",
     )
 
 

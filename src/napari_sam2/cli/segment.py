@@ -50,7 +50,8 @@ def add_parser(commands: Any) -> None:
         "image",
         type=path_argument,
         nargs="+",
-        help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames",
+        help="TIFF, zarr, video, NIfTI, NRRD, MetaImage, MRC, DICOM, a folder of frames or of DICOM, a pattern in quotes, or "
+        "several files of frames",
     )
     parser.add_argument("--prompts", type=path_argument, required=True, help="JSON file of points, boxes and masks")
     add_output_argument(parser)
@@ -64,7 +65,9 @@ def add_parser(commands: Any) -> None:
         help="channel to use, counted from 0; up to three in colour (default: the first)",
     )
     parser.add_argument(
-        "--along", help="axis to propagate objects along: T, Z, Y or X (default: the first of --fuse, else T, else Z)"
+        "--along",
+        help="axis to propagate objects along: T, Z, Y or X; or the planes, axial, coronal or sagittal, of a volume that gives its "
+        "orientation (default: the first of --fuse, else T, else Z)",
     )
     parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
     parser.add_argument(
@@ -112,6 +115,7 @@ def run(args: argparse.Namespace) -> None:
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
+        percentiles=args.percentiles,
     )
     shortfall = Shortfall()
     with shortfall.noted(FrameReadError):

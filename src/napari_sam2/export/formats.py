@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.export.ctc import is_ctc, write_ctc
+from napari_sam2.export.dicom_seg import write_dicom_seg
 from napari_sam2.export.geff import is_geff, write_geff
 from napari_sam2.export.movie import FRAMES_PER_SECOND, outlined_movie, write_gif, write_mp4
+from napari_sam2.export.mrc import write_mrc
+from napari_sam2.export.nifti import write_nifti
 from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
 from napari_sam2.export.pictures import write_strip
 from napari_sam2.export.result import Result
+from napari_sam2.export.seg_nrrd import write_nrrd
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
@@ -43,7 +47,9 @@ class Format:
     is_ours : callable or None
         For a format that is a folder: returns whether a folder is an earlier result, which may be replaced.
     modules : tuple of str
-        Packages of the extra ``export`` that it needs.
+        Packages that it needs.
+    extra : str
+        The extra that has these packages.
     needs_time, needs_image : bool
         It needs a time axis, or the image.
     num_readings : int
@@ -55,6 +61,7 @@ class Format:
     write: Callable[..., None]
     is_ours: Callable[[Path], bool] | None = None
     modules: tuple[str, ...] = ()
+    extra: str = "export"
     needs_time: bool = False
     needs_image: bool = False
     num_readings: int = 1
@@ -81,7 +88,7 @@ class Format:
         if self.needs_image and not has_image:
             raise ValueError(f"{name}: {self.what} needs the image")
         if any(importlib.util.find_spec(module) is None for module in self.modules):
-            raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[export]'")
+            raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[{self.extra}]'")
 
 
 def _write_csv(path: Path, result: Result) -> None:
@@ -114,6 +121,12 @@ FORMATS = (
     Format(".ome.tif", "labels as OME-TIFF", write_tiff),
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
     Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
+    Format(".nii.gz", "labels as NIfTI", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
+    Format(".nii", "labels as NIfTI, uncompressed", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
+    Format(".seg.nrrd", "labels as a segmentation for 3D Slicer", write_nrrd, modules=("nrrd",), extra="medical"),
+    Format(".nrrd", "labels as NRRD", write_nrrd, modules=("nrrd",), extra="medical"),
+    Format(".dcm", "a DICOM segmentation", write_dicom_seg, modules=("highdicom",), extra="medical", needs_image=True),
+    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical"),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
     Format(".csv", "a table of sizes, positions and intensities", _write_csv),
     Format(".parquet", "the table as Parquet", _write_parquet, modules=("pyarrow",)),
