@@ -19,7 +19,7 @@ import zarr
 from PIL import Image
 
 from blob_tracker import blob_session
-from export_names import NAMES
+from export_names import NAMES, NAMES_WITHOUT_TIME
 from napari_sam2.export.formats import FORMATS, find_format, write_result
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
@@ -28,7 +28,7 @@ from napari_sam2.session.session import Session
 
 
 def test_all_formats_are_tried() -> None:
-    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
+    assert {find_format(Path(name)).ending for name in (*NAMES, *NAMES_WITHOUT_TIME)} == {item.ending for item in FORMATS}
 
 
 # --- what a session knows --------------------------------------------------------------------------------------------

@@ -76,7 +76,8 @@ def _export_labels(args: argparse.Namespace) -> None:
     calibration = calibration_of(args.pixel_size, args.interval, (image or labels).calibration)
     lineage = read_ctc_lineage(args.source) if args.parents is None else read_lineage(args.parents)
     result = Result(labels.image, axes, calibration, lineage, image, args.image, geometry=(image or labels).geometry)
-    check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
+    files = [] if image is None else image.files
+    check_outputs(args.output, [args.source, args.image, *files], result.has_time, image is not None)
     shortfall = Shortfall()
     _write(args.output, result, shortfall)
     shortfall.raise_if_any()

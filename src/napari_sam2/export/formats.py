@@ -30,6 +30,7 @@ from napari_sam2.export.tracks import write_napari_tracks
 from napari_sam2.file_errors import os_error
 from napari_sam2.files import check_folder_writable, check_writable
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.medical.dicom_headers import is_dicom
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class Format:
         The extra that has these packages.
     needs_time, needs_image : bool
         It needs a time axis, or the image.
+    takes_time : bool
+        It holds volumes or images in time.
+    needs_dicom : bool
+        It needs the DICOM files of the image.
     num_readings : int
         So often each plane of the labels is read, for progress.
     """
@@ -64,6 +69,8 @@ class Format:
     extra: str = "export"
     needs_time: bool = False
     needs_image: bool = False
+    takes_time: bool = True
+    needs_dicom: bool = False
     num_readings: int = 1
 
     @property
@@ -81,10 +88,12 @@ class Format:
         ImportError
             If a package is missing.
         ValueError
-            If it needs time or an image.
+            If it needs time or an image, or takes no time.
         """
         if self.needs_time and not has_time:
             raise ValueError(f"{name}: {self.what} need a time axis T")
+        if has_time and not self.takes_time:
+            raise ValueError(f"{name}: {self.what} can be of an image or a volume, not of several in time")
         if self.needs_image and not has_image:
             raise ValueError(f"{name}: {self.what} needs the image")
         if any(importlib.util.find_spec(module) is None for module in self.modules):
@@ -125,8 +134,17 @@ FORMATS = (
     Format(".nii", "labels as NIfTI, uncompressed", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
     Format(".seg.nrrd", "labels as a segmentation for 3D Slicer", write_nrrd, modules=("nrrd",), extra="medical"),
     Format(".nrrd", "labels as NRRD", write_nrrd, modules=("nrrd",), extra="medical"),
-    Format(".dcm", "a DICOM segmentation", write_dicom_seg, modules=("highdicom",), extra="medical", needs_image=True),
-    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical"),
+    Format(
+        ".dcm",
+        "a DICOM segmentation",
+        write_dicom_seg,
+        modules=("highdicom",),
+        extra="medical",
+        needs_image=True,
+        takes_time=False,
+        needs_dicom=True,
+    ),
+    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical", takes_time=False),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
     Format(".csv", "a table of sizes, positions and intensities", _write_csv),
     Format(".parquet", "the table as Parquet", _write_parquet, modules=("pyarrow",)),
@@ -174,7 +192,7 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
     ImportError
         If a package is missing.
     ValueError
-        If the format is not known, needs time or an image, or nothing can be written there.
+        If the format is not known, needs time or an image, takes no time, or nothing can be written there.
     """
     chosen = find_format(path)
     chosen.check(path.name, has_time, has_image)
@@ -206,7 +224,7 @@ def check_outputs(
     Raises
     ------
     ImportError, ValueError
-        See :func:`check_output`; or if an output would replace an input.
+        See :func:`check_output`; or if an output would replace an input, or needs DICOM files where there are none.
     """
     read = {path.resolve() for path in inputs if path is not None}
     for path in (*outputs, *([] if methods is None else [methods])):
@@ -214,6 +232,8 @@ def check_outputs(
             raise ValueError(f"{path} is an input: give the output another name")
     for path in outputs:
         check_output(path, has_time, has_image)
+        if find_format(path).needs_dicom and not any(map(is_dicom, read)):
+            raise ValueError(f"{path.name}: {find_format(path).what} needs the DICOM files that the image was read from")
     if methods is not None:
         check_writable(methods)
 

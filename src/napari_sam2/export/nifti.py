@@ -7,7 +7,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def _comment(segments: list[Segment]) -> bytes:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, is_compressed: bool) -> Iterator[IO[bytes]]:
+def _opened(path: Path, is_compressed: bool) -> Iterator[Any]:
     """Open a file to write; of a compressed one neither name nor time is in its header."""
     with path.open("wb") as file:
         if not is_compressed:

@@ -57,7 +57,8 @@ class Geometry:
     @classmethod
     def of(cls, affine: npt.ArrayLike, space: Space = "LPS") -> Geometry:
         """Make one of an array (4, 4)."""
-        return cls(tuple(tuple(map(float, row)) for row in np.asarray(affine, np.float64)), space)  # type: ignore[arg-type]
+        rows: Any = np.asarray(affine, np.float64).tolist()
+        return cls(tuple(map(tuple, rows)), space)
 
     @classmethod
     def of_axes(cls, origin: npt.ArrayLike, steps: npt.ArrayLike, space: Space = "LPS") -> Geometry:
@@ -179,8 +180,8 @@ class Geometry:
 
     def voxels(self, world: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Find the voxels (..., 3), Z, Y and X, at positions (..., 3); they need not be whole, nor in the volume."""
-        found: npt.NDArray[np.float64] = np.linalg.solve(self.steps.T, (np.asarray(world, np.float64) - self.origin)[..., None])
-        return found[..., 0][..., ::-1]
+        found: npt.NDArray[np.float64] = (np.asarray(world, np.float64) - self.origin) @ np.linalg.inv(self.steps)
+        return found[..., ::-1]
 
 
 def calibration_with(geometry: Geometry, interval: float | None, unit: str) -> Calibration:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from napari_sam2.images.axes import COLOURS, letters_of
+from napari_sam2.images.axes import COLOURS, Layout, letters_of
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import choose_range
 from napari_sam2.images.medical.dicom import list_series, open_series
 from napari_sam2.images.medical.dicom_headers import is_dicom
 from napari_sam2.images.opened_image import OpenedImage
+from napari_sam2.images.planes import FramePlanes
 from napari_sam2.plugin.layer_file import FILE_KEY, LayerFile
 from napari_sam2.plugin.layer_pixels import layer_pixels
 from napari_sam2.plugin.notices import notify_warning
-
-logger = logging.getLogger(__name__)
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -62,8 +58,8 @@ def _opened(paths: Sequence[Path]) -> list[OpenedImage]:
             errors.append(error)
     if not found:
         raise errors[0]
-    for error in errors:
-        notify_warning(str(error))
+    for text in map(str, errors):
+        notify_warning(text)
     return found
 
 
@@ -80,7 +76,7 @@ def _layer(opened: OpenedImage) -> LayerData:
         "metadata": {FILE_KEY: _layer_file(opened, axes)},
         **_place(opened, axes),
     }
-    if not is_rgb:
+    if not is_rgb and "C" not in axes:
         shown["contrast_limits"] = choose_range(_planes(pixels, axes))
     return pixels, shown, "image"
 
@@ -90,9 +86,11 @@ def _layer_file(opened: OpenedImage, axes: str) -> LayerFile:
     return LayerFile(letters, opened.calibration, opened.geometry, opened.files, opened.is_private)
 
 
-def _planes(pixels: Any, axes: str) -> Any:
-    """View an image as planes (n, H, W), without reading one that is not needed."""
-    return pixels.reshape(-1, *pixels.shape[-2:]) if axes[-2:] == "YX" else np.asarray(pixels)[None]
+def _planes(pixels: Any, axes: str) -> FramePlanes:
+    """View an image as planes, of volumes in time those in the middle; one that cannot be read is left out of a sample."""
+    along = next((axis for axis in axes if axis not in "YX"), None)
+    middle = {axis: pixels.shape[axes.index(axis)] // 2 for axis in axes if axis not in ("Y", "X", along)}
+    return FramePlanes(pixels, Layout.resolve(pixels.shape, axes, along=along, at=middle))
 
 
 def _place(opened: OpenedImage, axes: str) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_planes_have_a_name() -> None:
 
 
 def test_planes_that_do_not_fit_each_other() -> None:
-    first, second, *others = files(GEOMETRIES["straight"])
+    first, second, *_ = files(GEOMETRIES["straight"])
 
     def refused(text: str, *items: DicomFile) -> None:
         with pytest.raises(ImageFileError, match=f"^the DICOM series CT 3 {text}"):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from napari_sam2.images.choice import ANY
 from napari_sam2.images.medical.extra import needed
 from napari_sam2.images.medical.files import open_medical
-from napari_sam2.images.choice import ANY
 from napari_sam2.images.mrc import open_mrc
 from phantoms import GEOMETRIES, volume, write_dicom, write_metaimage, write_mrc, write_nifti, write_nrrd
 

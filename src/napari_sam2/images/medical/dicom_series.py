@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,11 +76,11 @@ class OrderedPlanes:
 def group_series(files: Sequence[DicomFile]) -> list[DicomSeries]:
     """Put files together that may be one volume, ordered by number; a file that is there twice counts once."""
     once = list({file.instance: file for file in files}.values())
-    groups: dict[tuple[object, ...], list[DicomFile]] = {}
+    groups: dict[tuple[Any, ...], list[DicomFile]] = {}
     for file in once:
         orientation = file.frames[0].orientation
         rounded = None if orientation is None else tuple(np.round(np.array(orientation) / (10 * _SAME_COSINE)).astype(int).tolist())
-        key = (file.number is None, file.number or 0, file.series, rounded, file.kind.rows, file.kind.columns)
+        key: tuple[Any, ...] = (file.number is None, file.number or 0, file.series, rounded, file.kind.rows, file.kind.columns)
         groups.setdefault(key, []).append(file)
     keys = sorted(groups, key=lambda key: (key[:3], -len(groups[key])))  # of a series with a scout, the volume first
     several = Counter(key[:3] for key in keys)
