@@ -51,6 +51,12 @@ def volume(shape: tuple[int, ...] = SHAPE) -> npt.NDArray[np.int16]:
     return (np.arange(int(np.prod(shape))).reshape(shape) - 900).astype(np.int16)
 
 
+def organs() -> npt.NDArray[np.int16]:
+    """A ball around plane 3, row 11 and column 8 that is brighter than what is around it, as an organ in air."""
+    voxels = np.stack(np.meshgrid(np.arange(7), np.arange(24), np.arange(20), indexing="ij"), -1)
+    return np.where(np.linalg.norm((voxels - [3, 11, 8]) / [3, 6, 5], axis=-1) <= 1, 200, -1000).astype(np.int16)
+
+
 def write_nifti(path: Path, values: npt.NDArray[Any], geometry: Geometry, code: str = "sform") -> Path:
     """With the affine in the sform or in the qform, which both have codes of their own."""
     image = nibabel.Nifti1Image(values.T, geometry.in_space("RAS").matrix)

@@ -8,7 +8,6 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 
@@ -19,16 +18,10 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
-from phantoms import GEOMETRIES, PATIENT, PATIENT_ID, write_dicom, write_metaimage, write_nifti, write_nrrd
+from phantoms import GEOMETRIES, PATIENT, PATIENT_ID, organs, write_dicom, write_metaimage, write_nifti, write_nrrd
 
 PRIVATE = "jane_doe"
 SECRETS = (PRIVATE, PATIENT, PATIENT_ID, "Jane")
-
-
-def organs() -> npt.NDArray[np.int16]:
-    """A ball that is brighter than what is around it, in air."""
-    voxels = np.stack(np.meshgrid(np.arange(7), np.arange(24), np.arange(20), indexing="ij"), -1)
-    return np.where(np.linalg.norm((voxels - [3, 11, 8]) / [3, 6, 5], axis=-1) <= 1, 200, -1000).astype(np.int16)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +58,7 @@ def write_dicom_seg(path: Path, result: Result) -> None:
     numbers[found] = np.arange(1, len(found) + 1)
     numbered = {number: numbers[labels[number]] for number in there}
     segments = segments_of(result, found)
-    with quiet() as pydicom, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they show values
+    with quiet() as pydicom:
         sources, planes = _sources(pydicom, [(frames[number], numbered[number]) for number in there])
         try:
             dataset = _segmentation(highdicom, sources, planes, segments)

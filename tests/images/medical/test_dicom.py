@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
+import pydicom.data
 import pytest
+import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless, SegmentationStorage
 
@@ -14,6 +17,7 @@ from napari_sam2.images.choice import Choice
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.geometry import Geometry, is_same_place
 from napari_sam2.images.medical.dicom import list_series, open_dicom, open_series
+from napari_sam2.images.medical.dicom_headers import NoImageError, quiet
 from napari_sam2.images.stack import Stack
 from phantoms import GEOMETRIES, SHAPE, TILTED, changed, dicom_slice, volume, write_dicom
 
@@ -205,3 +209,40 @@ def test_a_chosen_series_is_opened(tmp_path: Path) -> None:
     opened: Any = open_series(series)
     np.testing.assert_array_equal(opened.pixels[6], volume()[6])
     assert len(opened.files) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "difference"),
+    [
+        ("693_J2KI.dcm", 0),
+        ("GDCMJ2K_TextGBR.dcm", 0),
+        ("JPEGLSNearLossless_16.dcm", 0),
+        ("JPGExtended.dcm", 1),
+        ("MR_small_bigendian.dcm", 0),
+        ("MR_small_implicit.dcm", 0),
+        ("MR_small_RLE.dcm", 0),
+        ("SC_rgb_jpeg_gdcm.dcm", 0),
+        ("SC_rgb_jpeg_lossy_gdcm.dcm", 2),
+        ("SC_ybr_full_422_uncompressed.dcm", 0),
+        ("examples_ybr_color.dcm", 3),
+        ("image_dfl.dcm", None),
+        ("SC_rgb_jpeg.dcm", None),
+    ],
+)
+def test_files_of_scanners_are_decoded_as_by_another_library(name: str, difference: int | None) -> None:
+    """By GDCM, which rounds colours of JPEG differently, and does not read the last two."""
+    path = Path(pydicom.data.get_testdata_file(name, download=False))
+    opened = open_dicom([path])
+    found = opened.pixels[(slice(None),) * opened.pixels.ndim]
+    if difference is None:
+        with quiet():
+            np.testing.assert_array_equal(found, pydicom.dcmread(path).pixel_array)
+    else:
+        other = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).reshape(found.shape)
+        assert np.abs(found.astype(int) - other.astype(int)).max() <= difference
+
+
+@pytest.mark.parametrize("name", ["reportsi.dcm", "rtdose.dcm", "rtplan.dcm", "liver_1frame.dcm", "waveform_ecg.dcm"])
+def test_files_of_scanners_that_are_no_images(name: str) -> None:
+    with pytest.raises(NoImageError, match=r"^the DICOM file holds no image to segment, but [A-Z0-9][\w\- ]* Storage$"):
+        open_dicom([Path(pydicom.data.get_testdata_file(name, download=False))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,8 @@ def test_values_that_break_the_standard_are_not_shown(path: Path, caplog: pytest
     assert caplog.records == []
     with quiet() as library:
         assert library is pydicom
+        warnings.warn(PATIENT, stacklevel=1)
+        logging.getLogger("pydicom.pixels").error(PATIENT)
+    assert caplog.records == []
+    logging.getLogger("pydicom.pixels").error("heard again")
+    assert len(caplog.records) == 1

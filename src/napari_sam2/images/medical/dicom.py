@@ -180,6 +180,10 @@ class DicomPlanes:
 
 def _decoded(frame: Frame) -> npt.NDArray[Any]:
     """Decode the stored numbers of a plane."""
+    found: npt.NDArray[Any]
     with quiet() as pydicom:
-        found: npt.NDArray[Any] = pydicom.pixels.pixel_array(frame.path, index=frame.index)
+        try:
+            found = pydicom.pixels.pixel_array(frame.path, index=frame.index)
+        except (AttributeError, ValueError):  # a file that is compressed as a whole, or whose pixels have no length
+            found = pydicom.pixels.pixel_array(pydicom.dcmread(frame.path), index=frame.index)
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,10 +163,17 @@ def is_dicom(path: Path) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Any]:
-    """Import pydicom, and let it check no values: its warnings would show them."""
+    """Import pydicom, and let it neither check values nor warn nor log: it would show them."""
     pydicom = needed("pydicom", "reading DICOM files")
-    with pydicom.config.disable_value_validation():
-        yield pydicom
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with pydicom.config.disable_value_validation(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield pydicom
+    finally:
+        logger.setLevel(level)
 
 
 def read_header(path: Path) -> DicomFile:
