@@ -1,4 +1,4 @@
-"""Make the pictures of the pages on medical images and on electron microscopy: phantoms, boxes on one plane, and what became of them.
+"""Make the pictures of the pages on medical images and electron microscopy: phantoms, boxes on one plane, and what became of them.
 
     python scripts/phantom_pictures.py [docs/images]
 
@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage as ndi
 
 import napari_sam2 as sam2
@@ -22,6 +23,8 @@ from phantoms import write_dicom, write_mrc
 
 Ball = tuple[str, tuple[float, float, float], tuple[float, float, float]]
 """Name, centre and half axes of an ellipsoid, along Z, Y and X in pixels."""
+
+COLOURS = ("#ff3030", "#00e0ff", "#ffd000", "#60ff40")
 
 
 def ellipsoid(shape: tuple[int, ...], ball: Ball) -> np.ndarray:
@@ -35,26 +38,27 @@ def abdomen() -> tuple[np.ndarray, list[Ball]]:
     """Return Hounsfield units of a body with noise, int16, and its organs."""
     shape, rng = (30, 128, 160), np.random.default_rng(0)
     organs: list[Ball] = [
-        ("liver", (15, 56, 50), (12, 24, 26)),
-        ("kidney", (15, 82, 116), (10, 11, 9)),
-        ("spine", (15, 98, 80), (40, 10, 11)),
+        ("liver", (14, 56, 50), (18, 24, 26)),
+        ("kidney", (14, 82, 116), (18, 11, 9)),
+        ("spine", (14, 98, 80), (60, 10, 11)),
     ]
     values = np.full(shape, -1000.0)
     values[ellipsoid(shape, ("body", (15, 64, 80), (200, 50, 68)))] = -90
     values[ellipsoid(shape, ("muscle", (15, 64, 80), (200, 46, 64)))] = 20
     for organ, level in zip(organs, (110, 190, 320), strict=True):
         values[ellipsoid(shape, organ)] = level
-    return (ndi.gaussian_filter(values, (0, 0.8, 0.8)) + rng.normal(0, 18, shape)).round().astype(np.int16), organs
+    noisy = ndi.gaussian_filter(values, (0, 0.8, 0.8)) + rng.normal(0, 12, shape)
+    return noisy.round().clip(-1024, 3071).astype(np.int16), organs
 
 
 def tomogram() -> tuple[np.ndarray, list[Ball]]:
     """Return densities of a cell with noise, float32, and organelles bounded by dark membranes."""
     shape, rng = (32, 144, 176), np.random.default_rng(1)
     organelles: list[Ball] = [
-        ("mitochondrion", (16, 80, 60), (13, 26, 40)),
-        ("vesicle 1", (14, 40, 130), (11, 13, 13)),
-        ("vesicle 2", (16, 84, 140), (12, 14, 14)),
-        ("vesicle 3", (18, 118, 120), (10, 11, 12)),
+        ("mitochondrion", (16, 80, 60), (22, 26, 40)),
+        ("vesicle 1", (16, 40, 130), (20, 13, 13)),
+        ("vesicle 2", (16, 84, 140), (20, 14, 14)),
+        ("vesicle 3", (16, 118, 120), (20, 11, 12)),
     ]
     values = np.full(shape, 0.2)
     for organelle, level in zip(organelles, (-0.9, 0.9, 0.9, 0.9), strict=True):
@@ -69,13 +73,16 @@ def picture(image: Path, objects: list[Ball], shape: tuple[int, ...], path: Path
     session = sam2.Session(image, **options)
     for ball in objects:
         name, (z, y, x), (_, height, width) = ball
-        session.add_box(session.add_object(name), round(z), (y - height, x - width, y + height + 1, x + width + 1))
+        number = session.add_object(name)
+        session.set_colour(number, COLOURS[number - 1])
+        session.add_box(number, round(z), (y - height, x - width, y + height + 1, x + width + 1))
     session.propagate_all()
     with tempfile.TemporaryDirectory() as folder:
         from napari_sam2.export.formats import write_result
 
         write_result(Path(folder, "a.frames.png"), session.result(), pictures=6, columns=3)
-        path.write_bytes(Path(folder, "a.frames.png").read_bytes())
+        whole = Image.open(Path(folder, "a.frames.png")).convert("RGB")
+        whole.quantize(32, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     for number, ball in enumerate(objects, 1):
         true, found = ellipsoid(shape, ball), session.labels == number
         print(f"{path.name} {ball[0]}: IoU {(true & found).sum() / (true | found).sum():.2f}")
