@@ -12,6 +12,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import document_formats, result_formats
 from napari_sam2.plugin.object_commands import ColourObject, DivideObject
 from napari_sam2.plugin.session_output import NOTHING, SessionOutput
+from phantoms import GEOMETRIES, organs, write_dicom
 from widget_driving import LateRunner, click, expected, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -168,6 +169,25 @@ def test_beside_the_image(blobs, keeping, kept, tmp_path):
 
 def test_an_image_without_a_file_has_no_beside(output, tracked):
     assert output.path_beside_image is None
+
+
+def test_an_image_of_a_patient_is_saved_under_the_name_of_its_layer(keeping, tmp_path):
+    write_dicom(tmp_path / "jane_doe", organs(), GEOMETRIES["straight"])
+    viewer = ViewerModel()
+    (layer,) = viewer.open(str(tmp_path / "jane_doe"), plugin="napari-sam2")
+    controller = Controller(viewer, opener=keeping)
+    output = SessionOutput(controller, viewer)
+    viewer.dims.set_point(0, layer.data_to_world((3, 11, 8))[0])
+    click(controller, (3, 11, 8))
+    assert output.path_beside_image == tmp_path / "CT 3.sam2"
+    assert [output.refusal(item) for item in result_formats() if item.ending in (".dcm", ".nii.gz")] == ["", ""]
+
+
+def test_formats_that_cannot_be_are_refused_with_a_reason(output, tracked):
+    refused = {item.ending: output.refusal(item) for item in result_formats()}
+    assert refused[".dcm"] == ".dcm: a DICOM segmentation can be of an image or a volume, not of several in time"
+    assert refused[".mrc"] == ".mrc: labels as MRC can be of an image or a volume, not of several in time"
+    assert refused[".nii.gz"] == refused[".tif"] == ""
 
 
 # --- tracks and table ----------------------------------------------------------------------------------------------

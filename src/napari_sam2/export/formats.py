@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import os
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,24 @@ class Format:
         parameters = list(inspect.signature(self.write).parameters.values())[2:]
         return [one.replace(annotation=types[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
 
-    def check(self, name: str, has_time: bool, has_image: bool = True) -> None:
+    def check(self, name: str, has_time: bool, has_image: bool = True, inputs: Iterable[Path] | None = None) -> None:
         """Raise why a result cannot be written to a file of this name, wherever it is.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, for the message.
+        has_time, has_image : bool
+            Whether the result has a time axis and an image.
+        inputs : iterable of Path, optional
+            The files of the image, among which those of DICOM are looked for, if they are needed.
 
         Raises
         ------
         ImportError
             If a package is missing.
         ValueError
-            If it needs time or an image, or takes no time.
+            If it needs time, an image or files of DICOM, or takes no time.
         """
         if self.needs_time and not has_time:
             raise ValueError(f"{name}: {self.what} need a time axis T")
@@ -96,6 +105,8 @@ class Format:
             raise ValueError(f"{name}: {self.what} can be of an image or a volume, not of several in time")
         if self.needs_image and not has_image:
             raise ValueError(f"{name}: {self.what} needs the image")
+        if self.needs_dicom and inputs is not None and not any(map(is_dicom, inputs)):
+            raise ValueError(f"{name}: {self.what} needs the DICOM files that the image was read from")
         if any(importlib.util.find_spec(module) is None for module in self.modules):
             raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[{self.extra}]'")
 
@@ -231,9 +242,8 @@ def check_outputs(
         if path.resolve() in read:
             raise ValueError(f"{path} is an input: give the output another name")
     for path in outputs:
+        find_format(path).check(path.name, has_time, has_image, read)
         check_output(path, has_time, has_image)
-        if find_format(path).needs_dicom and not any(map(is_dicom, read)):
-            raise ValueError(f"{path.name}: {find_format(path).what} needs the DICOM files that the image was read from")
     if methods is not None:
         check_writable(methods)
 

@@ -90,6 +90,25 @@ def test_uneven_planes_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert (numbers(far), len(caplog.records)) == ([0, 1, 2, 3], 1)
 
 
+def test_shifted_planes_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    geometry = GEOMETRIES["straight"]
+    places = [geometry.world([z, 0, 2 * (z == 3)]) for z in range(7)]
+    ordered(*(header(place, geometry, number) for number, place in enumerate(places)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the planes of the DICOM series CT 3 are shifted against each other by up to 1.5 mm: places are those of a straight row"
+    ]
+
+
+def test_orientations_that_differ_by_rounding_are_one() -> None:
+    first, *others = files(GEOMETRIES["oblique"])
+    orientation = np.array(first.frames[0].orientation)
+    rounded = [
+        replace(one, frames=(replace(one.frames[0], orientation=tuple((orientation + 4e-4 * (-1) ** number).tolist())),))
+        for number, one in enumerate(others)
+    ]
+    assert numbers(ordered(first, *rounded)) == list(range(7))
+
+
 def test_a_single_plane_has_the_distance_that_its_file_gives() -> None:
     assert ordered(*files(GEOMETRIES["straight"], [4])).calibration.steps("ZYX") == pytest.approx((2.5, 0.75, 0.75))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,7 @@ _MAX_JITTER = 0.05
 """Distances of planes that differ by less than this share are one distance."""
 _MAX_MISSING = 0.25
 """If more planes than this share were missing, the distances differ for another reason."""
-_TILT_DEGREES = 0.1
+_MAX_SHIFT_MM, _TILT_DEGREES = 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -75,22 +74,37 @@ class OrderedPlanes:
 
 def group_series(files: Sequence[DicomFile]) -> list[DicomSeries]:
     """Put files together that may be one volume, ordered by number; a file that is there twice counts once."""
-    once = list({file.instance: file for file in files}.values())
-    groups: dict[tuple[Any, ...], list[DicomFile]] = {}
+    once = {file.instance: file for file in files}.values()
+    series: dict[tuple[Any, ...], list[list[DicomFile]]] = {}
     for file in once:
-        orientation = file.frames[0].orientation
-        rounded = None if orientation is None else tuple(np.round(np.array(orientation) / (10 * _SAME_COSINE)).astype(int).tolist())
-        key: tuple[Any, ...] = (file.number is None, file.number or 0, file.series, rounded, file.kind.rows, file.kind.columns)
-        groups.setdefault(key, []).append(file)
-    keys = sorted(groups, key=lambda key: (key[:3], -len(groups[key])))  # of a series with a scout, the volume first
-    several = Counter(key[:3] for key in keys)
-    found = []
-    for key in keys:
-        first = groups[key][0]
-        name = f"{first.modality or 'image'} {'' if first.number is None else first.number}".strip()
-        plane = plane_name(first.frames[0]) if several[key[:3]] > 1 else ""
-        found.append(DicomSeries(f"{name} {plane}".strip(), tuple(groups[key])))
-    return found
+        parts = series.setdefault((file.number is None, file.number or 0, file.series), [])
+        part = next((part for part in parts if _is_alike(part[0], file)), None)
+        if part is None:
+            parts.append([file])
+        else:
+            part.append(file)
+    return [
+        DicomSeries(_name(part[0], len(parts) > 1), tuple(part))
+        for _, parts in sorted(series.items())
+        for part in sorted(parts, key=len, reverse=True)  # of a series with a scout, the volume comes first
+    ]
+
+
+def _is_alike(one: DicomFile, other: DicomFile) -> bool:
+    """Planes have one size and, but for rounding, one orientation."""
+    first, second = one.frames[0].orientation, other.frames[0].orientation
+    if (one.kind.rows, one.kind.columns, first is None) != (other.kind.rows, other.kind.columns, second is None):
+        return False
+    return first is None or second is None or bool(np.abs(np.subtract(first, second)).max() <= _SAME_COSINE)
+
+
+def _name(file: DicomFile, has_parts: bool) -> str:
+    words = [
+        file.modality or "image",
+        "" if file.number is None else str(file.number),
+        plane_name(file.frames[0]) if has_parts else "",
+    ]
+    return " ".join(filter(None, words))
 
 
 def plane_name(frame: Frame) -> str:
@@ -160,6 +174,7 @@ def _along_normal(series: DicomSeries, frames: list[Frame]) -> OrderedPlanes:
     positions = np.array([group[0].position for group in groups])
     numbers = _plane_numbers(series.name, positions @ normal)
     step = _step(series, positions, numbers, normal)
+    _warn_of_shifts(series.name, positions - positions[0] - numbers[:, None] * step, normal)
     spacing = frames[0].spacing or (1.0, 1.0)
     try:
         geometry = Geometry.of_axes(positions[0], [orientation[:3] * spacing[1], orientation[3:] * spacing[0], step])
@@ -208,6 +223,17 @@ def _step(
         step: npt.NDArray[np.float64] = (positions[-1] - positions[0]) / numbers[-1]
         return step
     return normal * (series.files[0].slice_step_mm or 1.0)
+
+
+def _warn_of_shifts(name: str, offsets: npt.NDArray[np.float64], normal: npt.NDArray[np.float64]) -> None:
+    """Warn if planes do not lie above each other, but for rounding."""
+    across = offsets - (offsets @ normal)[:, None] * normal
+    shift = float(np.linalg.norm(across, axis=1).max())
+    if shift > _MAX_SHIFT_MM:
+        logger.warning(
+            "the planes of the DICOM series %s are shifted against each other by up to %.3g mm: places are those of a straight row",
+            *(name, shift),
+        )
 
 
 def _warn_of_tilt(name: str, step: npt.NDArray[np.float64], normal: npt.NDArray[np.float64]) -> None:
