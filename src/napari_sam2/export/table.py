@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_sam2.export.measure import Measurement, measure
 from napari_sam2.export.result import Result
+from napari_sam2.export.segments import geometry_of
 from napari_sam2.export.surface import surface_areas
 from napari_sam2.files import atomic_path
 from napari_sam2.images.units import UNITS
@@ -95,9 +96,8 @@ def _shapes(result: Result, rows: Sequence[Measurement]) -> dict[str, npt.NDArra
 
 def _in_patient(result: Result, rows: Sequence[Measurement]) -> dict[str, npt.NDArray[Any]]:
     """Measure organs as radiologists do: millilitres, and the largest diameter on a plane."""
-    pixel = result.calibration.in_units("millimeter")
-    voxel_ml = float(np.prod(pixel.steps("ZYX"))) / 1000
-    factor = pixel.y / result.calibration.y
+    geometry = geometry_of(result)
+    voxel_ml, factor = geometry.volume_mm3 / 1000, geometry.calibration.y / result.calibration.y
     return {
         "volume_ml": _floats(row.size_px * voxel_ml for row in rows),
         "diameter_mm": _floats((row.diameter or np.nan) * factor for row in rows),

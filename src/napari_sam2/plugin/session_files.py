@@ -19,6 +19,7 @@ from napari.layers import Image
 from napari_sam2.images.units import UNITS
 from napari_sam2.plugin.autosave import SUFFIX, KeptSessions, image_name_of
 from napari_sam2.plugin.image_stack import ImageStack, full_resolution
+from napari_sam2.plugin.layer_file import FILE_KEY, LayerFile
 from napari_sam2.plugin.layer_pixels import layer_pixels
 from napari_sam2.plugin.layers import spatial_metadata, unwrapped
 from napari_sam2.plugin.notices import notify_warning
@@ -186,6 +187,8 @@ def _stack_in(header: SessionHeader, stack: ImageStack) -> ImageStack:
 def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
     pixels = layer_pixels(stack.image, len(stack.axes) - 2)
     shown: dict[str, Any] = {"name": path.stem, "rgb": stack.is_rgb, "metadata": {SESSION_KEY: str(session)}}
+    if stack.geometry is not None:
+        shown["metadata"][FILE_KEY] = LayerFile(tuple(stack.axes), stack.calibration, stack.geometry, stack.files, stack.is_private)
     if len(stack.axes) == pixels.ndim - stack.is_rgb:
         shown["axis_labels"] = tuple(stack.axes.lower())
         shown |= _calibrated(stack)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_sam2.images.calibration import PIXELS
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.geometry import Geometry, is_same_place
 from napari_sam2.images.medical.dicom_headers import DicomFile, Frame, PixelKind
@@ -111,6 +112,12 @@ def test_orientations_that_differ_by_rounding_are_one() -> None:
 
 def test_a_single_plane_has_the_distance_that_its_file_gives() -> None:
     assert ordered(*files(GEOMETRIES["straight"], [4])).calibration.steps("ZYX") == pytest.approx((2.5, 0.75, 0.75))
+
+
+def test_planes_of_unknown_size_are_in_order_and_nowhere() -> None:
+    items = [replace(one, frames=(replace(one.frames[0], spacing=None),)) for one in files(GEOMETRIES["straight"], [2, 0, 1])]
+    found = ordered(*items)
+    assert (found.axes, numbers(found), found.geometry, found.calibration) == ("ZYX", [1, 2, 0], None, PIXELS)
 
 
 def test_volumes_in_time(caplog: pytest.LogCaptureFixture) -> None:

@@ -184,10 +184,10 @@ def _along_normal(series: DicomSeries, frames: list[Frame]) -> OrderedPlanes:
     num_planes = int(numbers[-1]) + 1
     at = {int(number): group for number, group in zip(numbers, groups, strict=True)}
     ordered = tuple(at[z][time] if z in at else None for time in range(num_times) for z in range(num_planes))
-    calibration = geometry.calibration if frames[0].spacing is not None else PIXELS
+    known = (None, PIXELS) if frames[0].spacing is None else (geometry, geometry.calibration)
     if num_times > 1:
-        return OrderedPlanes("TZYX", (num_times, num_planes), ordered, geometry, calibration)
-    return OrderedPlanes("ZYX", (num_planes,), ordered, geometry, calibration)
+        return OrderedPlanes("TZYX", (num_times, num_planes), ordered, *known)
+    return OrderedPlanes("ZYX", (num_planes,), ordered, *known)
 
 
 def _plane_numbers(name: str, depths: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
