@@ -49,7 +49,7 @@ class DirectRunner:
         task: Task,
         on_item: Callable[[Any], None],
         on_end: Callable[[BaseException | None], None],
-        is_awaited: bool = False,
+        is_awaited: bool = False,  # noqa: ARG002 - nothing else runs
     ) -> None:
         """Run a task to its end."""
         self._is_stopped, self._is_running = False, True
