@@ -6,8 +6,11 @@ import json
 import logging
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
+import numpy.typing as npt
 import pytest
 import SimpleITK as sitk
 
@@ -18,7 +21,7 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
-from phantoms import GEOMETRIES, PATIENT, PATIENT_ID, organs, write_dicom, write_metaimage, write_nifti, write_nrrd
+from phantoms import GEOMETRIES, PATIENT, PATIENT_ID, TILTED, organs, write_dicom, write_metaimage, write_nifti, write_nrrd
 
 PRIVATE = "jane_doe"
 SECRETS = (PRIVATE, PATIENT, PATIENT_ID, "Jane")
@@ -115,22 +118,38 @@ def test_the_name_of_planes_is_kept_as_their_axis(scan: Path, tmp_path: Path) ->
     assert json.loads(session.to_json())["header"]["source"]["along"] == "Y"
 
 
-@pytest.mark.parametrize("kind", ["dicom", "nii.gz", "nrrd", "mha"])
-@pytest.mark.parametrize("name", GEOMETRIES)
+def read_again(path: Path) -> tuple[npt.NDArray[Any], Geometry]:
+    """Read labels and their place by other libraries: NIfTI by nibabel, which reads tilted planes too, NRRD by SimpleITK."""
+    if path.suffix == ".nrrd":
+        image = sitk.ReadImage(str(path))
+        steps = np.reshape(image.GetDirection(), (3, 3)).T * np.array(image.GetSpacing())[:, None]
+        return sitk.GetArrayFromImage(image), Geometry.of_axes(image.GetOrigin(), steps)
+    found = nibabel.load(path)
+    return np.asarray(found.dataobj).T, Geometry.of(found.affine, "RAS").in_space("LPS")
+
+
+WRITERS: dict[str, Any] = {"nii.gz": write_nifti, "nrrd": write_nrrd, "mha": write_metaimage}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((kind, name) for kind in ("dicom", *WRITERS) for name in GEOMETRIES),
+        *((kind, "tilted") for kind in ("dicom", "nii.gz", "nrrd")),
+    ],
+)
 @pytest.mark.parametrize("along", ["Z", "Y", "X"])
 def test_an_object_is_where_it_is_in_the_patient(kind: str, name: str, along: str, tmp_path: Path) -> None:
     """A click at a place of the patient finds the ball there, and the labels of another library have its centre there."""
-    geometry = GEOMETRIES[name]
+    geometry = GEOMETRIES.get(name, TILTED)
+    path = tmp_path / "scan"
     if kind == "dicom":
-        write_dicom(tmp_path / "d", organs(), geometry)
-        path = tmp_path / "d"
+        write_dicom(path, organs(), geometry)
     else:
-        write = {"nii.gz": write_nifti, "nrrd": write_nrrd, "mha": write_metaimage}[kind]
-        path = write(tmp_path / f"v.{kind}", organs(), geometry)
-    centre = geometry.world([3, 11, 8])
+        path = WRITERS[kind](tmp_path / f"v.{kind}", organs(), geometry)
     stack = Stack.open(path, along=along)
     assert stack.geometry is not None
-    voxel = stack.geometry.in_space("LPS").voxels(centre)
+    voxel = stack.geometry.in_space("LPS").voxels(geometry.world([3, 11, 8]))
     np.testing.assert_allclose(voxel, np.round(voxel), atol=0.1)  # a tenth of a voxel
     position = dict(zip("ZYX", np.round(voxel).astype(int).tolist(), strict=True))
     session = blob_session(stack, None)
@@ -138,11 +157,8 @@ def test_an_object_is_where_it_is_in_the_patient(kind: str, name: str, along: st
     list(session.propagate())
     session.export(tmp_path / "labels.nii.gz", tmp_path / "labels.nrrd")
     for output in ("labels.nii.gz", "labels.nrrd"):
-        image = sitk.ReadImage(str(tmp_path / output))
-        labels = sitk.GetArrayFromImage(image)
+        labels, placed = read_again(tmp_path / output)
         np.testing.assert_array_equal(labels > 0, np.asarray(stack.image[:]) > 0)
         middle = np.argwhere(labels > 0).mean(axis=0)
-        steps = np.reshape(image.GetDirection(), (3, 3)).T * np.array(image.GetSpacing())[:, None]
-        placed = Geometry.of_axes(image.GetOrigin(), steps)
         assert np.abs(geometry.voxels(placed.world(middle)) - [3, 11, 8]).max() < 0.1
     session.close()
