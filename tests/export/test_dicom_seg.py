@@ -70,6 +70,27 @@ def test_highdicom_reads_names_colours_and_sources(tmp_path: Path) -> None:
     assert (str(segmentation.PatientName), segmentation.PatientID) == (PATIENT, PATIENT_ID)  # as the standard has it
 
 
+def test_planes_that_lie_in_one_file_of_enhanced_ct(tmp_path: Path) -> None:
+    dates = dict.fromkeys(("AcquisitionDate", "ContentDate", "SeriesDate"), "20200101")
+    times = dict.fromkeys(("AcquisitionTime", "ContentTime", "SeriesTime"), "120000")
+    others = {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], "AcquisitionNumber": 1, "PatientPosition": "HFS", "KVP": 120}
+    paths = write_dicom(tmp_path / "d", volume(), GEOMETRIES["oblique"], **dates, **times, **others)
+    shuffled = [pydicom.dcmread(paths[z]) for z in (3, 0, 6, 1, 5, 2, 4)]
+    uids = {name: highdicom.UID() for name in ("series_instance_uid", "sop_instance_uid")}
+    enhanced = highdicom.legacy.LegacyConvertedEnhancedCTImage(shuffled, series_number=5, instance_number=1, **uids)
+    enhanced.save_as(tmp_path / "enhanced")
+    result = result_on([tmp_path / "enhanced"])
+    assert result.stack is not None
+    np.testing.assert_array_equal(np.asarray(result.stack.frames), volume())
+    write_dicom_seg(tmp_path / "labels.dcm", result)
+    segmentation = highdicom.seg.segread(tmp_path / "labels.dcm")
+    frames = pydicom.dcmread(tmp_path / "enhanced").PerFrameFunctionalGroupsSequence
+    places = np.array([frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames], float)
+    order = np.round(GEOMETRIES["oblique"].voxels(places)[:, 0]).astype(int)
+    planes = segmentation.get_pixels_by_source_frame(enhanced.SOPInstanceUID, list(range(1, 8)), combine_segments=True)
+    np.testing.assert_array_equal(planes, np.select([LABELS == 40, LABELS == 900], [1, 2])[order])
+
+
 def test_a_plane_that_is_missing_has_no_labels(tmp_path: Path) -> None:
     paths = write_dicom(tmp_path / "d", volume(), GEOMETRIES["straight"])
     write_dicom_seg(tmp_path / "labels.dcm", result_on([*paths[:3], *paths[4:]]))
