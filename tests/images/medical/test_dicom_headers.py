@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -93,3 +94,28 @@ def test_values_that_break_the_standard_are_not_shown(path: Path, caplog: pytest
     assert caplog.records == []
     logging.getLogger("pydicom.pixels").error("heard again")
     assert len(caplog.records) == 1
+
+
+def test_threads_that_read_leave_warnings_and_logs_as_they_were() -> None:
+    """The second would begin while the first reads, and end after it."""
+    before, level = list(warnings.filters), logging.getLogger("pydicom").level
+    first_begun, second_begun, first_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def read_first() -> None:
+        with quiet():
+            first_begun.set()
+            second_begun.wait(0.3)
+        first_ended.set()
+
+    def read_second() -> None:
+        first_begun.wait(10)
+        with quiet(), quiet():
+            second_begun.set()
+            first_ended.wait(10)
+
+    threads = [threading.Thread(target=target) for target in (read_first, read_second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert (list(warnings.filters), logging.getLogger("pydicom").level) == (before, level)

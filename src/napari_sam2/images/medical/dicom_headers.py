@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _TAGS = [
     *("BitsAllocated", "BitsStored", "PixelRepresentation", "RescaleSlope", "RescaleIntercept", "FrameTime"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 ]
+_QUIET = threading.RLock()
+"""What is silenced belongs to the process: of two threads the second would restore the silence of the first, for good."""
 _NO_IMAGES = {"SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "SR", "PR", "KO", "DOC", "REG", "FID"}
 """Modalities of what belongs to images and is none to segment."""
 
@@ -163,17 +166,18 @@ def is_dicom(path: Path) -> bool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[Any]:
-    """Import pydicom, and let it neither check values nor warn nor log: it would show them."""
+    """Import pydicom, and let it neither check values nor warn nor log: it would show them. One thread at a time."""
     pydicom = needed("pydicom", "reading DICOM files")
     logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with pydicom.config.disable_value_validation(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield pydicom
-    finally:
-        logger.setLevel(level)
+    with _QUIET:
+        level = logger.level
+        logger.setLevel(logging.CRITICAL + 1)
+        try:
+            with pydicom.config.disable_value_validation(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield pydicom
+        finally:
+            logger.setLevel(level)
 
 
 def read_header(path: Path) -> DicomFile:
