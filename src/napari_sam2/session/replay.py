@@ -47,6 +47,7 @@ REPLAYABLE = (
     "clear_prompts",
     "propagate",
     "track_everything",
+    "link_labels",
     "use_model",
 )
 """Methods of a session that a log may call."""

@@ -292,6 +292,7 @@ class Session:
     propagate_all = _of("_propagator", Propagator.propagate_all)
 
     track_everything = _of("_everything_tracker", EverythingTracker.track_everything)
+    link_labels = _of("_everything_tracker", EverythingTracker.link_labels)
 
     export = _of("_results", Results.export)
     result = _of("_results", Results.result)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from napari_sam2.checks import check_bounds
+from napari_sam2.checks import check_bounds, dtype_of, shown
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import check_options
 from napari_sam2.session.editing.object_editor import ObjectEditor
@@ -15,6 +16,7 @@ from napari_sam2.session.propagation.propagator import FrameResult, Propagator
 from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
 from napari_sam2.session.state.session_state import SessionState
+from napari_sam2.session.tracking.label_linker import LabelLinker
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
 from napari_sam2.session.tracking.volume_tracker import Candidate, VolumeTracker
 
@@ -44,13 +46,13 @@ class EverythingTracker:
     def track_everything(self, /, area_px: tuple[float, float] | None = None, **options: Any) -> Generator[FrameResult]:
         """Find every object, and follow it through the stack, without a prompt.
 
-        In a time-lapse: on the first frame everything is segmented; on each later one what is there is followed, something new is looked for where
-        nothing is yet, tracks whose object is absent end, and a track divides where its object does: its children have it as their
-        parent, see :attr:`Session.lineage`. What ends soon after it was found is removed. Objects that were there before are
-        followed too; they are not ended, divided or removed.
+        In a time-lapse: on the first frame everything is segmented; on each later one what is there is followed, something new is
+        looked for where nothing is yet, tracks whose object is absent end, and a track divides where its object does: its children
+        have it as their parent, see :attr:`Session.lineage`. What ends soon after it was found is removed. Objects that were there
+        before are followed too; they are not ended, divided or removed.
 
-        Along another axis, through a volume: everything is looked for on a few slices; each object is followed both ways from where it
-        is seen best, to where it ends. Separate images, along N, are segmented each on its own.
+        Along another axis, through a volume: everything is looked for on a few slices; each object is followed both ways from where
+        it is seen best, to where it ends. Separate images, along N, are segmented each on its own.
 
         Stop iterating to stop: yielded frames are kept, and the next call goes on from there. All frames of a call are undone
         together.
@@ -78,22 +80,75 @@ class EverythingTracker:
         """
         area_px = None if area_px is None else check_bounds("area_px", area_px)
         check_options(options)
-        action, num_done = Action(), 0
-        steps = self._steps(area_px, options)
-        while True:
-            with self._state.history.working():
-                num_done = num_done * self._state.history.is_latest(action) + 1
-                with self._state.history.action(self._call(area_px, options, num_done), continued=action) as action:
-                    result = next(steps, None)
-            if result is None:
-                break
-            yield result
+        yield from self._done(self._steps(area_px, options), partial(_call, "track_everything", area_px=area_px, **options))
         if not self._state.objects:
             raise ValueError(
                 "nothing was found on any frame: try other intensities (window or intensity_range), more points_per_side for small "
                 "objects, a lower pred_iou_thresh, or click on one object"
             )
-        self._state.history.complete(action, self._call(area_px, options, None)())
+
+    def link_labels(self, labels: Any) -> Generator[FrameResult]:
+        """Link labels that were given frame by frame, such as those of Cellpose or StarDist, whose numbers differ between frames.
+
+        What is on a frame is followed to the next one, and goes on in the label on which it comes to lie; a label on which nothing
+        comes to lie is a new object, and two alike on which one comes to lie are its children. Each label is a mask prompt.
+
+        Stop iterating to stop: yielded frames are kept, and the next call goes on from there. All frames of a call are undone
+        together.
+
+        Parameters
+        ----------
+        labels : array-like
+            Whole numbers, 0 for background, of the shape of :attr:`Session.labels`.
+
+        Yields
+        ------
+        FrameResult
+            One for each frame, in order.
+
+        Raises
+        ------
+        ValueError
+            When it is iterated: if the shape is another, they are no whole numbers, there are none at all, there are too many
+            objects for a label image, or frames are separate images.
+        OSError
+            When it is iterated: if a frame cannot be read. Yielded frames are kept.
+        """
+        stack = self._in_use.stack
+        if stack.is_collection:
+            raise ValueError("separate images, along N, have nothing to be linked: use add_labels for each")
+        if tuple(getattr(labels, "shape", ())) != stack.labels_shape:
+            given = getattr(labels, "shape", None)
+            raise ValueError(
+                f"labels have the shape of the image, {stack.labels_shape}, got {shown(labels if given is None else given)}"
+            )
+        if dtype_of(labels).kind not in "iub":
+            raise ValueError(f"labels are whole numbers, got {dtype_of(labels)}")
+        linker = LabelLinker(self._state, self._in_use, self._objects, self._prompts, self._propagator, stack.planes(labels))
+        steps = (linker.do_frame(frame) for frame in linker.frames_left())
+        yield from self._done(steps, partial(_call, "link_labels", labels=labels), is_large=True)
+        if not self._state.objects:
+            raise ValueError("there is no label on any frame")
+
+    def _done(
+        self, steps: Iterator[FrameResult], call: Callable[..., LoggedCall], is_large: bool = False
+    ) -> Generator[FrameResult]:
+        """Do steps, each of which is saved when it is done, as one action. A large call is logged only at the end."""
+        history, action, num_done, is_done = self._state.history, Action(), 0, False
+        try:
+            while not is_done:
+                with history.working():
+                    num_done = num_done * history.is_latest(action) + 1
+                    step_call = None if is_large else partial(call, steps=num_done)
+                    with history.action(step_call, continued=action) as action:
+                        result = next(steps, None)
+                if result is None:
+                    is_done = True
+                else:
+                    yield result
+        finally:
+            if is_done or is_large:
+                history.complete(action, call(steps=None if is_done else num_done))
 
     def _steps(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
         stack = self._in_use.stack
@@ -129,7 +184,6 @@ class EverythingTracker:
             followed.append(candidates.pop(0))
             yield from tracker.follow(followed[-1])
 
-    @staticmethod
-    def _call(area_px: tuple[float, float] | None, options: Mapping[str, Any], steps: int | None) -> Callable[[], LoggedCall]:
-        arguments = {"area_px": area_px, **options, "steps": steps}
-        return lambda: LoggedCall("track_everything", {name: encode(value) for name, value in arguments.items()})
+
+def _call(method: str, **arguments: Any) -> LoggedCall:
+    return LoggedCall(method, {name: encode(value) for name, value in arguments.items()})
