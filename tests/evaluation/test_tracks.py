@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from blob_tracker import Square, squares
-from napari_sam2.evaluation.tracks import TrackScores, track_scores
+from napari_sam2.evaluation.tracks import DivisionScores, TrackScores, division_scores, track_scores
 
 pytest.importorskip("ctc_metrics")
 
@@ -66,11 +66,73 @@ def test_merged() -> None:
 
 
 def test_divisions() -> None:
-    """A mother and two daughters: four objects on two frames and two links, which nothing that was found has."""
+    """A parent and two children: four objects on two frames and three links, of which two are found only by a lineage."""
     truth = squares(2, SHAPE, {1: [A, None], 2: [None, A], 3: [None, B], 5: [C, C]})
     found = track_scores(truth, truth, [1, 2, 3, 5], {2: 1, 3: 1})
     assert_equal(found, TrackScores(1, 1, 1 - 2 * 1.5 / (5 * 10 + 3 * 1.5)))
     assert track_scores(truth, truth, [1, 2, 3, 5]) == TrackScores(1, 1, 1)
+    assert track_scores(truth, truth * 7, [1, 2, 3, 5], {2: 1, 3: 1}, {14: 7, 21: 7}) == TrackScores(1, 1, 1)
+    # One child has a wrong parent: a link is missing, one is too many, and that of the wrong parent to itself is of another kind,
+    # as it is cut where the child begins.
+    wrong = track_scores(truth, truth, [1, 2, 3, 5], {2: 1, 3: 1}, {2: 1, 3: 5})
+    assert_equal(wrong, TrackScores(1, 1, 1 - (1.5 + 1 + 1) / (5 * 10 + 3 * 1.5)))
+
+
+DIVIDED = squares(
+    6, SHAPE, {1: [A, A, None, None, None, None], 2: [None, None, A, A, A, A], 3: [None, None, B, B, B, B], 5: [C] * 6}
+)
+LINEAGE = {2: 1, 3: 1}
+
+
+def moved(to: int) -> np.ndarray:
+    """The same division on another frame."""
+    found = DIVIDED.copy()
+    for t in range(6):
+        found[t, 2:6] = np.where(DIVIDED[4 if t >= to else 0, 2:6] > 0, DIVIDED[4 if t >= to else 0, 2:6], 0)
+    return found
+
+
+NUMBERS = {
+    "right, with other numbers": (DIVIDED * 7, {14: 7, 21: 7}, (1, 1, 1)),
+    "no lineage": (DIVIDED, {}, (1, 0, 0)),
+    "a frame earlier": (moved(1), LINEAGE, (1, 1, 1)),
+    "a frame later": (moved(3), LINEAGE, (1, 1, 1)),
+    "two frames later": (moved(4), LINEAGE, (1, 1, 0)),
+    "wrong parent": (DIVIDED, {2: 5, 3: 5}, (1, 1, 0)),
+    "one child wrong": (DIVIDED, {2: 1, 5: 1}, (1, 1, 0)),
+    "one child missing": (np.where(DIVIDED == 3, 0, DIVIDED), LINEAGE, (1, 0, 0)),
+    "one child alone is no division": (DIVIDED, {2: 1}, (1, 0, 0)),
+    "a third child": (DIVIDED, {2: 1, 3: 1, 5: 1}, (1, 1, 0)),
+    "nothing": (DIVIDED * 0, LINEAGE, (1, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_of_divisions(case: str) -> None:
+    found, lineage, expected = NUMBERS[case]
+    assert division_scores(DIVIDED, found, LINEAGE, lineage) == DivisionScores(*expected)
+
+
+def test_a_child_half_of_which_is_elsewhere_is_not_found() -> None:
+    found = DIVIDED.copy()
+    found[2:, 12:16, 10:14] = 3  # as many pixels where there is nothing
+    assert division_scores(DIVIDED, found, LINEAGE, LINEAGE) == DivisionScores(1, 1, 0)
+    found[5, 12:16, 10:14] = 0
+    assert division_scores(DIVIDED, found, LINEAGE, LINEAGE) == DivisionScores(1, 1, 1)
+
+
+def test_shares_of_divisions() -> None:
+    """Two are true; of three that were found, one is right."""
+    scores = DivisionScores(num_true=2, num_found=3, num_right=1)
+    assert (scores.precision, scores.recall, scores.f1) == (1 / 3, 1 / 2, 2 / 5)
+    assert (DivisionScores(2, 0, 0).precision, DivisionScores(2, 0, 0).f1) == (1, 0)
+    assert (DivisionScores(0, 1, 0).recall, DivisionScores(0, 1, 0).f1) == (1, 0)
+    assert DivisionScores(0, 0, 0).f1 == 1
+
+
+def test_divisions_of_labels_of_another_shape() -> None:
+    with pytest.raises(ValueError, match=r"labels and truth must have one shape, got \(5, 16, 16\) and \(6, 16, 16\)"):
+        division_scores(DIVIDED, DIVIDED[1:], LINEAGE, LINEAGE)
 
 
 def test_objects_that_were_not_prompted_do_not_count() -> None:

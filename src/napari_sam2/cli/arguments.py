@@ -18,11 +18,53 @@ def path_argument(text: str) -> Path:
 
 
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--window`` and ``--intensity-range``."""
+    """Add ``--window``, ``--intensity-range`` and ``--percentiles``."""
     parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window (default: soft tissue, for CT)")
     parser.add_argument(
         "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
     )
+    parser.add_argument(
+        "--percentiles",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="percentiles of intensities, 0 to 100, that become black and white, as for MR (default: 0.1 and 99.9)",
+    )
+
+
+def add_image_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``image``."""
+    parser.add_argument(
+        "image",
+        type=path_argument,
+        nargs="+",
+        help="TIFF, zarr, video, NIfTI, NRRD, MetaImage, MRC, DICOM, a folder of frames or of DICOM, a pattern in quotes, or "
+        "several files of frames",
+    )
+
+
+def add_axes_arguments(parser: argparse.ArgumentParser, along: str = "T, else Z") -> None:
+    """Add ``--axes``, ``--channel``, ``--along`` and ``--at``; ``along`` says what the default of ``--along`` is."""
+    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: those of the file)")
+    parser.add_argument(
+        "--channel",
+        type=int,
+        action="append",
+        help="channel to use, counted from 0; up to three in colour (default: the first)",
+    )
+    parser.add_argument(
+        "--along",
+        help="axis to propagate objects along: T, Z, Y or X; or the planes, axial, coronal or sagittal, of a volume that gives its "
+        f"orientation (default: {along})",
+    )
+    parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
+
+
+def _position(text: str) -> tuple[str, int]:
+    axis, _, index = text.partition("=")
+    if len(axis) != 1 or not index.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
+    return axis.upper(), int(index)
 
 
 def add_choice_arguments(parser: argparse.ArgumentParser, what: str = "the file") -> None:

@@ -20,7 +20,7 @@ MEANINGS = {
     MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected",
     REFUSED: "what was asked for cannot be done: an option, a file, a model, a missing extra; nothing was written",
     PARTLY_DONE: "partly done: what could be done is written, and the message names what could not, such as an unreadable frame",
-    INTERRUPTED: "interrupted by Ctrl-C: segment and replay write what is done",
+    INTERRUPTED: "interrupted by Ctrl-C: segment, track and replay write what is done",
 }
 """One line for each code; README.md has the same."""
 _MACHINE = ("ENOSPC", "EDQUOT", "EIO", "ENOMEM", "EFBIG", "EMFILE", "ENFILE", "ESTALE", "ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH")

@@ -10,8 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from napari_sam2.cli.arguments import (
+    add_axes_arguments,
     add_calibration_arguments,
     add_choice_arguments,
+    add_image_argument,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
@@ -46,27 +48,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "segment", help="propagate prompted objects through a stack", description="Propagate prompted objects through a stack."
     )
-    parser.add_argument(
-        "image",
-        type=path_argument,
-        nargs="+",
-        help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames",
-    )
+    add_image_argument(parser)
     parser.add_argument("--prompts", type=path_argument, required=True, help="JSON file of points, boxes and masks")
     add_output_argument(parser)
     add_methods_argument(parser)
     add_choice_arguments(parser)
-    parser.add_argument("--axes", help="axes of the image, such as TYX, ZYX or CYX (default: those of the file)")
-    parser.add_argument(
-        "--channel",
-        type=int,
-        action="append",
-        help="channel to use, counted from 0; up to three in colour (default: the first)",
-    )
-    parser.add_argument(
-        "--along", help="axis to propagate objects along: T, Z, Y or X (default: the first of --fuse, else T, else Z)"
-    )
-    parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
+    add_axes_arguments(parser, along="the first of --fuse, else T, else Z")
     parser.add_argument(
         "--each",
         metavar="AXIS",
@@ -112,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
+        percentiles=args.percentiles,
     )
     shortfall = Shortfall()
     with shortfall.noted(FrameReadError):
@@ -146,13 +134,6 @@ def _propagate_and_write(
             methods=args.methods,
             checkpoint=None if args.methods is None else find_weights(args.model)[1],
         )
-
-
-def _position(text: str) -> tuple[str, int]:
-    axis, _, index = text.partition("=")
-    if len(axis) != 1 or not index.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected an axis and an index, as T=3, got {text!r}")
-    return axis.upper(), int(index)
 
 
 def _open_stack(args: argparse.Namespace) -> Stack:

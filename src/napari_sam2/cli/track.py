@@ -1,0 +1,150 @@
+"""``napari-sam2 track``: a stack in, everything in it found and tracked without a prompt, labels with lineage out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+from napari_sam2.cli.arguments import (
+    add_axes_arguments,
+    add_calibration_arguments,
+    add_choice_arguments,
+    add_image_argument,
+    add_intensity_arguments,
+    add_methods_argument,
+    add_model_arguments,
+    add_output_argument,
+    choice_of,
+    path_argument,
+)
+from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
+from napari_sam2.export.formats import check_outputs
+from napari_sam2.export.result import known_axes
+from napari_sam2.images.calibration import calibration_of
+from napari_sam2.images.image_files import open_image_file
+from napari_sam2.images.intensity import choose_ranges
+from napari_sam2.images.stack import Stack
+from napari_sam2.session.session import Session
+from napari_sam2.weights.load import find_weights
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "track",
+        help="find and track everything in a stack, without prompts",
+        description="Find and track everything in a stack, without prompts. In a time-lapse objects are found, followed, ended and "
+        "divided; in a volume each is followed through its slices.",
+    )
+    add_image_argument(parser)
+    add_output_argument(parser)
+    add_methods_argument(parser)
+    parser.add_argument(
+        "--session",
+        type=path_argument,
+        metavar="FILE",
+        help="session file (.sam2) in which each frame is saved as it is done, for napari; the same command goes on from it, also "
+        "after it was stopped or killed",
+    )
+    add_choice_arguments(parser)
+    add_axes_arguments(parser)
+    add_calibration_arguments(parser)
+    add_intensity_arguments(parser)
+    parser.add_argument(
+        "--area-px",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="least and largest area of what is found, in pixels of a frame (default: 1 and half of the frame)",
+    )
+    parser.add_argument(
+        "--points-per-side",
+        type=int,
+        metavar="N",
+        help="everything is looked for by a grid of N x N points: more find smaller objects, and take longer",
+    )
+    add_model_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the command."""
+    stack = Stack.open(
+        open_image_file(_image(args), choice_of(args)), args.axes, args.channel, args.along, dict(args.at or ()) or None
+    )
+    inputs = [*args.image, *stack.files, *([] if args.session is None else [args.session])]
+    check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
+    calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
+    session = _open_session(args, stack)
+    shortfall = Shortfall()
+    with session, written_when_stopped(shortfall) as stop:
+        with shortfall.noted(*STOPS):
+            track(session, args.area_px, args.points_per_side, stop.is_set)
+        if shortfall and not session.objects:
+            raise shortfall.errors[0]
+        write_results(
+            session,
+            args.output,
+            calibration,
+            shortfall,
+            is_partial=bool(shortfall) or stop.is_set(),
+            methods=args.methods,
+            checkpoint=None if args.methods is None else find_weights(args.model)[1],
+        )
+
+
+def _image(args: argparse.Namespace) -> Any:
+    return args.image[0] if len(args.image) == 1 else args.image
+
+
+def _open_session(args: argparse.Namespace, stack: Stack) -> Session:
+    """Begin a session, or open the one to go on with, and refuse options that are not those it was begun with."""
+    if args.session is None or not args.session.exists():
+        session = Session(
+            stack,
+            model=args.model,
+            device=args.device,
+            precision=args.precision,
+            intensity_range=args.intensity_range,
+            window=args.window,
+        )
+        if args.session is not None:
+            session.save(args.session)
+        return session
+    session = Session.open(args.session, _image(args), args.model, device=args.device)
+    saved = session.stack
+    ranges = choose_ranges(stack, args.intensity_range, args.window)
+    same = {
+        "--axes, --channel, --along and --at": saved.layout == stack.layout,
+        "--window and --intensity-range": session.intensity_ranges == ranges,
+        "--precision": session.precision == args.precision,
+    }
+    for options, is_same in same.items():
+        if not is_same:
+            session.close()
+            raise ValueError(f"{args.session} was begun with other {options}: give the same ones, or another session file")
+    return session
+
+
+def track(
+    session: Session,
+    area_px: tuple[float, float] | None = None,
+    points_per_side: int | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Track everything with a progress bar, until it is stopped."""
+    options = {} if points_per_side is None else {"points_per_side": points_per_side}
+    results = session.track_everything(None if area_px is None else (area_px[0], area_px[1]), **options)
+    # In a volume it is not known before how many objects there will be.
+    total = len(session.stack) if session.stack.along == "T" else None
+    with tqdm(results, total=total, unit="frame") as bar:
+        for result in bar:
+            if total is not None:
+                bar.n = result.frame
+            bar.set_postfix_str(f"{len(session.objects)} objects", refresh=False)
+            if is_stopped():
+                return
+        bar.n = bar.n if total is None else total
