@@ -25,6 +25,7 @@ from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
 from napari_sam2.session.store import found_files
 from napari_sam2.session.store.database import TABLES, VERSION
 from napari_sam2.training.run_file import read_run_file
+from phantoms import GEOMETRIES, organs, write_dicom
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -166,6 +167,7 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def write_files_of_the_table(movie: np.ndarray) -> None:
     """A file of each kind that an example opens."""
+    write_dicom(Path("scan"), organs(), GEOMETRIES["straight"])
     zarr.create_array("volumes.zarr", data=movie)
     Path("frames").mkdir()
     for t, frame in enumerate(movie):

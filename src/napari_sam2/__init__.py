@@ -17,7 +17,8 @@ _HOME_OF = {
     "ModelIdentity": "napari_sam2.session.state.identity",
     "ObjectInfo": "napari_sam2.session.state.objects",
     "ObjectScore": "napari_sam2.predictors.object_score",
-    "ReviewItem": "napari_sam2.session.review.quality",
+    "ReviewItem": "napari_sam2.session.review.queue",
+    "ReviewReason": "napari_sam2.session.review.track_measurements",
     "SAM2AutomaticMaskGenerator": "napari_sam2.predictors.automatic_mask_generator",
     "SAM2ImagePredictor": "napari_sam2.predictors.image_predictor",
     "SAM2VideoPredictor": "napari_sam2.predictors.video_predictor",
@@ -45,6 +46,7 @@ __all__ = [
     "ObjectInfo",
     "ObjectScore",
     "ReviewItem",
+    "ReviewReason",
     "SAM2AutomaticMaskGenerator",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
@@ -75,7 +77,8 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
     from napari_sam2.session.propagation.propagator import FrameResult
     from napari_sam2.session.replay import replay
-    from napari_sam2.session.review.quality import ReviewItem
+    from napari_sam2.session.review.queue import ReviewItem
+    from napari_sam2.session.review.track_measurements import ReviewReason
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.history import SessionBusyError
     from napari_sam2.session.state.identity import ModelIdentity

@@ -33,8 +33,12 @@ def parsed(add: Any, *words: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("add", "words", "expected"),
     [
-        ("intensity", "", {"window": None, "intensity_range": None}),
-        ("intensity", "--window lung --intensity-range -10 2.5", {"window": "lung", "intensity_range": [-10.0, 2.5]}),
+        ("intensity", "", {"window": None, "intensity_range": None, "percentiles": None}),
+        (
+            "intensity",
+            "--window lung --intensity-range -10 2.5 --percentiles 1 99",
+            {"window": "lung", "intensity_range": [-10.0, 2.5], "percentiles": [1.0, 99.0]},
+        ),
         ("calibration", "", {"pixel_size": None, "interval": None}),
         ("calibration", "--pixel-size 2 0.5 0.25 --interval 3", {"pixel_size": [2, 0.5, 0.25], "interval": 3}),
         ("model", "", {"model": "micro", "device": "auto", "precision": "float32"}),

@@ -41,7 +41,7 @@ def test_every_format_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["export", "labels.tif", *outputs, "--image", "movie.tif", "--parents", "objects.csv"]) == 0
     assert capsys.readouterr().out.splitlines() == outputs
     assert sorted(os.listdir("out")) == sorted(NAMES)
-    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
+    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS if item.takes_time}
     np.testing.assert_array_equal(tifffile.imread("out/a.ome.tif"), LABELS)
     np.testing.assert_array_equal(zarr.open_group("out/a.zarr", mode="r")["0"], LABELS)
     lines = Path("out/a.csv").read_text().splitlines()

@@ -271,7 +271,7 @@ BAD: dict[str, tuple[Any, list[str], str]] = {
     ),
     "cut short": (damaged_tiff, segment(image="bad.tif"), r"bad\.tif is a damaged TIFF"),
     "not an image": (None, segment(image="prompts.json"), r"prompts\.json is not an image that can be read: .*"),
-    "a folder": (None, segment(image="out"), r"the folder out is no zarr and holds no TIFF, PNG, JPEG or BMP"),
+    "a folder": (None, segment(image="out"), r"the folder out is no zarr and holds no TIFF, PNG, JPEG, BMP or DICOM"),
     "five axes": (
         five_axes,
         segment(image="bad.tif"),

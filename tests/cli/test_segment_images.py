@@ -148,7 +148,7 @@ def test_frames_that_are_called_channels(kind: str, capsys: pytest.CaptureFixtur
     [
         (["nothing"], "there is no file nothing"),
         (["nothing*.tif"], r"no file fits nothing\*\.tif"),
-        (["empty"], "the folder empty is no zarr and holds no TIFF, PNG, JPEG or BMP"),
+        (["empty"], "the folder empty is no zarr and holds no TIFF, PNG, JPEG, BMP or DICOM"),
         (["prompts.json"], "prompts.json is not an image that can be read"),
         (["a.tif", "b.tif"], "there is no file a.tif"),
     ],

@@ -19,16 +19,17 @@ import zarr
 from PIL import Image
 
 from blob_tracker import blob_session
-from export_names import NAMES
-from napari_sam2.export.formats import FORMATS, find_format, write_result
+from export_names import NAMES, NAMES_WITHOUT_TIME
+from napari_sam2.export.formats import FORMATS, check_outputs, find_format, write_result
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
+from phantoms import GEOMETRIES, volume, write_dicom
 
 
 def test_all_formats_are_tried() -> None:
-    assert {find_format(Path(name)).ending for name in NAMES} == {item.ending for item in FORMATS}
+    assert {find_format(Path(name)).ending for name in (*NAMES, *NAMES_WITHOUT_TIME)} == {item.ending for item in FORMATS}
 
 
 # --- what a session knows --------------------------------------------------------------------------------------------
@@ -275,3 +276,25 @@ def test_a_file_that_is_protected_is_not_replaced(
     ):
         write_result(path, result)
     assert path.read_text() == "kept"
+
+
+def test_what_a_format_does_not_hold_is_refused_before_long_work(tmp_path: Path) -> None:
+    mrc, dicom = find_format(Path("a.mrc")), find_format(Path("a.dcm"))
+    with pytest.raises(ValueError, match=r"^a\.mrc: labels as MRC can be of an image or a volume, not of several in time$"):
+        mrc.check("a.mrc", has_time=True)
+    mrc.check("a.mrc", has_time=False, has_image=False)
+    with pytest.raises(ValueError, match=r"^a\.dcm: a DICOM segmentation needs the image$"):
+        dicom.check("a.dcm", has_time=False, has_image=False)
+    text = r"^a\.dcm: a DICOM segmentation needs the DICOM files that the image was read from$"
+    with pytest.raises(ValueError, match=text):
+        check_outputs([tmp_path / "a.dcm"], [tmp_path / "v.tif", None], has_time=False, has_image=True)
+    files = write_dicom(tmp_path / "d", volume(), GEOMETRIES["straight"])
+    check_outputs([tmp_path / "a.dcm"], files, has_time=False, has_image=True)
+    with pytest.raises(ValueError, match=r"is an input: give the output another name$"):
+        check_outputs([tmp_path / "d/a.dcm"], [tmp_path / "d/a.dcm"], has_time=False, has_image=True)
+
+
+def test_the_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"^a\.nii needs an extra: pip install 'napari-sam2\[medical\]'$"):
+        find_format(Path("a.nii")).check("a.nii", has_time=False)

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from broken_images import BrokenArray
+from napari_sam2.export.diameter import largest_diameter
 from napari_sam2.export.measure import Measurement, measure
 from napari_sam2.export.result import Result
 from napari_sam2.images.stack import Stack
+from phantoms import GEOMETRIES
 
 
 @settings(deadline=None, max_examples=40)
@@ -65,3 +67,22 @@ def test_an_image_need_not_be_readable_where_no_object_is() -> None:
     result = Result(labels, "TYX", stack=Stack.open(image))
     assert [(row.frame, row.mean) for row in measure(result)] == [(0, (9.0,)), (2, (9.0,))]
     assert result.unreadable == set()
+
+
+@settings(deadline=None, max_examples=25)
+@given(arrays(np.uint8, (3, 6, 5), elements=st.integers(0, 2)), st.integers(0, 2**32 - 1))
+def test_volumes_in_a_patient_have_deviations_and_diameters(labels: np.ndarray, seed: int) -> None:
+    image = np.random.default_rng(seed).integers(-1000, 1000, (3, 6, 5)).astype(np.int16)
+    geometry = GEOMETRIES["anisotropic"]
+    result = Result(labels, "ZYX", geometry.calibration, stack=Stack.open(image, "ZYX"), geometry=geometry)
+    for row in measure(result):
+        inside = labels == row.object_id
+        assert row.std == pytest.approx((image[inside].std(),))
+        diameters = [largest_diameter(plane, 0.5, 0.5) if plane.any() else 0 for plane in inside]
+        assert (row.diameter, row.diameter_plane) == (pytest.approx(max(diameters)), int(np.argmax(diameters)))
+
+
+def test_without_an_image_there_are_diameters_alone() -> None:
+    geometry = GEOMETRIES["anisotropic"]
+    (row,) = measure(Result(np.ones((2, 1, 4), np.uint8), "ZYX", geometry.calibration, geometry=geometry))
+    assert (row.mean, row.std, row.diameter, row.diameter_plane) == ((), (), pytest.approx(2), 0)

@@ -14,6 +14,7 @@ from napari_sam2.export.result import Result, axes_of_labels, open_image
 from napari_sam2.export.table import tabulate
 from napari_sam2.export.tracks import find_tracks
 from napari_sam2.images.stack import Stack
+from phantoms import GEOMETRIES, SHAPE, volume, write_nrrd
 
 LABELS = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
 
@@ -145,3 +146,13 @@ def test_a_session_knows_its_divisions_and_scores() -> None:
     assert tracks.lineage == {left: mother, right: mother}
     assert tracks.frames() == {mother: [0, 1], left: [2, 3], right: [2, 3]}
     assert (tabulate(result)["object_score"] == 10).all()
+
+
+def test_a_result_lies_where_its_image_does_and_does_not_name_it_where_that_is_of_a_patient(tmp_path: Path) -> None:
+    labels = np.ones(SHAPE, np.uint16)
+    stack = Stack.open(write_nrrd(tmp_path / "jane.nrrd", volume(), GEOMETRIES["oblique"]))
+    result = Result(labels, "ZYX", stack=stack, image_path=tmp_path / "jane.nrrd")
+    assert (result.image_path, result.geometry) == (None, stack.geometry)
+    assert Result(labels, "ZYX", stack=stack, geometry=GEOMETRIES["straight"]).geometry == GEOMETRIES["straight"]
+    plain = Result(labels, "ZYX", stack=Stack.open(volume(), "ZYX"), image_path=tmp_path / "a.tif")
+    assert (plain.image_path, plain.geometry) == (tmp_path / "a.tif", None)

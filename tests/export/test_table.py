@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from napari_sam2.export.measure import measure
 from napari_sam2.export.result import Result
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.geometry import Geometry
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import UNITS
 from napari_sam2.session.propagation.propagator import ObjectScore
@@ -191,3 +193,27 @@ def test_parquet_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(builtins, "__import__", lambda name, *rest: whole("there_is_none" if name == "pyarrow" else name, *rest))
     with pytest.raises(ImportError, match=r"Parquet needs an extra: pip install 'napari-sam2\[export\]'"):
         write_parquet(tmp_path / "a.parquet", tabulate(Result(LABELS, "TYX", PIXELS)))
+
+
+def test_a_volume_in_a_patient_is_measured_as_radiologists_do() -> None:
+    labels = np.zeros((4, 6, 8), np.uint16)
+    labels[1:3, 1:4, 2:6] = 5
+    image = np.where(labels > 0, np.arange(8) * 10, -1000).astype(np.int16)
+    geometry = Geometry.of(np.diag([0.5, 1, 2, 1]))
+    result = Result(labels, "ZYX", geometry.calibration, stack=Stack.open(image, "ZYX"), geometry=geometry, names={5: "liver"})
+    found = columns(result)
+    assert list(found) == [
+        *("object_id", "name", "frame", "volume_mm3", "centroid_z_mm", "centroid_y_mm", "centroid_x_mm"),
+        *("bbox_z0_px", "bbox_y0_px", "bbox_x0_px", "bbox_z1_px", "bbox_y1_px", "bbox_x1_px"),
+        *("volume_ml", "diameter_mm", "diameter_z_px", "surface_mm2"),
+        *("intensity_mean_c0", "intensity_std_c0", "intensity_min_c0", "intensity_max_c0"),
+    ]
+    expected = {"volume_mm3": 24, "volume_ml": 0.024, "diameter_mm": np.hypot(3, 1.5), "diameter_z_px": 1}
+    expected |= {"intensity_mean_c0": 35, "intensity_std_c0": np.std([20, 30, 40, 50])}
+    for name, value in expected.items():
+        assert found[name] == pytest.approx([value]), name
+    rows = measure(result)
+    assert "surface_mm2" not in tabulate(result, rows)
+    micrometres = Result(labels, "ZYX", Calibration(1000, 500, 2000, length_unit="micrometer"), geometry=geometry)
+    for name in ("volume_ml", "diameter_mm", "surface_mm2"):
+        assert columns(micrometres)[name] == pytest.approx(found[name]), name

@@ -87,14 +87,15 @@ def test_address(address: str) -> None:
 @pytest.mark.parametrize("name", ["movie.wmv", "movie.mpg", "movie.gif"])
 def test_other_videos_are_told_which_are_read(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(bytes(64))
-    with pytest.raises(ValueError, match=r"expected TIFF, zarr, PNG, JPEG, BMP or a video \(AVI, M4V, MKV, MOV, MP4, WEBM\)$"):
+    known = r"TIFF, zarr, PNG, JPEG, BMP, a video \(AVI, M4V, MKV, MOV, MP4, WEBM\), NIfTI, NRRD, MetaImage, DICOM or MRC"
+    with pytest.raises(ValueError, match=f"expected {known}$"):
         Stack.open(tmp_path / name)
 
 
 def test_folder_of_videos_names_them(tmp_path: Path) -> None:
     for name in ("b10.mp4", "b2.MOV"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"holds no TIFF, PNG, JPEG or BMP: open one of b2\.MOV, b10\.mp4 in it$"):
+    with pytest.raises(ValueError, match=r"holds no TIFF, PNG, JPEG, BMP or DICOM: open one of b2\.MOV, b10\.mp4 in it$"):
         Stack.open(tmp_path)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.images.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct, map_intensity
+from napari_sam2.images.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct, map_intensity, window_name
 
 
 def ct(dtype: str = "int16", air: float = -1000) -> Any:
@@ -66,6 +66,13 @@ def test_a_range_or_a_window_wins() -> None:
 def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         choose_range(ct(), **arguments)
+
+
+def test_a_window_is_known_by_its_numbers() -> None:
+    assert [window_name([ends]) for ends in CT_WINDOWS_HU.values()] == list(CT_WINDOWS_HU)
+    assert window_name(None) is None
+    assert window_name([(0.0, 81.0)]) is None
+    assert window_name([CT_WINDOWS_HU["lung"], CT_WINDOWS_HU["lung"]]) is None
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "<i2", ">u2", ">i2", "<i4", "<f4"])

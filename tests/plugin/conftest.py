@@ -10,12 +10,14 @@ import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
+from blob_generator import BlobGenerator
 from blob_tracker import BlobTracker
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.reading import choose_reading
 from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.session.editing import everything
 from napari_sam2.session.inference import model_in_use
 from tiny_models import tiny_predictor
 from widget_driving import go_to
@@ -112,6 +114,12 @@ def shown(opener):
         return controller
 
     return show
+
+
+@pytest.fixture
+def finding(monkeypatch):
+    """Everything on a frame is its bright blobs."""
+    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", BlobGenerator)
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.utils.key_bindings import coerce_keybinding
-from scipy import ndimage as ndi
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.tools.tool import Tool
-from napari_sam2.session.editing import everything
 from widget_driving import LateRunner, check_agreement, labels, plain_click
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -310,29 +308,6 @@ def test_what_was_painted_and_is_refused_is_not_shown(viewer, controller, notice
 # --- everything ----------------------------------------------------------------------------------------------------
 
 
-class BlobGenerator:
-    """A double with meaning: finds the bright blobs, each in a batch of its own."""
-
-    def __init__(self, model, points_per_side=32, **options):
-        self.after_batch = lambda: None
-
-    def num_batches(self, size):
-        return 2
-
-    def generate(self, image):
-        found, count = ndi.label(image.max(axis=-1) > 128 if image.ndim == 3 else image > 128)
-        masks = []
-        for number in range(1, count + 1):
-            masks.append({"segmentation": found == number, "area": (found == number).sum(), "predicted_iou": 1 / number})
-            self.after_batch()
-        return masks
-
-
-@pytest.fixture
-def finding(monkeypatch):
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", BlobGenerator)
-
-
 def test_everything_on_a_frame_is_one_action(viewer, controller, finding, texts, blobs):
     progress = []
 
@@ -375,6 +350,19 @@ def test_everything_needs_a_frame_and_weights(viewer, controller, notices, monke
     assert [message.split(":")[0] for _, message in notices()] == [
         "The weights of micro are not on this machine",
         "There is no frame to find objects on",
+    ]
+
+
+def test_tracking_everything_needs_frames_and_weights(viewer, controller, shown, notices, monkeypatch):
+    shown(np.zeros((20, 30), np.uint8)).track_everything()
+    monkeypatch.setattr("napari_sam2.plugin.model_choice.is_on_this_machine", lambda name: False)
+    controller.track_everything()
+    viewer.layers.clear()
+    controller.track_everything()
+    assert [message for _, message in notices()] == [
+        "There is nothing to track through: this is a single image.",
+        controller.models.missing_weights,
+        "There is nothing to track: open an image first.",
     ]
 
 

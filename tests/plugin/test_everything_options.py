@@ -1,6 +1,6 @@
 import pytest
 
-from napari_sam2.plugin.everything_options import EverythingOptions
+from napari_sam2.plugin.everything_options import EverythingOptions, area_bounds
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ from napari_sam2.plugin.everything_options import EverythingOptions
 )
 def test_what_is_0_is_left_to_the_model(options, arguments):
     assert options.arguments((40, 50)) == arguments
+
+
+@pytest.mark.parametrize(("given", "bounds"), [((0, 0), None), ((7, 0), (7, 1000)), ((0, 9), (1, 9)), ((7, 9), (7, 9))])
+def test_of_areas_0_is_any(given, bounds):
+    assert area_bounds(*given, (40, 50)) == bounds

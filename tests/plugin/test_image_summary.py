@@ -9,7 +9,9 @@ from napari_sam2.plugin.image_summary import (
     axes_text,
     changed_only,
     channel_choices,
+    describe_intensities,
     intensities_of,
+    intensity_choices,
     level_choices,
     numbers_for,
     read_image,
@@ -104,10 +106,25 @@ def test_what_nobody_changed_stays_a_guess(shown, blobs):
     assert changed_only(read_image("ZCYX", "T", 0, 1), workspace) == Reading("ZCYX")
 
 
+def test_windows_of_ct_by_name(shown, blobs):
+    controller = shown(blobs.astype(np.int16), "tyx")
+    choices = dict(intensity_choices(controller.image))
+    assert list(choices)[4:] == ["CT: soft tissue", "CT: brain", "CT: lung", "CT: bone"]
+    reading = read_image(intensities=choices["CT: lung"], low=3, high=1)
+    assert reading == Reading(intensity_range=(-1350, 150))
+    assert intensities_of(reading) == Intensities.LUNG
+    controller.choose_reading(reading)
+    assert describe_intensities(controller.workspace) == "CT: lung"
+    assert [text for text, _ in intensity_choices(shown(np.abs(blobs).astype(np.uint8), "tyx").image)] == list(choices)[:4]
+
+
 def test_numbers_to_begin_with(shown, blobs):
     controller = shown(blobs, "tyx", contrast_limits=(3, 77))
     workspace = controller.workspace
-    assert [numbers_for(kind, workspace) for kind in Intensities] == [(3, 77), (0.1, 99.9), (3, 77), (3, 77)]
+    assert [numbers_for(kind, workspace) for kind in Intensities] == [
+        *((3, 77), (0.1, 99.9), (3, 77), (3, 77)),
+        *((-160, 240), (0, 80), (-1350, 150), (-500, 1300)),
+    ]
     for reading, kind, numbers in (
         (Reading(follows_contrast=True), Intensities.CONTRAST, (3, 77)),
         (Reading(percentiles=(1, 99)), Intensities.PERCENTILES, (1, 99)),

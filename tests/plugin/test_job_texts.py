@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 
 from napari_sam2.plugin.clicks import ObjectFrame
-from napari_sam2.plugin.job_texts import PropagationRun, everything_text, found_text
+from napari_sam2.plugin.job_texts import PropagationRun, TrackingRun, everything_text, found_text
 from napari_sam2.plugin.reports import EverythingFound, FrameDone, ObjectSegmented, Proposal
 
 
@@ -19,6 +21,35 @@ def test_how_far_a_propagation_is(monkeypatch):
     assert run.stopped_text == "Stopped: 1 frame done and kept, 3 left."
     run.add(FrameDone(5, 4, 4))
     assert run.done_text == "2 frames done in 2 s."
+    assert PropagationRun(None).done_text == "Everything is up to date already."
+
+
+def test_how_far_tracking_is(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("napari_sam2.plugin.job_texts.time.monotonic", lambda: now[0])
+    objects = dict.fromkeys(range(1, 13))
+    run = TrackingRun(SimpleNamespace(objects=SimpleNamespace(infos=objects)))
+    assert run.stopped_text == "Stopped."
+    assert run.done_text == "Everything is up to date already."
+    now[0] = 102.0
+    run.add(FrameDone(0, 1, 4))
+    assert run.progress == (1, 4)
+    assert run.progress_text == "12 objects, 1 of 4 done, 6 s left"
+    assert run.stopped_text == "Stopped: 1 frame done and kept, 3 left. Shift+G continues."
+    assert run.done_text == "1 frame done in 2 s: 12 objects."
+
+
+def test_how_far_tracking_is_where_objects_are_followed_one_by_one(monkeypatch):
+    monkeypatch.setattr("napari_sam2.plugin.job_texts.time.monotonic", lambda: 5.0)
+    objects = {}
+    run = TrackingRun(SimpleNamespace(objects=SimpleNamespace(infos=objects)))
+    run.add(FrameDone(3, 1, 0))
+    assert (run.progress, run.progress_text) == ((0, 0), "looking for objects")
+    objects[1] = None
+    run.add(FrameDone(4, 2, 0))
+    assert (run.progress, run.progress_text) == ((0, 0), "1 object so far")
+    assert run.stopped_text == "Stopped: 1 object kept. Shift+G continues."
+    assert run.done_text == "1 object tracked in 0 s."
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import tifffile
 from napari.components import ViewerModel
@@ -6,7 +8,8 @@ from napari.layers import Image
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_file import NO_FILE, LayerFile, fitting_letters, read_layer_file
+from napari_sam2.plugin.layer_file import FILE_KEY, NO_FILE, LayerFile, fitting_letters, read_layer_file
+from phantoms import GEOMETRIES, write_nifti
 from widget_driving import plain_click
 
 
@@ -70,3 +73,17 @@ def test_a_file_that_tells_nothing(tmp_path, blobs, name):
     layer._source = layer.source.model_copy(update={"path": str(tmp_path / name)})
     assert read_layer_file(layer) == NO_FILE
     assert read_layer_file(Image(blobs)) == NO_FILE
+
+
+def test_a_layer_of_our_reader_has_what_its_file_told(blobs):
+    known = LayerFile(("Z", "Y", "X"), Calibration(2, 2, 5), GEOMETRIES["oblique"], (Path("a"),), True)
+    assert read_layer_file(Image(blobs, metadata={FILE_KEY: known})) == known
+    assert read_layer_file(Image(blobs[0], metadata={FILE_KEY: known})) == NO_FILE
+
+
+def test_a_layer_of_another_reader_has_no_place_but_the_patient_is_known(tmp_path, blobs):
+    write_nifti(tmp_path / "v.nii", blobs, GEOMETRIES["oblique"])
+    layer = Image(blobs)
+    layer._source = layer.source.model_copy(update={"path": str(tmp_path / "v.nii")})
+    found = read_layer_file(layer)
+    assert (found.letters, found.geometry, found.files, found.is_private) == (("Z", "Y", "X"), None, (), True)

@@ -10,10 +10,12 @@ from napari.layers._source import layer_source
 from blob_tracker import blob_session
 from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.layer_file import FILE_KEY
 from napari_sam2.plugin.session_files import get_reader, open_layers, read_session, write_session
 from napari_sam2.plugin.session_layers import SESSION_KEY
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.file_lock import is_locked
+from phantoms import GEOMETRIES, write_nrrd
 from widget_driving import check_agreement, click, expected, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -59,6 +61,28 @@ def test_image_and_labels_without_the_widget(saved, blobs):
     assert attributes["metadata"] == shown["metadata"] == {SESSION_KEY: str(saved)}
     assert attributes["axis_labels"] == shown["axis_labels"] == ("t", "y", "x")
     assert not is_locked(saved)
+
+
+def test_a_volume_in_a_patient_lies_where_it_did(tmp_path, blobs, opener):
+    write_nrrd(tmp_path / "v.nrrd", blobs, GEOMETRIES["oblique"])
+    session = Session(tmp_path / "v.nrrd", model=opener.load("micro"), keep_path=True)
+    session.save(tmp_path / "cells.sam2")
+    session.add_points(session.add_object(), 0, [(10, 10)])
+    session.close()
+    (_, shown, _), _ = read_session(str(tmp_path / "cells.sam2"))
+    known = shown["metadata"][FILE_KEY]
+    assert (known.letters, known.geometry, known.is_private) == (("Z", "Y", "X"), session.stack.geometry, True)
+    np.testing.assert_allclose(shown["scale"], GEOMETRIES["oblique"].spacing)
+
+
+def test_an_image_of_a_patient_is_not_named(tmp_path, blobs, opener):
+    write_nrrd(tmp_path / "jane.nrrd", blobs, GEOMETRIES["oblique"])
+    session = Session(tmp_path / "jane.nrrd", model=opener.load("micro"))
+    session.save(tmp_path / "cells.sam2")
+    session.close()
+    opened = open_layers(tmp_path / "cells.sam2", ())
+    assert opened.problem == "The image of cells.sam2 is of a patient, and not named in it"
+    assert not opened.is_image_a_file
 
 
 def test_a_compressed_image(tmp_path, blobs, opener):

@@ -6,6 +6,7 @@ from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.plugin.machine import SelfTested
 from napari_sam2.plugin.propagation_options import PropagationOptions
 from napari_sam2.plugin.session_jobs import JobCalls, SessionJobs
+from napari_sam2.plugin.tracking_options import TrackingLeft, TrackingOptions
 from widget_driving import LateRunner, in_session
 
 
@@ -75,6 +76,78 @@ def test_what_is_shown_of_a_propagation(jobs, workspace, runner, heard):
     jobs.propagate(workspace, PropagationOptions())
     runner.finish()
     assert heard.texts[-1] == "Everything is up to date already."
+
+
+@pytest.mark.usefixtures("finding")
+def test_what_is_shown_of_tracking_everything(jobs, workspace, runner, heard):
+    jobs.track_everything(workspace, TrackingOptions())
+    assert jobs.is_tracking
+    assert jobs.is_segmenting
+    runner.finish()
+    assert not jobs.is_tracking
+    assert heard.texts[0] == "Looking for objects …"
+    assert [text.split(", ")[0] for text in heard.texts[1:-1]] == [f"Frame {frame}: 2 objects" for frame in range(3)]
+    assert heard.texts[-1].startswith("3 frames done in ")
+    assert heard.texts[-1].endswith(": 2 objects.")
+    assert heard.progress == [(1, 2), (2, 2), (1, 3), (2, 3), (3, 3)], "the search of the first frame, and each frame"
+    assert workspace.tracking_left == TrackingLeft(False, 0)
+    jobs.track_everything(workspace, TrackingOptions())
+    runner.finish()
+    assert heard.texts[-1] == "Everything is up to date already."
+    jobs.undo(workspace)
+    runner.finish()
+    assert not workspace.worker.session.objects
+
+
+@pytest.mark.usefixtures("finding")
+def test_tracking_everything_is_stopped_and_continued(jobs, workspace, runner, heard):
+    jobs.track_everything(workspace, TrackingOptions())
+    runner.is_stopped = True  # the next report is the last one
+    runner.work()
+    runner.deliver()
+    jobs.cancel()
+    runner.finish()
+    assert not workspace.worker.session.objects, "the search of the first frame was stopped"
+    session = workspace.worker.session
+    jobs.track_everything(workspace, TrackingOptions())
+    stop_at = [0]
+
+    def stop(_change):
+        stop_at[0] += 1
+        runner.is_stopped = stop_at[0] >= 2  # at the second frame
+
+    session.state.changed.connect(stop)
+    runner.work()
+    session.state.changed.disconnect(stop)
+    jobs.cancel()
+    runner.finish()
+    assert heard.texts[-1] == "Stopped: 2 frames done and kept, 1 left. Shift+G continues."
+    assert workspace.tracking_left == TrackingLeft(True, 1)
+    jobs.track_everything(workspace, TrackingOptions())
+    runner.finish()
+    assert heard.texts[-1].startswith("1 frame done in ")
+    assert workspace.tracking_left == TrackingLeft(False, 0)
+    assert session.labels.any((1, 2)).all()
+
+
+@pytest.mark.usefixtures("finding")
+def test_a_click_meanwhile_is_answered_and_tracking_goes_on(jobs, workspace, runner, heard):
+    jobs.track_everything(workspace, TrackingOptions())
+    workspace.click(Pixel(0, 10, 10), True)
+    runner.finish()
+    session = workspace.worker.session
+    assert not session.objects[1].info.is_found
+    assert session.objects[2].info.is_found
+    assert sorted(session.objects) == [1, 2], "what was clicked on is not found again"
+    assert heard.texts[-1].startswith("3 frames done in ")
+
+
+def test_one_sentence_where_nothing_is_found(jobs, workspace, runner, heard, viewer):
+    viewer.layers[0].data = np.zeros_like(viewer.layers[0].data)
+    jobs.track_everything(workspace, TrackingOptions())
+    runner.finish()
+    assert heard.texts[-1].startswith("Nothing was found on any frame: try ")
+    assert not jobs.is_busy
 
 
 def test_cancel(jobs, workspace, runner, heard):

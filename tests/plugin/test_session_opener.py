@@ -4,8 +4,11 @@ import weakref
 import numpy as np
 import pytest
 
+from napari_sam2.plugin.autosave import ImageFingerprint
+from napari_sam2.plugin.layer_file import LayerFile
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.settings import Settings
+from phantoms import GEOMETRIES, write_nrrd
 
 
 def test_the_embedded_model_on_an_image(blobs):
@@ -60,3 +63,16 @@ def test_a_device_that_is_not_here():
     opener.use(Settings(device="mps"))
     with pytest.raises(ValueError, match="device 'mps' is not available here; use 'cpu', or 'auto' to have one chosen"):
         opener.load("micro")
+
+
+def test_a_session_knows_where_the_voxels_of_a_layer_lie_and_not_the_name_of_a_patient(tmp_path, opener, blobs):
+    geometry = GEOMETRIES["oblique"]
+    path = write_nrrd(tmp_path / "jane.nrrd", blobs, geometry)
+    fingerprint = ImageFingerprint.of(blobs, "ZYX", "NRRD volume", str(path))
+    file = LayerFile(("Z", "Y", "X"), geometry.calibration, geometry, (path,), True)
+    session = SessionOpener.open(opener, SessionRequest(blobs, "ZYX", "micro", fingerprint=fingerprint, file=file))
+    assert (session.stack.geometry, session.stack.files, session.image_path) == (geometry, (path,), None)
+    other = LayerFile(("Z", "Y", "X"), is_private=True)  # that of another reader
+    session = SessionOpener.open(opener, SessionRequest(blobs, "ZYX", "micro", fingerprint=fingerprint, file=other))
+    assert (session.stack.geometry, session.stack.files, session.image_path) == (None, (), None)
+    assert "jane" not in session.to_json()

@@ -12,6 +12,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.exports import document_formats, result_formats
 from napari_sam2.plugin.object_commands import ColourObject, DivideObject
 from napari_sam2.plugin.session_output import NOTHING, SessionOutput
+from phantoms import GEOMETRIES, organs, write_dicom
 from widget_driving import LateRunner, click, expected, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -51,11 +52,12 @@ def test_an_export_in_the_units_of_the_layer(output, tracked, texts, tmp_path, b
 
 
 def test_everything_of_the_menu_is_written(output, tracked, tmp_path):
-    for item in result_formats():
+    formats = [item for item in result_formats() if not output.refusal(item)]
+    for item in formats:
         output.export(tmp_path / f"a{item.ending.replace('_res', '_RES')}")
     for item in document_formats():
         output.export_document(tmp_path / f"a{item.ending}", item)
-    endings = {item.ending.replace("_res", "_RES") for item in (*result_formats(), *document_formats())}
+    endings = {item.ending.replace("_res", "_RES") for item in (*formats, *document_formats())}
     assert {path.name for path in tmp_path.iterdir()} == {f"a{ending}" for ending in endings}
 
 
@@ -90,14 +92,15 @@ def test_a_disk_that_is_full_is_one_sentence(output, tracked, texts, tmp_path, n
 
 def test_refusals_before_a_file_is_asked_for(output, tracked, opener, blobs, monkeypatch):
     by_ending = {item.ending: item for item in (*result_formats(), *document_formats())}
-    assert {output.refusal(item) for item in by_ending.values()} == {""}
+    assert [ending for ending, item in by_ending.items() if output.refusal(item)] == [".dcm", ".mrc"]  # for volumes alone
     viewer = ViewerModel()
     viewer.add_image(blobs, axis_labels=("z", "y", "x"))
     volume = Controller(viewer, opener=opener)
     click(volume, SQUARE)
     of_volume = SessionOutput(volume, viewer)
     assert of_volume.refusal(by_ending["_res"]) == "_RES: tracks for the Cell Tracking Challenge (a folder) need a time axis T"
-    assert of_volume.refusal(by_ending[".tif"]) == ""
+    assert of_volume.refusal(by_ending[".dcm"]) == ".dcm: a DICOM segmentation needs the DICOM files that the image was read from"
+    assert of_volume.refusal(by_ending[".tif"]) == of_volume.refusal(by_ending[".mrc"]) == ""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert output.refusal(by_ending[".geff"]) == ".geff needs an extra: pip install 'napari-sam2[export]'"
 
@@ -168,6 +171,25 @@ def test_beside_the_image(blobs, keeping, kept, tmp_path):
 
 def test_an_image_without_a_file_has_no_beside(output, tracked):
     assert output.path_beside_image is None
+
+
+def test_an_image_of_a_patient_is_saved_under_the_name_of_its_layer(keeping, tmp_path):
+    write_dicom(tmp_path / "jane_doe", organs(), GEOMETRIES["straight"])
+    viewer = ViewerModel()
+    (layer,) = viewer.open(str(tmp_path / "jane_doe"), plugin="napari-sam2")
+    controller = Controller(viewer, opener=keeping)
+    output = SessionOutput(controller, viewer)
+    viewer.dims.set_point(0, layer.data_to_world((3, 11, 8))[0])
+    click(controller, (3, 11, 8))
+    assert output.path_beside_image == tmp_path / "CT 3.sam2"
+    assert [output.refusal(item) for item in result_formats() if item.ending in (".dcm", ".nii.gz")] == ["", ""]
+
+
+def test_formats_that_cannot_be_are_refused_with_a_reason(output, tracked):
+    refused = {item.ending: output.refusal(item) for item in result_formats()}
+    assert refused[".dcm"] == ".dcm: a DICOM segmentation can be of an image or a volume, not of several in time"
+    assert refused[".mrc"] == ".mrc: labels as MRC can be of an image or a volume, not of several in time"
+    assert refused[".nii.gz"] == refused[".tif"] == ""
 
 
 # --- tracks and table ----------------------------------------------------------------------------------------------

@@ -71,6 +71,31 @@ def test_a_click_interrupts_propagation_which_goes_on_after_it(queue, runner, st
     assert started == [PROPAGATE, COMMAND, COMMAND, PROPAGATE]
 
 
+@pytest.mark.parametrize("kind", [JobKind.COMMAND, JobKind.FIND, JobKind.LONG_COMMAND])
+def test_tracking_everything_is_interrupted_as_a_propagation_is(queue, runner, started, kind):
+    track, other = job(JobKind.TRACK), job(kind)
+    queue.put(track)
+    queue.put(track)
+    assert not runner.is_stopped
+    queue.put(other)
+    assert runner.is_stopped
+    finish_all(runner)
+    assert started == [track, other, track]
+    queue.put(track)
+    queue.put(UNDO)
+    finish_all(runner)
+    assert started[3:] == [track, UNDO], "after an undo it does not go on"
+
+
+def test_tracking_everything_and_a_propagation_follow_each_other(queue, runner, started):
+    track = job(JobKind.TRACK)
+    queue.put(track)
+    queue.put(PROPAGATE)
+    assert not runner.is_stopped
+    finish_all(runner)
+    assert started == [track, PROPAGATE]
+
+
 def test_finding_everything_interrupts_propagation_and_can_be_stopped(queue, runner, started):
     find = job(JobKind.FIND)
     queue.put(PROPAGATE)

@@ -18,10 +18,17 @@ def path_argument(text: str) -> Path:
 
 
 def add_intensity_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--window`` and ``--intensity-range``."""
+    """Add ``--window``, ``--intensity-range`` and ``--percentiles``."""
     parser.add_argument("--window", choices=tuple(CT_WINDOWS_HU), help="CT window (default: soft tissue, for CT)")
     parser.add_argument(
         "--intensity-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="intensities that become black and white"
+    )
+    parser.add_argument(
+        "--percentiles",
+        type=float,
+        nargs=2,
+        metavar=("BLACK", "WHITE"),
+        help="percentiles of intensities, 0 to 100, that become black and white, as for MR (default: 0.1 and 99.9)",
     )
 
 
@@ -31,7 +38,8 @@ def add_image_argument(parser: argparse.ArgumentParser) -> None:
         "image",
         type=path_argument,
         nargs="+",
-        help="TIFF, zarr, video, a folder of frames, a pattern in quotes, or several files of frames",
+        help="TIFF, zarr, video, NIfTI, NRRD, MetaImage, MRC, DICOM, a folder of frames or of DICOM, a pattern in quotes, or "
+        "several files of frames",
     )
 
 
@@ -44,7 +52,11 @@ def add_axes_arguments(parser: argparse.ArgumentParser, along: str = "T, else Z"
         action="append",
         help="channel to use, counted from 0; up to three in colour (default: the first)",
     )
-    parser.add_argument("--along", help=f"axis to propagate objects along: T, Z, Y or X (default: {along})")
+    parser.add_argument(
+        "--along",
+        help="axis to propagate objects along: T, Z, Y or X; or the planes, axial, coronal or sagittal, of a volume that gives its "
+        f"orientation (default: {along})",
+    )
     parser.add_argument("--at", type=_position, action="append", metavar="AXIS=INDEX", help="position on another axis, as T=3")
 
 

@@ -187,6 +187,7 @@ def _open(args: argparse.Namespace, stack: Stack, model: SAM2VideoPredictor) -> 
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
+        percentiles=args.percentiles,
     )
 
 

@@ -38,7 +38,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "source", type=path_argument, help="TIFF or zarr: a label image, time-lapse or volume; or a session file (.sam2)"
+        "source",
+        type=path_argument,
+        help="TIFF, zarr, NIfTI, NRRD, …: a label image, time-lapse or volume; or a session file (.sam2)",
     )
     parser.add_argument("output", nargs="*", type=path_argument, help="outputs, such as objects.csv outlines.mp4 01_RES")
     parser.add_argument(
@@ -73,8 +75,9 @@ def _export_labels(args: argparse.Namespace) -> None:
     axes = axes_of_labels(labels, args.axes, image)
     calibration = calibration_of(args.pixel_size, args.interval, (image or labels).calibration)
     lineage = read_ctc_lineage(args.source) if args.parents is None else read_lineage(args.parents)
-    result = Result(labels.image, axes, calibration, lineage, image, args.image)
-    check_outputs(args.output, [args.source, args.image], result.has_time, image is not None)
+    result = Result(labels.image, axes, calibration, lineage, image, args.image, geometry=(image or labels).geometry)
+    files = [] if image is None else image.files
+    check_outputs(args.output, [args.source, args.image, *files], result.has_time, image is not None)
     shortfall = Shortfall()
     _write(args.output, result, shortfall)
     shortfall.raise_if_any()

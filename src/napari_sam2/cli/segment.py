@@ -99,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
+        percentiles=args.percentiles,
     )
     shortfall = Shortfall()
     with shortfall.noted(FrameReadError):

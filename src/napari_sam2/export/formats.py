@@ -6,7 +6,7 @@ import importlib.util
 import inspect
 import os
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.export.ctc import is_ctc, write_ctc
+from napari_sam2.export.dicom_seg import write_dicom_seg
 from napari_sam2.export.geff import is_geff, write_geff
 from napari_sam2.export.movie import FRAMES_PER_SECOND, outlined_movie, write_gif, write_mp4
+from napari_sam2.export.mrc import write_mrc
+from napari_sam2.export.nifti import write_nifti
 from napari_sam2.export.ome_zarr import image_around, is_label_image, write_ome_zarr
 from napari_sam2.export.pictures import write_strip
 from napari_sam2.export.result import Result
+from napari_sam2.export.seg_nrrd import write_nrrd
 from napari_sam2.export.table import tabulate, write_csv, write_parquet
 from napari_sam2.export.tiff import write_tiff
 from napari_sam2.export.trackmate import write_trackmate
@@ -26,6 +30,7 @@ from napari_sam2.export.tracks import write_napari_tracks
 from napari_sam2.file_errors import os_error
 from napari_sam2.files import check_folder_writable, check_writable
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.images.medical.dicom_headers import is_dicom
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,15 @@ class Format:
     is_ours : callable or None
         For a format that is a folder: returns whether a folder is an earlier result, which may be replaced.
     modules : tuple of str
-        Packages of the extra ``export`` that it needs.
+        Packages that it needs.
+    extra : str
+        The extra that has these packages.
     needs_time, needs_image : bool
         It needs a time axis, or the image.
+    takes_time : bool
+        It holds volumes or images in time.
+    needs_dicom : bool
+        It needs the DICOM files of the image.
     num_readings : int
         So often each plane of the labels is read, for progress.
     """
@@ -55,8 +66,11 @@ class Format:
     write: Callable[..., None]
     is_ours: Callable[[Path], bool] | None = None
     modules: tuple[str, ...] = ()
+    extra: str = "export"
     needs_time: bool = False
     needs_image: bool = False
+    takes_time: bool = True
+    needs_dicom: bool = False
     num_readings: int = 1
 
     @property
@@ -66,22 +80,35 @@ class Format:
         parameters = list(inspect.signature(self.write).parameters.values())[2:]
         return [one.replace(annotation=types[one.name], kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
 
-    def check(self, name: str, has_time: bool, has_image: bool = True) -> None:
+    def check(self, name: str, has_time: bool, has_image: bool = True, inputs: Iterable[Path] | None = None) -> None:
         """Raise why a result cannot be written to a file of this name, wherever it is.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, for the message.
+        has_time, has_image : bool
+            Whether the result has a time axis and an image.
+        inputs : iterable of Path, optional
+            The files of the image, among which those of DICOM are looked for, if they are needed.
 
         Raises
         ------
         ImportError
             If a package is missing.
         ValueError
-            If it needs time or an image.
+            If it needs time, an image or files of DICOM, or takes no time.
         """
         if self.needs_time and not has_time:
             raise ValueError(f"{name}: {self.what} need a time axis T")
+        if has_time and not self.takes_time:
+            raise ValueError(f"{name}: {self.what} can be of an image or a volume, not of several in time")
         if self.needs_image and not has_image:
             raise ValueError(f"{name}: {self.what} needs the image")
+        if self.needs_dicom and inputs is not None and not any(map(is_dicom, inputs)):
+            raise ValueError(f"{name}: {self.what} needs the DICOM files that the image was read from")
         if any(importlib.util.find_spec(module) is None for module in self.modules):
-            raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[export]'")
+            raise ImportError(f"{name} needs an extra: pip install 'napari-sam2[{self.extra}]'")
 
 
 def _write_csv(path: Path, result: Result) -> None:
@@ -114,6 +141,21 @@ FORMATS = (
     Format(".ome.tif", "labels as OME-TIFF", write_tiff),
     Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
     Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
+    Format(".nii.gz", "labels as NIfTI", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
+    Format(".nii", "labels as NIfTI, uncompressed", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
+    Format(".seg.nrrd", "labels as a segmentation for 3D Slicer", write_nrrd, modules=("nrrd",), extra="medical"),
+    Format(".nrrd", "labels as NRRD", write_nrrd, modules=("nrrd",), extra="medical"),
+    Format(
+        ".dcm",
+        "a DICOM segmentation",
+        write_dicom_seg,
+        modules=("highdicom",),
+        extra="medical",
+        needs_image=True,
+        takes_time=False,
+        needs_dicom=True,
+    ),
+    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical", takes_time=False),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
     Format(".csv", "a table of sizes, positions and intensities", _write_csv),
     Format(".parquet", "the table as Parquet", _write_parquet, modules=("pyarrow",)),
@@ -161,7 +203,7 @@ def check_output(path: Path, has_time: bool, has_image: bool = True) -> None:
     ImportError
         If a package is missing.
     ValueError
-        If the format is not known, needs time or an image, or nothing can be written there.
+        If the format is not known, needs time or an image, takes no time, or nothing can be written there.
     """
     chosen = find_format(path)
     chosen.check(path.name, has_time, has_image)
@@ -193,13 +235,14 @@ def check_outputs(
     Raises
     ------
     ImportError, ValueError
-        See :func:`check_output`; or if an output would replace an input.
+        See :func:`check_output`; or if an output would replace an input, or needs DICOM files where there are none.
     """
     read = {path.resolve() for path in inputs if path is not None}
     for path in (*outputs, *([] if methods is None else [methods])):
         if path.resolve() in read:
             raise ValueError(f"{path} is an input: give the output another name")
     for path in outputs:
+        find_format(path).check(path.name, has_time, has_image, read)
         check_output(path, has_time, has_image)
     if methods is not None:
         check_writable(methods)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from skimage.measure import regionprops_table
 
+from napari_sam2.export.diameter import largest_diameter
 from napari_sam2.export.result import Result
 
 _PROPERTIES = ("label", "area", "centroid", "bbox", "perimeter")
@@ -34,6 +36,12 @@ class Measurement:
         Of the outline, by the estimate of :func:`skimage.measure.perimeter`; None in a volume.
     mean, min, max : tuple of float
         (C,), intensities of the image; NaN where it cannot be read.
+    std : tuple of float
+        (C,), their standard deviation; of volumes in a patient only.
+    diameter : float or None
+        The largest distance between edges of its pixels on one plane, in the unit of the calibration; of volumes in a patient only.
+    diameter_plane : int or None
+        The plane of that distance.
     """
 
     object_id: int
@@ -45,6 +53,9 @@ class Measurement:
     mean: tuple[float, ...] = ()
     min: tuple[float, ...] = ()
     max: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    diameter: float | None = None
+    diameter_plane: int | None = None
 
 
 def measure(result: Result) -> list[Measurement]:
@@ -79,10 +90,25 @@ def measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
     labels = result.cut({"T": time, "Z": z})
     # Without an object on it, the plane of the image is not read.
     image = result.intensities(time, z) if labels.any() else None
-    names = _PROPERTIES if image is None else _PROPERTIES + _INTENSITIES
+    is_of_patient = result.is_volume and result.geometry is not None
+    intensities = (*_INTENSITIES, *(("intensity_std",) if is_of_patient else ()))
+    names = _PROPERTIES if image is None else _PROPERTIES + intensities
     table = regionprops_table(labels, image, names, separator="-")
-    unknown = {f"{name}-{channel}": np.nan for name in _INTENSITIES for channel in range(result.num_channels)}
-    return [_measurement(result.is_volume, time, z, unknown | row, result.num_channels) for row in _rows(table)]
+    unknown = {f"{name}-{channel}": np.nan for name in intensities for channel in range(result.num_channels)}
+    rows = [unknown | row for row in _rows(table)]
+    found = [_measurement(result.is_volume, time, z, row, result.num_channels) for row in rows]
+    if not is_of_patient:
+        return found
+    return [_in_patient(item, row, labels, result) for item, row in zip(found, rows, strict=True)]
+
+
+def _in_patient(item: Measurement, row: dict[str, Any], labels: npt.NDArray[np.uint16], result: Result) -> Measurement:
+    """Add what is measured of volumes in a patient."""
+    plane, height_from, width_from, _, height_to, width_to = item.bbox_px
+    mask = labels[height_from:height_to, width_from:width_to] == item.object_id
+    pixel = result.calibration
+    std = tuple(float(row[f"intensity_std-{channel}"]) for channel in range(result.num_channels))
+    return replace(item, std=std, diameter=largest_diameter(mask, pixel.y, pixel.x), diameter_plane=plane)
 
 
 def _rows(table: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -112,14 +138,20 @@ def _merge(slices: list[Measurement]) -> Measurement:
     def averaged(values: list[tuple[float, ...]]) -> tuple[float, ...]:
         return tuple((np.array(values) * weights[:, None]).sum(0) / weights.sum())
 
-    return Measurement(
+    mean = averaged([item.mean for item in slices])
+    merged = Measurement(
         slices[0].object_id,
         slices[0].frame,
         int(weights.sum()),
         averaged([item.centroid_px for item in slices]),
         (*first.tolist(), *after.tolist()),
         None,
-        averaged([item.mean for item in slices]),
+        mean,
         tuple(np.min([item.min for item in slices], axis=0)),
         tuple(np.max([item.max for item in slices], axis=0)),
     )
+    if slices[0].diameter is None:
+        return merged
+    squares = averaged([tuple(np.square(item.std) + np.square(np.subtract(item.mean, mean))) for item in slices])
+    widest = max(slices, key=lambda item: item.diameter or 0.0)
+    return replace(merged, std=tuple(map(float, np.sqrt(squares))), diameter=widest.diameter, diameter_plane=widest.diameter_plane)

@@ -14,6 +14,7 @@ from napari_sam2.file_errors import reason_of
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import FrameReadError, ImageFileError
+from napari_sam2.images.geometry import Geometry
 from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.images.label_images import as_labels, check_labels
@@ -43,13 +44,15 @@ class Result:
     stack : Stack or None
         The image.
     image_path : Path or None
-        The file of the image, for programs that open it too.
+        The file of the image, for programs that open it too; None where it is of a patient, whom its path may name.
     scores : mapping
         Scores by the model, by object and frame of ``stack``.
     names, colours : mapping of int to str
         Names of objects, and chosen colours, ``#rrggbb``.
     intensity_ranges : sequence of tuple of float or None
         Intensities that become black and white in pictures, see :class:`~napari_sam2.export.pictures.OutlinedFrames`.
+    geometry : Geometry or None
+        Where voxels lie in a patient; by default that of the image.
     unreadable : set
         Planes of the image that could not be read during an export.
     before_plane : callable or None
@@ -71,6 +74,7 @@ class Result:
     names: Mapping[int, str] = field(default_factory=dict)
     colours: Mapping[int, str] = field(default_factory=dict)
     intensity_ranges: Sequence[IntensityRange] | None = None
+    geometry: Geometry | None = None
     unreadable: set[Position] = field(default_factory=set, compare=False)
     before_plane: Callable[[], None] | None = field(default=None, compare=False)
 
@@ -85,6 +89,10 @@ class Result:
             raise ValueError(f"labels must be whole numbers, got {self.labels.dtype}")
         object.__setattr__(self, "calibration", self.calibration.fitting(self.axes))
         if self.stack is not None:
+            if self.geometry is None:
+                object.__setattr__(self, "geometry", self.stack.geometry)
+            if self.stack.is_private:
+                object.__setattr__(self, "image_path", None)
             image = dict(zip(known_axes(self.stack.axes), self.stack.labels_shape, strict=True))
             for axis in "TZYX":
                 if image.get(axis, 1) != self.size(axis):

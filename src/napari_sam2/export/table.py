@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from napari_sam2.export.measure import Measurement, measure
 from napari_sam2.export.result import Result
+from napari_sam2.export.segments import geometry_of
+from napari_sam2.export.surface import surface_areas
 from napari_sam2.files import atomic_path
 from napari_sam2.images.units import UNITS
 
@@ -29,7 +31,8 @@ def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table
     result : Result
         Labels; an image, if intensities are wanted; scores, where there are any.
     rows : sequence of Measurement, optional
-        Where the objects were measured already, see :func:`~napari_sam2.export.measure.measure`.
+        Where the objects were measured already, see :func:`~napari_sam2.export.measure.measure`; of these there is no surface,
+        which takes long.
 
     Returns
     -------
@@ -37,14 +40,16 @@ def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table
         (N,) for each column, ordered by object, then frame. ``name`` where objects have names; ``time`` where the time between
         frames is known; ``area`` and ``perimeter``, or ``volume``; ``centroid``, the centre of pixel 0 being 0; ``bbox``, in
         pixels, for slicing: first and after the last; ``intensity_mean``, ``_min`` and ``_max`` for each channel c0, c1, ...;
-        ``object_score`` and ``predicted_iou``, in a volume averaged over its planes. NaN where something is not known: the
-        perimeter where pixels are not square, intensities where the image cannot be read.
+        ``object_score`` and ``predicted_iou``, in a volume averaged over its planes. Of volumes in a patient also ``volume_ml``,
+        ``diameter_mm``, the largest on a plane, ``diameter_z_px``, that plane, ``surface_mm2``, and ``intensity_std``. NaN where
+        something is not known: the perimeter where pixels are not square, intensities where the image cannot be read.
 
     Raises
     ------
     ValueError
         If a label is not between 0 and 65535.
     """
+    is_measured = rows is not None
     rows = measure(result) if rows is None else rows
     columns: dict[str, npt.NDArray[Any]] = {"object_id": np.array([row.object_id for row in rows], np.int64)}
     if result.names:
@@ -54,8 +59,13 @@ def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table
     if pixel.has_times and result.has_time:
         columns[f"time_{_letters(pixel.time_unit)}"] = columns["frame"] * pixel.t
     columns |= _shapes(result, rows)
+    is_of_patient = result.is_volume and result.geometry is not None
+    if is_of_patient:
+        columns |= _in_patient(result, rows)
+        if not is_measured:
+            columns["surface_mm2"] = surface_areas(result, rows)
     for channel in range(result.num_channels):
-        for what in ("mean", "min", "max"):
+        for what in ("mean", "std", "min", "max") if is_of_patient else ("mean", "min", "max"):
             columns[f"intensity_{what}_c{channel}"] = _floats(getattr(row, what)[channel] for row in rows)
     if result.scores:
         columns["object_score"] = _floats(_score(result, row, "object_score") for row in rows)
@@ -82,6 +92,17 @@ def _shapes(result: Result, rows: Sequence[Measurement]) -> dict[str, npt.NDArra
         for number, name in enumerate(names):
             columns[f"bbox_{name}{end}_px"] = np.array([row.bbox_px[end * len(names) + number] for row in rows], np.int64)
     return columns
+
+
+def _in_patient(result: Result, rows: Sequence[Measurement]) -> dict[str, npt.NDArray[Any]]:
+    """Measure organs as radiologists do: millilitres, and the largest diameter on a plane."""
+    geometry = geometry_of(result)
+    voxel_ml, factor = geometry.volume_mm3 / 1000, geometry.calibration.y / result.calibration.y
+    return {
+        "volume_ml": _floats(row.size_px * voxel_ml for row in rows),
+        "diameter_mm": _floats((row.diameter or np.nan) * factor for row in rows),
+        "diameter_z_px": np.array([row.diameter_plane for row in rows], np.int64),
+    }
 
 
 def _floats(values: Any) -> npt.NDArray[np.float64]:

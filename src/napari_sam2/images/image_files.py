@@ -18,6 +18,8 @@ from napari_sam2.images.choice import ANY, Choice
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.file_names import natural_key
 from napari_sam2.images.file_sequence import FileSequence, open_sequence
+from napari_sam2.images.medical.files import medical_format, open_medical, open_medical_files, open_medical_folder, shown_name
+from napari_sam2.images.mrc import MRC_SUFFIXES, open_mrc
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.picture_files import PICTURE_SUFFIXES, open_picture
 from napari_sam2.images.tiff import open_tiff
@@ -30,8 +32,8 @@ logger = logging.getLogger(__name__)
 ImagePath = str | os.PathLike[str]
 
 _FOREIGN_FORMATS = {
-    "microscopy": (".czi", ".nd2", ".lif", ".lsm5", ".oib", ".oif", ".vsi", ".ims", ".dv", ".r3d", ".sld", ".mrc", ".h5", ".hdf5"),
-    "medical": (".dcm", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"),
+    "microscopy": (".czi", ".nd2", ".lif", ".lsm5", ".oib", ".oif", ".vsi", ".ims", ".dv", ".r3d", ".sld", ".h5", ".hdf5"),
+    "medical": (".hdr", ".img", ".mnc", ".mgz", ".mgh", ".par", ".nia", ".gipl"),
 }
 _VIDEOS = ", ".join(sorted(suffix[1:].upper() for suffix in VIDEO_SUFFIXES))
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -50,8 +52,9 @@ def open_image_file(paths: ImagePath | Sequence[ImagePath], choice: Choice = ANY
     Parameters
     ----------
     paths : path, or sequence of paths
-        A TIFF, an OME-TIFF in several files, a zarr or OME-Zarr or a folder in one, a video, a picture; a folder, a pattern such as
-        ``frames/*.tif`` or a list of paths, whose files are frames in natural order.
+        A TIFF, an OME-TIFF in several files, a zarr or OME-Zarr or a folder in one, a video, a picture, NIfTI, NRRD, MetaImage,
+        DICOM or MRC; a folder, a pattern such as ``frames/*.tif`` or a list of paths, whose files are frames in natural order, of
+        DICOM planes by their position.
     choice : Choice, optional
         Which of the images of a file.
 
@@ -77,7 +80,7 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
         given = [Path(path) for path in paths]
         twice = next((path for path, count in Counter(given).items() if count > 1), None)
         if twice is not None:
-            raise ImageFileError(f"{twice} is named {given.count(twice)} times among the files of one image")
+            raise ImageFileError(f"{shown_name(twice)} is named {given.count(twice)} times among the files of one image")
         opened = _open_several(given, f"{len(paths)} files", choice)
         ordered = sorted(given, key=natural_key)
         if given != ordered and isinstance(opened.pixels, FileSequence):
@@ -91,7 +94,8 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(name) for name in glob.glob(str(path.expanduser()))]
         if not found:
-            raise FileNotFoundError(f"no file fits {path}")
+            kind = medical_format(path)
+            raise FileNotFoundError(f"no {kind} file fits the pattern" if kind else f"no file fits {path}")
         return _open_several(found, str(path), choice)
     return _open_one(path, choice)
 
@@ -99,7 +103,9 @@ def _open(paths: ImagePath | Sequence[ImagePath], choice: Choice) -> OpenedImage
 def _open_one(path: Path, choice: Choice) -> OpenedImage:
     try:
         if not path.exists():
-            raise FileNotFoundError(f"{path} is a link to what is not there" if path.is_symlink() else f"there is no file {path}")
+            name = shown_name(path)
+            what = f"there is no such {medical_format(path)} file" if medical_format(path) else f"there is no file {path}"
+            raise FileNotFoundError(f"{name} is a link to what is not there" if path.is_symlink() else what)
         if is_zarr(path):
             return open_zarr(path, choice)
         if path.is_dir():
@@ -107,7 +113,7 @@ def _open_one(path: Path, choice: Choice) -> OpenedImage:
         with path.open("rb"):
             pass
     except PermissionError as error:
-        raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
+        raise ImageFileError(f"{shown_name(path)} may not be read: {reason_of(error)}") from error
     suffix = path.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
         opened = _open_video(path)
@@ -115,6 +121,10 @@ def _open_one(path: Path, choice: Choice) -> OpenedImage:
         opened = open_picture(path)
     elif is_tiff(path) or suffix in TIFF_SUFFIXES or path.name.lower().endswith(".companion.ome"):
         return open_tiff(path, choice)
+    elif suffix in MRC_SUFFIXES:
+        opened = open_mrc(path)
+    elif (medical := open_medical(path, choice)) is not None:
+        return medical
     else:
         raise ImageFileError(_why_unknown(path))
     choice.find(str(path), [""])
@@ -132,13 +142,20 @@ def _why_unknown(path: Path) -> str:
     for field, suffixes in _FOREIGN_FORMATS.items():
         if path.name.lower().endswith(suffixes):
             return f"{path} is in a {field} format that is not read here: save it as OME-TIFF, or open it as a layer in napari"
-    return f"{path} is not an image that can be read: expected TIFF, zarr, PNG, JPEG, BMP or a video ({_VIDEOS})"
+    return (
+        f"{path} is not an image that can be read: expected TIFF, zarr, PNG, JPEG, BMP, a video ({_VIDEOS}), NIfTI, NRRD, "
+        "MetaImage, DICOM or MRC"
+    )
 
 
 def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
-    """Open the files of a folder as one image: its TIFFs, else its pictures."""
+    """Open the files of a folder as one image: its TIFFs, else DICOM or one file of another medical format, else its pictures."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     for suffixes in (TIFF_SUFFIXES, PICTURE_SUFFIXES):
+        if suffixes == PICTURE_SUFFIXES:
+            medical = open_medical_folder([path for path in inside if path.is_file()], choice)
+            if medical is not None:
+                return medical
         found = [path for path in inside if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink())]
         if found:
             others = Counter(path.suffix.lower() for path in inside if path not in found and _is_image_name(path))
@@ -155,7 +172,7 @@ def _open_folder(folder: Path, choice: Choice) -> OpenedImage:
     videos = sorted((path.name for path in inside if path.suffix.lower() in VIDEO_SUFFIXES), key=natural_key)
     named = zarrs or videos or folders
     hint = f": open one of {', '.join(named[:5])}{' …' if len(named) > 5 else ''} in it" if named else ""
-    raise ImageFileError(f"the folder {folder} is no zarr and holds no TIFF, PNG, JPEG or BMP{hint}")
+    raise ImageFileError(f"the folder {folder} is no zarr and holds no TIFF, PNG, JPEG, BMP or DICOM{hint}")
 
 
 def _is_image_name(path: Path) -> bool:
@@ -165,4 +182,7 @@ def _is_image_name(path: Path) -> bool:
 def _open_several(paths: Sequence[Path], where: str, choice: Choice, along: str = "") -> OpenedImage:
     if len(paths) == 1:
         return _open_one(paths[0], choice)
+    medical = open_medical_files(paths, choice)
+    if medical is not None:
+        return medical
     return open_sequence(paths, lambda path: _open_one(path, choice), where, along)

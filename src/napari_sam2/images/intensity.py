@@ -127,6 +127,13 @@ def choose_range(
     return robust_range(sample)
 
 
+def window_name(ranges: Sequence[IntensityRange] | None) -> str | None:
+    """Return the name of the CT window that ranges are; None where they are none."""
+    if ranges is None or len(ranges) != 1:
+        return None
+    return next((name for name, ends in CT_WINDOWS_HU.items() if ends == tuple(ranges[0])), None)
+
+
 def _numbers(given: Any) -> npt.NDArray[np.float64] | None:
     """Read numbers, of whatever shape; None where there is anything else."""
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
+from napari_sam2.images.geometry import Geometry
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class OpenedImage:
         The files that the image lies in.
     choice : Choice
         Which image of a file was asked for.
+    geometry : Geometry or None
+        Where its voxels lie in a patient, if the file gives it; its axes are Z, Y and X.
+    is_private : bool
+        The image is of a patient: names of its files, which often name the patient, are neither shown nor stored.
+    title : str
+        What it is called where the name of its file is not shown; empty otherwise.
     """
 
     pixels: Any
@@ -34,3 +41,6 @@ class OpenedImage:
     calibration: Calibration = PIXELS
     files: tuple[Path, ...] = ()
     choice: Choice = ANY
+    geometry: Geometry | None = None
+    is_private: bool = False
+    title: str = ""

@@ -17,6 +17,7 @@ from napari_sam2.checks import as_array, check_places, check_text, check_whole, 
 from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
+from napari_sam2.images.geometry import PLANES, Geometry
 from napari_sam2.images.image_files import is_paths, open_image_file
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.planes import FramePlanes, LabelPlanes
@@ -49,6 +50,10 @@ class Stack:
         The files that the image lies in; empty where it was given as an array.
     choice : Choice
         Which image of its file was asked for.
+    geometry : Geometry or None
+        Where its voxels lie in a patient, if its file gives it.
+    is_private : bool
+        The image is of a patient: names of its files are neither shown nor stored.
     """
 
     image: Any
@@ -57,6 +62,8 @@ class Stack:
     calibration: Calibration = PIXELS
     files: tuple[Path, ...] = ()
     choice: Choice = ANY
+    geometry: Geometry | None = None
+    is_private: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -65,7 +72,7 @@ class Stack:
         sizes = " x ".join(f"{axis} {size}" for axis, size in zip(self.layout.axes, self.image.shape, strict=True))
         where = "".join(f" at {axis} {index}" for axis, index in self.at.items())
         along = f", frames along {self.along}{where}" if self.along else ""
-        name = f" {self.files[0].name}" if self.files else ""
+        name = f" {self.files[0].name}" if self.files and not self.is_private else ""
         return f"<stack{name}: {sizes}, {dtype_of(self.image)}{along}>"
 
     @property
@@ -171,7 +178,7 @@ class Stack:
         ValueError
             See :meth:`open`.
         """
-        check_text("along", along)
+        along = _axis_through(self.geometry, check_text("along", along)) or ""
         at = {} if at is None else check_places("at", at)
         size = dict(zip(self.layout.axes, self.image.shape, strict=True))
         taken = {"Z", "Y", "X"} if along in ("Y", "X") else {along, "Y", "X"}
@@ -214,7 +221,8 @@ class Stack:
             Channels to use, counted from 0: one in grey, two in magenta and green, three in red, green and blue. By default the
             first three. An axis of colours, last and 3 or 4 long, is RGB(A).
         along : str, optional
-            The axis along which frames follow each other: T, Z, and for volumes Y or X. By default T, else Z.
+            The axis along which frames follow each other: T, Z, and for volumes Y or X; of a volume in a patient also the frames,
+            ``axial``, ``coronal`` or ``sagittal``. By default T, else Z.
         at : mapping, optional
             Where to stay on the remaining axis, as in ``{"T": 3}``.
         series, image_name : int and str, optional
@@ -240,8 +248,10 @@ class Stack:
             raise ValueError(f"an image must hold integers, floats or booleans, got {pixels.dtype}")
         shape = tuple(int(side) for side in pixels.shape)
         names = opened.axis_names or _names_of_axes(pixels)
+        along = _axis_through(opened.geometry, along)
         layout = Layout.resolve(shape, letters_of(names) if axes is None else axes, channel, along, at)
-        stack = cls(pixels, layout, FramePlanes(pixels, layout), opened.calibration, opened.files, opened.choice)
+        found = opened.calibration, opened.files, opened.choice, opened.geometry, opened.is_private
+        stack = cls(pixels, layout, FramePlanes(pixels, layout), *found)
         if channel is None:
             stack._warn_of_many_channels(may_be_frames=axes is None)
         return stack
@@ -315,6 +325,16 @@ def _opened(image: Any, choice: Choice) -> OpenedImage:
     if _is_multiscale(image):
         image = max(image, key=lambda level: math.prod(level.shape))
     return OpenedImage(image if hasattr(image, "shape") else _as_array(image))
+
+
+def _axis_through(geometry: Geometry | None, along: str | None) -> str | None:
+    """Return the axis that goes through planes of a name; what is no such name as it is."""
+    name = along.lower() if isinstance(along, str) else along
+    if name not in PLANES:
+        return along
+    if geometry is None:
+        raise ValueError(f"the image gives no orientation, so its {name} planes are not known: give the axis, Z, Y or X")
+    return geometry.axis_through(name)
 
 
 def _is_multiscale(image: Any) -> bool:

@@ -16,7 +16,7 @@ from napari_sam2.plugin.frame_navigation import FrameNavigation
 from napari_sam2.plugin.image_choice import ImageCalls, ImageChoice
 from napari_sam2.plugin.image_positions import ImagePositions
 from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.keys import CHOSEN, bind_keys
+from napari_sam2.plugin.keys import CHOSEN, TRACK_EVERYTHING, bind_keys
 from napari_sam2.plugin.layer_keys import LayerKeys
 from napari_sam2.plugin.model_choice import ModelCalls, ModelChoice
 from napari_sam2.plugin.model_input import ShownModelInput
@@ -29,6 +29,7 @@ from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.session_opener import SessionOpener
 from napari_sam2.plugin.settings import StoredSettings, stored_settings
 from napari_sam2.plugin.tools.tool import Tool
+from napari_sam2.plugin.tracking_options import TrackingOptions, why_not_tracked
 from napari_sam2.plugin.work_queue import JobKind
 from napari_sam2.plugin.workspaces import Workspaces
 
@@ -82,6 +83,7 @@ class Controller:
         self._is_closed = False
         self.everything_options = EverythingOptions()
         self.propagation = PropagationOptions()
+        self.tracking_options = TrackingOptions()
         self._jobs = SessionJobs(runner, self._job_calls())
         self._opener = opener or SessionOpener(KeptSessions())
         self._workspaces = Workspaces(viewer, self._opener, self._jobs, self._workspace_calls())
@@ -261,7 +263,7 @@ class Controller:
         stack = self.workspace.stack
         if stack.frame_axis is None:
             return "Click on objects."
-        return f"Click on objects, then propagate along {stack.frame_name}."
+        return f"Click on objects, then propagate along {stack.frame_name}; or track everything ({TRACK_EVERYTHING.shown})."
 
     # --- what a person does ----------------------------------------------------------------------------------------
 
@@ -440,6 +442,28 @@ class Controller:
         else:
             self._jobs.propagate(workspace, options)
 
+    @property
+    def why_not_tracked(self) -> str:
+        """Why everything cannot be tracked in the image; empty where it can be."""
+        if self.workspace is None:
+            return self._images.reason or "There is nothing to track: open an image first."
+        return why_not_tracked(self.workspace.stack)
+
+    def track_everything(self, options: TrackingOptions | None = None) -> None:
+        """Find everything in the stack and follow it, or go on with that.
+
+        Parameters
+        ----------
+        options : TrackingOptions, optional
+            How; by default :attr:`tracking_options`.
+        """
+        if self.workspace is None or self.why_not_tracked:
+            self._warn(self.why_not_tracked)
+        elif not self.models.is_here:
+            self._warn(self.models.missing_weights)
+        else:
+            self._jobs.track_everything(self.workspace, options or self.tracking_options)
+
     def cancel(self) -> None:
         """Give up what is being drawn; or stop what runs, and keep what is done; or go back to clicks; or put the object down."""
         if self.canvas.cancel_drawing():
@@ -530,6 +554,11 @@ class Controller:
     def is_busy(self) -> bool:
         """Something that can be stopped is running, or is about to."""
         return self._jobs.is_busy
+
+    @property
+    def is_tracking(self) -> bool:
+        """Everything is being tracked, or is about to."""
+        return self._jobs.is_tracking
 
     @property
     def is_idle(self) -> bool:

@@ -31,11 +31,17 @@ class EverythingOptions:
     def arguments(self, frame_shape: tuple[int, int]) -> dict[str, Any]:
         """Return them as a session takes them: arguments of ``segment_everything``, on frames of a shape (H, W)."""
         found: dict[str, Any] = {"points_per_side": self.points_per_side}
-        if self.least_area_px or self.largest_area_px:
-            largest = self.largest_area_px or frame_shape[0] * frame_shape[1] // 2
-            found["area_px"] = (max(1, self.least_area_px), largest)
+        if (bounds := area_bounds(self.least_area_px, self.largest_area_px, frame_shape)) is not None:
+            found["area_px"] = bounds
         if self.least_iou:
             found["pred_iou_thresh"] = self.least_iou
         if self.least_stability:
             found["stability_score_thresh"] = self.least_stability
         return found
+
+
+def area_bounds(least_px: int, largest_px: int, frame_shape: tuple[int, int]) -> tuple[int, int] | None:
+    """Return areas as a session takes them, on frames of a shape (H, W): 0 is any, up to half of the frame; None if both are."""
+    if not (least_px or largest_px):
+        return None
+    return max(1, least_px), largest_px or frame_shape[0] * frame_shape[1] // 2

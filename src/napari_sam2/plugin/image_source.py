@@ -143,6 +143,7 @@ class ImageSource:
             intensity_range=self._intensity_range,
             percentiles=self.reading.percentiles,
             calibration=self.calibration,
+            file=self.file,
         )
 
     @property

@@ -5,7 +5,9 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
-from napari_sam2.images.intensity import ROBUST_PERCENTILES
+import numpy as np
+
+from napari_sam2.images.intensity import CT_WINDOWS_HU, ROBUST_PERCENTILES
 from napari_sam2.plugin.image_stack import ImageStack
 from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.reading import Reading
@@ -21,6 +23,15 @@ class Intensities(Enum):
     PERCENTILES = "percentiles"
     RANGE = "intensities"
     CONTRAST = "contrast limits of the layer"
+    SOFT_TISSUE = "CT: soft tissue"
+    BRAIN = "CT: brain"
+    LUNG = "CT: lung"
+    BONE = "CT: bone"
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Intensities of a CT window, in Hounsfield units; None for others."""
+        return CT_WINDOWS_HU.get(self.value.removeprefix("CT: "))
 
 
 def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
@@ -53,7 +64,8 @@ def describe_intensities(workspace: ImageWorkspace) -> str:
     if reading.percentiles is not None:
         return "{:g} – {:g} %".format(*reading.percentiles)
     if reading.intensity_range is not None:
-        return "{:g} – {:g}".format(*reading.intensity_range)
+        kind = intensities_of(reading)
+        return "{:g} – {:g}".format(*reading.intensity_range) if kind.window is None else kind.value
     if workspace.device and ranges is None:
         return "intensities as they are"
     return "intensities " + (", ".join(f"{low:.4g} – {high:.4g}" for low, high in dict.fromkeys(ranges)) if ranges else "automatic")
@@ -108,13 +120,21 @@ def level_choices(layer: Any) -> Choices:
     return [(f"{index}: {shape[-1]} × {shape[-2]} px", index) for index, shape in enumerate(shapes)]
 
 
+def intensity_choices(layer: Any) -> Choices:
+    """Return what may become black and white; windows of CT only where pixels can be Hounsfield units."""
+    may_be_ct = np.dtype(layer.dtype).kind in "if" and not layer.rgb
+    return [(one.value, one) for one in Intensities if may_be_ct or one.window is None]
+
+
 def intensities_of(reading: Reading) -> Intensities:
     """Return which intensities are chosen."""
     if reading.follows_contrast:
         return Intensities.CONTRAST
     if reading.percentiles is not None:
         return Intensities.PERCENTILES
-    return Intensities.AUTOMATIC if reading.intensity_range is None else Intensities.RANGE
+    if reading.intensity_range is None:
+        return Intensities.AUTOMATIC
+    return next((one for one in Intensities if one.window == reading.intensity_range), Intensities.RANGE)
 
 
 def numbers_for(kind: Intensities, workspace: ImageWorkspace) -> tuple[float, float]:
@@ -124,7 +144,7 @@ def numbers_for(kind: Intensities, workspace: ImageWorkspace) -> tuple[float, fl
         return ROBUST_PERCENTILES if reading.percentiles is None else reading.percentiles
     if kind == Intensities.RANGE and reading.intensity_range is not None:
         return reading.intensity_range
-    low, high = ranges[0] if ranges else workspace.image.contrast_limits
+    low, high = kind.window or (ranges[0] if ranges else workspace.image.contrast_limits)
     return float(low), float(high)
 
 
@@ -180,7 +200,7 @@ def read_image(
         channels=tuple(one for one in chosen if isinstance(one, int)),
         channel_layers=tuple(one for one in chosen if isinstance(one, str)),
         level=resolution,
-        intensity_range=numbers if intensities == Intensities.RANGE else None,
+        intensity_range=numbers if intensities == Intensities.RANGE else intensities.window,
         percentiles=numbers if intensities == Intensities.PERCENTILES else None,
         follows_contrast=intensities == Intensities.CONTRAST,
     )

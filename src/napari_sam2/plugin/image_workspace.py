@@ -45,6 +45,7 @@ from napari_sam2.plugin.sample_view import SampleView
 from napari_sam2.plugin.session_layers import SESSION_KEY, WORKSPACES
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.session_worker import SessionWorker
+from napari_sam2.plugin.tracking_options import TrackingLeft
 from napari_sam2.plugin.workspace_layers import LayerCalls, WorkspaceLayers, WorkspaceViews
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class ImageWorkspace:
         The same, while the session does not use it yet.
     can_undo, can_redo : bool
         There is something to undo or redo.
+    is_tracking_stopped : bool
+        Everything was being tracked last, and that was stopped.
 
     Raises
     ------
@@ -192,7 +195,7 @@ class ImageWorkspace:
         self.estimate = RunEstimate()
         self.model = self._model_in_use = model
         self.requested_model: str | None = None
-        self.can_undo = self.can_redo = self.is_closed = False
+        self.can_undo = self.can_redo = self.is_closed = self.is_tracking_stopped = False
         views = WorkspaceViews(self.points, self.boxes, self.result)
         layer_calls = LayerCalls(self._name_session, self.hand.tell, lambda: calls.outgrown(self))
         self.layers = WorkspaceLayers(viewer, self.source, views, self, layer_calls)
@@ -205,6 +208,11 @@ class ImageWorkspace:
     def stack(self) -> ImageStack:
         """How the image is read."""
         return self.source.stack
+
+    @property
+    def tracking_left(self) -> TrackingLeft:
+        """What tracking everything would do."""
+        return TrackingLeft.of(self.stack, self.rows.frames, self.objects.infos, self.is_tracking_stopped)
 
     @property
     def is_model_here(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.keys import UNDO
+from napari_sam2.plugin.keys import TRACK_EVERYTHING, UNDO
 from napari_sam2.plugin.reports import EverythingFound, FrameDone, ObjectSegmented
 from napari_sam2.plugin.run_estimate import written_duration
 from napari_sam2.wording import counted
@@ -34,12 +34,22 @@ class PropagationRun:
     def add(self, item: FrameDone) -> None:
         """Take note of a frame that is done."""
         self._frames.add(item.frame)
-        self.num_left = item.total - item.done
+        self.num_left = max(0, item.total - item.done)
 
     @property
     def num_done(self) -> int:
         """Frames that are done, each counted once."""
         return len(self._frames)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How much is done of how much."""
+        return self.num_done, self.num_done + self.num_left
+
+    @property
+    def duration_text(self) -> str:
+        """How long it has taken."""
+        return written_duration(time.monotonic() - self._started_s)
 
     @property
     def progress_text(self) -> str:
@@ -50,12 +60,67 @@ class PropagationRun:
     @property
     def done_text(self) -> str:
         """What it did."""
-        return f"{counted(self.num_done, 'frame')} done in {written_duration(time.monotonic() - self._started_s)}."
+        if not self.num_done:
+            return "Everything is up to date already."
+        return f"{counted(self.num_done, 'frame')} done in {self.duration_text}."
 
     @property
     def stopped_text(self) -> str:
         """What it did until it was stopped."""
         return f"Stopped: {counted(self.num_done, 'frame')} done and kept, {self.num_left} left." if self.num_done else "Stopped."
+
+
+class TrackingRun(PropagationRun):
+    """Tracking everything, which commands may interrupt. Where objects are followed one by one, it is not known how much is left.
+
+    Parameters
+    ----------
+    workspace : ImageWorkspace
+        The image that it is on.
+    """
+
+    def __init__(self, workspace: ImageWorkspace) -> None:
+        super().__init__(workspace)
+        self._is_total_known = False
+
+    def add(self, item: FrameDone) -> None:
+        """Take note of a frame that is done."""
+        super().add(item)
+        self._is_total_known = item.total > 0
+
+    @property
+    def num_objects(self) -> int:
+        """Objects that there are by now."""
+        return len(self.workspace.objects.infos)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How much is done of how much; 0 of 0 where that is not known."""
+        return super().progress if self._is_total_known else (0, 0)
+
+    @property
+    def progress_text(self) -> str:
+        """How far it is."""
+        found = counted(self.num_objects, "object")
+        if self._is_total_known:
+            return f"{found}, {super().progress_text}"
+        return f"{found} so far" if self.num_objects else "looking for objects"
+
+    @property
+    def done_text(self) -> str:
+        """What it did."""
+        if not self.num_done:
+            return super().done_text
+        found = counted(self.num_objects, "object")
+        return f"{super().done_text[:-1]}: {found}." if self._is_total_known else f"{found} tracked in {self.duration_text}."
+
+    @property
+    def stopped_text(self) -> str:
+        """What it did until it was stopped."""
+        if not self.num_done:
+            return super().stopped_text
+        what = super().stopped_text if self._is_total_known else f"Stopped: {counted(self.num_objects, 'object')} kept."
+        return f"{what} {TRACK_EVERYTHING.shown} continues."
 
 
 def found_text(item: ObjectSegmented, where: str) -> str:

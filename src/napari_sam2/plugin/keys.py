@@ -120,10 +120,15 @@ ERASER_TOOL = Key("9", "use_eraser", "remove from the object in hand by painting
 LARGER_BRUSH = Key("]", "enlarge_brush", "make the brush larger")
 SMALLER_BRUSH = Key("[", "shrink_brush", "make the brush smaller")
 FIND_EVERYTHING = Key("0", "find_everything", "find everything on this frame that is no object yet")
+TRACK_EVERYTHING = Key(
+    "Shift+G",
+    "track_everything",
+    "find every object, follow it through the stack, with ends and divisions; no clicks needed",
+)
 TOOL_KEYS = (CLICK_TOOL, BOX_TOOL, LASSO_TOOL, SCRIBBLE_TOOL, BRUSH_TOOL, ERASER_TOOL, FIND_EVERYTHING, LARGER_BRUSH, SMALLER_BRUSH)
 """Of the tools on the canvas."""
 
-KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL, *TOOL_KEYS)
+KEYS = (NEXT_OBJECT, SWITCH_SIDE, UNDO, PROPAGATE, NEXT_UNCERTAIN, PREVIOUS_UNCERTAIN, CANCEL, TRACK_EVERYTHING, *TOOL_KEYS)
 """Of the viewer."""
 
 UNDO_ON_LAYER = Key("Ctrl+Z", "undo", UNDO.description, "undo_on_layer")

@@ -10,9 +10,12 @@ from typing import Any
 
 from napari_sam2.images.axes import COLOURS, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
+from napari_sam2.images.geometry import Geometry
 
 logger = logging.getLogger(__name__)
 
+FILE_KEY = "napari-sam2 file"
+"""Key of the metadata of a layer that our own reader made, for what its file tells."""
 _KNOWN_LETTERS = "TZCYX"
 
 
@@ -26,10 +29,19 @@ class LayerFile:
         For each axis of the layer without colour: T, Z, C, Y or X, or None; empty where the file does not fit the layer.
     calibration : Calibration
         Of the file, as far as it gives one.
+    geometry : Geometry or None
+        Where voxels lie in a patient. Only our own reader tells: others may turn the axes over.
+    files : tuple of Path
+        The files of a layer that our own reader made.
+    is_private : bool
+        The image is of a patient: names of its files are neither shown nor stored.
     """
 
     letters: tuple[str | None, ...] = ()
     calibration: Calibration = PIXELS
+    geometry: Geometry | None = None
+    files: tuple[Path, ...] = ()
+    is_private: bool = False
 
 
 NO_FILE = LayerFile()
@@ -37,6 +49,9 @@ NO_FILE = LayerFile()
 
 def read_layer_file(layer: Any) -> LayerFile:
     """Read the metadata of the file of an image layer; no pixel is read. What cannot be read tells nothing."""
+    known = layer.metadata.get(FILE_KEY)
+    if isinstance(known, LayerFile) and len(known.letters) == layer.ndim:
+        return known
     path = layer.source.path
     if path is None or not Path(path).exists():
         return NO_FILE
@@ -54,7 +69,7 @@ def read_layer_file(layer: Any) -> LayerFile:
     full = layer.data[0] if layer.multiscale else layer.data
     shape = tuple(int(side) for side in full.shape[: layer.ndim])
     letters = () if axes is None else fitting_letters(axes, tuple(map(int, opened.pixels.shape)), shape, bool(layer.rgb))
-    return LayerFile(letters, opened.calibration if letters or axes is None else PIXELS)
+    return LayerFile(letters, opened.calibration if letters or axes is None else PIXELS, is_private=opened.is_private)
 
 
 def fitting_letters(axes: str, file_shape: Sequence[int], shape: Sequence[int], has_colour: bool) -> tuple[str | None, ...]:

@@ -178,14 +178,14 @@ class FramesMeasured:
 
 @dataclass(frozen=True)
 class FrameDone:
-    """A propagation did a frame.
+    """A propagation, or tracking everything, did a frame.
 
     Attributes
     ----------
     frame : int
         Which.
     done, total : int
-        Frames of this propagation.
+        Frames of this run; the total is 0 where it is not known.
     step : StepTimed or None
         How long it took.
     """

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import napari
-import numpy as np
 import pint
 from napari.layers import Image
 
 from napari_sam2.images.units import UNITS
 from napari_sam2.plugin.autosave import SUFFIX, KeptSessions, image_name_of
 from napari_sam2.plugin.image_stack import ImageStack, full_resolution
+from napari_sam2.plugin.layer_file import FILE_KEY, LayerFile
+from napari_sam2.plugin.layer_pixels import layer_pixels
 from napari_sam2.plugin.layers import spatial_metadata, unwrapped
 from napari_sam2.plugin.notices import notify_warning
 from napari_sam2.plugin.points_layer import IMAGE_KEY
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from napari_sam2.session.store.header import SessionHeader
 
 LayerData = tuple[Any, dict[str, Any], str]
-
-MAX_BYTES_AT_ONCE = 1_000_000_000
-"""A larger image is read frame by frame, as it is shown."""
 
 
 # --- opened --------------------------------------------------------------------------------------------------------
@@ -127,7 +125,14 @@ def open_layers(file: Path, shown_layers: Iterable[Any], image_path: Path | None
         return OpenedLayers([(stack.layer_labels(labels), {**shown, **spatial_metadata(image, stack)}, "labels")])
     if saved.image_path is None:
         path = header.source.path
-        where = " was no file" if path is None else f", {_first(path)}, is not there, or has changed"
+        is_of_patient = header.source.is_private
+        where = (
+            " is of a patient, and not named in it"
+            if is_of_patient
+            else " was no file"
+            if path is None
+            else f", {_first(path)}, is not there, or has changed"
+        )
         return OpenedLayers([(labels, shown, "labels")], f"The image of {file.name}{where}", path is not None)
     pixels, attributes, kind = _image_layer(saved.stack, saved.image_path, file)
     image = Image(pixels, **{**attributes, "contrast_limits": (0, 1)})  # which are not to be looked for
@@ -180,17 +185,10 @@ def _stack_in(header: SessionHeader, stack: ImageStack) -> ImageStack:
 
 
 def _image_layer(stack: Stack, path: Path, session: Path) -> LayerData:
-    pixels = stack.image
-    if int(np.prod(pixels.shape, dtype=np.int64)) * np.dtype(pixels.dtype).itemsize <= MAX_BYTES_AT_ONCE:
-        pixels = np.asarray(pixels[(slice(None),) * pixels.ndim])  # not every kind of file is an array by itself
-    else:
-        import dask.array
-
-        plane = len(stack.axes) - 2
-        pixels = dask.array.from_array(  # type: ignore[no-untyped-call]
-            pixels, chunks=(*(1,) * plane, *pixels.shape[plane:]), asarray=True
-        )
+    pixels = layer_pixels(stack.image, len(stack.axes) - 2)
     shown: dict[str, Any] = {"name": path.stem, "rgb": stack.is_rgb, "metadata": {SESSION_KEY: str(session)}}
+    if stack.geometry is not None:
+        shown["metadata"][FILE_KEY] = LayerFile(tuple(stack.axes), stack.calibration, stack.geometry, stack.files, stack.is_private)
     if len(stack.axes) == pixels.ndim - stack.is_rgb:
         shown["axis_labels"] = tuple(stack.axes.lower())
         shown |= _calibrated(stack)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.commands import Command, LongCommand, Outcome
 from napari_sam2.plugin.everything_options import EverythingOptions
 from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.job_texts import PropagationRun, everything_text, found_text
+from napari_sam2.plugin.job_texts import PropagationRun, TrackingRun, everything_text, found_text
 from napari_sam2.plugin.machine import MachineSurveyed, SelfTested
 from napari_sam2.plugin.models import MODEL_NAMES, Downloaded, download_model
 from napari_sam2.plugin.notices import notify_error, status_warning
@@ -31,6 +31,7 @@ from napari_sam2.plugin.reports import (
 )
 from napari_sam2.plugin.runner import Report, Runner, Task
 from napari_sam2.plugin.session_worker import SessionWorker
+from napari_sam2.plugin.tracking_options import TrackingOptions
 from napari_sam2.plugin.work_queue import Job, JobKind, WorkQueue
 from napari_sam2.wording import counted
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 Read = Callable[["Session", Report], None]
 """Reads a session on the worker, and reports what it reads."""
 Take = Callable[[Any], str | None]
+_RUNS: dict[JobKind, type[PropagationRun]] = {JobKind.PROPAGATE: PropagationRun, JobKind.TRACK: TrackingRun}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,12 @@ class SessionJobs:
     @property
     def is_segmenting(self) -> bool:
         """Objects that nobody knows yet may be about to begin, such as those of a layer; of clicks they are known at once."""
-        return any(map(self._queue.has, (JobKind.FIND, JobKind.LONG_COMMAND)))
+        return any(map(self._queue.has, (JobKind.FIND, JobKind.LONG_COMMAND, JobKind.TRACK)))
+
+    @property
+    def is_tracking(self) -> bool:
+        """Everything is being tracked, or is about to."""
+        return self._queue.has(JobKind.TRACK)
 
     @property
     def is_idle(self) -> bool:
@@ -280,6 +287,16 @@ class SessionJobs:
 
     def propagate(self, workspace: ImageWorkspace, options: PropagationOptions) -> None:
         """Propagate objects through the stack."""
+        self._go_over_frames(JobKind.PROPAGATE, workspace, workspace.worker.propagate, options)
+
+    def track_everything(self, workspace: ImageWorkspace, options: TrackingOptions) -> None:
+        """Find everything in the stack, and follow it."""
+        self._go_over_frames(JobKind.TRACK, workspace, workspace.worker.track_everything, options, "Looking for objects …")
+
+    def _go_over_frames(
+        self, kind: JobKind, workspace: ImageWorkspace, run: Callable[..., None], options: Any, text: str = ""
+    ) -> None:
+        """Send all pending prompts, then do the frames."""
         if not self.is_busy:
             self._run = None
 
@@ -289,9 +306,9 @@ class SessionJobs:
             workspace.layers.show()
             is_reopening = workspace.kept.is_reopening
             self._commands = () if is_reopening else (*workspace.pending.take_drawn(), *workspace.points.pending.take_all())
-            return partial(workspace.worker.propagate, workspace.request(), self._commands, options)
+            return partial(run, workspace.request(), self._commands, options)
 
-        self._queue.put(Job(JobKind.PROPAGATE, make_task, workspace))
+        self._queue.put(Job(kind, make_task, workspace, text))
 
     def read(self, workspace: ImageWorkspace, reading: Read, take: Take, kind: JobKind, text: str = "") -> None:
         """Let something read the session, such as an export; ``take`` takes what it reports, and returns a text to be shown."""
@@ -351,8 +368,9 @@ class SessionJobs:
 
     def _job_started(self, job: Job) -> None:
         self._commands = ()
-        if job.kind == JobKind.PROPAGATE and (self._run is None or self._run.workspace is not job.workspace):
-            self._run = PropagationRun(job.workspace)  # else it goes on after a command
+        make_run = _RUNS.get(job.kind)
+        if make_run is not None and (type(self._run) is not make_run or self._run.workspace is not job.workspace):
+            self._run = make_run(job.workspace)  # else it goes on after a command
         self._is_text_of_job = bool(job.text)
         if job.text:
             self._calls.status_changed(job.text)
@@ -412,7 +430,7 @@ class SessionJobs:
         if run is None:
             return
         run.add(item)
-        self._calls.progressed(run.num_done, run.num_done + run.num_left)
+        self._calls.progressed(*run.progress)
         if not self._queue.is_stopping:
             self._show_status(f"Frame {item.frame}: {run.progress_text}")
 
@@ -431,8 +449,10 @@ class SessionJobs:
 
     def _show_end(self, job: Job, error: BaseException | None) -> None:
         run = self._run
-        if job.kind == JobKind.PROPAGATE and not (self._queue.is_waiting(job) and error is None):
+        if job.kind.goes_over_frames and not (self._queue.is_waiting(job) and error is None):
             self._run = None
+        if job.kind == JobKind.TRACK:
+            job.workspace.is_tracking_stopped = self._queue.is_stopping
         if job.workspace is not None and job.workspace.is_closed:
             return  # nobody asks any more what came of it
         if error is not None:
@@ -441,10 +461,10 @@ class SessionJobs:
             pass  # what was done until then is shown
         elif self._queue.is_stopping:
             kept = {JobKind.EXPORT: "Stopped. Nothing was written."}
-            is_run = job.kind == JobKind.PROPAGATE and run is not None
+            is_run = job.kind.goes_over_frames and run is not None
             self._show_status(run.stopped_text if is_run and run is not None else kept.get(job.kind, "Stopped."))
-        elif job.kind == JobKind.PROPAGATE and self._run is None:
-            self._show_status("Everything is up to date already." if run is None or not run.num_done else run.done_text)
+        elif job.kind.goes_over_frames and self._run is None and run is not None:
+            self._show_status(run.done_text)
         elif self._is_text_of_job:
             self._show_status(self._standing_text)  # nothing was shown since the job began
 

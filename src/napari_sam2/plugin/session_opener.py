@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.plugin.autosave import ImageFingerprint, KeptSessions, SessionSummary
 from napari_sam2.plugin.image_stack import Position
+from napari_sam2.plugin.layer_file import NO_FILE, LayerFile
 from napari_sam2.plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class SessionRequest:
         What becomes black and white; as the session chooses where both are None.
     calibration : Calibration
         Pixel size and frame interval.
+    file : LayerFile
+        What the file of the image tells.
     """
 
     image: Any
@@ -70,6 +73,7 @@ class SessionRequest:
     intensity_range: tuple[float, float] | None = None
     percentiles: tuple[float, float] | None = None
     calibration: Calibration = PIXELS
+    file: LayerFile = NO_FILE
 
     def reads_as(self, other: SessionRequest | None) -> bool:
         """Tell whether another request is for the same pixels, read in the same way."""
@@ -214,6 +218,9 @@ def _opened(request: SessionRequest) -> OpenedImage:
     from napari_sam2.images.image_files import open_image_file
     from napari_sam2.images.opened_image import OpenedImage
 
+    file = request.file
+    if file.files or file.is_private:
+        return OpenedImage(request.image, None, request.calibration, file.files, geometry=file.geometry, is_private=file.is_private)
     source, files = None if request.fingerprint is None else request.fingerprint.source, tuple[Path, ...]()
     if source is not None and Path(source).exists():
         try:

@@ -87,7 +87,8 @@ class SessionOutput:
         if not isinstance(item, Format) or workspace is None or workspace.worker.session is None:
             return ""
         try:
-            item.check(shown_ending(item), "T" in known_axes(workspace.worker.session.stack.axes))
+            stack = workspace.worker.session.stack
+            item.check(shown_ending(item), "T" in known_axes(stack.axes), inputs=stack.files)
         except (ImportError, ValueError) as error:
             return str(error)
         return ""
@@ -142,7 +143,8 @@ class SessionOutput:
             return None
         if workspace.kept.saved_to is not None and workspace.kept.saved_to.parent == image.parent:
             return None
-        names = (f"{image.stem}{'' if number == 1 else f'-{number}'}.sam2" for number in range(1, 1000))
+        stem = workspace.image.name if workspace.source.file.is_private else image.stem  # which may name a patient
+        names = (f"{stem}{'' if number == 1 else f'-{number}'}.sam2" for number in range(1, 1000))
         return next((path for name in names if not (path := image.with_name(name)).exists()), None)
 
     def save_as(self, path: Path) -> None:

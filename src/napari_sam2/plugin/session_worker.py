@@ -38,6 +38,8 @@ from napari_sam2.plugin.reports import (
 from napari_sam2.plugin.run_estimate import StepTimed
 from napari_sam2.plugin.runner import Report
 from napari_sam2.plugin.session_opener import SessionOpener, SessionRequest
+from napari_sam2.plugin.tracking_options import TrackingOptions
+from napari_sam2.plugin.tracking_steps import track_everything
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -339,6 +341,28 @@ class SessionWorker:
                 if not report(FrameDone(result.frame, len(frames), max(total, len(frames)), step)):
                     break
                 began_s = time.perf_counter()
+
+    def track_everything(
+        self, request: SessionRequest, commands: Iterable[Command], options: TrackingOptions, report: Report
+    ) -> None:
+        """Find everything in the stack and follow it, after commands.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, OSError
+            As :meth:`run`, if an option is not as it should be, nothing is found, or a frame cannot be read.
+        """
+        from napari_sam2.session.editing.everything import FindingStopped, watched
+
+        with self._reporting(report):
+            session = self._open(request)
+            self._run_each(session, commands, report)
+            steps, watching = track_everything(session, options), watched(lambda done, total: report(StepDone(done, total)))
+            with contextlib.suppress(FindingStopped), self._keeping(session), contextlib.closing(steps), watching:
+                for step in steps:
+                    self._num_changes = session.state.history.num_changes  # as in a propagation
+                    if not report(step):
+                        break
 
     # --- the session -----------------------------------------------------------------------------------------------
 

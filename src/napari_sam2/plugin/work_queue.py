@@ -18,8 +18,9 @@ class JobKind(IntEnum):
     FIND = 2
     LONG_COMMAND = 3
     PROPAGATE = 4
-    EXPORT = 5
-    MEASURE = 6
+    TRACK = 5
+    EXPORT = 6
+    MEASURE = 7
 
     @property
     def takes_long(self) -> bool:
@@ -27,13 +28,18 @@ class JobKind(IntEnum):
         return self not in (JobKind.COMMAND, JobKind.MEASURE)
 
     @property
+    def goes_over_frames(self) -> bool:
+        """It follows objects from frame to frame, and goes on from there when it begins again."""
+        return self in (JobKind.PROPAGATE, JobKind.TRACK)
+
+    @property
     def begins_once(self) -> bool:
         """Of several about the same image that wait, the latest is enough."""
-        return self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.PROPAGATE, JobKind.MEASURE)
+        return self.goes_over_frames or self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.MEASURE)
 
     def gives_way_to(self, other: JobKind) -> bool:
         """Whether it is interrupted by another, and begins again after that."""
-        if self == JobKind.PROPAGATE:
+        if self.goes_over_frames:
             return other in (JobKind.COMMAND, JobKind.FIND, JobKind.LONG_COMMAND)
         return self == JobKind.MEASURE and other < self
 
@@ -53,7 +59,7 @@ class Job:
     text : str
         What is shown while it runs.
     ends_propagation : bool
-        A propagation of that image does not go on after it.
+        What goes over the frames of that image does not go on after it.
     model : str
         The model that it is to change to, if so.
     take : callable or None
@@ -119,7 +125,8 @@ class WorkQueue:
     def put(self, job: Job) -> None:
         """Add a job, in the place of one about the same that is still waiting."""
         running = None if self.is_stopping else self.running
-        if running is not None and job.kind in (JobKind.DOWNLOAD, JobKind.PROPAGATE) and job.is_about_the_same(running):
+        begins_anew = job.kind != JobKind.DOWNLOAD and not job.kind.goes_over_frames
+        if running is not None and not begins_anew and job.is_about_the_same(running):
             return
         self._waiting = [other for other in self._waiting if not other.is_about_the_same(job)] + [job]
         if job.ends_propagation:
@@ -132,9 +139,9 @@ class WorkQueue:
         self._start_next()
 
     def _end_propagation(self, workspace: Any) -> None:
-        self._waiting = [job for job in self._waiting if job.kind != JobKind.PROPAGATE or job.workspace is not workspace]
+        self._waiting = [job for job in self._waiting if not job.kind.goes_over_frames or job.workspace is not workspace]
         running = self.running
-        if running is not None and running.kind == JobKind.PROPAGATE:
+        if running is not None and running.kind.goes_over_frames:
             if running.workspace is workspace:
                 self.is_stopping = True
             elif not self.is_stopping and not self.is_waiting(running):

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
-from napari_sam2.images.intensity import CT_WINDOWS_HU
+from napari_sam2.images.intensity import window_name
 from napari_sam2.session.labels.overlaps import DUPLICATE_IOU
 from napari_sam2.session.log.document import Document, SavedObject
 from napari_sam2.session.state.calls import decode
@@ -119,7 +119,8 @@ def _intensities(document: Document) -> str:
         return f"The model was shown {_listed(shown)}."
     ((low, high),) = ranges
     of = f" of channel {stack.channels[0]}" if stack.channels else ""
-    window = next((f" (the {name} window for CT)" for name, ends in CT_WINDOWS_HU.items() if ends == (low, high)), "")
+    name = window_name(ranges)
+    window = "" if name is None else f" (the {name} window for CT)"
     return f"Intensities{of} from {low:.6g} to {high:.6g}{window} were shown to the model as black to white."
 
 

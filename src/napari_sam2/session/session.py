@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
-from napari_sam2.checks import check_path, shown
+from napari_sam2.checks import check_flag, check_path, shown
 from napari_sam2.images.image_files import is_paths
-from napari_sam2.images.intensity import IntensityRange, choose_ranges
+from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.device import checked_precision
 from napari_sam2.predictors.memory_bank import MemoryGate
@@ -87,7 +87,8 @@ class Session:
         Channels to use, where the image has an axis C: one in grey, two in magenta and green, three in red, green and blue; by
         default the first three.
     along : str, optional
-        The axis along which frames follow each other: T, Z, and for volumes Y or X; by default T, else Z.
+        The axis along which frames follow each other: T, Z, and for volumes Y or X; of a volume in a patient also the frames,
+        ``axial``, ``coronal`` or ``sagittal``; by default T, else Z.
     at : mapping, optional
         The position on the remaining axis, as in ``{"T": 3}``;
         :func:`~napari_sam2.session.volumes.propagate_each.propagate_each` goes through all.
@@ -113,6 +114,9 @@ class Session:
         more than 1 GB one that lies in a temporary file.
     series, image_name : int and str, optional
         Which of several images of a file, by its number, counted from 0, or by its name or path in the file.
+    keep_path : bool
+        A saved session names the file of its image also where that is of a patient, whom its path may name; by default it does not,
+        and is opened with ``image``.
 
     Attributes
     ----------
@@ -151,6 +155,7 @@ class Session:
         labels: Any = None,
         series: int | None = None,
         image_name: str | None = None,
+        keep_path: bool = False,
     ) -> None:
         self.precision = checked_precision(precision)
         if isinstance(image, Stack):
@@ -177,7 +182,7 @@ class Session:
         self._history = History(weakly(self._finish), weakly(self._keep))
         self._state = SessionState(self._history, self._budget.put)
         self._state.models[0] = identity = ModelIdentity.of(network)
-        self._source = ImageSource.of(image, self.stack, axes, channel, along, at)
+        self._source = ImageSource.of(image, self.stack, axes, channel, along, at, check_flag("keep_path", keep_path))
         weakref.finalize(self, rows.close)
         self._store = SessionStore(rows, self._state, weakly(self._header), partial(ImageIdentity.of, self.stack))
         files = weakly(self._files)
@@ -227,6 +232,11 @@ class Session:
     def model(self) -> SAM2VideoPredictor:
         """The network."""
         return self._in_use.model
+
+    @property
+    def window(self) -> str | None:
+        """Name of the CT window that is black to white for the model; None for other intensities."""
+        return window_name(self.intensity_ranges)
 
     @property
     def labels(self) -> Any:
@@ -549,7 +559,7 @@ class Session:
         check_image(session.stack, header, path)
         if session._source.path is None:  # an array of the same image: its file is named in the header
             saved = header.source
-            choice = {"series": saved.series, "image_name": saved.image_name}
+            choice = {"series": saved.series, "image_name": saved.image_name, "is_private": saved.is_private}
             session._source = replace(session._source, path=saved.path, relative_path=saved.relative_path, **choice)
         return session
 

@@ -314,7 +314,7 @@ def test_the_session_at_the_console(cells, robot, qtbot, tmp_path):
 
 
 def test_the_widget_shows_what_will_happen(viewer, widget):
-    assert widget._status.text() == "Click on objects, then propagate along T."
+    assert widget._status.text() == "Click on objects, then propagate along T; or track everything (Shift+G)."
     assert widget._image.currentText() == "movie"
     assert widget._model_panel.model.currentText() == "micro (built in)"
     viewer.layers["movie"].visible = False

@@ -52,6 +52,13 @@ def test_they_act_on_the_dock_that_is_open(viewer, widget, qtbot):
         menu.close()
 
 
+@pytest.mark.usefixtures("finding")
+def test_everything_is_tracked(viewer, widget, qtbot):
+    menu_commands.track_everything(viewer)
+    until_idle(qtbot, widget)
+    assert [item.info.is_found for item in widget.session.objects.values()] == [False, True]
+
+
 def test_without_objects_there_is_a_sentence(viewer, open_widget, opener, notices, qtbot):
     widget = open_widget(viewer, opener)
     for command in (menu_commands.show_tracks, menu_commands.copy_as_python):

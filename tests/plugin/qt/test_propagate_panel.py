@@ -85,6 +85,30 @@ def test_stop_and_continue(controller, two, texts):
     assert two.button.text() == "Propagate (G)"
 
 
+@pytest.mark.usefixtures("finding")
+def test_what_tracks_everything_is_continued_elsewhere(controller, panel):
+    def stop(_done, total):
+        if total == 3:
+            controller.cancel()
+
+    controller.progressed.connect(stop)
+    controller.track_everything()
+    assert controller.workspace.tracking_left.num_frames == 2
+    assert panel.button.text() == "Propagate 2 frames (G)"
+    controller.progressed.disconnect(stop)
+    controller.track_everything()
+    assert panel.button.text() == "Propagate (G)", "nothing is left to be done"
+
+
+def test_how_much_is_left_is_not_always_known(controller, panel):
+    panel._show_progress(0, 0)
+    assert panel.bar.maximum() == 0
+    panel._show_activity()
+    panel._show_progress(1, 2)
+    panel._show_activity()
+    assert (panel.bar.value(), panel.bar.maximum()) == (1, 2)
+
+
 def test_a_correction_is_continued_and_a_new_object_is_not(controller, two):
     press(two)
     controller.choose_object(1)

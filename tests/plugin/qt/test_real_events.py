@@ -92,3 +92,47 @@ def test_ten_nuclei_are_ten_clicks_and_one_key_and_nothing_of_it_is_lost(open_na
     person.press("z", [CONTROL])
     until_idle(widget)
     assert set(widget.session.objects) == set(range(1, NUM_NUCLEI))
+
+
+@pytest.mark.usefixtures("finding")
+def test_everything_is_tracked_stopped_continued_and_taken_back(make_napari_viewer_proxy, open_widget, opener, blobs):
+    from person import Person, wait_until
+
+    viewer = make_napari_viewer_proxy(show=True)
+    movie = np.stack([blobs[0]] * 40)
+    viewer.add_image(movie, name="movie", axis_labels=("t", "y", "x"))
+    viewer.dims.set_point(0, 0)
+    widget = open_widget(viewer, opener)
+    person = Person(viewer)
+    until_idle(widget)
+    tools = widget._tools
+    person.click_on(tools.track)
+    wait_until(tools.tracking_form.isVisible)
+    person.click_on(tools.tracking_form.track)
+    result = []
+
+    def is_coming():
+        result[:] = [layer for layer in viewer.layers if layer.name == "movie – objects"]
+        return bool(result) and result[0].data[1].any()
+
+    wait_until(is_coming)
+    person.press("Escape")
+    until_idle(widget)
+    num_left = widget.controller.workspace.tracking_left.num_frames
+    assert 0 < num_left < 40, "it was stopped while it was at work"
+    assert tools.track.text() == "Continue"
+    assert not result[0].data[-1].any()
+    person.click_on(tools.track)
+    until_idle(widget)
+    assert widget.controller.workspace.tracking_left.num_frames == 0
+    assert tools.track.text() == ""
+    assert [set(np.unique(frame).tolist()) for frame in result[0].data] == [{0, 1, 2}] * 40
+    assert widget._objects.table.view.model().rowCount() == 2
+    person.press("z", [CONTROL])
+    until_idle(widget)
+    assert widget.controller.workspace.tracking_left.num_frames == num_left
+    person.press("z", [CONTROL])
+    until_idle(widget)
+    assert not widget.session.objects
+    assert not result[0].data.any()
+    person.leave()

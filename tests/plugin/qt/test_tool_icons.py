@@ -5,7 +5,7 @@ from qtpy.QtGui import QColor, QIcon
 from napari_sam2.plugin.qt.tool_icons import tool_cursor, tool_icon
 from napari_sam2.plugin.tools.tool import Tool
 
-NAMES = [*(tool.value for tool in Tool), "everything"]
+NAMES = [*(tool.value for tool in Tool), "everything", "track"]
 
 
 def drawn(image, colour):

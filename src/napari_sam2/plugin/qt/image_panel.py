@@ -18,6 +18,7 @@ from napari_sam2.plugin.image_summary import (
     channel_choices,
     chosen_channels,
     intensities_of,
+    intensity_choices,
     level_choices,
     numbers_for,
     read_image,
@@ -177,7 +178,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             green={**channels, "value": green},
             blue={**channels, "value": blue},
             resolution={"choices": levels, "value": reading.level, "visible": len(levels) > 1},
-            intensities={"choices": [(one.value, one) for one in Intensities], "value": kind},
+            intensities={"choices": intensity_choices(workspace.image), "value": kind},
             low={**number, "value": low},
             high={**number, "value": high},
         )

@@ -24,6 +24,11 @@ def propagate(viewer: napari.viewer.Viewer) -> None:
     widget_in(viewer).controller.propagate()
 
 
+def track_everything(viewer: napari.viewer.Viewer) -> None:
+    """Find every object, and follow it through the stack."""
+    widget_in(viewer).controller.track_everything()
+
+
 def show_tracks(viewer: napari.viewer.Viewer) -> None:
     """Add the Tracks layer with the lineage, and keep it in step with the session."""
     widget_in(viewer).output_panel.output.show_tracks()

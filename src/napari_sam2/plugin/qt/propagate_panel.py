@@ -165,10 +165,12 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
             show_key(self.button, "Stop ({key})", CANCEL)
             self.estimate.clear()
             return
-        left = FramesLeft()
+        left, is_continued = FramesLeft(), False
         if workspace is not None and has_frames:
             left = FramesLeft.of(workspace.rows.frames, workspace.objects.infos, self._controller.propagation)
-        verb = "Continue" if left.is_begun else "Propagate"
+            # where tracking everything was stopped, that is continued by its own button: this one finds nothing new
+            is_continued = left.is_begun and not workspace.tracking_left.is_begun
+        verb = "Continue" if is_continued else "Propagate"
         what = f"{verb} {counted(left.num_frames, 'frame')}" if left.num_frames else "Propagate"
         show_key(self.button, f"{what} ({{key}})", PROPAGATE)
         self.estimate.setText("" if workspace is None else _described(workspace, left))

@@ -22,7 +22,7 @@ def tool_icon(name: str, colour: QColor, disabled: QColor) -> QIcon:
     Parameters
     ----------
     name : str
-        Value of a :class:`~napari_sam2.plugin.tools.tool.Tool`, or "everything".
+        Value of a :class:`~napari_sam2.plugin.tools.tool.Tool`, "everything" or "track".
     colour, disabled : QColor
         Of its lines, and the same while it cannot be used.
     """
@@ -152,6 +152,18 @@ def _draw_everything(painter: QPainter, colour: QColor) -> None:
     _dots(painter, colour, 0.9, (5.8, 5.7), (14, 7.5), (8, 14.2), (15.6, 15))
 
 
+def _draw_track(painter: QPainter, colour: QColor) -> None:
+    for row, bend in ((4.5, 3.0), (15.5, -3.0)):
+        line = QPainterPath(QPointF(6, row))
+        line.cubicTo(QPointF(9, row + bend), QPointF(11, row - bend), QPointF(15, row))
+        painter.drawPath(line)
+    painter.drawLine(QLineF(6, 10, 10, 10))
+    painter.drawLine(QLineF(10, 10, 14.5, 8.2))
+    painter.drawLine(QLineF(10, 10, 14.5, 11.8))
+    _dots(painter, colour, 2.0, (4.4, 4.5), (4.4, 10), (4.4, 15.5))
+    _dots(painter, colour, 1.2, (16.4, 4.5), (16.4, 7.6), (16.4, 12.4), (16.4, 15.5))
+
+
 _DRAWN_BY: dict[str, Callable[[QPainter, QColor], None]] = {
     "click": _draw_click,
     "box": _draw_box,
@@ -160,4 +172,5 @@ _DRAWN_BY: dict[str, Callable[[QPainter, QColor], None]] = {
     "brush": _draw_brush,
     "eraser": _draw_eraser,
     "everything": _draw_everything,
+    "track": _draw_track,
 }

@@ -17,11 +17,14 @@ from napari_sam2.plugin.keys import (
     LASSO_TOOL,
     SCRIBBLE_TOOL,
     SMALLER_BRUSH,
+    TRACK_EVERYTHING,
     Key,
 )
 from napari_sam2.plugin.qt.everything_form import EverythingForm
 from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.qt.tool_icons import tool_icon
+from napari_sam2.plugin.qt.tracking_button import ICON, TrackingButton
+from napari_sam2.plugin.qt.tracking_form import TrackingForm
 from napari_sam2.plugin.sign_colours import SIGN_COLOURS
 from napari_sam2.plugin.tools.brush import MAX_DIAMETER_PX
 from napari_sam2.plugin.tools.tool import Tool
@@ -74,11 +77,15 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self.diameter.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # there are keys, and the row is narrow
         self.diameter.valueChanged.connect(lambda diameter_px: controller.canvas.choose_diameter(diameter_px))
         self.everything = _button("everything", FIND_EVERYTHING, "Opens its options.")
+        self.track = _button(ICON, TRACK_EVERYTHING, "")
         layout.addWidget(self.everything)
+        layout.addWidget(self.track)
         layout.addWidget(self.diameter)
         layout.addStretch()
         self.form = EverythingForm(controller, self)
         self.everything.clicked.connect(lambda: self.form.open_below(self))
+        self.tracking_form = TrackingForm(controller, self)
+        self._tracking = TrackingButton(controller, self.track, lambda: self.tracking_form.open_below(self))
         controller.changed.connect(self._show)
         self._is_made = True
         self._show()
@@ -98,6 +105,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         with QSignalBlocker(self.diameter):
             self.diameter.setValue(canvas.diameter_px)
         self.diameter.setVisible(canvas.tool.has_size)
+        self._tracking.show(has_room=not canvas.tool.has_size)
         text = self.palette().color(self.foregroundRole())
         is_there = controller.workspace is not None
         shown = canvas.tool, canvas.is_inside, text.rgba(), is_there
@@ -116,6 +124,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
             button.setIcon(tool_icon(tool.value, sign if is_chosen else text, faint))
         self.everything.setIcon(tool_icon("everything", text, faint))
         self.everything.setEnabled(is_there)
+        self.track.setIcon(tool_icon(ICON, text, faint))
 
 
 def _button(name: str, key: Key, more: str) -> QToolButton:

@@ -21,7 +21,8 @@ from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.labels.label_writer import LabelWriter
-from napari_sam2.session.review.quality import FrameQuality, ReviewItem, qualities
+from napari_sam2.session.review.quality import FrameQuality, qualities
+from napari_sam2.session.review.queue import ReviewItem, review_items
 from napari_sam2.session.state.objects import hidden_ids, shown_on
 from napari_sam2.session.state.session_state import SessionState, StateChange
 
@@ -218,8 +219,7 @@ class Results:
         return qualities(self._state.object(object_id), self._in_use.frame_shape)
 
     def review_queue(self, objects: Iterable[int] | None = None) -> list[ReviewItem]:
-        """List objects on frames in the order in which to review them, the most uncertain first; see
-        :attr:`FrameQuality.uncertainty`.
+        """List objects on frames in the order in which to review them, the most uncertain first, with the questions that they ask.
 
         Parameters
         ----------
@@ -236,13 +236,8 @@ class Results:
         ValueError
             If there is no such object.
         """
-        found = [
-            ReviewItem(item.object_id, frame, quality.uncertainty)
-            for item in self._state.ordered(objects)
-            for frame, quality in qualities(item, self._in_use.frame_shape).items()
-            if not quality.is_anchor
-        ]
-        return sorted(found, key=lambda one: (-one.uncertainty, one.frame, one.object_id))
+        items = self._state.ordered(objects)
+        return review_items(items, self._state.ordered(), self._in_use.frame_shape, len(self._in_use.stack))
 
     def preview(self, frame: int, object_id: int | None = None) -> npt.NDArray[np.uint8]:
         """Return the input of the model for a frame.

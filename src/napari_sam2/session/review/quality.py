@@ -83,15 +83,6 @@ class FrameQuality:
         return float(uncertainties(*columns)[0])
 
 
-@dataclass(frozen=True)
-class ReviewItem:
-    """An object on a frame, and how uncertain it is, 0 .. 3; see :attr:`FrameQuality.uncertainty`."""
-
-    object_id: int
-    frame: int
-    uncertainty: float
-
-
 def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:
     """Return the quality of an object by frame, in order, for all frames with a record."""
     frames = sorted(item.shown_frames())

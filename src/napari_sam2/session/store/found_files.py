@@ -67,9 +67,11 @@ def find_image(path: Path, header: SessionHeader) -> Path | list[Path]:
     FileNotFoundError
         If it is at none of these places.
     ValueError
-        If it was no file.
+        If it was no file, or is of a patient, whom its path may name.
     """
     source = header.source
+    if source.path is None and source.is_private:
+        raise ValueError(f"{path.name} does not name its image, which is of a patient: give it as image= (in the shell --image)")
     if source.path is None:
         raise ValueError(f"the image of {path.name} was an array, not a file: give it as image= (in the shell --image)")
     texts = [source.path] if isinstance(source.path, str) else source.path

@@ -28,11 +28,13 @@ class ImageSource:
     Attributes
     ----------
     path : str, list of str or None
-        The file, or all of several that were named; None where it was an array.
+        The file, or all of several that were named; None where it was an array, or is of a patient, whom its path may name.
     axes, channel, along, at, series, image_name
         As :class:`~napari_sam2.session.session.Session` takes them.
     relative_path : str, list of str or None
         From the folder of the session file to the image, or to each of its files, by which it is found where both were moved.
+    is_private : bool
+        The image is of a patient.
     """
 
     path: str | list[str] | None
@@ -43,6 +45,7 @@ class ImageSource:
     relative_path: str | list[str] | None = None
     series: int | None = None
     image_name: str | None = None
+    is_private: bool = False
 
     @classmethod
     def of(
@@ -53,8 +56,9 @@ class ImageSource:
         channel: int | Sequence[int] | None,
         along: str | None,
         at: Mapping[str, int] | None,
+        keep_path: bool = False,
     ) -> ImageSource:
-        """Collect the arguments of a session, and the files of the stack that it opened."""
+        """Collect the arguments of a session, and the files of the stack that it opened; of a patient only with ``keep_path``."""
         if isinstance(image, Stack):
             layout = image.layout
             axes, channel, along, at = (
@@ -63,10 +67,14 @@ class ImageSource:
                 layout.along or None,
                 layout.at,
             )
+        elif along is not None:
+            along = stack.along  # also where the name of a plane was given
         channels = None if channel is None else [int(one) for one in np.atleast_1d(np.asarray(channel))]
         positions = {axis: int(index) for axis, index in at.items()} if at else None
         choice = stack.choice
-        return cls(_path_of(image, stack), axes, channels, along, positions, None, choice.series, choice.image_name)
+        named = choice.series, choice.image_name
+        path = None if stack.is_private and not keep_path else _path_of(image, stack)
+        return cls(path, axes, channels, along, positions, None, *named, stack.is_private)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for the image."""
