@@ -17,6 +17,7 @@ import geff
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from scipy import ndimage as ndi
 
 from blob_tracker import BlobTracker, squares, tiny_model
@@ -204,6 +205,86 @@ def test_a_session_that_was_begun_with_other_options(arguments: list[str], said:
         f"napari-sam2: out/s.sam2 was begun with other {said}: give the same ones, or another session file\n"
     )
     assert main(track(*session)) == 0  # it is as it was, and not open
+
+
+def write_labels(labels: np.ndarray) -> str:
+    tifffile.imwrite("given.tif", labels, imagej=True, metadata={"axes": "TYX"})
+    return "given.tif"
+
+
+@pytest.mark.usefixtures("_double")
+def test_labels_that_differ_from_frame_to_frame_are_linked(capsys: pytest.CaptureFixture[str]) -> None:
+    write_movie()
+    given = np.stack([np.where(plane > 0, (plane * 3 + 2 * t) % 17 + 1, 0) for t, plane in enumerate(TRUTH)])
+    assert main(track("--labels", write_labels(given.astype(np.uint16)))) == 0
+    assert capsys.readouterr().out == "5 objects on 8 frames: out/labels.tif\n"
+    # The double follows what divides to one of its children.
+    truth_of(tifffile.imread("out/labels.tif"), np.where(TRUTH == 3, 2, TRUTH))
+
+
+@pytest.mark.usefixtures("_double")
+@pytest.mark.parametrize(
+    ("labels", "arguments", "said"),
+    [
+        (TRUTH[:, :, :30], [], "labels have the shape of the image, (8, 40, 40), got (8, 40, 30)"),
+        (TRUTH * 0, [], "there is no label on any frame"),
+        (
+            TRUTH.astype(np.float32),
+            [],
+            "given.tif holds float32: labels must be whole numbers, 0 for the background and one for each object",
+        ),
+        (TRUTH, ["--area-px", "1", "9"], "--labels goes with neither --area-px nor --points-per-side: nothing is looked for"),
+    ],
+)
+def test_labels_that_cannot_be_linked(
+    labels: np.ndarray, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_movie()
+    assert main(track("--labels", write_labels(labels), *arguments)) == 2
+    assert last_line(capsys.readouterr().err) == f"napari-sam2: {said}"
+    assert not list(Path("out").iterdir())
+
+
+NOTHING = (
+    "nothing was found on any frame: try other intensities (window or intensity_range), more points_per_side for small objects, "
+    "a lower pred_iou_thresh, or click on one object"
+)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((0, 40, 40), np.uint16), "the image is empty: its shape is (0, 40, 40)"),
+        (np.full((3, 40, 40), 7, np.uint16), NOTHING),
+    ],
+    ids=["empty", "constant"],
+)
+def test_images_in_which_nothing_is(image: np.ndarray, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the embedded model."""
+    zarr.save_array("movie.zarr", image)
+    assert main(track("--points-per-side", "2")) == 2
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert last_line(err) == f"napari-sam2: {said}"
+    assert not list(Path("out").iterdir())
+
+
+@pytest.mark.usefixtures("_double")
+@pytest.mark.parametrize("area_px", [("50", "60"), ("60", "50"), ("-1", "5")])
+def test_areas_of_nothing(area_px: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    write_movie()
+    assert main(track("--area-px", *area_px)) == 2
+    err = last_line(capsys.readouterr().err)
+    assert err.startswith("napari-sam2: nothing was found" if area_px == ("50", "60") else "napari-sam2: area_px")
+    assert not list(Path("out").iterdir())
+
+
+@pytest.mark.usefixtures("_double")
+def test_a_single_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("frame.tif", MOVIE[0])
+    assert main(["track", "frame.tif", "-o", "out/labels.tif", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == "3 objects on 1 frame: out/labels.tif\n"
+    truth_of(tifffile.imread("out/labels.tif"), TRUTH[0])
 
 
 CROP = np.s_[:3, 40:120, 60:140]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tqdm import tqdm
@@ -26,9 +26,12 @@ from napari_sam2.export.result import known_axes
 from napari_sam2.images.calibration import calibration_of
 from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import choose_ranges
+from napari_sam2.images.label_images import open_labels
 from napari_sam2.images.stack import Stack
+from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
+from napari_sam2.wording import counted
 
 
 def add_parser(commands: Any) -> None:
@@ -66,6 +69,13 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="everything is looked for by a grid of N x N points: more find smaller objects, and take longer",
     )
+    parser.add_argument(
+        "--labels",
+        type=path_argument,
+        metavar="FILE",
+        help="label image of the same shape, as of Cellpose or StarDist, whose numbers differ from frame to frame: its objects are "
+        "linked, and nothing else is looked for",
+    )
     add_model_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -75,14 +85,17 @@ def run(args: argparse.Namespace) -> None:
     stack = Stack.open(
         open_image_file(_image(args), choice_of(args)), args.axes, args.channel, args.along, dict(args.at or ()) or None
     )
-    inputs = [*args.image, *stack.files, *([] if args.session is None else [args.session])]
+    if args.labels is not None and (args.area_px, args.points_per_side) != (None, None):
+        raise ValueError("--labels goes with neither --area-px nor --points-per-side: nothing is looked for")
+    labels = None if args.labels is None else open_labels(args.labels).image
+    inputs = [*args.image, *stack.files, args.session, args.labels]
     check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
     session = _open_session(args, stack)
     shortfall = Shortfall()
     with session, written_when_stopped(shortfall) as stop:
         with shortfall.noted(*STOPS):
-            track(session, args.area_px, args.points_per_side, stop.is_set)
+            track(session, _results(args, session, labels), stop.is_set)
         if shortfall and not session.objects:
             raise shortfall.errors[0]
         write_results(
@@ -94,6 +107,14 @@ def run(args: argparse.Namespace) -> None:
             methods=args.methods,
             checkpoint=None if args.methods is None else find_weights(args.model)[1],
         )
+
+
+def _results(args: argparse.Namespace, session: Session, labels: Any) -> Iterable[FrameResult]:
+    if labels is not None:
+        return session.link_labels(labels)
+    area_px = None if args.area_px is None else (args.area_px[0], args.area_px[1])
+    options = {} if args.points_per_side is None else {"points_per_side": args.points_per_side}
+    return session.track_everything(area_px, **options)
 
 
 def _image(args: argparse.Namespace) -> Any:
@@ -129,22 +150,15 @@ def _open_session(args: argparse.Namespace, stack: Stack) -> Session:
     return session
 
 
-def track(
-    session: Session,
-    area_px: tuple[float, float] | None = None,
-    points_per_side: int | None = None,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Track everything with a progress bar, until it is stopped."""
-    options = {} if points_per_side is None else {"points_per_side": points_per_side}
-    results = session.track_everything(None if area_px is None else (area_px[0], area_px[1]), **options)
-    # In a volume it is not known before how many objects there will be.
-    total = len(session.stack) if session.stack.along == "T" else None
+def track(session: Session, results: Iterable[FrameResult], is_stopped: Callable[[], bool] = lambda: False) -> None:
+    """Track with a progress bar, until it is stopped."""
+    # In a volume it is not known before how many objects will be followed.
+    total = len(session.stack) if session.stack.along in ("T", "N") else None
     with tqdm(results, total=total, unit="frame") as bar:
         for result in bar:
             if total is not None:
                 bar.n = result.frame
-            bar.set_postfix_str(f"{len(session.objects)} objects", refresh=False)
+            bar.set_postfix_str(counted(len(session.objects), "object"), refresh=False)
             if is_stopped():
                 return
         bar.n = bar.n if total is None else total
