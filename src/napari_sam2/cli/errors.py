@@ -13,7 +13,8 @@ from napari_sam2.weights.download import DownloadError, TransferError
 DONE, MACHINE_ERROR, REFUSED, PARTLY_DONE, INTERRUPTED = 0, 1, 2, 3, 130
 MEANINGS = {
     DONE: "done",
-    MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected",
+    MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected; "
+    "after batch: some stacks are not done, and the report says why",
     REFUSED: "what was asked for cannot be done: an option, a file, a model, a missing extra; nothing was written",
     PARTLY_DONE: "partly done: what could be done is written, and the message names what could not, such as an unreadable frame",
     INTERRUPTED: "interrupted by Ctrl-C: segment and replay write what is done",
@@ -42,7 +43,11 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
 
 
-_WITH_OWN_SENTENCE = (PartlyDone, ValueError, ImportError, DownloadError, OSError, MemoryError)
+class SomeFailed(Exception):  # noqa: N818  # those that are done are no error
+    """Of many stacks some are not done; the message names each with its reason."""
+
+
+_WITH_OWN_SENTENCE = (PartlyDone, SomeFailed, ValueError, ImportError, DownloadError, OSError, MemoryError)
 
 
 def code_of(error: BaseException) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from napari_sam2.cli.errors import DONE, MEANINGS, code_of, sentence_of
 from napari_sam2.version import __version__
 
-COMMANDS = ("demo", "segment", "replay", "export", "weights", "evaluate", "train", "info")
+COMMANDS = ("demo", "segment", "batch", "replay", "export", "weights", "evaluate", "train", "info")
 """Each is a module beside this one."""
 
 
