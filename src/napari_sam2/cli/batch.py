@@ -20,9 +20,15 @@ from napari_sam2.batch.report import Report, write_report
 from napari_sam2.batch.run import only_run, run_jobs, split_known
 from napari_sam2.batch.settings import BatchSettings
 from napari_sam2.batch.stacks import find_stacks
-from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments, path_argument
+from napari_sam2.cli.arguments import (
+    add_certificate_arguments,
+    add_intensity_arguments,
+    add_model_arguments,
+    certificates_of,
+    path_argument,
+)
 from napari_sam2.cli.errors import MACHINE_ERROR, SomeFailed, code_of, sentence_of
-from napari_sam2.cluster.address import Certificates, security_of
+from napari_sam2.cluster.address import Certificates
 from napari_sam2.cluster.connection import connect
 from napari_sam2.cluster.local import choose_num_workers, local_cluster, machine, worker_options
 from napari_sam2.cluster.refusal import check_extra
@@ -85,11 +91,7 @@ def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler", metavar="ADDRESS", help="a scheduler of dask, as tls://gpu-box:8786, instead of this machine"
     )
     parser.add_argument("--slurm", type=path_argument, metavar="FILE", help="jobs of SLURM instead (.yaml), see docs/cluster.md")
-    for name, what in (("ca", "of the authority that signed both sides"), ("cert", "ours"), ("key", "the private key of ours")):
-        parser.add_argument(f"--tls-{name}", type=path_argument, metavar="FILE", help=f"certificate for tls:// in PEM: {what}")
-    parser.add_argument(
-        "--insecure", action="store_true", help="allow tcp:// beyond this machine: whoever reaches the port can run code there"
-    )
+    add_certificate_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -169,17 +171,9 @@ def _check_cluster(args: argparse.Namespace) -> Certificates | None:
         raise ValueError(f"--{given[0]} does not go with --{given[1]}: each says where the work is done")
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {args.workers}")
-    files = [args.tls_ca, args.tls_cert, args.tls_key]
-    if any(files) and not all(files):
-        raise ValueError("--tls-ca, --tls-cert and --tls-key belong together: give all three")
-    if args.scheduler is None and (any(files) or args.insecure):
-        raise ValueError("certificates and --insecure go with --scheduler only")
-    certificates = Certificates(*files) if all(files) else None
-    if args.scheduler is not None:
-        security_of(args.scheduler, certificates, args.insecure)
     if args.slurm is not None:
         read_jobs(args.slurm)
-    return certificates
+    return certificates_of(args, args.scheduler, "--scheduler")
 
 
 @contextlib.contextmanager
