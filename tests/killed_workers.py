@@ -20,7 +20,10 @@ def num_tracked(results: Path, name: str) -> int:
     found = list(results.glob(f".{name}-????????????.unfinished.sam2"))
     if not found:
         return 0
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"{found[0].as_uri()}?mode=ro", uri=True)) as file:
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"{found[0].absolute().as_uri()}?mode=ro", uri=True)) as file,
+    ):
         return int(file.execute("SELECT COUNT(DISTINCT key) FROM state WHERE kind = 'tracked'").fetchone()[0])
     return 0
 

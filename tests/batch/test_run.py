@@ -69,13 +69,13 @@ def test_a_failure_is_no_failure_of_the_others(client: Client, tmp_path: Path) -
 
 
 def test_a_worker_that_is_killed_loses_nothing(client: Client, tmp_path: Path) -> None:
-    num_frames = 24
+    num_frames = 16
     write_stack(tmp_path / "a.tif", num_frames)
     jobs, outcomes = jobs_on(tmp_path), list[StackOutcome]()
     pids = client.run(os.getpid)
     work = threading.Thread(target=lambda: run_jobs(client, jobs, explain, outcomes.append))
     work.start()
-    done = wait_until_tracked(tmp_path / "results", "a", 5)
+    done = wait_until_tracked(tmp_path / "results", "a", 4)
     (killed,) = [address for address, keys in client.processing().items() if keys]
     os.kill(pids[killed], signal.SIGKILL)
     work.join(60)

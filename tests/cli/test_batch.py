@@ -120,6 +120,7 @@ def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_is_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
     num_frames = 24
     write_stack(Path("a.tif"), num_frames)

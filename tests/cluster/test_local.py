@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from napari_sam2.cluster.local import choose_num_workers, machine, worker_options
@@ -30,7 +32,7 @@ def test_too_little_memory() -> None:
 
 
 def test_workers_have_one_thread_and_a_share_of_the_memory_on_loopback() -> None:
-    common = {"nthreads": 1, "memory_limit": 4 * GIB, "host": "127.0.0.1", "dashboard": False}
+    common = {"nthreads": 1, "memory_limit": 4 * GIB, "host": "127.0.0.1", "dashboard": False, "silence_logs": logging.CRITICAL}
     assert worker_options(2, 8 * GIB) == [common, common]
 
 

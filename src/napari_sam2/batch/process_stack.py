@@ -24,6 +24,7 @@ from napari_sam2.cluster.workers import file_sha256
 from napari_sam2.export.formats import write_each, write_result
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.device import keep_freed_memory
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
@@ -200,6 +201,7 @@ def _session(job: StackJob, unfinished: Path) -> Session:
 @functools.lru_cache(maxsize=1)
 def _model(name: str, weights_sha256: str, device: str) -> SAM2VideoPredictor:
     """Load a model once for all stacks of a worker."""
+    keep_freed_memory()
     if file_sha256(find_weights(name)[1]) != weights_sha256:
         raise ClusterError(f"this worker has other weights of {name} than the machine that began the run")
     return load_model(name, device)

@@ -84,7 +84,7 @@ def run_jobs(
         for job in jobs
     }
     outcomes: dict[str, StackOutcome] = {}
-    for future in as_completed(list(futures)):
+    for future in as_completed(list(futures), loop=client.loop):
         job = futures[future]
         outcome = _outcome(future, job, client)
         outcomes[job.stack.name] = outcome

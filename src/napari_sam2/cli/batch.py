@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,7 @@ def _note(outcome: StackOutcome, outcomes: list[StackOutcome], bar: Any) -> None
     outcomes.append(outcome)
     bar.update()
     if outcome.outcome != "done":
-        bar.write(f"{outcome.name}: {outcome.outcome}: {outcome.sentence}")
+        bar.write(f"{outcome.name}: {outcome.outcome}: {outcome.sentence}", file=sys.stderr)
 
 
 def _settings(args: argparse.Namespace) -> BatchSettings:

@@ -56,7 +56,7 @@ def worker_options(num_workers: int, memory_bytes: int, gpus: int = 0) -> list[d
         Number of GPUs, of which each worker sees one; 0 for none.
     """
     share = memory_bytes // num_workers
-    common = {"nthreads": 1, "memory_limit": share, "host": HOST, "dashboard": False}
+    common = {"nthreads": 1, "memory_limit": share, "host": HOST, "dashboard": False, "silence_logs": logging.CRITICAL}
     if not gpus:
         return [dict(common) for _ in range(num_workers)]
     return [common | {"env": {"CUDA_VISIBLE_DEVICES": str(number % gpus)}} for number in range(num_workers)]

@@ -20,7 +20,7 @@ from napari_sam2.cluster.packed_tensors import PackedTensor, TensorCache
 from napari_sam2.cluster.workers import file_sha256
 from napari_sam2.model.memory_recall import Recall
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.device import inference, keep_freed_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import ArrayFrames
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
@@ -95,6 +95,7 @@ class ModelServer:
     def __init__(self, model: str, device: str) -> None:
         from distributed import get_worker
 
+        keep_freed_memory()
         self._file_sha256 = file_sha256(find_weights(model)[1])
         self._model = load_model(model, device)
         self._tensors = TensorCache(TENSOR_BYTES)
