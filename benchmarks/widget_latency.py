@@ -23,8 +23,7 @@ os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs it stay as they
 import napari
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEventLoop, Qt, QTimer
 
 from napari_sam2.plugin.qt.dock_widget import SegmentWidget
 
@@ -85,11 +84,18 @@ class Lateness:
 
 
 def pump(until: Callable[[], bool], most_s: float = PATIENCE_S) -> None:
-    """Let events be handled until something is so."""
+    """Let events be handled until something is so; between them the thread rests, as it does when napari runs."""
     end_s = time.perf_counter() + most_s
-    while not until() and time.perf_counter() < end_s:
-        QApplication.processEvents()
-        time.sleep(0.0005)
+    loop, timer = QEventLoop(), QTimer(interval=2)
+
+    def look() -> None:
+        if until() or time.perf_counter() >= end_s:
+            loop.quit()
+
+    timer.timeout.connect(look)
+    timer.start()
+    loop.exec()
+    timer.stop()
 
 
 def opened(stack: npt.NDArray[np.uint8]) -> tuple[napari.Viewer, SegmentWidget]:

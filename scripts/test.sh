@@ -20,4 +20,4 @@ fi
 .venv/bin/lint-imports
 export NAPARI_CONFIG="" # the tests must not change the settings of the user
 export OMP_NUM_THREADS=1 # two processes on two cores
-xvfb-run -a -s "-screen 0 1600x1000x24" "$python" -m pytest -n 2 --dist loadgroup "$@"
+xvfb-run -a -s "-screen 0 1600x1000x24" "$python" -m pytest -n 2 "$@"

@@ -1,21 +1,26 @@
 """PyTorch comes through the door of the package, so that tests are as fast beside other work as the package is."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from napari_sam2 import torch_threads  # noqa: F401
 
-WITH_DISPLAY = Path(__file__).parent / "plugin" / "qt"
+WITH_DISPLAY = "tests/plugin/qt/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (``-n 2 --dist loadgroup``), each file is run by one, and windows share a display with no others."""
-    for item in items:
-        group = "display" if WITH_DISPLAY in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes, ``-n 2``, each file is run by one, and one runs all windows: they share mouse and keyboard."""
+    # not by --dist loadgroup, which pytest-xdist 3.8 does not do with pytest 9.2
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneDisplay(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return WITH_DISPLAY if nodeid.startswith(WITH_DISPLAY) else super()._split_scope(nodeid)
+
+    return OneDisplay(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QEventLoop, QPoint, QTimer
-from qtpy.QtWidgets import QAbstractButton, QWidget
+from qtpy.QtCore import QEvent, QEventLoop, QObject, QPoint, QTimer
+from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
@@ -22,6 +23,13 @@ LEFT, MIDDLE, RIGHT = 1, 2, 3
 _SETTLE_S = 0.02
 """After each event: Qt sees it, and what it calls is done."""
 _STILL_S, _PATIENCE_S = 0.3, 15.0
+_KINDS_OF_EVENTS = {
+    X.ButtonPress: (QEvent.MouseButtonPress, QEvent.MouseButtonDblClick),
+    X.ButtonRelease: (QEvent.MouseButtonRelease,),
+    X.KeyPress: (QEvent.ShortcutOverride, QEvent.KeyPress),
+    X.KeyRelease: (QEvent.KeyRelease,),
+}
+"""What Qt makes of what the X server sends."""
 
 World = Sequence[float] | np.ndarray
 
@@ -60,6 +68,31 @@ def let_go() -> None:
     display.close()
 
 
+class _Arrivals(QObject):
+    """Counts the events of each kind that reached the window; on a busy machine they take their time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: Counter[Any] = Counter()
+        application = QApplication.instance()
+        assert application is not None
+        application.installEventFilter(self)
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:
+        self._numbers[event.type()] += 1
+        return False
+
+    def number(self, kind: int) -> int:
+        """Return how many there were of a kind of the X server."""
+        return sum(self._numbers[one] for one in _KINDS_OF_EVENTS[kind])
+
+    def close(self) -> None:
+        """Count no more."""
+        application = QApplication.instance()
+        if application is not None:
+            application.removeEventFilter(self)
+
+
 class Person:
     """Works on a viewer.
 
@@ -82,6 +115,7 @@ class Person:
         self.window.setGeometry(0, 0, *side_px)
         self._canvas = self.viewer.window._qt_viewer.canvas
         self._display = Display()
+        self._arrivals = _Arrivals()
         self.num_actions = 0
         let_go()
         self.settle()
@@ -101,6 +135,7 @@ class Person:
 
     def leave(self) -> None:
         """Let go of mouse and keyboard, and of the viewer."""
+        self._arrivals.close()
         self._display.close()
         self.viewer = self.window = self._canvas = None
 
@@ -171,8 +206,10 @@ class Person:
         return int(self._display.keysym_to_keycode(XK.string_to_keysym(name)))
 
     def _send(self, kind: int, detail: int) -> None:
+        before = self._arrivals.number(kind)
         xtest.fake_input(self._display, kind, detail)
         self._display.sync()
+        wait_until(lambda: self._arrivals.number(kind) > before, _PATIENCE_S)
         pause(_SETTLE_S)
 
     # --- what is on the screen -------------------------------------------------------------------------------------

@@ -213,3 +213,21 @@ def test_frames_that_cannot_be_read(tmp_path: Path) -> None:
     assert "frame 2" in outcome.sentence
     assert json.loads((job.folder / "b.outcome.json").read_text())["outcome"] == "partly done"
     assert job.known_outcome() is None
+
+
+@pytest.mark.slow
+def test_everything_is_tracked_without_prompts_and_gone_on_with(job: StackJob, tmp_path: Path) -> None:
+    job = replace(job, settings=replace(SETTINGS, prompts="everything"))
+    job.folder.mkdir()
+    inputs = [module.InputState.of(path) for path in job.input_paths()]
+    assert [one.path for one in inputs] == [str(tmp_path / "a.tif")]
+    path = job.unfinished_path(job.settings.key([one.sha256 for one in inputs], None))
+    with SOURCES["everything"].begin(job.stack, job.settings, None, path) as session:
+        assert [next(session.track_everything()).frame] == [0]
+    outcome = process_stack(job, explain)
+    assert (outcome.outcome, outcome.frames_tracked) == ("done", T - 1)
+    assert outcome.objects >= 2
+    with Session(tmp_path / "a.tif", device="cpu") as session:
+        for _ in session.track_everything():
+            pass
+        np.testing.assert_array_equal(labels(job), session.labels)

@@ -114,7 +114,7 @@ def test_what_is_not_there_is_said(stack: StackFile, tmp_path: Path) -> None:
         LABELS.files(stack)
     with pytest.raises(FileNotFoundError, match=r"there is no prompts file no\.json"):
         source_of("no.json").files(stack)
-    with pytest.raises(ValueError, match=r"prompts come from labels, session, or a prompts file that ends in \.json, got 'all'"):
+    with pytest.raises(ValueError, match=r"prompts come from labels, session, everything, or a prompts file that ends"):
         source_of("all")
 
 

@@ -39,12 +39,19 @@ def refuse(*_: object) -> None:
     [
         (["no.tif", "--prompts-from", "labels"], "there is no file no.tif"),
         (["no*.tif", "--prompts-from", "labels"], "no file fits no*.tif"),
-        (["a.tif", "--prompts-from", "all"], "prompts come from labels, session, or a prompts file that ends in .json, got 'all'"),
+        (
+            ["a.tif", "--prompts-from", "all"],
+            "prompts come from labels, session, everything, or a prompts file",
+        ),
         (["a.tif", "--prompts-from", "labels", "--format", ".doc"], "the format of stack.doc is not known"),
         (["a.tif", "--prompts-from", "labels", "--format", "x.tif"], "--format takes an ending of `napari-sam2 export --help`"),
         (["a.tif", "--prompts-from", "labels", "--model", "huge"], "huge"),
         (["a.tif", "--prompts-from", "session", "--axes", "TYX"], "--axes does not go with --prompts-from session"),
         (["a.tif", "--prompts-from", "session", "--model", "other"], "--model does not go with --prompts-from session"),
+        (
+            ["a.tif", "--prompts-from", "everything", "--direction", "forward"],
+            "--direction does not go with --prompts-from",
+        ),
         (["a.tif", "--prompts-from", "labels", "--workers", "0"], "--workers must be at least 1, got 0"),
         (["a.tif", "--prompts-from", "labels", "--workers", "1", "--gpus"], "--workers does not go with --gpus"),
         (["a.tif", "--prompts-from", "labels", "--workers", "999999"], "999999 workers need"),

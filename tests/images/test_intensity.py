@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_sam2.images.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct
+from napari_sam2.images.intensity import CT_WINDOWS_HU, choose_range, looks_like_ct, map_intensity
 
 
 def ct(dtype: str = "int16", air: float = -1000) -> Any:
@@ -66,3 +66,14 @@ def test_a_range_or_a_window_wins() -> None:
 def test_what_makes_no_sense_is_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         choose_range(ct(), **arguments)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "<i2", ">u2", ">i2", "<i4", "<f4"])
+def test_a_large_frame_is_mapped_as_each_of_its_rows(dtype):
+    rng, extent = np.random.default_rng(0), np.iinfo(dtype) if np.dtype(dtype).kind != "f" else np.iinfo("i2")
+    plane = rng.integers(extent.min, extent.max, (300, 512), endpoint=True).astype(dtype)[:, ::-1]
+    low, high = float(extent.min) + 3, float(extent.max) / 3
+    mapped = map_intensity(plane, low, high)
+    assert mapped.dtype == np.float32
+    np.testing.assert_array_equal(mapped[:, :100], np.array([map_intensity(row[:100], low, high) for row in plane]))
+    np.testing.assert_array_equal(map_intensity(plane, (low,), (high,)), mapped)

@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 
 from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.outlines import Outlines, outlined
+from napari_sam2.plugin.outlines import LatestOutlines, Outlines, outlined
 
 SQUARE = np.zeros((9, 9), np.uint16)
 SQUARE[1:8, 1:8] = 3
@@ -26,6 +26,17 @@ def test_objects_that_touch_have_an_outline_between_them():
     labels = np.full((3, 8), 1, np.uint16)
     labels[:, 4:] = 2
     assert drawn(labels, 1) == ["...12..."] * 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_labels_change_outlines_are_found_again(seed):
+    rng, latest = np.random.default_rng(seed), LatestOutlines()
+    labels = np.zeros(rng.integers(1, 40, 2), np.uint16)
+    for _ in range(40):
+        low, high = (np.sort(rng.integers(0, side + 1, 2)) for side in labels.shape)
+        labels[low[0] : low[1], high[0] : high[1]] = rng.integers(0, 4)
+        width_px = int(rng.integers(1, 4)) if rng.random() < 0.2 else 3
+        np.testing.assert_array_equal(latest.outlined(labels, width_px), outlined(labels, width_px))
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from golden_files import GOLDEN, STABILITY, fill_with_keyed_weights, read_golden
 from keyed_weights import keyed_frames
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState, build_sam2_video_predictor
 
-LOGIT_TOLERANCE, SCORE_TOLERANCE, AREA_TOLERANCE_PX = 2e-3, 2e-4, 5
+LOGIT_TOLERANCE, SCORE_TOLERANCE, AREA_TOLERANCE_PX = 1e-2, 2e-4, 5
+"""Memories are kept in bfloat16, as officially: where processor or number of threads sum in another order, some bit is another. On
+one and the same processor logits differ by 2.5e-4 with two threads, and by 4.3e-3 with one, at the end of the longest session."""
 NAMES = sorted(path.stem for path in GOLDEN.glob("video_*.npz"))
 LARGE = ("_1024_", "_l_", "_b+_")
 """The larger models, and inputs of full size: with ``-m slow``."""

@@ -26,7 +26,6 @@ from napari_sam2.images.errors import FrameReadError
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import keep_freed_memory
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
-from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.file_lock import is_locked
 from napari_sam2.session.store.refusals import SUFFIX
@@ -212,7 +211,8 @@ def _segment(job: StackJob, session: Session) -> StackOutcome:
     kept = len({frame for item in session.objects.values() for frame in item.tracked})
     tracked, sentence = set[int](), ""
     try:
-        tracked.update(result.frame for result in propagate_readable(session, job.settings.direction))
+        source = source_of(job.settings.prompts)
+        tracked.update(result.frame for result in source.track(session, job.settings.direction))
     except FrameReadError as error:
         sentence = str(error)
     result = session.result()

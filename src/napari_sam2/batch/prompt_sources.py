@@ -1,6 +1,7 @@
-"""Where the prompts of each stack of a run come from: a label image or a session file beside it, or one prompts file for all.
+"""Where the prompts of each stack of a run come from: a label image or a session file beside it, or one prompts file for all; or
+nowhere, where everything is tracked.
 
-A further source is a class with the two methods of :class:`PromptSource`, and an entry of :data:`SOURCES`.
+A further source is a class as :class:`PromptSource` has it, and an entry of :data:`SOURCES`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from napari_sam2.batch.stacks import LABELS, StackFile
 from napari_sam2.images.label_images import as_labels, check_fit, open_labels
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.prompts_file import add_prompts, files_of_prompts, read_prompts
+from napari_sam2.session.propagation.plan import Direction
+from napari_sam2.session.propagation.propagator import FrameResult
+from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.database import copy_session_file
 from napari_sam2.session.store.refusals import SUFFIX
@@ -48,9 +52,27 @@ class PromptSource(Protocol):
         """Return a session with the prompts, which is saved to a path; if that fails, nothing is there."""
         ...
 
+    def track(self, session: Session, direction: Direction) -> Iterator[FrameResult]:
+        """Track what is left of a session, frame by frame.
+
+        Raises
+        ------
+        FrameReadError
+            At the end, if a frame could not be read.
+        """
+        ...
+
+
+class Propagated:
+    """Objects are propagated from their prompts."""
+
+    def track(self, session: Session, direction: Direction) -> Iterator[FrameResult]:
+        """See :class:`PromptSource`."""
+        return propagate_readable(session, direction)
+
 
 @dataclass(frozen=True)
-class PromptsOfLabels:
+class PromptsOfLabels(Propagated):
     """A label image: each value is an object, and its mask on each frame of the label image is a prompt.
 
     It is ``movie.labels.tif`` beside ``movie.tif``, or the one label image in an OME-Zarr. A single plane is of the first frame.
@@ -91,7 +113,7 @@ class PromptsOfLabels:
 
 
 @dataclass(frozen=True)
-class PromptsOfSession:
+class PromptsOfSession(Propagated):
     """A session file, ``movie.sam2`` beside ``movie.tif``: its objects, prompts, tracks, model and settings."""
 
     has_own_settings = True
@@ -117,7 +139,7 @@ class PromptsOfSession:
 
 
 @dataclass(frozen=True)
-class PromptsOfFile:
+class PromptsOfFile(Propagated):
     """One prompts file for all stacks, which ends in ``.json``."""
 
     path: Path
@@ -134,7 +156,27 @@ class PromptsOfFile:
             return session
 
 
-SOURCES: dict[str, PromptSource] = {"labels": PromptsOfLabels(), "session": PromptsOfSession()}
+@dataclass(frozen=True)
+class NoPrompts:
+    """Everything in a stack is tracked without a prompt, see :meth:`~napari_sam2.session.session.Session.track_everything`."""
+
+    has_own_settings = False
+
+    def files(self, stack: StackFile) -> list[Path]:  # noqa: ARG002  # there are none
+        """See :class:`PromptSource`."""
+        return []
+
+    def begin(self, stack: StackFile, settings: BatchSettings, model: SAM2VideoPredictor | None, path: Path) -> Session:
+        """See :class:`PromptSource`."""
+        with _begun(stack, settings, model, path) as session:
+            return session
+
+    def track(self, session: Session, direction: Direction) -> Iterator[FrameResult]:  # noqa: ARG002  # there is one
+        """See :class:`PromptSource`."""
+        return session.track_everything()
+
+
+SOURCES: dict[str, PromptSource] = {"labels": PromptsOfLabels(), "session": PromptsOfSession(), "everything": NoPrompts()}
 """Sources by name; what is not among them is the path of a prompts file."""
 
 

@@ -66,7 +66,7 @@ def add_parser(commands: Any) -> None:
         required=True,
         metavar="SOURCE",
         help=f"{', '.join(SOURCES)}, or a prompts file for all stacks (.json): labels is movie.labels.tif beside movie.tif, or the "
-        "label image in an OME-Zarr; session is movie.sam2, with model and settings of its own",
+        "label image in an OME-Zarr; session is movie.sam2, with model and settings of its own; everything needs no prompts",
     )
     parser.add_argument("-o", "--output", type=path_argument, required=True, help="the folder of the results")
     parser.add_argument(
@@ -141,6 +141,8 @@ def _settings(args: argparse.Namespace) -> BatchSettings:
             raise ValueError(f"--format takes an ending of `napari-sam2 export --help`, as .tif, got {ending!r:.80}")
     source = source_of(args.prompts_from)
     prompts = args.prompts_from if args.prompts_from in SOURCES else str(Path(args.prompts_from).absolute())
+    if args.prompts_from == "everything" and args.direction != "both":
+        raise ValueError("--direction does not go with --prompts-from everything: it goes from the first frame to the last")
     if source.has_own_settings:
         given = [name for name in _SESSION_HAS if getattr(args, name) is not None]
         given += [name for name, default in _MODEL_DEFAULTS.items() if getattr(args, name) != default]

@@ -206,6 +206,18 @@ def map_intensity(plane: npt.NDArray[Any], low: npt.ArrayLike, high: npt.ArrayLi
     The ends are numbers, or one for each colour, (1,) or (3,), where colours are last.
     """
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
-    scaled = (plane.astype(np.float64) - low) / (high - low)
+    if plane.dtype.kind not in "iu" or plane.dtype.itemsize > 2 or low.size > 1 or plane.size <= 2 ** (8 * plane.dtype.itemsize):
+        return _mapped(plane, low, high)
+    # Of few possible values, each is mapped once: a large frame takes a tenth of the time.
+    unsigned = np.dtype(f"u{plane.dtype.itemsize}")
+    values = np.arange(2 ** (8 * unsigned.itemsize)).astype(unsigned).view(plane.dtype.newbyteorder("="))
+    mapped: npt.NDArray[np.float32] = _mapped(values, low.ravel(), high.ravel())[
+        plane.astype(plane.dtype.newbyteorder("="), order="C", copy=False).view(unsigned)
+    ]
+    return mapped
+
+
+def _mapped(values: npt.NDArray[Any], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    scaled = (values.astype(np.float64) - low) / (high - low)
     mapped: npt.NDArray[np.float32] = np.nan_to_num(np.clip(scaled, 0, 1), nan=0.0).astype(np.float32)
     return mapped

@@ -39,6 +39,7 @@ class Outlines:
         self._layer = layer
         self._viewer = viewer
         self._width_px = layer.contour
+        self._latest = LatestOutlines()
         if hasattr(layer, _OF_NAPARI):
             setattr(layer, _OF_NAPARI, self._find)
         self._camera.events.zoom.connect(self._follow_zoom)
@@ -62,16 +63,39 @@ class Outlines:
             self._width_px = self._layer.contour = width_px
 
     def _find(self, labels: npt.NDArray[Any], data_slice: tuple[slice, ...]) -> npt.NDArray[Any] | None:
-        """Find outlines in a part of a plane, as napari asks for them; None for a fill."""
+        """Find the outlines of a plane, and return a part of them, as napari asks for it; None for a fill."""
         width_px = self._layer.contour
         if width_px < 1 or labels.ndim > 2:
             return None
-        around = tuple(slice(max(0, part.start - width_px), part.stop + width_px) for part in data_slice)
-        found = outlined(labels[around], width_px)
-        inner = tuple(
-            slice(part.start - outer.start, part.stop - outer.start) for part, outer in zip(data_slice, around, strict=True)
-        )
-        return found[inner]
+        # a copy: napari writes into what it shows
+        return self._latest.outlined(labels, width_px)[data_slice].copy()
+
+
+class LatestOutlines:
+    """Outlines of a plane that was seen before are found only where it changed since: a click changes little of a large one."""
+
+    def __init__(self) -> None:
+        self._width_px = 0
+        self._labels = self._outlined = np.zeros((0, 0), np.uint16)
+
+    def outlined(self, labels: npt.NDArray[Any], width_px: int) -> npt.NDArray[Any]:
+        """Return what :func:`outlined` does."""
+        if width_px != self._width_px or labels.shape != self._labels.shape or labels.dtype != self._labels.dtype:
+            self._width_px, self._labels, self._outlined = width_px, labels.copy(), outlined(labels, width_px)
+            return self._outlined
+        changed = labels != self._labels
+        rows = np.flatnonzero(changed.any(1))
+        if rows.size:
+            columns = np.flatnonzero(changed[rows[0] : rows[-1] + 1].any(0))
+            window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            self._labels[window] = labels[window]
+            # outlines change as far as they are wide, and are found by what is as far again
+            near, far = (
+                tuple(slice(max(0, part.start - reach), part.stop + reach) for part in window) for reach in (width_px, 2 * width_px)
+            )
+            inner = tuple(slice(one.start - other.start, one.stop - other.start) for one, other in zip(near, far, strict=True))
+            self._outlined[near] = outlined(labels[far], width_px)[inner]
+        return self._outlined
 
 
 def outlined(labels: npt.NDArray[Any], width_px: int) -> npt.NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Points
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_sam2.plugin.clicks import MAX_OBJECT_ID, Click, ObjectFrame
 from napari_sam2.plugin.image_stack import ImageStack, Pixel
@@ -99,8 +100,10 @@ def is_points_layer_of(layer: Any, image: Any, stack: ImageStack) -> bool:
 
 def set_next(layer: Points, object_id: int, is_inside: bool) -> None:
     """Choose object and side of the next point, also of one that napari's own tool adds."""
-    # not current_properties: that would rewrite the selected points
-    layer.feature_defaults = {"object": object_id, "side": _side(is_inside)}
+    wanted = {"object": object_id, "side": _side(is_inside)}
+    if any(layer.feature_defaults[name].iloc[0] != wanted[name] for name in wanted if name in layer.feature_defaults):
+        # not current_properties: that would rewrite the selected points
+        layer.feature_defaults = wanted
 
 
 def read_features(layer: Points, index: int) -> tuple[int, bool]:
@@ -148,21 +151,32 @@ def read_point(layer: Points, stack: ImageStack, index: int) -> tuple[ObjectFram
 
 def write_points(layer: Points, stack: ImageStack, points: Sequence[ShownPoint], colour_of: ColourOf = default_colour) -> None:
     """Show exactly these points. What is selected stays so, if there are as many points as before."""
+    positions = np.array([stack.position(Pixel(point.key.frame, point.click.row, point.click.col)) for point in points])
+    positions, features = positions.reshape(-1, layer.ndim), _features(points)
+    if np.array_equal(positions, layer.data) and all(np.array_equal(layer.features.get(name), features[name]) for name in features):
+        style_points(layer, points, colour_of)
+        return
     selected = set(layer.selected_data) if len(points) == len(layer.data) else set()
     layer.selected_data = set()
-    positions = [stack.position(Pixel(point.key.frame, point.click.row, point.click.col)) for point in points]
-    layer.data = np.array(positions).reshape(-1, layer.ndim)
-    layer.features = _features(points)
+    layer.data, layer.features = positions, features
     style_points(layer, points, colour_of)
     layer.selected_data = selected
 
 
 def style_points(layer: Points, points: Sequence[ShownPoint], colour_of: ColourOf = default_colour) -> None:
     """Draw every point in the colour of its object, with a symbol and a border for its side; gray ones are pending."""
-    if points:
-        layer.face_color = [colour_of(point.key.object_id) for point in points]
-        layer.border_color = [_BORDERS[point.click.is_inside] if point.pending is None else _PENDING_BORDER for point in points]
-        layer.symbol = [_SYMBOLS[point.click.is_inside] for point in points]
+    if not points:
+        return
+    faces = [colour_of(point.key.object_id) for point in points]
+    borders = [_BORDERS[point.click.is_inside] if point.pending is None else _PENDING_BORDER for point in points]
+    symbols = [_SYMBOLS[point.click.is_inside] for point in points]
+    # napari draws anew whatever is set, also to what it was
+    if not np.array_equal(layer.face_color, transform_color(faces)):
+        layer.face_color = faces
+    if not np.array_equal(layer.border_color, transform_color(borders)):
+        layer.border_color = borders
+    if [symbol.value for symbol in layer.symbol] != symbols:
+        layer.symbol = symbols
 
 
 def _features(points: Sequence[ShownPoint]) -> dict[str, Any]:

@@ -49,5 +49,5 @@ class Redraw:
     def finish(self, thumbnail: bool = False) -> None:
         """Draw what was written and not yet drawn."""
         if self._is_stale or thumbnail:
-            self.layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)
+            self.layer.refresh(extent=False, thumbnail=thumbnail, highlight=False, data_displayed=self._is_stale)
             self._is_stale, self._drawn_at_s = False, time.monotonic()

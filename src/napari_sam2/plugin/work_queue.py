@@ -171,7 +171,7 @@ class WorkQueue:
         if task is None:
             self._end(None)
         else:
-            self._runner.run(task, self._item, self._end)
+            self._runner.run(task, self._item, self._end, is_awaited=job.kind == JobKind.COMMAND)
 
     def _item(self, item: Any) -> None:
         if self.running is not None:

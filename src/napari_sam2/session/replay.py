@@ -46,6 +46,7 @@ REPLAYABLE = (
     "segment_everything",
     "clear_prompts",
     "propagate",
+    "track_everything",
     "use_model",
 )
 """Methods of a session that a log may call."""

@@ -40,6 +40,7 @@ class ToolCursor(QObject):  # type: ignore[misc]
             if type(widget).__name__ == _CANVAS_CLASS:
                 self._canvas = widget
                 widget.installEventFilter(self)
+                widget.destroyed.connect(self._canvas_gone)
                 self._controller.changed.connect(self.show)
                 self.show()
                 return
@@ -49,8 +50,14 @@ class ToolCursor(QObject):  # type: ignore[misc]
         canvas, self._canvas = self._canvas, None
         if canvas is not None:
             self._controller.changed.disconnect(self.show)
+            canvas.destroyed.disconnect(self._canvas_gone)
             canvas.removeEventFilter(self)
             canvas.unsetCursor()
+
+    def _canvas_gone(self) -> None:
+        """Forget the canvas: a window that is closed may lose it before its docks."""
+        self._canvas = None
+        self._controller.changed.disconnect(self.show)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Set the cursor again after napari did."""

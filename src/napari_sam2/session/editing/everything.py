@@ -102,7 +102,7 @@ def find_everything(
         (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
     """
     least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else check_bounds("area_px", area_px)
-    _check_options(options)
+    check_options(options)
     if options.get("point_grids") is not None:
         options.setdefault("points_per_side", None)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
@@ -133,7 +133,14 @@ def _reporter(watcher: Watcher, total: int) -> Callable[[], None]:
     return report
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
+    """Check the options of :func:`find_everything`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such option, or it is not as it should be.
+    """
     known = inspect.signature(SAM2AutomaticMaskGenerator).parameters
     for name, value in options.items():
         if name not in known or name in ("model", "kwargs"):

@@ -329,6 +329,13 @@ class ObjectEditor:
             self._change_info(child, first_frame=frame, parent=item.object_id)
         return ids
 
+    # --- found without a prompt ------------------------------------------------------------------------------------
+
+    def mark_found(self, object_id: int, first_frame: int | None = None, parent: int | None = None) -> None:
+        """Take note, inside an action, that an object was found without a prompt, where it begins, and from which it came."""
+        changes = {"first_frame": first_frame, "parent": parent}
+        self._change_info(object_id, is_found=True, **{name: value for name, value in changes.items() if value is not None})
+
     # --- pieces ----------------------------------------------------------------------------------------------------
 
     def _end(self, item: SessionObject, frame: int) -> None:

@@ -5,7 +5,7 @@ P points · V vertices · N vertices of a stroke · H, W height and width of a f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -328,6 +328,10 @@ class PromptEditor:
         known = [self._segmenter.mask(record) for item in self._state.ordered() if (record := item.shown(frame)) is not None]
         in_use = self._in_use
         masks = find_everything_there(in_use.model, in_use.precision, in_use.as_seen(frame), known, area_px, **options)
+        return self.add_found(frame, masks)
+
+    def add_found(self, frame: int, masks: Sequence[npt.NDArray[np.bool_]]) -> list[int]:
+        """Add, inside an action, an object for each mask (H, W) on a frame; return their ids."""
         first = self._objects.free_id()
         return list(self._add_masks(frame, dict(enumerate(masks, first))).values()) if masks else []
 

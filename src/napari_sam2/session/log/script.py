@@ -10,7 +10,7 @@ from napari_sam2.session.state.calls import LoggedCall
 
 VOLUME_FUNCTIONS = ("fuse_axes", "propagate_each")
 """Functions that take a session."""
-STEP_BY_STEP = ("propagate", *VOLUME_FUNCTIONS)
+STEP_BY_STEP = ("propagate", "track_everything", *VOLUME_FUNCTIONS)
 """Those that do one frame after another, as long as they are asked for more."""
 
 _MOST_FRAMES_LISTED = 4

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from napari_sam2.checks import check_wholes, shown
 from napari_sam2.predictors.device import inference, return_free_memory
+from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -19,6 +20,7 @@ from napari_sam2.session.propagation.plan import Direction, Step, plan_steps
 from napari_sam2.session.propagation.stopped_objects import StoppedObjects
 from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
+from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.wording import counted
@@ -228,20 +230,42 @@ class Propagator:
 
     def _take_alone(self, step: Step, ended: list[int], action: Action, call: LoggedCall) -> tuple[FrameResult, Action]:
         items = [self._state.objects[object_id] for object_id in step.object_ids if object_id not in ended]
-        # Records within reach of the frame, both anchors, and the new one.
-        self._budget.num_needed = len(items) * (self._in_use.reach + 3)
-        with inference(self._in_use.model.device, self._in_use.precision):
-            self._segmenter.remember(items)
-            records = self._in_use.tracker.track(step.frame, [item.memory for item in items], step.reverse) if items else []
+        records = self.tracked(step.frame, items, step.reverse)
         with self._state.history.action(lambda: call, continued=action) as action:
             for object_id in ended:
                 self._state.objects[object_id].drop_provisional(step.frame)
             for item, record in zip(items, records, strict=True):
                 item.drop_provisional(step.frame)
-                distance = min(abs(step.frame - anchor) for anchor in anchors_to_recall(step.frame, item.conditioning))
-                item.tracked[step.frame] = replace(record, anchor_distance=distance)
+                item.tracked[step.frame] = record
+        scores = {item.object_id: ObjectScore.of(record) for item, record in zip(items, records, strict=True)}
+        return FrameResult(step.frame, scores), action
+
+    def tracked(self, frame: int, items: Sequence[SessionObject], reverse: bool = False) -> list[FrameRecord]:
+        """Track objects to a frame by what is remembered of them, and change nothing.
+
+        Parameters
+        ----------
+        frame : int
+            The frame.
+        items : sequence of SessionObject
+            The objects, each with an anchor.
+        reverse : bool
+            Tracking runs towards frame 0.
+
+        Returns
+        -------
+        list of FrameRecord
+            One per object.
+        """
+        if not items:
+            return []
+        # Records within reach of the frame, both anchors, and the new one.
+        self._budget.num_needed = len(items) * (self._in_use.reach + 3)
+        with inference(self._in_use.model.device, self._in_use.precision):
+            self._segmenter.remember(items)
+            records = self._in_use.tracker.track(frame, [item.memory for item in items], reverse)
         self._num_steps += 1
         if self._num_steps % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()
-        scores = {item.object_id: ObjectScore.of(record) for item, record in zip(items, records, strict=True)}
-        return FrameResult(step.frame, scores), action
+        distances = [min(abs(frame - anchor) for anchor in anchors_to_recall(frame, item.conditioning)) for item in items]
+        return [replace(record, anchor_distance=distance) for record, distance in zip(records, distances, strict=True)]

@@ -47,6 +47,8 @@ class ObjectInfo:
         It is absent from this frame on; None if it may last to the end of the stack.
     parent : int or None
         The object that divided into this one and others.
+    is_found : bool
+        It was found without a prompt; the same search may also end, divide or remove it.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ObjectInfo:
     first_frame: int = 0
     end_frame: int | None = None
     parent: int | None = None
+    is_found: bool = False
 
     def may_be_on(self, frame: int) -> bool:
         """The object may be on a frame."""

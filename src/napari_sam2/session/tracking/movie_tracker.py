@@ -1,0 +1,280 @@
+"""Tracks everything in a time-lapse, frame by frame: what is there is followed, what is new is found, tracks end and divide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.object_score import ObjectScore
+from napari_sam2.session.editing.everything import find_everything_there
+from napari_sam2.session.editing.object_editor import ObjectEditor
+from napari_sam2.session.editing.prompt_editor import PromptEditor
+from napari_sam2.session.inference.model_in_use import ModelInUse
+from napari_sam2.session.propagation.propagator import FrameResult, Propagator
+from napari_sam2.session.state.objects import SessionObject
+from napari_sam2.session.state.session_state import SessionState
+from napari_sam2.session.tracking import rules
+from napari_sam2.session.tracking.likelihood import likely_points
+from napari_sam2.session.tracking.regions import Region
+from napari_sam2.session.tracking.search import search
+
+MOST_POINTS = 48
+"""On a frame where objects are followed, something new is looked for at so many points at most."""
+FRAMES_BACK = 3
+"""What is found later than it appeared is followed back over so many frames at most."""
+FRAMES_BETWEEN_SEARCHES = 10
+"""While nothing was found yet, everything is looked for on every so-manyth frame: that takes long."""
+AREA_GOING_BACK = (0.4, 2.5)
+"""While something is followed back, its area stays between these multiples of what it was found with."""
+
+
+class MovieTracker:
+    """Tracks everything from frame to frame.
+
+    Parameters
+    ----------
+    state : SessionState
+        The state that is changed.
+    in_use : ModelInUse
+        The model.
+    objects, prompts, propagator : ObjectEditor, PromptEditor and Propagator
+        Change it.
+    area_px : tuple of float, optional
+        Least and largest area of what is found.
+    options : mapping
+        Of :func:`~napari_sam2.session.editing.everything.find_everything`.
+    """
+
+    def __init__(
+        self,
+        state: SessionState,
+        in_use: ModelInUse,
+        objects: ObjectEditor,
+        prompts: PromptEditor,
+        propagator: Propagator,
+        area_px: tuple[float, float] | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        self._state = state
+        self._in_use = in_use
+        self._objects = objects
+        self._prompts = prompts
+        self._propagator = propagator
+        self._area_px = area_px
+        self._options = options
+        self._num_frames = len(in_use.stack)
+        self._measured: dict[int, dict[int, tuple[int, float]]] = {}
+
+    def frames_left(self) -> range:
+        """The frames after the last one that was done, by what was found up to now."""
+        found = [item for item in self._state.objects.values() if item.info.is_found]
+        done = max((max(item.shown_frames(), default=-1) for item in found), default=-1)
+        return range(done + 1, self._num_frames)
+
+    def do_frame(self, frame: int) -> FrameResult:
+        """Do a frame, inside an action; the one before it is done."""
+        live = self._live(frame)
+        due = [item for item in live if frame not in item.memory.conditioning and frame not in item.memory.tracked]
+        for item, tracked in zip(due, self._propagator.tracked(frame, due), strict=True):
+            item.drop_provisional(frame)
+            item.tracked[frame] = tracked
+        regions = {item.object_id: self._region(record) for item in live if (record := item.shown(frame)) is not None}
+        for object_id, region in regions.items():
+            self._measure(object_id, frame, region)
+        self._end_absent(frame, regions)
+        self._merge_duplicates(frame, regions)
+        self._divide(frame, regions)
+        self._add_newcomers(frame, regions)
+        shown = {object_id: self._state.objects[object_id].shown(frame) for object_id in regions}
+        return FrameResult(frame, {i: ObjectScore.of(record) for i, record in shown.items() if record is not None})
+
+    # --- what is known ---------------------------------------------------------------------------------------------
+
+    def _live(self, frame: int) -> list[SessionObject]:
+        """Objects that are, or may be, on a frame: prompted on it or before."""
+        return [
+            item
+            for item in self._state.ordered()
+            if item.info.may_be_on(frame) and not item.info.is_locked and item.anchors and item.anchors[0] <= frame
+        ]
+
+    def _region(self, record: FrameRecord) -> Region:
+        region = Region.of_record(record, self._in_use.frame_shape)
+        return region if record.object_score > 0 else Region(0, 0, region.pixels[:0])
+
+    def _measure(self, object_id: int, frame: int, region: Region) -> None:
+        self._measured.setdefault(object_id, {})[frame] = region.area_px, region.elongation
+
+    def _past(self, object_id: int, frame: int) -> rules.Past:
+        """What is known of a track up to a frame, also where that was measured before the session was opened again."""
+        item, known = self._state.objects[object_id], self._measured.setdefault(object_id, {})
+        frames = [t for t in range(frame - rules.FRAMES_BEFORE_DIVISION[1], frame + 1) if item.info.may_be_on(t)]
+        for t in frames:
+            if t not in known and (record := item.shown(t)) is not None:
+                self._measure(object_id, t, self._region(record))
+        for t in [t for t in known if t < frame - rules.FRAMES_BEFORE_DIVISION[1]]:
+            del known[t]
+        measured = {t: known[t] for t in frames if t in known}
+        first = max(item.info.first_frame, item.anchors[0] if not item.info.is_found else item.info.first_frame)
+        return rules.Past(first, {t: area for t, (area, _) in measured.items()}, {t: long for t, (_, long) in measured.items()})
+
+    def _found(self, regions: Mapping[int, Region]) -> list[int]:
+        """Those of some objects that may be ended and divided: no person prompted them."""
+        return [object_id for object_id in regions if self._state.infos[object_id].is_found]
+
+    @staticmethod
+    def _median_area_px(regions: Iterable[Region]) -> float:
+        areas = [region.area_px for region in regions if region.area_px]
+        return float(np.median(areas)) if areas else 0.0
+
+    # --- ends ------------------------------------------------------------------------------------------------------
+
+    def _end_absent(self, frame: int, regions: dict[int, Region]) -> None:
+        for object_id in self._found(regions):
+            count = self._past(object_id, frame).frames_absent(frame)
+            if count >= rules.FRAMES_TO_END:
+                self._end(object_id, frame - count + 1, regions)
+
+    def _merge_duplicates(self, frame: int, regions: dict[int, Region]) -> None:
+        for one, other in self._pairs(regions):
+            if not {one, other} <= set(regions) or not rules.is_on_one_object(regions[one], regions[other]):
+                continue
+            count = 1
+            while count < rules.FRAMES_TO_MERGE and self._were_on_one_object(one, other, frame - count):
+                count += 1
+            if count < rules.FRAMES_TO_MERGE:
+                continue
+            found = [object_id for object_id in (one, other) if self._state.infos[object_id].is_found]
+            if len(found) == 2:
+                tracks = [(self._past(i, frame), regions[i], self._predicted_iou(i, frame)) for i in found]
+                found = [found[rules.loser(tracks[0], tracks[1], frame)]]
+            if found:
+                self._end(found[0], frame - count + 1, regions)
+
+    @staticmethod
+    def _pairs(regions: Mapping[int, Region]) -> list[tuple[int, int]]:
+        """Pairs of objects whose boxes meet."""
+        ids = [object_id for object_id, region in regions.items() if region.area_px]
+        if len(ids) < 2:
+            return []
+        edges = np.array([[part.start for part in regions[i].window] + [part.stop for part in regions[i].window] for i in ids])
+        meets = (edges[:, None, :2] < edges[None, :, 2:]).all(2)
+        return [(ids[i], ids[j]) for i, j in np.argwhere(np.triu(meets & meets.T, 1))]
+
+    def _were_on_one_object(self, one: int, other: int, frame: int) -> bool:
+        records = [self._state.objects[object_id].shown(frame) if frame >= 0 else None for object_id in (one, other)]
+        regions = [self._region(record) for record in records if record is not None]
+        return len(regions) == 2 and rules.is_on_one_object(*regions)
+
+    def _predicted_iou(self, object_id: int, frame: int) -> float:
+        record = self._state.objects[object_id].shown(frame)
+        return 0.0 if record is None else record.predicted_iou
+
+    def _end(self, object_id: int, frame: int, regions: dict[int, Region]) -> None:
+        """End a track before a frame; one that was found late, and ends soon, is removed."""
+        del regions[object_id]
+        first = self._state.infos[object_id].first_frame
+        if frame <= first or (first > 0 and frame - first < rules.LEAST_LIFE):
+            self._objects.remove_object(object_id)
+        else:
+            self._objects.end_object(object_id, frame)
+
+    # --- divisions -------------------------------------------------------------------------------------------------
+
+    def _divide(self, frame: int, regions: dict[int, Region]) -> None:
+        """Divide what fell in two pieces, and what became long and is found to be two."""
+        median = self._median_area_px(regions.values())
+        for object_id in self._found(regions):
+            past, region = self._past(object_id, frame), regions[object_id]
+            if frame - past.first_frame < rules.LEAST_AGE_TO_DIVIDE or not region.area_px:
+                continue
+            children = rules.children_in_pieces(region, median)
+            if not children and rules.is_long(region, past, frame):
+                halves = search(self._in_use, frame, region.ends(), sqrt(region.area_px / pi))
+                children = rules.children_in_halves(region, halves, median)
+            if children:
+                self._replace_by_children(object_id, frame, children, regions)
+
+    def _replace_by_children(self, object_id: int, frame: int, children: list[Region], regions: dict[int, Region]) -> list[int]:
+        del regions[object_id]
+        ids = self._objects.divide_object(object_id, frame, len(children))
+        for child, region in zip(ids, children, strict=True):
+            self._prompts.add_mask(child, frame, region.plane(self._in_use.frame_shape))
+            self._objects.mark_found(child)
+            self._take_shown(child, frame, regions)
+        return ids
+
+    def _take_shown(self, object_id: int, frame: int, regions: dict[int, Region]) -> None:
+        record = self._state.objects[object_id].shown(frame)
+        assert record is not None
+        regions[object_id] = self._region(record)
+        self._measure(object_id, frame, regions[object_id])
+
+    # --- newcomers -------------------------------------------------------------------------------------------------
+
+    def _add_newcomers(self, frame: int, regions: dict[int, Region]) -> None:
+        is_empty = not any(region.area_px for region in regions.values())
+        if is_empty or not any(info.is_found for info in self._state.infos.values()):
+            if frame % FRAMES_BETWEEN_SEARCHES == 0:
+                self._add_everything(frame, regions)
+            return
+        covered = np.zeros(self._in_use.frame_shape, bool)
+        for region in regions.values():
+            covered[region.window] |= region.pixels
+        median = self._median_area_px(regions.values())
+        points = likely_points(self._in_use.as_seen(frame), covered, sqrt(median / pi), MOST_POINTS)
+        found = search(self._in_use, frame, points, sqrt(median / pi)) if points else []
+        new = [one.region for one in rules.newcomers(found, list(regions.values()), median) if self._is_wanted(one.region)]
+        tracks = dict(regions)
+        for object_id, region in self._add(frame, new, regions).items():
+            first = self._follow_back(object_id, frame, region)
+            if first == frame:
+                self._look_for_parent(object_id, frame, region, tracks, regions)
+
+    def _add_everything(self, frame: int, regions: dict[int, Region]) -> None:
+        in_use = self._in_use
+        known = [region.plane(in_use.frame_shape) for region in regions.values()]
+        masks = find_everything_there(in_use.model, in_use.precision, in_use.as_seen(frame), known, self._area_px, **self._options)
+        self._add(frame, [Region.of_plane(mask) for mask in masks], regions)
+
+    def _is_wanted(self, region: Region) -> bool:
+        return self._area_px is None or self._area_px[0] <= region.area_px <= self._area_px[1]
+
+    def _add(self, frame: int, new: list[Region], regions: dict[int, Region]) -> dict[int, Region]:
+        """Add an object for each region; return these by id."""
+        if not new:
+            return {}
+        ids = self._prompts.add_found(frame, [region.plane(self._in_use.frame_shape) for region in new])
+        for object_id in ids:
+            self._objects.mark_found(object_id, frame)
+            self._take_shown(object_id, frame, regions)
+        return dict(zip(ids, new, strict=True))
+
+    def _follow_back(self, object_id: int, frame: int, region: Region) -> int:
+        """Follow a newcomer to the frames before, as far as it is free there; return the first frame that it is on."""
+        item, first = self._state.objects[object_id], frame
+        while first > max(0, frame - FRAMES_BACK):
+            (record,) = self._propagator.tracked(first - 1, [item], reverse=True)
+            there = self._region(record)
+            others = [self._region(shown) for other in self._live(first - 1) if (shown := other.shown(first - 1)) is not None]
+            covered = sum(there.shared_px(other) for other in others)
+            low, high = (factor * region.area_px for factor in AREA_GOING_BACK)
+            if not low <= there.area_px <= high or covered > rules.MAX_COVERED * there.area_px:
+                break
+            first -= 1
+            item.tracked[first] = record
+            self._objects.mark_found(object_id, first)
+        return first
+
+    def _look_for_parent(
+        self, object_id: int, frame: int, region: Region, tracks: dict[int, Region], regions: dict[int, Region]
+    ) -> None:
+        candidates = [(i, self._past(i, frame), tracks[i]) for i in self._found(tracks) if i in regions]
+        parent = rules.parent_of(region, candidates, frame)
+        if parent is not None:
+            self._replace_by_children(parent, frame, [tracks[parent]], regions)
+            self._objects.mark_found(object_id, frame, parent)
