@@ -23,8 +23,6 @@ from napari_sam2.version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
-    from napari_sam2.cluster.remote_model import RemoteModel
-
 
 class WorkerLostError(ConnectionError):
     """The worker, or the connection to it, was lost; nothing of the session has changed."""
@@ -124,8 +122,8 @@ class RemoteCompute:
             self._client.close()
             self._client = None
 
-    def load(self, model: str, device: str = "auto") -> RemoteModel:
-        """Let a worker load a model.
+    def link(self, model: str, device: str) -> WorkerLink:
+        """Return the worker that has a model; where there is none, or it was lost, another one loads it.
 
         Parameters
         ----------
@@ -140,18 +138,6 @@ class RemoteCompute:
             If no worker has it, or another version of napari-sam2.
         WorkerLostError
             If the worker is lost meanwhile.
-        """
-        from napari_sam2.cluster.remote_model import remote_model
-
-        return remote_model(self, model, device, self.link(model, device).description)
-
-    def link(self, model: str, device: str) -> WorkerLink:
-        """Return the worker that has a model; where there is none, or it was lost, another one loads it.
-
-        Raises
-        ------
-        ClusterError, WorkerLostError
-            As :meth:`load`.
         """
         key = model, device
         if key not in self._links:
@@ -185,7 +171,7 @@ class RemoteCompute:
         Raises
         ------
         ClusterError, WorkerLostError
-            As :meth:`load`; and whatever the function raises.
+            As :meth:`link`; and whatever the function raises.
         """
         link = self.link(model, device)
         with self._in_use(model, device, link):
@@ -209,7 +195,7 @@ class RemoteCompute:
         Raises
         ------
         ClusterError, WorkerLostError
-            As :meth:`load`; and what a tracker raises.
+            As :meth:`link`; and what a tracker raises.
         """
         link = self.link(model, device)
         with self._in_use(model, device, link):

@@ -55,8 +55,24 @@ class RemoteModel(SAM2VideoPredictor):
         return (present * obj_ptr if self.fixed_no_obj_ptr else obj_ptr) + (1 - present) * absent
 
 
-def remote_model(compute: RemoteCompute, name: str, device: str, description: ModelDescription) -> RemoteModel:
-    """Make the model of a description; it takes no memory here."""
+def remote_model(compute: RemoteCompute, name: str, device: str = "auto") -> RemoteModel:
+    """Let a worker load a model, and return it as a session has it; it takes no memory here.
+
+    Parameters
+    ----------
+    compute : RemoteCompute
+        Where.
+    name : str
+        A name, or a file there.
+    device : str
+        There.
+
+    Raises
+    ------
+    ClusterError, WorkerLostError
+        As :meth:`~napari_sam2.cluster.remote_compute.RemoteCompute.link`.
+    """
+    description = compute.link(name, device).description
     model: RemoteModel = build_sam2_video_predictor(
         description.config, None, device="meta", add_all_frames_to_correct_as_cond=True, predictor_class=RemoteModel
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_sam2.checks import shown
 from napari_sam2.cluster.remote_compute import RemoteCompute
+from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -138,7 +139,7 @@ def loaded(model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute |
         return model
     if not isinstance(model, str | Path):
         raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
-    return device.load(str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
+    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
 
 
 def segment_again(state: SessionState, in_use: ModelInUse, segmenter: PromptSegmenter, image_size_before: int) -> None:

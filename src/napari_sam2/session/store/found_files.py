@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_sam2.cluster.remote_compute import RemoteCompute
+from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
@@ -118,7 +119,7 @@ def find_model(
 
 
 def _load(model: str | Path, device: str | RemoteCompute | None) -> SAM2VideoPredictor:
-    return device.load(str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
+    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
 
 
 def check_weights(model: SAM2VideoPredictor, identity: ModelIdentity, path: Path) -> None:
