@@ -46,7 +46,9 @@ def test_images_of_one_file_differ() -> None:
     assert len({SETTINGS.key(["a"], series) for series in (None, 0, 1)}) == 3
 
 
-def test_arguments_of_a_session() -> None:
+def test_arguments() -> None:
+    assert SETTINGS.stack_arguments() == {}
     assert SETTINGS.session_arguments() == {"precision": "float32"}
-    assert replace(SETTINGS, channel=[2], along="Z").session_arguments() == {"precision": "float32", "channel": 2, "along": "Z"}
-    assert replace(SETTINGS, channel=[2, 0]).session_arguments()["channel"] == [2, 0]
+    assert replace(SETTINGS, channel=[2], along="Z").stack_arguments() == {"channel": 2, "along": "Z"}
+    assert replace(SETTINGS, channel=[2, 0]).stack_arguments()["channel"] == [2, 0]
+    assert replace(SETTINGS, window="bone").session_arguments() == {"precision": "float32", "window": "bone"}

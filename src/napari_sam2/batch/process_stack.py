@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_sam2.batch.input_state import InputState, stamp_of
+from napari_sam2.batch.memory import memory_released
 from napari_sam2.batch.outcome import StackOutcome, read_outcome, write_outcome
 from napari_sam2.batch.prompt_sources import go_on, source_of
 from napari_sam2.batch.settings import BatchSettings
@@ -209,13 +210,15 @@ def _model(name: str, weights_sha256: str, device: str) -> SAM2VideoPredictor:
 def _segment(job: StackJob, session: Session) -> StackOutcome:
     """Propagate what is left, and write the outputs."""
     kept = len({frame for item in session.objects.values() for frame in item.tracked})
-    tracked, sentence = set[int](), ""
+    tracked, sentence, now_and_then = set[int](), "", memory_released(session.stack)
     try:
         source = source_of(job.settings.prompts)
-        tracked.update(result.frame for result in source.track(session, job.settings.direction))
+        for done in source.track(session, job.settings.direction):
+            tracked.add(done.frame)
+            now_and_then()
     except FrameReadError as error:
         sentence = str(error)
-    result = session.result()
+    result = replace(session.result(), before_plane=now_and_then)
     errors = write_each([job.folder / f"{job.stack.name}{ending}" for ending in job.settings.endings], result)
     if errors:
         raise next(iter(errors.values()))

@@ -14,17 +14,20 @@ from typing import Protocol
 
 import numpy as np
 
+from napari_sam2.batch.memory import labels_of_worker
 from napari_sam2.batch.settings import BatchSettings
 from napari_sam2.batch.stacks import LABELS, StackFile
 from napari_sam2.images.label_images import as_labels, check_fit, open_labels
+from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.prompts_file import add_prompts, files_of_prompts, read_prompts
 from napari_sam2.session.propagation.plan import Direction
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
-from napari_sam2.session.store.database import copy_session_file
+from napari_sam2.session.store.database import copy_session_file, open_to_read
 from napari_sam2.session.store.refusals import SUFFIX
+from napari_sam2.session.store.session_store import read_header
 from napari_sam2.session.store.temporary import new_partial, remove
 
 LABEL_ENDINGS = (".tif", ".tiff", ".ome.tif", ".zarr", ".ome.zarr")
@@ -197,13 +200,17 @@ def source_of(text: str) -> PromptSource:
 
 def go_on(stack: StackFile, settings: BatchSettings, model: SAM2VideoPredictor | None, path: Path) -> Session:
     """Open the session of a stack that was begun before."""
-    return Session.open(path, Path(stack.path), model, device=settings.device)
+    with contextlib.closing(open_to_read(path)) as database:
+        labels = labels_of_worker(read_header(database).blank_stack())
+    return Session.open(path, Path(stack.path), model, device=settings.device, labels=labels)
 
 
 @contextlib.contextmanager
 def _begun(stack: StackFile, settings: BatchSettings, model: SAM2VideoPredictor | None, path: Path) -> Iterator[Session]:
     """Begin a session, saved before it has objects; all of its prompts are one action, so that there are none or all."""
-    session = Session(Path(stack.path), model=model or settings.model or "", series=stack.series, **settings.session_arguments())
+    image = Stack.open(Path(stack.path), series=stack.series, **settings.stack_arguments())
+    labels = labels_of_worker(image)
+    session = Session(image, model=model or settings.model or "", labels=labels, **settings.session_arguments())
     try:
         session.save(path)
         with session.grouped():

@@ -70,13 +70,15 @@ class BatchSettings:
         computed = replace(self, prompts=prompts, model="", device="", endings=(), software="")
         return hashlib.sha256(to_json([contents, series, computed]).encode()).hexdigest()
 
+    def stack_arguments(self) -> dict[str, Any]:
+        """Arguments with which an image is opened."""
+        channel = self.channel if self.channel is None or len(self.channel) > 1 else self.channel[0]
+        return _given(axes=self.axes, channel=channel, along=self.along)
+
     def session_arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for image and model."""
-        given = {
-            "axes": self.axes,
-            "channel": self.channel if self.channel is None or len(self.channel) > 1 else self.channel[0],
-            "along": self.along,
-            "intensity_range": self.intensity_range,
-            "window": self.window,
-        }
-        return {name: value for name, value in given.items() if value is not None} | {"precision": self.precision}
+        return _given(intensity_range=self.intensity_range, window=self.window, precision=self.precision)
+
+
+def _given(**arguments: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not None}

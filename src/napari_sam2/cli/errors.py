@@ -6,6 +6,7 @@ import errno
 import sys
 from collections.abc import Iterator, Sequence
 
+from napari_sam2.cluster.refusal import ClusterError
 from napari_sam2.file_errors import REASONS, reason_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.weights.download import DownloadError, TransferError
@@ -58,6 +59,8 @@ def code_of(error: BaseException) -> int:
         if any(code_of(one) == MACHINE_ERROR for one in error.errors):
             return MACHINE_ERROR
         return PARTLY_DONE if error.is_something_written else REFUSED
+    if isinstance(error, ClusterError):  # also where the network is its cause: nothing was begun
+        return REFUSED
     if any(_is_of_the_machine(one) for one in _chain(error)):
         return MACHINE_ERROR
     is_refused = isinstance(error, ValueError | ImportError | FrameReadError | DownloadError)

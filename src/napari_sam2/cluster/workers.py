@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 WAIT_FOR_WORKERS_S = 30.0
-BASE_BYTES = 3 * 2**28
+BASE_BYTES = 2**30
 """Memory of a worker besides the model: Python, PyTorch, one frame and the records of a session."""
 COPIES_OF_WEIGHTS = 3
 """A model takes at most so many times the size of its file: read, loaded, and its activations."""

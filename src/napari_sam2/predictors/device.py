@@ -97,7 +97,7 @@ def keep_freed_memory() -> None:
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
         if set_option is not None:
             set_option(_M_TRIM_THRESHOLD, 128 * 2**20)
-            set_option(_M_MMAP_THRESHOLD, 32 * 2**20)
+            set_option(_M_MMAP_THRESHOLD, 8 * 2**20)
 
 
 @dataclass(frozen=True)
