@@ -15,9 +15,12 @@ import pytest
 import tifffile
 
 from batch_stacks import write_stack
+from certificates import make_certificates
+from dask_processes import dask_processes
 from killed_workers import labels_on_one_machine, wait_until_tracked
 from napari_sam2.cli import batch
 from napari_sam2.cli.main import main
+from napari_sam2.cluster.address import Certificates
 from napari_sam2.images.errors import FrameReadError
 
 
@@ -147,3 +150,28 @@ def test_a_run_that_is_killed_is_gone_on_with(capsys: pytest.CaptureFixture[str]
     assert done <= outcome["frames_kept"] < num_frames - 1
     assert outcome["frames_kept"] + outcome["frames_tracked"] == num_frames - 1
     np.testing.assert_array_equal(tifffile.imread("results/a.tif"), labels_on_one_machine(Path("a.tif"), num_frames))
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_certificates_runs_batch_and_computes_for_segment(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for number in range(2):
+        write_stack(Path(f"s/{number}.tif"), 3, number)
+    prompts = [{"object": label, "frame": 0, "mask": "s/0.labels.tif", "mask_label": label} for label in (1, 2)]
+    Path("p.json").write_text(json.dumps({"prompts": prompts}))
+    files, others = make_certificates(tmp_path / "lab"), make_certificates(tmp_path / "other lab")
+
+    def options(given: Certificates) -> list[str]:
+        return ["--tls-ca", str(given.authority), "--tls-cert", str(given.certificate), "--tls-key", str(given.key)]
+
+    with dask_processes(files, str(tmp_path / "scratch")) as address:
+        segment = ["segment", "s/0.tif", "--prompts", "p.json", "-o", "labels.tif", "--compute", address]
+        assert main(["batch", "s/*.tif", "--prompts-from", "labels", "-o", "results", "--scheduler", address, *options(files)]) == 0
+        assert main([*segment, *options(files)]) == 0
+        capsys.readouterr()
+        assert main([*segment, *options(others)]) == 2
+        assert capsys.readouterr().err.endswith("the certificates are not of one authority\n")
+    expected = labels_on_one_machine(Path("s/0.tif"), 3, 0)
+    np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
+    np.testing.assert_array_equal(tifffile.imread("results/0.tif"), expected)
