@@ -331,9 +331,11 @@ class ObjectEditor:
 
     # --- found without a prompt ------------------------------------------------------------------------------------
 
-    def mark_found(self, object_id: int, first_frame: int | None = None, parent: int | None = None) -> None:
-        """Take note, inside an action, that an object was found without a prompt, where it begins, and from which it came."""
-        changes = {"first_frame": first_frame, "parent": parent}
+    def mark_found(
+        self, object_id: int, first_frame: int | None = None, parent: int | None = None, end_frame: int | None = None
+    ) -> None:
+        """Take note, inside an action, that an object was found without a prompt, where it begins and ends, and what divided."""
+        changes = {"first_frame": first_frame, "parent": parent, "end_frame": end_frame}
         self._change_info(object_id, is_found=True, **{name: value for name, value in changes.items() if value is not None})
 
     # --- pieces ----------------------------------------------------------------------------------------------------

@@ -89,6 +89,8 @@ class Region:
 
     def pieces(self) -> list[Region]:
         """Return its connected pieces, the largest first; diagonal neighbours touch."""
+        if not self.area_px:
+            return []
         labels, count = ndi.label(self.pixels, _EIGHT)
         found = [
             Region(self.row + rows.start, self.column + columns.start, labels[rows, columns] == label)

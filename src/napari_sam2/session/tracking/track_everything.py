@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 from napari_sam2.checks import check_bounds
+from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import check_options
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
@@ -15,6 +16,7 @@ from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
+from napari_sam2.session.tracking.volume_tracker import Candidate, VolumeTracker
 
 
 class EverythingTracker:
@@ -40,12 +42,15 @@ class EverythingTracker:
         self._propagator = propagator
 
     def track_everything(self, /, area_px: tuple[float, float] | None = None, **options: Any) -> Generator[FrameResult]:
-        """Find every object, and follow it from frame to frame, without a prompt.
+        """Find every object, and follow it through the stack, without a prompt.
 
-        On the first frame everything is segmented; on each later one what is there is followed, something new is looked for where
+        In a time-lapse: on the first frame everything is segmented; on each later one what is there is followed, something new is looked for where
         nothing is yet, tracks whose object is absent end, and a track divides where its object does: its children have it as their
         parent, see :attr:`Session.lineage`. What ends soon after it was found is removed. Objects that were there before are
         followed too; they are not ended, divided or removed.
+
+        Along another axis, through a volume: everything is looked for on a few slices; each object is followed both ways from where it
+        is seen best, to where it ends. Separate images, along N, are segmented each on its own.
 
         Stop iterating to stop: yielded frames are kept, and the next call goes on from there. All frames of a call are undone
         together.
@@ -73,13 +78,15 @@ class EverythingTracker:
         """
         area_px = None if area_px is None else check_bounds("area_px", area_px)
         check_options(options)
-        tracker = MovieTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
         action, num_done = Action(), 0
-        for frame in tracker.frames_left():
+        steps = self._steps(area_px, options)
+        while True:
             with self._state.history.working():
                 num_done = num_done * self._state.history.is_latest(action) + 1
                 with self._state.history.action(self._call(area_px, options, num_done), continued=action) as action:
-                    result = tracker.do_frame(frame)
+                    result = next(steps, None)
+            if result is None:
+                break
             yield result
         if not self._state.objects:
             raise ValueError(
@@ -87,6 +94,40 @@ class EverythingTracker:
                 "objects, a lower pred_iou_thresh, or click on one object"
             )
         self._state.history.complete(action, self._call(area_px, options, None)())
+
+    def _steps(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        stack = self._in_use.stack
+        if stack.is_collection:
+            return self._images(area_px, options)
+        return self._movie(area_px, options) if stack.along == "T" or len(stack) == 1 else self._volume(area_px, options)
+
+    def _images(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        """Segment separate images, each on its own; those on which something was found are done."""
+        done = {frame for item in self._state.objects.values() if item.info.is_found for frame in item.shown_frames()}
+        for frame in range(max(done, default=-1) + 1, len(self._in_use.stack)):
+            scores = {}
+            for object_id in self._prompts.segment_everything(frame, area_px, **options):
+                self._objects.mark_found(object_id)
+                record = self._state.objects[object_id].shown(frame)
+                assert record is not None
+                scores[object_id] = ObjectScore.of(record)
+            yield FrameResult(frame, scores)
+
+    def _movie(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        tracker = MovieTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        for frame in tracker.frames_left():
+            yield tracker.do_frame(frame)
+
+    def _volume(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
+        tracker = VolumeTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        candidates = []
+        for frame in tracker.searched():
+            candidates += tracker.find(frame)
+            yield FrameResult(frame, {})
+        candidates, followed = tracker.usual(candidates), list[Candidate]()
+        while candidates := tracker.left(candidates, followed):
+            followed.append(candidates.pop(0))
+            yield from tracker.follow(followed[-1])
 
     @staticmethod
     def _call(area_px: tuple[float, float] | None, options: Mapping[str, Any], steps: int | None) -> Callable[[], LoggedCall]:

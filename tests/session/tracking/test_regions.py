@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from napari_sam2.session.tracking.regions import Region
+
+SHAPE = (9, 12)
+PLANES = arrays(np.bool_, SHAPE, elements=st.booleans())
+
+
+@given(PLANES)
+def test_a_plane_is_cut_and_put_back(plane):
+    region = Region.of_plane(plane)
+    np.testing.assert_array_equal(region.plane(SHAPE), plane)
+    assert region.area_px == plane.sum()
+    if plane.any():
+        np.testing.assert_allclose(region.centroid_rc, ndimage.center_of_mass(plane))
+        assert region.pixels[0].any()
+        assert region.pixels[:, -1].any()
+
+
+@given(PLANES, PLANES)
+def test_what_two_have_in_common(one, other):
+    regions = Region.of_plane(one), Region.of_plane(other)
+    assert regions[0].shared_px(regions[1]) == (one & other).sum() == regions[1].shared_px(regions[0])
+
+
+@given(PLANES)
+def test_pieces_make_up_the_whole(plane):
+    pieces = Region.of_plane(plane).pieces()
+    np.testing.assert_array_equal(sum((piece.plane(SHAPE).astype(int) for piece in pieces), np.zeros(SHAPE, int)), plane)
+    assert [piece.area_px for piece in pieces] == sorted((piece.area_px for piece in pieces), reverse=True)
+    assert len(pieces) == ndimage.label(plane, np.ones((3, 3)))[1]
+
+
+def test_a_bar_is_long_and_a_disc_is_not():
+    rows, columns = np.ogrid[:30, :40]
+    disc = Region.of_plane(np.hypot(rows - 15, columns - 20) <= 9)
+    bar = Region.of_plane((abs(rows - 15) <= 3) & (abs(columns - 20) <= 14))
+    assert disc.elongation == pytest.approx(1, abs=0.02)
+    assert bar.elongation == pytest.approx(29 / 7, rel=0.02)
+    assert sorted(bar.ends()) == [(15, pytest.approx(13, abs=0.6)), (15, pytest.approx(27, abs=0.6))]
+
+
+def test_an_empty_region_has_nothing():
+    region = Region.of_plane(np.zeros(SHAPE, bool))
+    assert region.area_px == 0
+    assert region.pieces() == []
+    assert region.elongation == 1
+    assert not region.plane(SHAPE).any()
