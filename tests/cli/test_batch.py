@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from distributed import LocalCluster
 
 from batch_stacks import write_stack
 from certificates import make_certificates
@@ -100,9 +101,16 @@ def test_which_errors_are_tried_again() -> None:
     assert batch.explain(MemoryError("there is not enough memory")) == ("there is not enough memory", True)
 
 
+def worker_here(options: list[dict[str, object]]) -> LocalCluster:
+    """Begin a worker in this process."""
+    assert len(options) == 1
+    return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit=0)
+
+
 def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for number, name in enumerate("ab"):
         write_stack(Path(f"plate/{name}/movie.tif"), 3, number)
+    monkeypatch.setattr(batch, "local_cluster", worker_here)  # tests/batch/test_run.py has workers that are processes
     arguments = ["plate/*/movie.tif", "--prompts-from", "labels", "--format", ".ome.tif", "--workers", "1"]
     Path("plate/b/movie.labels.tif").rename("away.tif")
     assert run(*arguments) == 1
