@@ -43,7 +43,7 @@ IN_REPOSITORY = (
 )
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 T, Z, H, W = 4, 14, 100, 80
-NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes"}
+NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes", "docs/cluster.md": "needs a server"}
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -11,8 +11,9 @@ import torch
 
 from napari_sam2 import checks
 from napari_sam2.cli import weights
-from napari_sam2.cli.errors import MEANINGS, PartlyDone, code_of, place_of, sentence_of, traceback_of
+from napari_sam2.cli.errors import MEANINGS, PartlyDone, SomeFailed, code_of, place_of, sentence_of, traceback_of
 from napari_sam2.cli.main import main
+from napari_sam2.cluster.refusal import ClusterError
 from napari_sam2.images.errors import FrameReadError, ImageFileError
 from napari_sam2.weights.download import DownloadError, TransferError
 
@@ -51,6 +52,8 @@ UNEXPECTED = (
             2,
             "cannot be written to the folder",
         ),
+        (caused(ClusterError("the scheduler cannot be reached"), OSError("no network")), 2, "the scheduler cannot be reached"),
+        (SomeFailed("a: no labels"), 1, "a: no labels"),
         (DownloadError("something is in its place"), 2, "something is in its place"),
         (TransferError("the server cannot be reached"), 1, "the server cannot be reached"),
         (caused(DownloadError("no room"), OSError(errno.ENOSPC, "")), 1, "no room"),

@@ -439,3 +439,20 @@ def test_debug_shows_what_led_to_it(capsys: pytest.CaptureFixture[str]) -> None:
         assert last_line(err).startswith("napari-sam2: frame 4 along T cannot be read: ")
     assert main(segment()) == 3
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--compute", "gpu-box"], "the address of a scheduler is tls://HOST:PORT or tcp://HOST:PORT, got 'gpu-box'"),
+        (["--compute", "tcp://192.168.0.7:8786"], "tcp://192.168.0.7:8786 is not encrypted, and whoever reaches the port"),
+        (["--compute", "tls://gpu-box:8786"], "tls://gpu-box:8786 needs certificates: give --tls-ca, --tls-cert and --tls-key"),
+        (["--compute", "tcp://127.0.0.1:1"], "--device does not go with --compute: there the worker chooses its device"),
+        (["--insecure"], "certificates and --insecure go with --compute only"),
+    ],
+)
+def test_another_machine_that_cannot_be_used(options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    broken_zarr(Path("movie.zarr"), MOVIE, [])
+    assert main(segment(*options)) == 2
+    assert capsys.readouterr().err.startswith(f"napari-sam2: {sentence}")
+    assert list(Path("out").iterdir()) == []

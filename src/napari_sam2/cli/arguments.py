@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from napari_sam2.cluster.address import Certificates, security_of
+from napari_sam2.cluster.refusal import check_extra
 from napari_sam2.images.choice import Choice
 from napari_sam2.images.intensity import CT_WINDOWS_HU
 from napari_sam2.predictors.device import PRECISIONS
@@ -103,6 +105,49 @@ def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--precision``."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="precision of the network (default: float32)")
+
+
+def add_certificate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tls-ca``, ``--tls-cert``, ``--tls-key`` and ``--insecure``; see :func:`certificates_of`."""
+    for name, what in (("ca", "of the authority that signed both sides"), ("cert", "ours"), ("key", "the private key of ours")):
+        parser.add_argument(f"--tls-{name}", type=path_argument, metavar="FILE", help=f"certificate for tls:// in PEM: {what}")
+    parser.add_argument(
+        "--insecure", action="store_true", help="allow tcp:// beyond this machine: whoever reaches the port can run code there"
+    )
+
+
+def certificates_of(args: argparse.Namespace, address: str | None, option: str) -> Certificates | None:
+    """Return the certificates that were given, and refuse before long work those that do not fit an address.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Has the arguments.
+    address : str or None
+        Of the scheduler; None where none is used.
+    option : str
+        The option that gives the address, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they are not complete, or do not go with the address.
+    FileNotFoundError, OSError
+        If one is not there, or cannot be read.
+    ImportError
+        If the extra is not installed.
+    """
+    files = [args.tls_ca, args.tls_cert, args.tls_key]
+    if any(files) and not all(files):
+        raise ValueError("--tls-ca, --tls-cert and --tls-key belong together: give all three")
+    if address is None:
+        if any(files) or args.insecure:
+            raise ValueError(f"certificates and --insecure go with {option} only")
+        return None
+    check_extra(option)
+    certificates = Certificates(*files) if all(files) else None
+    security_of(address, certificates, args.insecure)
+    return certificates
 
 
 def add_methods_argument(parser: argparse.ArgumentParser) -> None:

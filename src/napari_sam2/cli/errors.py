@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import napari_sam2
+from napari_sam2.cluster.refusal import ClusterError
 from napari_sam2.file_errors import REASONS, reason_of
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.weights.download import DownloadError, TransferError
@@ -17,7 +18,8 @@ from napari_sam2.weights.download import DownloadError, TransferError
 DONE, MACHINE_ERROR, REFUSED, PARTLY_DONE, INTERRUPTED = 0, 1, 2, 3, 130
 MEANINGS = {
     DONE: "done",
-    MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected",
+    MACHINE_ERROR: "the machine's fault: no memory, a full or failing disk, no network, or an error that is not expected; "
+    "after batch: some stacks are not done, and the report says why",
     REFUSED: "what was asked for cannot be done: an option, a file, a model, a missing extra; nothing was written",
     PARTLY_DONE: "partly done: what could be done is written, and the message names what could not, such as an unreadable frame",
     INTERRUPTED: "interrupted by Ctrl-C: segment, track and replay write what is done",
@@ -46,7 +48,11 @@ class PartlyDone(Exception):  # noqa: N818  # what was done is no error
         self.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("several things could not be done", errors)
 
 
-_WITH_OWN_SENTENCE = (PartlyDone, ValueError, ImportError, DownloadError, OSError, MemoryError)
+class SomeFailed(Exception):  # noqa: N818  # those that are done are no error
+    """Of many stacks some are not done; the message names each with its reason."""
+
+
+_WITH_OWN_SENTENCE = (PartlyDone, SomeFailed, ValueError, ImportError, DownloadError, OSError, MemoryError)
 
 
 def code_of(error: BaseException) -> int:
@@ -57,6 +63,8 @@ def code_of(error: BaseException) -> int:
         if any(code_of(one) == MACHINE_ERROR for one in error.errors):
             return MACHINE_ERROR
         return PARTLY_DONE if error.is_something_written else REFUSED
+    if isinstance(error, ClusterError):  # also where the network is its cause: nothing was begun
+        return REFUSED
     if any(_is_of_the_machine(one) for one in _chain(error)):
         return MACHINE_ERROR
     is_refused = isinstance(error, ValueError | ImportError | FrameReadError | DownloadError)

@@ -12,7 +12,7 @@ from typing import Any
 from napari_sam2.cli.errors import DONE, MEANINGS, code_of, sentence_of, traceback_of
 from napari_sam2.version import __version__
 
-COMMANDS = ("demo", "segment", "track", "replay", "export", "weights", "evaluate", "report", "train", "info")
+COMMANDS = ("demo", "segment", "track", "batch", "replay", "export", "weights", "evaluate", "report", "train", "info")
 """Each is a module beside this one."""
 
 

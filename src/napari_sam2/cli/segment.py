@@ -12,17 +12,20 @@ from tqdm import tqdm
 from napari_sam2.cli.arguments import (
     add_axes_arguments,
     add_calibration_arguments,
+    add_certificate_arguments,
     add_choice_arguments,
     add_image_argument,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
     add_output_argument,
+    certificates_of,
     choice_of,
     path_argument,
 )
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
+from napari_sam2.cluster.remote_compute import RemoteCompute
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes, open_image
 from napari_sam2.images.calibration import Calibration, calibration_of
@@ -77,11 +80,16 @@ def add_parser(commands: Any) -> None:
         help="propagate objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
     )
     add_model_arguments(parser)
+    parser.add_argument(
+        "--compute", metavar="ADDRESS", help="let the model compute on another machine: a scheduler of dask, as tls://gpu-box:8786"
+    )
+    add_certificate_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    certificates = certificates_of(args, args.compute, "--compute")
     stack = _open_stack(args)
     entries = read_prompts(args.prompts, stack)
     frames = None if args.frames is None else args.frames.frames(len(stack))
@@ -92,10 +100,16 @@ def run(args: argparse.Namespace) -> None:
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
     if args.fuse is not None:
         _warn_if_flat(calibration)
+    compute = None
+    if args.compute is not None:
+        if args.device != "auto":
+            raise ValueError("--device does not go with --compute: there the worker chooses its device")
+        compute = RemoteCompute(args.compute, certificates, args.insecure)
     session = Session(
         stack,
         model=args.model,
-        device=args.device,
+        device=args.device if compute is None else None,
+        compute=compute,
         precision=args.precision,
         intensity_range=args.intensity_range,
         window=args.window,
@@ -132,7 +146,7 @@ def _propagate_and_write(
             is_partial=is_partial,
             frames=frames,
             methods=args.methods,
-            checkpoint=None if args.methods is None else find_weights(args.model)[1],
+            checkpoint=None if args.methods is None or args.compute is not None else find_weights(args.model)[1],
         )
 
 

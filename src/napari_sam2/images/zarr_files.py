@@ -51,21 +51,46 @@ def open_zarr(path: Path, choice: Choice = ANY) -> OpenedImage:
     ImageFileError
         If it is no zarr, metadata and arrays do not fit, there is no such image, or there are several and none is chosen.
     """
+    opened = _open(path)
+    if not hasattr(opened, "group_keys"):
+        choice.find(str(path), [""])
+        return OpenedImage(opened, files=(path,))
+    return open_zarr_group(opened, str(path), choice, path)
+
+
+def image_paths(path: Path) -> list[str]:
+    """List the images of a zarr by their paths in it, as ``A/1/0``; an empty path where it is one image itself.
+
+    Images that its metadata name and that are not there are left out, and named in a warning.
+
+    Raises
+    ------
+    ImportError
+        If zarr is not installed.
+    ImageFileError
+        If it is no zarr, is damaged, or holds no image.
+    """
+    opened = _open(path)
+    if not hasattr(opened, "group_keys"):
+        return [""]
+    absent: list[str] = []
+    paths = list(_images_or_arrays(opened, str(path), absent))
+    _warn_of_absent(str(path), absent)
+    return paths
+
+
+def _open(path: Path) -> Any:
     try:
         import zarr
     except ImportError as error:
         raise ImportError("reading zarr files needs the extra: pip install 'napari-sam2[zarr]'") from error
     try:
-        opened = zarr.open(path, mode="r")
+        return zarr.open(path, mode="r")
     except PermissionError as error:
         raise ImageFileError(f"{path} may not be read: {reason_of(error)}") from error
     except Exception as error:  # each version and store of zarr refuses with errors of its own
         what = "is a damaged zarr: its metadata cannot be understood" if path.is_dir() and _has_metadata(path) else "is no zarr"
         raise ImageFileError(f"{path} {what}") from error
-    if isinstance(opened, zarr.Array):
-        choice.find(str(path), [""])
-        return OpenedImage(opened, files=(path,))
-    return open_zarr_group(opened, str(path), choice, path)
 
 
 def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | None = None) -> OpenedImage:
@@ -86,19 +111,8 @@ def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | No
         As :func:`open_zarr`.
     """
     absent: list[str] = []
-    try:
-        images = dict(_images_in(group, absent))
-    except Exception as error:  # what metadata hold instead of what they should hold is anything
-        raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not describe its contents") from error
-    if not images and not absent:
-        images = {key: (group[key], 0) for key in sorted(group.array_keys())}
-    if not images:
-        inside = sorted(group.group_keys())
-        what = f", only the groups {listed([''] * len(inside), inside)}" if inside else ""
-        what = f": its metadata name {listed([''] * len(absent), absent)}, not there" if absent else what
-        raise ImageFileError(f"{name} holds no image{what}")
-    if absent:
-        logger.warning("the metadata of %s name images that are not there: %s", name, listed([""] * len(absent), absent))
+    images = _images_or_arrays(group, name, absent)
+    _warn_of_absent(name, absent)
     paths = list(images)
     names = [_name_of(*images[at]) for at in paths]
     wanted = (choice.image_name or "").strip("/")
@@ -119,6 +133,27 @@ def open_zarr_group(group: Any, name: str, choice: Choice = ANY, path: Path | No
     chosen, index = images[paths[number]]
     where = f"{name.rstrip('/')}/{paths[number]}" if paths[number] else name
     return _open_image(chosen, index, where, () if path is None else (path,))
+
+
+def _images_or_arrays(group: Any, name: str, absent: list[str]) -> dict[str, tuple[Any, int]]:
+    """Find the images of a group, or where it has none its arrays, by path; there is one at least."""
+    try:
+        images = dict(_images_in(group, absent))
+    except Exception as error:  # what metadata hold instead of what they should hold is anything
+        raise ImageFileError(f"{name} is a damaged OME-Zarr: its metadata do not describe its contents") from error
+    if not images and not absent:
+        images = {key: (group[key], 0) for key in sorted(group.array_keys())}
+    if not images:
+        inside = sorted(group.group_keys())
+        what = f", only the groups {listed([''] * len(inside), inside)}" if inside else ""
+        what = f": its metadata name {listed([''] * len(absent), absent)}, not there" if absent else what
+        raise ImageFileError(f"{name} holds no image{what}")
+    return images
+
+
+def _warn_of_absent(name: str, absent: list[str]) -> None:
+    if absent:
+        logger.warning("the metadata of %s name images that are not there: %s", name, listed([""] * len(absent), absent))
 
 
 def _open_image(image: Any, index: int, where: str, files: tuple[Path, ...]) -> OpenedImage:

@@ -184,7 +184,13 @@ class Tracker:
 
     # --- tracked frames --------------------------------------------------------------------------------------------
 
-    def track(self, frame: int, memories: Sequence[ObjectMemory], reverse: bool = False) -> list[FrameRecord]:
+    def track(
+        self,
+        frame: int,
+        memories: Sequence[ObjectMemory],
+        reverse: bool = False,
+        views: Sequence[View | None] | None = None,
+    ) -> list[FrameRecord]:
         """Find objects on a frame by what is remembered of them.
 
         Parameters
@@ -195,16 +201,18 @@ class Tracker:
             One per object, each with at least one conditioning frame; they are not changed.
         reverse : bool
             Tracking runs towards frame 0.
+        views : sequence of View or None, optional
+            The window in which each object is looked for; by default as :attr:`zoom` chooses it.
 
         Returns
         -------
         list of FrameRecord
             One per object, with memories.
         """
-        views = [self._follow(frame, memory, reverse) for memory in memories]
+        chosen_views = self.follow(frame, memories, reverse) if views is None else list(views)
 
         def track_batch(batch: list[int]) -> list[FrameRecord]:
-            encoded = self.features.get_batch(frame, [views[i] for i in batch])
+            encoded = self.features.get_batch(frame, [chosen_views[i] for i in batch])
             features = self._condition(encoded, self._recall(frame, [memories[i] for i in batch], reverse))
             heads = self.model._forward_sam_heads(
                 backbone_features=features,
@@ -212,35 +220,40 @@ class Tracker:
                 multimask_output=self.model._use_multimask(False, None),
             )
             memory = self._encode_memory(encoded, heads.high_res_masks, heads.object_score_logits, prompted=False)
-            return self._records(heads, [views[i] for i in batch], memory)
+            return self._records(heads, [chosen_views[i] for i in batch], memory)
 
         return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
 
-    # --- pieces ----------------------------------------------------------------------------------------------------
+    def follow(self, frame: int, memories: Sequence[ObjectMemory], reverse: bool) -> list[View | None]:
+        """Choose the windows in which objects are looked for, by where they were on the nearest frame that is recalled."""
+        return [self._follow(frame, memory, reverse) for memory in memories]
 
-    def _choose(self, frame: int, memory: ObjectMemory, reverse: bool) -> Recall:
+    def choose(self, frame: int, memory: ObjectMemory, reverse: bool) -> Recall:
+        """Choose what a frame recalls of an object."""
         policy = self.policy or OfficialMemoryPolicy(self.model.recall)
         return policy(frame, memory, self.num_frames, reverse)
+
+    # --- pieces ----------------------------------------------------------------------------------------------------
 
     def _follow(self, frame: int, memory: ObjectMemory, reverse: bool) -> View | None:
         """Choose the window of an object by where it was on the nearest frame that is recalled."""
         if self.zoom is None:
             return None
         # Of two as near, the one that tracking comes from.
-        recall = self._choose(frame, memory, reverse)
+        recall = self.choose(frame, memory, reverse)
         nearest = min(recall.memories, key=lambda slot: (abs(slot.frame - frame), (slot.frame < frame) == reverse))
         (record,) = memory.recalled((nearest,))
         return self.zoom.next_view(record.view or whole_view(self.zoom.frame_shape), record.mask_logits)
 
     def _signature(self, frame: int, memory: ObjectMemory, reverse: bool) -> Hashable:
         """Objects that recall as many memories and pointers fit into one batch."""
-        recall = self._choose(frame, memory, reverse)
+        recall = self.choose(frame, memory, reverse)
         return len(recall.memories), len(recall.pointers)
 
     def _recall(self, frame: int, memories: list[ObjectMemory], reverse: bool) -> RecalledMemory:
         """Gather what B objects recall; they have one signature."""
         device = self.model.device
-        recalls = [self._choose(frame, memory, reverse) for memory in memories]
+        recalls = [self.choose(frame, memory, reverse) for memory in memories]
         longest = max(recalls[0].longest_pointer_offset, 1)
         nothing = torch.empty(0, dtype=torch.float32, device=device)
         features, pointers = [], []

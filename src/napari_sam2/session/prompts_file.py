@@ -98,6 +98,19 @@ KEYS = tuple(field.name for field in fields(_WrittenEntry))
 """The keys that an entry may have."""
 
 
+def files_of_prompts(path: Path) -> list[Path]:
+    """Return a prompts file and the masks that it names, of which none need be there.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        As :func:`read_prompts`.
+    """
+    written = _read_written(path)
+    names = [entry["mask"] for entry in written.prompts if isinstance(entry, dict) and isinstance(entry.get("mask"), str)]
+    return [path, *dict.fromkeys(_mask_path(path.parent, name) for name in names)]
+
+
 def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
     """Read a prompts file.
 
@@ -117,15 +130,23 @@ def read_prompts(path: Path, stack: Stack | None = None) -> list[PromptEntry]:
     OSError
         If it, or a mask it names, cannot be read.
     """
-    with reading(path, "the prompts file"):
-        if not path.exists():
-            raise FileNotFoundError(f"there is no prompts file {path}")
-    written = parse(_WrittenFile, read_json(path, "the prompts file"), f"{path}: ")
+    written = _read_written(path)
     if stack is not None and written.axes is not None:
         _check_axes(written.axes, stack, path)
     if not written.prompts:
         raise ValueError(f"{path} has no prompts")
     return [_read_entry(entry, f"{path}, prompt {number}: ", path.parent) for number, entry in enumerate(written.prompts, start=1)]
+
+
+def _read_written(path: Path) -> _WrittenFile:
+    with reading(path, "the prompts file"):
+        if not path.exists():
+            raise FileNotFoundError(f"there is no prompts file {path}")
+    return parse(_WrittenFile, read_json(path, "the prompts file"), f"{path}: ")
+
+
+def _mask_path(folder: Path, name: str) -> Path:
+    return find_moved(name, folder) or folder / name
 
 
 def _check_axes(axes: str, stack: Stack, path: Path) -> None:
@@ -159,7 +180,7 @@ def _read_entry(content: Any, where: str, folder: Path) -> PromptEntry:
 
 
 def _read_mask(folder: Path, name: str, frame: int, label: int | None, where: str) -> npt.NDArray[np.bool_]:
-    path = find_moved(name, folder) or folder / name
+    path = _mask_path(folder, name)
     stack = open_labels(path)
     if len(stack) > 1 and not 0 <= frame < len(stack):
         raise ValueError(f"{where}{path.name} has no frame {frame}")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from napari_sam2.checks import check_flag, check_path, shown
+from napari_sam2.cluster.remote_compute import RemoteCompute, computing_on
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
 from napari_sam2.images.stack import Stack
@@ -94,6 +95,10 @@ class Session:
         :func:`~napari_sam2.session.volumes.propagate_each.propagate_each` goes through all.
     device : str, optional
         "auto" by default.
+    compute : str or RemoteCompute, optional
+        Another machine on which the model computes: the address of a scheduler of dask, as ``tls://gpu-box:8786``, or a
+        :class:`~napari_sam2.cluster.remote_compute.RemoteCompute`, which has certificates. Image, prompts, results and the file
+        of the session stay here; ``model`` is a name, or a file there.
     precision : {"float32", "bfloat16"}
         Of the network.
     intensity_range : tuple of float, or a sequence of them, optional
@@ -146,6 +151,7 @@ class Session:
         along: str | None = None,
         at: Mapping[str, int] | None = None,
         device: str | None = None,
+        compute: str | RemoteCompute | None = None,
         precision: str = "float32",
         intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
         window: str | None = None,
@@ -169,8 +175,8 @@ class Session:
         if not isinstance(memory_gate, MemoryGate | None):
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
-        self._device = device
-        network = loaded(model, device)
+        self._device = where = computing_on(compute, device)
+        network = loaded(model, where)
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
         self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, precision, zoom, memory_gate)
@@ -190,7 +196,7 @@ class Session:
         self._objects = ObjectEditor(self._state, self.stack, self._segmenter)
         self._error_sampling = ErrorSampling(self._state, self.stack)
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
-        self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, device, weakly(self._find_model))
+        self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, where, weakly(self._find_model))
         self._model_editor.remember(identity, network)
         self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget)
         self._everything_tracker = EverythingTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator)
@@ -382,7 +388,8 @@ class Session:
         session = Session(
             self.stack.view(along, at),
             model=self.model,
-            device=self._device,
+            compute=self._device if isinstance(self._device, RemoteCompute) else None,
+            device=None if isinstance(self._device, RemoteCompute) else self._device,
             precision=self.precision,
             intensity_range=self.intensity_ranges,
             zoom=self._in_use.object_sizes,
@@ -458,6 +465,8 @@ class Session:
         """
         with self._history.working():
             self._store.close()
+            if isinstance(self._device, RemoteCompute) and self._device.is_of_session:
+                self._device.close()
 
     @classmethod
     def open(
@@ -467,6 +476,7 @@ class Session:
         model: str | Path | SAM2VideoPredictor | None = None,
         *,
         device: str | None = None,
+        compute: str | RemoteCompute | None = None,
         labels: Any = None,
     ) -> Session:
         """Open a saved session, with its undo history; from now on it is saved to the same file.
@@ -480,8 +490,8 @@ class Session:
             The image, if it was no file, or has been moved.
         model : str, Path or SAM2VideoPredictor, optional
             The model, if its file has been moved.
-        device : str, optional
-            "auto" by default.
+        device, compute : optional
+            See :class:`Session`.
         labels : array-like, optional
             Receives the result, see :class:`Session`.
 
@@ -501,17 +511,18 @@ class Session:
             exported by ``napari-sam2 export``, or copied.
         """
         path = followed(check_path("path", path).absolute())
+        where = computing_on(compute, device)
         if not is_first_format(path):
-            return cls._open(path, image, model, device, labels)
+            return cls._open(path, image, model, where, labels)
         path = converted(path)
         try:
-            return cls._open(path, image, model, device, labels)
+            return cls._open(path, image, model, where, labels)
         except BaseException:
             remove(path)  # lest it be in the way the next time
             raise
 
     @classmethod
-    def _open(cls, path: Path, image: Any, model: Any, device: str | None, labels: Any) -> Session:
+    def _open(cls, path: Path, image: Any, model: Any, device: str | RemoteCompute | None, labels: Any) -> Session:
         database = open_to_write(path)
         try:
             header, identity = read_header(database), read_model(database)
@@ -532,7 +543,7 @@ class Session:
         identity: ModelIdentity,
         image: Any = None,
         model: str | Path | SAM2VideoPredictor | None = None,
-        device: str | None = None,
+        device: str | RemoteCompute | None = None,
         labels: Any = None,
     ) -> Session:
         """Open a session without objects on the image of a session file.
@@ -555,7 +566,9 @@ class Session:
             image = find_image(path, header)
         choice = header.source.choice() if is_paths(image) else {}
         network = find_model(path, identity, model, device)
-        session = cls(image, model=network, device=device, labels=labels, **header.arguments(), **choice)
+        compute = device if isinstance(device, RemoteCompute) else None
+        device = None if isinstance(device, RemoteCompute) else device
+        session = cls(image, model=network, device=device, compute=compute, labels=labels, **header.arguments(), **choice)
         check_image(session.stack, header, path)
         if session._source.path is None:  # an array of the same image: its file is named in the header
             saved = header.source

@@ -27,6 +27,7 @@ from napari_sam2.session.store.database import (
     PAGE_BYTES,
     VERSION,
     Database,
+    copy_session_file,
     followed,
     is_session_file,
     open_to_read,
@@ -376,3 +377,19 @@ def test_two_sessions_in_one_process(path: Path) -> None:
     second.save(path)
     second.close()
     assert names(path) == ["movie.sam2"]
+
+
+def test_a_session_file_is_copied_while_it_is_open(tmp_path: Path) -> None:
+    with begun() as session:
+        session.save(tmp_path / "a.sam2")
+        session.add_object()
+        written = [tmp_path / name for name in ("a.sam2", "a.sam2-wal")]
+        before = [path.read_bytes() for path in written]
+        copy_session_file(tmp_path / "a.sam2", tmp_path / "b.sam2")
+        assert [path.read_bytes() for path in written] == before
+    with Session.open(tmp_path / "b.sam2", MOVIE, tiny_model()) as copied:
+        assert list(copied.objects) == [1]
+    with pytest.raises(FileNotFoundError, match=r"there is no session file .*c\.sam2"):
+        copy_session_file(tmp_path / "c.sam2", tmp_path / "d.sam2")
+    with pytest.raises(FileNotFoundError, match=r"none.d\.sam2 cannot be reached: it is not there"):
+        copy_session_file(tmp_path / "a.sam2", tmp_path / "none" / "d.sam2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_bounds, check_flag, check_whole, shown
+from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 MAX_OVERLAP = 0.5
@@ -53,6 +55,22 @@ def watched(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def find_everything_there(
+    model: SAM2VideoPredictor,
+    precision: str,
+    image: npt.NDArray[np.uint8],
+    known: Sequence[npt.NDArray[np.bool_]],
+    area_px: tuple[float, float] | None = None,
+    **options: Any,
+) -> list[npt.NDArray[np.bool_]]:
+    """Do :func:`find_everything` where the model is, in a precision."""
+    if isinstance(model, RemoteModel):
+        found: list[npt.NDArray[np.bool_]] = model.call(find_everything_there, precision, image, known, area_px, **options)
+        return found
+    with inference(model.device, precision):
+        return find_everything(model, image, known, area_px, **options)
 
 
 def find_everything(

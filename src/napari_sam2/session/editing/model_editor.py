@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_sam2.checks import shown
+from napari_sam2.cluster.remote_compute import RemoteCompute
+from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -29,7 +31,7 @@ class ModelEditor:
         The model and its view of the stack.
     segmenter : PromptSegmenter
         Segments anchor frames again.
-    device : str or None
+    device : str, RemoteCompute or None
         Where models are loaded to.
     find : callable
         Loads an earlier model by its identity.
@@ -45,7 +47,7 @@ class ModelEditor:
         state: SessionState,
         in_use: ModelInUse,
         segmenter: PromptSegmenter,
-        device: str | None,
+        device: str | RemoteCompute | None,
         find: Callable[[ModelIdentity], SAM2VideoPredictor],
     ) -> None:
         self.begun_with: ModelIdentity | None = None
@@ -125,7 +127,7 @@ class ModelEditor:
             self._without_name.append(network)
 
 
-def loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2VideoPredictor:
+def loaded(model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute | None) -> SAM2VideoPredictor:
     """Load a model by its name or file; return one that is loaded already.
 
     Raises
@@ -137,7 +139,7 @@ def loaded(model: str | Path | SAM2VideoPredictor, device: str | None) -> SAM2Vi
         return model
     if not isinstance(model, str | Path):
         raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
-    return load_model(model, device)
+    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
 
 
 def segment_again(state: SessionState, in_use: ModelInUse, segmenter: PromptSegmenter, image_size_before: int) -> None:

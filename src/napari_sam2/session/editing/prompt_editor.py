@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from napari_sam2.checks import as_array, check_whole, check_wholes
 from napari_sam2.images.label_images import MAX_LABEL
-from napari_sam2.predictors.device import inference
 from napari_sam2.session.editing.cut_join import mark_stale_around
 from napari_sam2.session.editing.drawing import masks_of_labels, polygon_mask, scribble_points
-from napari_sam2.session.editing.everything import find_everything
+from napari_sam2.session.editing.everything import find_everything_there
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
@@ -327,8 +326,8 @@ class PromptEditor:
         """
         frame = self._stack.check_frame(frame)
         known = [self._segmenter.mask(record) for item in self._state.ordered() if (record := item.shown(frame)) is not None]
-        with inference(self._in_use.model.device, self._in_use.precision):
-            masks = find_everything(self._in_use.model, self._in_use.as_seen(frame), known, area_px, **options)
+        in_use = self._in_use
+        masks = find_everything_there(in_use.model, in_use.precision, in_use.as_seen(frame), known, area_px, **options)
         return self.add_found(frame, masks)
 
     def add_found(self, frame: int, masks: Sequence[npt.NDArray[np.bool_]]) -> list[int]:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import shown
+from napari_sam2.cluster.remote_model import RemoteModel
+from napari_sam2.cluster.remote_tracker import RemoteTracker
 from napari_sam2.images.intensity import IntensityRange, map_intensity
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frame_features import FrameFeatures
@@ -86,8 +88,11 @@ class ModelInUse:
         zoom = _choose_zoom(model.config.zoom if is_auto else self._wanted_zoom, self.frame_shape)
         frames = ArrayFrames(self.stack.frames, model.image_size, self._intensity_ranges)
         policy = BetweenAnchorsPolicy(model.recall, self.memory_gate)
-        features = FrameFeatures(model, frames)
-        self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, zoom=zoom)
+        if isinstance(model, RemoteModel):
+            self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision)
+        else:
+            features = FrameFeatures(model, frames)
+            self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, zoom=zoom)
         self.model, self.frames, self.zoom, self.reach = model, frames, zoom, policy.reach
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from napari_sam2.torch_threads import torch
 
+from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 _HASHES: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
@@ -53,6 +54,8 @@ class ModelIdentity:
 
 def weights_sha256(model: torch.nn.Module) -> str:
     """Return the SHA-256 of a model's weights, which is computed once for each model."""
+    if model not in _HASHES and isinstance(model, RemoteModel):
+        _HASHES[model] = model.call(weights_sha256)
     if model not in _HASHES:
         digest = hashlib.sha256()
         for name, tensor in sorted(model.state_dict().items()):

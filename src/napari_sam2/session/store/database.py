@@ -355,6 +355,25 @@ def open_to_read(path: Path) -> Database:
     return Database(path, is_read_only=True)
 
 
+def copy_session_file(path: Path, copy: Path) -> None:
+    """Copy a session file, whether or not a session has it open, to where nothing is; the file itself is only read.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, OSError
+        If it cannot be read, as :func:`open_to_read`, or the copy cannot be written.
+    """
+    open_to_read(path).close()  # whatever is wrong with it is said
+    try:
+        with (
+            contextlib.closing(sqlite3.connect(_address(path, True), uri=True)) as source,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+    except sqlite3.Error as error:
+        raise refusal(copy, error, f"{path} cannot be copied to {copy}") from error
+
+
 def _check_is_there(path: Path) -> None:
     with reading(path, "the session file"):
         if not path.exists():

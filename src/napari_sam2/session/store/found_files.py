@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
+from napari_sam2.cluster.remote_compute import RemoteCompute
+from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.build import load_model
@@ -90,7 +92,7 @@ def find_image(path: Path, header: SessionHeader) -> Path | list[Path]:
 
 
 def find_model(
-    path: Path, identity: ModelIdentity, model: str | Path | SAM2VideoPredictor | None, device: str | None
+    path: Path, identity: ModelIdentity, model: str | Path | SAM2VideoPredictor | None, device: str | RemoteCompute | None
 ) -> SAM2VideoPredictor:
     """Load a model in the place of the one that a session file names, or that one, wherever it is found as images are.
 
@@ -102,7 +104,7 @@ def find_model(
     if isinstance(model, SAM2VideoPredictor):
         return model
     if model is not None:
-        return load_model(model, device)
+        return _load(model, device)
     is_file = named_path(identity.name).suffix in SUFFIXES
     found = find_moved(identity.name, path.parent, identity.relative_path) if is_file else identity.name
     if found is None:
@@ -111,11 +113,15 @@ def find_model(
             f"--model), where it is; nor is {named_path(identity.name).name} in {path.parent}"
         )
     try:
-        return load_model(found, device)
+        return _load(found, device)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
             f"{path.name} was saved with the model {identity.name}: {error}; give model= (in the shell --model), where it is"
         ) from error
+
+
+def _load(model: str | Path, device: str | RemoteCompute | None) -> SAM2VideoPredictor:
+    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
 
 
 def check_weights(model: SAM2VideoPredictor, identity: ModelIdentity, path: Path) -> None:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
-from napari_sam2.session.editing.everything import find_everything
+from napari_sam2.session.editing.everything import find_everything_there
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -237,9 +236,9 @@ class MovieTracker:
                 self._look_for_parent(object_id, frame, region, tracks, regions)
 
     def _add_everything(self, frame: int, regions: dict[int, Region]) -> None:
-        with inference(self._in_use.model.device, self._in_use.precision):
-            known = [region.plane(self._in_use.frame_shape) for region in regions.values()]
-            masks = find_everything(self._in_use.model, self._in_use.as_seen(frame), known, self._area_px, **self._options)
+        in_use = self._in_use
+        known = [region.plane(in_use.frame_shape) for region in regions.values()]
+        masks = find_everything_there(in_use.model, in_use.precision, in_use.as_seen(frame), known, self._area_px, **self._options)
         self._add(frame, [Region.of_plane(mask) for mask in masks], regions)
 
     def _is_wanted(self, region: Region) -> bool:

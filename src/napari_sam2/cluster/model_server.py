@@ -1,0 +1,198 @@
+"""On a worker: the model, the frames and memories that it was sent, and the steps of a tracker that it is asked for.
+
+All that it holds can be sent again: whatever is lost with a worker, the session has it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from napari_sam2.torch_threads import torch
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, NamedMemory, NamedRecord, PackedPrompt, Request, Video
+from napari_sam2.cluster.packed_tensors import PackedTensor, TensorCache
+from napari_sam2.cluster.workers import file_sha256
+from napari_sam2.model.memory_recall import Recall
+from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.device import inference, keep_freed_memory
+from napari_sam2.predictors.frame_features import FrameFeatures
+from napari_sam2.predictors.frames import ArrayFrames
+from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.version import __version__
+from napari_sam2.weights.load import find_weights
+
+TENSOR_BYTES = 512 * 2**20
+PLANE_BYTES = 256 * 2**20
+MAX_VIDEOS = 4
+"""Features of frames are kept for so many sessions."""
+
+
+class ReceivedPlanes:
+    """Frames that were sent, like an array of all frames; the latest within a budget."""
+
+    def __init__(self, video: Video) -> None:
+        self.shape, self.dtype, self.ndim = video.shape, np.dtype(video.dtype), len(video.shape)
+        self._planes: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
+
+    def __contains__(self, frame: int) -> bool:
+        return frame in self._planes
+
+    def __getitem__(self, frame: int) -> npt.NDArray[Any]:
+        self._planes.move_to_end(frame)
+        return self._planes[frame]
+
+    def put(self, frame: int, plane: npt.NDArray[Any]) -> None:
+        """Add a frame, and drop the least recently used ones beyond the budget."""
+        self._planes[frame] = plane
+        while len(self._planes) > 1 and sum(one.nbytes for one in self._planes.values()) > PLANE_BYTES:
+            self._planes.popitem(last=False)
+
+
+class GivenRecalls:
+    """A memory policy that takes what the session chose."""
+
+    def __init__(self) -> None:
+        self.recalls: dict[int, Recall] = {}
+
+    def __call__(self, frame: int, memory: ObjectMemory, num_frames: int, reverse: bool) -> Recall:  # noqa: ARG002
+        """See :class:`~napari_sam2.predictors.memory_bank.MemoryPolicy`."""
+        return self.recalls[id(memory)]
+
+
+class ServedVideo:
+    """The frames of one session, and the tracker on them."""
+
+    def __init__(self, model: Any, video: Video) -> None:
+        self.planes = ReceivedPlanes(video)
+        self.policy = GivenRecalls()
+        frames = ArrayFrames(self.planes, model.image_size, video.intensity_ranges)
+        self.tracker = Tracker(model, FrameFeatures(model, frames), policy=self.policy, fill_hole_area=model.fill_hole_area)
+
+
+class ModelServer:
+    """A model on a worker, in an actor of dask.
+
+    Parameters
+    ----------
+    model : str
+        Name or file.
+    device : str
+        See :func:`~napari_sam2.predictors.device.resolve_device`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the worker has no such model or device.
+    """
+
+    def __init__(self, model: str, device: str) -> None:
+        from distributed import get_worker
+
+        keep_freed_memory()
+        self._file_sha256 = file_sha256(find_weights(model)[1])
+        self._model = load_model(model, device)
+        self._tensors = TensorCache(TENSOR_BYTES)
+        self._videos: OrderedDict[str, ServedVideo] = OrderedDict()
+        self._lock = threading.Lock()
+        self._address = str(get_worker().address)
+
+    def describe(self) -> ModelDescription:
+        """Describe the model."""
+        pointer = getattr(self._model, "no_obj_ptr", None)
+        return ModelDescription(
+            self._model.config,
+            str(self._model.source),
+            self._file_sha256,
+            None if pointer is None else PackedTensor.pack(pointer),
+            self._model.device.type,
+            self._address,
+            __version__,
+        )
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function of the package with the model."""
+        with self._lock:
+            return function(self._model, *arguments, **named)
+
+    def compute(self, request: Request) -> Computed | Missing:
+        """Do a step of a tracker, or return what is missing for it."""
+        with self._lock:
+            video = self._video(request.video)
+            device = self._model.device
+            for digest, packed in request.tensors.items():
+                self._tensors.put(digest, packed.unpack(device))
+            if request.plane is not None:
+                video.planes.put(request.frame, request.plane)
+            digests = [digest for digest in request.digests if digest not in self._tensors]
+            if digests or request.frame not in video.planes:
+                return Missing(digests, request.frame not in video.planes)
+            with inference(device, request.video.precision):
+                records = self._step(video, request)
+            computed = self._computed(records, {*request.digests})
+            self._tensors.shrink(needed=computed.tensors)
+            return computed
+
+    def _video(self, video: Video) -> ServedVideo:
+        if video.name not in self._videos:
+            self._videos[video.name] = ServedVideo(self._model, video)
+            while len(self._videos) > MAX_VIDEOS:
+                self._videos.popitem(last=False)
+        self._videos.move_to_end(video.name)
+        return self._videos[video.name]
+
+    def _step(self, video: ServedVideo, request: Request) -> list[FrameRecord]:
+        tracker = video.tracker
+        if request.method == "remember":
+            return tracker.remember(request.frame, [self._record(one) for one in request.records])
+        memories = None if request.memories is None else [self._memory(one) for one in request.memories]
+        given = zip(memories or (), request.memories or (), strict=True)
+        video.policy.recalls = {id(memory): one.recall for memory, one in given}
+        if request.method == "segment":
+            prompts = [self._prompt(one) for one in request.prompts]
+            return tracker.segment(request.frame, prompts, memories, request.reverse, request.views)
+        return tracker.track(request.frame, memories or [], request.reverse, request.views)
+
+    def _prompt(self, packed: PackedPrompt) -> Prompt:
+        tensors = (packed.points_xy, packed.labels, packed.mask, packed.previous_logits)
+        return Prompt(*(None if one is None else one.unpack(self._model.device) for one in tensors))
+
+    def _memory(self, named: NamedMemory) -> ObjectMemory:
+        conditioning, tracked = (
+            {frame: self._record(one) for frame, one in records.items()} for records in (named.conditioning, named.tracked)
+        )
+        return ObjectMemory(conditioning, tracked)
+
+    def _record(self, named: NamedRecord) -> FrameRecord:
+        nothing = torch.empty(0, dtype=torch.float32, device=self._model.device)
+        logits, pointer = (nothing if one is None else self._tensors[one] for one in (named.mask_logits, named.pointer))
+        memory = None if named.memory is None else self._tensors[named.memory]
+        return FrameRecord(logits, pointer, named.object_score, named.predicted_iou, memory, named.view)
+
+    def _computed(self, records: list[FrameRecord], known: set[bytes]) -> Computed:
+        """Name what was computed; what came with the request does not go back."""
+        tensors: dict[bytes, PackedTensor] = {}
+
+        def named(tensor: Any) -> bytes | None:
+            if tensor is None or tensor.numel() == 0:
+                return None
+            packed = PackedTensor.pack(tensor)
+            digest = packed.digest
+            if digest not in known:
+                tensors[digest] = packed
+                self._tensors.put(digest, tensor)
+            return digest
+
+        names = [
+            NamedRecord(
+                named(one.mask_logits), named(one.pointer), named(one.memory), one.object_score, one.predicted_iou, one.view
+            )
+            for one in records
+        ]
+        return Computed(names, tensors)

@@ -1,0 +1,281 @@
+"""A machine that computes for sessions here: the connection to it, the workers that have models, and what travelled.
+
+Sessions, their files, prompts and results stay here. A worker holds nothing that is not here too: where it is lost, the step that
+was asked for fails with one sentence, nothing has changed, and the next step goes on with another worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from napari_sam2.checks import shown
+from napari_sam2.cluster.address import Certificates
+from napari_sam2.cluster.connection import connect
+from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, Request
+from napari_sam2.cluster.model_server import ModelServer
+from napari_sam2.cluster.refusal import ClusterError
+from napari_sam2.cluster.workers import check_workers
+from napari_sam2.version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class WorkerLostError(ConnectionError):
+    """The worker, or the connection to it, was lost; nothing of the session has changed."""
+
+
+@dataclass
+class Transfers:
+    """What travelled so far.
+
+    Attributes
+    ----------
+    frames, tensors : int
+        Frames of the image, and memories and other tensors, that were sent.
+    sent_bytes, received_bytes : int
+        Pixels and tensors.
+    """
+
+    frames: int = 0
+    tensors: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+@dataclass
+class WorkerLink:
+    """A worker that has a model, and what was sent to it.
+
+    Attributes
+    ----------
+    server : Any
+        The :class:`~napari_sam2.cluster.model_server.ModelServer` there.
+    future : Any
+        Keeps it there.
+    description : ModelDescription
+        Its model.
+    digests : set of bytes
+        Tensors that it has.
+    planes : set of tuple
+        Frames that it has: names of videos, and numbers.
+    """
+
+    server: Any
+    future: Any
+    description: ModelDescription
+    digests: set[bytes] = field(default_factory=set)
+    planes: set[tuple[str, int]] = field(default_factory=set)
+
+
+class RemoteCompute:
+    """A scheduler of dask whose workers compute for sessions here.
+
+    Parameters
+    ----------
+    address : str
+        ``tls://HOST:PORT``, or ``tcp://HOST:PORT``.
+    certificates : Certificates, optional
+        Needed for ``tls://``.
+    is_insecure : bool
+        Allow ``tcp://`` beyond loopback: whoever reaches the port of a scheduler can run code on its workers.
+
+    Attributes
+    ----------
+    transfers : Transfers
+        What travelled so far.
+    is_of_session : bool
+        A session made the connection, and closes it.
+
+    Raises
+    ------
+    ImportError
+        If the extra ``distributed`` is not installed.
+    ClusterError
+        If it cannot be reached, or is not trusted.
+    """
+
+    def __init__(self, address: str, certificates: Certificates | None = None, is_insecure: bool = False) -> None:
+        self.address = address
+        self.transfers = Transfers()
+        self.is_of_session = False
+        self._how = certificates, is_insecure
+        self._client: Client | None = connect(address, certificates, is_insecure)
+        self._links: dict[tuple[str, str], WorkerLink] = {}
+
+    def __repr__(self) -> str:
+        return f"<compute on {self.address}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the workers drop what they hold."""
+        self._links.clear()
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def link(self, model: str, device: str) -> WorkerLink:
+        """Return the worker that has a model; where there is none, or it was lost, another one loads it.
+
+        Parameters
+        ----------
+        model : str
+            A name, or a file there.
+        device : str
+            There.
+
+        Raises
+        ------
+        ClusterError
+            If no worker has it, or another version of napari-sam2.
+        WorkerLostError
+            If the worker is lost meanwhile.
+        """
+        key = model, device
+        if key not in self._links:
+            self._links[key] = self._begin(model, device)
+        return self._links[key]
+
+    def _begin(self, model: str, device: str) -> WorkerLink:
+        client = self._connected()
+        check_workers(client, None, "", 0)
+        with self._lost_said("a worker"), client.as_current():
+            future = client.submit(ModelServer, model, device, actor=True, pure=False)
+            try:
+                server = future.result()
+            except (FileNotFoundError, ValueError) as error:
+                raise ClusterError(f"a worker of {self.address} does not have the model {model}: {error}") from error
+            description = server.describe().result()
+        if description.software != __version__:
+            raise ClusterError(f"a worker of {self.address} has napari-sam2 {description.software}, and this is {__version__}")
+        return WorkerLink(server, future, description)
+
+    def _connected(self) -> Client:
+        """Return the client; where the scheduler was begun anew, a new one."""
+        if self._client is None or self._client.status != "running":
+            self._links.clear()
+            self._client = connect(self.address, *self._how)
+        return self._client
+
+    def call(self, model: str, device: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function of the package on a worker with a model.
+
+        Raises
+        ------
+        ClusterError, WorkerLostError
+            As :meth:`link`; and whatever the function raises.
+        """
+        link = self.link(model, device)
+        with self._in_use(model, device, link):
+            return link.server.call(function, *arguments, **named).result()
+
+    def compute(self, model: str, device: str, request: Callable[[WorkerLink], Request]) -> Computed:
+        """Let a worker do a step of a tracker.
+
+        Parameters
+        ----------
+        model, device : str
+            Which model, where.
+        request : callable
+            Makes the request for what the worker has; it is made again where that is less than was thought.
+
+        Returns
+        -------
+        Computed
+            What it computed.
+
+        Raises
+        ------
+        ClusterError, WorkerLostError
+            As :meth:`link`; and what a tracker raises.
+        """
+        link = self.link(model, device)
+        with self._in_use(model, device, link):
+            while True:
+                asked = request(link)
+                answer = link.server.compute(asked).result()
+                self._count_sent(asked)
+                link.digests.update(asked.tensors)
+                link.planes.add((asked.video.name, asked.frame))
+                if isinstance(answer, Computed):
+                    self.transfers.received_bytes += sum(one.num_bytes for one in answer.tensors.values())
+                    link.digests.update(answer.tensors)
+                    return answer
+                self._forget(link, asked, answer)
+
+    def _count_sent(self, asked: Request) -> None:
+        self.transfers.tensors += len(asked.tensors)
+        self.transfers.sent_bytes += sum(one.num_bytes for one in asked.tensors.values())
+        if asked.plane is not None:
+            self.transfers.frames += 1
+            self.transfers.sent_bytes += asked.plane.nbytes
+
+    def _forget(self, link: WorkerLink, asked: Request, missing: Missing) -> None:
+        link.digests.difference_update(missing.digests)
+        if missing.plane:
+            link.planes.discard((asked.video.name, asked.frame))
+
+    @contextlib.contextmanager
+    def _in_use(self, model: str, device: str, link: WorkerLink) -> Iterator[None]:
+        client = self._connected()
+        try:
+            with self._lost_said(link.description.worker), client.as_current():
+                yield
+        except WorkerLostError:
+            self._links.pop((model, device), None)
+            raise
+
+    @contextlib.contextmanager
+    def _lost_said(self, worker: str) -> Iterator[None]:
+        try:
+            yield
+        except WorkerLostError:
+            raise
+        except Exception as error:
+            if not _is_lost(error):
+                raise
+            raise WorkerLostError(
+                f"the connection to {worker} of {self.address}, which computes for this session, was lost: the session is whole, "
+                "and the next call goes on with another worker"
+            ) from error
+
+
+def computing_on(compute: str | RemoteCompute | None, device: str | None) -> str | RemoteCompute | None:
+    """Return where a session computes: on another machine, or on a device of this one.
+
+    Raises
+    ------
+    ClusterError
+        If both are given, or the other machine cannot be reached.
+    ValueError
+        If it is neither an address nor a connection.
+    """
+    if compute is None:
+        return device
+    if device is not None:
+        raise ClusterError("give device or compute, not both: on another machine the worker chooses its device")
+    if not isinstance(compute, str | RemoteCompute):
+        raise ValueError(f"compute is the address of a scheduler or a RemoteCompute, got {shown(compute)}")
+    if isinstance(compute, RemoteCompute):
+        return compute
+    own = RemoteCompute(compute)
+    own.is_of_session = True
+    return own
+
+
+def _is_lost(error: Exception) -> bool:
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+
+    of_actor = ("Unable to contact Actor's worker", "Worker holding Actor was lost")
+    kinds = KilledWorker | CommClosedError | FutureCancelledError | ConnectionError
+    return isinstance(error, kinds) or any(text in str(error) for text in of_actor)

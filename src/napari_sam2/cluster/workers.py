@@ -1,0 +1,118 @@
+"""What workers have, and whether it is what work needs: the same version, the weights of the model, memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.cluster.refusal import ClusterError
+from napari_sam2.version import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+WAIT_FOR_WORKERS_S = 30.0
+BASE_BYTES = 2**30
+"""Memory of a worker besides the model: Python, PyTorch, one frame and the records of a session."""
+COPIES_OF_WEIGHTS = 3
+"""A model takes at most so many times the size of its file: read, loaded, and its activations."""
+
+
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What a worker has.
+
+    Attributes
+    ----------
+    version : str
+        Of napari-sam2.
+    weights_sha256 : str
+        Of the file of the model; empty where there is none.
+    why_not : str
+        Why there is none.
+    memory_bytes : int
+        What it may use; 0 for no limit.
+    """
+
+    version: str
+    weights_sha256: str
+    why_not: str
+    memory_bytes: int
+
+
+def file_sha256(path: Path) -> str:
+    """Hash the content of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def needed_bytes(weights: Path) -> int:
+    """Return the memory that a worker needs with a model."""
+    return BASE_BYTES + COPIES_OF_WEIGHTS * weights.stat().st_size
+
+
+def facts_of_worker(model: str | None, dask_worker: Any = None) -> WorkerFacts:
+    """Describe the worker on which this runs; ``model`` is a name or a file, or None where sessions name theirs."""
+    from napari_sam2.weights.load import find_weights
+
+    sha256, why_not = "", ""
+    try:
+        sha256 = "" if model is None else file_sha256(find_weights(model)[1])
+    except (OSError, ValueError) as error:
+        why_not = str(error)
+    return WorkerFacts(__version__, sha256, why_not, int(dask_worker.memory_manager.memory_limit or 0))
+
+
+def check_workers(client: Client, model: str | None, weights_sha256: str, memory_bytes: int) -> None:
+    """Check the workers that a scheduler has; wait for the first one.
+
+    Parameters
+    ----------
+    client : Client
+        Connected to the scheduler.
+    model, weights_sha256 : str
+        Name or file of the model, and the hash of its weights; None and empty where sessions name theirs.
+    memory_bytes : int
+        Memory that a worker needs.
+
+    Raises
+    ------
+    ClusterError
+        If there is none, or one has another version, no weights or others, or too little memory; it is named.
+    """
+    try:
+        client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
+    except TimeoutError as error:
+        where = client.scheduler.address
+        raise ClusterError(f"the scheduler {where} has no worker: begin one with `dask worker {where} --nthreads 1`") from error
+    for address, found in client.run(facts_of_worker, model, on_error="return").items():
+        if isinstance(found, ImportError | AttributeError):
+            raise ClusterError(f"the worker {address} has no napari-sam2 {__version__}: install it there: {found}")
+        if isinstance(found, BaseException):
+            raise ClusterError(f"the worker {address} does not answer: {found}") from found
+        check_worker(str(address), found, model, weights_sha256, memory_bytes)
+
+
+def check_worker(address: str, facts: WorkerFacts, model: str | None, weights_sha256: str, memory_bytes: int) -> None:
+    """Check one worker; parameters and errors are those of :func:`check_workers`."""
+    if facts.version != __version__:
+        raise ClusterError(
+            f"the worker {address} has napari-sam2 {facts.version}, and this is {__version__}: install the same on both"
+        )
+    if facts.why_not:
+        raise ClusterError(f"the worker {address} does not have the model {model}: {facts.why_not}")
+    if facts.weights_sha256 != weights_sha256:
+        raise ClusterError(f"the worker {address} has other weights of {model} than this machine: copy the file there")
+    if 0 < facts.memory_bytes < memory_bytes:
+        raise ClusterError(
+            f"the worker {address} may use {facts.memory_bytes / 2**30:.1f} GiB of memory, and {memory_bytes / 2**30:.1f} GiB are "
+            "needed with this model: begin it with a higher --memory-limit, or take a smaller model"
+        )

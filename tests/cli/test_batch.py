@@ -1,0 +1,185 @@
+"""``napari-sam2 batch``: what it refuses, what it writes, and what it knows again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+from distributed import LocalCluster
+
+from batch_stacks import write_stack
+from certificates import make_certificates
+from dask_processes import dask_processes
+from killed_workers import labels_on_one_machine, wait_until_tracked
+from napari_sam2.cli import batch
+from napari_sam2.cli.main import main
+from napari_sam2.cluster.address import Certificates
+from napari_sam2.images.errors import FrameReadError
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str) -> int:
+    return main(["batch", *arguments, "-o", "results", "--device", "cpu"])
+
+
+def refuse(*_: object) -> None:
+    pytest.fail("workers were begun")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no.tif", "--prompts-from", "labels"], "there is no file no.tif"),
+        (["no*.tif", "--prompts-from", "labels"], "no file fits no*.tif"),
+        (
+            ["a.tif", "--prompts-from", "all"],
+            "prompts come from labels, session, everything, or a prompts file",
+        ),
+        (["a.tif", "--prompts-from", "labels", "--format", ".doc"], "the format of stack.doc is not known"),
+        (["a.tif", "--prompts-from", "labels", "--format", "x.tif"], "--format takes an ending of `napari-sam2 export --help`"),
+        (["a.tif", "--prompts-from", "labels", "--model", "huge"], "huge"),
+        (["a.tif", "--prompts-from", "session", "--axes", "TYX"], "--axes does not go with --prompts-from session"),
+        (["a.tif", "--prompts-from", "session", "--model", "other"], "--model does not go with --prompts-from session"),
+        (
+            ["a.tif", "--prompts-from", "everything", "--direction", "forward"],
+            "--direction does not go with --prompts-from",
+        ),
+        (["a.tif", "--prompts-from", "labels", "--workers", "0"], "--workers must be at least 1, got 0"),
+        (["a.tif", "--prompts-from", "labels", "--workers", "1", "--gpus"], "--workers does not go with --gpus"),
+        (["a.tif", "--prompts-from", "labels", "--workers", "999999"], "999999 workers need"),
+        (["a.tif", "--prompts-from", "labels", "--tls-ca", "a"], "--tls-ca, --tls-cert and --tls-key belong together"),
+        (["a.tif", "--prompts-from", "labels", "--insecure"], "certificates and --insecure go with --scheduler only"),
+        (["a.tif", "--prompts-from", "labels", "--slurm", "jobs.yaml"], "there is no file of jobs jobs.yaml"),
+        (["a.tif", "--prompts-from", "labels", "--scheduler", "gpu-box"], "the address of a scheduler is tls://HOST:PORT"),
+        (["a.tif", "--prompts-from", "labels", "--scheduler", "tcp://192.168.0.7:8786"], "is not encrypted, and whoever reaches"),
+        (["a.tif", "--prompts-from", "labels", "--scheduler", "tls://127.0.0.1:1"], "needs certificates"),
+        (["frames", "--prompts-from", "labels", "-o", "frames/results"], "lies in the stack"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_begun(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_stack(Path("a.tif"), 2)
+    write_stack(Path("frames/0.tif"), 2)
+    monkeypatch.setattr(batch, "local_cluster", refuse)
+    given = arguments if "-o" in arguments else [*arguments, "-o", "results"]
+    assert main(["batch", *given]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.startswith("napari-sam2: ")
+    assert error.count("\n") == 1
+    assert not list(Path().glob("**/results/*.sam2"))
+
+
+def test_a_missing_extra_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run("a.tif", "--prompts-from", "labels") == 2
+    assert capsys.readouterr().err == "napari-sam2: batch needs an extra: pip install 'napari-sam2[distributed]'\n"
+
+
+def test_no_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    write_stack(Path("a.tif"), 2)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert run("a.tif", "--prompts-from", "labels", "--gpus") == 2
+    assert "there is no GPU of NVIDIA on this machine that PyTorch can use" in capsys.readouterr().err
+
+
+def test_which_errors_are_tried_again() -> None:
+    assert batch.explain(FrameReadError("frame 1 cannot be read")) == ("frame 1 cannot be read", False)
+    assert batch.explain(MemoryError("there is not enough memory")) == ("there is not enough memory", True)
+
+
+def worker_here(options: list[dict[str, object]]) -> LocalCluster:
+    """Begin a worker in this process."""
+    assert len(options) == 1
+    return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit=0)
+
+
+def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate("ab"):
+        write_stack(Path(f"plate/{name}/movie.tif"), 3, number)
+    monkeypatch.setattr(batch, "local_cluster", worker_here)  # tests/batch/test_run.py has workers that are processes
+    arguments = ["plate/*/movie.tif", "--prompts-from", "labels", "--format", ".ome.tif", "--workers", "1"]
+    Path("plate/b/movie.labels.tif").rename("away.tif")
+    assert run(*arguments) == 1
+    out, error = capsys.readouterr()
+    assert out == "2 stacks: 1 done, 1 failed; 0 known from before: results/report.html\n"
+    assert error.splitlines()[-1].startswith("napari-sam2: b/movie: there is no label image /")
+    Path("away.tif").rename("plate/b/movie.labels.tif")
+    assert run(*arguments) == 0
+    assert capsys.readouterr().out == "2 stacks: 2 done; 1 known from before: results/report.html\n"
+    monkeypatch.setattr(batch, "local_cluster", refuse)
+    assert run(*arguments) == 0
+    assert capsys.readouterr().out == "2 stacks: 2 done; 2 known from before: results/report.html\n"
+    report = json.loads(Path("results/report.json").read_text())
+    assert [(one["name"], one["outcome"], one["objects"]) for one in report["outcomes"]] == [
+        ("a/movie", "done", 2),
+        ("b/movie", "done", 2),
+    ]
+    pictures = [f"results/{name}/movie.frames.png" for name in "ab"]
+    assert all(Path(one).is_file() and one.removeprefix("results/") in Path("results/report.html").read_text() for one in pictures)
+    expected = labels_on_one_machine(Path("plate/b/movie.tif"), 3, 1)
+    np.testing.assert_array_equal(tifffile.imread("results/b/movie.ome.tif"), expected)
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_is_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
+    num_frames = 24
+    write_stack(Path("a.tif"), num_frames)
+    arguments = ["a.tif", "--prompts-from", "labels", "--workers", "1", "-o", "results", "--device", "cpu"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "napari_sam2", "batch", *arguments], env=environment, stderr=subprocess.DEVNULL
+    )
+    done = wait_until_tracked(Path("results"), "a", 5)
+    workers = children_of(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive  # workers end with the run
+    assert main(["batch", *arguments]) == 0
+    (outcome,) = json.loads(Path("results/report.json").read_text())["outcomes"]
+    assert done <= outcome["frames_kept"] < num_frames - 1
+    assert outcome["frames_kept"] + outcome["frames_tracked"] == num_frames - 1
+    np.testing.assert_array_equal(tifffile.imread("results/a.tif"), labels_on_one_machine(Path("a.tif"), num_frames))
+
+
+@pytest.mark.slow
+def test_a_scheduler_with_certificates_runs_batch_and_computes_for_segment(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for number in range(2):
+        write_stack(Path(f"s/{number}.tif"), 3, number)
+    prompts = [{"object": label, "frame": 0, "mask": "s/0.labels.tif", "mask_label": label} for label in (1, 2)]
+    Path("p.json").write_text(json.dumps({"prompts": prompts}))
+    files, others = make_certificates(tmp_path / "lab"), make_certificates(tmp_path / "other lab")
+
+    def options(given: Certificates) -> list[str]:
+        return ["--tls-ca", str(given.authority), "--tls-cert", str(given.certificate), "--tls-key", str(given.key)]
+
+    with dask_processes(files, str(tmp_path / "scratch")) as address:
+        segment = ["segment", "s/0.tif", "--prompts", "p.json", "-o", "labels.tif", "--compute", address]
+        assert main(["batch", "s/*.tif", "--prompts-from", "labels", "-o", "results", "--scheduler", address, *options(files)]) == 0
+        assert main([*segment, *options(files)]) == 0
+        capsys.readouterr()
+        assert main([*segment, *options(others)]) == 2
+        assert capsys.readouterr().err.endswith("the certificates are not of one authority\n")
+    expected = labels_on_one_machine(Path("s/0.tif"), 3, 0)
+    np.testing.assert_array_equal(tifffile.imread("labels.tif"), expected)
+    np.testing.assert_array_equal(tifffile.imread("results/0.tif"), expected)

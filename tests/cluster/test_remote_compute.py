@@ -1,0 +1,86 @@
+"""A model in a process of its own on loopback: what travels, and what is left where a worker or the scheduler is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from distributed import Client, SpecCluster
+
+from batch_stacks import discs
+from napari_sam2.cluster.local import local_cluster, worker_options
+from napari_sam2.cluster.refusal import ClusterError
+from napari_sam2.cluster.remote_compute import RemoteCompute, WorkerLostError, computing_on
+from napari_sam2.session.session import Session
+
+T = 8
+MOVIE, TRUTH = discs(T)
+GIB = 2**30
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SpecCluster]:
+    with local_cluster(worker_options(2, 4 * GIB)) as one:
+        yield one
+
+
+@pytest.fixture
+def compute(cluster: SpecCluster) -> Iterator[RemoteCompute]:
+    with RemoteCompute(cluster.scheduler_address) as one:
+        yield one
+
+
+def begun(**where: object) -> Session:
+    session = Session(MOVIE, "TYX", **where)  # type: ignore[arg-type]
+    session.add_labels(TRUTH[0], 0)
+    return session
+
+
+def expected() -> np.ndarray:
+    with begun(device="cpu") as session:
+        session.propagate_all()
+        return np.array(session.labels)
+
+
+def test_a_session_by_an_address(cluster: SpecCluster) -> None:
+    with begun(compute=cluster.scheduler_address) as session:
+        session.propagate_all()
+        np.testing.assert_array_equal(session.labels, expected())
+        assert session.model.device.type == "cpu"
+
+
+def test_a_worker_that_is_killed_loses_nothing(compute: RemoteCompute, cluster: SpecCluster, tmp_path: Path) -> None:
+    with Client(cluster, set_as_default=False) as client, begun(compute=compute) as session:
+        session.save(tmp_path / "a.sam2")
+        results = session.propagate()
+        assert [next(results).frame for _ in range(3)] == [1, 2, 3]
+        worker = compute.link("micro", "auto").description.worker
+        os.kill(client.run(os.getpid)[worker], signal.SIGKILL)
+        with pytest.raises(WorkerLostError, match=rf"^the connection to {worker} of {compute.address}, .* the session is whole"):
+            next(results)
+        assert not session.has_unsaved_changes
+        assert [result.frame for result in session.propagate()] == [4, 5, 6, 7]
+        np.testing.assert_array_equal(session.labels, expected())
+        assert compute.link("micro", "auto").description.worker != worker
+    assert compute.transfers.frames == T
+
+
+def test_errors_of_a_worker_are_those_of_the_session(compute: RemoteCompute) -> None:
+    with pytest.raises(ClusterError, match=r"does not have the model sam2\.1_hiera_tiny: .*is not on this machine"):
+        Session(MOVIE, "TYX", model="sam2.1_hiera_tiny", compute=compute)
+    with begun(compute=compute) as session, pytest.raises(ValueError, match="points_per_side"):
+        session.segment_everything(0, points_per_side=-1)
+
+
+def test_where_it_computes() -> None:
+    assert computing_on(None, "cpu") == "cpu"
+    with pytest.raises(ClusterError, match="give device or compute, not both"):
+        computing_on("tcp://127.0.0.1:1", "cpu")
+    with pytest.raises(ValueError, match="compute is the address of a scheduler or a RemoteCompute, got 3"):
+        computing_on(3, None)  # type: ignore[arg-type]
+    with pytest.raises(ClusterError, match="is not encrypted"):
+        Session(MOVIE, "TYX", compute="tcp://192.168.0.7:8786")

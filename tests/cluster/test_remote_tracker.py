@@ -1,0 +1,111 @@
+"""A session whose model is elsewhere has the results of one whose model is here, number for number; each frame travels once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from batch_stacks import discs
+from napari_sam2.cluster.remote_compute import WorkerLostError
+from napari_sam2.session.session import Session
+from served_here import ServedHere, served_here  # noqa: F401 - a fixture
+
+T = 5
+MOVIE, TRUTH = discs(T)
+
+
+def work_on(session: Session) -> Session:
+    """Click, propagate, correct, let an object be absent, propagate again."""
+    first, second = session.add_object(), session.add_object()
+    session.add_points(first, 0, [np.argwhere(TRUTH[0] == 1).mean(0)])
+    session.add_mask(second, 2, TRUTH[2] == 2)
+    session.propagate_all()
+    session.add_points(first, 3, [np.argwhere(TRUTH[3] == 1).mean(0), [60, 60]], [1, 0])
+    session.propagate_all()
+    return session
+
+
+def records_of(session: Session) -> dict[tuple[int, int], list[torch.Tensor]]:
+    found = {}
+    for object_id, item in session.objects.items():
+        for frame in item.memory.frames():
+            record = item.memory.get(frame)
+            assert record is not None
+            assert record.memory is not None
+            found[object_id, frame] = [record.mask_logits, record.pointer, record.memory]
+    return found
+
+
+def test_a_session_has_the_same_results(served_here: ServedHere) -> None:  # noqa: F811
+    with work_on(Session(MOVIE, "TYX", device="cpu")) as local, work_on(Session(MOVIE, "TYX", compute=served_here)) as remote:
+        np.testing.assert_array_equal(remote.labels, local.labels)
+        here, there = records_of(local), records_of(remote)
+        assert here.keys() == there.keys()
+        assert all(torch.equal(a, b) for key in here for a, b in zip(here[key], there[key], strict=True))
+        assert remote.document().model.sha256 == local.document().model.sha256
+    assert served_here.transfers.frames == T
+    assert served_here.transfers.tensors == 0  # the worker that made a memory has it
+    assert served_here.num_begun == 1
+
+
+def test_everything_on_a_frame(served_here: ServedHere) -> None:  # noqa: F811
+    with Session(MOVIE, "TYX", device="cpu") as local, Session(MOVIE, "TYX", compute=served_here) as remote:
+        found = [session.segment_everything(0, points_per_side=4) for session in (local, remote)]
+        assert found[0] == found[1]
+        np.testing.assert_array_equal(remote.labels, local.labels)
+
+
+def test_a_lost_worker_loses_nothing(served_here: ServedHere) -> None:  # noqa: F811
+    with Session(MOVIE, "TYX", compute=served_here) as remote, Session(MOVIE, "TYX", device="cpu") as local:
+        for session in (local, remote):
+            session.add_labels(TRUTH[0], 0)
+        results = remote.propagate()
+        assert [next(results).frame for _ in range(2)] == [1, 2]
+        before = (remote.labels.copy(), len(remote.document().calls))
+        served_here.lose()
+        sentence = "^the connection to tcp://127.0.0.1:2 of tcp://127.0.0.1:1, which computes for this session, was lost"
+        with pytest.raises(WorkerLostError, match=sentence):
+            next(results)
+        np.testing.assert_array_equal(remote.labels, before[0])
+        assert len(remote.document().calls) == before[1]
+        assert [result.frame for result in remote.propagate()] == [3, 4]
+        local.propagate_all()
+        np.testing.assert_array_equal(remote.labels, local.labels)
+    assert served_here.num_begun == 2
+    # Frames 3 and 4 are new, and no other travelled again; no memory was encoded again: those of both objects were sent.
+    assert served_here.transfers.frames == T
+    assert served_here.transfers.tensors > 0
+
+
+def test_a_saved_session_is_opened_where_the_model_is_elsewhere(served_here: ServedHere, tmp_path: Path) -> None:  # noqa: F811
+    with Session(MOVIE, "TYX", device="cpu") as local:
+        local.save(tmp_path / "a.sam2")
+        local.add_labels(TRUTH[0], 0)
+        results = local.propagate()
+        assert next(results).frame == 1
+    with Session.open(tmp_path / "a.sam2", MOVIE, compute=served_here) as remote:
+        assert [result.frame for result in remote.propagate()] == [2, 3, 4]
+        labels = remote.labels.copy()
+    with Session(MOVIE, "TYX", device="cpu") as local:
+        local.add_labels(TRUTH[0], 0)
+        local.propagate_all()
+        np.testing.assert_array_equal(labels, local.labels)
+
+
+def test_another_axis_is_computed_there_too(served_here: ServedHere) -> None:  # noqa: F811
+    with Session(MOVIE, "ZYX", compute=served_here) as session, session.reslice("Y") as other:
+        assert other.model is session.model
+        other.add_points(other.add_object(), 20, [(0, 20)])
+    assert served_here.num_begun == 1
+
+
+def test_colours_are_sent_as_they_are(served_here: ServedHere) -> None:  # noqa: F811
+    movie = np.repeat(MOVIE[..., None], 3, axis=-1)
+    with Session(movie, "TYXC", device="cpu") as local, Session(movie, "TYXC", compute=served_here) as remote:
+        for session in (local, remote):
+            session.add_labels(TRUTH[0], 0)
+            session.propagate_all(frames=[1])
+        np.testing.assert_array_equal(remote.labels, local.labels)

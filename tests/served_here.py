@@ -1,0 +1,68 @@
+"""A model that is served in this process, for all that does not need a worker; whether messages can travel is tried with each."""
+
+from __future__ import annotations
+
+import pickle
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from napari_sam2.cluster.model_server import ModelServer
+from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers, WorkerLink
+
+
+class Served:
+    """What dask gives for a server: calls that are answered later, by way of bytes."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self.server = server
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            arguments, named = pickle.loads(pickle.dumps((arguments, named)))
+            answer = pickle.loads(pickle.dumps(getattr(self.server, name)(*arguments, **named)))
+            return SimpleNamespace(result=lambda: answer)
+
+        return call
+
+
+class ServedHere(RemoteCompute):
+    """A connection to this process."""
+
+    def __init__(self) -> None:
+        self.address = "tcp://127.0.0.1:1"
+        self.transfers = Transfers()
+        self.is_of_session = False
+        self._links = {}
+        self.num_begun = 0
+
+    def _begin(self, model: str, device: str) -> WorkerLink:
+        self.num_begun += 1
+        server = ModelServer(model, device)
+        return WorkerLink(Served(server), None, server.describe())
+
+    def _connected(self) -> Any:
+        return SimpleNamespace(as_current=lambda: pytest.MonkeyPatch.context(), close=lambda: None)
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+    def lose(self) -> None:
+        """Let the worker be gone at the next call."""
+        for link in self._links.values():
+            link.server = Lost()
+
+
+class Lost:
+    """What dask raises for a worker that is gone."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError("Unable to contact Actor's worker")
+
+
+@pytest.fixture
+def served_here(monkeypatch: pytest.MonkeyPatch) -> ServedHere:
+    """A connection to this process, with the embedded model on the CPU."""
+    monkeypatch.setattr("distributed.get_worker", lambda: SimpleNamespace(address="tcp://127.0.0.1:2"))
+    return ServedHere()
