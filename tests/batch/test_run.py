@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from napari_sam2.batch.stacks import find_stacks
 from napari_sam2.cli.batch import explain
 from napari_sam2.cluster.local import local_cluster, worker_options
 from napari_sam2.cluster.refusal import ClusterError
-from napari_sam2.cluster.workers import check_workers, file_sha256
+from napari_sam2.cluster.workers import check_workers, file_sha256, needed_bytes
 from napari_sam2.weights.load import find_weights
 
 SETTINGS = BatchSettings("labels", weights_sha256=file_sha256(find_weights("micro")[1]), device="cpu")
@@ -88,6 +89,29 @@ def test_a_worker_that_is_killed_loses_nothing(client: Client, tmp_path: Path) -
     expected = labels_on_one_machine(tmp_path / "a.tif", num_frames)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "results" / "a.tif"), expected)
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["a.frames.png", "a.outcome.json", "a.sam2", "a.tif"]
+
+
+@pytest.mark.slow
+def test_a_worker_with_little_memory_lives(tmp_path: Path) -> None:
+    """192 MB of image, and as many of labels, in a worker that has 1.02 GiB for everything."""
+    num_frames, side = 24, 2048
+    rows, columns = np.mgrid[:side, :side]
+    discs = [np.hypot(rows - centre, columns - centre) < 60 for centre in (300, 1200)]
+    labels = np.where(discs[0], 1, np.where(discs[1], 2, 0)).astype(np.uint16)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        for t in range(num_frames):
+            tiff.write(
+                np.roll(3000 * (labels > 0).astype(np.uint16) + 100, 2 * t, axis=1), photometric="minisblack", contiguous=True
+            )
+    tifffile.imwrite(tmp_path / "a.labels.tif", labels, photometric="minisblack")
+    (job,) = jobs_on(tmp_path)
+    job = replace(job, settings=replace(SETTINGS, axes="TYX"))
+    options = worker_options(1, needed_bytes(find_weights("micro")[1]))
+    with local_cluster(options) as cluster, Client(cluster, set_as_default=False) as one:
+        before = one.run(os.getpid)
+        (outcome,) = run_jobs(one, [job], explain)
+        assert one.run(os.getpid) == before
+    assert (outcome.outcome, outcome.frames_tracked, outcome.frames_kept) == ("done", num_frames - 1, 0)
 
 
 def test_one_run_writes_to_a_folder(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from batch_stacks import write_stack
 from certificates import make_certificates
 from dask_processes import dask_processes
 from killed_workers import labels_on_one_machine, wait_until_tracked
+from napari_sam2.batch.outcome import StackOutcome
+from napari_sam2.batch.process_stack import StackJob
 from napari_sam2.cli import batch
 from napari_sam2.cli.main import main
 from napari_sam2.cluster.address import Certificates
@@ -132,6 +135,21 @@ def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch
     assert all(Path(one).is_file() and one.removeprefix("results/") in Path("results/report.html").read_text() for one in pictures)
     expected = labels_on_one_machine(Path("plate/b/movie.tif"), 3, 1)
     np.testing.assert_array_equal(tifffile.imread("results/b/movie.ome.tif"), expected)
+
+
+def test_ctrl_c_leaves_a_report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        write_stack(Path(f"{name}.tif"), 2)
+
+    def interrupted(client: object, jobs: list[StackJob], explain: object, on_outcome: Callable[[StackOutcome], None]) -> None:
+        on_outcome(StackOutcome(jobs[0].stack.name, jobs[0].stack.path, None, "done"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "local_cluster", worker_here)
+    monkeypatch.setattr(batch, "run_jobs", interrupted)
+    assert run("a.tif", "b.tif", "--prompts-from", "labels", "--workers", "1") == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert [one["name"] for one in json.loads(Path("results/report.json").read_text())["outcomes"]] == ["a"]
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +69,39 @@ def test_a_worker_that_is_killed_loses_nothing(compute: RemoteCompute, cluster: 
         np.testing.assert_array_equal(session.labels, expected())
         assert compute.link("micro", "auto").description.worker != worker
     assert compute.transfers.frames == T
+
+
+CLIENT = """
+import sys
+from pathlib import Path
+import numpy as np
+from napari_sam2 import Session
+if __name__ == "__main__":
+    movie, labels, path, address = np.load(sys.argv[1]), np.load(sys.argv[2]), sys.argv[3], sys.argv[4]
+    session = Session(movie, "TYX", compute=address)
+    session.save(path)
+    session.add_labels(labels, 0)
+    for done in session.propagate():
+        print(done.frame, flush=True)
+        if done.frame == 3:
+            sys.stdin.readline()
+"""
+
+
+@pytest.mark.slow
+def test_a_client_that_is_killed_is_gone_on_with(compute: RemoteCompute, tmp_path: Path) -> None:
+    np.save(tmp_path / "movie.npy", MOVIE)
+    np.save(tmp_path / "labels.npy", TRUTH[0])
+    arguments = [str(tmp_path / name) for name in ("movie.npy", "labels.npy", "a.sam2")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", CLIENT, *arguments, compute.address]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["1\n", "2\n", "3\n"]
+        process.kill()
+    with Session.open(tmp_path / "a.sam2", MOVIE, compute=compute) as session:
+        assert [result.frame for result in session.propagate()] == [4, 5, 6, 7]
+        np.testing.assert_array_equal(session.labels, expected())
 
 
 def test_errors_of_a_worker_are_those_of_the_session(compute: RemoteCompute) -> None:
