@@ -61,7 +61,7 @@ def _double(monkeypatch: pytest.MonkeyPatch) -> None:
     def masks(image: np.ndarray) -> list[np.ndarray]:
         return [plane for plane in _blobs(image) if plane.any()]
 
-    def find(_model: Any, image: Any, known: Any, area_px: Any = None, **_: Any) -> list[np.ndarray]:
+    def find(_model: Any, _precision: Any, image: Any, known: Any, area_px: Any = None, **_: Any) -> list[np.ndarray]:
         low, high = (1, image.size / 2) if area_px is None else area_px
         return [mask for mask in masks(image) if low <= mask.sum() <= high and not any((mask & one).any() for one in known)]
 
@@ -72,7 +72,7 @@ def _double(monkeypatch: pytest.MonkeyPatch) -> None:
         there = masks(in_use.as_seen(frame))
         return [Found(Region.of_plane(mask), 1.0) for mask in there if any(mask[round(row), round(col)] for row, col in points)]
 
-    monkeypatch.setattr(movie_tracker, "find_everything", find)
+    monkeypatch.setattr(movie_tracker, "find_everything_there", find)
     monkeypatch.setattr(movie_tracker, "likely_points", likely)
     monkeypatch.setattr(movie_tracker, "search", search)
 
@@ -285,6 +285,18 @@ def test_a_single_frame(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["track", "frame.tif", "-o", "out/labels.tif", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == "3 objects on 1 frame: out/labels.tif\n"
     truth_of(tifffile.imread("out/labels.tif"), TRUTH[0])
+
+
+@pytest.mark.usefixtures("_double")
+def test_everything_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """What fills more than half of the frame is background, unless an area is given that says otherwise."""
+    broken_zarr(
+        Path("movie.zarr"), np.pad(np.full((3, 36, 36), 3000, np.uint16), ((0, 0), (2, 2), (2, 2)), constant_values=100), []
+    )
+    assert main(track()) == 2
+    assert last_line(capsys.readouterr().err) == f"napari-sam2: {NOTHING}"
+    assert main(track("--area-px", "1", "1600")) == 0
+    assert capsys.readouterr().out == "1 object on 3 frames: out/labels.tif\n"
 
 
 CROP = np.s_[:3, 40:120, 60:140]
