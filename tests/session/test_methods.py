@@ -175,7 +175,7 @@ def test_masks_that_no_person_made() -> None:
 
 
 def test_masks_that_were_found_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_editor, "find_everything", lambda *given, **options: [TRUTH[0] == 8])
+    monkeypatch.setattr(prompt_editor, "find_everything_there", lambda *given, **options: [TRUTH[0] == 8])
     session = clicked()
     for frame in (2, 0):
         session.segment_everything(frame)
