@@ -6,8 +6,10 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_sam2.plugin.image_workspace import ImageWorkspace
 from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS
 from napari_sam2.plugin.tools.tool import Tool
+from napari_sam2.plugin.tracking_options import TrackingLeft
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 
@@ -143,3 +145,14 @@ def test_icons_follow_the_theme(viewer, widget):
 def test_no_tools_without_an_image(viewer, widget):
     viewer.layers.clear()
     assert not any(button.isEnabled() for button in widget._tools.buttons.values())
+
+
+def test_words_of_the_button_that_tracks_make_the_dock_no_wider(widget, monkeypatch):
+    controller, row = widget.controller, widget._tools
+    before = widget.minimumSizeHint().width()
+    monkeypatch.setattr(ImageWorkspace, "tracking_left", TrackingLeft(True, 2))
+    controller.changed.emit()
+    assert (row.track.text(), row.track.toolButtonStyle()) == ("Continue", Qt.ToolButtonStyle.ToolButtonTextOnly)
+    assert widget.minimumSizeHint().width() == before
+    controller.use_brush()
+    assert row.track.toolButtonStyle() == Qt.ToolButtonStyle.ToolButtonIconOnly, "the size of the brush needs the room"

@@ -8,7 +8,7 @@ from napari_sam2.plugin.qt.tracking_button import TrackingButton
 from napari_sam2.plugin.reading import Reading
 from widget_driving import LateRunner
 
-IN_WORDS = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+IN_WORDS = Qt.ToolButtonStyle.ToolButtonTextOnly
 WHAT = "Find every object, follow it through the stack, with ends and divisions; no clicks needed."
 
 

@@ -63,7 +63,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self._shown: tuple[object, ...] = ()
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
+        layout.setSpacing(0)  # buttons have a padding of their own, and the row is narrow
         self.buttons: dict[Tool, QToolButton] = {}
         for tool, key in KEYS_OF_TOOLS.items():
             button = self.buttons[tool] = _button(tool.value, key, "" if tool == Tool.CLICK else _HOLD)

@@ -65,4 +65,4 @@ class TrackingButton:
         if reason:
             button.setToolTip(f"{tool_tip(TRACK_EVERYTHING)} {reason}")
         is_told = bool(text) and has_room
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon if is_told else Qt.ToolButtonStyle.ToolButtonIconOnly)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly if is_told else Qt.ToolButtonStyle.ToolButtonIconOnly)
