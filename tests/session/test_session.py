@@ -297,7 +297,7 @@ PUBLIC = """
     has_unsaved_changes hide_object image_path judge_mask label_plane labels lineage link_labels lock_object mask merge_objects
     model objects open plan preview propagate propagate_all quality redo release_features remove_box remove_mask remove_object
     remove_point rename_object reslice result review_queue save saved_to scores segment_everything set_colour set_points
-    split_object state to_json to_script track_everything undo use_model
+    split_object state to_json to_script track_everything undo use_model window
 """
 """Scripts rely on each of these: a new one is added on purpose, and none is taken away."""
 

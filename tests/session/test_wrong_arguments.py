@@ -73,6 +73,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "remove_mask": {"object_id": NO_ID, "frame": NO_FRAME},
     "add_labels": {"labels": [*NEVER, None, 1, "1", []], "frame": NO_FRAME, "ids": [*NO_LIST, []]},
     "segment_everything": {"frame": NO_FRAME, "area_px": NO_PAIR, "points_per_side": [*NEVER, "4", True], "points": [4]},
+    "track_everything": {"area_px": NO_PAIR, "points_per_side": [*NEVER, "4", True], "points": [4]},
+    "link_labels": {"labels": [*NEVER, None, 1, "1", []]},
     "clear_prompts": {"object_id": NO_ID, "frame": NO_FRAME},
     "plan": {"direction": [*NEVER, None, 1, "", "up"], "objects": NO_LIST, "frames": NO_LIST},
     "propagate": {

@@ -50,7 +50,8 @@ def write_rois(path: Path, result: Result) -> None:
                         roi = _roi(pixel_outlines(labels[window] == object_id), corner, colour)
                         roi.name = name
                         _set_position(roi, time, z, result)
-                        file.writestr(f"{name}.roi", roi.tobytes())
+                        # without the time at which it was written: the same labels make the same file
+                        file.writestr(zipfile.ZipInfo(f"{name}.roi"), roi.tobytes(), zipfile.ZIP_DEFLATED)
 
 
 def _name(object_id: int, time: int, z: int, result: Result) -> str:

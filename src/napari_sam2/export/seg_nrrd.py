@@ -48,6 +48,14 @@ def write_nrrd(path: Path, result: Result) -> None:
         header |= _segment_fields(result, labels)
     with atomic_path(path) as partial:
         nrrd.write(str(partial), labels, header, compression_level=_COMPRESSION, index_order="C")
+        _undate(partial)
+
+
+def _undate(path: Path) -> None:
+    """Remove the comment that says when a file was written: the same labels make the same file."""
+    head, blank, data = path.read_bytes().partition(b"\n\n")
+    lines = [line for line in head.split(b"\n") if not line.startswith(b"# on ")]
+    path.write_bytes(b"\n".join(lines) + blank + data)
 
 
 def _segment_fields(result: Result, labels: Any) -> dict[str, str]:

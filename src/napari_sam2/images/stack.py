@@ -329,8 +329,8 @@ def _opened(image: Any, choice: Choice) -> OpenedImage:
 
 def _axis_through(geometry: Geometry | None, along: str | None) -> str | None:
     """Return the axis that goes through planes of a name; what is no such name as it is."""
-    name = along.lower() if isinstance(along, str) else along
-    if name not in PLANES:
+    name = along.lower() if isinstance(along, str) else None
+    if name is None or name not in PLANES:
         return along
     if geometry is None:
         raise ValueError(f"the image gives no orientation, so its {name} planes are not known: give the axis, Z, Y or X")
