@@ -24,7 +24,7 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from broken_images import broken_zarr
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
-from napari_sam2.session.editing import model_editor
+from napari_sam2.session.editing import model_editor, object_editor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.store import found_files
@@ -297,6 +297,18 @@ def test_everything_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert last_line(capsys.readouterr().err) == f"napari-sam2: {NOTHING}"
     assert main(track("--area-px", "1", "1600")) == 0
     assert capsys.readouterr().out == "1 object on 3 frames: out/labels.tif\n"
+
+
+@pytest.mark.usefixtures("_double")
+def test_there_is_no_room_for_more_objects(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As if a label image held three objects: when one more begins, what was found before stays in the session."""
+    monkeypatch.setattr(object_editor, "MAX_LABEL", 3)
+    write_movie()
+    assert main(track("--session", "out/s.sam2")) == 2
+    assert last_line(capsys.readouterr().err) == ("napari-sam2: there are 3 objects already, as many as a label image can hold")
+    assert [path.name for path in Path("out").iterdir()] == ["s.sam2"]
+    with Session.open("out/s.sam2", model=tiny_model()) as session:
+        assert [len(item.shown_frames()) for item in session.objects.values()] == [2, 2, 2]
 
 
 CROP = np.s_[:3, 40:120, 60:140]

@@ -18,6 +18,7 @@ from napari_sam2.session.methods import methods_paragraph, write_methods
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.identity import weights_sha256
 from napari_sam2.session.state.stop_rules import StopRules
+from napari_sam2.session.tracking import movie_tracker
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
 
@@ -180,6 +181,14 @@ def test_masks_that_were_found_automatically(monkeypatch: pytest.MonkeyPatch) ->
     for frame in (2, 0):
         session.segment_everything(frame)
     assert "Masks were found automatically on frames 0 and 2, by a grid of clicks." in methods_paragraph(session.document())
+
+
+def test_objects_that_were_tracked_without_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movie_tracker, "find_everything_there", lambda *given, **options: [TRUTH[0] == 8])
+    session = blob_session(MOVIE)
+    next(iter(session.track_everything()))
+    text = methods_paragraph(session.document())
+    assert "Objects were found and tracked automatically, without prompts: masks that mark them were found as well." in text
 
 
 def test_hidden_objects_are_not_counted() -> None:
