@@ -35,6 +35,19 @@ def test_lives_are_those_of_the_masks(session):
         assert sorted(item.shown_frames()) == frames.tolist()
 
 
+def test_stopped_in_the_middle_of_an_object_it_goes_on_to_the_same(session):
+    other = Session(volume()[1:20], "ZYX")
+    searched = 0
+    for number, result in enumerate(other.track_everything(points_per_side=7)):
+        searched += not result.scores
+        if number == searched + 12:
+            break
+    assert any(item.info.end_frame is None for item in other.objects.values())
+    list(other.track_everything(points_per_side=7))
+    assert len(other.objects) == len(session.objects)
+    np.testing.assert_array_equal(other.labels, session.labels)
+
+
 @pytest.mark.parametrize(
     ("contrasts", "count"),
     [

@@ -18,7 +18,7 @@ from napari_sam2.session.state.history import Action
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking.label_linker import LabelLinker
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
-from napari_sam2.session.tracking.volume_tracker import Candidate, VolumeTracker
+from napari_sam2.session.tracking.volume_tracker import VolumeTracker
 
 
 class EverythingTracker:
@@ -179,7 +179,8 @@ class EverythingTracker:
         for frame in tracker.searched():
             candidates += tracker.find(frame)
             yield FrameResult(frame, {})
-        candidates, followed = tracker.usual(candidates), list[Candidate]()
+        candidates = tracker.usual(candidates)
+        followed = tracker.followed(candidates)
         while candidates := tracker.left(candidates, followed):
             followed.append(candidates.pop(0))
             yield from tracker.follow(followed[-1])

@@ -119,6 +119,22 @@ class VolumeTracker:
         low, high = (factor * np.median([one.found.region.area_px for one in candidates]) for factor in rules.AREA_OF_NEWCOMERS)
         return [one for one in candidates if low <= one.found.region.area_px <= high]
 
+    def followed(self, candidates: list[Candidate]) -> list[Candidate]:
+        """Return the candidates of the objects that were followed to their ends; one that was stopped on its way is removed."""
+        found = [item for item in self._state.ordered() if item.info.is_found]
+        for item in found:
+            if item.info.end_frame is None:
+                self._objects.remove_object(item.object_id)
+        done = []
+        for item in found:
+            anchor = item.anchors[0] if item.object_id in self._state.objects else None
+            record = None if anchor is None else item.shown(anchor)
+            there = [one for one in candidates if one.frame == anchor]
+            if record is not None and there:
+                region = self._region(record)
+                done.append(max(there, key=lambda one: one.found.region.shared_px(region)))
+        return done
+
     def left(self, candidates: list[Candidate], followed: Sequence[Candidate]) -> list[Candidate]:
         """Leave out what lies on known objects, or is seen much worse than what was followed; return the rest, the best first."""
         least = LEAST_WORTH * float(np.median([one.worth for one in followed])) if followed else 0.0
