@@ -107,7 +107,7 @@ def test_which_errors_are_tried_again() -> None:
 def worker_here(options: list[dict[str, object]]) -> LocalCluster:
     """Begin a worker in this process."""
     assert len(options) == 1
-    return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit=0)
+    return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", memory_limit=0)
 
 
 def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

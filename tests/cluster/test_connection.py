@@ -35,7 +35,7 @@ def address(files: Certificates) -> Iterator[str]:
         f"tls_{role}_{what}": path for role in ("scheduler", "client") for what, path in zip(("cert", "key"), pair, strict=True)
     }
     security = Security(tls_ca_file=str(files.authority), require_encryption=True, **names)
-    with LocalCluster(n_workers=0, protocol="tls", security=security, host="127.0.0.1", dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, protocol="tls", security=security, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
         yield str(cluster.scheduler_address)
 
 

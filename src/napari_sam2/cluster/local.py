@@ -75,7 +75,10 @@ def local_cluster(options: list[dict[str, Any]]) -> SpecCluster:
     check_extra("a cluster")
     from distributed import Nanny, Scheduler, SpecCluster
 
-    scheduler = {"cls": Scheduler, "options": {"host": HOST, "port": 0, "protocol": "tcp", "dashboard": False}}
+    scheduler = {
+        "cls": Scheduler,
+        "options": {"host": HOST, "port": 0, "protocol": "tcp", "dashboard": False, "dashboard_address": f"{HOST}:0"},
+    }
     workers = {number: {"cls": Nanny, "options": one} for number, one in enumerate(options)}
     return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL)
 
