@@ -121,7 +121,7 @@ class LateRunner:
         self.waiting = deque()
         self.is_stopped = self.is_closed = False
 
-    def run(self, task, on_item, on_end, is_awaited=False):
+    def run(self, task, on_item, on_end):
         assert self.task is None
         self.task, self.on_item, self.on_end, self.is_stopped = task, on_item, on_end, False
 

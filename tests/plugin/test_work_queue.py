@@ -10,7 +10,7 @@ class HeldRunner:
         self.task = None
         self.is_stopped = self.is_closed = False
 
-    def run(self, task, on_item, on_end, is_awaited=False):
+    def run(self, task, on_item, on_end):
         assert self.task is None
         self.task, self.on_end, self.is_stopped = task, on_end, False
 

@@ -15,17 +15,8 @@ Task = Callable[[Report], None]
 class Runner(Protocol):
     """Runs one task at a time."""
 
-    def run(
-        self,
-        task: Task,
-        on_item: Callable[[Any], None],
-        on_end: Callable[[BaseException | None], None],
-        is_awaited: bool = False,
-    ) -> None:
-        """Start a task. What it reports goes to ``on_item``, its end to ``on_end``, both where layers may be touched.
-
-        What is awaited by a person may slow the windows for a moment, to be there sooner.
-        """
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
+        """Start a task. What it reports goes to ``on_item``, its end to ``on_end``, both where layers may be touched."""
 
     def post(self, function: Callable[[], None]) -> None:
         """Call a function where layers may be touched, after everything that was reported before; from any thread."""
@@ -44,13 +35,7 @@ class DirectRunner:
         self._is_stopped = self._is_running = False
         self._last: Callable[[], None] | None = None
 
-    def run(
-        self,
-        task: Task,
-        on_item: Callable[[Any], None],
-        on_end: Callable[[BaseException | None], None],
-        is_awaited: bool = False,  # noqa: ARG002 - nothing else runs
-    ) -> None:
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
         """Run a task to its end."""
         self._is_stopped, self._is_running = False, True
 

@@ -178,7 +178,7 @@ class WorkQueue:
         if task is None:
             self._end(None)
         else:
-            self._runner.run(task, self._item, self._end, is_awaited=job.kind == JobKind.COMMAND)
+            self._runner.run(task, self._item, self._end)
 
     def _item(self, item: Any) -> None:
         if self.running is not None:

@@ -16,14 +16,11 @@ _MOST_PENDING = 4
 _PATIENCE_S = 0.1
 
 
-def _choose_threads(is_awaited: bool) -> None:
-    """Compute with all cores what a person waits for, and else leave one to the windows.
-
-    Said in the worker thread, as convolutions do not hear it from elsewhere.
-    """
+def _leave_one_core() -> None:
+    """Leave a core to the windows. Said in the worker thread, as convolutions do not hear it from elsewhere."""
     from napari_sam2.torch_threads import torch  # takes a second, and is not needed to show a widget
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - (not is_awaited)))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
 class BackgroundRunner(QObject):  # type: ignore[misc]
@@ -36,7 +33,7 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2")
-        self._pool.submit(_choose_threads, False)
+        self._pool.submit(_leave_one_core)
         self._run: _Run | None = None
         self._is_closed = False
         self._reported.connect(self._on_reported, Qt.ConnectionType.QueuedConnection)
@@ -44,20 +41,13 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         # queued also from the thread of the windows: what was reported before comes first
         self._posted.connect(self._on_posted, Qt.ConnectionType.QueuedConnection)
 
-    def run(
-        self,
-        task: Task,
-        on_item: Callable[[Any], None],
-        on_end: Callable[[BaseException | None], None],
-        is_awaited: bool = False,
-    ) -> None:
+    def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
         """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
         if self._run is not None:
             raise RuntimeError("a task is running already")
         if self._is_closed:
             return
         self._run = _Run(self, on_item, on_end)
-        self._pool.submit(_choose_threads, is_awaited)
         self._pool.submit(self._run.work, task)
 
     def post(self, function: Callable[[], None]) -> None:
