@@ -46,3 +46,28 @@ def test_it_is_drawn_less_often_where_that_takes_long(monkeypatch):
     now[0] = 5.7
     drawing.written(False)
     assert layer.calls[-1][0] == 5.7, "it is quick again"
+
+
+def test_who_is_late_for_another_reason_is_drawn_as_often(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
+    layer = Layer(now)
+    drawing = Redraw(layer)
+    drawing.was_late(2.0)  # a model is loaded: nothing was drawn
+    now[0] = 0.1
+    drawing.written(False)
+    assert [at for at, _ in layer.calls] == [0.1]
+
+
+def test_what_was_put_off_is_drawn_when_it_is_due(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(redraw.time, "monotonic", lambda: now[0])
+    layer = Layer(now)
+    drawing = Redraw(layer)
+    drawing.written(False)
+    drawing.draw_if_due(False)
+    now[0] = 0.01
+    drawing.written(False)
+    for now[0] in (0.02, 0.06, 0.2):
+        drawing.draw_if_due(False)
+    assert [at for at, _ in layer.calls] == [0.0, 0.06], "once"

@@ -14,6 +14,8 @@ _MOST_LATE_S = 0.06
 _PAUSE_FOR_LATENESS = 20.0
 """Where drawing takes so long that it is noticed, no more than a twentieth of the time goes to it."""
 _LONGEST_PAUSE_S = 30.0
+_AFTER_DRAWING_S = 0.5
+"""The canvas draws a layer no later than that after it was refreshed."""
 
 
 class Redraw:
@@ -28,8 +30,12 @@ class Redraw:
     def written(self, is_3d: bool) -> None:
         """Draw what was written, unless it was drawn only just now."""
         self._is_stale = True
+        self.draw_if_due(is_3d)
+
+    def draw_if_due(self, is_3d: bool) -> None:
+        """Draw what was written before and not yet drawn, unless it was drawn only just now."""
         shortest_s = _SHORTEST_PAUSE_3D_S if is_3d else _SHORTEST_PAUSE_S
-        if time.monotonic() - self._drawn_at_s >= max(shortest_s, self._pause_s):
+        if self._is_stale and time.monotonic() - self._drawn_at_s >= max(shortest_s, self._pause_s):
             self.finish()
 
     def was_late(self, late_s: float) -> None:
@@ -41,6 +47,8 @@ class Redraw:
             How late, in seconds.
         """
         if late_s > _MOST_LATE_S:
+            if time.monotonic() - self._drawn_at_s > late_s + _AFTER_DRAWING_S:
+                return  # it was something else, such as a model that was loaded
             self._pause_s = min(_PAUSE_FOR_LATENESS * late_s, _LONGEST_PAUSE_S)
             self._drawn_at_s = time.monotonic()
         else:

@@ -203,6 +203,8 @@ class ResultView:
         is_seen = is_3d or displayed_frame(self._viewer, self._image, self._stack) in change.frames
         if self._redraw is not None and (change.positions or (change.masks and is_seen)):
             self._redraw.written(is_3d)
+        elif self._redraw is not None:
+            self._redraw.draw_if_due(is_3d)
 
     def _show_colours(self) -> None:
         if self._drawn_colours is not None:
