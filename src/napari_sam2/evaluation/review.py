@@ -93,9 +93,9 @@ def simulate_review(
 
     Notes
     -----
-    The frame is the first that :meth:`Session.review_queue` lists of the object; the truth has no part in that choice. There the
-    person clicks, each time on the centre of the largest error, or approves a mask without error. At the end of a round all that
-    can have changed is propagated again: each object between the neighbouring anchors.
+    The frame is the most uncertain one of the object, the first that :meth:`Session.review_queue` lists of it; the truth has no
+    part in that choice. There the person clicks, each time on the centre of the largest error, or approves a mask without error. At
+    the end of a round all that can have changed is propagated again: each object between the neighbouring anchors.
     """
     if rounds < 1:
         raise ValueError(f"a review takes at least one round, got {rounds}")
@@ -120,17 +120,19 @@ def simulate_review(
 
 def _review(session: Session, dataset: Dataset, object_id: int, number: int, max_clicks: int) -> ReviewedFrame | None:
     """Review the most uncertain frame of an object; None where all frames are anchors."""
-    worst = next(iter(session.review_queue([object_id])), None)
-    if worst is None:
+    # not by the queue, which looks at all other objects too
+    uncertain = {frame: one.uncertainty for frame, one in session.quality(object_id).items() if not one.is_anchor}
+    if not uncertain:
         return None
-    truth, found = dataset.mask(object_id, worst.frame), session.mask(object_id, worst.frame)
+    frame = min(uncertain, key=lambda t: (-uncertain[t], t))
+    truth, found = dataset.mask(object_id, frame), session.mask(object_id, frame)
     corrected, clicks = found, list[bool]()
     while len(clicks) < (max_clicks if iou(truth, corrected) < PAUSE_BELOW else 1):
         click = correction_click(truth, corrected)
         if click is None:
             break
-        corrected = session.add_points(object_id, worst.frame, [(click.row, click.col)], [int(click.is_inside)])
+        corrected = session.add_points(object_id, frame, [(click.row, click.col)], [int(click.is_inside)])
         clicks.append(click.is_inside)
     if not clicks:
-        session.approve(object_id, worst.frame)
-    return ReviewedFrame(number, object_id, worst.frame, tuple(clicks), iou(truth, found), iou(truth, corrected))
+        session.approve(object_id, frame)
+    return ReviewedFrame(number, object_id, frame, tuple(clicks), iou(truth, found), iou(truth, corrected))

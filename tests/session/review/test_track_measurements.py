@@ -181,3 +181,15 @@ def test_a_part_is_assessed_as_the_whole(frames: list[dict[str, Any] | None], da
     np.testing.assert_array_equal(other.reasons(), expected)
     near = slice(max(first - 1, 0), min(last + 2, len(frames)))
     np.testing.assert_array_equal(other.uncertainties()[near], uncertainties[near.start - where.start : near.stop - where.start])
+
+
+def test_a_part_holds_the_gap_that_ends_on_its_first_frame_with_the_object() -> None:
+    """What comes back from a gap does not appear: that is known from the frame before the gap."""
+    on, off = (
+        {"object_score": 9.0, "predicted_iou": 1.0, "area_px": 40.0, "centroid_rc": (0.0, 0.0)},
+        {"object_score": -9.0, "predicted_iou": 1.0},
+    )
+    whole = track(on, on, off, off, on, on, on)
+    where, part = whole.around(5, 5)
+    assert where == slice(1, 7)
+    np.testing.assert_array_equal(part.reasons()[1:], whole.reasons()[2:])

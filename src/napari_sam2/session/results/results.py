@@ -21,7 +21,7 @@ from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.labels.label_writer import LabelWriter
-from napari_sam2.session.review.quality import FrameQuality, qualities
+from napari_sam2.session.review.quality import FrameQuality, masks_of, qualities
 from napari_sam2.session.review.queue import ReviewItem, review_items
 from napari_sam2.session.state.objects import hidden_ids, shown_on
 from napari_sam2.session.state.session_state import SessionState, StateChange
@@ -216,7 +216,8 @@ class Results:
         ValueError
             If there is no such object.
         """
-        return qualities(self._state.object(object_id), self._in_use.frame_shape)
+        item = self._state.object(object_id)
+        return qualities(item, masks_of(item, self._in_use.frame_shape))
 
     def review_queue(self, objects: Iterable[int] | None = None) -> list[ReviewItem]:
         """List objects on frames in the order in which to review them, the most uncertain first, with the questions that they ask.

@@ -5,8 +5,9 @@ h, w mask size · N frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -83,27 +84,39 @@ class FrameQuality:
         return float(uncertainties(*columns)[0])
 
 
-def qualities(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, FrameQuality]:
-    """Return the quality of an object by frame, in order, for all frames with a record."""
-    frames = sorted(item.shown_frames())
+class MaskOnFrame(NamedTuple):
+    """What the scores of an object on a frame are, and where it is."""
+
+    object_score: float
+    predicted_iou: float
+    footprint: Footprint
+
+
+def masks_of(item: SessionObject, frame_shape: tuple[int, int]) -> dict[int, MaskOnFrame]:
+    """Return the masks of an object by frame, in order, for all frames with a record."""
     # One after another and only once: the records of a long stack lie on disk.
-    records = ((frame, item.shown(frame)) for frame in frames)
-    seen = {
-        frame: (record.object_score, record.predicted_iou, Extent.of(record, frame_shape))
+    records = ((frame, item.shown(frame)) for frame in sorted(item.shown_frames()))
+    return {
+        frame: MaskOnFrame(record.object_score, record.predicted_iou, Footprint.of(record, frame_shape))
         for frame, record in records
         if record is not None
     }
-    jumps = _jumps({frame: extent for frame, (_, _, extent) in seen.items()})
+
+
+def qualities(item: SessionObject, masks: Mapping[int, MaskOnFrame]) -> dict[int, FrameQuality]:
+    """Return the quality of an object by frame, from all of its masks, in order."""
+    extents = {frame: Extent.of_footprint(mask.footprint) for frame, mask in masks.items()}
+    jumps = _jumps(extents)
     return {
         frame: FrameQuality(
-            object_score=score,
-            predicted_iou=iou,
+            object_score=masks[frame].object_score,
+            predicted_iou=masks[frame].predicted_iou,
             area_px=extent.area_px,
             centroid_rc=extent.centroid_rc,
             jump=jumps[frame],
             is_anchor=frame in item.memory.conditioning,
         )
-        for frame, (score, iou, extent) in seen.items()
+        for frame, extent in extents.items()
     }
 
 

@@ -164,15 +164,16 @@ class TrackMeasurements:
         Returns
         -------
         where : slice
-            The frames, which reach to the nearest ones on which it is present, and one beyond; of these outermost ones, unless the
-            track ends there, the assessment is incomplete.
+            The frames, which reach to the nearest ones on which it is present, and beyond these to the one before on which it is,
+            and to the next frame; of these outermost ones, unless the track ends there, the assessment is incomplete.
         part : TrackMeasurements
             The measurements of these frames; they share memory.
         """
         num_frames = len(self.is_measured)
         is_on = self.areas_px > 0
         before, after = np.flatnonzero(is_on[:first]), np.flatnonzero(is_on[last + 1 :])
-        start = max((int(before[-1]) if len(before) else 0) - 1, 0)
+        # the one on which it is present last may end a gap, which begins after the one before that
+        start = int(before[-2]) if len(before) > 1 else max((int(before[-1]) if len(before) else 0) - 1, 0)
         stop = min((last + 1 + int(after[0]) if len(after) else num_frames - 1) + 2, num_frames)
         where = slice(start, stop)
         part = TrackMeasurements.__new__(TrackMeasurements)

@@ -11,13 +11,10 @@ from scipy import ndimage as ndi
 from scipy.optimize import linear_sum_assignment
 
 from napari_sam2.predictors.object_score import ObjectScore
-from napari_sam2.session.editing.object_editor import ObjectEditor
-from napari_sam2.session.editing.prompt_editor import PromptEditor
-from napari_sam2.session.inference.model_in_use import ModelInUse
-from napari_sam2.session.propagation.propagator import FrameResult, Propagator
-from napari_sam2.session.state.session_state import SessionState
+from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.rules import are_children
+from napari_sam2.session.tracking.session_parts import SessionParts
 
 LEAST_IOU = 0.15
 """A track goes on in a label with which it has this IoU, or more."""
@@ -30,37 +27,26 @@ class LabelLinker:
 
     Parameters
     ----------
-    state : SessionState
-        The state that is changed.
-    in_use : ModelInUse
-        The model.
-    objects, prompts, propagator : ObjectEditor, PromptEditor and Propagator
-        Change it.
+    parts : SessionParts
+        Of the session whose stack it is.
     planes : sequence of array-like
         The labels of each frame, (H, W), whole numbers, 0 for none.
     """
 
     def __init__(
         self,
-        state: SessionState,
-        in_use: ModelInUse,
-        objects: ObjectEditor,
-        prompts: PromptEditor,
-        propagator: Propagator,
+        parts: SessionParts,
         planes: Any,
     ) -> None:
-        self._state = state
-        self._in_use = in_use
-        self._objects = objects
-        self._prompts = prompts
-        self._propagator = propagator
+        self._parts = parts
+        self._state, self._in_use = parts.state, parts.in_use
         self._planes = planes
 
     def frames_left(self) -> range:
         """The frames after the last one with an object that was linked."""
         found = [item for item in self._state.objects.values() if item.info.is_found]
         done = max((max(item.anchors, default=-1) for item in found), default=-1)
-        return range(done + 1, len(self._in_use.stack))
+        return range(done + 1, self._parts.num_frames)
 
     def do_frame(self, frame: int) -> FrameResult:
         """Do a frame, inside an action; the one before it is done."""
@@ -70,7 +56,7 @@ class LabelLinker:
             for item in self._state.ordered()
             if item.info.is_found and not item.info.is_locked and item.info.may_be_on(frame) and item.anchors[0] < frame
         ]
-        tracked = self._propagator.tracked(frame, items)
+        tracked = self._parts.propagator.tracked(frame, items)
         shape = self._in_use.frame_shape
         followed = {
             item.object_id: Region.of_record(record, shape)
@@ -82,18 +68,18 @@ class LabelLinker:
         taken = {value: object_id for object_id, value in links.items()}
         for object_id in {*parents.values()}:
             siblings = [links[object_id], *(value for value, parent in parents.items() if parent == object_id)]
-            children = self._objects.divide_object(object_id, frame, len(siblings))
+            children = self._parts.objects.divide_object(object_id, frame, len(siblings))
             taken |= dict(zip(siblings, children, strict=True))
         for item in items:
             if item.object_id not in taken.values() and item.object_id not in parents.values():
-                self._objects.end_object(item.object_id, frame)
+                self._parts.objects.end_object(item.object_id, frame)
         new = [value for value in given if value not in taken]
-        ids = self._prompts.add_found(frame, [given[value].plane(shape) for value in new])
+        ids = self._parts.prompts.add_found(frame, [given[value].plane(shape) for value in new])
         for object_id in ids:
-            self._objects.mark_found(object_id, frame)
+            self._parts.objects.mark_found(object_id, frame)
         for value, object_id in taken.items():
-            self._prompts.add_mask(object_id, frame, given[value].plane(shape))
-            self._objects.mark_found(object_id)
+            self._parts.prompts.add_mask(object_id, frame, given[value].plane(shape))
+            self._parts.objects.mark_found(object_id)
         records = {object_id: self._state.objects[object_id].shown(frame) for object_id in (*taken.values(), *ids)}
         return FrameResult(frame, {i: ObjectScore.of(record) for i, record in records.items() if record is not None})
 

@@ -8,19 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import find_everything_there
-from napari_sam2.session.editing.object_editor import ObjectEditor
-from napari_sam2.session.editing.prompt_editor import PromptEditor
-from napari_sam2.session.inference.model_in_use import ModelInUse
-from napari_sam2.session.propagation.propagator import FrameResult, Propagator
+from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.objects import SessionObject
-from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking import rules
 from napari_sam2.session.tracking.likelihood import likely_points
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import search
+from napari_sam2.session.tracking.session_parts import SessionParts
 
 MOST_POINTS = 48
 """On a frame where objects are followed, something new is looked for at so many points at most."""
@@ -37,12 +33,8 @@ class MovieTracker:
 
     Parameters
     ----------
-    state : SessionState
-        The state that is changed.
-    in_use : ModelInUse
-        The model.
-    objects, prompts, propagator : ObjectEditor, PromptEditor and Propagator
-        Change it.
+    parts : SessionParts
+        Of the session whose stack it is.
     area_px : tuple of float, optional
         Least and largest area of what is found.
     options : mapping
@@ -51,38 +43,30 @@ class MovieTracker:
 
     def __init__(
         self,
-        state: SessionState,
-        in_use: ModelInUse,
-        objects: ObjectEditor,
-        prompts: PromptEditor,
-        propagator: Propagator,
+        parts: SessionParts,
         area_px: tuple[float, float] | None,
         options: Mapping[str, Any],
     ) -> None:
-        self._state = state
-        self._in_use = in_use
-        self._objects = objects
-        self._prompts = prompts
-        self._propagator = propagator
+        self._parts = parts
+        self._state, self._in_use = parts.state, parts.in_use
         self._area_px = area_px
         self._options = options
-        self._num_frames = len(in_use.stack)
         self._measured: dict[int, dict[int, tuple[int, float]]] = {}
 
     def frames_left(self) -> range:
         """The frames after the last one that was done, by what was found up to now."""
         found = [item for item in self._state.objects.values() if item.info.is_found]
         done = max((max(item.shown_frames(), default=-1) for item in found), default=-1)
-        return range(done + 1, self._num_frames)
+        return range(done + 1, self._parts.num_frames)
 
     def do_frame(self, frame: int) -> FrameResult:
         """Do a frame, inside an action; the one before it is done."""
         live = self._live(frame)
         due = [item for item in live if frame not in item.memory.conditioning and frame not in item.memory.tracked]
-        for item, tracked in zip(due, self._propagator.tracked(frame, due), strict=True):
+        for item, tracked in zip(due, self._parts.propagator.tracked(frame, due), strict=True):
             item.drop_provisional(frame)
             item.tracked[frame] = tracked
-        regions = {item.object_id: self._region(record) for item in live if (record := item.shown(frame)) is not None}
+        regions = {item.object_id: self._parts.region(record) for item in live if (record := item.shown(frame)) is not None}
         for object_id, region in regions.items():
             self._measure(object_id, frame, region)
         self._end_absent(frame, regions)
@@ -102,10 +86,6 @@ class MovieTracker:
             if item.info.may_be_on(frame) and not item.info.is_locked and item.anchors and item.anchors[0] <= frame
         ]
 
-    def _region(self, record: FrameRecord) -> Region:
-        region = Region.of_record(record, self._in_use.frame_shape)
-        return region if record.object_score > 0 else Region(0, 0, region.pixels[:0])
-
     def _measure(self, object_id: int, frame: int, region: Region) -> None:
         self._measured.setdefault(object_id, {})[frame] = region.area_px, region.elongation
 
@@ -115,7 +95,7 @@ class MovieTracker:
         frames = [t for t in range(frame - rules.FRAMES_BEFORE_DIVISION[1], frame + 1) if item.info.may_be_on(t)]
         for t in frames:
             if t not in known and (record := item.shown(t)) is not None:
-                self._measure(object_id, t, self._region(record))
+                self._measure(object_id, t, self._parts.region(record))
         for t in [t for t in known if t < frame - rules.FRAMES_BEFORE_DIVISION[1]]:
             del known[t]
         measured = {t: known[t] for t in frames if t in known}
@@ -167,7 +147,7 @@ class MovieTracker:
 
     def _were_on_one_object(self, one: int, other: int, frame: int) -> bool:
         records = [self._state.objects[object_id].shown(frame) if frame >= 0 else None for object_id in (one, other)]
-        regions = [self._region(record) for record in records if record is not None]
+        regions = [self._parts.region(record) for record in records if record is not None]
         return len(regions) == 2 and rules.is_on_one_object(*regions)
 
     def _predicted_iou(self, object_id: int, frame: int) -> float:
@@ -179,9 +159,9 @@ class MovieTracker:
         del regions[object_id]
         first = self._state.infos[object_id].first_frame
         if frame <= first or (first > 0 and frame - first < rules.LEAST_LIFE):
-            self._objects.remove_object(object_id)
+            self._parts.objects.remove_object(object_id)
         else:
-            self._objects.end_object(object_id, frame)
+            self._parts.objects.end_object(object_id, frame)
 
     # --- divisions -------------------------------------------------------------------------------------------------
 
@@ -201,17 +181,17 @@ class MovieTracker:
 
     def _replace_by_children(self, object_id: int, frame: int, children: list[Region], regions: dict[int, Region]) -> list[int]:
         del regions[object_id]
-        ids = self._objects.divide_object(object_id, frame, len(children))
+        ids = self._parts.objects.divide_object(object_id, frame, len(children))
         for child, region in zip(ids, children, strict=True):
-            self._prompts.add_mask(child, frame, region.plane(self._in_use.frame_shape))
-            self._objects.mark_found(child)
+            self._parts.prompts.add_mask(child, frame, region.plane(self._in_use.frame_shape))
+            self._parts.objects.mark_found(child)
             self._take_shown(child, frame, regions)
         return ids
 
     def _take_shown(self, object_id: int, frame: int, regions: dict[int, Region]) -> None:
         record = self._state.objects[object_id].shown(frame)
         assert record is not None
-        regions[object_id] = self._region(record)
+        regions[object_id] = self._parts.region(record)
         self._measure(object_id, frame, regions[object_id])
 
     # --- newcomers -------------------------------------------------------------------------------------------------
@@ -248,9 +228,9 @@ class MovieTracker:
         """Add an object for each region; return these by id."""
         if not new:
             return {}
-        ids = self._prompts.add_found(frame, [region.plane(self._in_use.frame_shape) for region in new])
+        ids = self._parts.prompts.add_found(frame, [region.plane(self._in_use.frame_shape) for region in new])
         for object_id in ids:
-            self._objects.mark_found(object_id, frame)
+            self._parts.objects.mark_found(object_id, frame)
             self._take_shown(object_id, frame, regions)
         return dict(zip(ids, new, strict=True))
 
@@ -258,16 +238,16 @@ class MovieTracker:
         """Follow a newcomer to the frames before, as far as it is free there; return the first frame that it is on."""
         item, first = self._state.objects[object_id], frame
         while first > max(0, frame - FRAMES_BACK):
-            (record,) = self._propagator.tracked(first - 1, [item], reverse=True)
-            there = self._region(record)
-            others = [self._region(shown) for other in self._live(first - 1) if (shown := other.shown(first - 1)) is not None]
+            (record,) = self._parts.propagator.tracked(first - 1, [item], reverse=True)
+            there = self._parts.region(record)
+            others = [self._parts.region(shown) for other in self._live(first - 1) if (shown := other.shown(first - 1)) is not None]
             covered = sum(there.shared_px(other) for other in others)
             low, high = (factor * region.area_px for factor in AREA_GOING_BACK)
             if not low <= there.area_px <= high or covered > rules.MAX_COVERED * there.area_px:
                 break
             first -= 1
             item.tracked[first] = record
-            self._objects.mark_found(object_id, first)
+            self._parts.objects.mark_found(object_id, first)
         return first
 
     def _look_for_parent(
@@ -277,4 +257,4 @@ class MovieTracker:
         parent = rules.parent_of(region, candidates, frame)
         if parent is not None:
             self._replace_by_children(parent, frame, [tracks[parent]], regions)
-            self._objects.mark_found(object_id, frame, parent)
+            self._parts.objects.mark_found(object_id, frame, parent)

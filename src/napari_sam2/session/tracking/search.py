@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.zoom import View
+from napari_sam2.session.editing.everything import MAX_OVERLAP, SMALL_MODEL_OPTIONS
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompts_to_model import to_model
 from napari_sam2.session.state.prompts import FramePrompts
@@ -18,11 +19,7 @@ from napari_sam2.session.tracking.regions import Region
 LEAST_RADIUS_INPUT_PX = 6.0
 """An object should have this radius in the input of the model, or more; else the frame is looked at in windows."""
 WINDOW_OVERLAP_RADII = 4.0
-LEAST_IOU = 0.5
-LEAST_STABILITY = 0.8
-"""The thresholds of :func:`~napari_sam2.session.editing.everything.find_everything` for small models."""
-MAX_OVERLAP = 0.5
-"""Of two masks that share more than that of the smaller one, the one with the lower predicted IoU is left out."""
+LEAST_IOU, LEAST_STABILITY = SMALL_MODEL_OPTIONS["pred_iou_thresh"], SMALL_MODEL_OPTIONS["stability_score_thresh"]
 BATCH = 64
 
 

@@ -9,15 +9,12 @@ from typing import Any
 from napari_sam2.checks import check_bounds, dtype_of, shown
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import check_options
-from napari_sam2.session.editing.object_editor import ObjectEditor
-from napari_sam2.session.editing.prompt_editor import PromptEditor
-from napari_sam2.session.inference.model_in_use import ModelInUse
-from napari_sam2.session.propagation.propagator import FrameResult, Propagator
+from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
-from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking.label_linker import LabelLinker
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
+from napari_sam2.session.tracking.session_parts import SessionParts
 from napari_sam2.session.tracking.volume_tracker import VolumeTracker
 
 
@@ -26,22 +23,13 @@ class EverythingTracker:
 
     Parameters
     ----------
-    state : SessionState
-        The state that is changed.
-    in_use : ModelInUse
-        The model.
-    objects, prompts, propagator : ObjectEditor, PromptEditor and Propagator
-        Change it.
+    parts : SessionParts
+        Of the session.
     """
 
-    def __init__(
-        self, state: SessionState, in_use: ModelInUse, objects: ObjectEditor, prompts: PromptEditor, propagator: Propagator
-    ) -> None:
-        self._state = state
-        self._in_use = in_use
-        self._objects = objects
-        self._prompts = prompts
-        self._propagator = propagator
+    def __init__(self, parts: SessionParts) -> None:
+        self._parts = parts
+        self._state, self._in_use = parts.state, parts.in_use
 
     def track_everything(self, /, area_px: tuple[float, float] | None = None, **options: Any) -> Generator[FrameResult]:
         """Find every object, and follow it through the stack, without a prompt.
@@ -60,10 +48,11 @@ class EverythingTracker:
         Parameters
         ----------
         area_px : tuple of float, optional
-            Least and largest area of what is found in pixels of the data, both included; by default 1 and half of the frame. What
-            appears later has besides at least a fifth of the median area of what is there, and at most four times that.
+            Least and largest area of what is found in pixels of the data, both included; by default 1 and half of the frame, in a
+            volume 4 and 30 % of it. What appears later in a time-lapse, and what is found in a volume, has besides at least a fifth
+            of the median area of what is there, and at most four times that.
         **options
-            Of :meth:`Session.segment_everything`.
+            Of :meth:`Session.segment_everything`; in a volume only ``points_per_side`` counts.
 
         Yields
         ------
@@ -124,7 +113,7 @@ class EverythingTracker:
             )
         if dtype_of(labels).kind not in "iub":
             raise ValueError(f"labels are whole numbers, got {dtype_of(labels)}")
-        linker = LabelLinker(self._state, self._in_use, self._objects, self._prompts, self._propagator, stack.planes(labels))
+        linker = LabelLinker(self._parts, stack.planes(labels))
         steps = (linker.do_frame(frame) for frame in linker.frames_left())
         yield from self._done(steps, partial(_call, "link_labels", labels=labels), is_large=True)
         if not self._state.objects:
@@ -161,20 +150,20 @@ class EverythingTracker:
         done = {frame for item in self._state.objects.values() if item.info.is_found for frame in item.shown_frames()}
         for frame in range(max(done, default=-1) + 1, len(self._in_use.stack)):
             scores = {}
-            for object_id in self._prompts.segment_everything(frame, area_px, **options):
-                self._objects.mark_found(object_id)
+            for object_id in self._parts.prompts.segment_everything(frame, area_px, **options):
+                self._parts.objects.mark_found(object_id)
                 record = self._state.objects[object_id].shown(frame)
                 assert record is not None
                 scores[object_id] = ObjectScore.of(record)
             yield FrameResult(frame, scores)
 
     def _movie(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
-        tracker = MovieTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        tracker = MovieTracker(self._parts, area_px, options)
         for frame in tracker.frames_left():
             yield tracker.do_frame(frame)
 
     def _volume(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
-        tracker = VolumeTracker(self._state, self._in_use, self._objects, self._prompts, self._propagator, area_px, options)
+        tracker = VolumeTracker(self._parts, area_px, options)
         candidates = []
         for frame in tracker.searched():
             candidates += tracker.find(frame)

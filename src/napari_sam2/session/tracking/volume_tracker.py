@@ -11,17 +11,13 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 
 from napari_sam2.predictors.automatic_mask_generator import build_point_grid
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
-from napari_sam2.session.editing.object_editor import ObjectEditor
-from napari_sam2.session.editing.prompt_editor import PromptEditor
-from napari_sam2.session.inference.model_in_use import ModelInUse
-from napari_sam2.session.propagation.propagator import FrameResult, Propagator
+from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.objects import SessionObject
-from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking import rules
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import Found, search
+from napari_sam2.session.tracking.session_parts import SessionParts
 
 MOST_SEARCHED = 16
 """Everything is looked for on so many slices at most, or on one for so many slices: whichever is more."""
@@ -66,12 +62,8 @@ class VolumeTracker:
 
     Parameters
     ----------
-    state : SessionState
-        The state that is changed.
-    in_use : ModelInUse
-        The model.
-    objects, prompts, propagator : ObjectEditor, PromptEditor and Propagator
-        Change it.
+    parts : SessionParts
+        Of the session whose stack it is.
     area_px : tuple of float, optional
         Least and largest area of an object on the slice on which it is found.
     options : mapping
@@ -80,26 +72,19 @@ class VolumeTracker:
 
     def __init__(
         self,
-        state: SessionState,
-        in_use: ModelInUse,
-        objects: ObjectEditor,
-        prompts: PromptEditor,
-        propagator: Propagator,
+        parts: SessionParts,
         area_px: tuple[float, float] | None,
         options: Mapping[str, Any],
     ) -> None:
-        self._state = state
-        self._in_use = in_use
-        self._objects = objects
-        self._prompts = prompts
-        self._propagator = propagator
-        height, width = in_use.frame_shape
+        self._parts = parts
+        self._state, self._in_use = parts.state, parts.in_use
+        height, width = self._in_use.frame_shape
         self._area_px = (4.0, MAX_SHARE * height * width) if area_px is None else area_px
         self._points_per_side = int(options.get("points_per_side") or POINTS_PER_SIDE)
 
     def searched(self) -> range:
         """The slices on which everything is looked for."""
-        count = len(self._in_use.stack)
+        count = self._parts.num_frames
         step = max(1, min(SLICES_TO_SEARCH, count // MOST_SEARCHED + 1))
         return range(min(step // 2, count - 1), count, step)
 
@@ -124,14 +109,14 @@ class VolumeTracker:
         found = [item for item in self._state.ordered() if item.info.is_found]
         for item in found:
             if item.info.end_frame is None:
-                self._objects.remove_object(item.object_id)
+                self._parts.objects.remove_object(item.object_id)
         done = []
         for item in found:
             anchor = item.anchors[0] if item.object_id in self._state.objects else None
             record = None if anchor is None else item.shown(anchor)
             there = [one for one in candidates if one.frame == anchor]
             if record is not None and there:
-                region = self._region(record)
+                region = self._parts.region(record)
                 done.append(max(there, key=lambda one: one.found.region.shared_px(region)))
         return done
 
@@ -153,19 +138,19 @@ class VolumeTracker:
     def follow(self, candidate: Candidate) -> Iterator[FrameResult]:
         """Make an object of a candidate, and follow it both ways; yield what was done. One that is too short is removed."""
         frame, region = candidate.frame, candidate.found.region
-        (object_id,) = self._prompts.add_found(frame, [region.plane(self._in_use.frame_shape)])
-        self._objects.mark_found(object_id)
+        (object_id,) = self._parts.prompts.add_found(frame, [region.plane(self._in_use.frame_shape)])
+        self._parts.objects.mark_found(object_id)
         item = self._state.objects[object_id]
         record = item.shown(frame)
         assert record is not None
-        start = self._region(record)
+        start = self._parts.region(record)
         yield FrameResult(frame, {object_id: ObjectScore.of(record)})
         contrasts = {frame: self._contrast(frame, start)}
         for step in (1, -1):
             at, before = frame + step, start
-            while 0 <= at < len(self._in_use.stack):
-                (record,) = self._propagator.tracked(at, [item], reverse=step < 0)
-                region = self._region(record)
+            while 0 <= at < self._parts.num_frames:
+                (record,) = self._parts.propagator.tracked(at, [item], reverse=step < 0)
+                region = self._parts.region(record)
                 if self._has_ended(item, at, region, before, start):
                     break
                 item.tracked[at], before, contrasts[at] = record, region, self._contrast(at, region)
@@ -184,12 +169,12 @@ class VolumeTracker:
             count = next((index for index, value in enumerate(values) if value < least), len(values))
             counts.append(min(count, num_before_valley(values) or count))
         own = range(frame - counts[1] + 1, frame + counts[0])
-        if len(own) < min(rules.LEAST_LIFE, len(self._in_use.stack)):
-            self._objects.remove_object(item.object_id)
+        if len(own) < min(rules.LEAST_LIFE, self._parts.num_frames):
+            self._parts.objects.remove_object(item.object_id)
             return
         for t in contrasts.keys() - set(own):
             item.forget(t)
-        self._objects.mark_found(item.object_id, own.start, end_frame=own.stop)
+        self._parts.objects.mark_found(item.object_id, own.start, end_frame=own.stop)
 
     def _has_ended(self, item: SessionObject, frame: int, region: Region, before: Region, start: Region) -> bool:
         """Return whether an object is not on a slice to which it was followed: its mask is another one there."""
@@ -205,11 +190,7 @@ class VolumeTracker:
     def _known(self, frame: int, but: int | None = None) -> list[Region]:
         """Masks of all objects on a slice."""
         items = (item for item in self._state.objects.values() if item.object_id != but)
-        return [self._region(record) for item in items if (record := item.shown(frame)) is not None]
-
-    def _region(self, record: FrameRecord) -> Region:
-        region = Region.of_record(record, self._in_use.frame_shape)
-        return region if record.object_score > 0 else Region(0, 0, region.pixels[:0])
+        return [self._parts.region(record) for item in items if (record := item.shown(frame)) is not None]
 
     def _contrast(self, frame: int, region: Region) -> float:
         """How far the mean intensity inside is from that in a ring around it, in standard deviations of that."""
