@@ -113,3 +113,26 @@ def test_pointers_have_no_place_in_the_image() -> None:
 
     assert torch.allclose(with_swapped(16, 17), with_swapped(0, 0), atol=1e-6)
     assert not torch.allclose(with_swapped(3, 9), with_swapped(0, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_values_aggregated_before_they_are_projected_are_the_same(heads: int, dtype: torch.dtype) -> None:
+    """Without gradients, narrow values are mixed first; with gradients, they are projected first."""
+    torch.manual_seed(0)
+    layer = RoPEAttention(32, heads, rope_k_repeat=True, kv_in_dim=4).eval()
+    q, k, v = torch.randn(2, 12, 32), torch.randn(2, 26, 4), torch.randn(2, 26, 4)
+    reference = layer(q, k, v, 2, (3, 4))
+    assert reference.requires_grad
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        found = layer(q, k, v, 2, (3, 4))
+    assert found.dtype == dtype
+    tolerance = 1e-6 if dtype == torch.float32 else 2e-2
+    torch.testing.assert_close(found.float(), reference.detach(), rtol=tolerance, atol=tolerance)
+
+
+def test_queries_that_all_keys_share_come_once() -> None:
+    layer = attention(rope_k_repeat=True)
+    q, k = torch.randn(1, 6, DIM), torch.randn(3, 12, 4)
+    expected = layer(q.expand(3, -1, -1), k, k, feat_size=(2, 3))
+    torch.testing.assert_close(layer(q, k, k, feat_size=(2, 3)), expected)

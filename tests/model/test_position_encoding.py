@@ -18,7 +18,7 @@ HEIGHT, WIDTH, DIM = 3, 5, 8
 
 def test_rotation_is_complex_multiplication_by_column_and_row() -> None:
     x = torch.randn(2, HEIGHT * WIDTH, DIM, generator=torch.Generator().manual_seed(0))
-    found = apply_rotary(x, *compute_axial_rotary(DIM, HEIGHT, WIDTH))
+    found = apply_rotary(x, compute_axial_rotary(DIM, HEIGHT, WIDTH))
     rates = [10000.0 ** -(4 * i / DIM) for i in range(DIM // 4)]
     for cell in range(HEIGHT * WIDTH):
         row, column = divmod(cell, WIDTH)
@@ -33,11 +33,11 @@ def test_rotation_is_complex_multiplication_by_column_and_row() -> None:
 
 def test_rotation_keeps_the_product_of_two_cells_that_move_together() -> None:
     """What attention sees is the offset between two cells, on a map that is not square too."""
-    cos, sin = compute_axial_rotary(DIM, HEIGHT, WIDTH)
+    rotation = compute_axial_rotary(DIM, HEIGHT, WIDTH)
     q, k = torch.randn(2, 1, DIM, generator=torch.Generator().manual_seed(1))
 
     def product(cell_q: int, cell_k: int) -> float:
-        rotated = [apply_rotary(x, cos[cell : cell + 1], sin[cell : cell + 1]) for x, cell in ((q, cell_q), (k, cell_k))]
+        rotated = [apply_rotary(x, rotation[cell : cell + 1]) for x, cell in ((q, cell_q), (k, cell_k))]
         return float((rotated[0] * rotated[1]).sum())
 
     # One row down and two columns to the right, from two places.

@@ -9,9 +9,9 @@ import math
 
 from napari_sam2.torch_threads import torch
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.attention_kernels import attend, attend_in_pieces, runs_in_pieces
 from napari_sam2.model.position_encoding import apply_rotary, compute_axial_rotary
 
 
@@ -53,26 +53,32 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(kv_in_dim, internal_dim)
         self.out_proj = nn.Linear(internal_dim, embedding_dim)
 
-    def _project(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project and split into heads: (B, N, C) to (B, h, N, D)."""
-        heads = (self.num_heads, -1)
-        q, k, v = self.q_proj(q), self.k_proj(k), self.v_proj(v)
-        return (
-            q.unflatten(-1, heads).transpose(1, 2),
-            k.unflatten(-1, heads).transpose(1, 2),
-            v.unflatten(-1, heads).transpose(1, 2),
-        )
+    def _heads(self, projected: Tensor) -> Tensor:
+        """Split into heads: (B, N, h * D) to (B, h, N, D)."""
+        return projected.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attend and join the heads: (B, h, N, D) to (B, N, C)."""
-        dropout_p = self.dropout_p if self.training else 0.0
-        out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p)
+        """Attend from queries (B, h, N, D) to keys (B, h, M, D) with values (B, M, kv_in_dim), and join the heads: (B, N, C)."""
+        if v.shape[-1] < q.shape[-1] and runs_in_pieces(q, k, v) and not self.training:
+            out = self._aggregate_then_project(q, k, v)
+        else:
+            out = attend(q, k, self._heads(self.v_proj(v)), self.dropout_p if self.training else 0.0)
         joined: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
         return joined
 
+    def _aggregate_then_project(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend with values as they come in, and project what comes out, (B, h, N, D): fewer operations where they are narrower.
+
+        A projection of weighted means is the weighted mean of projections; the bias passes through, since weights add up to 1.
+        """
+        mixed = attend_in_pieces(q, k, v.to(q.dtype)[:, None].expand(-1, self.num_heads, -1, -1))
+        weight = self.v_proj.weight.unflatten(0, (self.num_heads, -1)).transpose(1, 2)
+        bias = self.v_proj.bias.unflatten(0, (self.num_heads, 1, -1))
+        return mixed @ weight.to(q.dtype) + bias.to(q.dtype)
+
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from ``q``, (B, N, C), to ``k`` and ``v``, (B, M, kv_in_dim); return (B, N, C)."""
-        return self._attend(*self._project(q, k, v))
+        return self._attend(self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), v)
 
 
 class RoPEAttention(Attention):
@@ -102,14 +108,14 @@ class RoPEAttention(Attention):
         self.rope_theta = rope_theta
         self.rope_k_repeat = rope_k_repeat
         self.feat_sizes = feat_sizes
-        self._tables: dict[tuple[int, int, torch.device], tuple[Tensor, Tensor]] = {}
+        self._tables: dict[tuple[int, int, torch.device], Tensor] = {}
 
-    def _rotary(self, feat_size: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    def _rotary(self, feat_size: tuple[int, int], device: torch.device) -> Tensor:
         key = (*feat_size, device)
         if key not in self._tables:
             with torch.inference_mode(False):  # a table outlives the call: one of inference mode could not be learnt with later
-                cos, sin = compute_axial_rotary(self.internal_dim // self.num_heads, *feat_size, theta=self.rope_theta)
-                self._tables[key] = (cos.to(device), sin.to(device))
+                rotation = compute_axial_rotary(self.internal_dim // self.num_heads, *feat_size, theta=self.rope_theta)
+                self._tables[key] = rotation.to(device)
         return self._tables[key]
 
     def _resolve_feat_size(self, length: int, feat_size: tuple[int, int] | None) -> tuple[int, int]:
@@ -128,7 +134,7 @@ class RoPEAttention(Attention):
         Parameters
         ----------
         q : Tensor
-            (B, H * W, C).
+            (B, H * W, C); B may be 1 where all keys have the same queries.
         k, v : Tensor
             (B, M, kv_in_dim); M minus ``num_k_exclude_rope`` is H * W, or a multiple of it with ``rope_k_repeat``.
         num_k_exclude_rope : int
@@ -147,13 +153,13 @@ class RoPEAttention(Attention):
             If the map is not square and ``feat_size`` is missing or wrong, or if the keys are not whole maps.
         """
         feat_size = self._resolve_feat_size(q.shape[1], feat_size)
-        cos, sin = self._rotary(feat_size, q.device)
-        q, k, v = self._project(q, k, v)
-        q = apply_rotary(q, cos, sin)
+        rotation = self._rotary(feat_size, q.device)
+        q, k = self._heads(self.q_proj(q)), self._heads(self.k_proj(k))
+        q = apply_rotary(q, rotation).expand(k.shape[0], -1, -1, -1)
 
         num_k_rope = k.shape[-2] - num_k_exclude_rope
-        maps, rest = divmod(num_k_rope, cos.shape[0])
+        maps, rest = divmod(num_k_rope, rotation.shape[0])
         if rest or (maps > 1 and not self.rope_k_repeat):
             raise ValueError(f"{num_k_rope} keys are not whole maps of {feat_size[0]} x {feat_size[1]}")
-        located = apply_rotary(k[:, :, :num_k_rope].unflatten(2, (maps, -1)), cos, sin).flatten(2, 3) if maps else k[:, :, :0]
+        located = apply_rotary(k[:, :, :num_k_rope].unflatten(2, (maps, -1)), rotation).flatten(2, 3) if maps else k[:, :, :0]
         return self._attend(q, torch.cat([located, k[:, :, num_k_rope:]], dim=2), v)

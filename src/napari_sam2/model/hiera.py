@@ -13,6 +13,7 @@ from napari_sam2.torch_threads import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.attention_kernels import attend
 from napari_sam2.model.layers import MLP, DropPath
 
 
@@ -84,7 +85,7 @@ class MultiScaleAttention(nn.Module):
             pooled = _max_pool(q.reshape(B, H, W, -1), self.q_stride)
             H, W = pooled.shape[1:3]
             q = pooled.reshape(B, H * W, self.num_heads, -1)
-        out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        out = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         projected: Tensor = self.proj(out.transpose(1, 2).reshape(B, H, W, -1))
         return projected
 

@@ -63,7 +63,7 @@ class MemoryAttentionLayer(nn.Module):
         num_k_exclude_rope: int = 0,
         feat_size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Condition ``tgt``, (B, N, C), on ``memory``, (B, M, Cm); ``pos`` and ``query_pos`` are their position codes."""
+        """Condition ``tgt``, (B, N, C) or (1, N, C), on ``memory``, (B, M, Cm); ``pos`` and ``query_pos`` are position codes."""
         x = self.norm1(tgt)
         qk = x + query_pos if self.pos_enc_at_attn and query_pos is not None else x
         tgt = tgt + self.dropout(self.self_attn(qk, qk, x, feat_size=feat_size))
@@ -120,7 +120,7 @@ class MemoryAttention(nn.Module):
         Parameters
         ----------
         curr : Tensor
-            (N, B, C).
+            (N, B, C), or (N, 1, C) for a frame that all objects share: what does not depend on the memories is computed once.
         memory : Tensor
             (M, B, Cm): whole maps, one after another, then ``num_obj_ptr_tokens`` pointer tokens.
         curr_pos, memory_pos : Tensor, optional

@@ -493,7 +493,7 @@ class SAM2Base(nn.Module):
     def _condition_on_memory(
         self, vision_feats: Tensor, vision_pos: Tensor, feat_size: tuple[int, int], recalled: RecalledMemory
     ) -> Tensor:
-        """Let the features, (H * W, B, C), attend to memories and pointers; return (B, C, H, W)."""
+        """Let the features, (H * W, B, C) or (H * W, 1, C), attend to memories and pointers of B objects; return (B, C, H, W)."""
         features, slots, pointers, pointer_offsets = recalled
         dtype = vision_feats.dtype
         # Memories are kept in bfloat16, pointers in float32: both follow the frame's type.

@@ -27,22 +27,26 @@ class EncodedFrame:
         (H * W, 1, C) of the coarsest level.
     feat_sizes : list of tuple of int
         Height and width of each level.
+    is_shared : bool
+        All B views are the same one.
     """
 
     vision_feats: list[Tensor]
     vision_pos: Tensor
     feat_sizes: list[tuple[int, int]]
+    is_shared: bool = False
 
     @classmethod
     def join(cls, encoded: Sequence[EncodedFrame]) -> EncodedFrame:
         """Put views into one batch, (H * W, B, C) at each level; equal views are shared without a copy."""
         first = encoded[0]
-        if all(other is first for other in encoded):
+        is_shared = all(other is first for other in encoded)
+        if is_shared:
             B = len(encoded)
             levels = [level.expand(-1, B, -1) for level in first.vision_feats]
         else:
             levels = [torch.cat(level, dim=1) for level in zip(*(other.vision_feats for other in encoded), strict=True)]
-        return cls(levels, first.vision_pos, first.feat_sizes)
+        return cls(levels, first.vision_pos, first.feat_sizes, is_shared)
 
     @property
     def num_bytes(self) -> int:

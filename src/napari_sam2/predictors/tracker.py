@@ -274,9 +274,11 @@ class Tracker:
     def _condition(self, encoded: EncodedFrame, recalled: RecalledMemory | None) -> Tensor:
         """Features (B, C, H, W) of a frame, by memory or, where a track starts, without."""
         feats, size = encoded.vision_feats[-1], encoded.feat_sizes[-1]
-        pos = encoded.vision_pos.expand(-1, feats.shape[1], -1)
         if recalled is None:
-            return self.model._features_without_memory(feats, pos, size)
+            return self.model._features_without_memory(feats, encoded.vision_pos.expand(-1, feats.shape[1], -1), size)
+        if encoded.is_shared:
+            feats = feats[:, :1]
+        pos = encoded.vision_pos.expand(-1, feats.shape[1], -1)
         return self.model._condition_on_memory(feats, pos, size, recalled)
 
     def _encode_memory(self, encoded: EncodedFrame, high_res_masks: Tensor, scores: Tensor, prompted: bool) -> Tensor:
