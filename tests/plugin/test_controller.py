@@ -3,12 +3,12 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
 
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
-from napari_sam2.plugin.layers import SPATIAL
-from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
-from napari_sam2.plugin.propagation_options import PropagationOptions
+from napari_sam2.plugin.image.layer_placement import SPATIAL
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
+from napari_sam2.plugin.options.propagation_options import PropagationOptions
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.object_commands import RemoveObject, RenameObject
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels, one_warning
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)

@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sam2.plugin.autosave import KeptSessions
-from napari_sam2.plugin.canvas import Canvas, CanvasCalls
-from napari_sam2.plugin.clicks import MAX_OBJECT_ID
-from napari_sam2.plugin.everything_options import EverythingOptions
-from napari_sam2.plugin.frame_navigation import FrameNavigation
-from napari_sam2.plugin.image_choice import ImageCalls, ImageChoice
-from napari_sam2.plugin.image_positions import ImagePositions
-from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.keys import CHOSEN, TRACK_EVERYTHING, bind_keys
-from napari_sam2.plugin.layer_keys import LayerKeys
-from napari_sam2.plugin.model_choice import ModelCalls, ModelChoice
-from napari_sam2.plugin.model_input import ShownModelInput
+from napari_sam2.plugin.canvas.canvas import Canvas, CanvasCalls
+from napari_sam2.plugin.canvas.layer_keys import LayerKeys
+from napari_sam2.plugin.canvas.tools.tool import Tool
+from napari_sam2.plugin.image.reading import Reading
+from napari_sam2.plugin.jobs.session_jobs import JobCalls, Read, SessionJobs, Take
 from napari_sam2.plugin.notices import set_dock_shown, status_warning
-from napari_sam2.plugin.propagation_options import PropagationOptions
-from napari_sam2.plugin.reading import Reading
-from napari_sam2.plugin.review import Review
-from napari_sam2.plugin.runner import DirectRunner, Runner
-from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
-from napari_sam2.plugin.session_opener import SessionOpener
-from napari_sam2.plugin.settings import StoredSettings, stored_settings
-from napari_sam2.plugin.tools.tool import Tool
-from napari_sam2.plugin.tracking_options import TrackingOptions, why_not_tracked
-from napari_sam2.plugin.work_queue import JobKind
-from napari_sam2.plugin.workspaces import Workspaces
+from napari_sam2.plugin.options.everything_options import EverythingOptions
+from napari_sam2.plugin.options.propagation_options import PropagationOptions
+from napari_sam2.plugin.options.tracking_options import TrackingOptions, why_not_tracked
+from napari_sam2.plugin.prompts.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.review.review import Review
+from napari_sam2.plugin.selection.frame_navigation import FrameNavigation
+from napari_sam2.plugin.selection.image_choice import ImageCalls, ImageChoice
+from napari_sam2.plugin.selection.image_positions import ImagePositions
+from napari_sam2.plugin.selection.model_choice import ModelCalls, ModelChoice
+from napari_sam2.plugin.selection.model_input import ShownModelInput
+from napari_sam2.plugin.selection.workspaces import Workspaces
+from napari_sam2.plugin.sessions.autosave import KeptSessions
+from napari_sam2.plugin.sessions.session_opener import SessionOpener
+from napari_sam2.plugin.settings.keys import CHOSEN, TRACK_EVERYTHING, bind_keys
+from napari_sam2.plugin.settings.settings import StoredSettings, stored_settings
+from napari_sam2.plugin.tasks.runner import DirectRunner, Runner
+from napari_sam2.plugin.tasks.work_queue import JobKind
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace, WorkspaceCalls
 
 if TYPE_CHECKING:
-    from napari_sam2.plugin.commands import Command
+    from napari_sam2.plugin.prompts.commands import Command
     from napari_sam2.session.session import Session
 
 
@@ -237,7 +237,7 @@ class Controller:
         return self.models.name
 
     def choose_model(self, name: str) -> None:
-        """Go on with another model; see :meth:`~napari_sam2.plugin.model_choice.ModelChoice.choose`."""
+        """Go on with another model; see :meth:`~napari_sam2.plugin.selection.model_choice.ModelChoice.choose`."""
         self.models.choose(name)
 
     def write_settings(self, values: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
@@ -274,7 +274,7 @@ class Controller:
 
     @property
     def object_in_hand(self) -> int | None:
-        """The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.click_rule`."""
+        """The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.prompts.click_rule`."""
         return None if self.workspace is None else self.workspace.hand.object_id
 
     @property
@@ -337,7 +337,7 @@ class Controller:
             self.choose_side(not self.is_inside)
 
     def click(self, world: Any, is_inside: bool | None = None) -> None:
-        """Click on the image; what that does is in :mod:`~napari_sam2.plugin.click_rule`.
+        """Click on the image; what that does is in :mod:`~napari_sam2.plugin.prompts.click_rule`.
 
         Parameters
         ----------

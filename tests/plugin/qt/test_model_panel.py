@@ -7,9 +7,9 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.machine import MachineSurveyed
 from napari_sam2.plugin.qt.model_panel import ModelPanel
-from napari_sam2.plugin.settings import SettingsFile, StoredSettings
+from napari_sam2.plugin.settings.machine import MachineSurveyed
+from napari_sam2.plugin.settings.settings import SettingsFile, StoredSettings
 from napari_sam2.predictors.device import DeviceFacts
 from napari_sam2.weights import download as download_module
 from napari_sam2.weights.registry import RELEASED
@@ -151,7 +151,7 @@ def all_models_here_after(monkeypatch):
             file.truncate(RELEASED[name].size_bytes)
         return path
 
-    monkeypatch.setattr("napari_sam2.plugin.models.download", fetch)
+    monkeypatch.setattr("napari_sam2.plugin.settings.models.download", fetch)
     return fetched
 
 

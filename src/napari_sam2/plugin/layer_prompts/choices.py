@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.image.image_stack import ImageStack
 
 
 class Frames(Enum):

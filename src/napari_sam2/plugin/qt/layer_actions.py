@@ -10,10 +10,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMenu, QToolButton
 
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.image.layer_placement import unwrapped
+from napari_sam2.plugin.layer_actions.copy_result import ResultCopier
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
 from napari_sam2.plugin.layer_prompts.choices import Objects, guess_object_column, guess_side_column
-from napari_sam2.plugin.layer_prompts.copy_result import ResultCopier
-from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
-from napari_sam2.plugin.layers import unwrapped
 from napari_sam2.plugin.qt.layer_form import LayerForm, Options
 
 if TYPE_CHECKING:

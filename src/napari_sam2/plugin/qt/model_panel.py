@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.models import MODEL_NAMES, describe_download, describe_model
 from napari_sam2.plugin.qt.rows import button, combo, row
 from napari_sam2.plugin.qt.settings_dialog import SettingsDialog
-from napari_sam2.plugin.settings import DEVICES, PRECISIONS
+from napari_sam2.plugin.settings.models import MODEL_NAMES, describe_download, describe_model
+from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS
 from napari_sam2.weights.registry import SUFFIXES
 
 _SELF_TEST = "Let the embedded model segment a nucleus whose area is known."

@@ -8,10 +8,10 @@ from magicgui import magicgui
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QGroupBox, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.autosave import KeptSessions
-from napari_sam2.plugin.keys import KEYS, all_keys, normal_name, use_by_napari
-from napari_sam2.plugin.models import BEST, MODEL_NAMES
-from napari_sam2.plugin.settings import DEVICES, PRECISIONS, StoredSettings, checked
+from napari_sam2.plugin.sessions.autosave import KeptSessions
+from napari_sam2.plugin.settings.keys import KEYS, all_keys, normal_name, use_by_napari
+from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES
+from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS, StoredSettings, checked
 
 
 def general_values(
@@ -27,7 +27,7 @@ def general_values(
     Parameters
     ----------
     autosave_folder, quota_gb, memory_gb, default_model, device, precision
-        See :class:`~napari_sam2.plugin.settings.Settings`.
+        See :class:`~napari_sam2.plugin.settings.settings.Settings`.
     """
     folder = "" if autosave_folder in (None, Path()) else str(autosave_folder)
     return {
