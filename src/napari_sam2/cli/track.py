@@ -20,6 +20,7 @@ from napari_sam2.cli.arguments import (
     choice_of,
     path_argument,
 )
+from napari_sam2.cli.compute import add_compute_arguments, check_compute, computing
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
@@ -77,11 +78,13 @@ def add_parser(commands: Any) -> None:
         "linked, and nothing else is looked for",
     )
     add_model_arguments(parser)
+    add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    certificates = check_compute(args)
     stack = Stack.open(
         open_image_file(_image(args), choice_of(args)), args.axes, args.channel, args.along, dict(args.at or ()) or None
     )
@@ -91,22 +94,23 @@ def run(args: argparse.Namespace) -> None:
     inputs = [*args.image, *stack.files, args.session, args.labels]
     check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
-    session = _open_session(args, stack)
-    shortfall = Shortfall()
-    with session, written_when_stopped(shortfall) as stop:
-        with shortfall.noted(*STOPS):
-            track(session, _results(args, session, labels), stop.is_set)
-        if shortfall and not session.objects:
-            raise shortfall.errors[0]
-        write_results(
-            session,
-            args.output,
-            calibration,
-            shortfall,
-            is_partial=bool(shortfall) or stop.is_set(),
-            methods=args.methods,
-            checkpoint=None if args.methods is None else find_weights(args.model)[1],
-        )
+    with computing(args, certificates) as where:
+        session = _open_session(args, stack, where)
+        shortfall = Shortfall()
+        with session, written_when_stopped(shortfall) as stop:
+            with shortfall.noted(*STOPS):
+                track(session, _results(args, session, labels), stop.is_set)
+            if shortfall and not session.objects:
+                raise shortfall.errors[0]
+            write_results(
+                session,
+                args.output,
+                calibration,
+                shortfall,
+                is_partial=bool(shortfall) or stop.is_set(),
+                methods=args.methods,
+                checkpoint=None if args.methods is None or args.compute is not None else find_weights(args.model)[1],
+            )
 
 
 def _results(args: argparse.Namespace, session: Session, labels: Any) -> Iterable[FrameResult]:
@@ -121,21 +125,21 @@ def _image(args: argparse.Namespace) -> Any:
     return args.image[0] if len(args.image) == 1 else args.image
 
 
-def _open_session(args: argparse.Namespace, stack: Stack) -> Session:
+def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any]) -> Session:
     """Begin a session, or open the one to go on with, and refuse options that are not those it was begun with."""
     if args.session is None or not args.session.exists():
         session = Session(
             stack,
             model=args.model,
-            device=args.device,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,
+            **where,
         )
         if args.session is not None:
             session.save(args.session)
         return session
-    session = Session.open(args.session, _image(args), args.model, device=args.device)
+    session = Session.open(args.session, _image(args), args.model, **where)
     saved = session.stack
     ranges = choose_ranges(stack, args.intensity_range, args.window)
     same = {

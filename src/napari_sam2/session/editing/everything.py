@@ -17,6 +17,7 @@ from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.state.packed_mask import PackedMask
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
@@ -67,10 +68,18 @@ def find_everything_there(
 ) -> list[npt.NDArray[np.bool_]]:
     """Do :func:`find_everything` where the model is, in a precision."""
     if isinstance(model, RemoteModel):
-        found: list[npt.NDArray[np.bool_]] = model.call(find_everything_there, precision, image, known, area_px, **options)
-        return found
+        packed = [PackedMask.pack(mask) for mask in known]
+        return [found.unpack() for found in model.call(_find_packed, precision, image, packed, area_px, **options)]
     with inference(model.device, precision):
         return find_everything(model, image, known, area_px, **options)
+
+
+def _find_packed(
+    model: SAM2VideoPredictor, precision: str, image: npt.NDArray[np.uint8], known: Sequence[PackedMask], *rest: Any, **options: Any
+) -> list[PackedMask]:
+    """Do :func:`find_everything` with masks as they travel."""
+    found = find_everything_there(model, precision, image, [mask.unpack() for mask in known], *rest, **options)
+    return [PackedMask.pack(mask) for mask in found]
 
 
 def find_everything(
