@@ -7,6 +7,7 @@ Each scene does what its page says, and takes a picture of each step.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QTableView, QToolButton, QWi
 
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.images.geometry import Geometry
+from napari_sam2.plugin.qt.layer_actions import LayerActions
 from person import RIGHT, Person, pause, wait_until
 from phantom_pictures import abdomen, tomogram
 from phantoms import write_dicom, write_mrc
@@ -36,8 +38,8 @@ COLOURS = 128
 NUCLEI = ((0, 44, 37), (0, 73, 82), (0, 101, 89))
 """Of the bundled time-lapse, frame, row and column."""
 MANY_NUCLEI = ((0, 44, 37), (0, 46, 20), (0, 53, 124), (0, 57, 77), (0, 73, 30), (0, 73, 82), (0, 96, 62), (0, 101, 89))
-DIVIDING = 0, 54, 125
-CHILDREN = (9, 55, 123), (9, 58, 133)
+DIVIDING = 0, 71, 108
+CHILDREN = (4, 71, 109), (4, 82, 101)
 """The first frame on which there are two."""
 POPUP_S = 0.8
 """So long a menu is open before it is photographed."""
@@ -177,9 +179,7 @@ def volume(folder: Path) -> None:
 def everything(folder: Path) -> None:
     """docs/track_everything.md: the options, and what is found."""
     window = Window(folder, frames_of_sample)
-    tool = window.widget.findChild(QWidget, "track_everything") or window.widget
     window.press("g", ("Shift_L",))
-    assert tool is not None
     window.go_to(8)
     window.photograph("everything-1-found")
     window.close()
@@ -196,8 +196,6 @@ def labels_as_prompts(folder: Path) -> None:
         viewer.layers.selection.active = viewer.layers["Cellpose"]
 
     window = Window(folder, open_both)
-    from napari_sam2.plugin.qt.layer_actions import LayerActions
-
     form = window.widget.findChild(LayerActions).open_use()
     combos = form.findChildren(QComboBox)
     for combo in combos:
@@ -286,6 +284,24 @@ def medical(folder: Path) -> None:
     window.close()
 
 
+def orthogonal(folder: Path) -> None:
+    """docs/medical.md: the phantom in three views; needs ``pip install napari-orthogonal-views``."""
+    values, _ = abdomen()
+    scan = Path(tempfile.mkdtemp(), "scan")
+    write_dicom(scan, values, Geometry.of(np.diag([1.5, 1.5, 5.0, 1.0])))
+    window = Window(folder, lambda viewer: viewer.open(str(scan), plugin="napari-sam2"))
+    for at in ((14, 56, 50), (14, 82, 116), (14, 98, 80)):
+        window.click(*at)
+    window.press("g")
+    window.widget.findChild(LayerActions).views.trigger()
+    pause(2)
+    window.go_to(14)
+    window.viewer.dims.set_point([1, 2], [90.0, 120.0])
+    pause(1)
+    window.photograph("medical-2-orthogonal")
+    window.close()
+
+
 def microscopy(folder: Path) -> None:
     """docs/electron-microscopy.md: a phantom of a tomogram."""
     values, _ = tomogram()
@@ -312,13 +328,15 @@ SCENES = {
     "exports": exports,
     "model": model,
     "medical": medical,
+    "orthogonal": orthogonal,
     "microscopy": microscopy,
 }
 
 
 def main(folder: Path, *names: str) -> None:
-    """Photograph some scenes, by default all."""
-    for name in names or SCENES:
+    """Photograph some scenes, by default all that can be made here."""
+    can_be_made = [name for name in SCENES if name != "orthogonal" or importlib.util.find_spec("napari_orthogonal_views")]
+    for name in names or can_be_made:
         SCENES[name](folder)
 
 
