@@ -17,11 +17,12 @@ from typing import Any
 
 os.environ["NAPARI_CONFIG"] = ""  # the settings of whoever runs it are left alone
 os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()  # and sessions
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # beside this folder, which is there already
 
 import napari
 import numpy as np
 import tifffile
+from phantom_pictures import abdomen, tomogram
 from PIL import Image
 from qtpy.QtCore import QPoint, QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QTableView, QToolButton, QWidget
@@ -30,7 +31,6 @@ from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.images.geometry import Geometry
 from napari_sam2.plugin.qt.layer_actions import LayerActions
 from person import RIGHT, Person, pause, wait_until
-from phantom_pictures import abdomen, tomogram
 from phantoms import write_dicom, write_mrc
 
 COLOURS = 128
@@ -85,7 +85,6 @@ class Window:
 
         Where a menu waits in a loop of its own, timers still come.
         """
-
         photographed = []
 
         def shoot() -> None:
@@ -160,7 +159,9 @@ class Window:
 
 def frames_of_sample(viewer: Any, num_frames: int = 12) -> None:
     """Open the first frames of the bundled time-lapse."""
-    viewer.add_image(tifffile.imread(FLUO_MITOCHECK.image)[:num_frames], name="nuclei", axis_labels=("t", "y", "x"), contrast_limits=(4, 110))
+    viewer.add_image(
+        tifffile.imread(FLUO_MITOCHECK.image)[:num_frames], name="nuclei", axis_labels=("t", "y", "x"), contrast_limits=(4, 110)
+    )
 
 
 def volume(folder: Path) -> None:
@@ -266,7 +267,8 @@ def exports(folder: Path) -> None:
 def model(folder: Path) -> None:
     """docs/jobs/choose-a-model.md: a released model that is not here."""
     window = Window(folder, frames_of_sample)
-    combo = next(one for one in window.widget.findChildren(QComboBox) if "micro (built in)" in [one.itemText(i) for i in range(one.count())])
+    combos = window.widget.findChildren(QComboBox)
+    combo = next(one for one in combos if one.findText("micro (built in)") >= 0)
     window.photograph_popup("model-1-list", lambda: window.person.click_on(combo))
     window.close()
 
