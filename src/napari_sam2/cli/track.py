@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -29,6 +29,7 @@ from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import choose_ranges
 from napari_sam2.images.label_images import open_labels
 from napari_sam2.images.stack import Stack
+from napari_sam2.session.editing.everything import NothingFoundError
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
@@ -118,7 +119,18 @@ def _results(args: argparse.Namespace, session: Session, labels: Any) -> Iterabl
         return session.link_labels(labels)
     area_px = None if args.area_px is None else (args.area_px[0], args.area_px[1])
     options = {} if args.points_per_side is None else {"points_per_side": args.points_per_side}
-    return session.track_everything(area_px, **options)
+    return in_words_of_the_shell(session.track_everything(area_px, **options))
+
+
+def in_words_of_the_shell(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
+    """Say of results of tracking which options to try where nothing is found."""
+    try:
+        yield from results
+    except NothingFoundError as error:
+        raise ValueError(
+            "nothing was found on any frame: try other intensities (--window or --intensity-range), more --points-per-side for "
+            "small objects, or another --model; or prompt the objects, with napari-sam2 segment"
+        ) from error
 
 
 def _image(args: argparse.Namespace) -> Any:

@@ -13,6 +13,7 @@ from napari_sam2.plugin.canvas.layer_keys import LayerKeys
 from napari_sam2.plugin.canvas.tools.tool import Tool
 from napari_sam2.plugin.image.reading import Reading
 from napari_sam2.plugin.jobs.session_jobs import JobCalls, Read, SessionJobs, Take
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.notices import set_dock_shown, status_warning
 from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
@@ -81,6 +82,8 @@ class Controller:
         self.settings = settings or stored_settings()
         self._post = (runner := runner or DirectRunner()).post
         self._is_closed = False
+        self._status_frame: int | None = None
+        self.status_changed.connect(self._status_replaced)
         self.everything_options = EverythingOptions()
         self.propagation = PropagationOptions()
         self.tracking_options = TrackingOptions()
@@ -93,7 +96,7 @@ class Controller:
         self.models = ModelChoice(self.settings, self._opener, self._jobs, self._workspaces, self._images, model_calls)
         CHOSEN.changed.connect(self._keys_changed)
         self._unbind_keys = bind_keys(viewer, self)
-        self.frames = FrameNavigation(viewer, self._images, self.status_changed.emit)
+        self.frames = FrameNavigation(viewer, self._images, self.show_frame_status)
         self.review = Review(self, viewer)
         viewer.dims.events.point.connect(self._point_moved)
         self.canvas = Canvas(viewer, self._canvas_calls())
@@ -120,6 +123,7 @@ class Controller:
             self._jobs_changed,
             self.progressed.emit,
             self.status_changed.emit,
+            self.show_frame_status,
             lambda name: self.models.downloaded(name),
             lambda item: self.models.machine_reported(item),
         )
@@ -461,7 +465,10 @@ class Controller:
             self._warn(self.why_not_tracked)
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
+        elif options is None and self.workspace.labels_to_link is not None and self.workspace.tracking_left.is_begun:
+            self._jobs.link_labels(self.workspace, self.workspace.labels_to_link)  # that was stopped
         else:
+            self.workspace.labels_to_link = None
             self._jobs.track_everything(self.workspace, options or self.tracking_options)
 
     def cancel(self) -> None:
@@ -496,7 +503,17 @@ class Controller:
     def _point_moved(self) -> None:
         self._images.follow_sliders()
         self._model_input.follow_frame()
+        if self._status_frame is not None and self.frame != self._status_frame:
+            self.status_changed.emit("")
         self.frame_moved.emit()
+
+    def show_frame_status(self, text: str) -> None:
+        """Show a text about the shown frame, which goes as soon as another one is shown."""
+        self.status_changed.emit(text)
+        self._status_frame = self.frame
+
+    def _status_replaced(self) -> None:
+        self._status_frame = None
 
     def show_object(self, object_id: int) -> None:
         """Take an object in hand, and show it: if it is not on the shown frame, where it was prompted or found first."""
@@ -535,12 +552,14 @@ class Controller:
         if self.workspace is not None:
             self._jobs.save(self.workspace, path)
 
-    def use_prompts(self, command: Command) -> None:
+    def use_prompts(self, command: Command | LabelsToLink) -> None:
         """Prompt new objects from a layer that somebody has; see :mod:`napari_sam2.plugin.layer_prompts`."""
         if self.workspace is None:
             self._warn(self._images.reason or "There is no image to prompt: open one first.")
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
+        elif isinstance(command, LabelsToLink):
+            self._jobs.link_labels(self.workspace, command)
         else:
             self._jobs.run(self.workspace, (command,), "Segmenting …")
 

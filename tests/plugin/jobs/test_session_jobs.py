@@ -24,6 +24,7 @@ class Heard:
             self.changed,
             lambda done, total: self.progress.append((done, total)),
             self.texts.append,
+            self.texts.append,
             self.downloaded.append,
             self.machine.append,
         )
@@ -146,7 +147,7 @@ def test_one_sentence_where_nothing_is_found(jobs, workspace, runner, heard, vie
     viewer.layers[0].data = np.zeros_like(viewer.layers[0].data)
     jobs.track_everything(workspace, TrackingOptions())
     runner.finish()
-    assert heard.texts[-1].startswith("Nothing was found on any frame: try ")
+    assert heard.texts[-1].startswith("Nothing was found on any frame: change the intensities")
     assert not jobs.is_busy
 
 

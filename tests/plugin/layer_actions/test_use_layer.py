@@ -218,6 +218,56 @@ def test_labels_of_all_frames(viewer, controller, cells, texts, anchors, frames)
     assert not controller.can_undo
 
 
+@pytest.fixture
+def renumbered(cells):
+    """The same labels, with other numbers on each frame."""
+    return np.where(cells > 0, cells + 20 * np.arange(3)[:, None, None], 0)
+
+
+def check_linked(found, blobs):
+    # the mask of a prompt is that of the model: the double reads it from its input
+    assert np.count_nonzero(found != np.where(blobs == 200, 1, np.where(blobs == 150, 2, 0))) <= 1
+
+
+def test_labels_whose_numbers_differ_are_linked(viewer, controller, renumbered, texts, blobs):
+    mine = viewer.add_labels(renumbered, name="stardist", **LAYER)
+    use(controller, mine, frames=Frames.ALL, anchors=Anchors.LINKED)
+    check_linked(labels(controller), blobs)
+    assert texts[0] == "Linking the labels of stardist …"
+    assert texts[-1] == "3 frames done in 0 s: 2 objects."
+    assert not controller.workspace.tracking_left.is_begun
+    controller.undo()
+    assert not controller.session.objects
+    assert not controller.can_undo
+
+
+def test_linking_is_stopped_and_continued(viewer, controller, renumbered, texts, blobs):
+    mine = viewer.add_labels(renumbered, name="stardist", **LAYER)
+
+    def stop(_done, _total):
+        controller.cancel()
+
+    controller.progressed.connect(stop)
+    use(controller, mine, frames=Frames.ALL, anchors=Anchors.LINKED)
+    assert texts[-1] == "Stopped: 1 frame done and kept, 2 left. Shift+G continues."
+    assert not labels(controller)[1:].any()
+    controller.progressed.disconnect(stop)
+    controller.track_everything()
+    check_linked(labels(controller), blobs)
+    assert texts[-1] == "2 frames done in 0 s: 2 objects."
+    assert controller.workspace.labels_to_link is None
+
+
+def test_labels_that_cannot_be_linked(viewer, controller, renumbered, shown):
+    flat = viewer.add_labels(renumbered[0], name="flat")
+    with pytest.raises(ValueError, match="flat has no frames of its own: there is nothing to link"):
+        reader(controller).labels(flat, Frames.ALL, anchors=Anchors.LINKED)
+    image = shown(renumbered[0].astype(np.uint8))
+    mine = image._viewer.add_labels(renumbered[0])
+    with pytest.raises(ValueError, match="this is a single image"):
+        reader(image).labels(mine, Frames.ALL, anchors=Anchors.LINKED)
+
+
 def test_what_takes_long_is_stopped_by_esc(viewer, controller, cells, texts):
     mine = viewer.add_labels(cells, name="mine", **LAYER)
     steps = []

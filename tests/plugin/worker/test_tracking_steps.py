@@ -4,7 +4,7 @@ import pytest
 from blob_tracker import blob_session, tiny_model
 from napari_sam2.plugin.options.tracking_options import TrackingOptions
 from napari_sam2.plugin.reports.reports import FrameDone
-from napari_sam2.plugin.worker.tracking_steps import track_everything
+from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
 from napari_sam2.session.session import Session
 
 
@@ -40,5 +40,26 @@ def test_options_are_those_of_the_session(blobs):
 
 
 def test_nothing_is_found(blobs):
-    with pytest.raises(ValueError, match="nothing was found on any frame: try"):
+    with pytest.raises(ValueError, match="nothing was found on any frame: change the intensities in the first line of the dock"):
         list(track_everything(blob_session(np.zeros_like(blobs), "TYX"), TrackingOptions()))
+
+
+class Given:
+    """Labels that differ from frame to frame."""
+
+    def __init__(self, blobs):
+        self.array = np.where(blobs > 0, (blobs > 170) + 1 + 10 * np.arange(3)[:, None, None], 0)
+
+    def labels(self, stack):
+        assert stack.labels_shape == self.array.shape
+        return self.array
+
+
+def test_labels_are_linked_from_where_it_was_stopped(blobs):
+    session = blob_session(blobs, "TYX")
+    steps = link_labels(session, Given(blobs))
+    assert next(steps) == FrameDone(0, 1, 3)
+    steps.close()
+    assert not session.labels[1:].any()
+    assert list(link_labels(session, Given(blobs))) == [FrameDone(1, 1, 2), FrameDone(2, 2, 2)]
+    assert np.count_nonzero(session.labels != np.where(blobs == 200, 2, np.where(blobs == 150, 1, 0))) <= 1

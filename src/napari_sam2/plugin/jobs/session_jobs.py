@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.jobs.job_texts import PropagationRun, TrackingRun, everything_text, found_text
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.notices import notify_error, status_warning
 from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
@@ -56,6 +57,8 @@ class JobCalls:
         Called with how much is done of how much.
     status_changed : callable
         Called with a text for the person, empty for none.
+    frame_described : callable
+        Called with a text about a frame, which goes when another one is shown.
     downloaded : callable
         Called with the name of a model whose weights have come.
     machine_reported : callable
@@ -65,6 +68,7 @@ class JobCalls:
     changed: Callable[[], None]
     progressed: Callable[[int, int], None]
     status_changed: Callable[[str], None]
+    frame_described: Callable[[str], None]
     downloaded: Callable[[str], None]
     machine_reported: Callable[[MachineSurveyed | SelfTested], None]
 
@@ -293,6 +297,12 @@ class SessionJobs:
         """Find everything in the stack, and follow it."""
         self._go_over_frames(JobKind.TRACK, workspace, workspace.worker.track_everything, options, "Looking for objects …")
 
+    def link_labels(self, workspace: ImageWorkspace, labels: LabelsToLink) -> None:
+        """Link labels that were given frame by frame into tracks; where it is stopped, they are continued with."""
+        workspace.labels_to_link = labels
+        text = f"Linking the labels of {labels.layer} …"
+        self._go_over_frames(JobKind.TRACK, workspace, workspace.worker.link_labels, labels, text)
+
     def _go_over_frames(
         self, kind: JobKind, workspace: ImageWorkspace, run: Callable[..., None], options: Any, text: str = ""
     ) -> None:
@@ -399,18 +409,19 @@ class SessionJobs:
             self._frame_done(item)
         elif isinstance(item, ObjectSegmented):
             where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
-            self._show_status(f"Object {item.key.object_id}{found_text(item, where)}")
+            self._describe_frame(f"Object {item.key.object_id}{found_text(item, where)}")
         elif isinstance(item, EverythingFound):
-            self._show_status(everything_text(item, workspace.stack.frame_axis is not None))
+            self._describe_frame(everything_text(item, workspace.stack.frame_axis is not None))
         elif isinstance(item, StepDone):
-            self._calls.progressed(item.done, item.total)
+            if item.total:  # else it only asks whether to stop
+                self._calls.progressed(item.done, item.total)
             if job.kind == JobKind.LONG_COMMAND and not self._queue.is_stopping:
                 self._show_status(f"Segmenting: {item.done} of {item.total} done")
         elif isinstance(item, Outcome):
             self._show_status(item.text)
         elif isinstance(item, CommandRejected):
             if item.reason is not None and is_news:
-                self._show_status(status_warning(item.reason))
+                self._describe_frame(status_warning(item.reason))
         elif isinstance(item, SessionsFound):
             self._sessions_found(workspace, item)
         elif isinstance(item, SessionOpened):
@@ -453,6 +464,8 @@ class SessionJobs:
             self._run = None
         if job.kind == JobKind.TRACK:
             job.workspace.is_tracking_stopped = self._queue.is_stopping
+            if self._run is None and not self._queue.is_stopping:
+                job.workspace.labels_to_link = None
         if job.workspace is not None and job.workspace.is_closed:
             return  # nobody asks any more what came of it
         if error is not None:
@@ -471,6 +484,10 @@ class SessionJobs:
     def _show_status(self, text: str) -> None:
         self._is_text_of_job, self._standing_text = False, ""
         self._calls.status_changed(text)
+
+    def _describe_frame(self, text: str) -> None:
+        self._is_text_of_job, self._standing_text = False, ""
+        self._calls.frame_described(text)
 
 
 @dataclass(frozen=True)

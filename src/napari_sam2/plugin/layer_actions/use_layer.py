@@ -10,9 +10,11 @@ from napari_sam2.plugin.image.alignment import AlignedPlanes, Alignment, FrameGr
 from napari_sam2.plugin.image.image_stack import full_resolution
 from napari_sam2.plugin.image.layer_placement import displayed_frame, unwrapped
 from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects, chosen_frame
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels
 from napari_sam2.plugin.layer_prompts.points import names_of, read_points
 from napari_sam2.plugin.layer_prompts.shapes import PlacedShape, read_shapes
+from napari_sam2.plugin.options.tracking_options import why_not_tracked
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
 
@@ -115,7 +117,9 @@ class LayerReader:
         names = names_of(layer.features, objects, len(shapes))
         return UseDrawn(layer.name, read_shapes(shapes, names, self._stack.frame_shape, chosen.only))
 
-    def labels(self, layer: Any, frames: Frames = Frames.SHOWN, frame: int = 0, anchors: Anchors = Anchors.EVERY) -> UseLabels:
+    def labels(
+        self, layer: Any, frames: Frames = Frames.SHOWN, frame: int = 0, anchors: Anchors = Anchors.EVERY
+    ) -> UseLabels | LabelsToLink:
         """Read labels, such as those of Cellpose or StarDist, as mask prompts.
 
         Parameters
@@ -125,22 +129,27 @@ class LayerReader:
         frames, frame
             As those of :meth:`points`.
         anchors : Anchors
-            What a label is that is on several frames.
+            What a label is that is on several frames; with ``Anchors.LINKED`` those of all frames are taken.
 
         Returns
         -------
-        UseLabels
+        UseLabels or LabelsToLink
 
         Raises
         ------
         ValueError
-            If no frame is shown, there is no such frame, or the planes of the labels are not parallel to the frames.
+            If no frame is shown, there is no such frame, the planes of the labels are not parallel to the frames, or there is
+            nothing to link.
         """
         alignment = Alignment.of(self._viewer, self._place, layer)
         try:
             planes = AlignedPlanes(full_resolution(layer), alignment, FrameGrid.of(self._stack))
         except ValueError as error:
             raise ValueError(f"{layer.name} cannot be used: {error}") from error
+        if anchors is Anchors.LINKED and frames is Frames.ALL:
+            if (reason := why_not_tracked(self._stack)) or not planes.has_frames:
+                raise ValueError(reason or f"{layer.name} has no frames of its own: there is nothing to link")
+            return LabelsToLink(layer.name, planes)
         if frames is Frames.ALL and planes.has_frames:
             numbers: tuple[int, ...] = tuple(range(self._stack.num_frames))
         else:

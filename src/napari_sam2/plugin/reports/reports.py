@@ -248,7 +248,7 @@ class StepDone:
     Attributes
     ----------
     done, total : int
-        Steps.
+        Steps; 0 of 0 where it is not known how many there are.
     """
 
     done: int

@@ -78,6 +78,9 @@ class ReviewedController(Protocol):
     def status_changed(self) -> Any:
         """Emits what a person reads."""
 
+    def show_frame_status(self, text: str) -> None:
+        """Show a text about the shown frame."""
+
     def choose_object(self, object_id: int) -> None:
         """Take an object in hand."""
 

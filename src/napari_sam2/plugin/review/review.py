@@ -131,7 +131,7 @@ class Review:
             self._controller.status_changed.emit(nothing)
             return
         self.go_to(item.key)
-        self._controller.status_changed.emit(f"{self._name(item.key)} on frame {item.key.frame}: {item.text}")
+        self._controller.show_frame_status(f"{self._name(item.key)} on frame {item.key.frame}: {item.text}")
 
     def _name(self, key: ObjectFrame) -> str:
         workspace = self._controller.workspace
@@ -156,7 +156,7 @@ class Review:
         if beyond:
             self.go_to(ObjectFrame(shown.object_id, min(beyond) if step > 0 else max(beyond)))
         else:
-            self._controller.status_changed.emit(f"{self._name(shown)} has no prompts {where} frame {shown.frame}.")
+            self._controller.show_frame_status(f"{self._name(shown)} has no prompts {where} frame {shown.frame}.")
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ class Review:
         first, last = frames_to_approve(() if states is None else states.prompts, shown.frame)
         if first > last:
             text = f"{self._name(shown)} has prompts on frame {shown.frame}, or is approved: there is nothing to approve."
-            self._controller.status_changed.emit(text)
+            self._controller.show_frame_status(text)
         else:
             keys = [ObjectFrame(shown.object_id, frame) for frame in range(first, last + 1)]
             self._decide([ApproveRange(shown.object_id, first, last)], keys)

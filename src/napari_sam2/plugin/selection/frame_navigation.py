@@ -19,14 +19,14 @@ class FrameNavigation:
         Which.
     images : ImageChoice
         Has the image.
-    status_changed : callable
-        Called with a text for the person.
+    frame_described : callable
+        Called with a text about the shown frame.
     """
 
-    def __init__(self, viewer: Any, images: ImageChoice, status_changed: Callable[[str], None]) -> None:
+    def __init__(self, viewer: Any, images: ImageChoice, frame_described: Callable[[str], None]) -> None:
         self._viewer = viewer
         self._images = images
-        self._status_changed = status_changed
+        self._frame_described = frame_described
 
     @property
     def frame(self) -> int | None:
@@ -68,6 +68,6 @@ class FrameNavigation:
         frame = workspace.rows.frames.next_uncertain(object_id, shown, step)
         if frame is None:
             where = "after" if step > 0 else "before"
-            self._status_changed(f"Object {object_id} has no uncertain frame {where} frame {shown}.")
+            self._frame_described(f"Object {object_id} has no uncertain frame {where} frame {shown}.")
         else:
             self.go_to(frame)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
 from napari_sam2.plugin.options.tracking_options import TrackingOptions
@@ -39,7 +40,7 @@ from napari_sam2.plugin.reports.run_estimate import StepTimed
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.tasks.runner import Report
 from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
-from napari_sam2.plugin.worker.tracking_steps import track_everything
+from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -359,10 +360,28 @@ class SessionWorker:
             self._run_each(session, commands, report)
             steps, watching = track_everything(session, options), watched(lambda done, total: report(StepDone(done, total)))
             with contextlib.suppress(FindingStopped), self._keeping(session), contextlib.closing(steps), watching:
-                for step in steps:
-                    self._num_changes = session.state.history.num_changes  # as in a propagation
-                    if not report(step):
-                        break
+                self._go_over(session, steps, report)
+
+    def link_labels(self, request: SessionRequest, commands: Iterable[Command], given: LabelsToLink, report: Report) -> None:
+        """Link labels that were given frame by frame into tracks, after commands.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, OSError
+            As :meth:`run`, if the labels cannot be linked, or a frame cannot be read.
+        """
+        with self._reporting(report):
+            session = self._open(request)
+            self._run_each(session, commands, report)
+            with self._keeping(session), contextlib.closing(link_labels(session, given)) as steps:
+                self._go_over(session, steps, report)
+
+    def _go_over(self, session: Session, steps: Iterable[FrameDone], report: Report) -> None:
+        """Report frames that are done, until it is asked to stop."""
+        for step in steps:
+            self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
+            if not report(step):
+                break
 
     # --- the session -----------------------------------------------------------------------------------------------
 

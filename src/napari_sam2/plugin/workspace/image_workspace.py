@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.image.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.image.layer_file import NO_FILE, LayerFile
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.layers.boxes_view import BoxesCalls, BoxesView
 from napari_sam2.plugin.layers.object_colours import default_colour
 from napari_sam2.plugin.layers.points_view import PointsView
@@ -150,6 +151,8 @@ class ImageWorkspace:
         There is something to undo or redo.
     is_tracking_stopped : bool
         Everything was being tracked last, and that was stopped.
+    labels_to_link : LabelsToLink or None
+        What is linked instead of everything being looked for, until that is done.
 
     Raises
     ------
@@ -196,6 +199,7 @@ class ImageWorkspace:
         self.model = self._model_in_use = model
         self.requested_model: str | None = None
         self.can_undo = self.can_redo = self.is_closed = self.is_tracking_stopped = False
+        self.labels_to_link: LabelsToLink | None = None
         views = WorkspaceViews(self.points, self.boxes, self.result)
         layer_calls = LayerCalls(self._name_session, self.hand.tell, lambda: calls.outgrown(self))
         self.layers = WorkspaceLayers(viewer, self.source, views, self, layer_calls)

@@ -40,11 +40,16 @@ class FindingStopped(Exception):  # noqa: N818 - it is no error
     """Finding everything was stopped; nothing was changed."""
 
 
+class NothingFoundError(ValueError):
+    """Nothing was found on any frame. The message names arguments of Python; other doors have their own words."""
+
+
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Let a function be called after each batch of clicks, while everything is found inside a ``with`` block, in this thread.
+    """Let a function be called after each batch of clicks, while objects are looked for inside a ``with`` block, in this thread.
 
-    It is no argument of the call, which is written to the log.
+    It is no argument of the call, which is written to the log. Where objects are looked for near others, or slice by slice, it is
+    called with 0 of 0: that is a small part of something else, of which nobody knows how large it is.
 
     Raises
     ------
@@ -56,6 +61,18 @@ def watched(watcher: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def stop_if_asked() -> None:
+    """Ask whoever watches whether to go on.
+
+    Raises
+    ------
+    FindingStopped
+        If not.
+    """
+    if (watcher := _watcher.get()) is not None and not watcher(0, 0):
+        raise FindingStopped
 
 
 def find_everything_there(
