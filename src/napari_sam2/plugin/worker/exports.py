@@ -36,7 +36,7 @@ class Exported:
     path : Path
         The file or folder.
     shortfall : str
-        A sentence on what could not be read of the image; empty where all could.
+        A sentence on what could not be read of the image, or is not held by the format; empty where there is nothing of that.
     """
 
     path: Path
@@ -111,7 +111,8 @@ class ResultExport:
             write_result(self.path, replace(result, before_plane=steps.next), **self.options)
         except _Stopped:
             return
-        report(Exported(self.path, result.unreadable_frames()))
+        shortfalls = result.unreadable_frames(), find_format(self.path).missing_place(self.path.name, result)
+        report(Exported(self.path, "; ".join(filter(None, shortfalls))))
 
 
 class _Steps:
