@@ -161,8 +161,7 @@ def open_one(viewer, opener, calls):
 
 @pytest.fixture
 def all_models_here(monkeypatch):
-    for module in ("selection.model_choice", "workspace.image_workspace", "workspace.kept_session"):
-        monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: True)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: True)
 
 
 @pytest.fixture(autouse=True)

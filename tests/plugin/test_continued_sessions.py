@@ -194,8 +194,7 @@ def test_propagate_continues_too(keeping, blobs):
 @pytest.fixture
 def large_model_is_gone(monkeypatch):
     here = {"micro"}
-    for module in ("selection.model_choice", "workspace.image_workspace", "workspace.kept_session"):
-        monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: name in here)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: name in here)
     return here
 
 

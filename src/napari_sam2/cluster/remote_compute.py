@@ -18,7 +18,7 @@ from napari_sam2.cluster.connection import connect
 from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, Request
 from napari_sam2.cluster.model_server import ModelServer
 from napari_sam2.cluster.pixels import windows_to_send
-from napari_sam2.cluster.refusal import ClusterError
+from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
 from napari_sam2.cluster.workers import fitting_workers
 from napari_sam2.predictors.zoom import View
 from napari_sam2.version import __version__
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from distributed import Client
 
 
-class WorkerLostError(ConnectionError):
-    """The worker, or the connection to it, was lost; nothing of the session has changed."""
+SMALLEST_MODEL = "micro"
+"""A worker on which not even this can be loaded is of no use."""
 
 
 @dataclass
@@ -215,6 +215,19 @@ class RemoteCompute:
         self.transfers.sent_bytes += len(pickle.dumps((arguments, named)))
         self.transfers.received_bytes += len(pickle.dumps(found))
         return found
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function of the package on a worker, with a GPU where there is one.
+
+        Raises
+        ------
+        ClusterError, WorkerLostError
+            If no worker can compute, or it is lost meanwhile; and whatever the function raises.
+        """
+        client = self._connected()
+        with self._lost_said("a worker"), client.as_current():
+            workers = fitting_workers(client, SMALLEST_MODEL)
+            return client.submit(function, *arguments, workers=workers, pure=False).result()
 
     def compute(self, model: str, device: str, request: Callable[[WorkerLink], Request]) -> Computed:
         """Let a worker do a step of a tracker.

@@ -13,6 +13,8 @@ from napari_sam2.version import __version__
 if TYPE_CHECKING:
     from distributed import Client
 
+    from napari_sam2.predictors.device import DeviceFacts
+
 WAIT_FOR_WORKERS_S = 30.0
 BASE_BYTES = 2**30
 """Memory of a worker besides the model: Python, PyTorch, one frame and the records of a session."""
@@ -79,6 +81,31 @@ def facts_of_worker(model: str | None, dask_worker: Any = None) -> WorkerFacts:
         why_not = str(error)
     memory_bytes = int(dask_worker.memory_manager.memory_limit or 0)
     return WorkerFacts(__version__, sha256, why_not, memory_bytes, needed, resolve_device(None).type != "cpu")
+
+
+@dataclass(frozen=True)
+class WorkerSurvey:
+    """What a person wants to know of a worker.
+
+    Attributes
+    ----------
+    facts : DeviceFacts
+        Of its device.
+    models : tuple of str
+        Released models whose weights it has.
+    """
+
+    facts: DeviceFacts
+    models: tuple[str, ...]
+
+
+def survey_of_worker() -> WorkerSurvey:
+    """Survey the worker on which this runs."""
+    from napari_sam2.predictors.device import device_facts
+    from napari_sam2.weights.download import find_checkpoint
+    from napari_sam2.weights.registry import RELEASED
+
+    return WorkerSurvey(device_facts("auto"), tuple(name for name in RELEASED if find_checkpoint(name) is not None))
 
 
 def check_workers(client: Client, model: str | None, weights_sha256: str, memory_bytes: int) -> None:

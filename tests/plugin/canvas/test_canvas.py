@@ -343,7 +343,7 @@ def test_esc_stops_finding_everything(viewer, opener, finding, texts):
 
 
 def test_everything_needs_a_frame_and_weights(viewer, controller, notices, monkeypatch):
-    monkeypatch.setattr("napari_sam2.plugin.workspace.image_workspace.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: False)
     controller.find_everything()
     viewer.layers.clear()
     controller.find_everything()
@@ -355,7 +355,7 @@ def test_everything_needs_a_frame_and_weights(viewer, controller, notices, monke
 
 def test_tracking_everything_needs_frames_and_weights(viewer, controller, shown, notices, monkeypatch):
     shown(np.zeros((20, 30), np.uint8)).track_everything()
-    monkeypatch.setattr("napari_sam2.plugin.selection.model_choice.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: False)
     controller.track_everything()
     viewer.layers.clear()
     controller.track_everything()
@@ -373,8 +373,7 @@ def test_what_waits_for_weights_is_withdrawn_in_the_order_in_which_it_was_given(
     controller = Controller(viewer, opener=opener)
     controller.choose_model("sam2.1_hiera_t")
     workspace = controller.workspace
-    monkeypatch.setattr("napari_sam2.plugin.workspace.image_workspace.is_on_this_machine", lambda name: False)
-    monkeypatch.setattr("napari_sam2.plugin.selection.model_choice.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: False)
     plain_click(controller, SQUARE)
     controller.use_box()
     drag(viewer, (0, 19, 29), (0, 29, 43))
@@ -396,7 +395,7 @@ def test_what_waited_for_weights_is_done_when_they_come(viewer, opener, all_mode
     controller = Controller(viewer, opener=opener)
     controller.choose_model("sam2.1_hiera_t")
     is_here = False
-    monkeypatch.setattr("napari_sam2.plugin.workspace.image_workspace.is_on_this_machine", lambda name: is_here)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: is_here)
     controller.use_brush()
     drag(viewer, (0, 35, 5), (0, 35, 15))
     is_here = True

@@ -147,7 +147,7 @@ def test_a_kept_session_is_called_by_its_image(viewer, keeping, blobs, movie):
 
 
 def test_without_its_model_the_labels_are_shown(keeping, saved, blobs, monkeypatch, notices):
-    for module in ("files.recent_sessions", "workspace.image_workspace", "workspace.kept_session"):
+    for module in ("files.recent_sessions", "sessions.session_opener"):
         monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: False)
     viewer, controller = begin(keeping)
     open_session(controller, viewer, saved)

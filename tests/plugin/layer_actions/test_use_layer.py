@@ -367,8 +367,7 @@ def test_an_earlier_session_is_continued_first(viewer, keeping, cells, kept):
 
 def test_without_an_image_or_weights(controller, viewer, cells, notices, monkeypatch):
     command = reader(controller).labels(viewer.add_labels(cells, **LAYER))
-    monkeypatch.setattr("napari_sam2.plugin.workspace.image_workspace.is_on_this_machine", lambda name: False)
-    monkeypatch.setattr("napari_sam2.plugin.selection.model_choice.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: False)
     controller.use_prompts(command)
     viewer.layers.remove("movie")
     controller.use_prompts(command)

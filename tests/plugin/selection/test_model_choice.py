@@ -4,7 +4,9 @@ import pytest
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.settings.machine import SelfTested
 from napari_sam2.plugin.settings.models import MODEL_NAMES
+from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import SettingsFile, StoredSettings
+from served_here import served_here  # noqa: F401 - a fixture
 from widget_driving import check_agreement, click, expected, labels, one_warning
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -150,4 +152,41 @@ def test_the_machine_is_surveyed_and_another_device_is_untested(with_settings, s
     assert models.self_test == tested
     settings.write({"device": "cpu"})
     assert models.self_test is None
-    assert models.machine.device == "cpu"
+    assert models.machine.place == Place("cpu")
+
+
+ADDRESS = "tcp://127.0.0.1:1"
+
+
+def test_another_machine_is_reached_before_sessions_move_there(keeping, with_settings, settings, served_here, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(served_here, "run", lambda function, *arguments: function(*arguments), raising=False)
+    keeping._reached[Place(scheduler=ADDRESS)] = served_here
+    texts, models = [], with_settings.models
+    with_settings.status_changed.connect(texts.append)
+    click(with_settings, SQUARE)
+    session = with_settings.session
+    models.compute_on(ADDRESS)
+    assert f"Connecting to {ADDRESS} …" in texts
+    assert models.place.name == models.machine.place.name == ADDRESS
+    assert with_settings.session is not session
+    assert with_settings.session.objects[1].prompts.keys() == {0}
+    models.compute_on("this machine")
+    assert not models.place.is_elsewhere
+    assert (settings.settings.compute_on, settings.settings.last_scheduler) == ("this machine", ADDRESS)
+
+
+def test_where_it_cannot_be_reached_sessions_stay_and_it_is_tried_again(keeping, with_settings, settings, notices):
+    models = with_settings.models
+    click(with_settings, SQUARE)
+    session = with_settings.session
+    models.compute_on(ADDRESS)
+    assert one_warning(notices) == f"The scheduler {ADDRESS} cannot be reached: it does not run, or a firewall is between."
+    assert with_settings.session is session
+    assert not models.place.is_elsewhere
+    click(with_settings, MOVING)
+    assert set(with_settings.session.objects) == {1}
+    models.compute_on(ADDRESS)
+    assert len(notices()) == 2
+    models.compute_on("gpu-box")
+    assert notices()[-1][1].startswith("The address of a scheduler is tls://HOST:PORT")
+    assert settings.settings.compute_on == ADDRESS

@@ -62,7 +62,7 @@ def test_it_goes_with_the_image_and_with_the_widget(controller):
 
 
 def test_without_the_weights_of_the_model_nothing_is_shown(controller, notices, monkeypatch):
-    monkeypatch.setattr("napari_sam2.plugin.workspace.image_workspace.is_on_this_machine", lambda name: False)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: False)
     controller.shows_model_input = True
     controller._viewer.dims.set_point(0, 1)
     assert shown(controller) == []

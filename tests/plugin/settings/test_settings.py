@@ -56,7 +56,7 @@ def test_settings_are_read(tmp_path):
         "precision": "bfloat16",
     }
     assert checked(values, {"undo": "F7"}) == (
-        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", {"undo": "F7"}),
+        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", keys={"undo": "F7"}),
         {},
     )
     assert checked({"default_model": "facebook/sam2.1-hiera-large"}, {})[0].default_model == "sam2.1_hiera_l"

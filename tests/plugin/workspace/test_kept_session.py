@@ -17,13 +17,12 @@ def kept():
     return KeptSession()
 
 
-def test_an_offer_is_continued_or_left(kept, monkeypatch):
+def test_an_offer_is_continued_or_left(kept):
     assert not kept.has_work
     kept.continue_offer()
     assert kept.continued is None
     kept.found(SessionsFound(Offer()), has_session=False)
     assert kept.has_work
-    assert kept.is_offer_possible
     kept.continue_offer()
     assert (kept.offer, kept.continued, kept.is_reopening) == (None, Offer.path, False)
     kept.opened()
@@ -31,9 +30,6 @@ def test_an_offer_is_continued_or_left(kept, monkeypatch):
     kept.found(SessionsFound(Offer()), has_session=False)
     kept.begin_anew()
     assert not kept.has_work
-    kept.found(SessionsFound(Offer()), has_session=False)
-    monkeypatch.setattr("napari_sam2.plugin.workspace.kept_session.is_on_this_machine", lambda name: False)
-    assert not kept.is_offer_possible
 
 
 def test_a_session_that_is_open_is_not_asked_about_another(kept):

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
 from napari_sam2.plugin.jobs.job_texts import PropagationRun, TrackingRun, everything_text, found_text
 from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.notices import notify_error, status_warning
@@ -450,7 +451,8 @@ class SessionJobs:
             if error is not None:
                 for command in self._commands:
                     job.workspace.reject(command, is_refused=False)
-                job.workspace.kept.not_continued()
+                if not isinstance(error, ClusterError | WorkerLostError):  # else it is opened once the other machine is reached
+                    job.workspace.kept.not_continued()
             if job.model:
                 job.workspace.model_changed(job.model, error is not None)
             job.workspace.job_ended()

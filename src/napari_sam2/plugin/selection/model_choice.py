@@ -12,7 +12,8 @@ from napari_sam2.plugin.selection.image_choice import ImageChoice
 from napari_sam2.plugin.selection.workspaces import Workspaces
 from napari_sam2.plugin.sessions.session_opener import SessionOpener
 from napari_sam2.plugin.settings.machine import MachineSurveyed, SelfTested, run_self_test, survey
-from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES, checked_file, is_on_this_machine, model_to_begin_with, size_mb
+from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES, checked_file, model_to_begin_with, size_mb
+from napari_sam2.plugin.settings.place import THIS_MACHINE, Place
 from napari_sam2.plugin.settings.settings import StoredSettings
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
@@ -81,7 +82,9 @@ class ModelChoice:
         self._is_chosen = False
         self.machine: MachineSurveyed | None = None
         self.self_test: SelfTested | None = None
+        self._wanted = settings.settings.place
         opener.use(settings.settings)
+        opener.move_to(self._wanted)
         settings.changed.connect(self._settings_changed)
 
     def close(self) -> None:
@@ -150,7 +153,7 @@ class ModelChoice:
     @property
     def is_here(self) -> bool:
         """The weights of the model need not be downloaded first."""
-        return is_on_this_machine(self.name)
+        return self._opener.has(self.name)
 
     @property
     def missing_weights(self) -> str:
@@ -176,14 +179,44 @@ class ModelChoice:
 
     # --- where it computes -----------------------------------------------------------------------------------------
 
+    @property
+    def place(self) -> Place:
+        """Where models compute."""
+        return self._opener.place
+
+    @property
+    def transfers(self) -> str:
+        """What travelled to another machine and back; empty where this one computes."""
+        return self._opener.transfers
+
+    def compute_on(self, name: str) -> None:
+        """Let models compute on this machine, or on another one as soon as that is reached; try again where it was not.
+
+        Parameters
+        ----------
+        name : str
+            :data:`~napari_sam2.plugin.settings.place.THIS_MACHINE`, or the address of a scheduler of dask.
+        """
+        before, name = self._wanted, name.strip()
+        values = {"compute_on": name} if name in ("", THIS_MACHINE) else {"compute_on": name, "last_scheduler": name}
+        try:
+            self._settings.write(values)
+        except (ValueError, OSError) as error:
+            self._calls.warn(str(error))
+            return
+        is_reached = self.machine is not None and self.machine.place == self._wanted
+        if before == self._wanted and not is_reached:
+            self.survey_machine()
+
     def survey_machine(self) -> None:
         """Find out which devices are here, and begin with the best model, unless another one is chosen."""
-        self._jobs.run_on_machine(partial(survey, self._settings.settings.device))
+        text = f"Connecting to {self._wanted.scheduler} …" if self._wanted.is_elsewhere else ""
+        self._jobs.run_on_machine(partial(survey, self._wanted, self._opener.reach), text)
 
     def run_self_test(self) -> None:
         """Let the embedded model segment an object whose area is known, on the device that is chosen."""
-        settings = self._settings.settings
-        self._jobs.run_on_machine(partial(run_self_test, settings.device, settings.precision), "Testing the device …")
+        precision = self._settings.settings.precision
+        self._jobs.run_on_machine(partial(run_self_test, self.place, self._opener.reach, precision), "Testing the device …")
 
     def machine_reported(self, item: MachineSurveyed | SelfTested) -> None:
         """Take note of what was found out."""
@@ -191,6 +224,8 @@ class ModelChoice:
             self.self_test = item
             return
         self.machine = item
+        if item.place == self._wanted:
+            self._move()
         workspace = self._images.workspace
         is_open = workspace is not None and workspace.worker.session is not None
         if self._settings.settings.default_model == BEST and not self._is_chosen and not is_open:
@@ -198,15 +233,23 @@ class ModelChoice:
 
     def _settings_changed(self) -> None:
         """Go on by other settings; sessions are opened again on another device."""
-        before, settings = self._opener.settings, self._settings.settings
+        settings = self._settings.settings
         self._opener.use(settings)
         if fault := next(iter(self._settings.faults.values()), ""):
             self._calls.status_changed(f"{fault}.")
-        if settings.device != before.device:
-            self.self_test = None
-            self._open_again()
+        if settings.place != self._wanted:
+            self._wanted = settings.place
+            if not self._wanted.is_elsewhere:
+                self._move()  # another machine is to be reached first: until then sessions go on where they are
             self.survey_machine()
         self._calls.changed()
+
+    def _move(self) -> None:
+        """Let sessions compute at the place that is wanted."""
+        if self._wanted != self._opener.place:
+            self.self_test = None
+            self._opener.move_to(self._wanted)
+            self._open_again()
 
     def _open_again(self) -> None:
         """Open all sessions again, with everything in them, by the settings that are so by now."""

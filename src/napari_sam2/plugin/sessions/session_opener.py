@@ -9,13 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.plugin.image.image_stack import Position
 from napari_sam2.plugin.image.layer_file import NO_FILE, LayerFile
 from napari_sam2.plugin.sessions.autosave import ImageFingerprint, KeptSessions, SessionSummary
+from napari_sam2.plugin.settings.models import is_on_this_machine
+from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from napari_sam2.cluster.remote_compute import RemoteCompute
     from napari_sam2.images.opened_image import OpenedImage
     from napari_sam2.images.stack import Stack
     from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
@@ -94,11 +98,15 @@ class SessionOpener:
     ----------
     settings : Settings
         By which sessions are opened; :meth:`use` changes them.
+    place : Place
+        Where their models compute; :meth:`move_to` changes it.
     """
 
     def __init__(self, kept: KeptSessions | None = None) -> None:
         self.kept = kept
         self.settings = Settings()
+        self.place = Place()
+        self._reached: dict[Place, RemoteCompute] = {}
         self._loaded: tuple[str, SAM2VideoPredictor] | None = None
 
     def use(self, settings: Settings) -> None:
@@ -107,9 +115,41 @@ class SessionOpener:
         kept_by = settings.autosave_folder, settings.quota_gb
         if self.kept is not None and kept_by != (before.autosave_folder, before.quota_gb):
             self.kept = KeptSessions(*kept_by)
-        if settings.device != before.device:
-            self._loaded = None
         self.settings = settings
+
+    def move_to(self, place: Place) -> None:
+        """Open sessions at another place from now on."""
+        if place != self.place:
+            self._loaded = None
+            self.place = place
+
+    def has(self, model: str) -> bool:
+        """Return whether the weights of a model need not be fetched first; what is missing elsewhere is said when it is loaded."""
+        return self.place.is_elsewhere or is_on_this_machine(model)
+
+    def reach(self, place: Place) -> RemoteCompute:
+        """Connect to another machine, or return the connection that there is.
+
+        Raises
+        ------
+        ImportError, ValueError, OSError
+            If it cannot be reached.
+        """
+        from napari_sam2.cluster.remote_compute import RemoteCompute
+
+        if place not in self._reached:
+            self._reached[place] = RemoteCompute(place.scheduler, place.certificates())
+        return self._reached[place]
+
+    @property
+    def transfers(self) -> str:
+        """What travelled to and from the place; empty where nothing does."""
+        reached = self._reached.get(self.place)
+        return "" if reached is None else str(reached.transfers)
+
+    def _where(self) -> dict[str, Any]:
+        """Arguments of a session that say where it computes."""
+        return {"compute": self.reach(self.place)} if self.place.is_elsewhere else {"device": self.place.device}
 
     def load(self, model: str) -> SAM2VideoPredictor:
         """Load a model, unless it is the latest one.
@@ -130,15 +170,22 @@ class SessionOpener:
         # here and not above: torch is imported on the worker, not when the widget is opened
         from napari_sam2.predictors.build import load_model
 
-        return load_model(model, self.settings.device)
+        if self.place.is_elsewhere:
+            from napari_sam2.cluster.remote_model import remote_model
+
+            return remote_model(self.reach(self.place), model)
+        return load_model(model, self.place.device)
 
     def keep(self, model: str, network: SAM2VideoPredictor) -> None:
-        """Keep a model that is loaded in the place of the latest one."""
-        self._loaded = (model, network)
+        """Keep a model that is loaded in the place of the latest one, unless it computes elsewhere than sessions do by now."""
+        if hasattr(network, "compute") == self.place.is_elsewhere:
+            self._loaded = (model, network)
 
     def release(self) -> None:
-        """Let the latest model go, and the memory that it takes on a GPU."""
+        """Let the latest model go, and the memory that it takes on a GPU; leave other machines."""
         self._loaded = None
+        while self._reached:
+            self._reached.popitem()[1].close()
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_initialized():
             torch.cuda.empty_cache()
@@ -160,11 +207,11 @@ class SessionOpener:
         return Session(
             stack,
             model=self.load(request.model),
-            device=self.settings.device,
             precision=self.settings.precision,
             labels=labels,
             intensity_range=request.intensity_range,
             percentiles=request.percentiles,
+            **self._where(),
         )
 
     def _new_labels(self, stack: Stack) -> Any:
@@ -181,7 +228,9 @@ class SessionOpener:
             time.sleep(0.05)
         try:
             network = self.load(SessionSummary.read(path).model)
-            return Session.open(path, _opened(request), network, device=self.settings.device, labels=request.labels)
+            return Session.open(path, _opened(request), network, labels=request.labels, **self._where())
+        except (ClusterError, WorkerLostError):
+            raise  # once the other machine is reached again, the session is opened
         except (OSError, ValueError) as error:
             left = "it stays where it is, and a new session begins with the next click"
             raise ValueError(f"the earlier session cannot be continued: {error}; {left}") from error

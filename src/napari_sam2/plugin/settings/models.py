@@ -106,12 +106,14 @@ def size_mb(name: str) -> int:
     return round(RELEASED[name].size_bytes / _MEGABYTE) if name in RELEASED else 0
 
 
-def describe_model(name: str) -> str:
-    """Name a model as the list shows it."""
+def describe_model(name: str, models_there: Collection[str] | None = None) -> str:
+    """Name a model as the list shows it, where another machine computes by the models that are there."""
     if name == EMBEDDED_NAME:
         return "micro (built in)"
     if name not in RELEASED:
         return Path(name).stem
+    if models_there is not None:
+        return name if name in models_there else f"{name} (not there)"
     return name if is_on_this_machine(name) else f"{name} (fetch {size_mb(name)} MB)"
 
 

@@ -20,6 +20,7 @@ from napari_sam2.checks import shown
 from napari_sam2.files import atomic_path, read_json
 from napari_sam2.plugin.settings.keys import CHOSEN, without_conflicts
 from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES
+from napari_sam2.plugin.settings.place import THIS_MACHINE, Place, checked_folder, checked_scheduler
 from napari_sam2.structured import to_json
 from napari_sam2.weights.registry import is_model_name, resolve_model_name
 
@@ -51,6 +52,12 @@ class Settings:
         One of :data:`DEVICES`.
     precision : str
         One of :data:`PRECISIONS`; of sessions that begin.
+    compute_on : str
+        :data:`~napari_sam2.plugin.settings.place.THIS_MACHINE`, or the address of a scheduler of dask.
+    last_scheduler : str
+        The address of the one that was used last; empty for none.
+    certificates : Path or None
+        The folder of certificates, see :mod:`~napari_sam2.plugin.settings.place`.
     keys : mapping of str to str
         Keys that are not the default ones, by :attr:`~napari_sam2.plugin.settings.keys.Key.setting`.
     """
@@ -61,7 +68,16 @@ class Settings:
     default_model: str = BEST
     device: str = "auto"
     precision: str = "float32"
+    compute_on: str = THIS_MACHINE
+    last_scheduler: str = ""
+    certificates: Path | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        """Where models compute."""
+        is_elsewhere = self.compute_on != THIS_MACHINE
+        return Place(self.device, self.compute_on, self.certificates) if is_elsewhere else Place(self.device)
 
 
 def checked(values: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
@@ -124,6 +140,21 @@ def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[Any], str]:
     return check
 
 
+def _compute_on(value: Any) -> str:
+    text = str(value or "").strip()
+    return THIS_MACHINE if text in ("", THIS_MACHINE) else checked_scheduler(text)
+
+
+def _scheduler(value: Any) -> str:
+    text = str(value or "").strip()
+    return checked_scheduler(text) if text else ""
+
+
+def _certificates(value: Any) -> Path | None:
+    text = str(value or "").strip()
+    return checked_folder(Path(text).expanduser().absolute()) if text else None
+
+
 def _model(value: Any) -> str:
     text = str(value or "").strip()
     if text in ("", BEST):
@@ -143,6 +174,9 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "default_model": _model,
     "device": _one_of("The device", DEVICES),
     "precision": _one_of("The precision", PRECISIONS),
+    "compute_on": _compute_on,
+    "last_scheduler": _scheduler,
+    "certificates": _certificates,
 }
 assert set(_CHECKS) | {"keys"} == {one.name for one in fields(Settings)}
 

@@ -401,7 +401,7 @@ class SessionWorker:
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
-        ranges, device = session.intensity_ranges, str(session.model.device)
+        ranges, device = session.intensity_ranges, getattr(session.model, "computes_on", str(session.model.device))
         self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
             self._keep(session)

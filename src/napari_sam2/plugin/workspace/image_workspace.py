@@ -39,7 +39,6 @@ from napari_sam2.plugin.reports.reports import (
 from napari_sam2.plugin.reports.run_estimate import RunEstimate
 from napari_sam2.plugin.reports.sample_view import SampleView
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
-from napari_sam2.plugin.settings.models import is_on_this_machine
 from napari_sam2.plugin.worker.session_worker import SessionWorker
 from napari_sam2.plugin.workspace.carried_prompts import CarriedPrompts, GivenPrompts
 from napari_sam2.plugin.workspace.image_source import ImageSource
@@ -178,6 +177,7 @@ class ImageWorkspace:
     ) -> None:
         self.image = image
         self._calls = calls
+        self._opener = opener
         self.source = ImageSource(viewer, image, stack, file, None if before is None else before.source)
         self.input_seen: Callable[[ModelInput], None] = lambda _: None
         self.intensity_ranges: tuple[tuple[float, float], ...] | None = None
@@ -221,7 +221,12 @@ class ImageWorkspace:
     @property
     def is_model_here(self) -> bool:
         """The weights of the model need not be downloaded first."""
-        return is_on_this_machine(self.model)
+        return self._opener.has(self.model)
+
+    @property
+    def is_offer_possible(self) -> bool:
+        """The model of the earlier session that is offered need not be fetched first."""
+        return self.kept.offer is not None and self._opener.has(self.kept.offer.model)
 
     @property
     def is_untouched(self) -> bool:
@@ -389,7 +394,7 @@ class ImageWorkspace:
         if offer is None:
             return False
         self.model, self.requested_model = offer.model, None
-        if not self.kept.is_offer_possible:
+        if not self.is_offer_possible:
             return False
         if self.kept.saved_to is None:
             self.pending.shift(offer.max_object_id)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.plugin.reports.reports import SessionsFound
-from napari_sam2.plugin.settings.models import is_on_this_machine
 
 if TYPE_CHECKING:
     from napari_sam2.plugin.sessions.autosave import SessionSummary
@@ -32,11 +31,6 @@ class KeptSession:
         self.continued: Path | None = None
         self.saved_to: Path | None = None
         self.not_kept = ""
-
-    @property
-    def is_offer_possible(self) -> bool:
-        """The model of the session that is offered is here."""
-        return self.offer is not None and is_on_this_machine(self.offer.model)
 
     @property
     def is_reopening(self) -> bool:
