@@ -186,6 +186,14 @@ def everything(folder: Path) -> None:
     window.close()
 
 
+def many(folder: Path) -> None:
+    """docs/jobs/many-cells.md: everything on one frame."""
+    window = Window(folder, frames_of_sample)
+    window.press("0")
+    window.photograph("many-1-found")
+    window.close()
+
+
 def labels_as_prompts(folder: Path) -> None:
     """docs/jobs/labels-as-prompts.md: labels of the first frame become objects."""
 
@@ -324,6 +332,7 @@ def microscopy(folder: Path) -> None:
 SCENES = {
     "volume": volume,
     "everything": everything,
+    "many": many,
     "labels": labels_as_prompts,
     "review": review,
     "divisions": divisions,
