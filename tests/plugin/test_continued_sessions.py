@@ -14,6 +14,7 @@ from napari.components import ViewerModel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame
+from napari_sam2.plugin.worker import session_worker
 from napari_sam2.session.store.database import Database
 from napari_sam2.session.store.file_lock import FileLock, is_locked
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
@@ -484,3 +485,27 @@ def test_a_program_that_was_killed(tmp_path, keeping, kept, blobs, moment):
     controller.undo()
     controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1] if moment == "propagating" else [0]))
+
+
+# --- long stacks ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_shown_first_is_drawn_first_and_clicks_come_between(keeping, blobs, monkeypatch):
+    found = worked_on(blobs, keeping)
+    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    runner = LateRunner()
+    controller = opened(blobs, keeping, runner)
+    runner.finish()
+    drawn = []
+    controller.go_to_frame(1)
+    controller.continue_session()
+    while not drawn:
+        runner.work()
+        runner.deliver()
+        session = controller.workspace.worker.session
+        drawn = [] if session is None else sorted(set(range(3)) - session.undrawn)
+    runner.finish()
+    np.testing.assert_array_equal(labels(controller), found)
+    assert controller.workspace.rows.by_id[1].num_found == 3
+    check_agreement(controller)
+    controller.close()

@@ -502,6 +502,8 @@ class Controller:
 
     def _point_moved(self) -> None:
         self._images.follow_sliders()
+        if self.workspace is not None:
+            self.workspace.worker.shown_frame = self.frame
         self._model_input.follow_frame()
         if self._status_frame is not None and self.frame != self._status_frame:
             self.status_changed.emit("")

@@ -10,6 +10,7 @@ from napari_sam2.plugin.prompts.commands import AddBox, AddClicks, RemoveClicks
 from napari_sam2.plugin.reports.reports import (
     CommandRejected,
     FrameDone,
+    FrameDrawn,
     FramesMeasured,
     HistoryMoved,
     ModelLoaded,
@@ -320,3 +321,56 @@ def test_memory_is_released_while_another_position_is_worked_on(worker, run):
     features.get(0)
     assert features.num_encoded == 2
     assert in_session(worker.session) == {KEY: (INSIDE,)}
+
+
+# --- what is drawn later ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long_session(worker, request_, tmp_path):
+    """A file with an object on all frames."""
+    worker.run(request_, [AddClicks(KEY, (INSIDE,), frozenset())], Heard())
+    worker.propagate(request_, [], PropagationOptions(), Heard())
+    worker.save(tmp_path / "long.sam2")
+    worker.close()
+    return replace(request_, continued=tmp_path / "long.sam2")
+
+
+def test_of_a_long_session_the_shown_frame_is_drawn_first(opener, announced, long_session, monkeypatch, blobs):
+    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    worker, heard = SessionWorker(opener, announced), Heard()
+    worker.open(long_session, heard)
+    (opened,), (known,) = heard.of(SessionOpened), heard.of(FramesMeasured)
+    assert not opened.labels.any()
+    assert known.frames.tolist() == [0, 1, 2]
+    assert (known.areas_px > 0).all(), "it is known where it is"
+    assert not worker.is_drawn
+    worker.shown_frame, heard = 1, Heard()
+
+    def only_two(item):
+        heard.append(item)
+        return len(heard.of(FrameDrawn)) < 2
+
+    worker.draw(only_two)
+    assert [one.frame for one in heard.of(FrameDrawn)] == [1, 0]
+    assert not opened.labels[2].any()
+    worker.propagate(long_session, [], PropagationOptions(), heard := Heard())
+    assert not heard.of(FrameDone), "there is nothing to do"
+    worker.draw(heard)
+    assert worker.is_drawn
+    assert [one.frame for one in heard.of(FrameDrawn)] == [2]
+    np.testing.assert_array_equal(opened.labels, np.where(blobs == 200, 1, 0))
+    assert heard.of(FramesMeasured)[-1].areas_px.max() == 100
+    worker.close()
+    assert worker.is_drawn
+
+
+def test_the_shown_frame_is_drawn_while_others_are_propagated(opener, announced, long_session, monkeypatch):
+    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    worker = SessionWorker(opener, announced)
+    worker.shown_frame = 2
+    worker.propagate(long_session, [AddClicks(OTHER, (Click(26, 35, True),), frozenset())], PropagationOptions(), heard := Heard())
+    drawn, done = heard.of(FrameDrawn), heard.of(FrameDone)
+    assert [one.frame for one in drawn] == [2]
+    assert heard.index(drawn[0]) > heard.index(done[0])
+    worker.close()

@@ -241,6 +241,10 @@ class SessionJobs:
 
         self._queue.put(Job(JobKind.COMMAND, make_task, workspace))
 
+    def draw(self, workspace: ImageWorkspace) -> None:
+        """Draw what a session had when it was opened and is not drawn yet, when there is nothing else to be done."""
+        self._queue.put(Job(JobKind.DRAW, lambda: None if workspace.worker.is_drawn else workspace.worker.draw, workspace))
+
     def end_session(self, workspace: ImageWorkspace) -> None:
         """Close the session of an image that is not worked on any more; it is kept."""
 
@@ -457,6 +461,8 @@ class SessionJobs:
                 job.workspace.model_changed(job.model, error is not None)
             job.workspace.job_ended()
             job.workspace.result.finish()
+            if error is None and not job.workspace.worker.is_drawn:
+                self.draw(job.workspace)
         self._show_end(job, error)
         self._calls.changed()
 

@@ -206,6 +206,12 @@ class ResultView:
         elif self._redraw is not None:
             self._redraw.draw_if_due(is_3d)
 
+    def show_drawn(self, frame: int) -> None:
+        """Show that the labels of a frame were drawn, which were there before."""
+        is_3d = self._viewer.dims.ndisplay == 3
+        if self._redraw is not None and (is_3d or displayed_frame(self._viewer, self._image, self._stack) == frame):
+            self._redraw.written(is_3d)
+
     def _show_colours(self) -> None:
         if self._drawn_colours is not None:
             in_hand = self._current_object if self._is_in_hand else None

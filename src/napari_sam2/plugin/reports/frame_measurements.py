@@ -45,6 +45,29 @@ class FrameMeasurements:
         """Measure everything."""
         self.measure((object_id, frame) for object_id, item in self._state.objects.items() for frame in item.shown_frames())
 
+    def first_look(self) -> FramesMeasured | None:
+        """Return on which frames objects are, as far as that is known without reading a mask; None if there is no object."""
+        keys, kinds, is_there = list[tuple[int, int]](), list[int](), list[bool]()
+        for object_id, item in sorted(self._state.objects.items()):
+            for frame in sorted(item.shown_frames()):
+                mapping = next(mapping for mapping in item.record_mappings if frame in mapping)
+                keys.append((object_id, frame))
+                kinds.append(RecordKind.STALE if mapping is item.stale else RecordKind.CURRENT)
+                is_there.append(mapping.header(frame).object_score > 0)
+        if not keys:
+            return None
+        ids, frames = np.array(keys, np.int32).T
+        return FramesMeasured(
+            ids.copy(),
+            frames.copy(),
+            np.array(kinds, np.uint8),
+            np.array(is_there, np.float32),  # one pixel or none
+            np.zeros(len(keys), np.float32),
+            np.zeros(len(keys), np.uint16),
+            np.zeros(len(keys), np.int32),
+            np.full((len(keys), 2), np.nan, np.float32),
+        )
+
     def measure(self, keys: Iterable[tuple[int, int]]) -> None:
         """Measure objects on frames, by pairs of both, where their shown records changed.
 

@@ -63,6 +63,19 @@ class SessionOpened:
 
 
 @dataclass(frozen=True)
+class FrameDrawn:
+    """Labels that a session had when it was opened were drawn, and measured.
+
+    Attributes
+    ----------
+    frame : int
+        On which frame.
+    """
+
+    frame: int
+
+
+@dataclass(frozen=True)
 class SessionsFound:
     """Earlier sessions on an image were looked for.
 

@@ -228,7 +228,7 @@ class SessionOpener:
             time.sleep(0.05)
         try:
             network = self.load(SessionSummary.read(path).model)
-            return Session.open(path, _opened(request), network, labels=request.labels, **self._where())
+            return Session.open(path, _opened(request), network, labels=request.labels, draw_later=True, **self._where())
         except (ClusterError, WorkerLostError):
             raise  # once the other machine is reached again, the session is opened
         except (OSError, ValueError) as error:

@@ -19,13 +19,14 @@ class JobKind(IntEnum):
     LONG_COMMAND = 3
     PROPAGATE = 4
     TRACK = 5
-    EXPORT = 6
-    MEASURE = 7
+    DRAW = 6
+    EXPORT = 7
+    MEASURE = 8
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self not in (JobKind.COMMAND, JobKind.MEASURE)
+        return self not in (JobKind.COMMAND, JobKind.DRAW, JobKind.MEASURE)
 
     @property
     def goes_over_frames(self) -> bool:
@@ -35,13 +36,13 @@ class JobKind(IntEnum):
     @property
     def begins_once(self) -> bool:
         """Of several about the same image that wait, the latest is enough."""
-        return self.goes_over_frames or self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.MEASURE)
+        return self.goes_over_frames or self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.DRAW, JobKind.MEASURE)
 
     def gives_way_to(self, other: JobKind) -> bool:
         """Whether it is interrupted by another, and begins again after that."""
         if self.goes_over_frames:
             return other in (JobKind.COMMAND, JobKind.FIND, JobKind.LONG_COMMAND)
-        return self == JobKind.MEASURE and other < self
+        return self in (JobKind.DRAW, JobKind.MEASURE) and other < self
 
 
 @dataclass(frozen=True)

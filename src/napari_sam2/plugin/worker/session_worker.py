@@ -23,6 +23,7 @@ from napari_sam2.plugin.reports.reports import (
     CommandRejected,
     EverythingFound,
     FrameDone,
+    FrameDrawn,
     FramesMeasured,
     HistoryMoved,
     ModelInput,
@@ -53,6 +54,8 @@ logger = logging.getLogger(__name__)
 RETRY_S = 30.0
 """Where a session cannot be kept, that is tried again with the first click after so long."""
 _MEASURED_EACH_S = 0.3
+_DRAWN_AT_ONCE_S = 0.3
+"""So long a session draws when it is opened; what is left then, in a stack of many frames, is drawn when nothing else is done."""
 
 
 class SessionWorker:
@@ -65,6 +68,11 @@ class SessionWorker:
     announce : callable
         Called with a :class:`StateChanged` of what is done to the session elsewhere, such as at the console, and with what was
         measured of it, in that thread.
+
+    Attributes
+    ----------
+    shown_frame : int or None
+        The frame that the viewer shows: of those that are not drawn yet, it comes first.
     """
 
     def __init__(self, opener: SessionOpener, announce: Callable[[StateChanged | FramesMeasured], None]) -> None:
@@ -82,6 +90,13 @@ class SessionWorker:
         self._retry_at_s = 0.0
         self._num_changes = 0
         self._num_changes_not_kept = -1
+        self._unmeasured = set[int]()
+        self.shown_frame: int | None = None
+
+    @property
+    def is_drawn(self) -> bool:
+        """All frames of the session that is open, if one is, are drawn and measured."""
+        return self._session is None or not (self._unmeasured or self._session.undrawn)
 
     @property
     def session(self) -> Session | None:
@@ -97,6 +112,7 @@ class SessionWorker:
         self._keep(session)
         session.state.changed.disconnect(self._state_changed)
         self._session = self._measurements = None
+        self._unmeasured = set()
         self._kept_at = None
         if session.saved_to is not None:
             try:
@@ -210,6 +226,39 @@ class SessionWorker:
         if self._session is None:
             raise ValueError("there is no session yet: it begins with the first click")
         reading(self._session, report)
+
+    def draw(self, report: Report) -> None:
+        """Draw and measure what the session had when it was opened, the shown frame first, until it is asked to stop.
+
+        Raises
+        ------
+        OSError
+            If a record cannot be read back, or the labels cannot be written.
+        """
+        with self._reporting(report):
+            while not self.is_drawn:
+                if not report(FrameDrawn(self._draw_next())):
+                    break
+                if time.monotonic() - self._measured_at_s >= _MEASURED_EACH_S:
+                    self._send_measurements()
+
+    def _draw_next(self) -> int:
+        """Draw and measure a frame: the shown one, else the next one that is left."""
+        session, measurements, shown = self._session, self._measurements, self.shown_frame
+        assert session is not None
+        assert measurements is not None
+        left = session.undrawn | self._unmeasured
+        frame = shown if shown in left else min(left)
+        session.draw_frames([frame])
+        keys = [(object_id, frame) for object_id, item in session.objects.items() if item.shown(frame) is not None]
+        measurements.measure(keys)
+        self._unmeasured.discard(frame)
+        return frame
+
+    def _draw_shown(self, report: Report) -> None:
+        """Draw the frame that is shown, if it is not drawn yet, while something else takes long."""
+        if self._session is not None and self.shown_frame in self._session.undrawn | self._unmeasured:
+            report(FrameDrawn(self._draw_next()))
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: list[Exception] = []
@@ -341,6 +390,7 @@ class SessionWorker:
                 step = _timed(session, len(result.scores), seconds, True)
                 if not report(FrameDone(result.frame, len(frames), max(total, len(frames)), step)):
                     break
+                self._draw_shown(report)
                 began_s = time.perf_counter()
 
     def track_everything(
@@ -382,6 +432,7 @@ class SessionWorker:
             self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
             if not report(step):
                 break
+            self._draw_shown(report)
 
     # --- the session -----------------------------------------------------------------------------------------------
 
@@ -402,10 +453,16 @@ class SessionWorker:
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
         ranges, device = session.intensity_ranges, getattr(session.model, "computes_on", str(session.model.device))
-        self._send(SessionOpened(model, session.labels, _whole(session.state), not_carried, is_continued, ranges, device, channels))
+        drawn = session.labels_drawn
+        self._send(SessionOpened(model, drawn, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
             self._keep(session)
-        self._measurements.measure_all()
+        self._unmeasured = set[int]().union(*(item.shown_frames() for item in session.objects.values()))
+        until_s = time.monotonic() + _DRAWN_AT_ONCE_S
+        while not self.is_drawn and time.monotonic() < until_s:
+            self._send(FrameDrawn(self._draw_next()))
+        if not self.is_drawn and (known := self._measurements.first_look()) is not None:
+            self._send(known)
         return session
 
     @contextlib.contextmanager

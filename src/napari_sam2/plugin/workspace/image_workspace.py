@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.plugin.image.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.image.layer_file import NO_FILE, LayerFile
+from napari_sam2.plugin.image.layer_placement import displayed_frame
 from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.layers.boxes_view import BoxesCalls, BoxesView
 from napari_sam2.plugin.layers.object_colours import default_colour
@@ -26,6 +27,7 @@ from napari_sam2.plugin.reports.object_rows import ObjectRows
 from napari_sam2.plugin.reports.reports import (
     CommandRejected,
     FrameDone,
+    FrameDrawn,
     FramesMeasured,
     ModelInput,
     ModelLoaded,
@@ -176,6 +178,7 @@ class ImageWorkspace:
         file: LayerFile = NO_FILE,
     ) -> None:
         self.image = image
+        self._viewer = viewer
         self._calls = calls
         self._opener = opener
         self.source = ImageSource(viewer, image, stack, file, None if before is None else before.source)
@@ -380,6 +383,7 @@ class ImageWorkspace:
 
     def request(self) -> SessionRequest:
         """Return what the session is to be opened on."""
+        self.worker.shown_frame = displayed_frame(self._viewer, self.image, self.stack)
         labels = None
         if (self.worker.session is None or self.stack.at) and self.result.labels is not None:
             labels = self.stack.session_labels(self.result.labels)
@@ -422,6 +426,8 @@ class ImageWorkspace:
             self._show(item.change)
         elif isinstance(item, FramesMeasured):
             self.rows.show_measured(item)
+        elif isinstance(item, FrameDrawn):
+            self.result.show_drawn(item.frame)
         elif isinstance(item, ModelInput):
             self.input_seen(item)
         elif isinstance(item, FrameDone | ObjectSegmented):
