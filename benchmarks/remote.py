@@ -2,31 +2,59 @@
 
     OMP_NUM_THREADS=1 python benchmarks/remote.py [--frames 20] [--side 512] [--model micro] [--rounds 5]
 
-Begins one worker on loopback, and in turn clicks and propagates an object with the model here and there. Prints medians, and
-what travelled.
+Begins one worker on loopback. Clicks and propagates an object in two sessions, one with the model here and one with the model
+there, in turn: a click here, a click there, a frame here, a frame there. So both meet the same load of other programs, and each
+pair gives a ratio. Prints medians with quartiles of the pairs, and what travelled.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sam2 import Session, load_model
 from napari_sam2.cluster.local import local_cluster, worker_options
-from napari_sam2.cluster.remote_compute import RemoteCompute
+from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers
 
 
-def seconds_of(movie: Any, **where: Any) -> tuple[float, float]:
-    """Click on the object of the first frame, and propagate it; return seconds of the click, and of a frame."""
-    with Session(movie, "TYX", **where) as session:
-        started = time.perf_counter()
-        session.add_points(session.add_object(), 0, [(movie.shape[1] // 2, movie.shape[2] // 2)])
-        clicked = time.perf_counter()
-        frames = sum(1 for _ in session.propagate())
-        return clicked - started, (time.perf_counter() - clicked) / frames
+def steps(movie: Any, session: Session) -> Iterator[Callable[[], object]]:
+    """Yield what is timed: the first click, and each frame of the propagation."""
+    click = movie.shape[1] // 2, movie.shape[2] // 2
+    yield lambda: session.add_points(session.add_object(), 0, [click])
+    results = session.propagate()
+    for _ in range(len(movie) - 1):
+        yield lambda: next(results)
+
+
+def seconds_of(step: Callable[[], object]) -> float:
+    """Time a step."""
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def one_round(movie: Any, places: list[dict[str, Any]], number: int) -> npt.NDArray[np.float64]:
+    """Return seconds of all steps, (steps, 2), here and there; which of them is first changes from step to step."""
+    sessions = [Session(movie, "TYX", **where) for where in places]
+    times = []
+    for count, pair in enumerate(zip(*(steps(movie, session) for session in sessions), strict=True)):
+        order = (0, 1) if (count + number) % 2 else (1, 0)
+        found = {side: seconds_of(pair[side]) for side in order}
+        times.append([found[0], found[1]])
+    for session in sessions:
+        session.close()
+    return np.array(times)
+
+
+def quartiles(values: npt.NDArray[np.float64], digits: int) -> str:
+    """Write a median, and the quartiles in brackets."""
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
 
 
 def main() -> None:
@@ -42,20 +70,20 @@ def main() -> None:
     discs = [150 * (np.hypot(rows, columns - t) < args.side / 12) + rng.normal(40, 5, rows.shape) for t in range(args.frames)]
     movie = np.stack(discs).clip(0, 255).astype(np.uint8)
     with local_cluster(worker_options(1, 4 * 2**30)) as cluster, RemoteCompute(cluster.scheduler_address) as compute:
-        places = {"here": {"model": load_model(args.model, "cpu")}, "there": {"model": args.model, "compute": compute}}
-        for where in places.values():
-            seconds_of(movie[:3], **where)
-        compute.transfers = type(compute.transfers)()
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in places}
-        for _ in range(args.rounds):
-            for name, where in places.items():
-                found[name].append(seconds_of(movie, **where))
+        places = [{"model": load_model(args.model, "cpu")}, {"model": args.model, "compute": compute}]
+        one_round(movie[:3], places, 0)  # the first use of a model takes longer
+        compute.transfers = Transfers()
+        found = np.array([one_round(movie, places, number) for number in range(args.rounds)])
         travelled = compute.transfers
-    (click, frame), (click_there, frame_there) = (np.median(found[name], axis=0) for name in places)
-    print(f"first click: here {1000 * click:.0f} ms, there {1000 * (click_there - click):+.0f} ms")
-    print(f"propagation: here {1000 * frame:.0f} ms, there {1000 * frame_there:.0f} ms: {frame / frame_there:.2f} of the speed")
-    steps = args.rounds * args.frames
-    sent, received = (count / steps / 1024 for count in (travelled.sent_bytes, travelled.received_bytes))
+    clicks, frames = 1000 * found[:, 0], 1000 * found[:, 1:].reshape(-1, 2)
+    here, there = np.median(clicks, 0)
+    print(f"first click: here {here:.0f} ms, there {there:.0f} ms, more by {quartiles(clicks[:, 1] - clicks[:, 0], 0)} ms")
+    here, there = np.median(frames, 0)
+    print(
+        f"a frame: here {here:.0f} ms, there {there:.0f} ms: {here / there:.2f} of the speed; "
+        f"pairs {quartiles(frames[:, 0] / frames[:, 1], 2)}"
+    )
+    sent, received = (count / args.rounds / args.frames / 1024 for count in (travelled.sent_bytes, travelled.received_bytes))
     print(f"a frame: {sent:.0f} KiB sent, {received:.0f} KiB received")
 
 

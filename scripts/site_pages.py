@@ -19,6 +19,9 @@ from mkdocs.structure.pages import Page
 
 import napari_sam2
 from napari_sam2.cli.main import COMMANDS, build_parser
+from napari_sam2.export.formats import FORMATS, Format
+from napari_sam2.session.replay import REPLAYABLE, VOLUME_FUNCTIONS
+from napari_sam2.session.store.database import TABLES, VERSION
 
 ROOT = Path(__file__).parents[1]
 HELP_COLUMNS = "100"
@@ -64,6 +67,52 @@ def commands() -> str:
     return "\n".join([*parts, ""])
 
 
+def file_formats() -> str:
+    """What is written, from the formats of the package: results, and the session file."""
+    rows = []
+    for one in FORMATS:
+        needs = [f"extra `{one.extra}`"] if one.modules else []
+        needs += [text for text, is_so in _NEEDS if is_so(one)]
+        options = ", ".join(f"`{option.name}` ({option.default})" for option in one.options)
+        rows.append(f"| `{one.ending.replace('_res', '…_RES')}` | {one.what} | {', '.join(needs)} | {options} |")
+    return "\n".join(
+        [
+            "# File formats",
+            "",
+            "What each format holds, in words: [Export](../export.md). Which images are read: [Stacks](../stacks.md). "
+            "The prompts file: [README](../../README.md#in-the-shell).",
+            "",
+            "## Results",
+            "",
+            "The end of a name chooses the format. Options are asked for in the dock, and are arguments of "
+            "`napari_sam2.export.formats.write_result`; their defaults are in brackets.",
+            "",
+            "| end of the name | what | needs | options |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "## The session file",
+            "",
+            f"An SQLite database, version {VERSION} (`PRAGMA user_version`), with these tables. What they hold, in words: "
+            "[Session](../session.md#the-file).",
+            "",
+            f"```sql\n{TABLES.strip()}\n```",
+            "",
+            "The log of a session has calls of these methods, and no others: "
+            f"{', '.join(f'`{name}`' for name in sorted([*REPLAYABLE, *VOLUME_FUNCTIONS]))}.",
+            "",
+        ]
+    )
+
+
+_NEEDS: tuple[tuple[str, Callable[[Format], bool]], ...] = (
+    ("time axis", lambda one: one.needs_time),
+    ("no time axis", lambda one: not one.takes_time),
+    ("the image", lambda one: one.needs_image and not one.needs_dicom),
+    ("an image read from DICOM files", lambda one: one.needs_dicom),
+)
+
+
 def api() -> str:
     """The public names, each with its docstring."""
     names = sorted(napari_sam2._HOME_OF, key=lambda name: (name != "Session", name.lower()))
@@ -83,6 +132,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/keys.md": keys,
     "reference/commands.md": commands,
     "reference/api.md": api,
+    "reference/file-formats.md": file_formats,
     "changelog.md": lambda: (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     "contributing.md": lambda: _moved((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")),
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from napari_sam2.plugin.reports import FramesMeasured
+from napari_sam2.plugin.reports.reports import FramesMeasured
 
 
 def measured(*rows):

@@ -153,10 +153,10 @@ class Person:
         """Click on a position of the viewer."""
         self._click(*self.on_screen(world), button, tuple(held))
 
-    def click_on(self, widget: QWidget, at: QPoint | None = None) -> None:
+    def click_on(self, widget: QWidget, at: QPoint | None = None, button: int = LEFT) -> None:
         """Click on a widget, in its middle by default."""
         point = widget.mapToGlobal(widget.rect().center() if at is None else at)
-        self._click(point.x(), point.y(), LEFT, ())
+        self._click(point.x(), point.y(), button, ())
 
     def drag(self, path: Sequence[World], button: int = LEFT, held: Iterable[str] = (), num_moves: int = 8) -> None:
         """Press at the first position of the viewer, move along the others, and release at the last."""

@@ -35,15 +35,16 @@ class ServedHere(RemoteCompute):
         self.transfers = Transfers()
         self.is_of_session = False
         self._links = {}
+        self._client = SimpleNamespace(as_current=lambda: pytest.MonkeyPatch.context(), close=lambda: None)  # type: ignore[assignment]
         self.num_begun = 0
 
-    def _begin(self, model: str, device: str) -> WorkerLink:
+    def _begin(self, client: Any, model: str, device: str) -> WorkerLink:  # there is none
         self.num_begun += 1
         server = ModelServer(model, device)
         return WorkerLink(Served(server), None, server.describe())
 
     def _connected(self) -> Any:
-        return SimpleNamespace(as_current=lambda: pytest.MonkeyPatch.context(), close=lambda: None)
+        return self._client
 
     def close(self) -> None:
         """Nothing is to be closed."""

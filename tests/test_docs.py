@@ -43,6 +43,8 @@ IN_REPOSITORY = (
 )
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 T, Z, H, W = 4, 14, 100, 80
+WITH_A_FILE = ("docs/jobs/remote-gpu.md",)
+"""Pages that begin with a session file."""
 NOT_RUN = {"docs/fine-tuning.md": "trains for twenty minutes", "docs/cluster.md": "needs a server"}
 
 
@@ -174,6 +176,9 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     image = np.broadcast_to(movie[0], (T, Z, H, W))
     # What a reader has at hand where an example begins in the middle.
     names = {"sam2": napari_sam2, "image": image, "volume": image[0].transpose(), "session": session_on_movie()}
+    if page in WITH_A_FILE:
+        with session_on_movie() as clicked:
+            clicked.save("movie.sam2")
     for block in blocks(TEXTS[page], "python"):
         exec(block, names)
 
@@ -213,6 +218,32 @@ def files_named(text: str) -> list[str]:
 def test_files_that_pages_name_exist(page: str) -> None:
     roots = (ROOT / "src/napari_sam2", ROOT / "src/napari_sam2/session", ROOT)
     assert [name for name in files_named(TEXTS[page]) if not any((root / name).is_file() for root in roots)] == []
+
+
+def texts_of_the_code() -> str:
+    """All texts in the package, one below the other; what is filled in is left out."""
+    found = set[str]()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.add("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    return "\n".join(found).replace("`", "")
+
+
+def test_questions_are_about_sentences_of_the_code() -> None:
+    """Each part of a message, between names and numbers, is for the most part a text of the package."""
+    messages = re.findall(r"\*\*`+(.*?)`+\*\*", TEXTS["docs/jobs/questions.md"])
+    assert len(messages) > 10
+    texts, unknown = texts_of_the_code(), []
+    for message in messages:
+        for part in re.split(r"…|\S*[\d_/.]\S*", message):
+            length = round(0.6 * len(part.strip()))
+            beginnings = range(len(part.strip()) - length + 1)
+            if length > 8 and not any(part.strip()[start : start + length] in texts for start in beginnings):
+                unknown.append((message, part))
+    assert unknown == []
 
 
 def glossary() -> list[str]:

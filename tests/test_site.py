@@ -14,6 +14,9 @@ import yaml
 
 import napari_sam2
 from napari_sam2.cli.main import COMMANDS
+from napari_sam2.export.formats import FORMATS
+from napari_sam2.session.replay import REPLAYABLE, VOLUME_FUNCTIONS
+from napari_sam2.session.store.database import TABLES
 from site_building import GENERATED, site_pages
 
 ROOT = Path(__file__).parents[1]
@@ -106,6 +109,15 @@ def test_keys_commands_and_names_are_those_of_the_code(site: Path) -> None:
     assert all(re.search(rf"\b{name}\b", api) for name in napari_sam2.__all__ if name != "__version__")
     assert "add_points" in api
     assert not re.search(r":(class|func|meth|attr|data):", api), "the roles of Sphinx mean nothing here"
+
+
+@pytest.mark.xdist_group("site")
+def test_file_formats_are_those_of_the_code(site: Path) -> None:
+    text = read(site / "reference/file-formats/index.html").text
+    assert all(one.what in text for one in FORMATS)
+    assert "frames_per_second" in text
+    assert re.findall(r"CREATE TABLE (\w+)", text) == re.findall(r"CREATE TABLE (\w+)", TABLES)
+    assert all(name in text for name in [*REPLAYABLE, *VOLUME_FUNCTIONS])
 
 
 @pytest.mark.xdist_group("site")

@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from napari_sam2.plugin.clicks import Click, ObjectFrame, clicks_of
-from napari_sam2.plugin.reports import SessionOpened
+from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame, clicks_of
+from napari_sam2.plugin.reports.reports import SessionOpened
 from napari_sam2.session.state.session_state import StateChange
 
 

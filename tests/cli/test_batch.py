@@ -191,7 +191,7 @@ def test_a_scheduler_with_certificates_runs_batch_and_computes_for_segment(
     def options(given: Certificates) -> list[str]:
         return ["--tls-ca", str(given.authority), "--tls-cert", str(given.certificate), "--tls-key", str(given.key)]
 
-    with dask_processes(files, str(tmp_path / "scratch")) as address:
+    with dask_processes(tmp_path / "scratch", files) as address:
         segment = ["segment", "s/0.tif", "--prompts", "p.json", "-o", "labels.tif", "--compute", address]
         assert main(["batch", "s/*.tif", "--prompts-from", "labels", "-o", "results", "--scheduler", address, *options(files)]) == 0
         assert main([*segment, *options(files)]) == 0

@@ -43,6 +43,20 @@ def test_the_same_labels(saved: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.startswith("2 objects on 6 frames: ")
 
 
+def test_what_was_only_clicked_is_propagated(saved: Path) -> None:
+    """And what was propagated already is not done again."""
+    clicked, output = saved.with_name("clicked.sam2"), saved.with_name("labels.tif")
+    with Session(saved.with_name("movie.tif"), model=tiny_model()) as session:
+        session.save(clicked)
+        session.add_points(session.add_object(), 0, [(5, 5)])
+    assert main(["replay", str(clicked), "-o", str(output)]) == 0
+    np.testing.assert_array_equal(tifffile.imread(output), np.where(np.arange(6)[:, None, None] == 0, TRUTH == 1, False))
+    assert main(["replay", str(clicked), "-o", str(output), "--propagate"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(output), TRUTH == 1)
+    assert main(["replay", str(saved), "-o", str(output), "--propagate"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(output), TRUTH)
+
+
 def test_a_vote_and_all_volumes(saved: Path) -> None:
     times = np.stack([np.roll(TRUTH, t, axis=2) for t in range(3)])
     image = saved.with_name("volumes.tif")

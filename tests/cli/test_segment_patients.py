@@ -13,12 +13,24 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 import tifffile
+from pydicom.uid import SegmentationStorage
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
-from phantoms import GEOMETRIES, PATIENT, volume, write_dicom, write_metaimage, write_mrc, write_nifti, write_nrrd
+from phantoms import (
+    GEOMETRIES,
+    PATIENT,
+    changed,
+    dicom_slice,
+    volume,
+    write_dicom,
+    write_metaimage,
+    write_mrc,
+    write_nifti,
+    write_nrrd,
+)
 
 BALL = np.full((7, 24, 20), -1000, np.int16)
 BALL[1:6, 6:17, 4:13] = 200
@@ -66,6 +78,7 @@ def test_a_table_as_radiologists_read_it() -> None:
     assert float(row["volume_ml"]) * 1000 == pytest.approx(float(row["volume_mm3"]), rel=1e-6)
     assert float(row["diameter_mm"]) == pytest.approx(0.75 * max(np.hypot(10, 9), np.hypot(11, 8)), rel=1e-6)
     assert (int(row["diameter_z_px"]), float(row["intensity_mean_c0"]), float(row["intensity_std_c0"])) == (1, 200, 0)
+    assert float(row["intensity_median_c0"]) == 200
     sides = np.array([5 * 3, 11 * 0.75, 9 * 0.75])
     whole = 2 * (sides[0] * sides[1] + sides[1] * sides[2] + sides[2] * sides[0])
     assert 0.8 * whole < float(row["surface_mm2"]) < whole
@@ -126,6 +139,15 @@ def test_two_series_are_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> No
             ["v.tif", "--window", "lung", "--percentiles", "1", "99", "-o", "a.nii"],
             "give either a window or an intensity range or perc",
         ),
+        (
+            ["scout", "-o", "a.nii"],
+            "the DICOM files are of 2 series or orientations: 0 'CT 3 axial' (7 planes of 24 x 20), 1 'CT 3 sagittal' (1 plane of",
+        ),
+        (["seg", "-o", "a.nii"], "the DICOM file holds no image to segment, but Segmentation Storage"),
+        (
+            ["mpeg", "-o", "a.nii"],
+            "the DICOM files are compressed by MPEG2 Main Profile / Main Level, for which there is no decoder",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +161,17 @@ def test_what_cannot_be_done_is_one_sentence(arguments: list[str], text: str, ca
     with Path("flat.nii").open("r+b") as file:
         file.write(header.binaryblock)
     Path("no.dcm").write_text("no DICOM")
+    write_dicom(Path("scout"), BALL, STRAIGHT)
+    dicom_slice(BALL[0], [0, 0, 0], GEOMETRIES["sagittal"], 9, "series").save_as("scout/scout", enforce_file_format=True)
+    (segmentation,) = write_dicom(Path("seg"), BALL[:1], STRAIGHT)
+    changed(segmentation, Modality="SEG", SOPClassUID=SegmentationStorage)
+    (video,) = write_dicom(Path("mpeg"), BALL[:1], STRAIGHT)
+    content = video.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4.100\0")
+    video.write_bytes(content.replace(b"UI\x14\0", b"UI\x18\0"))
     assert segment(*arguments) == 2
+    assert not Path(arguments[-1]).exists()
     err = capsys.readouterr().err
+    assert PATIENT not in err
     assert err.startswith(f"napari-sam2: {text}")
     assert err.count("\n") == 1
 
@@ -155,3 +186,16 @@ def test_a_missing_plane_leaves_the_others(capsys: pytest.CaptureFixture[str], c
     assert [record.getMessage() for record in caplog.records] == [
         "1 of 7 planes of the DICOM series CT 3 is missing and cannot be read, the first is Z 5"
     ]
+
+
+def test_a_truncated_plane_leaves_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = Path("jane_doe").glob("*002")
+    path.write_bytes(path.read_bytes()[:-40])
+    assert segment("jane_doe", "-o", "labels.nii.gz", "--frames", "3:") == 0
+    assert segment("jane_doe", "-o", "labels.nii.gz") == 3
+    found = np.asarray(nibabel.load("labels.nii.gz").dataobj).T
+    np.testing.assert_array_equal(found[3:], BALL[3:] > 0)
+    err = capsys.readouterr().err
+    text = "plane 2 of the DICOM series CT 3 is damaged, is not there any more, or ends too early"
+    assert f"napari-sam2: frame 2 along Z cannot be read: {text}" in err
+    assert "jane" not in err

@@ -246,8 +246,8 @@ def test_labels_that_cannot_be_linked(
 
 
 NOTHING = (
-    "nothing was found on any frame: try other intensities (window or intensity_range), more points_per_side for small objects, "
-    "a lower pred_iou_thresh, or click on one object"
+    "nothing was found on any frame: try other intensities (--window or --intensity-range), more --points-per-side for small "
+    "objects, or another --model; or prompt the objects, with napari-sam2 segment"
 )
 
 

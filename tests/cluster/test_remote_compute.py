@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 from distributed import Client, SpecCluster
 
 from batch_stacks import discs
+from dask_processes import free_port, scheduler, worker
 from napari_sam2.cluster.local import local_cluster, worker_options
 from napari_sam2.cluster.refusal import ClusterError
-from napari_sam2.cluster.remote_compute import RemoteCompute, WorkerLostError, computing_on
+from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers, WorkerLostError, computing_on
 from napari_sam2.session.session import Session
 
 T = 8
@@ -104,6 +106,27 @@ def test_a_client_that_is_killed_is_gone_on_with(compute: RemoteCompute, tmp_pat
         np.testing.assert_array_equal(session.labels, expected())
 
 
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    with contextlib.ExitStack() as first:
+        process = first.enter_context(scheduler(port))
+        first.enter_context(worker(address, tmp_path / "scratch"))
+        session = begun(compute=address)
+        results = session.propagate()
+        assert [next(results).frame for _ in range(2)] == [1, 2]
+        process.kill()
+        process.wait()
+    with pytest.raises((WorkerLostError, ClusterError), match=r"the session is whole|cannot be reached"):  # as it is noticed
+        next(results)
+    with pytest.raises(ClusterError, match=rf"^the scheduler {address} cannot be reached: it does not run"):
+        session.propagate_all()
+    with scheduler(port), worker(address, tmp_path / "scratch"), session:
+        assert [result.frame for result in session.propagate()] == [3, 4, 5, 6, 7]
+        np.testing.assert_array_equal(session.labels, expected())
+
+
 def test_errors_of_a_worker_are_those_of_the_session(compute: RemoteCompute) -> None:
     with pytest.raises(ClusterError, match=r"does not have the model sam2\.1_hiera_tiny: .*is not on this machine"):
         Session(MOVIE, "TYX", model="sam2.1_hiera_tiny", compute=compute)
@@ -119,3 +142,7 @@ def test_where_it_computes() -> None:
         computing_on(3, None)  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match="is not encrypted"):
         Session(MOVIE, "TYX", compute="tcp://192.168.0.7:8786")
+
+
+def test_what_travelled_is_said() -> None:
+    assert str(Transfers(1, 2, 3_000_000, 40_000)) == "1 frame and 2 tensors sent, 3.0 MB; 0.0 MB received"

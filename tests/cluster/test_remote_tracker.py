@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from batch_stacks import discs
@@ -109,3 +110,32 @@ def test_colours_are_sent_as_they_are(served_here: ServedHere) -> None:  # noqa:
             session.add_labels(TRUTH[0], 0)
             session.propagate_all(frames=[1])
         np.testing.assert_array_equal(remote.labels, local.labels)
+
+
+def test_small_windows_travel_and_not_the_frame(served_here: ServedHere) -> None:  # noqa: F811
+    movie = np.pad(MOVIE, ((0, 0), (100, 200), (200, 100)), constant_values=30)
+    labels = np.pad(TRUTH[0], ((100, 200), (200, 100)))
+    with Session(movie, "TYX", device="cpu") as local, Session(movie, "TYX", compute=served_here) as remote:
+        for session in (local, remote):
+            session.add_labels(labels, 0)
+            session.propagate_all()
+        np.testing.assert_array_equal(remote.labels, local.labels)
+        assert remote.labels[T - 1].any()
+    assert served_here.transfers.frames == T
+    assert served_here.transfers.sent_bytes < T * movie[0].nbytes / 4
+
+
+def test_a_file_that_both_sides_read_does_not_travel(served_here: ServedHere, tmp_path: Path) -> None:  # noqa: F811
+    tifffile.imwrite(tmp_path / "a.tif", MOVIE, photometric="minisblack", metadata={"axes": "TYX"})
+    with Session(tmp_path / "a.tif", compute=served_here) as remote, Session(MOVIE, "TYX", device="cpu") as local:
+        for session in (local, remote):
+            session.add_labels(TRUTH[0], 0)
+            session.propagate_all(frames=[1, 2])
+        served_here.lose()
+        with pytest.raises(WorkerLostError):
+            remote.propagate_all()
+        assert served_here.transfers.frames == 1  # the first one: it is compared with the file there
+        for session in (local, remote):
+            session.propagate_all()
+        np.testing.assert_array_equal(remote.labels, local.labels)
+    assert served_here.transfers.frames == 2  # and the first one of the other worker

@@ -298,3 +298,27 @@ def test_the_extra_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"^a\.nii needs an extra: pip install 'napari-sam2\[medical\]'$"):
         find_format(Path("a.nii")).check("a.nii", has_time=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("a.tif", "the size of voxels"),
+        ("a.ome.tif", "the size of voxels"),
+        ("a.mrc", "the size of voxels"),
+        ("a.zarr", "the size of voxels and the first position"),
+        ("a.nii.gz", ""),
+        ("a.seg.nrrd", ""),
+        ("a.csv", ""),
+    ],
+)
+def test_what_a_format_does_not_hold_of_the_place_in_a_patient(
+    name: str, held: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    geometry = GEOMETRIES["oblique"]
+    labels = np.ones((7, 12, 10), np.uint16)
+    write_result(tmp_path / name, Result(labels, "ZYX", geometry.calibration))
+    assert caplog.messages == []
+    write_result(tmp_path / name, Result(labels, "ZYX", geometry.calibration, geometry=geometry))
+    text = f"{name} holds {held}, but not the directions of the scan: .nii.gz, .seg.nrrd and .dcm do"
+    assert caplog.messages == ([text] if held else [])

@@ -78,6 +78,7 @@ def test_volumes_in_a_patient_have_deviations_and_diameters(labels: np.ndarray, 
     for row in measure(result):
         inside = labels == row.object_id
         assert row.std == pytest.approx((image[inside].std(),))
+        assert row.median == (np.median(image[inside]),)
         diameters = [largest_diameter(plane, 0.5, 0.5) if plane.any() else 0 for plane in inside]
         assert (row.diameter, row.diameter_plane) == (pytest.approx(max(diameters)), int(np.argmax(diameters)))
 

@@ -21,6 +21,9 @@ from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.stack import Stack
 from napari_sam2.images.units import OME_ZARR_UNITS
 from napari_sam2.images.units import UNITS as KNOWN_UNITS
+from napari_sam2.images.zarr_attributes import zarr_attributes
+from napari_sam2.plugin.files.volume_files import get_reader
+from phantoms import GEOMETRIES, SHAPE, volume, write_nifti
 
 LABELS = np.zeros((2, 3, 20, 30), np.uint16)
 LABELS[0, 1, 2:5, 3:8] = 7
@@ -251,3 +254,42 @@ def test_another_reader_finds_it_valid(labels: np.ndarray, axes: str, tmp_path: 
     write_ome_zarr(path, Result(labels, axes, UNITS, names={7: "cell"}, colours={7: "#ff8000"}))
     found = models.open_ome_zarr(zarr.open_group(path, mode="r"), version="0.5")
     assert type(found).__name__ == "ImageLabel"
+
+
+@pytest.mark.parametrize("kind", ["straight", "oblique", "flipped"])
+def test_a_volume_of_a_patient_lies_where_napari_shows_its_scan(kind: str, tmp_path: Path) -> None:
+    """Also beside others with the same directions. ome-zarr-models reads it: napari-ome-zarr 0.10 leaves translations out."""
+    models = pytest.importorskip("ome_zarr_models")
+    geometry, path = GEOMETRIES[kind], tmp_path / "labels.zarr"
+    write_ome_zarr(path, Result(np.ones(SHAPE, np.uint16), "ZYX", geometry.calibration, geometry=geometry))
+    found = models.open_ome_zarr(zarr.open_group(path, mode="r"), version="0.5")
+    scale, translation = found.attributes.ome.multiscales[0].datasets[0].coordinateTransformations
+    scan = str(write_nifti(tmp_path / "scan.nii", volume(), geometry))
+    ((_, layer, _),) = get_reader(scan)(scan)
+    assert translation.translation == pytest.approx(layer["translate"], abs=1e-4)
+    assert scale.scale == pytest.approx(layer["scale"], abs=1e-4)
+
+
+def test_labels_of_an_image_lie_on_it(tmp_path: Path) -> None:
+    """With translations of a level and of all levels; those in another unit, or that say nothing, are left out."""
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=3)
+    group.create_array("0", shape=LABELS.shape, dtype="u1")
+    axes = [{"name": "t", "type": "time", "unit": "second"}] + [
+        {"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"
+    ]
+
+    def transforms_with(**more: Any) -> list[Any]:
+        level = [{"type": "scale", "scale": [1.5, 1, 0.25, 0.125]}, {"type": "translation", "translation": [0, 5, 0, -1]}]
+        multiscale = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": level}], **more}
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
+        path = tmp_path / "a.zarr" / "labels" / "cells"
+        write_ome_zarr(path, Result(LABELS, "TZYX", UNITS))
+        return list(zarr_attributes(path)["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"])
+
+    whole = [{"type": "scale", "scale": [2, 2, 2, 2]}, {"type": "translation", "translation": [0, 0, 7, 0]}]
+    scale = {"type": "scale", "scale": [3.0, 2.0, 0.5, 0.25]}
+    assert transforms_with(coordinateTransformations=whole) == [scale, {"type": "translation", "translation": [0, 10, 7, -2]}]
+    assert transforms_with() == [scale, {"type": "translation", "translation": [0, 5, 0, -1]}]
+    axes[3]["unit"] = "inch"
+    assert transforms_with() == [scale, {"type": "translation", "translation": [0, 5, 0, 0]}]
+    assert transforms_with(coordinateTransformations=[{"type": "scale"}]) == [scale]

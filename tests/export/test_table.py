@@ -206,10 +206,10 @@ def test_a_volume_in_a_patient_is_measured_as_radiologists_do() -> None:
         *("object_id", "name", "frame", "volume_mm3", "centroid_z_mm", "centroid_y_mm", "centroid_x_mm"),
         *("bbox_z0_px", "bbox_y0_px", "bbox_x0_px", "bbox_z1_px", "bbox_y1_px", "bbox_x1_px"),
         *("volume_ml", "diameter_mm", "diameter_z_px", "surface_mm2"),
-        *("intensity_mean_c0", "intensity_std_c0", "intensity_min_c0", "intensity_max_c0"),
+        *("intensity_mean_c0", "intensity_std_c0", "intensity_median_c0", "intensity_min_c0", "intensity_max_c0"),
     ]
     expected = {"volume_mm3": 24, "volume_ml": 0.024, "diameter_mm": np.hypot(3, 1.5), "diameter_z_px": 1}
-    expected |= {"intensity_mean_c0": 35, "intensity_std_c0": np.std([20, 30, 40, 50])}
+    expected |= {"intensity_mean_c0": 35, "intensity_std_c0": np.std([20, 30, 40, 50]), "intensity_median_c0": 35}
     for name, value in expected.items():
         assert found[name] == pytest.approx([value]), name
     rows = measure(result)

@@ -326,6 +326,15 @@ def test_what_is_said_of_names(kind: str, tmp_path: Path, caplog: pytest.LogCapt
     assert pattern is None or 0 < len(list(tmp_path.glob(pattern))) < len(names)
 
 
+def test_axes_that_somebody_gave_are_not_guessed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for z in range(3):
+        tifffile.imwrite(tmp_path / f"s{z:03}.tif", FRAMES[z], **GREY)
+    assert Stack.open(tmp_path, "ZYX").along == "Z"
+    assert said(caplog) == []
+    assert Stack.open(tmp_path).along == "T"
+    assert said(caplog) == [f"{tmp_path}: 3 files are read one after another along T; name other axes by axes (--axes)"]
+
+
 def test_positions_are_no_frames(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for p in range(3):
         for t in range(4):

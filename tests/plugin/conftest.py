@@ -12,11 +12,11 @@ from napari.utils.notifications import notification_manager
 
 from blob_generator import BlobGenerator
 from blob_tracker import BlobTracker
-from napari_sam2.plugin.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.reading import choose_reading
-from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.plugin.image.reading import choose_reading
+from napari_sam2.plugin.sessions.autosave import KeptSessions
+from napari_sam2.plugin.sessions.session_opener import SessionOpener
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace, WorkspaceCalls
 from napari_sam2.session.editing import everything
 from napari_sam2.session.inference import model_in_use
 from tiny_models import tiny_predictor
@@ -161,8 +161,7 @@ def open_one(viewer, opener, calls):
 
 @pytest.fixture
 def all_models_here(monkeypatch):
-    for module in ("model_choice", "image_workspace", "kept_session"):
-        monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: True)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: True)
 
 
 @pytest.fixture(autouse=True)

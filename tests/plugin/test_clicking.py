@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.prompts.clicks import Click
 from napari_sam2.session.inference import model_in_use
 from widget_driving import LateRunner, check_agreement, in_session, labels, plain_click
 

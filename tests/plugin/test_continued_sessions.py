@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam2.plugin.clicks import Click, ObjectFrame
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame
+from napari_sam2.plugin.worker import session_worker
 from napari_sam2.session.store.database import Database
 from napari_sam2.session.store.file_lock import FileLock, is_locked
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
@@ -194,8 +195,7 @@ def test_propagate_continues_too(keeping, blobs):
 @pytest.fixture
 def large_model_is_gone(monkeypatch):
     here = {"micro"}
-    for module in ("model_choice", "image_workspace", "kept_session"):
-        monkeypatch.setattr(f"napari_sam2.plugin.{module}.is_on_this_machine", lambda name: name in here)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.is_on_this_machine", lambda name: name in here)
     return here
 
 
@@ -292,7 +292,7 @@ def test_a_session_that_is_still_being_closed_is_waited_for(viewer, keeping, kep
         waited.append(seconds)
         lock.release()
 
-    monkeypatch.setattr("napari_sam2.plugin.session_opener.time.sleep", sleep)
+    monkeypatch.setattr("napari_sam2.plugin.sessions.session_opener.time.sleep", sleep)
     assert Controller(viewer, opener=keeping).session.saved_to == files(kept)[0]
     assert len(waited) == 1
 
@@ -430,9 +430,9 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from blob_tracker import BlobTracker
-from napari_sam2.plugin.autosave import KeptSessions
+from napari_sam2.plugin.sessions.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.plugin.sessions.session_opener import SessionOpener
 from napari_sam2.session.inference import model_in_use
 from tiny_models import tiny_predictor
 model_in_use.Tracker = BlobTracker
@@ -485,3 +485,27 @@ def test_a_program_that_was_killed(tmp_path, keeping, kept, blobs, moment):
     controller.undo()
     controller.undo()
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0, 1] if moment == "propagating" else [0]))
+
+
+# --- long stacks ------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_shown_first_is_drawn_first_and_clicks_come_between(keeping, blobs, monkeypatch):
+    found = worked_on(blobs, keeping)
+    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    runner = LateRunner()
+    controller = opened(blobs, keeping, runner)
+    runner.finish()
+    drawn = []
+    controller.go_to_frame(1)
+    controller.continue_session()
+    while not drawn:
+        runner.work()
+        runner.deliver()
+        session = controller.workspace.worker.session
+        drawn = [] if session is None else sorted(set(range(3)) - session.undrawn)
+    runner.finish()
+    np.testing.assert_array_equal(labels(controller), found)
+    assert controller.workspace.rows.by_id[1].num_found == 3
+    check_agreement(controller)
+    controller.close()

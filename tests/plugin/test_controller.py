@@ -3,13 +3,13 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
 
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
-from napari_sam2.plugin.layers import SPATIAL
-from napari_sam2.plugin.object_commands import RemoveObject, RenameObject
-from napari_sam2.plugin.propagation_options import PropagationOptions
-from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels, one_warning
+from napari_sam2.plugin.image.layer_placement import SPATIAL
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
+from napari_sam2.plugin.options.propagation_options import PropagationOptions
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.object_commands import RemoveObject, RenameObject
+from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels, one_warning, plain_click
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
 
@@ -682,3 +682,26 @@ def test_rows_follow_a_propagation(controller):
     controller.undo()
     (row,) = controller.workspace.rows.by_id.values()
     assert (row.num_found, row.worst_frame) == (1, None)
+
+
+# --- the status -------------------------------------------------------------------------------------------------------
+
+
+def test_a_text_about_a_frame_goes_with_it(controller, viewer, texts):
+    plain_click(controller, SQUARE)
+    assert texts[-1] == "Object 1: 100 px on frame 0"
+    controller.go_to_frame(0)
+    assert texts[-1] == "Object 1: 100 px on frame 0", "it is still shown"
+    controller.go_to_frame(1)
+    assert texts[-1] == ""
+    controller.propagate()
+    assert texts[-1].startswith("2 frames done in")
+    controller.go_to_frame(2)
+    assert texts[-1].startswith("2 frames done in"), "it is about no frame in particular"
+
+
+def test_what_is_reviewed_is_told_while_it_is_shown(controller, texts):
+    controller.frames.go_to_uncertain(1)
+    assert texts[-1] == "Object 1 has no uncertain frame after frame 0."
+    controller.go_to_frame(1)
+    assert texts[-1] == ""

@@ -10,11 +10,11 @@ import zarr
 from napari.components import ViewerModel
 
 from broken_images import broken_zarr
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_stack import Pixel
+from napari_sam2.plugin.image.image_stack import Pixel
 from napari_sam2.plugin.notices import notify_error
-from napari_sam2.plugin.settings import SettingsFile, StoredSettings
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.settings.settings import SettingsFile, StoredSettings
 from napari_sam2.session.labels.label_writer import empty_labels
 from napari_sam2.weights.registry import RELEASED
 from widget_driving import check_agreement, click, expected, labels

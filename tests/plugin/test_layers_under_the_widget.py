@@ -6,9 +6,9 @@ import tifffile
 from napari.components import ViewerModel
 from napari_builtins.io import napari_get_reader, napari_write_points
 
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
+from napari_sam2.plugin.prompts.clicks import Click
 from widget_driving import check_agreement, in_session, labels, plain_click
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from napari.components import ViewerModel
 
 from blob_tracker import BlobTracker
-from napari_sam2.plugin.clicks import Click
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.models import MODEL_NAMES
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.settings.models import MODEL_NAMES
 from napari_sam2.session.inference import model_in_use
 from thoroughness import examples
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels

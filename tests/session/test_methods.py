@@ -30,8 +30,9 @@ SEEN = (
 )
 OVERLAPS = (
     "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
-    "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above 0.7 were "
-    "decided as a whole."
+    "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking; where they "
+    "shared more than 50% of the smaller mask, all shared pixels were given to one of them, by the same weights, of equal ones "
+    "to the smaller mask."
 )
 
 

@@ -13,6 +13,7 @@ The masks on anchors are not part of it: a click refines what is shown when it c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage as ndi
 
 from blob_tracker import blob_session, tiny_model
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -78,19 +80,44 @@ def same_anchors(session: Session) -> Session:
 
 
 def arbitrated(session: Session) -> np.ndarray:
-    """Labels by the rule that the highest trusted logit wins, of equal ones the lower id."""
+    """Labels by the rule of overlaps.
+
+    Of two masks that share more than half of the smaller one, one has all that they share: that with the higher weight, else the
+    one that is twice as sure of a piece of it, else the one nested in the other, else the lower id. Of others the highest weighted
+    logit wins, of equal ones the lower id.
+    """
     labels = np.zeros(MOVIE.shape, np.uint16)
-    best = np.zeros(MOVIE.shape)
-    for _, item in sorted(session.objects.items()):
-        for frame in range(T):
-            record = item.shown(frame)
-            if record is not None and not item.info.is_hidden:
-                logits = record.mask_logits.numpy()
-                near = record.anchor_distance
-                logits = logits * np.float32(1 / (1 + near / 16) if near else 1000)
-                labels[frame][logits > best[frame]] = item.object_id
-                best[frame] = np.maximum(best[frame], logits)
+    for frame in range(T):
+        shown = {i: item.shown(frame) for i, item in sorted(session.objects.items()) if not item.info.is_hidden}
+        records = {i: record for i, record in shown.items() if record is not None}
+        weights = {i: _weight(record.anchor_distance) for i, record in records.items()}
+        logits = {i: record.mask_logits.numpy().copy() for i, record in records.items()}
+        given = {i: plane.copy() for i, plane in logits.items()}
+        inside = {i: plane > 0 for i, plane in logits.items()}
+        for one, other in combinations(logits, 2):
+            both, small, large = inside[one] & inside[other], *sorted((inside[one].sum(), inside[other].sum()))
+            if 2 * both.sum() <= small or (weights[one] == weights[other] == 1000 and small >= 0.7 * large):
+                continue
+            pieces, count = ndi.label(both, np.ones((3, 3)))
+            for piece in (pieces == number for number in range(1, count + 1)):
+                means = given[one][piece].mean(), given[other][piece].mean()
+                if weights[one] != weights[other]:
+                    ties = weights[one], weights[other]
+                elif weights[one] < 1000 and max(means) > 2 * min(means):
+                    ties = means
+                else:
+                    ties = -inside[one].sum() if small < 0.7 * large else 0, -inside[other].sum() if small < 0.7 * large else 0
+                logits[one if ties[0] < ties[1] else other][piece] = 0
+        best = np.zeros(MOVIE.shape[1:], np.float32)
+        for i, plane in logits.items():
+            weighted = np.float32(weights[i]) * plane
+            labels[frame][weighted > best] = i
+            best = np.maximum(best, weighted)
     return labels
+
+
+def _weight(distance: int) -> float:
+    return (1 if distance > 0 else 0.001) / (1 + abs(distance) / 16) if distance else 1000
 
 
 @settings(max_examples=examples(60), deadline=None, derandomize=True, database=None)

@@ -20,6 +20,7 @@ from napari_sam2.batch.stacks import LABELS, StackFile
 from napari_sam2.images.label_images import as_labels, check_fit, open_labels
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.editing.everything import NothingFoundError
 from napari_sam2.session.prompts_file import add_prompts, files_of_prompts, read_prompts
 from napari_sam2.session.propagation.plan import Direction
 from napari_sam2.session.propagation.propagator import FrameResult
@@ -176,7 +177,13 @@ class NoPrompts:
 
     def track(self, session: Session, direction: Direction) -> Iterator[FrameResult]:  # noqa: ARG002  # there is one
         """See :class:`PromptSource`."""
-        return session.track_everything()
+        try:
+            yield from session.track_everything()
+        except NothingFoundError as error:
+            raise ValueError(
+                "nothing was found on any frame: try other intensities (--window or --intensity-range) or another --model, or give "
+                "prompts (--prompts-from)"
+            ) from error
 
 
 SOURCES: dict[str, PromptSource] = {"labels": PromptsOfLabels(), "session": PromptsOfSession(), "everything": NoPrompts()}

@@ -12,20 +12,18 @@ from tqdm import tqdm
 from napari_sam2.cli.arguments import (
     add_axes_arguments,
     add_calibration_arguments,
-    add_certificate_arguments,
     add_choice_arguments,
     add_image_argument,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
     add_output_argument,
-    certificates_of,
     choice_of,
     path_argument,
 )
+from napari_sam2.cli.compute import add_compute_arguments, check_compute, computing
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
-from napari_sam2.cluster.remote_compute import RemoteCompute
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes, open_image
 from napari_sam2.images.calibration import Calibration, calibration_of
@@ -80,16 +78,13 @@ def add_parser(commands: Any) -> None:
         help="propagate objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
     )
     add_model_arguments(parser)
-    parser.add_argument(
-        "--compute", metavar="ADDRESS", help="let the model compute on another machine: a scheduler of dask, as tls://gpu-box:8786"
-    )
-    add_certificate_arguments(parser)
+    add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
-    certificates = certificates_of(args, args.compute, "--compute")
+    certificates = check_compute(args)
     stack = _open_stack(args)
     entries = read_prompts(args.prompts, stack)
     frames = None if args.frames is None else args.frames.frames(len(stack))
@@ -100,27 +95,22 @@ def run(args: argparse.Namespace) -> None:
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
     if args.fuse is not None:
         _warn_if_flat(calibration)
-    compute = None
-    if args.compute is not None:
-        if args.device != "auto":
-            raise ValueError("--device does not go with --compute: there the worker chooses its device")
-        compute = RemoteCompute(args.compute, certificates, args.insecure)
-    session = Session(
-        stack,
-        model=args.model,
-        device=args.device if compute is None else None,
-        compute=compute,
-        precision=args.precision,
-        intensity_range=args.intensity_range,
-        window=args.window,
-        percentiles=args.percentiles,
-    )
-    shortfall = Shortfall()
-    with shortfall.noted(FrameReadError):
-        add_prompts(session, entries)
-    if not session.objects:
-        raise shortfall.errors[0]
-    _propagate_and_write(args, session, frames, calibration, shortfall)
+    with computing(args, certificates) as where:
+        session = Session(
+            stack,
+            model=args.model,
+            precision=args.precision,
+            intensity_range=args.intensity_range,
+            window=args.window,
+            percentiles=args.percentiles,
+            **where,
+        )
+        shortfall = Shortfall()
+        with shortfall.noted(FrameReadError):
+            add_prompts(session, entries)
+        if not session.objects:
+            raise shortfall.errors[0]
+        _propagate_and_write(args, session, frames, calibration, shortfall)
 
 
 def _propagate_and_write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from napari_sam2.cli.arguments import (
     choice_of,
     path_argument,
 )
+from napari_sam2.cli.compute import add_compute_arguments, check_compute, computing
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
@@ -28,6 +29,7 @@ from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import choose_ranges
 from napari_sam2.images.label_images import open_labels
 from napari_sam2.images.stack import Stack
+from napari_sam2.session.editing.everything import NothingFoundError
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
@@ -77,11 +79,13 @@ def add_parser(commands: Any) -> None:
         "linked, and nothing else is looked for",
     )
     add_model_arguments(parser)
+    add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
+    certificates = check_compute(args)
     stack = Stack.open(
         open_image_file(_image(args), choice_of(args)), args.axes, args.channel, args.along, dict(args.at or ()) or None
     )
@@ -91,22 +95,23 @@ def run(args: argparse.Namespace) -> None:
     inputs = [*args.image, *stack.files, args.session, args.labels]
     check_outputs(args.output, inputs, "T" in known_axes(stack.axes), has_image=True, methods=args.methods)
     calibration = calibration_of(args.pixel_size, args.interval, stack.calibration)
-    session = _open_session(args, stack)
-    shortfall = Shortfall()
-    with session, written_when_stopped(shortfall) as stop:
-        with shortfall.noted(*STOPS):
-            track(session, _results(args, session, labels), stop.is_set)
-        if shortfall and not session.objects:
-            raise shortfall.errors[0]
-        write_results(
-            session,
-            args.output,
-            calibration,
-            shortfall,
-            is_partial=bool(shortfall) or stop.is_set(),
-            methods=args.methods,
-            checkpoint=None if args.methods is None else find_weights(args.model)[1],
-        )
+    with computing(args, certificates) as where:
+        session = _open_session(args, stack, where)
+        shortfall = Shortfall()
+        with session, written_when_stopped(shortfall) as stop:
+            with shortfall.noted(*STOPS):
+                track(session, _results(args, session, labels), stop.is_set)
+            if shortfall and not session.objects:
+                raise shortfall.errors[0]
+            write_results(
+                session,
+                args.output,
+                calibration,
+                shortfall,
+                is_partial=bool(shortfall) or stop.is_set(),
+                methods=args.methods,
+                checkpoint=None if args.methods is None or args.compute is not None else find_weights(args.model)[1],
+            )
 
 
 def _results(args: argparse.Namespace, session: Session, labels: Any) -> Iterable[FrameResult]:
@@ -114,28 +119,39 @@ def _results(args: argparse.Namespace, session: Session, labels: Any) -> Iterabl
         return session.link_labels(labels)
     area_px = None if args.area_px is None else (args.area_px[0], args.area_px[1])
     options = {} if args.points_per_side is None else {"points_per_side": args.points_per_side}
-    return session.track_everything(area_px, **options)
+    return in_words_of_the_shell(session.track_everything(area_px, **options))
+
+
+def in_words_of_the_shell(results: Iterable[FrameResult]) -> Iterator[FrameResult]:
+    """Say of results of tracking which options to try where nothing is found."""
+    try:
+        yield from results
+    except NothingFoundError as error:
+        raise ValueError(
+            "nothing was found on any frame: try other intensities (--window or --intensity-range), more --points-per-side for "
+            "small objects, or another --model; or prompt the objects, with napari-sam2 segment"
+        ) from error
 
 
 def _image(args: argparse.Namespace) -> Any:
     return args.image[0] if len(args.image) == 1 else args.image
 
 
-def _open_session(args: argparse.Namespace, stack: Stack) -> Session:
+def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any]) -> Session:
     """Begin a session, or open the one to go on with, and refuse options that are not those it was begun with."""
     if args.session is None or not args.session.exists():
         session = Session(
             stack,
             model=args.model,
-            device=args.device,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,
+            **where,
         )
         if args.session is not None:
             session.save(args.session)
         return session
-    session = Session.open(args.session, _image(args), args.model, device=args.device)
+    session = Session.open(args.session, _image(args), args.model, **where)
     saved = session.stack
     ranges = choose_ranges(stack, args.intensity_range, args.window)
     same = {

@@ -7,15 +7,15 @@ the worker answers with a result, or with what is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy.typing as npt
+from typing import Literal
 
 from napari_sam2.cluster.packed_tensors import PackedTensor
+from napari_sam2.cluster.pixels import PackedPixels
+from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.memory_recall import Recall
-from napari_sam2.predictors.zoom import View
+from napari_sam2.predictors.zoom import View, whole_view
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Video:
         See :class:`~napari_sam2.predictors.frames.ArrayFrames`.
     precision : str
         Of the network.
+    shared : SharedImage or None
+        Its files, if it lies in files.
     """
 
     name: str
@@ -70,6 +72,12 @@ class Video:
     dtype: str
     intensity_ranges: tuple[IntensityRange, ...] | None
     precision: str
+    shared: SharedImage | None = None
+
+    @property
+    def whole(self) -> View:
+        """The view of a whole frame."""
+        return whole_view((self.shape[1], self.shape[2]))
 
 
 @dataclass(frozen=True)
@@ -135,8 +143,8 @@ class Request:
         One per object; None where nothing is recalled.
     records : list of NamedRecord
         One per object, for ``remember``.
-    plane : ndarray or None
-        The frame as the image has it; None where the worker has it.
+    pixels : list of PackedPixels
+        Windows of the frame that travel.
     tensors : dict of bytes to PackedTensor
         Those that travel, by digest.
     """
@@ -149,7 +157,7 @@ class Request:
     prompts: list[PackedPrompt] = field(default_factory=list)
     memories: list[NamedMemory] | None = None
     records: list[NamedRecord] = field(default_factory=list)
-    plane: npt.NDArray[Any] | None = None
+    pixels: list[PackedPixels] = field(default_factory=list)
     tensors: dict[bytes, PackedTensor] = field(default_factory=dict)
 
     @property
@@ -158,18 +166,35 @@ class Request:
         found = [digest for one in (*(self.memories or ()), *self.records) for digest in one.digests]
         return list(dict.fromkeys(found))
 
+    @property
+    def needed_views(self) -> list[View]:
+        """Windows of the frame whose pixels it needs."""
+        views = [one.view for one in self.records] if self.method == "remember" else self.views
+        return [view or self.video.whole for view in views]
+
 
 @dataclass(frozen=True)
 class Missing:
     """What a worker lacks for a request: it was replaced, or had to make room."""
 
     digests: list[bytes]
-    plane: bool
+    pixels: bool
 
 
 @dataclass(frozen=True)
 class Computed:
-    """The records that a request made, whose tensors travel."""
+    """What a request made.
+
+    Attributes
+    ----------
+    records : list of NamedRecord
+        The records.
+    tensors : dict of bytes to PackedTensor
+        Their tensors, which travel.
+    reads_itself : bool
+        The worker reads frames of the video from its files.
+    """
 
     records: list[NamedRecord]
     tensors: dict[bytes, PackedTensor]
+    reads_itself: bool = False

@@ -5,26 +5,32 @@ All that it holds can be sent again: whatever is lost with a worker, the session
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from napari_sam2.torch_threads import torch
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, NamedMemory, NamedRecord, PackedPrompt, Request, Video
 from napari_sam2.cluster.packed_tensors import PackedTensor, TensorCache
+from napari_sam2.cluster.pixels import PackedPixels, uncovered
 from napari_sam2.cluster.workers import file_sha256
+from napari_sam2.images.intensity import map_intensity
 from napari_sam2.model.memory_recall import Recall
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import inference, keep_freed_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import ArrayFrames
+from napari_sam2.predictors.frames import ArrayFrames, to_model_input
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.predictors.zoom import View
 from napari_sam2.version import __version__
 from napari_sam2.weights.load import find_weights
 
@@ -35,24 +41,80 @@ MAX_VIDEOS = 4
 
 
 class ReceivedPlanes:
-    """Frames that were sent, like an array of all frames; the latest within a budget."""
+    """Frames of which pixels are there, like an array of all frames; the latest within a budget.
+
+    Of a frame that is there in windows, all other pixels are 0.
+    """
 
     def __init__(self, video: Video) -> None:
         self.shape, self.dtype, self.ndim = video.shape, np.dtype(video.dtype), len(video.shape)
         self._planes: OrderedDict[int, npt.NDArray[Any]] = OrderedDict()
-
-    def __contains__(self, frame: int) -> bool:
-        return frame in self._planes
+        self._views: dict[int, list[View]] = {}
+        self._whole = video.whole
 
     def __getitem__(self, frame: int) -> npt.NDArray[Any]:
         self._planes.move_to_end(frame)
         return self._planes[frame]
 
-    def put(self, frame: int, plane: npt.NDArray[Any]) -> None:
-        """Add a frame, and drop the least recently used ones beyond the budget."""
-        self._planes[frame] = plane
+    def lacks(self, frame: int, views: Sequence[View]) -> bool:
+        """Return whether pixels of one of these views are not there."""
+        return bool(uncovered(views, self._views.get(frame, ())))
+
+    def put(self, frame: int, pixels: Sequence[PackedPixels]) -> None:
+        """Add windows of a frame, and drop the least recently used frames beyond the budget."""
+        if frame not in self._planes:
+            self._planes[frame], self._views[frame] = np.zeros(self.shape[1:], self.dtype), []
+        for one in pixels:
+            if self.lacks(frame, [one.view]):  # else it may be a frame that was read, which is not to be written to
+                self._planes[frame][one.view.window] = one.unpack()
+                self._views[frame].append(one.view)
+        self._shrink(frame)
+
+    def put_whole(self, frame: int, plane: npt.NDArray[Any]) -> None:
+        """Add a frame."""
+        self._planes[frame], self._views[frame] = plane, [self._whole]
+        self._shrink(frame)
+
+    def _shrink(self, latest: int) -> None:
+        self._planes.move_to_end(latest)
         while len(self._planes) > 1 and sum(one.nbytes for one in self._planes.values()) > PLANE_BYTES:
-            self._planes.popitem(last=False)
+            self._views.pop(self._planes.popitem(last=False)[0])
+
+
+class ServedFrames(ArrayFrames):
+    """Frames of which windows may be added between two readings: none is kept by the name of its frame."""
+
+    def read_view(self, frame: int, window: tuple[slice, slice]) -> Tensor:
+        """See :meth:`~napari_sam2.predictors.frames.ArrayFrames.read_view`."""
+        plane = self.array[frame][window]
+        return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
+
+
+class FilesOfVideo:
+    """The files of a video, if this machine has them; see :mod:`~napari_sam2.cluster.shared_image`."""
+
+    def __init__(self, video: Video) -> None:
+        stack = None if video.shared is None else video.shared.open()
+        if stack is not None and (stack.frames.shape, str(stack.frames.dtype)) != (video.shape, video.dtype):
+            stack = None
+        self._stack, self.are_the_same = stack, False
+
+    def read(self, frame: int) -> npt.NDArray[Any] | None:
+        """Read a frame; None where it cannot be."""
+        if self._stack is not None:
+            with contextlib.suppress(OSError):
+                return np.asarray(self._stack.frames[frame])
+        self._stack, self.are_the_same = None, False
+        return None
+
+    def compare(self, frame: int, pixels: Sequence[PackedPixels]) -> None:
+        """Compare pixels that were sent with those of the files, once."""
+        if self._stack is None or self.are_the_same or not pixels:
+            return
+        plane = self.read(frame)
+        self.are_the_same = plane is not None and all(np.array_equal(one.unpack(), plane[one.view.window]) for one in pixels)
+        if not self.are_the_same:
+            self._stack = None
 
 
 class GivenRecalls:
@@ -71,9 +133,22 @@ class ServedVideo:
 
     def __init__(self, model: Any, video: Video) -> None:
         self.planes = ReceivedPlanes(video)
+        self.files = FilesOfVideo(video)
         self.policy = GivenRecalls()
-        frames = ArrayFrames(self.planes, model.image_size, video.intensity_ranges)
+        frames = ServedFrames(self.planes, model.image_size, video.intensity_ranges)
         self.tracker = Tracker(model, FrameFeatures(model, frames), policy=self.policy, fill_hole_area=model.fill_hole_area)
+
+    def lacks(self, request: Request) -> bool:
+        """Take the pixels of a request, and return whether some that it needs are neither there nor in files of this machine."""
+        if request.pixels:
+            self.planes.put(request.frame, request.pixels)
+            self.files.compare(request.frame, request.pixels)
+        if not self.planes.lacks(request.frame, request.needed_views):
+            return False
+        plane = self.files.read(request.frame) if self.files.are_the_same else None
+        if plane is not None:
+            self.planes.put_whole(request.frame, plane)
+        return plane is None
 
 
 class ModelServer:
@@ -128,16 +203,15 @@ class ModelServer:
             device = self._model.device
             for digest, packed in request.tensors.items():
                 self._tensors.put(digest, packed.unpack(device))
-            if request.plane is not None:
-                video.planes.put(request.frame, request.plane)
+            lacks_pixels = video.lacks(request)
             digests = [digest for digest in request.digests if digest not in self._tensors]
-            if digests or request.frame not in video.planes:
-                return Missing(digests, request.frame not in video.planes)
+            if digests or lacks_pixels:
+                return Missing(digests, lacks_pixels)
             with inference(device, request.video.precision):
                 records = self._step(video, request)
             computed = self._computed(records, {*request.digests})
             self._tensors.shrink(needed=computed.tensors)
-            return computed
+            return replace(computed, reads_itself=video.files.are_the_same)
 
     def _video(self, video: Video) -> ServedVideo:
         if video.name not in self._videos:

@@ -9,6 +9,10 @@ class ClusterError(ValueError):
     """A scheduler or its workers cannot be used; the sentence names the address and what is wrong."""
 
 
+class WorkerLostError(ConnectionError):
+    """The worker, or the connection to it, was lost; nothing of the session has changed."""
+
+
 def check_extra(what: str, *modules: str) -> None:
     """Check that the packages of the extra are installed.
 

@@ -7,6 +7,7 @@ was asked for fails with one sentence, nothing has changed, and the next step go
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -16,16 +17,19 @@ from napari_sam2.cluster.address import Certificates
 from napari_sam2.cluster.connection import connect
 from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, Request
 from napari_sam2.cluster.model_server import ModelServer
-from napari_sam2.cluster.refusal import ClusterError
-from napari_sam2.cluster.workers import check_workers
+from napari_sam2.cluster.pixels import windows_to_send
+from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
+from napari_sam2.cluster.workers import fitting_workers
+from napari_sam2.predictors.zoom import View
 from napari_sam2.version import __version__
+from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from distributed import Client
 
 
-class WorkerLostError(ConnectionError):
-    """The worker, or the connection to it, was lost; nothing of the session has changed."""
+SMALLEST_MODEL = "micro"
+"""A worker on which not even this can be loaded is of no use."""
 
 
 @dataclass
@@ -35,15 +39,19 @@ class Transfers:
     Attributes
     ----------
     frames, tensors : int
-        Frames of the image, and memories and other tensors, that were sent.
+        Frames of the image, whole or windows of them, and memories and other tensors, that were sent.
     sent_bytes, received_bytes : int
-        Pixels and tensors.
+        Pixels, compressed, tensors and masks.
     """
 
     frames: int = 0
     tensors: int = 0
     sent_bytes: int = 0
     received_bytes: int = 0
+
+    def __str__(self) -> str:
+        sent = f"{counted(self.frames, 'frame')} and {counted(self.tensors, 'tensor')}"
+        return f"{sent} sent, {self.sent_bytes / 1e6:.1f} MB; {self.received_bytes / 1e6:.1f} MB received"
 
 
 @dataclass
@@ -60,15 +68,44 @@ class WorkerLink:
         Its model.
     digests : set of bytes
         Tensors that it has.
-    planes : set of tuple
-        Frames that it has: names of videos, and numbers.
+    views : dict
+        Windows of frames that it has, by name of the video and number of the frame.
+    readable : set of str
+        Names of videos whose frames it reads from their files.
     """
 
     server: Any
     future: Any
     description: ModelDescription
     digests: set[bytes] = field(default_factory=set)
-    planes: set[tuple[str, int]] = field(default_factory=set)
+    views: dict[tuple[str, int], list[View]] = field(default_factory=dict)
+    readable: set[str] = field(default_factory=set)
+
+    def windows_to_send(self, request: Request) -> list[View]:
+        """Choose what of the frame of a request is sent."""
+        if request.video.name in self.readable:
+            return []
+        held = self.views.get((request.video.name, request.frame), [])
+        return windows_to_send(request.needed_views, held, request.video.whole)
+
+    def note(self, asked: Request, computed: Computed) -> None:
+        """Note what the worker has after a request."""
+        self.digests.update(computed.tensors)
+        if computed.reads_itself:
+            self.readable.add(asked.video.name)
+
+    def note_sent(self, asked: Request) -> None:
+        """Note what was sent with a request."""
+        self.digests.update(asked.tensors)
+        if asked.pixels:
+            self.views.setdefault((asked.video.name, asked.frame), []).extend(one.view for one in asked.pixels)
+
+    def forget(self, asked: Request, missing: Missing) -> None:
+        """Note that the worker has less than was thought."""
+        self.digests.difference_update(missing.digests)
+        if missing.pixels:
+            self.views.pop((asked.video.name, asked.frame), None)
+            self.readable.discard(asked.video.name)
 
 
 class RemoteCompute:
@@ -139,16 +176,15 @@ class RemoteCompute:
         WorkerLostError
             If the worker is lost meanwhile.
         """
-        key = model, device
+        key, client = (model, device), self._connected()
         if key not in self._links:
-            self._links[key] = self._begin(model, device)
+            self._links[key] = self._begin(client, model, device)
         return self._links[key]
 
-    def _begin(self, model: str, device: str) -> WorkerLink:
-        client = self._connected()
-        check_workers(client, None, "", 0)
+    def _begin(self, client: Client, model: str, device: str) -> WorkerLink:
         with self._lost_said("a worker"), client.as_current():
-            future = client.submit(ModelServer, model, device, actor=True, pure=False)
+            workers = fitting_workers(client, model)
+            future = client.submit(ModelServer, model, device, actor=True, pure=False, workers=workers)
             try:
                 server = future.result()
             except (FileNotFoundError, ValueError) as error:
@@ -159,9 +195,9 @@ class RemoteCompute:
         return WorkerLink(server, future, description)
 
     def _connected(self) -> Client:
-        """Return the client; where the scheduler was begun anew, a new one."""
+        """Return the client; where the connection was lost, a new one."""
         if self._client is None or self._client.status != "running":
-            self._links.clear()
+            self.close()
             self._client = connect(self.address, *self._how)
         return self._client
 
@@ -175,7 +211,23 @@ class RemoteCompute:
         """
         link = self.link(model, device)
         with self._in_use(model, device, link):
-            return link.server.call(function, *arguments, **named).result()
+            found = link.server.call(function, *arguments, **named).result()
+        self.transfers.sent_bytes += len(pickle.dumps((arguments, named)))
+        self.transfers.received_bytes += len(pickle.dumps(found))
+        return found
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run a function of the package on a worker, with a GPU where there is one.
+
+        Raises
+        ------
+        ClusterError, WorkerLostError
+            If no worker can compute, or it is lost meanwhile; and whatever the function raises.
+        """
+        client = self._connected()
+        with self._lost_said("a worker"), client.as_current():
+            workers = fitting_workers(client, SMALLEST_MODEL)
+            return client.submit(function, *arguments, workers=workers, pure=False).result()
 
     def compute(self, model: str, device: str, request: Callable[[WorkerLink], Request]) -> Computed:
         """Let a worker do a step of a tracker.
@@ -203,31 +255,25 @@ class RemoteCompute:
                 asked = request(link)
                 answer = link.server.compute(asked).result()
                 self._count_sent(asked)
-                link.digests.update(asked.tensors)
-                link.planes.add((asked.video.name, asked.frame))
+                link.note_sent(asked)
                 if isinstance(answer, Computed):
                     self.transfers.received_bytes += sum(one.num_bytes for one in answer.tensors.values())
-                    link.digests.update(answer.tensors)
+                    link.note(asked, answer)
                     return answer
-                self._forget(link, asked, answer)
+                link.forget(asked, answer)
 
     def _count_sent(self, asked: Request) -> None:
         self.transfers.tensors += len(asked.tensors)
         self.transfers.sent_bytes += sum(one.num_bytes for one in asked.tensors.values())
-        if asked.plane is not None:
+        if asked.pixels:
             self.transfers.frames += 1
-            self.transfers.sent_bytes += asked.plane.nbytes
-
-    def _forget(self, link: WorkerLink, asked: Request, missing: Missing) -> None:
-        link.digests.difference_update(missing.digests)
-        if missing.plane:
-            link.planes.discard((asked.video.name, asked.frame))
+            self.transfers.sent_bytes += sum(one.num_bytes for one in asked.pixels)
 
     @contextlib.contextmanager
     def _in_use(self, model: str, device: str, link: WorkerLink) -> Iterator[None]:
-        client = self._connected()
+        assert self._client is not None
         try:
-            with self._lost_said(link.description.worker), client.as_current():
+            with self._lost_said(link.description.worker), self._client.as_current():
                 yield
         except WorkerLostError:
             self._links.pop((model, device), None)

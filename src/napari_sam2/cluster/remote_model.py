@@ -37,6 +37,11 @@ class RemoteModel(SAM2VideoPredictor):
         """Where the records of a session lie: here."""
         return torch.device("cpu")
 
+    @property
+    def computes_on(self) -> str:
+        """Kind of the device that computes, and where it is."""
+        return f"{self.description.device} at {self.compute.address}"
+
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function of the package with the model that has the weights.
 

@@ -1,7 +1,8 @@
 """A tracker whose steps are done on another machine.
 
 Here stay the choices: which frames an object recalls, in which window it is looked for, and all records. A frame travels once, as
-it is in the image; a record travels here when it is made, and back only to a worker that does not have it.
+it is in the image, or the windows of it in which objects are; none travels to a worker that reads the same files. A record travels
+here when it is made, and back only to a worker that does not have it.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any
 from napari_sam2.torch_threads import torch
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from napari_sam2.cluster.messages import NamedMemory, NamedRecord, PackedPrompt, Request, Video
 from napari_sam2.cluster.packed_tensors import Digests, PackedTensor
+from napari_sam2.cluster.pixels import PackedPixels
 from napari_sam2.cluster.remote_compute import WorkerLink
 from napari_sam2.cluster.remote_model import RemoteModel
+from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.model.memory_recall import RecalledFrame
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import ArrayFrames
@@ -43,6 +47,8 @@ class RemoteTracker(Tracker):
         See :class:`~napari_sam2.predictors.tracker.Tracker`.
     precision : str
         Of the network.
+    shared : SharedImage, optional
+        The files of the stack.
     """
 
     model: RemoteModel
@@ -55,12 +61,14 @@ class RemoteTracker(Tracker):
         policy: MemoryPolicy,
         zoom: Zoom | None,
         precision: str,
+        shared: SharedImage | None = None,
     ) -> None:
         super().__init__(model, FrameFeatures(model, frames), policy=policy, zoom=zoom)
         self._array = frames.array
+        self._latest: tuple[int, npt.NDArray[Any]] | None = None
         ranges = None if intensity_ranges is None else tuple((float(low), float(high)) for low, high in intensity_ranges)
         shape = tuple(int(side) for side in frames.array.shape)
-        self._video = Video(secrets.token_hex(8), shape, str(np.dtype(frames.array.dtype)), ranges, precision)
+        self._video = Video(secrets.token_hex(8), shape, str(np.dtype(frames.array.dtype)), ranges, precision, shared)
         self._digests = Digests()
 
     def segment(
@@ -130,15 +138,20 @@ class RemoteTracker(Tracker):
 
         def for_worker(link: WorkerLink) -> Request:
             sent = {digest: PackedTensor.pack(tensors[digest]) for digest in request.digests if digest not in link.digests}
-            is_there = (self._video.name, request.frame) in link.planes
-            plane = None if is_there else np.ascontiguousarray(self._array[request.frame])
-            return replace(request, tensors=sent, plane=plane)
+            return replace(request, tensors=sent, pixels=self._pixels(request.frame, link.windows_to_send(request)))
 
         computed = self.model.compute.compute(self.model.name, self.model.wanted_device, for_worker)
         received = {digest: packed.unpack(torch.device("cpu")) for digest, packed in computed.tensors.items()}
         for digest, tensor in received.items():
             self._digests.note(tensor, digest)
         return [_record(one, tensors | received) for one in computed.records]
+
+    def _pixels(self, frame: int, windows: Sequence[View]) -> list[PackedPixels]:
+        """Read windows of a frame; the last frame that was read is kept for the next windows of it."""
+        if windows and (self._latest is None or self._latest[0] != frame):
+            self._latest = None
+            self._latest = frame, np.asarray(self._array[frame])
+        return [PackedPixels.pack(self._latest[1], window) for window in windows if self._latest is not None]
 
 
 class ObjectRecall:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
 import os
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,8 @@ from napari_sam2.files import check_folder_writable, check_writable
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.medical.dicom_headers import is_dicom
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Format:
@@ -61,6 +64,8 @@ class Format:
         It needs the DICOM files of the image.
     num_readings : int
         So often each plane of the labels is read, for progress.
+    partial_place : str
+        What it holds of where a volume lies in a patient, if that is not all of it and labels are expected to lie somewhere.
     """
 
     ending: str
@@ -74,6 +79,13 @@ class Format:
     takes_time: bool = True
     needs_dicom: bool = False
     num_readings: int = 1
+    partial_place: str = ""
+
+    def missing_place(self, name: str, result: Result) -> str:
+        """Return a sentence on what a file of this name does not hold of a place in a patient; empty if it holds all."""
+        if result.geometry is None or not self.partial_place:
+            return ""
+        return f"{name} holds {self.partial_place}, but not the directions of the scan: .nii.gz, .seg.nrrd and .dcm do"
 
     @property
     def options(self) -> list[inspect.Parameter]:
@@ -139,10 +151,13 @@ def _write_frames(path: Path, result: Result, pictures: int = 10, columns: int =
     write_strip(path, [movie[frame] for frame in frames], [f"frame {frame}" for frame in frames], columns)
 
 
+_SIZE = "the size of voxels"
 FORMATS = (
-    Format(".ome.tif", "labels as OME-TIFF", write_tiff),
-    Format(".tif", "labels as an ImageJ hyperstack", write_tiff),
-    Format(".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",)),
+    Format(".ome.tif", "labels as OME-TIFF", write_tiff, partial_place=_SIZE),
+    Format(".tif", "labels as an ImageJ hyperstack", write_tiff, partial_place=_SIZE),
+    Format(
+        ".zarr", "labels as OME-Zarr", write_ome_zarr, is_label_image, ("zarr",), partial_place=f"{_SIZE} and the first position"
+    ),
     Format(".nii.gz", "labels as NIfTI", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
     Format(".nii", "labels as NIfTI, uncompressed", write_nifti, modules=("nibabel",), extra="medical", num_readings=2),
     Format(".seg.nrrd", "labels as a segmentation for 3D Slicer", write_nrrd, modules=("nrrd",), extra="medical"),
@@ -157,7 +172,7 @@ FORMATS = (
         takes_time=False,
         needs_dicom=True,
     ),
-    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical", takes_time=False),
+    Format(".mrc", "labels as MRC", write_mrc, modules=("mrcfile",), extra="medical", takes_time=False, partial_place=_SIZE),
     Format(".tracks.csv", "tracks for napari", write_napari_tracks, needs_time=True),
     Format(".csv", "a table of sizes, positions and intensities", _write_csv),
     Format(".parquet", "the table as Parquet", _write_parquet, modules=("pyarrow",)),
@@ -264,8 +279,8 @@ def write_result(path: Path, result: Result, **options: Any) -> None:
     **options
         Those of the format, see :attr:`Format.options`.
 
-    Where frames of the image cannot be read, intensities are left out and movies show outlines on black; see
-    :meth:`~napari_sam2.export.result.Result.unreadable_frames`.
+    A format that cannot hold how a volume lies in a patient is named in a warning. Where frames of the image cannot be read,
+    intensities are left out and movies show outlines on black; see :meth:`~napari_sam2.export.result.Result.unreadable_frames`.
 
     Raises
     ------
@@ -277,7 +292,11 @@ def write_result(path: Path, result: Result, **options: Any) -> None:
         If the format is not known, does not fit the result, or cannot be written there.
     """
     check_output(path, result.has_time, result.stack is not None)
-    find_format(path).write(path, result, **options)
+    chosen = find_format(path)
+    chosen.write(path, result, **options)
+    missing = chosen.missing_place(path.name, result)
+    if missing:
+        logger.warning("%s", missing)
 
 
 def write_each(paths: Sequence[Path], result: Result) -> dict[Path, Exception]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +13,7 @@ from skimage.measure import regionprops_table
 
 from napari_sam2.export.diameter import largest_diameter
 from napari_sam2.export.result import Result
+from napari_sam2.export.value_counts import ValueCounts
 
 _PROPERTIES = ("label", "area", "centroid", "bbox", "perimeter")
 _INTENSITIES = ("intensity_mean", "intensity_min", "intensity_max")
@@ -38,6 +39,8 @@ class Measurement:
         (C,), intensities of the image; NaN where it cannot be read.
     std : tuple of float
         (C,), their standard deviation; of volumes in a patient only.
+    counts : tuple of ValueCounts
+        (C,), how often each intensity occurs, for the median; of volumes in a patient only, empty where the image cannot be read.
     diameter : float or None
         The largest distance between edges of its pixels on one plane, in the unit of the calibration; of volumes in a patient only.
     diameter_plane : int or None
@@ -54,8 +57,14 @@ class Measurement:
     min: tuple[float, ...] = ()
     max: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    counts: tuple[ValueCounts, ...] = field(default=(), repr=False, compare=False)
     diameter: float | None = None
     diameter_plane: int | None = None
+
+    @property
+    def median(self) -> tuple[float, ...]:
+        """Median of the intensities (C,); NaN where it is not known."""
+        return tuple(one.median for one in self.counts) or (float("nan"),) * len(self.mean)
 
 
 def measure(result: Result) -> list[Measurement]:
@@ -99,16 +108,21 @@ def measure_plane(result: Result, time: int, z: int) -> list[Measurement]:
     found = [_measurement(result.is_volume, time, z, row, result.num_channels) for row in rows]
     if not is_of_patient:
         return found
-    return [_in_patient(item, row, labels, result) for item, row in zip(found, rows, strict=True)]
+    return [_in_patient(item, row, labels, image, result) for item, row in zip(found, rows, strict=True)]
 
 
-def _in_patient(item: Measurement, row: dict[str, Any], labels: npt.NDArray[np.uint16], result: Result) -> Measurement:
+def _in_patient(
+    item: Measurement, row: dict[str, Any], labels: npt.NDArray[np.uint16], image: npt.NDArray[Any] | None, result: Result
+) -> Measurement:
     """Add what is measured of volumes in a patient."""
     plane, height_from, width_from, _, height_to, width_to = item.bbox_px
-    mask = labels[height_from:height_to, width_from:width_to] == item.object_id
+    box = np.s_[height_from:height_to, width_from:width_to]
+    mask = labels[box] == item.object_id
     pixel = result.calibration
     std = tuple(float(row[f"intensity_std-{channel}"]) for channel in range(result.num_channels))
-    return replace(item, std=std, diameter=largest_diameter(mask, pixel.y, pixel.x), diameter_plane=plane)
+    counts = () if image is None else tuple(ValueCounts.of(channel) for channel in image[box][mask].reshape(item.size_px, -1).T)
+    diameter = largest_diameter(mask, pixel.y, pixel.x)
+    return replace(item, std=std, counts=counts, diameter=diameter, diameter_plane=plane)
 
 
 def _rows(table: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -154,4 +168,17 @@ def _merge(slices: list[Measurement]) -> Measurement:
         return merged
     squares = averaged([tuple(np.square(item.std) + np.square(np.subtract(item.mean, mean))) for item in slices])
     widest = max(slices, key=lambda item: item.diameter or 0.0)
-    return replace(merged, std=tuple(map(float, np.sqrt(squares))), diameter=widest.diameter, diameter_plane=widest.diameter_plane)
+    return replace(
+        merged,
+        std=tuple(map(float, np.sqrt(squares))),
+        counts=_joined(slices),
+        diameter=widest.diameter,
+        diameter_plane=widest.diameter_plane,
+    )
+
+
+def _joined(slices: list[Measurement]) -> tuple[ValueCounts, ...]:
+    """Put the intensities of all slices together; nothing is known of them where one could not be read."""
+    if not all(item.counts for item in slices):
+        return ()
+    return tuple(ValueCounts.joined(parts) for parts in zip(*(item.counts for item in slices), strict=True))

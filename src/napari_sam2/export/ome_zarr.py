@@ -77,7 +77,7 @@ def write_ome_zarr(path: Path, result: Result) -> None:
             for level, step in zip(levels, steps, strict=True):
                 level[position] = plane[::step, ::step]
             found.update(np.unique(plane).tolist())
-        attributes = _attributes(path.name, result, steps, sorted(found - {0}), VERSIONS[zarr_format], in_image=image is not None)
+        attributes = _attributes(path.name, result, steps, sorted(found - {0}), VERSIONS[zarr_format], image)
         group.attrs.update({"ome": attributes} if zarr_format == 3 else attributes)
 
 
@@ -103,17 +103,20 @@ def _add_level(group: Any, name: str, result: Result, step: int) -> Any:
 
 
 def _attributes(
-    name: str, result: Result, steps: Sequence[int], ids: Sequence[int], version: str, in_image: bool
+    name: str, result: Result, steps: Sequence[int], ids: Sequence[int], version: str, image: Path | None
 ) -> dict[str, Any]:
     pixel, axes = in_listed_units(result.calibration), []
     for axis in result.axes:
         time, space = ("time", pixel.time_unit, pixel.has_times), ("space", pixel.length_unit, pixel.has_lengths)
         kind, unit, is_known = time if axis == "T" else space
         axes.append({"name": axis.lower(), "type": kind} | ({"unit": unit} if is_known else {}))
-    # A pixel of a level is the first of those of the level before, and lies where that lies: there is nothing to translate.
+    # A pixel of a level is the first of those of the level before, and lies where that lies: there is nothing more to translate.
     scales = [[*pixel.steps(result.axes[:-2]), *(step * size for size in pixel.steps("YX"))] for step in steps]
+    place = _place(result, pixel) if image is None else _place_of(image, axes)
+    translation = [{"type": "translation", "translation": place}] if any(place) else []
     datasets = [
-        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]} for level, scale in enumerate(scales)
+        {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}, *translation]}
+        for level, scale in enumerate(scales)
     ]
     multiscale = {"name": name, "type": "nearest", "axes": axes, "datasets": datasets}
     label: dict[str, Any] = {"version": version}
@@ -121,11 +124,40 @@ def _attributes(
         label["colors"] = [{"label-value": i, "rgba": [*rgb, 255]} for i, rgb in object_colours(ids, result.colours).items()]
     if ids and result.names:
         label["properties"] = [{"label-value": i, "name": result.name(i)} for i in ids]
-    if in_image:
+    if image is not None:
         label["source"] = {"image": "../../"}
     if version == "0.4":
         return {"multiscales": [{"version": version, **multiscale}], "image-label": label}
     return {"version": version, "multiscales": [multiscale], "image-label": label}
+
+
+def _place(result: Result, pixel: Calibration) -> list[float]:
+    """Return where the first pixel lies along each axis.
+
+    A volume of a patient lies along its own axes, as OME-Zarr 0.5 has no directions, and as napari shows it.
+    """
+    if result.geometry is None or not pixel.has_lengths:
+        return [0.0] * len(result.axes)
+    length = Calibration(1.0, 1.0, length_unit="millimeter").in_units(pixel.length_unit).y
+    origin = dict(zip("ZYX", (one * length for one in result.geometry.frame_origin), strict=True))
+    return [origin.get(axis, 0.0) for axis in result.axes]
+
+
+def _place_of(image: Path, axes: Sequence[dict[str, Any]]) -> list[float]:
+    """Return where the first pixel of an OME-Zarr image lies along the axes of its labels; 0 where it is in another unit."""
+    attributes = zarr_attributes(image)
+    try:
+        multiscale = attributes.get("ome", attributes)["multiscales"][0]
+        place = [0.0] * len(multiscale["axes"])
+        for step in (*multiscale["datasets"][0]["coordinateTransformations"], *multiscale.get("coordinateTransformations", [])):
+            if step["type"] == "scale":
+                place = [a * float(b) for a, b in zip(place, step["scale"], strict=True)]
+            elif step["type"] == "translation":
+                place = [a + float(b) for a, b in zip(place, step["translation"], strict=True)]
+        found = {(axis["name"].lower(), axis.get("unit")): at for axis, at in zip(multiscale["axes"], place, strict=True)}
+    except (LookupError, TypeError, AttributeError, ValueError):  # it says nothing, or nothing that can be understood
+        return [0.0] * len(axes)
+    return [found.get((axis["name"], axis.get("unit")), 0.0) for axis in axes]
 
 
 def in_listed_units(calibration: Calibration) -> Calibration:

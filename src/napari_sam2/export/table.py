@@ -41,8 +41,9 @@ def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table
         frames is known; ``area`` and ``perimeter``, or ``volume``; ``centroid``, the centre of pixel 0 being 0; ``bbox``, in
         pixels, for slicing: first and after the last; ``intensity_mean``, ``_min`` and ``_max`` for each channel c0, c1, ...;
         ``object_score`` and ``predicted_iou``, in a volume averaged over its planes. Of volumes in a patient also ``volume_ml``,
-        ``diameter_mm``, the largest on a plane, ``diameter_z_px``, that plane, ``surface_mm2``, and ``intensity_std``. NaN where
-        something is not known: the perimeter where pixels are not square, intensities where the image cannot be read.
+        ``diameter_mm``, the largest on a plane, ``diameter_z_px``, that plane, ``surface_mm2``, ``intensity_std`` and
+        ``intensity_median``. NaN where something is not known: the perimeter where pixels are not square, intensities where the
+        image cannot be read.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def tabulate(result: Result, rows: Sequence[Measurement] | None = None) -> Table
         if not is_measured:
             columns["surface_mm2"] = surface_areas(result, rows)
     for channel in range(result.num_channels):
-        for what in ("mean", "std", "min", "max") if is_of_patient else ("mean", "min", "max"):
+        for what in ("mean", "std", "median", "min", "max") if is_of_patient else ("mean", "min", "max"):
             columns[f"intensity_{what}_c{channel}"] = _floats(getattr(row, what)[channel] for row in rows)
     if result.scores:
         columns["object_score"] = _floats(_score(result, row, "object_score") for row in rows)

@@ -130,25 +130,26 @@ def open_sequence(paths: Sequence[Path], open_one: Opener, where: str, along: st
         return first  # the files of one OME-TIFF: any of them is all of it
     inner = _axes_of(first)
     names = [path.name for path in ordered]
-    grid, warning = None, ""
+    grid, guess = None, ""
     if along and along not in inner:
         outer: str = along
         lead: tuple[int, ...] = (len(names),)
     else:
-        outer, lead, grid, warning = _outer_axes(names, inner)
+        outer, lead, grid, guess = _outer_axes(names, inner)
     placed: list[Path | None] = [*ordered]
     if grid is not None:
         at = {path.name: path for path in ordered}
         placed = [None if name is None else at[name] for name in grid.names]
     lengths, unreadable = _checked_lengths(opened, first, is_joined=not lead)
     warnings.log()
-    if warning:
-        logger.warning("%s: %s", where, warning)
+    if grid is not None:
+        logger.warning("%s: %s", where, guess)  # where files are missing matters whatever the axes are called
     if unreadable:
         logger.warning("%d of %d files cannot be read: %s", len(unreadable), len(ordered), unreadable[0])
     pixels = FileSequence(placed, lead, lengths, first.pixels, open_one)
     files = tuple(path for path in placed if path is not None)
-    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=files)
+    guessed_axes = f"{where}: {guess}" if guess and grid is None else ""
+    return replace(first, pixels=pixels, axis_names=outer + inner if lead else inner, files=files, guessed_axes=guessed_axes)
 
 
 def _opened(paths: Sequence[Path], open_one: Opener) -> dict[Path, OpenedImage | ImageFileError]:

@@ -34,6 +34,8 @@ class OpenedImage:
         The image is of a patient: names of its files, which often name the patient, are neither shown nor stored.
     title : str
         What it is called where the name of its file is not shown; empty otherwise.
+    guessed_axes : str
+        A sentence on how axes were guessed, for who gives none; empty where nothing was.
     """
 
     pixels: Any
@@ -44,3 +46,4 @@ class OpenedImage:
     geometry: Geometry | None = None
     is_private: bool = False
     title: str = ""
+    guessed_axes: str = ""

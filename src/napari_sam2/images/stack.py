@@ -252,6 +252,8 @@ class Stack:
         layout = Layout.resolve(shape, letters_of(names) if axes is None else axes, channel, along, at)
         found = opened.calibration, opened.files, opened.choice, opened.geometry, opened.is_private
         stack = cls(pixels, layout, FramePlanes(pixels, layout), *found)
+        if axes is None and opened.guessed_axes:
+            logger.warning("%s", opened.guessed_axes)
         if channel is None:
             stack._warn_of_many_channels(may_be_frames=axes is None)
         return stack

@@ -8,33 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sam2.plugin.autosave import KeptSessions
-from napari_sam2.plugin.canvas import Canvas, CanvasCalls
-from napari_sam2.plugin.clicks import MAX_OBJECT_ID
-from napari_sam2.plugin.everything_options import EverythingOptions
-from napari_sam2.plugin.frame_navigation import FrameNavigation
-from napari_sam2.plugin.image_choice import ImageCalls, ImageChoice
-from napari_sam2.plugin.image_positions import ImagePositions
-from napari_sam2.plugin.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.plugin.keys import CHOSEN, TRACK_EVERYTHING, bind_keys
-from napari_sam2.plugin.layer_keys import LayerKeys
-from napari_sam2.plugin.model_choice import ModelCalls, ModelChoice
-from napari_sam2.plugin.model_input import ShownModelInput
+from napari_sam2.plugin.canvas.canvas import Canvas, CanvasCalls
+from napari_sam2.plugin.canvas.layer_keys import LayerKeys
+from napari_sam2.plugin.canvas.tools.tool import Tool
+from napari_sam2.plugin.image.reading import Reading
+from napari_sam2.plugin.jobs.session_jobs import JobCalls, Read, SessionJobs, Take
+from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.notices import set_dock_shown, status_warning
-from napari_sam2.plugin.propagation_options import PropagationOptions
-from napari_sam2.plugin.reading import Reading
-from napari_sam2.plugin.review import Review
-from napari_sam2.plugin.runner import DirectRunner, Runner
-from napari_sam2.plugin.session_jobs import JobCalls, Read, SessionJobs, Take
-from napari_sam2.plugin.session_opener import SessionOpener
-from napari_sam2.plugin.settings import StoredSettings, stored_settings
-from napari_sam2.plugin.tools.tool import Tool
-from napari_sam2.plugin.tracking_options import TrackingOptions, why_not_tracked
-from napari_sam2.plugin.work_queue import JobKind
-from napari_sam2.plugin.workspaces import Workspaces
+from napari_sam2.plugin.options.everything_options import EverythingOptions
+from napari_sam2.plugin.options.propagation_options import PropagationOptions
+from napari_sam2.plugin.options.tracking_options import TrackingOptions, why_not_tracked
+from napari_sam2.plugin.prompts.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.review.review import Review
+from napari_sam2.plugin.selection.frame_navigation import FrameNavigation
+from napari_sam2.plugin.selection.image_choice import ImageCalls, ImageChoice
+from napari_sam2.plugin.selection.image_positions import ImagePositions
+from napari_sam2.plugin.selection.model_choice import ModelCalls, ModelChoice
+from napari_sam2.plugin.selection.model_input import ShownModelInput
+from napari_sam2.plugin.selection.workspaces import Workspaces
+from napari_sam2.plugin.sessions.autosave import KeptSessions
+from napari_sam2.plugin.sessions.session_opener import SessionOpener
+from napari_sam2.plugin.settings.keys import CHOSEN, TRACK_EVERYTHING, bind_keys
+from napari_sam2.plugin.settings.settings import StoredSettings, stored_settings
+from napari_sam2.plugin.tasks.runner import DirectRunner, Runner
+from napari_sam2.plugin.tasks.work_queue import JobKind
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace, WorkspaceCalls
 
 if TYPE_CHECKING:
-    from napari_sam2.plugin.commands import Command
+    from napari_sam2.plugin.prompts.commands import Command
     from napari_sam2.session.session import Session
 
 
@@ -81,6 +82,8 @@ class Controller:
         self.settings = settings or stored_settings()
         self._post = (runner := runner or DirectRunner()).post
         self._is_closed = False
+        self._status_frame: int | None = None
+        self.status_changed.connect(self._status_replaced)
         self.everything_options = EverythingOptions()
         self.propagation = PropagationOptions()
         self.tracking_options = TrackingOptions()
@@ -93,7 +96,7 @@ class Controller:
         self.models = ModelChoice(self.settings, self._opener, self._jobs, self._workspaces, self._images, model_calls)
         CHOSEN.changed.connect(self._keys_changed)
         self._unbind_keys = bind_keys(viewer, self)
-        self.frames = FrameNavigation(viewer, self._images, self.status_changed.emit)
+        self.frames = FrameNavigation(viewer, self._images, self.show_frame_status)
         self.review = Review(self, viewer)
         viewer.dims.events.point.connect(self._point_moved)
         self.canvas = Canvas(viewer, self._canvas_calls())
@@ -120,6 +123,7 @@ class Controller:
             self._jobs_changed,
             self.progressed.emit,
             self.status_changed.emit,
+            self.show_frame_status,
             lambda name: self.models.downloaded(name),
             lambda item: self.models.machine_reported(item),
         )
@@ -237,7 +241,7 @@ class Controller:
         return self.models.name
 
     def choose_model(self, name: str) -> None:
-        """Go on with another model; see :meth:`~napari_sam2.plugin.model_choice.ModelChoice.choose`."""
+        """Go on with another model; see :meth:`~napari_sam2.plugin.selection.model_choice.ModelChoice.choose`."""
         self.models.choose(name)
 
     def write_settings(self, values: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
@@ -274,7 +278,7 @@ class Controller:
 
     @property
     def object_in_hand(self) -> int | None:
-        """The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.click_rule`."""
+        """The object that clicks are about, if one is in hand; see :mod:`~napari_sam2.plugin.prompts.click_rule`."""
         return None if self.workspace is None else self.workspace.hand.object_id
 
     @property
@@ -337,7 +341,7 @@ class Controller:
             self.choose_side(not self.is_inside)
 
     def click(self, world: Any, is_inside: bool | None = None) -> None:
-        """Click on the image; what that does is in :mod:`~napari_sam2.plugin.click_rule`.
+        """Click on the image; what that does is in :mod:`~napari_sam2.plugin.prompts.click_rule`.
 
         Parameters
         ----------
@@ -461,7 +465,10 @@ class Controller:
             self._warn(self.why_not_tracked)
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
+        elif options is None and self.workspace.labels_to_link is not None and self.workspace.tracking_left.is_begun:
+            self._jobs.link_labels(self.workspace, self.workspace.labels_to_link)  # that was stopped
         else:
+            self.workspace.labels_to_link = None
             self._jobs.track_everything(self.workspace, options or self.tracking_options)
 
     def cancel(self) -> None:
@@ -495,8 +502,20 @@ class Controller:
 
     def _point_moved(self) -> None:
         self._images.follow_sliders()
+        if self.workspace is not None:
+            self.workspace.worker.shown_frame = self.frame
         self._model_input.follow_frame()
+        if self._status_frame is not None and self.frame != self._status_frame:
+            self.status_changed.emit("")
         self.frame_moved.emit()
+
+    def show_frame_status(self, text: str) -> None:
+        """Show a text about the shown frame, which goes as soon as another one is shown."""
+        self.status_changed.emit(text)
+        self._status_frame = self.frame
+
+    def _status_replaced(self) -> None:
+        self._status_frame = None
 
     def show_object(self, object_id: int) -> None:
         """Take an object in hand, and show it: if it is not on the shown frame, where it was prompted or found first."""
@@ -535,12 +554,14 @@ class Controller:
         if self.workspace is not None:
             self._jobs.save(self.workspace, path)
 
-    def use_prompts(self, command: Command) -> None:
+    def use_prompts(self, command: Command | LabelsToLink) -> None:
         """Prompt new objects from a layer that somebody has; see :mod:`napari_sam2.plugin.layer_prompts`."""
         if self.workspace is None:
             self._warn(self._images.reason or "There is no image to prompt: open one first.")
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
+        elif isinstance(command, LabelsToLink):
+            self._jobs.link_labels(self.workspace, command)
         else:
             self._jobs.run(self.workspace, (command,), "Segmenting …")
 

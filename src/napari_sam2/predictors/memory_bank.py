@@ -33,7 +33,8 @@ class FrameRecord:
     view : View or None
         The window of the frame that mask and memory show; None for the whole frame.
     anchor_distance : int
-        Distance in frames from the nearest anchor frame, if the caller sets it; 0 on anchor frames.
+        Distance in frames from the nearest anchor frame, if the caller sets it; 0 on anchor frames, below 0 where the mask was
+        tracked backward, from a frame after it.
     """
 
     mask_logits: Tensor

@@ -12,7 +12,7 @@ import numpy as np
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import window_name
-from napari_sam2.session.labels.overlaps import DUPLICATE_IOU
+from napari_sam2.session.labels.overlaps import COVERED_SHARE
 from napari_sam2.session.log.document import Document, SavedObject
 from napari_sam2.session.state.calls import decode
 from napari_sam2.session.state.stop_rules import StopRules
@@ -66,8 +66,9 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _fusion(document),
         _positions(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
-        "weighted by nearness to a prompted frame; tracked masks, or separate pieces of them, that had an IoU above "
-        f"{DUPLICATE_IOU:g} were decided as a whole.",
+        "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking; where they "
+        f"shared more than {COVERED_SHARE:.0%} of the smaller mask, all shared pixels were given to one of them, by the same "
+        "weights, of equal ones to the smaller mask.",
         _hidden(len(prompted) - len(shown)),
     ]
     return " ".join(filter(None, sentences))

@@ -252,6 +252,16 @@ class Session:
         return self._results.labels
 
     @property
+    def labels_drawn(self) -> Any:
+        """The label image as far as it is drawn: without frames of :attr:`undrawn`."""
+        return self._results.labels_drawn
+
+    @property
+    def undrawn(self) -> frozenset[int]:
+        """Frames that are not drawn into :attr:`labels_drawn` yet; of a session that was opened to be drawn later."""
+        return self._results.undrawn
+
+    @property
     def image_path(self) -> Path | None:
         """The file of the image, of several the first; None where it is an array."""
         path = self._source.path
@@ -305,6 +315,7 @@ class Session:
     export = _of("_results", Results.export)
     result = _of("_results", Results.result)
     label_plane = _of("_results", Results.label_plane)
+    draw_frames = _of("_results", Results.draw_frames)
     mask = _of("_results", Results.mask)
     scores = _of("_results", Results.scores)
     quality = _of("_results", Results.quality)
@@ -480,6 +491,7 @@ class Session:
         device: str | None = None,
         compute: str | RemoteCompute | None = None,
         labels: Any = None,
+        draw_later: bool = False,
     ) -> Session:
         """Open a saved session, with its undo history; from now on it is saved to the same file.
 
@@ -496,6 +508,9 @@ class Session:
             See :class:`Session`.
         labels : array-like, optional
             Receives the result, see :class:`Session`.
+        draw_later : bool
+            The labels are not drawn now, which takes long in a stack of thousands of large frames, but by :meth:`draw_frames`, and
+            the rest when :attr:`labels` or an export is asked for.
 
         Returns
         -------
@@ -515,23 +530,25 @@ class Session:
         path = followed(check_path("path", path).absolute())
         where = computing_on(compute, device)
         if not is_first_format(path):
-            return cls._open(path, image, model, where, labels)
+            return cls._open(path, image, model, where, labels, draw_later)
         path = converted(path)
         try:
-            return cls._open(path, image, model, where, labels)
+            return cls._open(path, image, model, where, labels, draw_later)
         except BaseException:
             remove(path)  # lest it be in the way the next time
             raise
 
     @classmethod
-    def _open(cls, path: Path, image: Any, model: Any, device: str | RemoteCompute | None, labels: Any) -> Session:
+    def _open(
+        cls, path: Path, image: Any, model: Any, device: str | RemoteCompute | None, labels: Any, draw_later: bool
+    ) -> Session:
         database = open_to_write(path)
         try:
             header, identity = read_header(database), read_model(database)
             session = cls.begin(path, header, identity, image, model, device, labels)
             check_weights(session.model, identity, path)
             session._model_editor.begun_with = None if header.model.name == identity.name else header.model
-            session._go_on_in(database, identity)
+            session._go_on_in(database, identity, draw_later)
         except BaseException:
             database.close()
             raise
@@ -626,7 +643,7 @@ class Session:
         check_weights(network, identity, path)
         return network
 
-    def _go_on_in(self, database: Database, identity: ModelIdentity) -> None:
+    def _go_on_in(self, database: Database, identity: ModelIdentity, draw_later: bool) -> None:
         """Restore the state from a file, and save to it from now on."""
         # For weights that were made in memory, the name in the file is the better one.
         name = identity.name if self.model.source is None else self._state.model.name
@@ -634,5 +651,7 @@ class Session:
         # The next time, the model is looked for where it was found now.
         self._state.models.refresh(0, model_from(database.path.parent, replace(self._state.model, name=name)))
         self._model_editor.remember(self._state.model, self.model)
-        self._results.draw_all()
+        self._results.draw_later()
+        if not draw_later:
+            self._results.draw_frames(self.undrawn)
         self._store.write_all()

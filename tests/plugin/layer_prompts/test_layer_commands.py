@@ -4,11 +4,11 @@ from napari.layers import Image
 
 from blob_tracker import blob_session
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.plugin.clicks import Click
-from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes, Alignment, FrameGrid
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts
+from napari_sam2.plugin.image.alignment import AlignedPlanes, Alignment, FrameGrid
+from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.layer_prompts.layer_commands import UseDrawn, UseLabels, labels_in, renumbered
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts, FoundPrompts
 
 STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 

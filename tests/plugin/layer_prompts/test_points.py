@@ -2,12 +2,12 @@ import numpy as np
 import pandas as pd
 from napari.layers import Image
 
-from napari_sam2.plugin.clicks import Click
-from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_prompts.alignment import FramePlaces
+from napari_sam2.plugin.image.alignment import FramePlaces
+from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.layer_prompts.choices import Objects
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts
 from napari_sam2.plugin.layer_prompts.points import names_of, read_points
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts
 
 STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_sam2.plugin.clicks import Click
-from napari_sam2.plugin.image_stack import ImageStack
-from napari_sam2.plugin.layer_prompts.alignment import FramePlaces
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, outline_mask, outline_of
+from napari_sam2.plugin.image.alignment import FramePlaces
+from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.layer_prompts.shapes import (
     PlacedShape,
     ShapeLeftOutError,
@@ -15,6 +13,8 @@ from napari_sam2.plugin.layer_prompts.shapes import (
     points_along,
     read_shapes,
 )
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts, outline_mask, outline_of
 
 STACK = ImageStack.of(Image(np.zeros((3, 40, 50), np.uint8)))
 FRAME = STACK.frame_shape

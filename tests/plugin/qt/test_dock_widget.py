@@ -6,10 +6,10 @@ import pytest
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 
-from napari_sam2.plugin.autosave import SessionSummary
-from napari_sam2.plugin.keys import CHOSEN
 from napari_sam2.plugin.samples import fluo_mitocheck
-from napari_sam2.plugin.session_opener import SessionOpener
+from napari_sam2.plugin.sessions.autosave import SessionSummary
+from napari_sam2.plugin.sessions.session_opener import SessionOpener
+from napari_sam2.plugin.settings.keys import CHOSEN
 from napari_sam2.session.session import Session
 
 RIGHT = Qt.MouseButton.RightButton

@@ -3,7 +3,7 @@
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLineEdit
 
-from napari_sam2.plugin.clicks import ObjectFrame
+from napari_sam2.plugin.prompts.clicks import ObjectFrame
 
 
 def test_a_sample_is_judged_by_keys_and_buttons(viewer, widget, robot, qtbot):

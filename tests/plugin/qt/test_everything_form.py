@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from qtpy.QtWidgets import QWidget
 
-from napari_sam2.plugin.everything_options import EverythingOptions
+from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.qt.everything_form import EverythingForm
 
 

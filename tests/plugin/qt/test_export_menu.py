@@ -3,10 +3,10 @@ import pytest
 import tifffile
 from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QPushButton
 
-from napari_sam2.plugin.exports import document_formats, result_formats
+from napari_sam2.plugin.files.session_output import SessionOutput
 from napari_sam2.plugin.qt import export_menu
 from napari_sam2.plugin.qt.export_menu import ExportMenu, options_form
-from napari_sam2.plugin.session_output import SessionOutput
+from napari_sam2.plugin.worker.exports import document_formats, result_formats
 from widget_driving import click, expected
 
 

@@ -7,9 +7,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QComboBox, QToolButton
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_summary import Intensities
+from napari_sam2.plugin.image.reading import Reading
 from napari_sam2.plugin.qt.image_panel import ImagePanel
-from napari_sam2.plugin.reading import Reading
+from napari_sam2.plugin.selection.image_summary import Intensities
 from widget_driving import plain_click
 
 

@@ -1,8 +1,8 @@
 import pytest
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.keys import CHOSEN, LASSO_TOOL, NEXT_OBJECT, PROPAGATE
 from napari_sam2.plugin.qt.key_texts import refresh_keys, show_key, tool_tip
+from napari_sam2.plugin.settings.keys import CHOSEN, LASSO_TOOL, NEXT_OBJECT, PROPAGATE
 
 
 @pytest.fixture(autouse=True)

@@ -146,3 +146,11 @@ def test_the_commands_of_the_menus(viewer, widget, monkeypatch, qtbot):
     assert form.layer.currentText() == "mine"
     form.reject()
     assert copy_result_into_layer(viewer) is None
+
+
+def test_orthogonal_views_need_another_plugin(viewer, widget, actions, qtbot):
+    until_idle(qtbot, widget)
+    actions.views.trigger()
+    assert widget._status.text() == (
+        "Orthogonal views come from another plugin: pip install napari-orthogonal-views, and start napari again."
+    )

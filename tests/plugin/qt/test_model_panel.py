@@ -7,9 +7,10 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.machine import MachineSurveyed
 from napari_sam2.plugin.qt.model_panel import ModelPanel
-from napari_sam2.plugin.settings import SettingsFile, StoredSettings
+from napari_sam2.plugin.settings.machine import MachineSurveyed
+from napari_sam2.plugin.settings.place import Place
+from napari_sam2.plugin.settings.settings import SettingsFile, StoredSettings
 from napari_sam2.predictors.device import DeviceFacts
 from napari_sam2.weights import download as download_module
 from napari_sam2.weights.registry import RELEASED
@@ -113,7 +114,7 @@ def test_the_best_model_is_begun_with(controller, settings, qtbot, monkeypatch, 
 def test_a_model_that_somebody_chose_stays(controller, panel):
     controller.choose_model("micro")
     facts = DeviceFacts("cuda", "H100", 0, 40_000.0)
-    controller.models.machine_reported(MachineSurveyed("auto", facts, ("cuda", "cpu"), "sam2.1_hiera_l"))
+    controller.models.machine_reported(MachineSurveyed(Place(), facts, ("cuda", "cpu"), "sam2.1_hiera_l"))
     assert controller.model == "micro"
 
 
@@ -151,7 +152,7 @@ def all_models_here_after(monkeypatch):
             file.truncate(RELEASED[name].size_bytes)
         return path
 
-    monkeypatch.setattr("napari_sam2.plugin.models.download", fetch)
+    monkeypatch.setattr("napari_sam2.plugin.settings.models.download", fetch)
     return fetched
 
 

@@ -5,8 +5,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QColorDialog, QLineEdit
 
-from napari_sam2.plugin.object_rows import ObjectRow
 from napari_sam2.plugin.qt.object_table import COLOUR_ROLE, Column, ObjectTable
+from napari_sam2.plugin.reports.object_rows import ObjectRow
 
 LEFT, CONTROL = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier
 DISPLAY, CHECK, TIP = Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.CheckStateRole, Qt.ItemDataRole.ToolTipRole

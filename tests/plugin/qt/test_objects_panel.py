@@ -7,8 +7,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QToolButton
 
 from measured_frames import measured
-from napari_sam2.plugin.frame_states import FrameState
 from napari_sam2.plugin.qt.object_table import Column
+from napari_sam2.plugin.reports.frame_states import FrameState
 
 NONE, FOUND, ABSENT, APPROVED, PROMPTED, STALE, UNCERTAIN = FrameState
 LEFT, CONTROL, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QApplication, QToolButton
 
 from measured_frames import measured
 from napari_sam2.plugin.qt.review_panel import Column
-from napari_sam2.plugin.reports import RecordKind
+from napari_sam2.plugin.reports.reports import RecordKind
 from napari_sam2.session.review.track_measurements import ReviewReason
 
 LEFT, NO_MODIFIER = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

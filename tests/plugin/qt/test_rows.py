@@ -1,7 +1,7 @@
 from qtpy.QtCore import Qt
 
-from napari_sam2.plugin.keys import UNDO
 from napari_sam2.plugin.qt.rows import button, combo, narrow_button, row
+from napari_sam2.plugin.settings.keys import UNDO
 
 
 def test_a_button_does_one_thing_and_leaves_the_focus_where_it_is(qtbot):

@@ -6,8 +6,8 @@ from napari.layers._source import layer_source
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.files.session_output import SessionOutput
 from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
-from napari_sam2.plugin.session_output import SessionOutput
 from napari_sam2.session.session import Session
 from widget_driving import click, expected
 

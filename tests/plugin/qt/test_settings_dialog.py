@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QDialogButtonBox
 
-from napari_sam2.plugin.keys import CHOSEN
 from napari_sam2.plugin.qt.settings_dialog import SettingsDialog, general_values
-from napari_sam2.plugin.settings import Settings, SettingsFile, StoredSettings, checked
+from napari_sam2.plugin.settings.keys import CHOSEN
+from napari_sam2.plugin.settings.settings import Settings, SettingsFile, StoredSettings, checked
 
 OK, DEFAULTS = QDialogButtonBox.StandardButton.Ok, QDialogButtonBox.StandardButton.RestoreDefaults
 

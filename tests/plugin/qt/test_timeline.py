@@ -8,8 +8,8 @@ from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent, QPalette
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QToolTip
 
-from napari_sam2.plugin.frame_states import FrameState
 from napari_sam2.plugin.qt.timeline import HEIGHTS, Timeline, colours
+from napari_sam2.plugin.reports.frame_states import FrameState
 
 NONE, FOUND, ABSENT, APPROVED, PROMPTED, STALE, UNCERTAIN = FrameState
 LEFT, NO_BUTTON, NO_MODIFIER = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier

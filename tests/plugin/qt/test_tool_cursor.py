@@ -3,8 +3,8 @@ from types import SimpleNamespace
 from psygnal import Signal
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_sam2.plugin.canvas.tools.tool import Tool
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
-from napari_sam2.plugin.tools.tool import Tool
 
 
 class Stub:

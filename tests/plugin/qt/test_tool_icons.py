@@ -2,8 +2,8 @@ import pytest
 from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor, QIcon
 
+from napari_sam2.plugin.canvas.tools.tool import Tool
 from napari_sam2.plugin.qt.tool_icons import tool_cursor, tool_icon
-from napari_sam2.plugin.tools.tool import Tool
 
 NAMES = [*(tool.value for tool in Tool), "everything", "track"]
 

@@ -6,10 +6,10 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.plugin.image_workspace import ImageWorkspace
+from napari_sam2.plugin.canvas.tools.tool import Tool
+from napari_sam2.plugin.options.tracking_options import TrackingLeft
 from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS
-from napari_sam2.plugin.tools.tool import Tool
-from napari_sam2.plugin.tracking_options import TrackingLeft
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 

@@ -4,8 +4,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QToolButton
 
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.image.reading import Reading
 from napari_sam2.plugin.qt.tracking_button import TrackingButton
-from napari_sam2.plugin.reading import Reading
 from widget_driving import LateRunner
 
 IN_WORDS = Qt.ToolButtonStyle.ToolButtonTextOnly

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 from qtpy.QtWidgets import QWidget
 
+from napari_sam2.plugin.options.tracking_options import TrackingOptions
 from napari_sam2.plugin.qt.tracking_form import TrackingForm
-from napari_sam2.plugin.tracking_options import TrackingOptions
 
 
 def test_the_form_edits_the_options_and_tracks(qtbot):

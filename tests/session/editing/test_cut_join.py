@@ -228,7 +228,7 @@ def test_two_objects_in_one(one: str, two: str, expected: str, segmented: list[i
 
 def test_what_two_show_together_is_never_recalled_and_as_sure_as_the_less_sure() -> None:
     kept, other = objects("AT......", "")
-    kept.tracked[1] = record(3, distance=5)
+    kept.tracked[1] = record(3, distance=-5)
     other.conditioning[0], other.prompts[0] = record(0), FramePrompts(is_approved=True)
     other.stale[1] = record(9, distance=2)
     join(kept, other, Masks())  # type: ignore[arg-type]

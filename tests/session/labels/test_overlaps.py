@@ -2,73 +2,124 @@
 
 from __future__ import annotations
 
-import torch
+from itertools import permutations
 
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session.labels.overlaps import resolve_duplicates
+from napari_sam2.session.labels.overlaps import ANCHOR_WEIGHT, confidence_weight, resolve_overlaps
+from thoroughness import examples
 
 WHOLE = View(0, 0, 8, 8)
 
 
-def chequered(side: int, even: float, odd: float) -> torch.Tensor:
-    """Logits of a square of a side, (8, 8)."""
+def square(side: int, logit: float = 2.0, start: int = 0) -> torch.Tensor:
+    """Logits of a square on the diagonal, (8, 8)."""
     logits = torch.full((8, 8), -5.0)
-    logits[:side, :side] = torch.where((torch.arange(side)[:, None] + torch.arange(side)) % 2 == 0, even, odd)
+    logits[start : start + side, start : start + side] = logit
     return logits
 
 
-def test_what_was_found_twice_belongs_to_one_as_a_whole() -> None:
-    often, seldom = chequered(7, 3.0, 2.0), chequered(6, 2.0, 2.6)  # 36 of 49 pixels
-    for order in (1, -1):
-        masks = [often.clone(), seldom.clone()][::order]
-        resolve_duplicates(masks, [WHOLE, WHOLE], [1.0, 1.0])
-        larger, smaller = masks[::order]
-        assert torch.equal(larger, often)
-        assert not (smaller > 0).any()
+def areas(masks: list[torch.Tensor], weights: list[float]) -> list[int]:
+    """Areas of what each mask keeps."""
+    resolve_overlaps(masks, [WHOLE] * len(masks), weights)
+    return [int((mask > 0).sum()) for mask in masks]
 
 
-def test_it_belongs_to_the_one_that_is_trusted() -> None:
-    masks = [chequered(7, 3.0, 2.0), chequered(6, 2.0, 2.6)]
-    resolve_duplicates(masks, [WHOLE, WHOLE], [0.5, 1.0])
-    assert [(mask > 0).sum().item() for mask in masks] == [49 - 36, 36]
+def weight(distance: int, has_time: bool = True) -> float:
+    return confidence_weight(FrameRecord(torch.zeros(1, 1), torch.zeros(1), 5.0, 0.9, anchor_distance=distance), has_time)
 
 
-def test_in_views_of_their_own() -> None:
-    one, other = chequered(6, 2.0, 2.0), chequered(6, 3.0, 3.0)[:6, :6].clone()
-    masks = [one, other]
-    resolve_duplicates(masks, [WHOLE, View(0, 1, 6, 6)], [1.0, 1.0])  # 30 of 42 pixels
-    kept = (masks[0] > 0).numpy()
-    assert kept[:6, 0].all()
-    assert kept.sum() == 6
-    assert (masks[1] > 0).all()
+# --- weights -----------------------------------------------------------------------------------------------------------
 
 
-def test_of_equal_ones_the_first() -> None:
-    masks = [chequered(4, 2.0, 2.0), chequered(4, 2.0, 2.0)]
-    resolve_duplicates(masks, [WHOLE, WHOLE], [1.0, 1.0])
-    assert [(mask > 0).sum().item() for mask in masks] == [16, 0]
+def test_anchors_win_then_what_was_tracked_forward_then_what_is_nearer() -> None:
+    order = [weight(distance) for distance in (0, 1, 2, 5000, -1, -2, -5000)]
+    assert order == sorted(set(order), reverse=True)
 
 
-def test_what_lies_in_or_beside_another_stays() -> None:
-    cell, nucleus, empty = chequered(6, 3.0, 1.0), chequered(4, 2.0, 2.0), torch.full((8, 8), -1.0)  # 16 of 36 pixels
-    masks = [cell.clone(), nucleus.clone(), empty.clone()]
-    resolve_duplicates(masks, [WHOLE] * 3, [1.0] * 3)
-    assert all(torch.equal(mask, before) for mask, before in zip(masks, (cell, nucleus, empty), strict=True))
+def test_in_a_volume_both_directions_are_alike() -> None:
+    assert weight(-3, has_time=False) == weight(3, has_time=False) == weight(3)
 
 
-def test_pieces_of_a_mother_on_each_daughter_are_found_twice() -> None:
-    """Neither daughter is mostly the same as all of the mother, but as her piece there; a speck is decided by its pixels."""
-    mother = torch.full((8, 20), -5.0)
-    mother[1:6, 1:6] = mother[1:6, 10:15] = 2.0
-    mother[7, 19] = 3.0
-    daughters = [torch.full((8, 20), -5.0) for _ in range(2)]
-    daughters[0][1:6, 1:6] = torch.where(torch.arange(25).reshape(5, 5) % 2 == 0, 5.0, 1.0)
-    daughters[1][1:6, 10:16] = 1.0
-    daughters[1][7, 19] = 1.0
-    masks = [mother, *daughters]
-    resolve_duplicates(masks, [View(0, 0, 8, 20)] * 3, [1.0, 1.0, 1.0])
-    assert not (mother[1:6, 1:6] > 0).any(), "she has 3.08 on the mean"
-    assert (daughters[0] > 0).sum() == 25
-    assert (mother[1:6, 10:15] > 0).all()
-    assert (daughters[1] > 0).sum() == 5 + 1, "what is hers alone, and the speck"
-    assert mother[7, 19] == 3
+# --- of two that lie on each other -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=examples(30), deadline=None, derandomize=True, database=None)
+@given(st.lists(st.tuples(st.floats(0.1, 9), st.floats(0.1, 9)), min_size=2, max_size=6))
+def test_on_all_frames_it_is_the_one_with_the_higher_weight_whatever_the_logits(frames: list[tuple[float, float]]) -> None:
+    for weights, expected in (([0.5, 0.4], [36, 0]), ([0.4, 0.5], [0, 36])):
+        for one, other in frames:
+            assert areas([square(6, one), square(6, other)], weights) == expected
+
+
+@pytest.mark.parametrize(("logits", "kept"), [((3, 3), [36, 0]), ((3, 5.9), [36, 0]), ((3, 6.1), [0, 36]), ((9, 1), [36, 0])])
+def test_of_two_with_the_same_weight_the_first_unless_the_other_is_much_surer(logits: tuple[float, float], kept: list[int]) -> None:
+    assert areas([square(6, logits[0]), square(6, logits[1])], [0.5, 0.5]) == kept
+
+
+def test_of_two_that_are_each_on_both_objects_each_has_the_one_that_it_is_surer_of() -> None:
+    masks = [torch.full((8, 20), -5.0) for _ in range(2)]
+    for mask, logits in zip(masks, ((3.0, 1.0), (1.0, 3.0)), strict=True):
+        mask[1:6, 1:6], mask[1:6, 10:15] = logits
+    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 2, [0.5, 0.5])
+    assert [(int((mask > 0)[:, :8].sum()), int((mask > 0)[:, 8:].sum())) for mask in masks] == [(25, 0), (0, 25)]
+
+
+def test_the_other_keeps_what_is_its_own_alone() -> None:
+    assert areas([square(7), square(6)], [0.4, 0.5]) == [49 - 36, 36]
+    assert areas([square(7), square(6)], [0.5, 0.4]) == [49, 0]
+
+
+def test_a_small_one_within_a_large_one_keeps_its_pixels() -> None:
+    """A vein in the liver; a cell that a mask with the same anchor has taken in."""
+    for weights, logits in (([0.5, 0.5], (3.0, 2.0)), ([ANCHOR_WEIGHT, ANCHOR_WEIGHT], (9.0, 0.5))):
+        assert areas([square(7, logits[0]), square(3, logits[1], start=2)], weights) == [49 - 9, 9]
+        assert areas([square(3, logits[1], start=2), square(7, logits[0])], weights) == [9, 49 - 9]
+
+
+def test_a_small_one_that_is_trusted_less_has_no_pixel() -> None:
+    """A child that was followed back, and lies on its parent."""
+    assert areas([square(7), square(3, 9.0, start=2)], [0.5, 0.4]) == [49, 0]
+
+
+def test_two_that_were_prompted_where_they_are_nearly_equal_stay_two() -> None:
+    assert areas([square(7), square(6)], [ANCHOR_WEIGHT, ANCHOR_WEIGHT]) == [49, 36]
+
+
+def test_two_that_touch_are_decided_pixel_by_pixel() -> None:
+    one, other = square(5), square(4, start=3)  # 4 of 16 pixels
+    assert areas([one, other], [0.5, 0.4]) == [25, 16]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_of_three_each_pair_is_decided_by_what_the_masks_were(order: tuple[int, ...]) -> None:
+    """A parent that goes on over both children loses both, and its own piece of neither is left."""
+    parent = torch.full((8, 20), -5.0)
+    parent[1:6, 1:6] = parent[1:6, 10:15] = parent[7, 19] = 2.0
+    children = [torch.full((8, 20), -5.0) for _ in range(2)]
+    children[0][1:6, 1:6] = 1.0
+    children[1][1:6, 10:16] = 1.0
+    given, trusted = [parent, *children], [0.3, 0.9, 0.8]
+    masks, weights = [given[i] for i in order], [trusted[i] for i in order]
+    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 3, weights)
+    assert [int((mask > 0).sum()) for mask in given] == [1, 25, 30]
+
+
+def test_in_boxes_of_their_own() -> None:
+    one, other = square(6), square(6, 3.0)[:6, :6].clone()
+    resolve_overlaps([one, other], [WHOLE, View(0, 1, 6, 6)], [0.4, 0.5])  # 30 of 36 pixels
+    assert (one > 0)[:6, 0].all()
+    assert [int((mask > 0).sum()) for mask in (one, other)] == [6, 36]
+
+
+def test_nothing_is_on_nothing() -> None:
+    masks = [torch.full((8, 8), -1.0), torch.zeros(8, 8), square(4)]
+    before = [mask.clone() for mask in masks]
+    resolve_overlaps(masks, [WHOLE] * 3, [0.5, 0.5, 0.5])
+    assert all(torch.equal(mask, old) for mask, old in zip(masks, before, strict=True))
+    resolve_overlaps([], [], [])

@@ -87,7 +87,8 @@ def test_only_what_changed_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
         assert sorted(drawn.take()) == list(frames), (number, method)
         np.testing.assert_array_equal(session.labels, np.stack([session.label_plane(frame) for frame in range(T)]))
     assert drawn.positions == []
-    session._results.draw_all()
+    session._results.draw_later()
+    session.draw_frames(session.undrawn)
     assert drawn.take() == all_frames
 
 
@@ -254,3 +255,30 @@ def test_the_session_is_protected_where_it_was_saved_last(tmp_path: Path) -> Non
             session.export(tmp_path / f"{name}.csv")
     assert session._results._files() == (None, tmp_path / "second.sam2")
     session.close()
+
+
+def test_a_session_that_is_opened_is_drawn_later(tmp_path: Path) -> None:
+    with blob_session(MOVIE, "TYX") as session:
+        for object_id, point in INSIDE.items():
+            session.add_object(object_id=object_id)
+            session.add_points(object_id, 0, [point])
+        session.propagate_all()
+        session.save(tmp_path / "movie.sam2")
+        expected = session.labels.copy()
+        network = session.model
+    with Session.open(tmp_path / "movie.sam2", MOVIE, network, draw_later=True) as session:
+        assert session.undrawn == set(range(T))
+        assert not session.labels_drawn.any()
+        session.draw_frames([3, 5, 99])
+        assert session.undrawn == set(range(T)) - {3, 5}
+        np.testing.assert_array_equal(session.labels_drawn[[3, 5]], expected[[3, 5]])
+        assert not session.labels_drawn[[0, 7]].any()
+        session.remove_object(1)
+        assert not session.undrawn, "all frames on which it was were drawn anew"
+        session.undo()
+        np.testing.assert_array_equal(session.labels_drawn, expected)
+    with Session.open(tmp_path / "movie.sam2", MOVIE, network, draw_later=True) as session:
+        np.testing.assert_array_equal(session.result().labels, expected, "an export has all of it")
+    with Session.open(tmp_path / "movie.sam2", MOVIE, network) as session:
+        assert not session.undrawn
+        np.testing.assert_array_equal(session.labels_drawn, expected)

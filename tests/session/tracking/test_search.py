@@ -3,9 +3,10 @@ import pytest
 
 from lively_movie import SIDE_PX, movie, truth
 from napari_sam2.predictors.zoom import View
+from napari_sam2.session.editing.everything import FindingStopped, watched
 from napari_sam2.session.session import Session
 from napari_sam2.session.tracking.regions import Region
-from napari_sam2.session.tracking.search import Found, _windows, search, without_overlaps
+from napari_sam2.session.tracking.search import BATCH, Found, _windows, search, without_overlaps
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,19 @@ def test_small_objects_are_looked_for_in_windows(in_use):
         seen[view.window] += 1
     assert seen.min() >= 1
     assert len(search(in_use, 0, [centre(1), centre(3)], 1.9)) == 2, "each in the window that is nearest"
+
+
+def test_it_is_stopped_between_batches(in_use):
+    asked = []
+
+    def once(done, total):
+        asked.append((done, total))
+        return len(asked) < 2
+
+    points = [centre(1)] * (BATCH + 1)
+    with watched(once), pytest.raises(FindingStopped):
+        search(in_use, 0, points, 9)
+    assert asked == [(0, 0), (0, 0)], "before each batch"
 
 
 def test_of_masks_that_overlap_the_better_one_is_kept():

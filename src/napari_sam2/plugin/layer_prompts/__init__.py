@@ -1,1 +1,1 @@
-"""Layers that somebody already has as prompts: points, shapes, labels; and results into such layers."""
+"""Points, shapes and labels of any layer, read as prompts."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.plugin.image_stack import ImageStack
+from napari_sam2.plugin.image.image_stack import ImageStack
 
 
 class Frames(Enum):
@@ -48,6 +48,7 @@ class Anchors(Enum):
 
     EVERY = "a mask on each frame"
     FIRST = "a mask on its first frame"
+    LINKED = "linked: its number differs from frame to frame"
 
 
 class Pixels(Enum):

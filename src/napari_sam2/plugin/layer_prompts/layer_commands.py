@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.plugin.clicks import ObjectFrame
-from napari_sam2.plugin.commands import LongCommand, Outcome, Progress
-from napari_sam2.plugin.layer_prompts.alignment import AlignedPlanes
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, describe_left_out
+from napari_sam2.plugin.image.alignment import AlignedPlanes
 from napari_sam2.plugin.layer_prompts.object_numbers import describe_renumbered, number_objects
+from napari_sam2.plugin.prompts.clicks import ObjectFrame
+from napari_sam2.plugin.prompts.commands import LongCommand, Outcome, Progress
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, describe_left_out
 from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MASKS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class _UseLayer(LongCommand):
-    """Prompt new objects from a layer; see :class:`~napari_sam2.plugin.commands.Command`.
+    """Prompt new objects from a layer; see :class:`~napari_sam2.plugin.prompts.commands.Command`.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
-from napari_sam2.plugin.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.prompts.clicks import MAX_OBJECT_ID
 
 
 def number_objects(wanted: Iterable[Hashable], taken: Collection[int]) -> dict[Hashable, int]:

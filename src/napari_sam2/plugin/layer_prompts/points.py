@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from napari_sam2.plugin.clicks import Click
-from napari_sam2.plugin.layer_prompts.alignment import FramePlaces
+from napari_sam2.plugin.image.alignment import FramePlaces
 from napari_sam2.plugin.layer_prompts.choices import Objects, read_object, read_side
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut
+from napari_sam2.plugin.prompts.clicks import Click
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut
 
 
 def names_of(features: Any, objects: Objects | str, number: int) -> list[Hashable]:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.plugin.clicks import Box, Click
-from napari_sam2.plugin.layer_prompts.alignment import FramePlaces
-from napari_sam2.plugin.layer_prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, Outline, outline_of
+from napari_sam2.plugin.image.alignment import FramePlaces
+from napari_sam2.plugin.prompts.clicks import Box, Click
+from napari_sam2.plugin.prompts.drawn_prompts import DrawnPrompts, FoundPrompts, LeftOut, Outline, outline_of
 from napari_sam2.session.editing.drawing import scribble_points
 
 _ELLIPSE_VERTICES = 64

@@ -10,7 +10,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_sam2.plugin.runner import Task
+from napari_sam2.plugin.tasks.runner import Task
 
 _MOST_PENDING = 4
 _PATIENCE_S = 0.1
@@ -42,7 +42,7 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         self._posted.connect(self._on_posted, Qt.ConnectionType.QueuedConnection)
 
     def run(self, task: Task, on_item: Callable[[Any], None], on_end: Callable[[BaseException | None], None]) -> None:
-        """Start a task; see :class:`~napari_sam2.plugin.runner.Runner`."""
+        """Start a task; see :class:`~napari_sam2.plugin.tasks.runner.Runner`."""
         if self._run is not None:
             raise RuntimeError("a task is running already")
         if self._is_closed:
@@ -51,7 +51,7 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         self._pool.submit(self._run.work, task)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Call a function in the thread of the windows; see :class:`~napari_sam2.plugin.runner.Runner`."""
+        """Call a function in the thread of the windows; see :class:`~napari_sam2.plugin.tasks.runner.Runner`."""
         if not self._is_closed:
             self._posted.emit(function)
 

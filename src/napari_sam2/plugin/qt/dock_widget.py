@@ -18,17 +18,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import (
-    CANCEL,
-    NEXT_OBJECT,
-    NEXT_UNCERTAIN,
-    PREVIOUS_UNCERTAIN,
-    PROPAGATE,
-    REDO_ON_LAYER,
-    SWITCH_SIDE,
-    UNDO,
-    Key,
-)
 from napari_sam2.plugin.notices import set_dock_shown
 from napari_sam2.plugin.qt.background import BackgroundRunner
 from napari_sam2.plugin.qt.image_panel import ImagePanel
@@ -43,6 +32,17 @@ from napari_sam2.plugin.qt.scrolled import Scrolled
 from napari_sam2.plugin.qt.session_line import SessionLine
 from napari_sam2.plugin.qt.tool_cursor import ToolCursor
 from napari_sam2.plugin.qt.tool_row import ToolRow
+from napari_sam2.plugin.settings.keys import (
+    CANCEL,
+    NEXT_OBJECT,
+    NEXT_UNCERTAIN,
+    PREVIOUS_UNCERTAIN,
+    PROPAGATE,
+    REDO_ON_LAYER,
+    SWITCH_SIDE,
+    UNDO,
+    Key,
+)
 
 if TYPE_CHECKING:
     import napari

@@ -6,9 +6,9 @@ from magicgui import magicgui
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.error_rate import ErrorRate
-from napari_sam2.plugin.keys import JUDGE_RIGHT, JUDGE_WRONG
 from napari_sam2.plugin.qt.rows import narrow_button, row
+from napari_sam2.plugin.review.error_rate import ErrorRate
+from napari_sam2.plugin.settings.keys import JUDGE_RIGHT, JUDGE_WRONG
 
 _NARROW = "padding: 1px 3px; min-width: 40px; max-width: 48px"
 """Of a number, without its buttons: the dock stays narrow."""

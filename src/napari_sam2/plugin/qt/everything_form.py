@@ -6,9 +6,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.everything_options import EverythingOptions
-from napari_sam2.plugin.keys import FIND_EVERYTHING
+from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.qt.options_form import OptionsForm, area_field
+from napari_sam2.plugin.settings.keys import FIND_EVERYTHING
 
 _AUTOMATIC = "automatic"
 

@@ -10,8 +10,8 @@ from magicgui import magicgui
 from qtpy.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.exports import document_formats, result_formats, shown_ending, with_ending
-from napari_sam2.plugin.session_output import SessionOutput, image_file_of
+from napari_sam2.plugin.files.session_output import SessionOutput, image_file_of
+from napari_sam2.plugin.worker.exports import document_formats, result_formats, shown_ending, with_ending
 
 
 class ExportMenu(QMenu):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_summary import (
+from napari_sam2.plugin.selection.image_summary import (
     Intensities,
     along_choices,
     axes_text,
@@ -24,7 +24,7 @@ from napari_sam2.plugin.image_summary import (
     read_image,
     summarize,
 )
-from napari_sam2.plugin.image_workspace import ImageWorkspace
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
 _ARROW_PX = 26
 _INDENT_PX = 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QAbstractButton, QWidget
 
-from napari_sam2.plugin.keys import Key, all_keys
+from napari_sam2.plugin.settings.keys import Key, all_keys
 
 _KEY, _TEXT, _MORE = "napari_sam2_key", "napari_sam2_text", "napari_sam2_more"
 

@@ -1,4 +1,4 @@
-"""What is done with layers that somebody has, in the dock and in napari's menus: used as prompts, or given the result."""
+"""What is done with layers that somebody has, in the dock and in napari's menus: used as prompts, given the result, seen anew."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMenu, QToolButton
 
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.image.layer_placement import unwrapped
+from napari_sam2.plugin.layer_actions.copy_result import ResultCopier
+from napari_sam2.plugin.layer_actions.orthogonal_views import show_orthogonal_views
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
 from napari_sam2.plugin.layer_prompts.choices import Objects, guess_object_column, guess_side_column
-from napari_sam2.plugin.layer_prompts.copy_result import ResultCopier
-from napari_sam2.plugin.layer_prompts.use_layer import LayerReader
-from napari_sam2.plugin.layers import unwrapped
 from napari_sam2.plugin.qt.layer_form import LayerForm, Options
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ class LayerActions(QToolButton):  # type: ignore[misc]
         self.draw.setToolTip("Rectangles are boxes, ellipses and polygons masks, lines and paths points along them.")
         self.use = menu.addAction("Use a layer as prompts …")
         self.copy = menu.addAction("Copy the result into a layer …")
+        self.views = menu.addAction("Orthogonal views")
+        self.views.setToolTip("The volume along its other two axes, beside the canvas.")
         self.draw.triggered.connect(lambda: self.draw_shapes())
         self.use.triggered.connect(lambda: self.open_use())
         self.copy.triggered.connect(lambda: self.open_copy())
+        self.views.triggered.connect(lambda: self.show_views())
         self.setMenu(menu)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -58,6 +62,13 @@ class LayerActions(QToolButton):  # type: ignore[misc]
         layer = workspace.show_shapes_layer()
         self._viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
+
+    def show_views(self) -> None:
+        """Show the volume along its other two axes, too; a sentence if that cannot be."""
+        try:
+            show_orthogonal_views(self._viewer)
+        except ValueError as error:
+            self._controller.show_problem(str(error))
 
     def open_use(self) -> LayerForm | None:
         """Open the form by which a layer becomes prompts, with the selected one chosen; a sentence if there is none."""

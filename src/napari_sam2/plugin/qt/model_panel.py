@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import (
+    QComboBox,
     QFileDialog,
     QLabel,
     QToolButton,
@@ -16,13 +17,18 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.models import MODEL_NAMES, describe_download, describe_model
 from napari_sam2.plugin.qt.rows import button, combo, row
 from napari_sam2.plugin.qt.settings_dialog import SettingsDialog
-from napari_sam2.plugin.settings import DEVICES, PRECISIONS
+from napari_sam2.plugin.settings.models import MODEL_NAMES, describe_download, describe_model
+from napari_sam2.plugin.settings.place import THIS_MACHINE
+from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS
 from napari_sam2.weights.registry import SUFFIXES
 
 _SELF_TEST = "Let the embedded model segment a nucleus whose area is known."
+_PLACE = (
+    "Where the model computes: this machine, or the address of a scheduler of dask, such as tls://gpu-box:8786; then Enter. Image, "
+    "prompts and results stay here."
+)
 _FROM_FILE = "from a file …"
 _NUM_LETTERS = 4
 """There is room for in a list."""
@@ -69,6 +75,12 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.fold.setAutoRaise(True)
         self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.about_device = QElidingLabel()
+        self.compute_on = combo(_PLACE, _NUM_LETTERS)
+        self.compute_on.setEditable(True)
+        self.compute_on.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.compute_on.lineEdit().setPlaceholderText("tls://HOST:PORT")
+        self.compute_on.activated.connect(lambda _: self._place_chosen())
+        self.compute_on.lineEdit().editingFinished.connect(self._place_typed)
         self.fold.toggled.connect(self._folded)
         self.device = combo("Where the model computes; auto takes CUDA, else Apple's GPU, else the CPU.", _NUM_LETTERS)
         for device in DEVICES:
@@ -91,6 +103,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         details = QVBoxLayout(self._details)
         details.setContentsMargins(0, 0, 0, 0)
         details.setSpacing(2)
+        details.addWidget(row(QLabel("Compute on"), self.compute_on, stretched=(1,)))
         details.addWidget(row(self.device, self.precision, self.self_test, stretched=(0, 1)))
         details.addWidget(row(self.about_device, self.settings, stretched=(0,)))
         column = QVBoxLayout(self)
@@ -113,6 +126,15 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         if chosen:
             self._controller.models.choose_file(chosen)
         self._show()  # the list is not left at the words for choosing a file
+
+    def _place_chosen(self) -> None:
+        self.compute_on.lineEdit().setModified(False)
+        self._controller.models.compute_on(self.compute_on.currentText())
+        self._show_place()
+
+    def _place_typed(self) -> None:
+        if self.compute_on.lineEdit().isModified():
+            self._place_chosen()
 
     def _write(self, **values: str) -> None:
         self._controller.write_settings(values)
@@ -146,6 +168,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self._show_models()
         controller = self._controller
         settings, machine, test = controller.settings.settings, controller.models.machine, controller.models.self_test
+        place = controller.models.place
         is_missing = controller.model in MODEL_NAMES and not controller.models.is_here
         self._download_row.setVisible(is_missing)
         self.place.setVisible(is_missing)
@@ -155,12 +178,17 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.place.setText(f"to {path}")
             self.place.setToolTip(f"The weights will be in {path}.")
         self.download.setEnabled(not controller.models.is_downloading)
-        is_known = machine is not None and machine.device == settings.device
-        self.fold.setText(machine.facts.kind if machine is not None and is_known else settings.device)
-        device = machine.describe() if machine is not None and is_known else settings.device
+        is_known = machine is not None and machine.place == place
+        unknown = "not reached" if place.is_elsewhere else place.device
+        self.fold.setText(machine.facts.kind if machine is not None and is_known else unknown)
+        device = machine.describe() if machine is not None and is_known else f"{place.name}, {unknown}"
         tested = "" if test is None else f", self-test {'passed' if test.is_passed else 'FAILED'}"
-        self.about_device.setText(f"{device}{tested}")
+        until = f", until {settings.place.name} is reached" if settings.place != place else ""
+        self.about_device.setText(f"{device}{tested}{until}")
+        self.about_device.setToolTip(controller.models.transfers)
+        self._show_place()
         self.fold.setToolTip(f"The model computes on {device} in {settings.precision}{tested}. Click to choose.")
+        self.device.setEnabled(not place.is_elsewhere)
         with QSignalBlocker(self.device), QSignalBlocker(self.precision):
             self.device.setCurrentText(settings.device)
             self.precision.setCurrentText(settings.precision)
@@ -169,10 +197,25 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.device.model().item(index).setEnabled(is_here)
         self.self_test.setToolTip(_SELF_TEST if test is None else f"{_SELF_TEST} The last one: {test.text}.")
 
+    def _show_place(self) -> None:
+        """Show where models are to compute, unless somebody is typing another place."""
+        if self.compute_on.lineEdit().isModified() and self.compute_on.lineEdit().hasFocus():
+            return
+        settings = self._controller.settings.settings
+        names = [one for one in dict.fromkeys((THIS_MACHINE, settings.last_scheduler, settings.compute_on)) if one]
+        with QSignalBlocker(self.compute_on):
+            if names != [self.compute_on.itemText(index) for index in range(self.compute_on.count())]:
+                self.compute_on.clear()
+                self.compute_on.addItems(names)
+            self.compute_on.setCurrentText(settings.compute_on)
+
     def _show_models(self) -> None:
+        machine = self._controller.models.machine
+        is_elsewhere = machine is not None and machine.place.is_elsewhere and machine.place == self._controller.models.place
+        models_there = machine.models if machine is not None and is_elsewhere else None
         current = self._controller.model
         names = MODEL_NAMES if current in MODEL_NAMES else (*MODEL_NAMES, current)
-        texts = [*(describe_model(name) for name in names), _FROM_FILE]
+        texts = [*(describe_model(name, models_there) for name in names), _FROM_FILE]
         with QSignalBlocker(self.model):
             if texts != [self.model.itemText(index) for index in range(self.model.count())]:
                 self.model.clear()

@@ -35,7 +35,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2.plugin.object_rows import ObjectRow
+from napari_sam2.plugin.reports.object_rows import ObjectRow
 
 _SORT_ROLE = Qt.ItemDataRole.UserRole
 _ID_ROLE = Qt.ItemDataRole.UserRole + 1

@@ -6,8 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.object_commands import (
+from napari_sam2.plugin.prompts.object_commands import (
     ApproveFrame,
     ColourObject,
     DivideObject,
@@ -19,10 +18,11 @@ from napari_sam2.plugin.object_commands import (
     RenameObject,
     SplitObject,
 )
-from napari_sam2.plugin.object_rows import ObjectRow
 from napari_sam2.plugin.qt.object_table import ObjectTable
 from napari_sam2.plugin.qt.review_panel import ReviewPanel
 from napari_sam2.plugin.qt.timeline import Timeline
+from napari_sam2.plugin.reports.object_rows import ObjectRow
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
 
 class ObjectsPanel(QWidget):  # type: ignore[misc]

@@ -10,12 +10,12 @@ from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.exports import result_formats
+from napari_sam2.plugin.files.session_output import SessionOutput
 from napari_sam2.plugin.qt.export_menu import ExportMenu
 from napari_sam2.plugin.qt.measurement_table import MeasurementTable
 from napari_sam2.plugin.qt.rows import button, row
 from napari_sam2.plugin.qt.sessions_menu import SessionsMenu
-from napari_sam2.plugin.session_output import SessionOutput
+from napari_sam2.plugin.worker.exports import result_formats
 
 _TABLE_SIZE_PX, _MARGIN_PX = QSize(820, 280), 60
 

@@ -19,13 +19,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2.plugin.clicks import ObjectFrame
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.image_workspace import ImageWorkspace
-from napari_sam2.plugin.keys import APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_ITEM, PREVIOUS_ITEM
+from napari_sam2.plugin.prompts.clicks import ObjectFrame
 from napari_sam2.plugin.qt.error_panel import ErrorPanel
 from napari_sam2.plugin.qt.rows import narrow_button, row
-from napari_sam2.plugin.review import ANY_REASON, ReviewQueue
+from napari_sam2.plugin.review.review_queue import ANY_REASON, ReviewQueue
+from napari_sam2.plugin.settings.keys import APPROVE, APPROVE_TO_HERE, END_HERE, NEXT_ITEM, PREVIOUS_ITEM
+from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 from napari_sam2.session.review.track_measurements import ReviewReason
 
 SHOWN_AFTER_MS = 150

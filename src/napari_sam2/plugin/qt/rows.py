@@ -7,8 +7,8 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
-from napari_sam2.plugin.keys import Key
 from napari_sam2.plugin.qt.key_texts import show_key
+from napari_sam2.plugin.settings.keys import Key
 
 
 def button(text: str, does: Key | str, act: Callable[[], None] | None = None) -> QPushButton:

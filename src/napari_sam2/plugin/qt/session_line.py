@@ -46,7 +46,7 @@ class SessionLine(QWidget):  # type: ignore[misc]
         not_kept = "" if workspace is None else workspace.kept.not_kept
         if offer is not None:
             self.go_on.setText(f"Continue where you were\n({offer.describe()})")
-            self.text.setText("" if workspace.kept.is_offer_possible else f"It was made with {offer.model}, which is not here.")
+            self.text.setText("" if workspace.is_offer_possible else f"It was made with {offer.model}, which is not here.")
         else:
             self.text.setText(f"Not saved: {not_kept}. File › Save saves the result as .sam2 elsewhere." if not_kept else "")
         self.text.setVisible(bool(self.text.text()))

@@ -9,9 +9,8 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
-from napari_sam2.plugin.autosave import SUFFIX
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.recent_sessions import (
+from napari_sam2.plugin.files.recent_sessions import (
     RULE,
     RecentSession,
     SessionNotOpened,
@@ -20,7 +19,8 @@ from napari_sam2.plugin.recent_sessions import (
     recent_sessions,
     without_image,
 )
-from napari_sam2.plugin.session_output import SessionOutput, image_file_of
+from napari_sam2.plugin.files.session_output import SessionOutput, image_file_of
+from napari_sam2.plugin.sessions.autosave import SUFFIX
 
 _PATTERN = f"Sessions (*{SUFFIX})"
 

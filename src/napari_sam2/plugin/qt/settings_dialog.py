@@ -8,10 +8,11 @@ from magicgui import magicgui
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QGroupBox, QLabel, QLineEdit, QScrollArea, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.autosave import KeptSessions
-from napari_sam2.plugin.keys import KEYS, all_keys, normal_name, use_by_napari
-from napari_sam2.plugin.models import BEST, MODEL_NAMES
-from napari_sam2.plugin.settings import DEVICES, PRECISIONS, StoredSettings, checked
+from napari_sam2.plugin.sessions.autosave import KeptSessions
+from napari_sam2.plugin.settings.keys import KEYS, all_keys, normal_name, use_by_napari
+from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES
+from napari_sam2.plugin.settings.place import THIS_MACHINE
+from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS, StoredSettings, checked
 
 
 def general_values(
@@ -21,23 +22,32 @@ def general_values(
     default_model: str = BEST,
     device: str = "auto",
     precision: str = "float32",
+    compute_on: str = THIS_MACHINE,
+    last_scheduler: str = "",
+    certificates: Path | None = None,
 ) -> dict[str, Any]:
     """Return settings as a file holds them; the form is made from this signature.
 
     Parameters
     ----------
-    autosave_folder, quota_gb, memory_gb, default_model, device, precision
-        See :class:`~napari_sam2.plugin.settings.Settings`.
+    autosave_folder, quota_gb, memory_gb, default_model, device, precision, compute_on, last_scheduler, certificates
+        See :class:`~napari_sam2.plugin.settings.settings.Settings`.
     """
-    folder = "" if autosave_folder in (None, Path()) else str(autosave_folder)
     return {
-        "autosave_folder": folder,
+        "autosave_folder": _folder_text(autosave_folder),
         "quota_gb": quota_gb,
         "memory_gb": memory_gb,
         "default_model": default_model,
         "device": device,
         "precision": precision,
+        "compute_on": compute_on,
+        "last_scheduler": last_scheduler,
+        "certificates": _folder_text(certificates),
     }
+
+
+def _folder_text(folder: Path | None) -> str:
+    return "" if folder in (None, Path()) else str(folder)
 
 
 def _general_form(default_model: str) -> Any:
@@ -75,6 +85,13 @@ def _general_form(default_model: str) -> Any:
             "label": "Precision",
             "tooltip": "bfloat16 is faster on recent GPUs. Of sessions that begin from now on.",
         },
+        compute_on={"label": "Compute on", "tooltip": "this machine, or the address of a scheduler, such as tls://gpu-box:8786."},
+        last_scheduler={"visible": False},
+        certificates={
+            "mode": "d",
+            "label": "Folder of certificates",
+            "tooltip": "With ca.pem, cert.pem and key.pem; needed for tls://.",
+        },
     )
 
 
@@ -95,7 +112,16 @@ class SettingsDialog(QDialog):  # type: ignore[misc]
         self._stored = stored
         settings = stored.settings
         self.general = _general_form(settings.default_model)
-        for name in ("quota_gb", "memory_gb", "default_model", "device", "precision"):
+        for name in (
+            "quota_gb",
+            "memory_gb",
+            "default_model",
+            "device",
+            "precision",
+            "compute_on",
+            "last_scheduler",
+            "certificates",
+        ):
             getattr(self.general, name).value = getattr(settings, name)
         self.general.autosave_folder.value = settings.autosave_folder
         self.general.autosave_folder.line_edit.native.setPlaceholderText(str(KeptSessions().folder))
@@ -123,6 +149,7 @@ class SettingsDialog(QDialog):  # type: ignore[misc]
         scrolled = QScrollArea(widgetResizable=True)
         scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scrolled.setWidget(inside)
+        scrolled.setMinimumWidth(inside.sizeHint().width() + scrolled.verticalScrollBar().sizeHint().width() + 2)
         buttons = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(buttons.Ok | buttons.Cancel | buttons.RestoreDefaults)
         self.buttons.accepted.connect(self.accept)
@@ -141,7 +168,7 @@ class SettingsDialog(QDialog):  # type: ignore[misc]
     def restore_defaults(self) -> None:
         """Fill in the default values; they are used after OK."""
         for name, value in general_values().items():
-            getattr(self.general, name).value = value or None if name == "autosave_folder" else value
+            getattr(self.general, name).value = value or None if name in ("autosave_folder", "certificates") else value
         for setting, key in all_keys().items():
             self.keys[setting].setText(key.default)
 

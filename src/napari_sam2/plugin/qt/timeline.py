@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QBrush, QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_sam2.plugin.frame_states import FrameState, columns_of_frame, frame_of_column, states_by_column
+from napari_sam2.plugin.reports.frame_states import FrameState, columns_of_frame, frame_of_column, states_by_column
 
 _MARGIN_PX = 5
 _DIAMONDS_PX = 10
@@ -80,7 +80,7 @@ class Timeline(QWidget):  # type: ignore[misc]
         Parameters
         ----------
         states, of_all : ndarray
-            (F,), the :class:`~napari_sam2.plugin.frame_states.FrameState` of the object, and of all objects, on each frame.
+            (F,), the :class:`~napari_sam2.plugin.reports.frame_states.FrameState` of the object, and of all objects, on each frame.
         prompted : iterable of int
             Frames with prompts of the object.
         name : str

@@ -7,8 +7,8 @@ from qtpy.QtGui import QColor, QCursor
 from qtpy.QtWidgets import QWidget
 
 from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.layers.sign_colours import SIGN_COLOURS
 from napari_sam2.plugin.qt.tool_icons import tool_cursor
-from napari_sam2.plugin.sign_colours import SIGN_COLOURS
 
 _CANVAS_CLASS = "CanvasBackendDesktop"
 """Name of the class of vispy's canvas, for which napari has no public name."""

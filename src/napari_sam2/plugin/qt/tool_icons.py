@@ -22,7 +22,7 @@ def tool_icon(name: str, colour: QColor, disabled: QColor) -> QIcon:
     Parameters
     ----------
     name : str
-        Value of a :class:`~napari_sam2.plugin.tools.tool.Tool`, "everything" or "track".
+        Value of a :class:`~napari_sam2.plugin.canvas.tools.tool.Tool`, "everything" or "track".
     colour, disabled : QColor
         Of its lines, and the same while it cannot be used.
     """

@@ -6,8 +6,16 @@ from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHBoxLayout, QSpinBox, QToolButton, QWidget
 
+from napari_sam2.plugin.canvas.tools.brush import MAX_DIAMETER_PX
+from napari_sam2.plugin.canvas.tools.tool import Tool
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import (
+from napari_sam2.plugin.layers.sign_colours import SIGN_COLOURS
+from napari_sam2.plugin.qt.everything_form import EverythingForm
+from napari_sam2.plugin.qt.key_texts import show_key
+from napari_sam2.plugin.qt.tool_icons import tool_icon
+from napari_sam2.plugin.qt.tracking_button import ICON, TrackingButton
+from napari_sam2.plugin.qt.tracking_form import TrackingForm
+from napari_sam2.plugin.settings.keys import (
     BOX_TOOL,
     BRUSH_TOOL,
     CLICK_TOOL,
@@ -20,14 +28,6 @@ from napari_sam2.plugin.keys import (
     TRACK_EVERYTHING,
     Key,
 )
-from napari_sam2.plugin.qt.everything_form import EverythingForm
-from napari_sam2.plugin.qt.key_texts import show_key
-from napari_sam2.plugin.qt.tool_icons import tool_icon
-from napari_sam2.plugin.qt.tracking_button import ICON, TrackingButton
-from napari_sam2.plugin.qt.tracking_form import TrackingForm
-from napari_sam2.plugin.sign_colours import SIGN_COLOURS
-from napari_sam2.plugin.tools.brush import MAX_DIAMETER_PX
-from napari_sam2.plugin.tools.tool import Tool
 
 KEYS_OF_TOOLS = {
     Tool.CLICK: CLICK_TOOL,

@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QToolButton
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import CANCEL, TRACK_EVERYTHING
+from napari_sam2.plugin.options.tracking_options import TrackingLeft
 from napari_sam2.plugin.qt.key_texts import show_key, tool_tip
-from napari_sam2.plugin.tracking_options import TrackingLeft
+from napari_sam2.plugin.settings.keys import CANCEL, TRACK_EVERYTHING
 from napari_sam2.wording import counted
 
 ICON = "track"

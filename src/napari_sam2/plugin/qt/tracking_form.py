@@ -5,10 +5,10 @@ from __future__ import annotations
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_sam2.plugin.controller import Controller
-from napari_sam2.plugin.keys import TRACK_EVERYTHING
+from napari_sam2.plugin.options.tracking_options import TrackingOptions
 from napari_sam2.plugin.qt.options_form import OptionsForm, area_field
 from napari_sam2.plugin.qt.rows import button
-from napari_sam2.plugin.tracking_options import TrackingOptions
+from napari_sam2.plugin.settings.keys import TRACK_EVERYTHING
 
 
 def _options(

@@ -131,7 +131,7 @@ def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) 
         object_score=max(one.object_score, other.object_score),
         predicted_iou=min(one.predicted_iou, other.predicted_iou),
         view=None if view == whole_view(frame_shape) else view,
-        anchor_distance=min(one.anchor_distance, other.anchor_distance),
+        anchor_distance=min(one.anchor_distance, other.anchor_distance, key=abs),
     )
 
 

@@ -17,6 +17,7 @@ from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.session.state.packed_mask import PackedMask
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
@@ -39,11 +40,16 @@ class FindingStopped(Exception):  # noqa: N818 - it is no error
     """Finding everything was stopped; nothing was changed."""
 
 
+class NothingFoundError(ValueError):
+    """Nothing was found on any frame. The message names arguments of Python; other doors have their own words."""
+
+
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Let a function be called after each batch of clicks, while everything is found inside a ``with`` block, in this thread.
+    """Let a function be called after each batch of clicks, while objects are looked for inside a ``with`` block, in this thread.
 
-    It is no argument of the call, which is written to the log.
+    It is no argument of the call, which is written to the log. Where objects are looked for near others, or slice by slice, it is
+    called with 0 of 0: that is a small part of something else, of which nobody knows how large it is.
 
     Raises
     ------
@@ -57,6 +63,18 @@ def watched(watcher: Watcher) -> Iterator[None]:
         _watcher.reset(token)
 
 
+def stop_if_asked() -> None:
+    """Ask whoever watches whether to go on.
+
+    Raises
+    ------
+    FindingStopped
+        If not.
+    """
+    if (watcher := _watcher.get()) is not None and not watcher(0, 0):
+        raise FindingStopped
+
+
 def find_everything_there(
     model: SAM2VideoPredictor,
     precision: str,
@@ -67,10 +85,18 @@ def find_everything_there(
 ) -> list[npt.NDArray[np.bool_]]:
     """Do :func:`find_everything` where the model is, in a precision."""
     if isinstance(model, RemoteModel):
-        found: list[npt.NDArray[np.bool_]] = model.call(find_everything_there, precision, image, known, area_px, **options)
-        return found
+        packed = [PackedMask.pack(mask) for mask in known]
+        return [found.unpack() for found in model.call(_find_packed, precision, image, packed, area_px, **options)]
     with inference(model.device, precision):
         return find_everything(model, image, known, area_px, **options)
+
+
+def _find_packed(
+    model: SAM2VideoPredictor, precision: str, image: npt.NDArray[np.uint8], known: Sequence[PackedMask], *rest: Any, **options: Any
+) -> list[PackedMask]:
+    """Do :func:`find_everything` with masks as they travel."""
+    found = find_everything_there(model, precision, image, [mask.unpack() for mask in known], *rest, **options)
+    return [PackedMask.pack(mask) for mask in found]
 
 
 def find_everything(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from napari_sam2.checks import shown
 from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.cluster.remote_tracker import RemoteTracker
+from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.images.intensity import IntensityRange, map_intensity
 from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frame_features import FrameFeatures
@@ -89,7 +90,8 @@ class ModelInUse:
         frames = ArrayFrames(self.stack.frames, model.image_size, self._intensity_ranges)
         policy = BetweenAnchorsPolicy(model.recall, self.memory_gate)
         if isinstance(model, RemoteModel):
-            self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision)
+            shared = SharedImage.of(self.stack)
+            self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision, shared)
         else:
             features = FrameFeatures(model, frames)
             self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, zoom=zoom)

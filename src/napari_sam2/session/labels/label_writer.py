@@ -19,7 +19,7 @@ from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_imag
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
 from napari_sam2.session.labels.label_file import LabelFile
-from napari_sam2.session.labels.overlaps import confidence_weight, resolve_duplicates
+from napari_sam2.session.labels.overlaps import confidence_weight, resolve_overlaps
 from napari_sam2.session.state.packed_labels import unpack_plane
 
 MAX_BYTES_IN_MEMORY = 2**30
@@ -87,25 +87,22 @@ class LabelWriter:
     def plane(self, shown: Mapping[int, FrameRecord]) -> npt.NDArray[np.uint16]:
         """Label a frame, (H, W), by the shown records, by object id.
 
-        Where objects overlap, the higher weighted logit wins, of equal ones the lower id; see
-        :func:`~napari_sam2.session.labels.overlaps.confidence_weight` and
-        :func:`~napari_sam2.session.labels.overlaps.resolve_duplicates`.
+        Where objects touch, the higher weighted logit wins, of equal ones the lower id; where one lies on another, one of them has
+        all shared pixels. See :func:`~napari_sam2.session.labels.overlaps.confidence_weight` and
+        :func:`~napari_sam2.session.labels.overlaps.resolve_overlaps`.
         """
         object_ids, masks, boxes = list[int](), list[Tensor](), list[View]()
-        weights, tracked = list[float](), list[int]()
+        weights, has_time = list[float](), self._stack.along == "T"
         with torch.inference_mode():
             for object_id, record in sorted(shown.items()):
                 view = record.view or whole_view(self._frame_shape)
                 found = enlarge_found(record.mask_logits, (view.height, view.width))
                 if found is None:
                     continue
-                # Two prompted objects are two objects, even if their masks are nearly equal.
-                if record.anchor_distance:
-                    tracked.append(len(object_ids))
                 mask, row, column = found
                 object_ids.append(object_id)
                 masks.append(mask)
                 boxes.append(View(view.row + row, view.column + column, *mask.shape))
-                weights.append(confidence_weight(record))
-            resolve_duplicates([masks[i] for i in tracked], [boxes[i] for i in tracked], [weights[i] for i in tracked])
+                weights.append(confidence_weight(record, has_time))
+            resolve_overlaps(masks, boxes, weights)
             return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)

@@ -1,9 +1,8 @@
-"""Objects that overlap: the weight of their logits, and masks that are duplicates."""
+"""Objects that overlap: the weight of their logits, and which of two that lie on each other has the pixels that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from napari_sam2.torch_threads import torch
 
@@ -18,77 +17,88 @@ from napari_sam2.predictors.zoom import View
 FRAMES_TO_HALF_WEIGHT = 16
 ANCHOR_WEIGHT = 1e3
 """More than logits differ by."""
-DUPLICATE_IOU = 0.7
-"""Two tracked masks, or pieces of them, with an IoU above this are duplicates: one object was tracked twice."""
-LEAST_PIECE = 0.1
-"""Of a mask; smaller pieces are decided pixel by pixel."""
+BACKWARD_WEIGHT = 1e-3
+"""Less than that of anything tracked forward over fewer than 16000 frames."""
+COVERED_SHARE = 0.5
+"""Two masks lie on each other where they share more than that of the smaller one."""
+NESTED_RATIO = 0.7
+"""Of two masks that lie on each other, one is nested in the other where its area is below this share of that."""
+MUCH_SURER = 2.0
+"""Of two that are nearly equal, the one with a mean logit that is higher by this factor is the right one."""
 
 
-def confidence_weight(record: FrameRecord) -> float:
-    """Factor for the logits of an object where several overlap.
+def confidence_weight(record: FrameRecord, has_time: bool) -> float:
+    """Return the factor for the logits of an object where several overlap.
 
     Anchor frames win; tracked masks weigh less the farther they are from an anchor: an object that has ended, and whose mask has
-    drifted to a neighbour, must not take the neighbour's pixels.
+    drifted to a neighbour, must not take the neighbour's pixels. In a time-lapse what was tracked forward wins over what was
+    tracked backward: before an object begins, its mask lies on its parent, or on whatever was there.
+
+    Parameters
+    ----------
+    record : FrameRecord
+        Of the object on the frame.
+    has_time : bool
+        Frames follow each other in time.
     """
-    return 1 / (1 + record.anchor_distance / FRAMES_TO_HALF_WEIGHT) if record.anchor_distance else ANCHOR_WEIGHT
+    if not record.anchor_distance:
+        return ANCHOR_WEIGHT
+    weight = 1 / (1 + abs(record.anchor_distance) / FRAMES_TO_HALF_WEIGHT)
+    return BACKWARD_WEIGHT * weight if has_time and record.anchor_distance < 0 else weight
 
 
-def resolve_duplicates(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float]) -> None:
-    """Give the shared pixels of two nearly equal masks to one of them as a whole: pixel by pixel both would come out in stripes.
+def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float]) -> None:
+    """Give the shared pixels of two masks that lie on each other to one of them as a whole.
 
-    Pieces that do not touch are compared one by one: the mask of a cell that has divided may lie on both children, each of which
-    has a mask of its own.
+    The one with the higher weight has them. Of two with the same weight, each connected piece goes to the one with much higher
+    logits there, else to the one that is nested in the other, else to the first. So it hardly depends on logits, and is the same
+    one on frames that follow each other: if the higher logit always won, the two would come out in stripes, and flicker. Of
+    anchors only one that is nested has all shared pixels: two prompted objects are two, even if their masks are nearly equal.
 
     Parameters
     ----------
     masks : sequence of Tensor
-        Logits (height, width) in each box, changed in place: the mask whose weighted logits have the lower mean over the shared
-        pixels loses these; of equal ones the later.
+        Logits (height, width) in each box, changed in place: the mask that loses pixels is 0 there.
     boxes : sequence of View
         Their boxes, in pixels of the data. The closer these are around logits above 0, the fewer masks are compared.
     weights : sequence of float
-        Factor for the logits of each.
+        Factor for the logits of each; that of anchors is :data:`ANCHOR_WEIGHT`.
     """
     if len(masks) < 2:
         return
-    meets = _meet(boxes)
-    np.fill_diagonal(meets, False)
-    pieces = [piece for owner in np.flatnonzero(meets.any(0)).tolist() for piece in _pieces(owner, masks[owner], boxes[owner])]
-    if not pieces:
-        return
-    areas, owners = (np.array(values) for values in zip(*((piece.area, piece.owner) for piece in pieces), strict=True))
-    might_be = np.minimum.outer(areas, areas) > DUPLICATE_IOU * np.maximum.outer(areas, areas)
-    might_be &= np.not_equal.outer(owners, owners) & _meet([piece.box for piece in pieces])
-    for pair in np.argwhere(np.triu(might_be, 1)):
-        one, other = (pieces[i] for i in pair)
-        common = one.box.intersection(other.box)
-        parts = [_part(masks[piece.owner], boxes[piece.owner], common) for piece in (one, other)]
-        shared = _part(one.pixels, one.box, common) & _part(other.pixels, other.box, common) & (parts[0] > 0) & (parts[1] > 0)
-        num_shared = int(shared.sum())
-        if num_shared > DUPLICATE_IOU * (one.area + other.area - num_shared):
-            means = [weights[piece.owner] * float(part[shared].mean()) for piece, part in zip((one, other), parts, strict=True)]
-            parts[int(means[0] >= means[1])][shared] = 0
+    inside, lost = [mask > 0 for mask in masks], list[tuple[Tensor, Tensor]]()
+    areas = [int(one.sum()) for one in inside]
+    for first, second in np.argwhere(np.triu(_meet(boxes), 1)).tolist():
+        common = boxes[first].intersection(boxes[second])
+        shared = _part(inside[first], boxes[first], common) & _part(inside[second], boxes[second], common)
+        small, large = sorted((areas[first], areas[second]))
+        if int(shared.sum()) <= COVERED_SHARE * small:
+            continue
+        parts = [_part(masks[i], boxes[i], common) for i in (first, second)]
+        nested = None if small >= NESTED_RATIO * large else int(areas[second] < areas[first])
+        lost += [(parts[1 - winner], pixels) for winner, pixels in _won(parts, shared, (weights[first], weights[second]), nested)]
+    for part, shared in lost:
+        part[shared] = 0
 
 
-class _Piece(NamedTuple):
-    """A part of a mask that touches no other part of it, in a box of its own."""
+def _won(parts: Sequence[Tensor], shared: Tensor, weights: tuple[float, float], nested: int | None) -> Iterator[tuple[int, Tensor]]:
+    """Yield which of two masks, 0 or 1, has which of the pixels that they share; ``nested`` is the one within the other."""
+    if weights[0] != weights[1]:
+        yield int(weights[0] < weights[1]), shared
+    elif weights[0] == ANCHOR_WEIGHT:
+        if nested is not None:
+            yield nested, shared
+    else:
+        for piece in _pieces(shared):
+            means = [float(part[piece].mean()) for part in parts]
+            is_sure = max(means) > MUCH_SURER * min(means)
+            yield int(means[1] > means[0]) if is_sure else nested or 0, piece
 
-    owner: int
-    area: int
-    pixels: Tensor
-    box: View
 
-
-def _pieces(owner: int, mask: Tensor, box: View) -> Iterator[_Piece]:
-    """List the connected pieces of a mask, without small ones."""
-    inside = (mask > 0).cpu().numpy()
-    labels, count = ndi.label(inside, np.ones((3, 3)))
-    least = LEAST_PIECE * np.count_nonzero(inside)
-    for label, (rows, columns) in enumerate(ndi.find_objects(labels, count), start=1):
-        pixels = labels[rows, columns] == label
-        if (area := int(np.count_nonzero(pixels))) >= least:
-            view = View(box.row + rows.start, box.column + columns.start, *pixels.shape)
-            yield _Piece(owner, area, torch.from_numpy(pixels).to(mask.device), view)
+def _pieces(mask: Tensor) -> list[Tensor]:
+    """Return the connected pieces of a mask; diagonal neighbours touch."""
+    labels, count = ndi.label(mask.cpu().numpy(), np.ones((3, 3)))
+    return [torch.from_numpy(labels == label).to(mask.device) for label in range(1, count + 1)]
 
 
 def _meet(boxes: Sequence[View]) -> npt.NDArray[np.bool_]:

@@ -267,5 +267,6 @@ class Propagator:
         self._num_steps += 1
         if self._num_steps % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()
-        distances = [min(abs(frame - anchor) for anchor in anchors_to_recall(frame, item.conditioning)) for item in items]
+        sign = -1 if reverse else 1
+        distances = [sign * min(abs(frame - anchor) for anchor in anchors_to_recall(frame, item.conditioning)) for item in items]
         return [replace(record, anchor_distance=distance) for record, distance in zip(records, distances, strict=True)]

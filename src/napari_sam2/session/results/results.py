@@ -64,25 +64,52 @@ class Results:
         self._writer = LabelWriter(in_use.stack, labels)
         self._intensity_ranges = intensity_ranges
         self._files = files
+        self._undrawn = set[int]()
 
     @property
     def labels(self) -> Any:
         """The label image."""
+        self.draw_frames(self.undrawn)
         return self._writer.labels
+
+    @property
+    def labels_drawn(self) -> Any:
+        """The label image, without the labels of :attr:`undrawn` frames."""
+        return self._writer.labels
+
+    @property
+    def undrawn(self) -> frozenset[int]:
+        """Frames whose labels are not written yet, of a session that was opened to draw them later."""
+        return frozenset(self._undrawn)
 
     def draw(self, change: StateChange) -> None:
         """Write the labels that changed."""
         self._draw(change.frames, change.positions)
 
-    def draw_all(self) -> None:
-        """Write the labels of all frames with a record."""
-        frames = (item.shown_frames() for item in self._state.objects.values())
-        self._draw(set[int]().union(*frames), self._state.positions)
+    def draw_later(self) -> None:
+        """Note that the labels of all frames with a record are to be written; those of other positions are at once."""
+        self._undrawn = set[int]().union(*(item.shown_frames() for item in self._state.objects.values()))
+        self._draw((), self._state.positions)
+
+    def draw_frames(self, frames: Iterable[int]) -> None:
+        """Write the labels of those of some frames that are not written yet.
+
+        Raises
+        ------
+        OSError
+            If a record cannot be read back, or the labels cannot be written.
+        SessionBusyError
+            If another thread is using the session.
+        """
+        if left := self._undrawn.intersection(frames):
+            with self._state.history.working():
+                self._draw(left, ())
 
     def _draw(self, frames: Iterable[int], positions: Iterable[int]) -> None:
         """Write the labels of frames, and those of other positions."""
         for frame in sorted(frames):
             self._writer.write(frame, shown_on(frame, self._state.objects.values()))
+            self._undrawn.discard(frame)
         hidden = hidden_ids(self._state.infos)
         for number in sorted(positions):
             self._writer.write_position(self._stack.position_of_number(number), self._state.positions.get(number), hidden)
@@ -159,7 +186,7 @@ class Results:
             raise ValueError(f"calibration is a Calibration or None, got {shown(calibration)}")
         infos = self._state.infos
         return Result(
-            self._writer.labels,
+            self.labels,
             self._stack.axes,
             self._stack.calibration if calibration is None else calibration,
             lineage=self._state.lineage,

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session.editing.everything import MAX_OVERLAP, SMALL_MODEL_OPTIONS
+from napari_sam2.session.editing.everything import MAX_OVERLAP, SMALL_MODEL_OPTIONS, stop_if_asked
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompts_to_model import to_model
 from napari_sam2.session.state.prompts import FramePrompts
@@ -48,6 +48,11 @@ def search(in_use: ModelInUse, frame: int, points_rc: Sequence[tuple[float, floa
     -------
     list of Found
         The highest predicted IoU first; none shares more than :data:`MAX_OVERLAP` of the smaller one with one before it.
+
+    Raises
+    ------
+    FindingStopped
+        Before any batch of points, if whoever watches asks to stop, see :func:`~napari_sam2.session.editing.everything.watched`.
     """
     windows = _windows(in_use, radius_px)
     groups: dict[View, list[tuple[float, float]]] = {}
@@ -87,6 +92,7 @@ def _in_window(in_use: ModelInUse, frame: int, points_rc: Sequence[tuple[float, 
     seen = None if view == in_use.whole else view
     found = []
     for start in range(0, len(points_rc), BATCH):
+        stop_if_asked()
         prompts = [to_model(FramePrompts((point,), (1,)), view, size) for point in points_rc[start : start + BATCH]]
         with inference(in_use.model.device, in_use.precision):
             records = tracker.segment(frame, prompts, None, views=[seen] * len(prompts))

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_sam2.checks import check_bounds, dtype_of, shown
 from napari_sam2.predictors.object_score import ObjectScore
-from napari_sam2.session.editing.everything import check_options
+from napari_sam2.session.editing.everything import NothingFoundError, check_options
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.calls import LoggedCall, encode
 from napari_sam2.session.state.history import Action
@@ -62,8 +62,9 @@ class EverythingTracker:
         Raises
         ------
         ValueError
-            When it is iterated: if an option is not as it should be, there are too many objects for a label image, or nothing is
-            found on any frame.
+            When it is iterated: if an option is not as it should be, or there are too many objects for a label image.
+        NothingFoundError
+            When it is iterated: if nothing is found on any frame.
         OSError
             When it is iterated: if a frame cannot be read. Yielded frames are kept.
         """
@@ -71,7 +72,7 @@ class EverythingTracker:
         check_options(options)
         yield from self._done(self._steps(area_px, options), partial(_call, "track_everything", area_px=area_px, **options))
         if not self._state.objects:
-            raise ValueError(
+            raise NothingFoundError(
                 "nothing was found on any frame: try other intensities (window or intensity_range), more points_per_side for small "
                 "objects, a lower pred_iou_thresh, or click on one object"
             )

@@ -253,4 +253,5 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
         predicted_iou=float((mask & fused).sum() / either) if either else 1.0,
         memory=None,
         view=None if view == whole else view,
+        anchor_distance=1,  # all alike: how far an anchor is along one axis tells nothing of a mean over several
     )

@@ -1,0 +1,1 @@
+"""Files: sessions and volumes in napari's menus, recent sessions, exports."""

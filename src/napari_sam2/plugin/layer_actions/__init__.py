@@ -1,0 +1,1 @@
+"""Layers that somebody has: their content as prompts, and results copied into them."""

@@ -1,0 +1,1 @@
+"""Options of what takes long, as values, and what is left to do with them."""

@@ -1,0 +1,1 @@
+"""Review of objects on frames, and the rate of wrong masks."""

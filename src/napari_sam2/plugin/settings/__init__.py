@@ -1,0 +1,1 @@
+"""What a person sets for all images: settings, keys, the model, the device."""

@@ -1,0 +1,1 @@
+"""What runs on the worker: the session of an image, its exports and measurements."""

@@ -1,0 +1,1 @@
+"""One image that somebody works on: its source, layers, objects, prompts and file."""
