@@ -28,7 +28,7 @@ def test_each_frame_is_encoded_once_while_the_budget_lasts() -> None:
         for frame in (0, 1, 2, 1, 0):
             plenty.get(frame)
         assert plenty.num_encoded == 3
-        one_frame = FrameFeatures(model, frames, budget_bytes=0)
+        one_frame = FrameFeatures(model, frames, budget_bytes=0, file_bytes=0)
         for frame in (0, 0, 1, 0):
             one_frame.get(frame)
         assert one_frame.num_encoded == 3
@@ -45,7 +45,7 @@ def test_the_least_recently_used_frame_is_dropped_first() -> None:
     frames = open_frames(np.zeros((4, 32, 32), np.uint8), 64)
     model = tiny_predictor(TINY_HIERA)
     of_one = FrameFeatures(model, frames).get(0).num_bytes
-    two = FrameFeatures(model, frames, budget_bytes=2 * of_one)
+    two = FrameFeatures(model, frames, budget_bytes=2 * of_one, file_bytes=0)
     for frame, encoded in ((0, 1), (1, 2), (0, 2), (2, 3), (0, 3), (1, 4)):
         two.get(frame)
         assert two.num_encoded == encoded, frame

@@ -69,3 +69,69 @@ def test_memories_are_kept_in_bfloat16(features: FrameFeatures) -> None:
     follow(Tracker(features.model, features), memories)
     assert {memory.get(frame).memory.dtype for frame in range(T)} == {torch.bfloat16}
     assert all(0 <= memory.get(frame).predicted_iou <= 1 for frame in range(T))
+
+
+class FullAt:
+    """Stands for a block of the model on a device whose memory is full for batches above a size."""
+
+    def __init__(self, block: torch.nn.Module, largest: int) -> None:
+        self.block, self.largest, self.batches = block, largest, []
+
+    def __call__(self, **given: torch.Tensor) -> torch.Tensor:
+        size = given["memory"].shape[1]
+        if size > self.largest:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        self.batches.append(size)
+        return self.block(**given)
+
+
+@pytest.mark.parametrize(("largest", "batches"), [(3, [3]), (2, [1, 1, 1]), (1, [1, 1, 1])])
+def test_a_batch_for_which_the_memory_is_full_is_split(
+    features: FrameFeatures, monkeypatch: pytest.MonkeyPatch, largest: int, batches: list[int]
+) -> None:
+    expected, found = [ObjectMemory() for _ in range(3)], [ObjectMemory() for _ in range(3)]
+    follow(Tracker(features.model, features), expected)
+    full = FullAt(features.model.memory_attention.forward, largest)
+    monkeypatch.setattr(features.model.memory_attention, "forward", full)
+    follow(Tracker(features.model, features, max_batch=16), found)
+    assert full.batches == batches * (T - 1)
+    for a, b in zip(expected, found, strict=True):
+        for frame in range(T):
+            torch.testing.assert_close(a.get(frame).mask_logits, b.get(frame).mask_logits, rtol=0, atol=1e-4)
+
+
+def test_where_nothing_can_be_given_up_the_error_is_told_and_what_was_tracked_stays(
+    features: FrameFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memories = [ObjectMemory() for _ in range(2)]
+    follow(tracker := Tracker(features.model, features), memories)
+    before = [memory.frames() for memory in memories]
+    with monkeypatch.context() as patch:
+        patch.setattr(features.model.memory_attention, "forward", FullAt(features.model.memory_attention.forward, 0))
+        with pytest.raises(torch.OutOfMemoryError), torch.inference_mode():
+            tracker.track(T - 1, memories)
+    assert [memory.frames() for memory in memories] == before
+    with torch.inference_mode():
+        assert len(tracker.track(T - 1, memories)) == 2
+
+
+def test_a_full_gpu_gives_up_its_batch_then_memories_then_the_model(
+    features: FrameFeatures, caplog: pytest.LogCaptureFixture
+) -> None:
+    class OnGpu(torch.nn.Module):
+        device = torch.device("mps")
+        non_overlap_masks_for_mem_enc = False
+
+        def to(self, device: torch.device) -> None:
+            self.device = device
+
+    tracker = Tracker(OnGpu(), FrameFeatures(features.model, features.frames))
+    assert tracker.max_batch == 16
+    assert [tracker._free_memory(size) for size in (5, 2, 1, 1, 1)] == [True, True, True, True, False]
+    assert (tracker.max_batch, tracker.storage_device.type, tracker.model.device.type) == (1, "cpu", "cpu")
+    assert [record.message.split(": ")[-1].removesuffix(" from now on") for record in caplog.records] == [
+        "at most 2 objects are tracked at a time",
+        "at most 1 objects are tracked at a time",
+        "what is remembered of new frames is kept in that of the CPU",
+        "from now on the CPU computes",
+    ]

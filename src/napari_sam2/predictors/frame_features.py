@@ -1,4 +1,7 @@
-"""Encodes each frame once and keeps its features within a budget. C channels · H, W size of a level · S side of the input."""
+"""Encodes each frame once and keeps its features, as far as there is room.
+
+C channels · H, W size of a level · S side of the input.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from napari_sam2.torch_threads import torch
 from torch import Tensor
 
 from napari_sam2.model.sam2_base import SAM2Base
+from napari_sam2.predictors.feature_file import FeatureFile
 from napari_sam2.predictors.frames import ArrayFrames, FrameSource
 from napari_sam2.predictors.zoom import View
 
@@ -70,14 +74,24 @@ class FrameFeatures:
     frames : FrameSource
         The video.
     budget_bytes : int
-        The least recently used frames beyond it are dropped; one is always kept.
+        Memory of the frames used last; one is always kept.
+    file_bytes : int
+        Whole frames beyond it go into a temporary file of at most this size, on a CPU, where encoding takes a hundred times as long
+        as reading. Windows are not kept there: another pass chooses others.
+
+    Attributes
+    ----------
+    num_encoded : int
+        How many frames and windows were encoded so far.
     """
 
-    def __init__(self, model: SAM2Base, frames: FrameSource, budget_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, model: SAM2Base, frames: FrameSource, budget_bytes: int = 64 * 2**20, file_bytes: int = 8 * 2**30) -> None:
         self.model = model
         self.frames = frames
         self.budget_bytes = budget_bytes
         self._kept: OrderedDict[tuple[int, View | None], EncodedFrame] = OrderedDict()
+        self._file = FeatureFile(file_bytes if model.device.type == "cpu" else 0)
+        self._shared: tuple[Tensor, list[tuple[int, int]]] | None = None
         self.num_encoded = 0
 
     def __len__(self) -> int:
@@ -95,7 +109,7 @@ class FrameFeatures:
             raise IndexError(f"frame {frame} does not exist: there are {len(self.frames)}")
         key = frame, view
         if key not in self._kept:
-            self._kept[key] = self._encode(frame, view)
+            self._kept[key] = self._again(frame, view) or self._encode(frame, view)
             self._drop_old()
         self._kept.move_to_end(key)
         return self._kept[key]
@@ -107,6 +121,14 @@ class FrameFeatures:
     def clear(self) -> None:
         """Forget all features."""
         self._kept.clear()
+        self._file.close()
+
+    def _again(self, frame: int, view: View | None) -> EncodedFrame | None:
+        """Read features back, if they are in the file."""
+        levels = self._file.get(frame) if view is None else None
+        if levels is None or self._shared is None:
+            return None
+        return EncodedFrame([level.permute(1, 0)[:, None] for level in levels], *self._shared)
 
     def _encode(self, frame: int, view: View | None) -> EncodedFrame:
         self.num_encoded += 1
@@ -126,4 +148,7 @@ class FrameFeatures:
 
     def _drop_old(self) -> None:
         while len(self._kept) > 1 and sum(kept.num_bytes for kept in self._kept.values()) > self.budget_bytes:
-            self._kept.popitem(last=False)
+            (frame, view), old = self._kept.popitem(last=False)
+            if view is None:
+                self._shared = old.vision_pos, old.feat_sizes
+                self._file.put(frame, [level[:, 0].T for level in old.vision_feats])
