@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,7 +17,7 @@ import pytest
 import tifffile
 from distributed import LocalCluster
 
-from batch_stacks import write_stack
+from batch_stacks import discs, write_stack
 from certificates import make_certificates
 from dask_processes import dask_processes
 from killed_workers import labels_on_one_machine, wait_until_tracked
@@ -25,7 +26,10 @@ from napari_sam2.batch.process_stack import StackJob
 from napari_sam2.cli import batch
 from napari_sam2.cli.main import main
 from napari_sam2.cluster.address import Certificates
+from napari_sam2.export.ome_zarr import write_ome_zarr
+from napari_sam2.export.result import Result
 from napari_sam2.images.errors import FrameReadError
+from zarr_by_hand import group_by_hand, image_by_hand
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +103,29 @@ def test_no_gpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPa
     assert "there is no GPU of NVIDIA on this machine that PyTorch can use" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "visible"),
+    [
+        ([], ["0", "1"]),
+        (["--gpus"], ["0", "1"]),
+        (["--device", "cuda"], ["0", "1"]),
+        (["--device", "cpu", "--workers", "3"], [None, None, None]),
+        (["--workers", "1"], [None]),
+    ],
+)
+def test_each_gpu_has_a_process(arguments: list[str], visible: list[str | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        write_stack(Path(f"{name}.tif"), 2)
+    begun: list[dict[str, Any]] = []
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(batch, "available_devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(batch, "machine", lambda: (8, 2**36))
+    monkeypatch.setattr(batch, "local_cluster", lambda options: begun.extend(options) or refuse())
+    with pytest.raises(pytest.fail.Exception):
+        main(["batch", "*.tif", "--prompts-from", "labels", "-o", "results", *arguments])
+    assert [one.get("env", {}).get("CUDA_VISIBLE_DEVICES") for one in begun] == visible
+
+
 def test_which_errors_are_tried_again() -> None:
     assert batch.explain(FrameReadError("frame 1 cannot be read")) == ("frame 1 cannot be read", False)
     assert batch.explain(MemoryError("there is not enough memory")) == ("there is not enough memory", True)
@@ -135,6 +162,30 @@ def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch
     assert all(Path(one).is_file() and one.removeprefix("results/") in Path("results/report.html").read_text() for one in pictures)
     expected = labels_on_one_machine(Path("plate/b/movie.tif"), 3, 1)
     np.testing.assert_array_equal(tifffile.imread("results/b/movie.ome.tif"), expected)
+
+
+def test_a_plate_and_an_ome_tiff_of_positions(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "local_cluster", worker_here)
+    plate = group_by_hand(Path("plate.ome.zarr"), {"plate": {"wells": [{"path": "A/1"}, {"path": "B/2"}]}})
+    for number, well in enumerate(("A/1", "B/2")):
+        group_by_hand(plate / well, {"well": {"images": [{"path": "0"}]}})
+        movie, labels = discs(3, number)
+        image_by_hand(plate / well / "0", movie, "0.4", "tyx")
+        write_ome_zarr(plate / well / "0" / "labels" / "cells", Result(labels[:1], "TYX"))
+    assert run("plate.ome.zarr", "--prompts-from", "labels", "--workers", "1") == 0
+    assert capsys.readouterr().out.startswith("2 stacks: 2 done; 0 known from before")
+    with tifffile.TiffWriter("positions.ome.tif", ome=True) as tiff:
+        for number in range(2):
+            movie, labels = discs(3, number)
+            tiff.write(movie, photometric="minisblack", metadata={"axes": "TYX"})
+            Path("positions").mkdir(exist_ok=True)
+            tifffile.imwrite(f"positions/{number}.labels.tif", labels[0], photometric="minisblack")
+    assert run("positions.ome.tif", "--prompts-from", "labels", "--workers", "1") == 0
+    for number, name in enumerate(("A/1", "B/2")):
+        write_stack(Path(f"alone/{number}.tif"), 3, number)
+        expected = labels_on_one_machine(Path(f"alone/{number}.tif"), 3, number)
+        np.testing.assert_array_equal(tifffile.imread(f"results/plate/{name}/0.tif"), expected)
+        np.testing.assert_array_equal(tifffile.imread(f"results/positions/{number}.tif"), expected)
 
 
 def test_ctrl_c_leaves_a_report(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +227,41 @@ def test_a_run_that_is_killed_is_gone_on_with(capsys: pytest.CaptureFixture[str]
     assert done <= outcome["frames_kept"] < num_frames - 1
     assert outcome["frames_kept"] + outcome["frames_tracked"] == num_frames - 1
     np.testing.assert_array_equal(tifffile.imread("results/a.tif"), labels_on_one_machine(Path("a.tif"), num_frames))
+
+
+SBATCH = """#!/bin/sh
+cp "$1" "$0.job"
+setsid sh -c "sleep 2; exec sh $0.job" >/dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+for job in "$@"; do kill -- -$job; done
+"""
+JOBS = """
+jobs: 1
+cores: 1
+memory: 4GB
+interface: lo
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # dask-jobqueue leaves the files of certificates open
+@pytest.mark.skipif(sys.platform != "linux", reason="the interface of loopback is called otherwise")
+def test_jobs_of_slurm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With an ``sbatch`` that runs a job here, a while after it was submitted."""
+    (tmp_path / "bin").mkdir()
+    for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (tmp_path / "bin" / name).write_text(script)
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setattr(batch, "WAIT_FOR_WORKERS_S", 0.1)  # not for those in a queue
+    Path("jobs.yaml").write_text(JOBS + f"shared_temp_directory: {tmp_path}\n")
+    write_stack(Path("a.tif"), 3)
+    assert main(["batch", "a.tif", "--prompts-from", "labels", "-o", str(tmp_path / "results"), "--slurm", "jobs.yaml"]) == 0
+    assert "the jobs are submitted; stacks are begun when the first one runs" in capsys.readouterr().err
+    np.testing.assert_array_equal(tifffile.imread("results/a.tif"), labels_on_one_machine(Path("a.tif"), 3))
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_there(served_here: ServedHere, monkeypatch: pytest.MonkeyPatch, capsys:
     with computing(parsed("--compute", "tcp://127.0.0.1:1"), None) as where:
         assert where == {"compute": served_here}
         served_here.transfers = Transfers(2, 0, 500_000, 1_000_000)
-    assert capsys.readouterr().out == "computed on tcp://127.0.0.1:1: 2 frames and 0 tensors sent, 0.5 MB; 1.0 MB received\n"
+    assert capsys.readouterr().out == "computed on tcp://127.0.0.1:1: 2 frames and 0 tensors sent, 500 kB; 1.0 MB received\n"
 
 
 def test_tracking_without_prompts(

@@ -145,4 +145,4 @@ def test_where_it_computes() -> None:
 
 
 def test_what_travelled_is_said() -> None:
-    assert str(Transfers(1, 2, 3_000_000, 40_000)) == "1 frame and 2 tensors sent, 3.0 MB; 0.0 MB received"
+    assert str(Transfers(1, 2, 3_000_000, 40_000)) == "1 frame and 2 tensors sent, 3.0 MB; 40 kB received"

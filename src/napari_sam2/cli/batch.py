@@ -34,9 +34,10 @@ from napari_sam2.cluster.connection import connect
 from napari_sam2.cluster.local import choose_num_workers, local_cluster, machine, worker_options
 from napari_sam2.cluster.refusal import check_extra
 from napari_sam2.cluster.slurm import read_jobs, slurm_cluster, submit
-from napari_sam2.cluster.workers import BASE_BYTES, check_workers, file_sha256, needed_bytes
+from napari_sam2.cluster.workers import BASE_BYTES, WAIT_FOR_WORKERS_S, check_workers, file_sha256, needed_bytes
 from napari_sam2.export.formats import find_format
 from napari_sam2.files import check_writable
+from napari_sam2.predictors.device import available_devices
 from napari_sam2.weights.load import find_weights
 
 if TYPE_CHECKING:
@@ -86,8 +87,13 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, metavar="N", help="processes on this machine (default: as cores and memory allow)")
-    parser.add_argument("--gpus", action="store_true", help="one process for each GPU of this machine")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes on this machine (default: one for each GPU; without any, as cores and memory allow)",
+    )
+    parser.add_argument("--gpus", action="store_true", help="one process for each GPU of this machine, and none without")
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="a scheduler of dask, as tls://gpu-box:8786, instead of this machine"
     )
@@ -195,17 +201,29 @@ def _client(
             cluster = stack.enter_context(slurm_cluster(args.slurm))
             client = stack.enter_context(Client(cluster, set_as_default=False))
             submit(cluster, args.slurm)
+            print("napari-sam2: the jobs are submitted; stacks are begun when the first one runs", file=sys.stderr)
         else:
             workers = _local_workers(args, num_stacks, needed)
             client = stack.enter_context(Client(stack.enter_context(local_cluster(workers)), set_as_default=False))
-        check_workers(client, settings.model, settings.weights_sha256, needed)
+        wait_s = WAIT_FOR_WORKERS_S if args.slurm is None else None
+        check_workers(client, settings.model, settings.weights_sha256, needed, wait_s)
         yield client
 
 
 def _local_workers(args: argparse.Namespace, num_stacks: int, needed: int) -> list[dict[str, Any]]:
     cores, memory = machine()
-    gpus = torch.cuda.device_count() if args.gpus else 0
-    if args.gpus and not gpus:
+    if args.gpus and not torch.cuda.device_count():
         raise ValueError("--gpus: there is no GPU of NVIDIA on this machine that PyTorch can use")
-    number = choose_num_workers(gpus or args.workers, num_stacks, cores, memory, needed)
+    gpus = 0 if args.workers is not None else _num_gpus(args.device)
+    # processes that share a GPU take its memory from each other
+    most = num_stacks if not gpus else min(num_stacks, gpus)
+    number = choose_num_workers(args.workers, most, cores, memory, needed)
     return worker_options(number, memory, gpus)
+
+
+def _num_gpus(device: str) -> int:
+    """Count the GPUs that a device may be on; 0 for none."""
+    kinds = available_devices()
+    if device not in ("auto", *kinds) or device == "cpu" or kinds == ("cpu",):
+        return 0
+    return torch.cuda.device_count() if "cuda" in kinds else 1

@@ -51,7 +51,11 @@ class Transfers:
 
     def __str__(self) -> str:
         sent = f"{counted(self.frames, 'frame')} and {counted(self.tensors, 'tensor')}"
-        return f"{sent} sent, {self.sent_bytes / 1e6:.1f} MB; {self.received_bytes / 1e6:.1f} MB received"
+        return f"{sent} sent, {_size(self.sent_bytes)}; {_size(self.received_bytes)} received"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e3:.0f} kB" if num_bytes < 1e6 else f"{num_bytes / 1e6:.1f} MB"
 
 
 @dataclass

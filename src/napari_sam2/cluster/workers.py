@@ -108,7 +108,9 @@ def survey_of_worker() -> WorkerSurvey:
     return WorkerSurvey(device_facts("auto"), tuple(name for name in RELEASED if find_checkpoint(name) is not None))
 
 
-def check_workers(client: Client, model: str | None, weights_sha256: str, memory_bytes: int) -> None:
+def check_workers(
+    client: Client, model: str | None, weights_sha256: str, memory_bytes: int, wait_s: float | None = WAIT_FOR_WORKERS_S
+) -> None:
     """Check the workers that a scheduler has; wait for the first one.
 
     Parameters
@@ -119,13 +121,15 @@ def check_workers(client: Client, model: str | None, weights_sha256: str, memory
         Name or file of the model, and the hash of its weights; None and empty where sessions name theirs.
     memory_bytes : int
         Memory that a worker needs.
+    wait_s : float or None
+        How long the first worker is waited for; None for as long as it takes, as in the queue of a cluster.
 
     Raises
     ------
     ClusterError
         If there is none, or one has another version, no weights or others, or too little memory; it is named.
     """
-    for address, found in _facts(client, model).items():
+    for address, found in _facts(client, model, wait_s).items():
         if isinstance(found, ClusterError):
             raise found
         check_worker(address, found, model, weights_sha256, memory_bytes)
@@ -166,10 +170,10 @@ def fitting_workers(client: Client, model: str) -> list[str]:
     return [address for address, has_gpu in fitting.items() if has_gpu or not any(fitting.values())]
 
 
-def _facts(client: Client, model: str | None) -> dict[str, WorkerFacts | ClusterError]:
+def _facts(client: Client, model: str | None, wait_s: float | None = WAIT_FOR_WORKERS_S) -> dict[str, WorkerFacts | ClusterError]:
     """Ask all workers, and wait for the first one."""
     try:
-        client.wait_for_workers(1, timeout=WAIT_FOR_WORKERS_S)
+        client.wait_for_workers(1, timeout=wait_s)
     except TimeoutError as error:
         raise _no_worker(client) from error
     answers = client.run(facts_of_worker, model, on_error="return")
