@@ -48,7 +48,7 @@ def test_images_of_one_file_differ() -> None:
 
 def test_arguments() -> None:
     assert SETTINGS.stack_arguments() == {}
-    assert SETTINGS.session_arguments() == {"precision": "float32"}
+    assert SETTINGS.session_arguments() == {"precision": "auto"}
     assert replace(SETTINGS, channel=[2], along="Z").stack_arguments() == {"channel": 2, "along": "Z"}
     assert replace(SETTINGS, channel=[2, 0]).stack_arguments()["channel"] == [2, 0]
-    assert replace(SETTINGS, window="bone").session_arguments() == {"precision": "float32", "window": "bone"}
+    assert replace(SETTINGS, window="bone").session_arguments() == {"precision": "auto", "window": "bone"}

@@ -41,7 +41,7 @@ def parsed(add: Any, *words: str) -> dict[str, Any]:
         ),
         ("calibration", "", {"pixel_size": None, "interval": None}),
         ("calibration", "--pixel-size 2 0.5 0.25 --interval 3", {"pixel_size": [2, 0.5, 0.25], "interval": 3}),
-        ("model", "", {"model": "micro", "device": "auto", "precision": "float32"}),
+        ("model", "", {"model": "micro", "device": "auto", "precision": "auto"}),
         ("model", "--precision bfloat16 --device cpu", {"model": "micro", "device": "cpu", "precision": "bfloat16"}),
         ("methods", "--methods a.txt", {"methods": Path("a.txt")}),
         ("output", "-o a.tif --output b.csv", {"output": [Path("a.tif"), Path("b.csv")]}),

@@ -15,6 +15,7 @@ from napari_sam2.predictors.device import (
     device_facts,
     inference,
     resolve_device,
+    resolve_precision,
     return_free_memory,
 )
 
@@ -53,7 +54,7 @@ def test_a_device_is_a_name() -> None:
 
 @pytest.mark.parametrize("precision", ["float16", "", None, 32, ["float32"]])
 def test_other_precisions_are_refused(precision: object) -> None:
-    with pytest.raises(ValueError, match=r"precision must be one of \('float32', 'bfloat16'\), got "):
+    with pytest.raises(ValueError, match=r"precision must be one of \('auto', 'float32', 'bfloat16'\), got "):
         checked_precision(precision)  # type: ignore[arg-type]
 
 
@@ -123,3 +124,26 @@ def test_workers_of_dask_keep_memory_for_the_next_tensors() -> None:
     )
     assert given >= 20 * 1024
     assert kept < given / 2
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "is_native", "expected"),
+    [
+        ("auto", "cuda", True, "bfloat16"),
+        ("auto", "cuda", False, "float32"),
+        ("auto", "cpu", True, "float32"),
+        ("auto", "mps", True, "float32"),
+        ("float32", "cuda", True, "float32"),
+        ("bfloat16", "cpu", False, "bfloat16"),
+    ],
+)
+def test_the_precision_that_suits(
+    precision: str, device: str, is_native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: is_native and not including_emulation)
+    assert resolve_precision(precision, torch.device(device)) == expected
+
+
+def test_an_unknown_precision_is_told() -> None:
+    with pytest.raises(ValueError, match=r"precision must be one of \('auto', 'float32', 'bfloat16'\), got 'half'"):
+        resolve_precision("half", torch.device("cpu"))

@@ -171,7 +171,7 @@ def test_first_click_reads_one_frame_beside_the_sample(dtype: str) -> None:
 
 
 def test_unknown_precision() -> None:
-    with pytest.raises(ValueError, match=r"precision must be one of \('float32', 'bfloat16'\), got 'float8'"):
+    with pytest.raises(ValueError, match=r"precision must be one of \('auto', 'float32', 'bfloat16'\), got 'float8'"):
         Session(MOVIE, model=tiny_model(), precision="float8")
 
 

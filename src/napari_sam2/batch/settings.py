@@ -40,7 +40,7 @@ class BatchSettings:
     model: str | None = "micro"
     weights_sha256: str = ""
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     axes: str | None = None
     channel: list[int] | None = None
     along: str | None = None

@@ -9,7 +9,7 @@ from napari_sam2.cluster.address import Certificates, security_of
 from napari_sam2.cluster.refusal import check_extra
 from napari_sam2.images.choice import Choice
 from napari_sam2.images.intensity import CT_WINDOWS_HU
-from napari_sam2.predictors.device import PRECISIONS
+from napari_sam2.predictors.device import AUTO, PRECISIONS
 
 
 def path_argument(text: str) -> Path:
@@ -104,7 +104,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--precision``."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="precision of the network (default: float32)")
+    parser.add_argument(
+        "--precision",
+        choices=(AUTO, *PRECISIONS),
+        default=AUTO,
+        help="precision of the network (default: auto, bfloat16 on a CUDA GPU that computes in it natively, else float32)",
+    )
 
 
 def add_certificate_arguments(parser: argparse.ArgumentParser) -> None:

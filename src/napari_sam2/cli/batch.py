@@ -37,14 +37,14 @@ from napari_sam2.cluster.slurm import read_jobs, slurm_cluster, submit
 from napari_sam2.cluster.workers import BASE_BYTES, WAIT_FOR_WORKERS_S, check_workers, file_sha256, needed_bytes
 from napari_sam2.export.formats import find_format
 from napari_sam2.files import check_writable
-from napari_sam2.predictors.device import available_devices
+from napari_sam2.predictors.device import AUTO, available_devices
 from napari_sam2.weights.load import find_weights
 
 if TYPE_CHECKING:
     from distributed import Client
 
 _SESSION_HAS = ("axes", "channel", "along", "intensity_range", "window")
-_MODEL_DEFAULTS = {"model": "micro", "precision": "float32"}
+_MODEL_DEFAULTS = {"model": "micro", "precision": AUTO}
 
 
 def add_parser(commands: Any) -> None:

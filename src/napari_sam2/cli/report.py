@@ -19,6 +19,7 @@ from napari_sam2.evaluation.report_page import Report, page
 from napari_sam2.evaluation.simulated_prompts import KINDS
 from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.predictors.build import load_model
+from napari_sam2.predictors.device import resolve_precision
 from napari_sam2.weights.download import find_checkpoint
 from napari_sam2.weights.load import find_weights
 from napari_sam2.weights.registry import RELEASED, is_model_name
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
             steps = score_stack(model, models[-1].name, stack, args.kind, args.precision)
             scores.append(_last(steps, stack))
             _print_row(scores[-1], stacks, is_first=stack is stacks[0])
-            report = Report(args.kind, args.precision, stacks, models, scores, machine)
+            report = Report(args.kind, resolve_precision(args.precision, model.device), stacks, models, scores, machine)
             with atomic_path(args.output) as partial:
                 partial.write_text(page(report), encoding="utf-8")
     print(f"{args.output}: one page, without paths and names of your files; look at it before you share it")

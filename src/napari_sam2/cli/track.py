@@ -29,6 +29,7 @@ from napari_sam2.images.image_files import open_image_file
 from napari_sam2.images.intensity import choose_ranges
 from napari_sam2.images.label_images import open_labels
 from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.device import AUTO
 from napari_sam2.session.editing.everything import NothingFoundError
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.session import Session
@@ -157,7 +158,7 @@ def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any])
     same = {
         "--axes, --channel, --along and --at": saved.layout == stack.layout,
         "--window and --intensity-range": session.intensity_ranges == ranges,
-        "--precision": session.precision == args.precision,
+        "--precision": args.precision in (AUTO, session.precision),
     }
     for options, is_same in same.items():
         if not is_same:

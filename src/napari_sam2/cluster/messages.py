@@ -34,6 +34,8 @@ class ModelDescription:
         What is added to the pointer of an absent object, if anything is.
     device : str
         Kind of device it computes on.
+    best_precision : str
+        The precision that suits it.
     worker : str
         Address of the worker.
     software : str
@@ -45,6 +47,7 @@ class ModelDescription:
     file_sha256: str
     absent_pointer: PackedTensor | None
     device: str
+    best_precision: str
     worker: str
     software: str
 

@@ -187,6 +187,7 @@ class ModelServer:
             self._file_sha256,
             None if pointer is None else PackedTensor.pack(pointer),
             self._model.device.type,
+            self._model.best_precision,
             self._address,
             __version__,
         )

@@ -38,6 +38,11 @@ class RemoteModel(SAM2VideoPredictor):
         return torch.device("cpu")
 
     @property
+    def best_precision(self) -> str:
+        """The precision that suits the device that computes."""
+        return self.description.best_precision
+
+    @property
     def computes_on(self) -> str:
         """Kind of the device that computes, and where it is."""
         return f"{self.description.device} at {self.compute.address}"

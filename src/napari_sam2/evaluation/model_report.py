@@ -17,6 +17,7 @@ from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.evaluation.simulated_prompts import promptable, with_promptable_objects
 from napari_sam2.evaluation.worst_objects import Scored, draw_worst_objects
 from napari_sam2.images.intensity import choose_range
+from napari_sam2.predictors.device import AUTO
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
@@ -142,7 +143,7 @@ class StackScores:
 
 
 def score_stack(
-    model: SAM2VideoPredictor, name: str, stack: LabelledStack, kind: str = "point", precision: str = "float32"
+    model: SAM2VideoPredictor, name: str, stack: LabelledStack, kind: str = "point", precision: str = AUTO
 ) -> Iterator[int | StackScores]:
     """Score a model on a stack.
 

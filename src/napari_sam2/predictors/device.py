@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from napari_sam2.torch_threads import torch
 
 PRECISIONS = ("float32", "bfloat16")
+AUTO = "auto"
+"""Of devices and precisions: the one that suits."""
 
 
 def resolve_device(device: str | torch.device | None = None) -> torch.device:
@@ -54,8 +56,30 @@ def checked_precision(precision: str) -> str:
         If it is not one of :data:`PRECISIONS`.
     """
     if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}, got {' '.join(repr(precision).split()):.40}")
+        raise ValueError(f"precision must be one of {(AUTO, *PRECISIONS)}, got {' '.join(repr(precision).split()):.40}")
     return precision
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Choose a precision for a device.
+
+    Parameters
+    ----------
+    precision : str
+        One of :data:`PRECISIONS`; or "auto": bfloat16 on a CUDA GPU that computes in it natively, as official scripts use it, else
+        float32.
+    device : torch.device
+        The device.
+
+    Raises
+    ------
+    ValueError
+        If ``precision`` is none of these.
+    """
+    if precision != AUTO:
+        return checked_precision(precision)
+    is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if is_native else "float32"
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from torch import Tensor
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
 from napari_sam2.predictors.construction import STABILITY, construct
+from napari_sam2.predictors.device import AUTO, resolve_precision
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import FrameSource, open_frames
 from napari_sam2.predictors.mask_postprocessing import resize_logits, resize_mask
@@ -176,6 +177,11 @@ class SAM2VideoPredictor(SAM2Base):
         self.clear_non_cond_mem_around_input = clear_non_cond_mem_around_input
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
         self.source: str | None = None
+
+    @property
+    def best_precision(self) -> str:
+        """The precision that suits the device, see :func:`~napari_sam2.predictors.device.resolve_precision`."""
+        return resolve_precision(AUTO, self.device)
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> Self:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.predictors.device import AUTO
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
 
@@ -53,7 +54,7 @@ class SelfTest:
         )
 
 
-def self_test(device: str | None = None, precision: str = "float32") -> SelfTest:
+def self_test(device: str | None = None, precision: str = AUTO) -> SelfTest:
     """Segment one object of the bundled sample with the embedded model.
 
     Parameters
@@ -75,4 +76,4 @@ def self_test(device: str | None = None, precision: str = "float32") -> SelfTest
         add_prompts(session, entries)
         segmented = time.perf_counter()
         area = int((session.labels[0] == OBJECT).sum())
-        return SelfTest(area, loaded - started, segmented - loaded, session.model.device.type, precision)
+        return SelfTest(area, loaded - started, segmented - loaded, session.model.device.type, session.precision)

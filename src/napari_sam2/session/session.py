@@ -23,7 +23,7 @@ from napari_sam2.cluster.remote_compute import RemoteCompute, computing_on
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.device import checked_precision
+from napari_sam2.predictors.device import AUTO, checked_precision
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
@@ -100,8 +100,8 @@ class Session:
         Another machine on which the model computes: the address of a scheduler of dask, as ``tls://gpu-box:8786``, or a
         :class:`~napari_sam2.cluster.remote_compute.RemoteCompute`, which has certificates. Image, prompts, results and the file
         of the session stay here; ``model`` is a name, or a file there.
-    precision : {"float32", "bfloat16"}
-        Of the network.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network; "auto" is bfloat16 on a CUDA GPU that computes in it natively, else float32.
     intensity_range : tuple of float, or a sequence of them, optional
         Intensities that become black and white, or a pair for each channel; by default 0 and 255 for uint8 colour, the soft-tissue
         window for CT in Hounsfield units, else robust extremes over a sample of frames, for each channel its own.
@@ -153,7 +153,7 @@ class Session:
         at: Mapping[str, int] | None = None,
         device: str | None = None,
         compute: str | RemoteCompute | None = None,
-        precision: str = "float32",
+        precision: str = AUTO,
         intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
         window: str | None = None,
         percentiles: tuple[float, float] | None = None,
@@ -164,7 +164,8 @@ class Session:
         image_name: str | None = None,
         keep_path: bool = False,
     ) -> None:
-        self.precision = checked_precision(precision)
+        if precision != AUTO:
+            checked_precision(precision)
         if isinstance(image, Stack):
             if any(given is not None for given in (axes, channel, along, at, series, image_name)):
                 raise ValueError(
@@ -178,9 +179,10 @@ class Session:
         self.memory_gate = memory_gate
         self._device = where = computing_on(compute, device)
         network = loaded(model, where)
+        self.precision = network.best_precision if precision == AUTO else precision
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
-        self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, precision, zoom, memory_gate)
+        self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate)
         if self.stack.is_constant:
             logger.warning("the image is constant: no object can be segmented in it")
         self._segmenter = PromptSegmenter(self._in_use)

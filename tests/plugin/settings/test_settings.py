@@ -41,7 +41,7 @@ def test_the_manifest_has_the_same_settings():
     assert defaults(KEYS) == {name: key.default for name, key in all_keys().items()}
     general = CONFIGURATIONS[GENERAL]["properties"]
     assert tuple(general["device"]["enum"]) == DEVICES
-    assert tuple(general["precision"]["enum"]) == PRECISIONS == ENGINE_PRECISIONS
+    assert tuple(general["precision"]["enum"]) == PRECISIONS == ("auto", *ENGINE_PRECISIONS)
 
 
 def test_settings_are_read(tmp_path):
@@ -77,7 +77,7 @@ def test_settings_are_read(tmp_path):
         ("memory_gb", float("nan"), "got nan"),
         ("default_model", "sam3", "The default model is best, a checkpoint file, or one of micro, sam2.1_hiera_t"),
         ("device", "tpu", "The device is one of auto, cpu, cuda, mps, got 'tpu'"),
-        ("precision", "float16", "The precision is one of float32, bfloat16, got 'float16'"),
+        ("precision", "float16", "The precision is one of auto, float32, bfloat16, got 'float16'"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence_and_has_its_default(name, value, fault):

@@ -87,7 +87,9 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.device.addItem(device)
         self.device.activated.connect(lambda: self._write(device=self.device.currentText()))
         self.precision = combo(
-            "bfloat16 is faster on recent GPUs, and a little less exact. Of sessions that begin from now on.", _NUM_LETTERS
+            "auto takes bfloat16 on recent GPUs of NVIDIA, where it is faster and a little less exact, else float32. "
+            "Of sessions that begin from now on.",
+            _NUM_LETTERS,
         )
         self.precision.addItems(PRECISIONS)
         self.precision.activated.connect(lambda: self._write(precision=self.precision.currentText()))
@@ -187,7 +189,8 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.about_device.setText(f"{device}{tested}{until}")
         self.about_device.setToolTip(controller.models.transfers)
         self._show_place()
-        self.fold.setToolTip(f"The model computes on {device} in {settings.precision}{tested}. Click to choose.")
+        precision = "" if settings.precision == "auto" else f" in {settings.precision}"
+        self.fold.setToolTip(f"The model computes on {device}{precision}{tested}. Click to choose.")
         self.device.setEnabled(not place.is_elsewhere)
         with QSignalBlocker(self.device), QSignalBlocker(self.precision):
             self.device.setCurrentText(settings.device)

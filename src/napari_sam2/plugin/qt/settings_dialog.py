@@ -21,7 +21,7 @@ def general_values(
     memory_gb: float = 1.0,
     default_model: str = BEST,
     device: str = "auto",
-    precision: str = "float32",
+    precision: str = "auto",
     compute_on: str = THIS_MACHINE,
     last_scheduler: str = "",
     certificates: Path | None = None,
@@ -83,7 +83,7 @@ def _general_form(default_model: str) -> Any:
         precision={
             "choices": PRECISIONS,
             "label": "Precision",
-            "tooltip": "bfloat16 is faster on recent GPUs. Of sessions that begin from now on.",
+            "tooltip": "auto takes bfloat16 on recent GPUs of NVIDIA, else float32. Of sessions that begin from now on.",
         },
         compute_on={"label": "Compute on", "tooltip": "this machine, or the address of a scheduler, such as tls://gpu-box:8786."},
         last_scheduler={"visible": False},

@@ -31,7 +31,7 @@ GENERAL, KEYS = "general", "keys"
 """Sections of the manifest's ``configurations``."""
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Settings:
     memory_gb: float = 1.0
     default_model: str = BEST
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     compute_on: str = THIS_MACHINE
     last_scheduler: str = ""
     certificates: Path | None = None
