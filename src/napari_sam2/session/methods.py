@@ -67,8 +67,8 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _positions(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
         "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking; where they "
-        f"shared more than {COVERED_SHARE:.0%} of the smaller mask, all shared pixels were given to one of them, by the same "
-        "weights, of equal ones to the smaller mask.",
+        f"shared more than {COVERED_SHARE:.0%} of the smaller mask, and in volumes were of similar size, all shared "
+        "pixels were given to one of them, by the same weights, of equal ones to the smaller mask.",
         _hidden(len(prompted) - len(shown)),
     ]
     return " ".join(filter(None, sentences))

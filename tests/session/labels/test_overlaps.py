@@ -24,9 +24,9 @@ def square(side: int, logit: float = 2.0, start: int = 0) -> torch.Tensor:
     return logits
 
 
-def areas(masks: list[torch.Tensor], weights: list[float]) -> list[int]:
+def areas(masks: list[torch.Tensor], weights: list[float], has_time: bool = True) -> list[int]:
     """Areas of what each mask keeps."""
-    resolve_overlaps(masks, [WHOLE] * len(masks), weights)
+    resolve_overlaps(masks, [WHOLE] * len(masks), weights, has_time)
     return [int((mask > 0).sum()) for mask in masks]
 
 
@@ -66,7 +66,7 @@ def test_of_two_that_are_each_on_both_objects_each_has_the_one_that_it_is_surer_
     masks = [torch.full((8, 20), -5.0) for _ in range(2)]
     for mask, logits in zip(masks, ((3.0, 1.0), (1.0, 3.0)), strict=True):
         mask[1:6, 1:6], mask[1:6, 10:15] = logits
-    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 2, [0.5, 0.5])
+    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 2, [0.5, 0.5], True)
     assert [(int((mask > 0)[:, :8].sum()), int((mask > 0)[:, 8:].sum())) for mask in masks] == [(25, 0), (0, 25)]
 
 
@@ -85,6 +85,11 @@ def test_a_small_one_within_a_large_one_keeps_its_pixels() -> None:
 def test_a_small_one_that_is_trusted_less_has_no_pixel() -> None:
     """A child that was followed back, and lies on its parent."""
     assert areas([square(7), square(3, 9.0, start=2)], [0.5, 0.4]) == [49, 0]
+
+
+def test_in_a_volume_one_may_lie_in_another_and_pixels_are_decided_by_logits() -> None:
+    assert areas([square(7), square(3, 9.0, start=2)], [0.5, 0.4], has_time=False) == [49, 9]
+    assert areas([square(7), square(6)], [0.5, 0.4], has_time=False) == [49, 0], "but two of the same size are one object"
 
 
 def test_two_that_were_prompted_where_they_are_nearly_equal_stay_two() -> None:
@@ -106,13 +111,13 @@ def test_of_three_each_pair_is_decided_by_what_the_masks_were(order: tuple[int, 
     children[1][1:6, 10:16] = 1.0
     given, trusted = [parent, *children], [0.3, 0.9, 0.8]
     masks, weights = [given[i] for i in order], [trusted[i] for i in order]
-    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 3, weights)
+    resolve_overlaps(masks, [View(0, 0, 8, 20)] * 3, weights, True)
     assert [int((mask > 0).sum()) for mask in given] == [1, 25, 30]
 
 
 def test_in_boxes_of_their_own() -> None:
     one, other = square(6), square(6, 3.0)[:6, :6].clone()
-    resolve_overlaps([one, other], [WHOLE, View(0, 1, 6, 6)], [0.4, 0.5])  # 30 of 36 pixels
+    resolve_overlaps([one, other], [WHOLE, View(0, 1, 6, 6)], [0.4, 0.5], True)  # 30 of 36 pixels
     assert (one > 0)[:6, 0].all()
     assert [int((mask > 0).sum()) for mask in (one, other)] == [6, 36]
 
@@ -120,6 +125,6 @@ def test_in_boxes_of_their_own() -> None:
 def test_nothing_is_on_nothing() -> None:
     masks = [torch.full((8, 8), -1.0), torch.zeros(8, 8), square(4)]
     before = [mask.clone() for mask in masks]
-    resolve_overlaps(masks, [WHOLE] * 3, [0.5, 0.5, 0.5])
+    resolve_overlaps(masks, [WHOLE] * 3, [0.5, 0.5, 0.5], True)
     assert all(torch.equal(mask, old) for mask, old in zip(masks, before, strict=True))
-    resolve_overlaps([], [], [])
+    resolve_overlaps([], [], [], True)

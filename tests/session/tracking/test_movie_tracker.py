@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import crossing_movie
 from lively_movie import CHILDREN, DIVIDES_ON, ENTERING, ENTERS_ON, LEAVES_ON, LEAVING, PARENT, STAYING, movie, truth
 from napari_sam2.session.session import Session
 
@@ -57,3 +58,19 @@ def test_prompts_of_a_person_stay():
         assert not session.objects[mine].info.is_found
         assert session.objects[mine].anchors == [0]
         assert len(session.objects) == 6, "its object is not found again"
+
+
+def test_two_that_cross_keep_their_tracks():
+    """On one another they are one bright thing, which comes apart again: no division."""
+    wanted = crossing_movie.truth()
+    with Session(crossing_movie.movie(), "TYX") as session:
+        for _ in session.track_everything(points_per_side=12):
+            pass
+        labels = np.array(session.labels)
+        assert session.lineage == {}
+    ends = {frame: [int(np.bincount(labels[frame][wanted[frame] == i]).argmax()) for i in (1, 2, 3)] for frame in (0, -1)}
+    assert ends[0] == ends[-1]
+    assert len({*ends[0]}) == 3
+    assert sorted(np.unique(labels)) == [0, *sorted(ends[0])]
+    for label, found in zip((1, 2, 3), ends[0], strict=True):
+        assert (labels == found).any((1, 2)).all(), label

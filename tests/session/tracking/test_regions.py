@@ -51,3 +51,24 @@ def test_an_empty_region_has_nothing():
     assert region.pieces() == []
     assert region.elongation == 1
     assert not region.plane(SHAPE).any()
+
+
+def test_what_two_have_together():
+    one, other = Region(2, 3, np.ones((2, 2), bool)), Region(4, 1, np.ones((1, 3), bool))
+    both = one.united(other)
+    np.testing.assert_array_equal(both.plane(SHAPE), one.plane(SHAPE) | other.plane(SHAPE))
+    nothing = Region(0, 0, np.zeros((0, 0), bool))
+    assert one.united(nothing) is one
+    assert nothing.united(one) is one
+
+
+def test_what_touches_lies_beside_it_or_at_a_corner():
+    one = Region(2, 3, np.ones((2, 2), bool))
+    beside = {(row, column): one.touches(Region(row, column, np.ones((1, 1), bool))) for row, column in ((4, 5), (1, 2), (3, 4))}
+    assert all(beside.values())
+    assert not one.touches(Region(5, 5, np.ones((1, 1), bool)))
+    assert not one.touches(Region(2, 6, np.ones((1, 1), bool)))
+
+
+def test_the_longest_axis():
+    np.testing.assert_allclose(np.abs(Region(0, 0, np.ones((2, 9), bool)).axis()), [0, 1], atol=1e-9)

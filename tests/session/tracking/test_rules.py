@@ -94,3 +94,25 @@ def test_of_two_possible_parents_the_nearer_one_in_its_own_radii():
     small, large = past(100, 100, 100), past(400, 400, 400)
     tracks = [(1, small, square(0, 0, 7, 7)), (2, large, square(0, 26, 12, 12))]
     assert rules.parent_of(square(0, 12, 7, 7), tracks, 3) == 2
+
+
+def test_a_division_began_where_both_children_are_there_already():
+    children = [square(10, 0), square(10, 12)]
+    before = [square(10, 2), square(10, 12)]
+    parent = square(10, 2, 10, 20)
+    known = past(100, 100, elongation=1.2)
+    assert rules.has_divided_before(parent, known, children, before, 2), "it is twice as long and as large"
+    assert not rules.has_divided_before(parent, past(200, 200, elongation=2.0), children, before, 2), "it was like that"
+    assert not rules.has_divided_before(parent, known, children, [before[0], square(10, 4)], 2), "both on one half"
+    assert not rules.has_divided_before(parent, known, children, [before[0], square(30, 12)], 2), "one elsewhere"
+    assert not rules.has_divided_before(parent, known, children, [before[0], square(0, 0, 0, 0)], 2), "one is absent"
+    assert not rules.has_divided_before(parent, known, [square(10, 0, 20, 20)] * 2, before, 2), "of half the size"
+    lengthwise = [square(10, 2, 5, 20), square(15, 2, 5, 20)]
+    assert not rules.has_divided_before(parent, known, children, lengthwise, 2), "cut along, as a plate may be"
+
+
+def test_children_are_not_larger_than_their_parent_was():
+    pieces = [square(0, 0), square(0, 20)]
+    assert rules.are_too_large(pieces, past(120, 120, 200), 3)
+    assert not rules.are_too_large(pieces, past(140, 140, 200), 3)
+    assert not rules.are_too_large(pieces, past(0, 0), 2), "nothing is known of it"

@@ -104,5 +104,5 @@ class LabelWriter:
                 masks.append(mask)
                 boxes.append(View(view.row + row, view.column + column, *mask.shape))
                 weights.append(confidence_weight(record, has_time))
-            resolve_overlaps(masks, boxes, weights)
+            resolve_overlaps(masks, boxes, weights, has_time)
             return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)

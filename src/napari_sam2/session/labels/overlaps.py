@@ -47,10 +47,11 @@ def confidence_weight(record: FrameRecord, has_time: bool) -> float:
     return BACKWARD_WEIGHT * weight if has_time and record.anchor_distance < 0 else weight
 
 
-def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float]) -> None:
+def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float], has_time: bool) -> None:
     """Give the shared pixels of two masks that lie on each other to one of them as a whole.
 
-    The one with the higher weight has them. Of two with the same weight, each connected piece goes to the one with much higher
+    The one with the higher weight has them; but in a volume, where a vein lies in the liver, not where one is nested in the other:
+    there the logits decide pixel by pixel. Of two with the same weight, each connected piece goes to the one with much higher
     logits there, else to the one that is nested in the other, else to the first. So it hardly depends on logits, and is the same
     one on frames that follow each other: if the higher logit always won, the two would come out in stripes, and flicker. Of
     anchors only one that is nested has all shared pixels: two prompted objects are two, even if their masks are nearly equal.
@@ -63,6 +64,8 @@ def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Se
         Their boxes, in pixels of the data. The closer these are around logits above 0, the fewer masks are compared.
     weights : sequence of float
         Factor for the logits of each; that of anchors is :data:`ANCHOR_WEIGHT`.
+    has_time : bool
+        Frames follow each other in time.
     """
     if len(masks) < 2:
         return
@@ -75,6 +78,8 @@ def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Se
         if int(shared.sum()) <= COVERED_SHARE * small:
             continue
         parts = [_part(masks[i], boxes[i], common) for i in (first, second)]
+        if not has_time and small < NESTED_RATIO * large and weights[first] != weights[second]:
+            continue
         nested = None if small >= NESTED_RATIO * large else int(areas[second] < areas[first])
         lost += [(parts[1 - winner], pixels) for winner, pixels in _won(parts, shared, (weights[first], weights[second]), nested)]
     for part, shared in lost:

@@ -87,6 +87,26 @@ class Region:
         )
         return int(np.count_nonzero(np.logical_and(*parts)))
 
+    def united(self, other: Region) -> Region:
+        """Return the pixels of both."""
+        if not self.area_px or not other.area_px:
+            return self if self.area_px else other
+        row, column = min(self.row, other.row), min(self.column, other.column)
+        bottom, right = (max(one.stop, two.stop) for one, two in zip(self.window, other.window, strict=True))
+        pixels = np.zeros((bottom - row, right - column), bool)
+        for one in (self, other):
+            pixels[one.row - row :, one.column - column :][: one.pixels.shape[0], : one.pixels.shape[1]] |= one.pixels
+        return Region(row, column, pixels)
+
+    def touches(self, other: Region) -> bool:
+        """Return whether it has a pixel in, or next to, another; diagonal neighbours touch."""
+        padded = Region(self.row - 1, self.column - 1, ndi.binary_dilation(np.pad(self.pixels, 1), _EIGHT))
+        return padded.shared_px(other) > 0
+
+    def axis(self) -> npt.NDArray[np.float64]:
+        """Return the direction of its longest axis, (2,), of length 1, rows and columns."""
+        return np.asarray(np.linalg.eigh(np.cov(np.array(np.nonzero(self.pixels), float)))[1][:, -1])
+
     def pieces(self) -> list[Region]:
         """Return its connected pieces, the largest first; diagonal neighbours touch."""
         if not self.area_px:
@@ -101,9 +121,7 @@ class Region:
     def ends(self) -> list[tuple[float, float]]:
         """Return the middles of the two halves that a cut across its longest axis makes, row and column in the frame."""
         positions = np.array(np.nonzero(self.pixels), float)
-        centre = positions.mean(1, keepdims=True)
-        _, axes = np.linalg.eigh(np.cov(positions))
-        along = axes[:, -1] @ (positions - centre)
+        along = self.axis() @ (positions - positions.mean(1, keepdims=True))
         halves = (positions[:, along < 0], positions[:, along >= 0])
         return [(float(half[0].mean()) + self.row, float(half[1].mean()) + self.column) for half in halves]
 

@@ -41,6 +41,16 @@ LEAST_LONG_PX = 8
 """... not one of so few pixels."""
 LEAST_INSIDE = 0.6
 """The two halves of a division lie within it by at least this share of each, and make up that share of it."""
+MOST_CHILDREN_AREA = 1.5
+"""The children of a division have together no more than that of the usual area of the parent."""
+FRAMES_AFTER_END = 4
+"""What comes apart so soon after another track ended beside it has taken that in, and does not divide."""
+CHANGED = 1.1
+"""A division began a frame earlier if the object was longer or larger there by this factor than just before, ..."""
+CHILD_GROWTH = (0.6, 1.7)
+"""... and each child followed back has an area between these multiples of its own."""
+MAX_CHILDREN_SHARED = 0.2
+"""Two children share no more than that of the smaller one."""
 
 
 class Past(NamedTuple):
@@ -115,6 +125,11 @@ def children_in_pieces(region: Region, median_area_px: float) -> list[Region]:
     return pieces if len(pieces) == 2 and are_children(pieces, median_area_px) else []
 
 
+def are_too_large(pieces: Sequence[Region], past: Past, frame: int) -> bool:
+    """Return whether pieces of an object are too large for its children: one of them is something else that was taken in."""
+    return sum(piece.area_px for piece in pieces) > MOST_CHILDREN_AREA * past.usual_area_px(frame) > 0
+
+
 def is_long(region: Region, past: Past, frame: int) -> bool:
     """Return whether an object has become so long that it may be two that touch."""
     return region.area_px > LEAST_LONG_PX and region.elongation > LONG * past.usual_elongation(frame)
@@ -129,6 +144,42 @@ def children_in_halves(region: Region, halves: Sequence[Found], median_area_px: 
     are_inside = all(shared > LEAST_INSIDE * one.area_px for shared, one in zip(inside, regions, strict=True))
     is_whole = sum(inside) - regions[0].shared_px(regions[1]) > LEAST_INSIDE * region.area_px
     return regions if are_inside and is_whole and are_children(regions, median_area_px) else []
+
+
+def has_divided_before(parent: Region, past: Past, children: Sequence[Region], followed: Sequence[Region], frame: int) -> bool:
+    """Return whether a division that was seen on one frame had happened on the frame before already.
+
+    Parameters
+    ----------
+    parent : Region
+        The parent on the frame before.
+    past : Past
+        What is known of it.
+    children, followed : sequence of Region
+        Each child where it was seen, and where it lies when it is followed back to the frame before.
+    frame : int
+        The frame before.
+
+    Returns
+    -------
+    bool
+        The parent has changed its shape there, and consists of both children, which lie one behind the other along it.
+    """
+    area, elongation = past.areas_px.get(frame - 1, 0), past.elongations.get(frame - 1, 1.0)
+    if not area or not parent.area_px or not all(one.area_px for one in followed):
+        return False
+    has_changed = parent.elongation > CHANGED * elongation or parent.area_px > CHANGED * area
+    low, high = CHILD_GROWTH
+    is_alike = all(
+        low * one.area_px <= before.area_px <= high * one.area_px for one, before in zip(children, followed, strict=True)
+    )
+    is_two = followed[0].shared_px(followed[1]) <= MAX_CHILDREN_SHARED * min(one.area_px for one in followed)
+    inside = [one.shared_px(parent) for one in followed]
+    is_inside = all(shared > LEAST_INSIDE * one.area_px for shared, one in zip(inside, followed, strict=True))
+    is_whole = sum(inside) - followed[0].shared_px(followed[1]) > LEAST_INSIDE * parent.area_px
+    across = np.subtract(followed[0].centroid_rc, followed[1].centroid_rc)
+    is_along = abs(across @ parent.axis()) > np.hypot(*across) * np.sqrt(0.5)
+    return bool(has_changed and is_alike and is_two and is_inside and is_whole and is_along)
 
 
 def newcomers(found: Iterable[Found], known: Sequence[Region], median_area_px: float) -> list[Found]:
