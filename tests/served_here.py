@@ -15,12 +15,14 @@ from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers, WorkerL
 class Served:
     """What dask gives for a server: calls that are answered later, by way of bytes."""
 
-    def __init__(self, server: ModelServer) -> None:
-        self.server = server
+    def __init__(self, server: ModelServer, asked: list[tuple[str, int]]) -> None:
+        self.server, self._asked = server, asked
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any, **named: Any) -> Any:
             arguments, named = pickle.loads(pickle.dumps((arguments, named)))
+            if name == "compute":
+                self._asked.append((arguments[0].method, arguments[0].frame))
             answer = pickle.loads(pickle.dumps(getattr(self.server, name)(*arguments, **named)))
             return SimpleNamespace(result=lambda: answer)
 
@@ -28,7 +30,15 @@ class Served:
 
 
 class ServedHere(RemoteCompute):
-    """A connection to this process."""
+    """A connection to this process.
+
+    Attributes
+    ----------
+    num_begun : int
+        Workers that were begun.
+    asked : list of tuple
+        Steps that they were asked for: method and frame.
+    """
 
     def __init__(self) -> None:
         self.address = "tcp://127.0.0.1:1"
@@ -37,11 +47,12 @@ class ServedHere(RemoteCompute):
         self._links = {}
         self._client = SimpleNamespace(as_current=lambda: pytest.MonkeyPatch.context(), close=lambda: None)  # type: ignore[assignment]
         self.num_begun = 0
+        self.asked: list[tuple[str, int]] = []
 
     def _begin(self, client: Any, model: str, device: str) -> WorkerLink:  # there is none
         self.num_begun += 1
         server = ModelServer(model, device)
-        return WorkerLink(Served(server), None, server.describe())
+        return WorkerLink(Served(server, self.asked), None, server.describe())
 
     def _connected(self) -> Any:
         return self._client

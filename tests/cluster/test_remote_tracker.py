@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,8 @@ def test_a_lost_worker_loses_nothing(served_here: ServedHere) -> None:  # noqa: 
         local.propagate_all()
         np.testing.assert_array_equal(remote.labels, local.labels)
     assert served_here.num_begun == 2
+    assert [step for step, count in Counter(served_here.asked).items() if count > 1] == []
+    assert [step for step in served_here.asked if step[0] == "remember"] == [("remember", 0)]
     # Frames 3 and 4 are new, and no other travelled again; no memory was encoded again: those of both objects were sent.
     assert served_here.transfers.frames == T
     assert served_here.transfers.tensors > 0
