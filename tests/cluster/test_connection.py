@@ -13,13 +13,14 @@ from distributed.security import Security
 from certificates import make_certificates
 from napari_sam2.cluster import connection
 from napari_sam2.cluster.address import Certificates
-from napari_sam2.cluster.connection import connect
+from napari_sam2.cluster.connection import connect, reach_directly
 from napari_sam2.cluster.refusal import ClusterError
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(connection, "DIRECT_TIMEOUT_S", 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,16 @@ def test_without_any(address: str) -> None:
         connect(address)
     with pytest.raises(ClusterError, match="cannot be reached"):
         connect(address.replace("tls://", "tcp://"))
+
+
+def test_workers_are_reached_directly_where_that_can_be(address: str, files: Certificates) -> None:
+    with connect(address, files) as client:
+        assert reach_directly(client, address)  # a scheduler greets as a worker does
+        assert client.direct_to_workers
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            assert not reach_directly(client, f"tls://127.0.0.1:{free.getsockname()[1]}")
+        assert not client.direct_to_workers
 
 
 def test_where_nothing_listens() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 CONNECT_TIMEOUT_S = 10.0
+DIRECT_TIMEOUT_S = 2.0
 
 
 def connect(address: str, certificates: Certificates | None = None, is_insecure: bool = False) -> Client:
@@ -44,13 +45,33 @@ def connect(address: str, certificates: Certificates | None = None, is_insecure:
     security = security_of(address, certificates, is_insecure)
     with _quiet():
         try:
-            asyncio.run(_greet(address, security))
+            asyncio.run(_greet(address, security, CONNECT_TIMEOUT_S))
             return Client(address, security=security, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ClusterError(_why_not(address, error)) from error
 
 
-async def _greet(address: str, security: Security | None) -> None:
+def reach_directly(client: Client, worker: str) -> bool:
+    """Let a client speak to workers without the scheduler between, if one can be reached; return whether it can.
+
+    What travels takes half as long then. Behind a firewall that is open for the scheduler alone, the scheduler passes it on.
+
+    Parameters
+    ----------
+    client : Client
+        Connected.
+    worker : str
+        The address of the worker.
+    """
+    try:
+        client.sync(_greet, worker, client.security, DIRECT_TIMEOUT_S)
+        client.direct_to_workers = True
+    except (OSError, ValueError):
+        client.direct_to_workers = False
+    return bool(client.direct_to_workers)
+
+
+async def _greet(address: str, security: Security | None, timeout_s: float) -> None:
     """Exchange the first messages; dask itself waits for their answer without end.
 
     Raises
@@ -63,7 +84,7 @@ async def _greet(address: str, security: Security | None) -> None:
     from distributed.comm import connect as connect_to
 
     arguments = {} if security is None else security.get_connection_args("client")
-    connection = await asyncio.wait_for(connect_to(address, timeout=CONNECT_TIMEOUT_S, **arguments), CONNECT_TIMEOUT_S + 1)
+    connection = await asyncio.wait_for(connect_to(address, timeout=timeout_s, **arguments), timeout_s + 1)
     await connection.close()
 
 

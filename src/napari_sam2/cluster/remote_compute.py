@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from napari_sam2.checks import shown
 from napari_sam2.cluster.address import Certificates
-from napari_sam2.cluster.connection import connect
+from napari_sam2.cluster.connection import connect, reach_directly
 from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, Request
 from napari_sam2.cluster.model_server import ModelServer
 from napari_sam2.cluster.pixels import windows_to_send
@@ -194,6 +194,7 @@ class RemoteCompute:
             except (FileNotFoundError, ValueError) as error:
                 raise ClusterError(f"a worker of {self.address} does not have the model {model}: {error}") from error
             description = server.describe().result()
+            reach_directly(client, description.worker)
         if description.software != __version__:
             raise ClusterError(f"a worker of {self.address} has napari-sam2 {description.software}, and this is {__version__}")
         return WorkerLink(server, future, description)
