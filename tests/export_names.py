@@ -1,6 +1,8 @@
-"""A file name for each format of results, see ``test_all_formats_are_tried``."""
+"""A file name for each format of results that can be written here, see ``test_all_formats_are_tried``."""
 
-NAMES_WITHOUT_TIME = ["a.dcm", "a.mrc"]
+from wheels import HAS_GEFF, HAS_HIGHDICOM
+
+NAMES_WITHOUT_TIME = [*(["a.dcm"] if HAS_HIGHDICOM else []), "a.mrc"]
 """Of formats that hold one image or volume."""
 
 NAMES = [
@@ -15,7 +17,7 @@ NAMES = [
     "a.tracks.csv",
     "a.parquet",
     "01_RES",
-    "a.geff",
+    *(["a.geff"] if HAS_GEFF else []),
     "a.xml",
     "a.roi.zip",
     "a.coco.json",

@@ -20,6 +20,7 @@ from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.store import found_files
 from phantoms import write_dicom, write_mrc, write_nifti
+from wheels import HAS_GEFF, HAS_HIGHDICOM
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = "segment", "export", "replay"
@@ -37,7 +38,8 @@ def commands(page: Path) -> list[str]:
     fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     lines = [line for language, block in fenced if not language for line in block.splitlines()]
     found = [shlex.join(shlex.split(line, comments=True)) for line in lines if line.startswith("napari-sam2 ")]
-    return [line for line in found if line.split()[1] in COMMANDS and not any(text in line for text in NOT_HERE)]
+    left_out = (*NOT_HERE, *(() if HAS_GEFF else (".geff",)), *(() if HAS_HIGHDICOM else (".dcm",)))
+    return [line for line in found if line.split()[1] in COMMANDS and not any(text in line for text in left_out)]
 
 
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))}

@@ -65,7 +65,7 @@ def test_all_facts_in_a_shell_and_nobody_is_named(home: Path) -> None:
     assert not any(text.startswith(UNKNOWN) for text in said.values())
     assert said["napari-sam2"] == napari_sam2.__version__
     assert said["Python"].startswith(f"{platform.python_version()} (CPython, ")
-    assert said["torch"] == torch.__version__
+    assert torch.__version__.startswith(said["torch"])  # which lacks the +cu130 of a build from the package index
     assert said["zarr"] == importlib.metadata.version("zarr")
     assert said["threads"].startswith("1 in an operation of torch, ")
     assert "OMP_NUM_THREADS=1, " in said["variables"]

@@ -25,6 +25,7 @@ from napari_sam2.session.editing import model_editor
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.store import found_files
+from wheels import needs_geff
 
 T = 6
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
@@ -234,6 +235,7 @@ def saved(axes: str = "TYX") -> None:
 NOTE = "frame 4 of the image cannot be read: there intensities are empty, and movies show outlines on black"
 
 
+@needs_geff
 def test_every_format_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     saved()
     tables = ["a.tracks.csv", "a.csv", "a.parquet", "a_RES", "a.geff", "a.xml"]

@@ -31,6 +31,7 @@ from phantoms import (
     write_nifti,
     write_nrrd,
 )
+from wheels import needs_highdicom
 
 BALL = np.full((7, 24, 20), -1000, np.int16)
 BALL[1:6, 6:17, 4:13] = 200
@@ -85,6 +86,7 @@ def test_a_table_as_radiologists_read_it() -> None:
     assert "jane" not in Path("organs.csv").read_text()
 
 
+@needs_highdicom
 def test_planes_by_name_and_labels_of_dicom() -> None:
     Path("prompts.json").write_text(json.dumps({"prompts": [{"object": 1, "frame": 11, "points": [[3, 8]]}]}))
     assert segment("jane_doe", "--along", "coronal", "-o", "labels.dcm", "-o", "labels.nii.gz") == 0
@@ -93,6 +95,7 @@ def test_planes_by_name_and_labels_of_dicom() -> None:
     assert (dataset.Modality, len(dataset.SegmentSequence), dataset.NumberOfFrames) == ("SEG", 1, 5)
 
 
+@needs_highdicom
 def test_labels_are_converted_in_their_own_geometry() -> None:
     write_nifti(Path("labels.nii.gz"), (BALL > 0).astype(np.uint16) * 9, GEOMETRIES["oblique"])
     assert main(["export", "labels.nii.gz", "again.nrrd", "organs.csv"]) == 0

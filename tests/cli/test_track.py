@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import geff
 import numpy as np
 import pytest
 import tifffile
@@ -31,6 +30,7 @@ from napari_sam2.session.store import found_files
 from napari_sam2.session.tracking import movie_tracker
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import Found
+from wheels import needs_geff
 
 T = 8
 SQUARES: dict[int, list[Any]] = {
@@ -102,8 +102,11 @@ def last_line(text: str) -> str:
     return text.replace("\r", "\n").splitlines()[-1]
 
 
+@needs_geff
 @pytest.mark.usefixtures("_double")
 def test_everything_is_written_with_its_lineage(capsys: pytest.CaptureFixture[str]) -> None:
+    import geff
+
     write_movie()
     outputs = ["out/a.tracks.csv", "out/a.csv", "out/a_RES", "out/a.geff", "out/a.xml"]
     assert main(track(*itertools.chain(*(("-o", name) for name in outputs)))) == 0

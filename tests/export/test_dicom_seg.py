@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import highdicom
 import numpy as np
 import numpy.typing as npt
 import pydicom
@@ -16,6 +15,8 @@ from napari_sam2.export.result import Result
 from napari_sam2.images.medical.dicom import open_dicom
 from napari_sam2.images.stack import Stack
 from phantoms import GEOMETRIES, PATIENT, PATIENT_ID, TILTED, changed, volume, write_dicom
+
+highdicom = pytest.importorskip("highdicom")
 
 LABELS = np.where(volume() % 5 == 3, 900, np.where(volume() % 7 == 1, 40, 0)).astype(np.uint16)
 NAMES, COLOURS = {40: "liver", 900: "left kidney"}, {40: "#ff0000"}

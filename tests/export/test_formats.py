@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -10,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import geff
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -26,10 +26,13 @@ from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
 from napari_sam2.session.session import Session
 from phantoms import GEOMETRIES, volume, write_dicom
+from wheels import needs_geff, needs_highdicom
 
 
 def test_all_formats_are_tried() -> None:
-    assert {find_format(Path(name)).ending for name in (*NAMES, *NAMES_WITHOUT_TIME)} == {item.ending for item in FORMATS}
+    assert {find_format(Path(name)).ending for name in (*NAMES, *NAMES_WITHOUT_TIME)} == {
+        item.ending for item in FORMATS if all(importlib.util.find_spec(module) for module in item.modules)
+    }
 
 
 # --- what a session knows --------------------------------------------------------------------------------------------
@@ -98,7 +101,10 @@ def test_tables_have_what_is_shown(result: Result, tmp_path: Path) -> None:
     assert {int(row["track_id"]): int(row["parent_id"]) for row in rows} == {1: 0, 2: 1, 5: 0, 6: 0}
 
 
+@needs_geff
 def test_graphs_have_what_is_shown(result: Result, tmp_path: Path) -> None:
+    import geff
+
     write_result(tmp_path / "a.geff", result)
     graph, _ = geff.read(tmp_path / "a.geff")
     key = {node: (told["object_id"], told["t"]) for node, told in graph.nodes(data=True)}
@@ -278,6 +284,7 @@ def test_a_file_that_is_protected_is_not_replaced(
     assert path.read_text() == "kept"
 
 
+@needs_highdicom
 def test_what_a_format_does_not_hold_is_refused_before_long_work(tmp_path: Path) -> None:
     mrc, dicom = find_format(Path("a.mrc")), find_format(Path("a.dcm"))
     with pytest.raises(ValueError, match=r"^a\.mrc: labels as MRC can be of an image or a volume, not of several in time$"):

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import geff
 import pytest
 
 from dividing_cells import LABELS, LINKS, PLACES, SEEN, TIME, VOLUMES
 from napari_sam2.export.geff import is_geff, write_geff
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
+
+geff = pytest.importorskip("geff")
 
 
 @pytest.mark.parametrize("result", [TIME, VOLUMES], ids=["images", "volumes"])

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import geff
 import numpy as np
 import pytest
 import pytrackmate
@@ -33,6 +32,7 @@ from dividing_cells import LABELS, LINKS, PARENTS, PLACES, SEEN, UNITS
 from napari_sam2.export.formats import write_result
 from napari_sam2.export.result import Result
 from napari_sam2.images.label_images import open_labels
+from wheels import needs_geff
 
 NAMES = {7: "mother", 8: "left"}
 RESULT = Result(LABELS, "TYX", UNITS, PARENTS, names=NAMES, colours={7: "#ff8000"})
@@ -49,7 +49,10 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@needs_geff
 def test_geff_by_geff(tmp_path: Path) -> None:
+    import geff
+
     write_result(tmp_path / "a.geff", RESULT)
     graph, metadata = geff.read(tmp_path / "a.geff", structure_validation=True)
     nodes = {number: (told["object_id"], told["t"], told["y"], told["x"]) for number, told in graph.nodes(data=True)}
@@ -185,6 +188,7 @@ print(json.dumps({"nodes": sorted(node.values()), "links": links, "scores": scor
 """
 
 
+@needs_geff
 @pytest.mark.slow
 def test_tracks_by_funtracks_and_traccuracy(tmp_path: Path) -> None:
     """The tracks of napari-track-edit and motile, in calibrated units; in an environment of their own, since they need much."""

@@ -9,15 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import geff
 import numpy as np
 import pytest
-from geff.convert import from_trackmate_xml_to_geff
 
 from dividing_cells import EMPTY, LABELS, LINKS, PLACES, SEEN, TIME, UNITS, VOLUMES, stack_of
 from napari_sam2.export.result import Result
 from napari_sam2.export.trackmate import write_trackmate
 from napari_sam2.images.calibration import Calibration
+
+geff = pytest.importorskip("geff")
+from_trackmate_xml_to_geff = pytest.importorskip("geff.convert").from_trackmate_xml_to_geff
 
 
 def read_trackmate(path: Path) -> Any:

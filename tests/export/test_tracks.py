@@ -15,6 +15,7 @@ from napari_sam2.export.geff import write_geff
 from napari_sam2.export.result import Result
 from napari_sam2.export.trackmate import write_trackmate
 from napari_sam2.export.tracks import find_tracks, napari_tracks, write_napari_tracks
+from wheels import needs_geff
 
 
 def test_napari_tracks() -> None:
@@ -43,6 +44,7 @@ def test_napari_tracks_as_csv(tmp_path: Path) -> None:
     assert len(lines) == 10
 
 
+@needs_geff
 @pytest.mark.parametrize("write", [write_napari_tracks, write_ctc, write_geff, write_trackmate])
 def test_without_time_or_with_a_daughter_before_her_mother(write: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="tracks go through time: labels with the axes ZYX have none"):

@@ -20,6 +20,7 @@ from napari_sam2.images.medical.dicom import list_series, open_dicom, open_serie
 from napari_sam2.images.medical.dicom_headers import NoImageError, quiet
 from napari_sam2.images.stack import Stack
 from phantoms import GEOMETRIES, SHAPE, TILTED, changed, dicom_slice, volume, write_dicom
+from wheels import needs_pyjpegls
 
 
 @pytest.mark.parametrize("name", [*GEOMETRIES, "tilted"])
@@ -38,7 +39,7 @@ def test_voxels_and_their_places(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(opened.pixels[2:4, 1, ::2], opened.pixels[:][2:4, 1, ::2])
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, pytest.param(JPEGLSLossless, marks=needs_pyjpegls)])
 def test_compressed(syntax: str, tmp_path: Path) -> None:
     values = volume((3, 40, 36))
     opened = open_dicom(write_dicom(tmp_path / "d", values, GEOMETRIES["straight"], syntax=syntax))

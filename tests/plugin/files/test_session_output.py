@@ -13,6 +13,7 @@ from napari_sam2.plugin.files.session_output import NOTHING, SessionOutput
 from napari_sam2.plugin.prompts.object_commands import ColourObject, DivideObject
 from napari_sam2.plugin.worker.exports import document_formats, result_formats
 from phantoms import GEOMETRIES, organs, write_dicom
+from wheels import needs_geff, needs_highdicom
 from widget_driving import LateRunner, click, expected, labels
 
 SQUARE, MOVING = (0, 10, 10), (0, 24, 35)
@@ -90,6 +91,8 @@ def test_a_disk_that_is_full_is_one_sentence(output, tracked, texts, tmp_path, n
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_geff
+@needs_highdicom
 def test_refusals_before_a_file_is_asked_for(output, tracked, opener, blobs, monkeypatch):
     by_ending = {item.ending: item for item in (*result_formats(), *document_formats())}
     assert [ending for ending, item in by_ending.items() if output.refusal(item)] == [".dcm", ".mrc"]  # for volumes alone
@@ -173,6 +176,7 @@ def test_an_image_without_a_file_has_no_beside(output, tracked):
     assert output.path_beside_image is None
 
 
+@needs_highdicom
 def test_an_image_of_a_patient_is_saved_under_the_name_of_its_layer(keeping, tmp_path):
     write_dicom(tmp_path / "jane_doe", organs(), GEOMETRIES["straight"])
     viewer = ViewerModel()

@@ -21,6 +21,7 @@ from napari_sam2.plugin.image.layer_file import FILE_KEY
 from napari_sam2.plugin.worker.exports import ResultExport
 from phantoms import GEOMETRIES, SHAPE, write_dicom, write_metaimage, write_mrc, write_nifti, write_nrrd
 from phantoms import volume as numbered
+from wheels import needs_highdicom
 from widget_driving import click
 
 BALL = np.full((7, 24, 20), -1000, np.int16)
@@ -129,6 +130,7 @@ def test_a_series_that_cannot_be_read_leaves_the_others(tmp_path, notices):
         read_volumes(str(tmp_path / "d"))
 
 
+@needs_highdicom
 @pytest.mark.parametrize("name", ["straight", "flipped", "oblique"])
 def test_a_click_becomes_labels_in_the_geometry_of_the_file(name, tmp_path, opener):
     """In the widget without its window: opened, clicked at a place of the world, exported, and read by another library."""

@@ -18,6 +18,7 @@ from napari_sam2.plugin.worker.exports import (
     shown_ending,
     with_ending,
 )
+from wheels import needs_geff
 
 MICRONS = Calibration(0.5, 0.5, None, 60, "micrometer", "second")
 
@@ -61,6 +62,7 @@ def test_results_with_progress(session, tmp_path, blobs, monkeypatch):
         assert 'PhysicalSizeX="0.5"' in file.ome_metadata
 
 
+@needs_geff
 @pytest.mark.parametrize("ending", [item.ending for item in result_formats() if item.takes_time])
 def test_stopped_nothing_is_left_of_it(session, tmp_path, ending):
     reports = Reports(stop_after=0)
