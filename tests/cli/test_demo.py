@@ -38,7 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All that the demo writes, with the double in place of the model and a bright square in place of nuclei."""
     assert main(["demo", "--output", "out/deep/demo"]) == 0
-    assert sorted(os.listdir("out/deep/demo")) == ["labels.tif", "objects.csv", "outlines.gif", "outlines.png"]
+    assert sorted(os.listdir("out/deep/demo")) == [
+        *("labels.tif", "movie.tif", "objects.csv", "outlines.gif", "outlines.png", "prompts.json")
+    ]
     # Each is followed forward from where it appears.
     expected = np.where((TRUTH == 8) & (FRAMES < 2), 0, TRUTH)
     np.testing.assert_array_equal(tifffile.imread("out/deep/demo/labels.tif"), expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from napari_sam2.export.movie import write_gif
 from napari_sam2.export.pictures import outlined_frames, write_strip
 from napari_sam2.export.table import tabulate, write_csv
 from napari_sam2.export.tiff import write_tiff
-from napari_sam2.files import check_writable
+from napari_sam2.files import atomic_path, check_writable
 from napari_sam2.session.prompts_file import add_prompts, read_prompts
 from napari_sam2.session.session import Session
 
@@ -58,12 +59,17 @@ def run(args: argparse.Namespace) -> None:
     write_csv(args.output / "objects.csv", tabulate(result))
     write_gif(args.output / "outlines.gif", pictures)
     write_strip(args.output / "outlines.png", [pictures[i] for i in shown], [f"frame {i}" for i in shown], columns=3)
+    for name, file in (("movie.tif", FLUO_MITOCHECK.image), ("prompts.json", FLUO_MITOCHECK.prompts)):
+        with atomic_path(args.output / name) as partial:
+            shutil.copyfile(file, partial)
     print(f"tracked {len(session.objects)} nuclei through {len(frames)} frames in {seconds:.0f} s")
     for name, what in (
         ("outlines.gif", "the movie, outlines over the raw frames"),
         ("outlines.png", f"{STRIP_FRAMES} of its frames side by side"),
         ("labels.tif", "one label per nucleus"),
         ("objects.csv", "size, position, brightness and score of each nucleus on each frame"),
+        ("movie.tif", "the time-lapse itself, to try the other commands on"),
+        ("prompts.json", "the clicks, for napari-sam2 segment"),
     ):
         print(f"  {args.output / name}: {what}")
     print(FLUO_MITOCHECK.credit)
