@@ -43,12 +43,14 @@ def parsed(add: Any, *words: str) -> dict[str, Any]:
         ("calibration", "--pixel-size 2 0.5 0.25 --interval 3", {"pixel_size": [2, 0.5, 0.25], "interval": 3}),
         ("model", "", {"model": "micro", "device": "auto", "precision": "auto"}),
         ("model", "--precision bfloat16 --device cpu", {"model": "micro", "device": "cpu", "precision": "bfloat16"}),
+        ("image_size", "", {"image_size": None}),
+        ("image_size", "--image-size 512", {"image_size": 512}),
         ("methods", "--methods a.txt", {"methods": Path("a.txt")}),
         ("output", "-o a.tif --output b.csv", {"output": [Path("a.tif"), Path("b.csv")]}),
     ],
 )
 def test_what_is_read(add: str, words: str, expected: dict[str, Any]) -> None:
-    kind = "argument" if add in ("methods", "output") else "arguments"
+    kind = "argument" if add in ("methods", "output", "image_size") else "arguments"
     assert parsed(getattr(arguments, f"add_{add}_{kind}"), *words.split()) == expected
 
 
@@ -59,6 +61,7 @@ def test_what_is_read(add: str, words: str, expected: dict[str, Any]) -> None:
         ("intensity_arguments", "--intensity-range 1"),
         ("calibration_arguments", "--pixel-size one"),
         ("model_arguments", "--precision float16"),
+        ("image_size_argument", "--image-size large"),
         ("output_argument", ""),
     ],
 )

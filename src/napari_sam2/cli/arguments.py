@@ -101,6 +101,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_arguments(parser)
 
 
+def add_image_size_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--image-size``."""
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="side of the square that the model gets, a multiple of 32; smaller than the default is faster, and an approximation",
+    )
+
+
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--precision``."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")

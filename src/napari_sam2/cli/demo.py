@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_sam2.cli.arguments import add_model_arguments, path_argument
+from napari_sam2.cli.arguments import add_image_size_argument, add_model_arguments, path_argument
 from napari_sam2.cli.segment import propagate
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.export.movie import write_gif
@@ -35,13 +35,16 @@ def add_parser(commands: Any) -> None:
         "--output", type=path_argument, default=Path("napari-sam2-demo"), help="folder for the results (default: %(default)s)"
     )
     add_model_arguments(parser)
+    add_image_size_argument(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the command."""
     entries = read_prompts(FLUO_MITOCHECK.prompts)
-    session = Session(FLUO_MITOCHECK.image, model=args.model, device=args.device, precision=args.precision)
+    session = Session(
+        FLUO_MITOCHECK.image, model=args.model, device=args.device, image_size=args.image_size, precision=args.precision
+    )
     args.output.mkdir(parents=True, exist_ok=True)
     check_writable(args.output / "labels.tif")
     print(f"{FLUO_MITOCHECK.title}: {len(session.stack)} frames, one click on each of {len(entries)} nuclei, model {args.model}")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from napari_sam2.cli import score_table
-from napari_sam2.cli.arguments import add_intensity_arguments, add_model_arguments, path_argument
+from napari_sam2.cli.arguments import add_image_size_argument, add_intensity_arguments, add_model_arguments, path_argument
 from napari_sam2.evaluation.corrections import CLICKS_PER_FRAME, MAX_CLICKS, PROTOCOLS, Corrections, simulate_corrections
 from napari_sam2.evaluation.dataset import Dataset, read_datasets
 from napari_sam2.evaluation.evaluate import prompt_and_score
@@ -74,6 +74,7 @@ def add_parser(commands: Any) -> None:
         "--pictures", type=path_argument, metavar="FOLDER", help="write a picture of the worst objects of each data set"
     )
     add_model_arguments(parser)
+    add_image_size_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
     """Run the command."""
     folders = [with_promptable_objects(read_datasets(folder, args.axes, args.channel)) for folder in args.dataset]
     _check(args, folders)
-    model = load_model(args.model, args.device)
+    model = load_model(args.model, args.device, **({} if args.image_size is None else {"image_size": args.image_size}))
     name_width = max(len("data set"), *(len(datasets[0].name) for datasets in folders))
     reports: list[Report] = []
     for datasets in folders:

@@ -14,6 +14,7 @@ from napari_sam2.cli.arguments import (
     add_calibration_arguments,
     add_choice_arguments,
     add_image_argument,
+    add_image_size_argument,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
@@ -78,6 +79,7 @@ def add_parser(commands: Any) -> None:
         help="propagate objects to these frames alone: 0:6 (without 6), 3:, :6, 4, or several as 0:3,5: (default: all)",
     )
     add_model_arguments(parser)
+    add_image_size_argument(parser)
     add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -99,6 +101,7 @@ def run(args: argparse.Namespace) -> None:
         session = Session(
             stack,
             model=args.model,
+            image_size=args.image_size,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,

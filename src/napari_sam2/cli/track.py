@@ -13,6 +13,7 @@ from napari_sam2.cli.arguments import (
     add_calibration_arguments,
     add_choice_arguments,
     add_image_argument,
+    add_image_size_argument,
     add_intensity_arguments,
     add_methods_argument,
     add_model_arguments,
@@ -80,6 +81,7 @@ def add_parser(commands: Any) -> None:
         "linked, and nothing else is looked for",
     )
     add_model_arguments(parser)
+    add_image_size_argument(parser)
     add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -144,6 +146,7 @@ def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any])
         session = Session(
             stack,
             model=args.model,
+            image_size=args.image_size,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,
@@ -158,6 +161,7 @@ def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any])
     same = {
         "--axes, --channel, --along and --at": saved.layout == stack.layout,
         "--window and --intensity-range": session.intensity_ranges == ranges,
+        "--image-size": args.image_size in (None, session.model.image_size),
         "--precision": args.precision in (AUTO, session.precision),
     }
     for options, is_same in same.items():

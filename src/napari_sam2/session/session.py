@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
-from napari_sam2.checks import check_flag, check_path, shown
+from napari_sam2.checks import check_flag, check_path, check_whole, shown
 from napari_sam2.cluster.remote_compute import RemoteCompute, computing_on
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
@@ -100,6 +100,9 @@ class Session:
         Another machine on which the model computes: the address of a scheduler of dask, as ``tls://gpu-box:8786``, or a
         :class:`~napari_sam2.cluster.remote_compute.RemoteCompute`, which has certificates. Image, prompts, results and the file
         of the session stay here; ``model`` is a name, or a file there.
+    image_size : int, optional
+        Side in pixels of the square that frames, or windows of them, are resized to for the model, a multiple of 32; by default
+        that of its training, 1024 for released models. Smaller is faster and an approximation: thin and small objects get lost.
     precision : {"auto", "float32", "bfloat16"}
         Of the network; "auto" is bfloat16 on a CUDA GPU that computes in it natively, else float32.
     intensity_range : tuple of float, or a sequence of them, optional
@@ -153,6 +156,7 @@ class Session:
         at: Mapping[str, int] | None = None,
         device: str | None = None,
         compute: str | RemoteCompute | None = None,
+        image_size: int | None = None,
         precision: str = AUTO,
         intensity_range: IntensityRange | Sequence[IntensityRange] | None = None,
         window: str | None = None,
@@ -178,7 +182,7 @@ class Session:
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
         self._device = where = computing_on(compute, device)
-        network = loaded(model, where)
+        network = loaded(model, where, None if image_size is None else check_whole("image_size", image_size))
         self.precision = network.best_precision if precision == AUTO else precision
         # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
         self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from blob_tracker import BlobTracker, squares
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.session import session as session_module
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
 
@@ -210,3 +212,42 @@ def test_models_of_another_input_size(monkeypatch: pytest.MonkeyPatch) -> None:
         session.undo()
     assert records(session) == before
     list(session.propagate())
+
+
+def test_the_size_of_the_input_is_chosen_saved_and_written_into_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    movie = MOVIE[:3]
+    session = Session(movie, image_size=192, device="cpu")
+    assert session.model.image_size == 192
+    session.add_points(session.add_object(), 0, [tuple(np.argwhere(TRUTH[0] == 1).mean(0))])
+    session.propagate_all()
+    assert "image_size=192" in session.to_script()
+    labels = session.labels.copy()
+    session.save(tmp_path / "movie.sam2")
+    session.close()
+    with Session.open(tmp_path / "movie.sam2", movie) as again:
+        assert again.model.image_size == 192
+        np.testing.assert_array_equal(again.labels, labels)
+        names: dict[str, Any] = {"__name__": "script"}
+        exec(compile(again.to_script(), "script", "exec"), names)
+    np.testing.assert_array_equal(names["run"](movie).labels, labels)
+    np.testing.assert_array_equal(replay(tmp_path / "movie.sam2", movie).labels, labels)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "message"),
+    [
+        ("micro", 100, "image_size must be a positive multiple of 32, got 100"),
+        ("micro", 0, "image_size must be a positive multiple of 32, got 0"),
+        ("micro", 64.5, "image_size is a whole number, got 64.5"),
+        (None, 64, None),
+        (None, 128, "keeps its size: 64 pixels, not 128"),
+    ],
+)
+def test_sizes_of_the_input(model: str | None, size: Any, message: str | None) -> None:
+    given = tiny_predictor() if model is None else model
+    if message is None:
+        assert Session(MOVIE, model=given, image_size=size).model is given
+        return
+    with pytest.raises(ValueError, match=message):
+        Session(MOVIE, model=given, image_size=size)

@@ -127,8 +127,17 @@ class ModelEditor:
             self._without_name.append(network)
 
 
-def loaded(model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute | None) -> SAM2VideoPredictor:
+def loaded(
+    model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute | None, image_size: int | None = None
+) -> SAM2VideoPredictor:
     """Load a model by its name or file; return one that is loaded already.
+
+    Parameters
+    ----------
+    model, device
+        See :class:`~napari_sam2.session.session.Session`.
+    image_size : int, optional
+        Side of its input in pixels; by default that of its configuration.
 
     Raises
     ------
@@ -136,10 +145,19 @@ def loaded(model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute |
         As :func:`~napari_sam2.predictors.build.load_model`, or if it is none of these.
     """
     if isinstance(model, SAM2VideoPredictor):
-        return model
-    if not isinstance(model, str | Path):
+        network = model
+    elif not isinstance(model, str | Path):
         raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
-    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
+    elif isinstance(device, RemoteCompute):
+        network = remote_model(device, str(model))
+    else:
+        return load_model(model, device, **({} if image_size is None else {"image_size": image_size}))
+    if image_size not in (None, network.image_size):
+        raise ValueError(
+            f"the input of a model that is loaded, or is on another machine, keeps its size: {network.image_size} pixels, "
+            f"not {image_size}"
+        )
+    return network
 
 
 def segment_again(state: SessionState, in_use: ModelInUse, segmenter: PromptSegmenter, image_size_before: int) -> None:

@@ -104,7 +104,7 @@ def find_model(
     if isinstance(model, SAM2VideoPredictor):
         return model
     if model is not None:
-        return _load(model, device)
+        return _load(model, device, identity)
     is_file = named_path(identity.name).suffix in SUFFIXES
     found = find_moved(identity.name, path.parent, identity.relative_path) if is_file else identity.name
     if found is None:
@@ -113,15 +113,21 @@ def find_model(
             f"--model), where it is; nor is {named_path(identity.name).name} in {path.parent}"
         )
     try:
-        return _load(found, device)
+        return _load(found, device, identity)
     except (FileNotFoundError, ValueError) as error:
         raise type(error)(
             f"{path.name} was saved with the model {identity.name}: {error}; give model= (in the shell --model), where it is"
         ) from error
 
 
-def _load(model: str | Path, device: str | RemoteCompute | None) -> SAM2VideoPredictor:
-    return remote_model(device, str(model)) if isinstance(device, RemoteCompute) else load_model(model, device)
+def _load(model: str | Path, device: str | RemoteCompute | None, identity: ModelIdentity) -> SAM2VideoPredictor:
+    if isinstance(device, RemoteCompute):
+        return remote_model(device, str(model))
+    network = load_model(model, device)
+    is_other_size = (network.config.name, network.image_size) != (identity.architecture, identity.image_size)
+    if is_other_size and network.config.name == identity.architecture:
+        return load_model(model, device, image_size=identity.image_size)
+    return network
 
 
 def check_weights(model: SAM2VideoPredictor, identity: ModelIdentity, path: Path) -> None:
