@@ -283,6 +283,7 @@ class Session:
     remove_object = _of("_objects", ObjectEditor.remove_object)
     approve = _of("_objects", ObjectEditor.approve)
     approve_range = _of("_objects", ObjectEditor.approve_range)
+    begin_object = _of("_objects", ObjectEditor.begin_object)
     end_object = _of("_objects", ObjectEditor.end_object)
     merge_objects = _of("_objects", ObjectEditor.merge_objects)
     split_object = _of("_objects", ObjectEditor.split_object)
