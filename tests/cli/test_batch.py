@@ -67,6 +67,7 @@ def refuse(*_: object) -> None:
         (["a.tif", "--prompts-from", "labels", "--workers", "1", "--gpus"], "--workers does not go with --gpus"),
         (["a.tif", "--prompts-from", "labels", "--workers", "999999"], "999999 workers need"),
         (["a.tif", "--prompts-from", "labels", "--tls-ca", "a"], "--tls-ca, --tls-cert and --tls-key belong together"),
+        (["a.tif", "--prompts-from", "labels", "--dashboard"], "--dashboard needs bokeh: pip install bokeh"),
         (["a.tif", "--prompts-from", "labels", "--insecure"], "certificates and --insecure go with --scheduler only"),
         (["a.tif", "--prompts-from", "labels", "--slurm", "jobs.yaml"], "there is no file of jobs jobs.yaml"),
         (["a.tif", "--prompts-from", "labels", "--scheduler", "gpu-box"], "the address of a scheduler is tls://HOST:PORT"),
@@ -81,6 +82,7 @@ def test_what_cannot_be_is_said_before_anything_is_begun(
     write_stack(Path("a.tif"), 2)
     write_stack(Path("frames/0.tif"), 2)
     monkeypatch.setattr(batch, "local_cluster", refuse)
+    monkeypatch.setitem(sys.modules, "bokeh", None)
     given = arguments if "-o" in arguments else [*arguments, "-o", "results"]
     assert main(["batch", *given]) == 2
     error = capsys.readouterr().err
@@ -120,7 +122,7 @@ def test_each_gpu_has_a_process(arguments: list[str], visible: list[str | None],
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr(batch, "available_devices", lambda: ("cuda", "cpu"))
     monkeypatch.setattr(batch, "machine", lambda: (8, 2**36))
-    monkeypatch.setattr(batch, "local_cluster", lambda options: begun.extend(options) or refuse())
+    monkeypatch.setattr(batch, "local_cluster", lambda options, _: begun.extend(options) or refuse())
     with pytest.raises(pytest.fail.Exception):
         main(["batch", "*.tif", "--prompts-from", "labels", "-o", "results", *arguments])
     assert [one.get("env", {}).get("CUDA_VISIBLE_DEVICES") for one in begun] == visible
@@ -131,9 +133,10 @@ def test_which_errors_are_tried_again() -> None:
     assert batch.explain(MemoryError("there is not enough memory")) == ("there is not enough memory", True)
 
 
-def worker_here(options: list[dict[str, object]]) -> LocalCluster:
+def worker_here(options: list[dict[str, object]], has_dashboard: bool) -> LocalCluster:
     """Begin a worker in this process."""
     assert len(options) == 1
+    assert not has_dashboard
     return LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0", memory_limit=0)
 
 

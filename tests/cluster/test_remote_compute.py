@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +144,25 @@ def test_where_it_computes() -> None:
         computing_on(3, None)  # type: ignore[arg-type]
     with pytest.raises(ClusterError, match="is not encrypted"):
         Session(MOVIE, "TYX", compute="tcp://192.168.0.7:8786")
+
+
+def test_a_session_that_cannot_be_begun_leaves_no_connection(cluster: SpecCluster, tmp_path: Path) -> None:
+    with Client(cluster, set_as_default=False) as client:
+        before = client.run_on_scheduler(num_clients)
+        for model in ("sam2.1_hiera_tiny", "micro"):
+            with pytest.raises(ValueError, match=r"does not have the model|percentiles"):
+                Session(MOVIE, "TYX", model=model, compute=cluster.scheduler_address, percentiles=(9, 2))
+        (tmp_path / "a.sam2").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"a\.sam2"):
+            Session.open(tmp_path / "a.sam2", compute=cluster.scheduler_address)
+        until = time.monotonic() + 10
+        while client.run_on_scheduler(num_clients) > before and time.monotonic() < until:
+            time.sleep(0.1)
+        assert client.run_on_scheduler(num_clients) == before
+
+
+def num_clients(dask_scheduler: Any) -> int:
+    return len(dask_scheduler.clients)
 
 
 def test_what_travelled_is_said() -> None:

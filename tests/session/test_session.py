@@ -303,8 +303,8 @@ OF_PARTS_ALONE = {
 """What the parts have for each other; three of them are attributes of a session too."""
 
 PUBLIC = """
-    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin can_redo can_undo
-    change_point clear_prompts close divide_object document draw_error_sample draw_frames end_object error_sample export
+    add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin begin_object can_redo
+    can_undo change_point clear_prompts close divide_object document draw_error_sample draw_frames end_object error_sample export
     grouped has_unsaved_changes hide_object image_path judge_mask label_plane labels labels_drawn lineage link_labels
     lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo release_features
     remove_box remove_mask remove_object remove_point rename_object reslice result review_queue save saved_to scores

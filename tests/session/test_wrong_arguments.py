@@ -52,6 +52,8 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     "remove_object": {"object_id": NO_ID},
     "approve": {"object_id": NO_ID, "frame": NO_FRAME},
     "approve_range": {"object_id": NO_ID, "first_frame": [*NO_FRAME, 3], "last_frame": [*NO_FRAME, 0]},
+    "draw_frames": {"frames": [*NO_LIST, None]},
+    "begin_object": {"object_id": NO_ID, "frame": [*NO_FRAME, 0]},
     "end_object": {"object_id": NO_ID, "frame": [*NO_FRAME, 0]},
     "merge_objects": {"object_id": NO_ID, "other_id": [*NO_ID, 1]},
     "split_object": {"object_id": NO_ID, "frame": NO_FRAME, "name": [*NEVER, 1, "", []]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import logging
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,7 @@ def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler", metavar="ADDRESS", help="a scheduler of dask, as tls://gpu-box:8786, instead of this machine"
     )
     parser.add_argument("--slurm", type=path_argument, metavar="FILE", help="jobs of SLURM instead (.yaml), see docs/cluster.md")
+    parser.add_argument("--dashboard", action="store_true", help="print where a browser shows dask's dashboard; it needs bokeh")
     add_certificate_arguments(parser)
 
 
@@ -180,6 +182,8 @@ def _check_cluster(args: argparse.Namespace) -> Certificates | None:
         raise ValueError(f"--{given[0]} does not go with --{given[1]}: each says where the work is done")
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {args.workers}")
+    if args.dashboard and importlib.util.find_spec("bokeh") is None:
+        raise ImportError("--dashboard needs bokeh: pip install bokeh")
     if args.slurm is not None:
         read_jobs(args.slurm)
     return certificates_of(args, args.scheduler, "--scheduler")
@@ -204,7 +208,9 @@ def _client(
             print("napari-sam2: the jobs are submitted; stacks are begun when the first one runs", file=sys.stderr)
         else:
             workers = _local_workers(args, num_stacks, needed)
-            client = stack.enter_context(Client(stack.enter_context(local_cluster(workers)), set_as_default=False))
+            client = stack.enter_context(Client(stack.enter_context(local_cluster(workers, args.dashboard)), set_as_default=False))
+        if args.dashboard:
+            print(f"napari-sam2: the dashboard is at {client.dashboard_link}", file=sys.stderr)
         wait_s = WAIT_FOR_WORKERS_S if args.slurm is None else None
         check_workers(client, settings.model, settings.weights_sha256, needed, wait_s)
         yield client

@@ -62,10 +62,10 @@ def worker_options(num_workers: int, memory_bytes: int, gpus: int = 0) -> list[d
     return [common | {"env": {"CUDA_VISIBLE_DEVICES": str(number % gpus)}} for number in range(num_workers)]
 
 
-def local_cluster(options: list[dict[str, Any]]) -> SpecCluster:
+def local_cluster(options: list[dict[str, Any]], has_dashboard: bool = False) -> SpecCluster:
     """Begin a scheduler in this process, at a free port of loopback, and workers, see :func:`worker_options`.
 
-    Workers end with this process, whatever ends it.
+    Workers end with this process, whatever ends it. The dashboard of dask, which needs bokeh, is a page at another port.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def local_cluster(options: list[dict[str, Any]]) -> SpecCluster:
 
     scheduler = {
         "cls": Scheduler,
-        "options": {"host": HOST, "port": 0, "protocol": "tcp", "dashboard": False, "dashboard_address": f"{HOST}:0"},
+        "options": {"host": HOST, "port": 0, "protocol": "tcp", "dashboard": has_dashboard, "dashboard_address": f"{HOST}:0"},
     }
     workers = {number: {"cls": Nanny, "options": one} for number, one in enumerate(options)}
     return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL)

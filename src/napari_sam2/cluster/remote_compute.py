@@ -322,6 +322,17 @@ def computing_on(compute: str | RemoteCompute | None, device: str | None) -> str
     return own
 
 
+@contextlib.contextmanager
+def closed_on_error(where: str | RemoteCompute | None) -> Iterator[None]:
+    """Close a connection that a session made, if the session cannot be begun inside a ``with`` block."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(where, RemoteCompute) and where.is_of_session:
+            where.close()
+        raise
+
+
 def _is_lost(error: Exception) -> bool:
     from distributed import KilledWorker
     from distributed.client import FutureCancelledError

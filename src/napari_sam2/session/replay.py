@@ -28,6 +28,7 @@ REPLAYABLE = (
     "remove_object",
     "approve",
     "approve_range",
+    "begin_object",
     "end_object",
     "merge_objects",
     "split_object",

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from napari_sam2.checks import check_flag, check_path, check_whole, shown
-from napari_sam2.cluster.remote_compute import RemoteCompute, computing_on
+from napari_sam2.cluster.remote_compute import RemoteCompute, closed_on_error, computing_on
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
 from napari_sam2.images.stack import Stack
@@ -182,11 +182,12 @@ class Session:
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
         self._device = where = computing_on(compute, device)
-        network = loaded(model, where, None if image_size is None else check_whole("image_size", image_size))
-        self.precision = network.best_precision if precision == AUTO else precision
-        # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
-        self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
-        self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate)
+        with closed_on_error(where):
+            network = loaded(model, where, None if image_size is None else check_whole("image_size", image_size))
+            self.precision = network.best_precision if precision == AUTO else precision
+            # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
+            self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
+            self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate)
         if self.stack.is_constant:
             logger.warning("the image is constant: no object can be segmented in it")
         self._segmenter = PromptSegmenter(self._in_use)
@@ -287,6 +288,7 @@ class Session:
     remove_object = _of("_objects", ObjectEditor.remove_object)
     approve = _of("_objects", ObjectEditor.approve)
     approve_range = _of("_objects", ObjectEditor.approve_range)
+    begin_object = _of("_objects", ObjectEditor.begin_object)
     end_object = _of("_objects", ObjectEditor.end_object)
     merge_objects = _of("_objects", ObjectEditor.merge_objects)
     split_object = _of("_objects", ObjectEditor.split_object)
@@ -535,14 +537,15 @@ class Session:
         """
         path = followed(check_path("path", path).absolute())
         where = computing_on(compute, device)
-        if not is_first_format(path):
-            return cls._open(path, image, model, where, labels, draw_later)
-        path = converted(path)
-        try:
-            return cls._open(path, image, model, where, labels, draw_later)
-        except BaseException:
-            remove(path)  # lest it be in the way the next time
-            raise
+        with closed_on_error(where):
+            if not is_first_format(path):
+                return cls._open(path, image, model, where, labels, draw_later)
+            path = converted(path)
+            try:
+                return cls._open(path, image, model, where, labels, draw_later)
+            except BaseException:
+                remove(path)  # lest it be in the way the next time
+                raise
 
     @classmethod
     def _open(

@@ -15,6 +15,7 @@ from napari_sam2.plugin.prompts.object_commands import (
     RemoveObject,
     RenameObject,
     SplitObject,
+    is_before,
 )
 
 
@@ -63,3 +64,15 @@ def test_locks_and_hidden_objects_are_freed(session):
     LockObject(1, True).run(session)
     with pytest.raises(ValueError, match="object 1 is locked: unlock it first"):
         RemoveObject(1).run(session)
+
+
+def test_what_ends_before_its_prompts_ends_backward(session):
+    session.remove_object(1)
+    session.add_points(session.add_object(object_id=5), 2, [(10, 10)])
+    session.propagate_all()
+    assert [5 in plane for plane in session.labels] == [True] * 3
+    EndObject(5, 1).run(session)
+    assert [5 in plane for plane in session.labels] == [False, False, True]
+    session.undo()
+    assert [is_before(frame, [2, 4]) for frame in (1, 2, 3)] == [True, False, False]
+    assert not is_before(1, [])

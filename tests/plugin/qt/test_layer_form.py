@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Labels, Points
 from qtpy.QtWidgets import QWidget
 
-from napari_sam2.plugin.layer_prompts.choices import Frames
+from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames
 from napari_sam2.plugin.qt.layer_form import LayerForm, form_of
 
 
@@ -44,7 +44,7 @@ def form(qtbot, called):
             raise ValueError("it is too large")
         called.append((layer.name, size))
 
-    def labels(layer, frames: Frames = Frames.ALL, frame: int = 0, anchors: bool = True):
+    def labels(layer, frames: Frames = Frames.ALL, frame: int = 0, anchors: Anchors = Anchors.EVERY):
         called.append((layer.name, frames, frame, anchors))
 
     functions = {"points": (points, {"size": {}}), "labels": (labels, {"frames": {}, "frame": {}, "anchors": {}})}
@@ -63,13 +63,25 @@ def test_each_layer_has_its_form(form, called):
     assert form.form.asdict() == {"size": 2}
     form.choose(form.layers[1])
     assert set(form.form.asdict()) == {"frames", "frame", "anchors"}
-    assert (form.form["frame"].enabled, form.form["anchors"].enabled) == (False, True)
+    assert not form.form["frame"].enabled
     form.form["frames"].value = Frames.ONE
-    assert (form.form["frame"].enabled, form.form["anchors"].enabled) == (True, False)
+    assert form.form["frame"].enabled
     form.choose(Points(ndim=2))
     assert form.layer.currentText() == "labels", "another layer changes nothing"
     form.do_it.click()
-    assert called == [("labels", Frames.ONE, 0, True)]
+    assert called == [("labels", Frames.ONE, 0, Anchors.EVERY)]
+
+
+def test_labels_are_linked_on_all_frames(form, called):
+    form.choose(form.layers[1])
+    form.form["frames"].value = Frames.SHOWN
+    form.form["anchors"].value = Anchors.LINKED
+    assert form.form["frames"].value is Frames.ALL
+    form.form["frames"].value = Frames.ONE
+    assert form.form["anchors"].value is Anchors.EVERY
+    form.form["anchors"].value = Anchors.LINKED
+    form.do_it.click()
+    assert called == [("labels", Frames.ALL, 0, Anchors.LINKED)]
 
 
 def test_what_is_refused_is_said_and_the_form_stays(form, called, qtbot):

@@ -195,3 +195,16 @@ def test_keys_are_bound_while_the_widget_is_there(review, controller, viewer):
     controller.close()
     assert not ours & {str(key) for key in viewer.keymap}
     assert "Y" not in {str(key) for key in viewer.layers[0].keymap}
+
+
+def test_what_ends_before_its_prompts_ends_backward(review, controller):
+    """Object 2 is prompted on frame 2: on frame 0 it is not there yet, or in a volume not any more."""
+    review.go_to(ObjectFrame(2, 0))
+    review.end_here()
+    assert [2 in plane for plane in controller.session.labels] == [False, True, True]
+    assert controller.session.objects[2].info.first_frame == 1
+    controller.undo()
+    review.end([ObjectFrame(2, 0), ObjectFrame(2, 1), ObjectFrame(1, 1), ObjectFrame(1, 2)])
+    assert [[one in plane for plane in controller.session.labels] for one in (1, 2)] == [[True, False, False], [False, False, True]]
+    controller.undo()
+    assert [2 in plane for plane in controller.session.labels] == [True] * 3, "one undo takes both back"

@@ -28,6 +28,16 @@ def test_layers_come_in_their_order(viewer, open_one, calls):
     assert names(viewer) == ["movie", "movie – objects", "movie – clicks"]
 
 
+def test_what_comes_back_lies_on_the_image(viewer, open_one):
+    """Where somebody put the image above the clicks, a result below these would not be seen."""
+    workspace = open_one()
+    workspace.click(Pixel(0, 10, 10), True)
+    viewer.layers.move(0, 2)
+    assert names(viewer) == ["movie – clicks", "movie"]
+    workspace.apply(session_opened(workspace))
+    assert names(viewer) == ["movie – clicks", "movie", "movie – objects"]
+
+
 def test_a_result_of_an_earlier_widget_is_written_to(viewer, open_one):
     earlier = open_one()
     earlier.click(Pixel(0, 10, 10), True)

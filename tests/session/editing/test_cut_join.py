@@ -16,7 +16,7 @@ from blob_tracker import blob_record
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session.editing.cut_join import approve, cut, join, mark_stale_around
+from napari_sam2.session.editing.cut_join import approve, cut, cut_before, join, mark_stale_around
 from napari_sam2.session.state.history import History
 from napari_sam2.session.state.objects import ObjectInfo, SessionObject
 from napari_sam2.session.state.prompts import FramePrompts
@@ -175,6 +175,22 @@ def test_the_end_of_an_object_is_gone_where_nobody_gets_it() -> None:
         cut(item, 3, T)
         assert kinds(item) == before
         assert not any(t >= 3 for mapping in item.records.values() for t in mapping)
+
+
+def test_what_is_before_the_beginning_of_an_object_is_gone() -> None:
+    for whole, rest in (
+        ("TTTTTTTA", "...TTTTA"),
+        ("ATTTTTTA", "...SSSSA"),  # it loses an anchor: what was tracked from there is stale
+        ("ATTTATTA", "...SATTA"),
+        ("ATTttTTT", "...ssASS"),
+        ("TTTA....", "...A...."),
+    ):
+        (item,) = objects(whole)
+        cut_before(item, 3, T)
+        assert kinds(item) == rest
+    (item,) = objects("ATTttttt")
+    with pytest.raises(ValueError, match=r"object 1 .*from frame 3 on$"):
+        cut_before(item, 3, T)
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,30 @@ def test_an_object_ends() -> None:
     assert (session.labels[5:] == 1).any()
 
 
+def test_an_object_begins() -> None:
+    session = opened((1, 6), (2, 0))
+    session.begin_object(1, 3)
+    expected = np.where((TRUTH == 1) & (np.arange(T) >= 3)[:, None, None], 1, 0)
+    np.testing.assert_array_equal(np.where(session.labels == 1, 1, 0), expected)
+    assert session.objects[1].info.first_frame == 3
+    assert session.objects[1].anchors == [6], "what it was tracked from stays"
+    assert not session.plan(), "nothing is stale"
+    refused(session, "object 1 cannot be cut at frame 3: it lasts from frame 3 to the last frame", "begin_object", 1, 3)
+    refused(session, "object 2 cannot be cut at frame 0: it lasts from frame 0 to the last frame", "begin_object", 2, 0)
+    session.undo()
+    assert session.objects[1].info.first_frame == 0
+    assert (session.labels[:3] == 1).any()
+
+
+def test_a_child_that_begins_later_has_no_parent() -> None:
+    session = opened((2, 0))
+    first, _ = session.divide_object(2, 4)
+    session.add_points(first, 5, inside(3, 5))
+    session.propagate_all()
+    session.begin_object(first, 5)
+    assert first not in session.lineage
+
+
 def test_the_end_of_a_parent_leaves_later_children_without_one() -> None:
     session = opened((2, 0))
     assert session.divide_object(2, 4) == [3, 4]

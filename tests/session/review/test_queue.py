@@ -43,3 +43,44 @@ def test_two_on_one_cell():
     assert sorted(doubles) == [(2, t) for t in range(1, 6)], "the one with the higher id"
     assert sorted((one.object_id, one.frame) for one in session.review_queue([2])) == [(2, t) for t in range(1, 6)]
     assert all(ReviewReason.OVERLAP in one.reason for one in session.review_queue([2]))
+
+
+def meeting(num_frames=4):
+    """Two squares that come to touch on frame 2, where the double takes them for one."""
+    frames = np.zeros((num_frames, 40, 60), np.uint8)
+    for t in range(num_frames):
+        frames[t, 10:20, 10:20] = 200
+        left = max(20, 38 - 9 * t)
+        frames[t, 10:20, left : left + 10] = 200
+    return frames
+
+
+def test_one_that_took_in_another():
+    session = blob_session(meeting())
+    for object_id, column in ((1, 14), (2, 42)):
+        session.add_object()
+        session.add_points(object_id, 0, [(14, column)], [1])
+    session.propagate_all()
+    session.end_object(2, 2)
+    asked = [(one.object_id, one.frame) for one in session.review_queue() if ReviewReason.FUSION in one.reason]
+    assert asked == [(1, 2)]
+    assert [one.frame for one in session.review_queue([1]) if ReviewReason.FUSION in one.reason] == [2]
+
+
+def square(column):
+    mask = np.zeros((20, 24), bool)
+    mask[5:9, column : column + 4] = True
+    return mask
+
+
+def test_two_that_exchanged_their_tracks():
+    frames = np.zeros((4, 20, 24), np.uint8)
+    frames[:, 5:9, 2:6] = frames[:, 5:9, 14:18] = 200
+    session = blob_session(frames)
+    for first, last in ((2, 14), (14, 2)):
+        object_id = session.add_object()
+        for frame, column in ((0, first), (3, last)):
+            session.add_mask(object_id, frame, square(column))
+    session.propagate_all()
+    asked = [(one.object_id, one.frame) for one in session.review_queue() if ReviewReason.SWAP in one.reason]
+    assert sorted(asked) == [(1, 2), (2, 2)], "halfway between what a person said of the first and of the last frame"

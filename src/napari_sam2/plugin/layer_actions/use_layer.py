@@ -146,7 +146,7 @@ class LayerReader:
             planes = AlignedPlanes(full_resolution(layer), alignment, FrameGrid.of(self._stack))
         except ValueError as error:
             raise ValueError(f"{layer.name} cannot be used: {error}") from error
-        if anchors is Anchors.LINKED and frames is Frames.ALL:
+        if anchors is Anchors.LINKED:
             if (reason := why_not_tracked(self._stack)) or not planes.has_frames:
                 raise ValueError(reason or f"{layer.name} has no frames of its own: there is nothing to link")
             return LabelsToLink(layer.name, planes)

@@ -48,7 +48,7 @@ class Anchors(Enum):
 
     EVERY = "a mask on each frame"
     FIRST = "a mask on its first frame"
-    LINKED = "linked: its number differs from frame to frame"
+    LINKED = "linked into tracks: numbers differ from frame to frame"
 
 
 class Pixels(Enum):

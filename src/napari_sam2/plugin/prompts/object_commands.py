@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,10 +152,19 @@ class ApproveRange(ObjectCommand):
 
 @dataclass(frozen=True)
 class EndObject(ObjectCommand):
-    """Let an object be absent from a frame on."""
+    """Let an object be absent from a frame on; back from it, if all frames on which a person gave it are later."""
 
     frame: int
 
     def run(self, session: Session) -> None:
         """Do it."""
-        session.end_object(self.object_id, self.frame)
+        item = session.objects.get(self.object_id)
+        if item is not None and is_before(self.frame, item.prompts):
+            session.begin_object(self.object_id, self.frame + 1)
+        else:
+            session.end_object(self.object_id, self.frame)
+
+
+def is_before(frame: int, prompted: Collection[int]) -> bool:
+    """A frame lies before all on which an object is prompted or approved: what ends there ends backward."""
+    return bool(prompted) and frame < min(prompted)

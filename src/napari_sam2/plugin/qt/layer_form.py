@@ -13,7 +13,7 @@ from magicgui.widgets import Container
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.layer_prompts.choices import Frames
+from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames
 
 Options = Mapping[str, dict[str, Any]]
 """What a form shows for a parameter: its label, choices, first value, least and largest value."""
@@ -95,14 +95,23 @@ class LayerForm(QDialog):  # type: ignore[misc]
         if "frames" in self.form.asdict():
             self.form["frames"].changed.connect(self._show_frames)
             self._show_frames(self.form["frames"].value)
+        if "anchors" in self.form.asdict():
+            self.form["anchors"].changed.connect(self._show_anchors)
         self._layout.activate()
         self.adjustSize()
 
     def _show_frames(self, frames: Frames) -> None:
         """Ask only for what depends on the frames that are chosen."""
-        for name, wanted in (("frame", Frames.ONE), ("anchors", Frames.ALL)):
-            if self.form is not None and name in self.form.asdict():
-                self.form[name].enabled = frames is wanted
+        assert self.form is not None
+        if "frame" in self.form.asdict():
+            self.form["frame"].enabled = frames is Frames.ONE
+        if "anchors" in self.form.asdict() and frames is not Frames.ALL and self.form["anchors"].value is Anchors.LINKED:
+            self.form["anchors"].value = Anchors.EVERY
+
+    def _show_anchors(self, anchors: Anchors) -> None:
+        """Take all frames, where they are linked."""
+        if self.form is not None and anchors is Anchors.LINKED:
+            self.form["frames"].value = Frames.ALL
 
     def accept(self) -> None:
         """Call the function; where that is refused, say why and stay open."""

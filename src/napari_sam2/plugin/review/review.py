@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sam2.plugin.prompts.clicks import ObjectFrame
-from napari_sam2.plugin.prompts.object_commands import ApproveFrame, ApproveRange, EndObject
+from napari_sam2.plugin.prompts.object_commands import ApproveFrame, ApproveRange, EndObject, is_before
 from napari_sam2.plugin.review.error_rate import ErrorRate, ReviewedController
 from napari_sam2.plugin.review.review_queue import ANY_REASON, QueuedMask, ReviewQueue
 from napari_sam2.plugin.settings.keys import APPROVE, REVIEW_KEYS, bind_keys
@@ -170,14 +170,27 @@ class Review:
         self._decide([ApproveFrame(*key) for key in keys], keys)
 
     def end_here(self) -> None:
-        """Let the object in hand be absent from the shown frame on."""
+        """Let the object in hand be absent from the shown frame on; before its prompts, back from there."""
         if (shown := self._in_hand()) is not None:
             self.end([shown])
 
     def end(self, keys: Sequence[ObjectFrame]) -> None:
-        """Let objects be absent from frames on: of several frames of one object from the first."""
-        firsts = {object_id: min(key.frame for key in keys if key.object_id == object_id) for object_id, _ in keys}
-        self._decide([EndObject(object_id, frame) for object_id, frame in sorted(firsts.items())], keys)
+        """Let objects be absent from frames on, those before their prompts back from there: of several such frames the nearest."""
+        commands = list[EndObject]()
+        for object_id in sorted({key.object_id for key in keys}):
+            frames = [key.frame for key in keys if key.object_id == object_id]
+            before = [frame for frame in frames if self._ends_backward(ObjectFrame(object_id, frame))]
+            after = [frame for frame in frames if frame not in before]
+            if before:
+                commands.append(EndObject(object_id, max(before)))
+            if after:
+                commands.append(EndObject(object_id, min(after)))
+        self._decide(commands, keys)
+
+    def _ends_backward(self, key: ObjectFrame) -> bool:
+        workspace = self._controller.workspace
+        states = None if workspace is None else workspace.rows.frames.of(key.object_id)
+        return states is not None and is_before(key.frame, states.prompts)
 
     def approve_to_here(self) -> None:
         """Approve the masks of the object in hand on all frames from the nearest one with prompts to the shown one."""
@@ -198,16 +211,20 @@ class Review:
         index = queue.index_of(at) if at in decided else None
         following: QueuedMask | None = None
         if index is not None:
-            ended = {command.key.object_id: command.frame for command in commands if isinstance(command, EndObject)}
+            ends = [ObjectFrame(one.object_id, one.frame) for one in commands if isinstance(one, EndObject)]
             # stale ones are at the end: after the last one, the first that is left comes
             rest = (queue[i % len(queue)] for i in range(index + 1, index + len(queue)))
-            left = (
-                one for one in rest if one.key not in decided and one.key.frame < ended.get(one.key.object_id, one.key.frame + 1)
-            )
+            left = (one for one in rest if one.key not in decided and not any(self._is_cut_off(one.key, end) for end in ends))
             following = next(left, None)
         self._controller.edit_objects(*commands)
         if index is not None:
             self._show_item(following, "That was the last one: there is nothing to review any more.")
+
+    def _is_cut_off(self, key: ObjectFrame, end: ObjectFrame) -> bool:
+        """An object is not on a frame any more, where it ends on another."""
+        if key.object_id != end.object_id:
+            return False
+        return key.frame <= end.frame if self._ends_backward(end) else key.frame >= end.frame
 
     def _in_hand(self) -> ObjectFrame | None:
         shown = self._shown_in_hand

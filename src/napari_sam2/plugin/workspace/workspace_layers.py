@@ -186,7 +186,10 @@ class WorkspaceLayers:
         # labels lie below the boxes, and these below the points, whichever comes first
         ours = [view.layer for view in reversed(self._views.all)]
         above = [self._index_of(one) for one in ours[ours.index(layer) + 1 :] if one is not None]
-        self._viewer.layers.insert(min(above, default=len(self._viewer.layers)), layer)
+        at = min(above, default=len(self._viewer.layers))
+        if self._image in self._viewer.layers:  # somebody may have put the others below it
+            at = max(at, self._index_of(unwrapped(self._image)) + 1)
+        self._viewer.layers.insert(at, layer)
         self._bind(layer)
 
     def _index_of(self, layer: Any) -> int:

@@ -75,6 +75,29 @@ def cut(item: SessionObject, frame: int, num_frames: int, later: SessionObject |
         approve(later, _nearest_present(later, frame), num_frames)
 
 
+def cut_before(item: SessionObject, frame: int, num_frames: int) -> None:
+    """Remove the records and prompts of an object before a frame.
+
+    What is left without an anchor gets one: the shown record nearest to the cut on which the object is present.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing of the object from the frame on.
+    """
+    shown = sorted(item.shown_frames())
+    if not any(_is_present(item, t) for t in shown if t >= frame):
+        raise ValueError(f"object {item.object_id} has no mask from frame {frame} on")
+    loses_anchor = any(anchor < frame for anchor in item.memory.conditioning)
+    for t in shown:
+        if t < frame:
+            item.forget(t)
+    if not item.anchors:
+        approve(item, _nearest_present(item, frame), num_frames)
+    elif loses_anchor:
+        mark_stale_around(item, frame - 1, num_frames)
+
+
 def join(kept: SessionObject, other: SessionObject, segmenter: PromptSegmenter) -> None:
     """Move the records and prompts of one object to another; where both have masks, unite them."""
     for item in (kept, other):

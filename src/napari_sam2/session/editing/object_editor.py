@@ -214,6 +214,24 @@ class ObjectEditor:
         item = self._state.unlocked(object_id)
         self._end(item, self._check_cut(item, frame))
 
+    @action
+    def begin_object(self, object_id: int, frame: int) -> None:
+        """Let an object begin on a frame: it is absent before, and not propagated there any more.
+
+        Its masks and prompts before the frame are removed, and it has no parent any more.
+
+        Raises
+        ------
+        ValueError
+            If there is no such object or frame, it is locked, the frame is its first one or beyond its end, or there is nothing of
+            it from the frame on.
+        """
+        item = self._state.unlocked(object_id)
+        frame = self._check_cut(item, frame)
+        cut_join.cut_before(item, frame, len(self._stack))
+        self._replace_label(item.object_id, 0, 0, frame)
+        self._change_info(item.object_id, first_frame=frame, parent=None)
+
     # --- several objects -------------------------------------------------------------------------------------------
 
     @action
@@ -362,12 +380,13 @@ class ObjectEditor:
         self._replace_label(item.object_id, 0)
         self._state.remove(item.object_id)
 
-    def _replace_label(self, object_id: int, by: int, first_frame: int = 0) -> None:
-        """Replace the label of an object at other positions by another one, 0 for none, from a frame on."""
+    def _replace_label(self, object_id: int, by: int, first_frame: int = 0, end_frame: int | None = None) -> None:
+        """Replace the label of an object at other positions by another one, 0 for none, from a frame on, or up to another."""
+        frames = slice(first_frame, end_frame)
         for number, planes in self._state.positions.items():
-            later = tuple(replace_label(plane, object_id, by) for plane in planes[first_frame:])
-            if later != planes[first_frame:]:
-                self._state.positions[number] = planes[:first_frame] + later
+            replaced = tuple(replace_label(plane, object_id, by) for plane in planes[frames])
+            if replaced != planes[frames]:
+                self._state.positions[number] = planes[:first_frame] + replaced + planes[first_frame + len(replaced) :]
 
     def _check_cut(self, item: SessionObject, frame: int) -> int:
         frame = self._stack.check_frame(frame)

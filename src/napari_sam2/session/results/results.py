@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.checks import check_path, check_sizes, shown
+from napari_sam2.checks import check_path, check_sizes, check_wholes, shown
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration, calibration_of
 from napari_sam2.images.intensity import IntensityRange
@@ -96,12 +96,15 @@ class Results:
 
         Raises
         ------
+        ValueError
+            If there is no such frame.
         OSError
             If a record cannot be read back, or the labels cannot be written.
         SessionBusyError
             If another thread is using the session.
         """
-        if left := self._undrawn.intersection(frames):
+        wanted = {self._stack.check_frame(frame) for frame in check_wholes("frames", frames)}
+        if left := self._undrawn & wanted:
             with self._state.history.working():
                 self._draw(left, ())
 

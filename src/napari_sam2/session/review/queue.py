@@ -1,4 +1,4 @@
-"""What is to be reviewed, and the questions that it asks: whether it divides, leaves, or is on the cell of another object."""
+"""What is to be reviewed, and the questions that it asks: whether it divides, leaves, or has to do with another object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.session.review.footprint import Footprint
-from napari_sam2.session.review.overlapping import Box, overlaps
+from napari_sam2.session.review.meetings import Seen, fusions, swaps
+from napari_sam2.session.review.overlapping import overlaps
 from napari_sam2.session.review.quality import FrameQuality, MaskOnFrame, masks_of, qualities
 from napari_sam2.session.review.track_measurements import ReviewReason, TrackMeasurements
 
@@ -65,20 +66,19 @@ def review_items(
     """
     wanted, by_id = list(items), {item.object_id: item for item in everyone}
     found: list[ReviewItem] = []
-    boxes: dict[int, dict[int, Box]] = {}
+    seen: dict[int, dict[int, Seen]] = {}
     for item in wanted:
         masks = masks_of(item, frame_shape)
         quality = qualities(item, masks)
         reasons = _reasons(masks, quality, num_frames)
         for frame, one in quality.items():
-            if one.area_px:
-                boxes.setdefault(frame, {})[item.object_id] = masks[frame].footprint.box_rc
+            if one.centroid_rc is not None:
+                box = masks[frame].footprint.box_rc
+                seen.setdefault(frame, {})[item.object_id] = Seen(one.area_px, one.centroid_rc, box)
             if not one.is_anchor:
                 found.append(ReviewItem(item.object_id, frame, one.uncertainty, ReviewReason(int(reasons[frame]))))
-    doubles = _doubles([item.object_id for item in wanted], by_id, boxes, frame_shape)
-    found = [
-        replace(one, reason=one.reason | ReviewReason.OVERLAP) if (one.object_id, one.frame) in doubles else one for one in found
-    ]
+    others = _with_others([item.object_id for item in wanted], by_id, seen, frame_shape)
+    found = [replace(one, reason=one.reason | others.get((one.object_id, one.frame), NO_REASON)) for one in found]
     return sorted(found, key=lambda one: (-one.uncertainty, one.frame, one.object_id))
 
 
@@ -100,23 +100,41 @@ def _reasons(masks: Mapping[int, MaskOnFrame], quality: Mapping[int, FrameQualit
     return measured.reasons()
 
 
-def _doubles(
-    wanted: list[int], by_id: Mapping[int, SessionObject], boxes: dict[int, dict[int, Box]], frame_shape: tuple[int, int]
-) -> set[tuple[int, int]]:
-    """Find the objects and frames on which an object is on the cell of another one; ``boxes`` are those of the wanted ones."""
-    found = set[tuple[int, int]]()
-    for frame, there in boxes.items():
+def _with_others(
+    wanted: list[int], by_id: Mapping[int, SessionObject], seen: dict[int, dict[int, Seen]], frame_shape: tuple[int, int]
+) -> dict[tuple[int, int], ReviewReason]:
+    """Find the questions that objects ask with others, by object and frame; ``seen`` has the wanted ones by frame."""
+    found: dict[tuple[int, int], ReviewReason] = {}
+    others = [item for object_id, item in by_id.items() if object_id not in wanted]
+    for frame in {*seen, *(t - 1 for t in seen if t)} if others else ():
+        seen[frame] = seen.get(frame, {}) | _seen_there(others, frame, frame_shape)
+    for frame, there in seen.items():
 
         def footprint_of(object_id: int, frame: int = frame) -> Footprint:
             record = by_id[object_id].shown(frame)
             assert record is not None
             return Footprint.of(record, frame_shape)
 
-        others = (item for object_id, item in by_id.items() if object_id not in wanted)
-        there |= {
-            item.object_id: footprint.box_rc
-            for item in others
-            if item.shown(frame) is not None and (footprint := footprint_of(item.object_id)).area_px
-        }
-        found |= {(overlap.object_id, frame) for overlap in overlaps(wanted, there, footprint_of)}
+        before = seen.get(frame - 1, {})
+        for reason, ids in (
+            (
+                ReviewReason.OVERLAP,
+                [one.object_id for one in overlaps(wanted, {i: one.box_rc for i, one in there.items()}, footprint_of)],
+            ),
+            (ReviewReason.FUSION, fusions(before, there)),
+            (ReviewReason.SWAP, swaps(before, there)),
+        ):
+            for object_id in ids:
+                found[object_id, frame] = found.get((object_id, frame), NO_REASON) | reason
     return found
+
+
+def _seen_there(items: Iterable[SessionObject], frame: int, frame_shape: tuple[int, int]) -> dict[int, Seen]:
+    """Measure objects on a frame, without those that are absent."""
+    there = {}
+    for item in items:
+        record = item.shown(frame)
+        footprint = None if record is None else Footprint.of(record, frame_shape)
+        if footprint is not None and (centroid := footprint.centroid_rc) is not None:
+            there[item.object_id] = Seen(footprint.area_px, centroid, footprint.box_rc)
+    return there

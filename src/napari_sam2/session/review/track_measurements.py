@@ -33,6 +33,8 @@ class ReviewReason(IntFlag):
     SIZE = 64
     BAD_MASK = 128
     PRESENCE = 256
+    FUSION = 512
+    SWAP = 1024
 
     @property
     def description(self) -> str:
@@ -42,6 +44,8 @@ class ReviewReason(IntFlag):
 
 _DESCRIPTIONS = {
     ReviewReason.DIVISION: "a division?",
+    ReviewReason.FUSION: "took in another?",
+    ReviewReason.SWAP: "exchanged with another?",
     ReviewReason.OVERLAP: "two objects on one cell",
     ReviewReason.LEAVES: "leaves?",
     ReviewReason.GAP: "absent, then back",

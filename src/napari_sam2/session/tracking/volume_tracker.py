@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.tracking import rules
+from napari_sam2.session.tracking.contacts import cut_logits
+from napari_sam2.session.tracking.fading import brightness_of, smoothed, without_faded
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import Found, search
 from napari_sam2.session.tracking.session_parts import SessionParts
@@ -30,7 +33,7 @@ COVERED_SHARE = 0.5
 LEAST_OVERLAP = 0.2
 """From slice to slice, masks of an object have this share of the smaller one in common."""
 LEAST_CONTRAST = 0.2
-"""An object ends where its contrast to what is around it is below this share of the largest one, ..."""
+"""An object ends where its contrast to what is around it is below this share of the largest one, as does a pixel of it; ..."""
 VALLEY = 0.6
 """... and, where it fell below this share, at its least one before it rises again ..."""
 RISE = 1.3
@@ -41,6 +44,8 @@ CLEAR_CONTRAST = 1.0
 """... if the largest one is so many standard deviations of what is around it, or more."""
 AREA_ON_SLICES = (0.1, 2.0)
 """An object ends where its area is not between these multiples of that where it was found: it was seen best there."""
+LEAST_UNIFORM = 0.9
+"""Where this share of the mask with which it was found, or more, has that contrast, it is a matter of brightness what has faded."""
 RING_PX = 4
 
 
@@ -169,12 +174,59 @@ class VolumeTracker:
             count = next((index for index, value in enumerate(values) if value < least), len(values))
             counts.append(min(count, num_before_valley(values) or count))
         own = range(frame - counts[1] + 1, frame + counts[0])
+        if least:
+            own = self._leave_out_faded(item, frame, own)
         if len(own) < min(rules.LEAST_LIFE, self._parts.num_frames):
             self._parts.objects.remove_object(item.object_id)
             return
         for t in contrasts.keys() - set(own):
             item.forget(t)
         self._parts.objects.mark_found(item.object_id, own.start, end_frame=own.stop)
+
+    def _leave_out_faded(self, item: SessionObject, frame: int, own: range) -> range:
+        """Leave out what has faded, and return on which slices something is left.
+
+        A mask stays as large as it was where the section of a body shrinks, and is seen only since the body above is out of focus.
+        """
+        record, image = item.shown(frame), smoothed(self._as_seen(frame))
+        assert record is not None
+        start = self._parts.region(record)
+        seen = brightness_of(start, image, self._others(frame, item))
+        if seen is None:
+            return own
+        least = LEAST_CONTRAST * seen.contrast
+        if without_faded(start, image, seen.around, least).area_px < LEAST_UNIFORM * start.area_px:
+            return own
+        areas = {t: self._cut_faded(item, t, least) for t in own if t != frame}
+        ends = (
+            self._num_left(areas, range(frame + step, own.stop if step > 0 else own.start - 1, step), start) for step in (1, -1)
+        )
+        after, before = ends
+        return range(frame - before, frame + 1 + after)
+
+    def _cut_faded(self, item: SessionObject, frame: int, least_contrast: float) -> int:
+        """Leave out of a mask what has faded; return the area that is left."""
+        record, image = item.tracked[frame], smoothed(self._as_seen(frame))
+        region = self._parts.region(record)
+        seen = brightness_of(region, image, self._others(frame, item))
+        if seen is None:
+            return region.area_px
+        left = without_faded(region, image, seen.around, least_contrast)
+        item.tracked[frame] = replace(record, mask_logits=cut_logits(record, left, self._in_use.frame_shape))
+        return left.area_px
+
+    @staticmethod
+    def _num_left(areas: Mapping[int, int], slices: range, start: Region) -> int:
+        """Count the slices, from the one on which an object was found, up to the last one on which enough of it is left."""
+        is_left = [areas[t] >= AREA_ON_SLICES[0] * start.area_px for t in slices]
+        return is_left.index(False) if False in is_left else len(is_left)
+
+    def _others(self, frame: int, item: SessionObject) -> npt.NDArray[np.bool_]:
+        """Return the masks of all other objects on a slice, (H, W)."""
+        plane = np.zeros(self._in_use.frame_shape, bool)
+        for region in self._known(frame, but=item.object_id):
+            plane[region.window] |= region.pixels
+        return plane
 
     def _has_ended(self, item: SessionObject, frame: int, region: Region, before: Region, start: Region) -> bool:
         """Return whether an object is not on a slice to which it was followed: its mask is another one there."""
