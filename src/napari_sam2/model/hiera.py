@@ -35,7 +35,8 @@ def window_partition(x: Tensor, window_size: int) -> tuple[Tensor, tuple[int, in
         Height and width after padding.
     """
     B, H, W, C = x.shape
-    x = F.pad(x, (0, 0, 0, -W % window_size, 0, -H % window_size))
+    if W % window_size or H % window_size:  # padding by nothing would copy the map
+        x = F.pad(x, (0, 0, 0, -W % window_size, 0, -H % window_size))
     rows, columns = x.shape[1] // window_size, x.shape[2] // window_size
     windows = x.view(B, rows, window_size, columns, window_size, C).transpose(2, 3)
     return windows.reshape(-1, window_size, window_size, C), (rows * window_size, columns * window_size)
