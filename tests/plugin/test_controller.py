@@ -439,6 +439,7 @@ def test_labels_that_are_still_being_used_as_prompts_are_propagated(viewer, late
 def test_reports_about_an_image_that_was_removed(viewer, late):
     controller, runner = late
     viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
+    viewer.layers.selection.active = viewer.layers["movie"]
     click(controller, SQUARE)
     runner.finish()
     controller.propagate()

@@ -76,7 +76,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._make_status()
         self._objects = ObjectsPanel(self.controller)
         self._tools = ToolRow(self.controller)
-        self._cursor = ToolCursor(self.controller)
+        self._cursor = ToolCursor(self.controller, self)
         self.output_panel = OutputPanel(self.controller, napari_viewer)
         self._image_panel.unfolded.connect(lambda is_open: self._objects.set_open(not is_open))  # there is no room for both
         self._propagate = PropagatePanel(self.controller, self._objects.table)
