@@ -68,7 +68,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.controller = controller or Controller(napari_viewer, BackgroundRunner())
+        if controller is None:
+            controller = Controller(napari_viewer, BackgroundRunner())
+            controller.prepares_sessions = True
+        self.controller = controller
         self._is_torn_down = False
         self._is_status_plan = True
         self._make_choices()
