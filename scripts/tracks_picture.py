@@ -26,7 +26,7 @@ from napari_sam2.images.stack import Stack
 ZOOM = 3
 ZOOM_OF_MOVIE = 2
 FRAMES_OF_PATH = 10
-COLOURS_OF_MOVIE = 48
+GREYS_OF_MOVIE = 16
 MS_PER_FRAME = 250
 MS_AT_END = 1500
 
@@ -73,10 +73,13 @@ class DrawnTracks:
 
 
 def write_movie(path: Path, frames: list[npt.NDArray[np.uint8]]) -> None:
-    """Write a GIF that begins again; all frames have one palette, so that grey stays grey."""
-    images = [Image.fromarray(frame) for frame in frames]
-    palette = Image.fromarray(np.concatenate(frames)).quantize(COLOURS_OF_MOVIE)
-    first, *others = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    """Write a GIF that begins again, of few greys and all colours of the tracks."""
+    pixels = np.concatenate(frames).reshape(-1, 3)
+    colours, counts = np.unique(pixels[np.ptp(pixels, axis=1) > 0], axis=0, return_counts=True)
+    frequent = colours[np.argsort(-counts)[: 256 - GREYS_OF_MOVIE]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*np.repeat(np.linspace(0, 255, GREYS_OF_MOVIE).astype(int), 3).tolist(), *frequent.ravel().tolist()])
+    first, *others = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [MS_PER_FRAME] * len(others) + [MS_AT_END]
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
 

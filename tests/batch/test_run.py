@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 import tifffile
@@ -50,6 +51,12 @@ def test_workers_are_checked(client: Client) -> None:
         check_workers(client, "micro", SETTINGS.weights_sha256, 3 * GIB)
     with pytest.raises(ClusterError, match="has other weights of micro"):
         check_workers(client, "micro", "0" * 64, GIB)
+
+
+def test_dask_measures_itself_rarely(client: Client) -> None:
+    (interval,) = set(client.run(dask.config.get, "distributed.admin.tick.interval").values())
+    assert interval == "1s"
+    assert dask.config.get("distributed.admin.tick.interval") != "1s"  # in the program that began the workers all is as before
 
 
 def test_a_failure_is_no_failure_of_the_others(client: Client, tmp_path: Path) -> None:

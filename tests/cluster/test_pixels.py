@@ -48,6 +48,6 @@ def test_a_worker_has_what_it_needs_and_nothing_that_it_had(needed: list[View], 
 
 
 def test_a_window_has_a_margin() -> None:
-    assert windows_to_send([View(20, 30, 8, 8)], [], WHOLE) == [View(18, 28, 12, 12)]
-    assert windows_to_send([View(0, 0, 8, 8), View(1, 1, 4, 4)], [], WHOLE) == [View(0, 0, 10, 10)]
-    assert windows_to_send([View(0, 0, 50, 50)], [], WHOLE) == [WHOLE]
+    assert windows_to_send([View(20, 30, 8, 8)], [], WHOLE) == [View(19, 29, 10, 10)]
+    assert windows_to_send([View(0, 0, 8, 8), View(1, 1, 4, 4)], [], WHOLE) == [View(0, 0, 9, 9)]
+    assert windows_to_send([View(0, 0, 60, 60)], [], WHOLE) == [WHOLE]

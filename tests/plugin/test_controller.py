@@ -439,6 +439,7 @@ def test_labels_that_are_still_being_used_as_prompts_are_propagated(viewer, late
 def test_reports_about_an_image_that_was_removed(viewer, late):
     controller, runner = late
     viewer.add_image(np.zeros((9, 9), np.uint8), name="flat")
+    viewer.layers.selection.active = viewer.layers["movie"]
     click(controller, SQUARE)
     runner.finish()
     controller.propagate()
@@ -705,3 +706,20 @@ def test_what_is_reviewed_is_told_while_it_is_shown(controller, texts):
     assert texts[-1] == "Object 1 has no uncertain frame after frame 0."
     controller.go_to_frame(1)
     assert texts[-1] == ""
+
+
+# --- ahead of the first click -----------------------------------------------------------------------------------------
+
+
+def test_a_session_is_opened_ahead_of_the_first_click(viewer, opener):
+    controller = Controller(viewer, opener=opener)
+    controller.prepares_sessions = True
+    assert opener.opened == []
+    controller.models.survey_machine()
+    (prepared,) = opener.opened
+    assert [layer.name for layer in viewer.layers] == ["movie"], "nobody sees it"
+    with pytest.raises(RuntimeError, match="there is no session yet"):
+        _ = controller.session
+    click(controller, SQUARE)
+    assert controller.session is prepared
+    controller.close()

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from napari_sam2.predictors.zoom import View
 
-MARGIN = 0.25
+MARGIN = 0.1
 """A window is sent with so much more at each edge, in shares of its sides: after a correction it lies elsewhere by less."""
-MAX_SHARE = 0.5
+MAX_SHARE = 0.7
 """Of a frame of which windows would be more than this, the whole is sent."""
 
 
@@ -45,7 +45,7 @@ class PackedPixels:
         window = plane[view.window]
         size = window.dtype.itemsize
         content = imagecodecs.blosc_encode(
-            window.tobytes(), level=1, compressor="zstd", shuffle="bitshuffle", typesize=size, numthreads=1
+            window.tobytes(), level=1, compressor="lz4", shuffle="bitshuffle", typesize=size, numthreads=1
         )
         return cls(view, window.shape, window.dtype.str, bytes(content))
 
@@ -83,7 +83,7 @@ def windows_to_send(needed: Iterable[View], held: Sequence[View], whole: View) -
     Returns
     -------
     list of View
-        Windows with a margin, none in another; the whole frame where they are more than half of it.
+        Windows with a margin, none in another; the whole frame where they are most of it.
     """
     wanted = list[View]()
     for view in sorted((_widened(one, whole) for one in uncovered(needed, held)), key=_area, reverse=True):

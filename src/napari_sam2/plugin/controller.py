@@ -61,6 +61,8 @@ class Controller:
         Goes over frames.
     canvas : Canvas
         What a person does there.
+    prepares_sessions : bool
+        The session of an image is opened ahead of its first click, once it is known where the model computes.
     review : Review
         Frames that are to be looked at.
     """
@@ -83,6 +85,8 @@ class Controller:
         self._post = (runner := runner or DirectRunner()).post
         self._is_closed = False
         self._status_frame: int | None = None
+        self.prepares_sessions = False
+        self._prepared: ImageWorkspace | None = None
         self.status_changed.connect(self._status_replaced)
         self.everything_options = EverythingOptions()
         self.propagation = PropagationOptions()
@@ -598,7 +602,18 @@ class Controller:
         if self.is_idle:
             self.canvas.answered()
         self.models.follow()
+        self._prepare()
         self.changed.emit()
+
+    def _prepare(self) -> None:
+        """Do ahead, once for the image that is worked on, what its first click would wait for."""
+        workspace = self.workspace
+        is_known = self.models.machine is not None and not self.models.machine.place.is_elsewhere
+        if not (self.prepares_sessions and is_known and self.is_idle) or workspace is None or workspace is self._prepared:
+            return
+        if not workspace.stack.at:  # a slider that is moved goes through many positions
+            self._prepared = workspace
+            self._jobs.prepare(workspace)
 
     def _warn(self, text: str) -> None:
         self.status_changed.emit(status_warning(text))

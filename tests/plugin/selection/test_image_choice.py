@@ -16,10 +16,10 @@ def test_the_first_image_to_come_is_chosen(blobs, opener):
     assert controller.image is None
     image = viewer.add_image(blobs)
     assert controller.image == image
-    viewer.add_image(blobs)
+    other = viewer.add_image(blobs)
+    assert controller.image == other, "it is selected"
+    viewer.layers.remove(other)
     assert controller.image == image
-    viewer.layers.remove(image)
-    assert controller.image == viewer.layers[-1]
 
 
 def test_an_image_with_other_data(viewer, controller, blobs, opener):
@@ -59,6 +59,29 @@ def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
     controller.next_object()
     click(controller, MOVING)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))
+
+
+def test_the_selected_image_is_worked_on(viewer, controller, blobs):
+    first = controller.image
+    click(controller, SQUARE)
+    second = viewer.add_image(blobs[:2], name="second")
+    assert controller.image == second, "a new layer is selected, and lies on top"
+    click(controller, (1, 27, 35))
+    for layer, image in ((viewer.layers["movie – objects"], first), (viewer.layers["second – clicks"], second), (first, first)):
+        viewer.layers.selection.active = layer
+        assert controller.image == image
+    viewer.layers.selection.active = viewer.add_points(np.zeros((1, 3)))
+    assert controller.image == first, "of layers of others nothing follows"
+    viewer.layers.selection.clear()
+    assert controller.image == first
+    np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0]))
+
+
+def test_what_the_model_sees_is_no_image_to_work_on(viewer, controller):
+    controller.shows_model_input = True
+    layer = next(layer for layer in viewer.layers if layer.name not in ("movie",))
+    viewer.layers.selection.active = layer
+    assert controller.image == viewer.layers["movie"]
 
 
 def test_an_image_that_cannot_be_worked_on_says_why(opener):

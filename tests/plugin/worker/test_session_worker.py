@@ -374,3 +374,42 @@ def test_the_shown_frame_is_drawn_while_others_are_propagated(opener, announced,
     assert [one.frame for one in drawn] == [2]
     assert heard.index(drawn[0]) > heard.index(done[0])
     worker.close()
+
+
+# --- ahead of the first click -----------------------------------------------------------------------------------------
+
+
+def test_the_first_click_finds_what_was_prepared(worker, request_, opener):
+    worker.prepare(request_, heard := Heard())
+    assert not heard, "nobody sees it"
+    assert worker.session is None
+    worker.prepare(request_, Heard())
+    (prepared,) = opener.opened
+    worker.run(request_, [AddClicks(KEY, (INSIDE,), frozenset())], heard)
+    assert worker.session is prepared
+    assert len(heard.of(SessionOpened)) == 1
+    assert opener.opened == [prepared]
+
+
+@pytest.mark.parametrize("other", [{"model": "other"}, {"axes": "ZYX", "along": "Z"}, {"labels": np.zeros((3, 40, 50), np.uint16)}])
+def test_what_was_prepared_for_something_else_is_closed(worker, request_, opener, other):
+    worker.prepare(request_, Heard())
+    (prepared,) = opener.opened
+    worker.run(replace(request_, **other), [AddClicks(KEY, (INSIDE,), frozenset())], Heard())
+    assert worker.session is not prepared
+    assert len(opener.opened) == 2
+
+
+def test_what_was_prepared_goes_with_the_worker(worker, request_, opener):
+    worker.prepare(request_, Heard())
+    worker.close()
+    worker.run(request_, [AddClicks(KEY, (INSIDE,), frozenset())], Heard())
+    assert len(opener.opened) == 2
+
+
+def test_what_cannot_be_prepared_is_told_by_the_first_click(worker, request_):
+    wrong = replace(request_, axes="TYXQ")
+    worker.prepare(wrong, heard := Heard())
+    assert not heard
+    with pytest.raises(ValueError, match="axes"):
+        worker.run(wrong, [], heard)

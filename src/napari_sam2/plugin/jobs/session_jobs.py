@@ -245,6 +245,15 @@ class SessionJobs:
         """Draw what a session had when it was opened and is not drawn yet, when there is nothing else to be done."""
         self._queue.put(Job(JobKind.DRAW, lambda: None if workspace.worker.is_drawn else workspace.worker.draw, workspace))
 
+    def prepare(self, workspace: ImageWorkspace) -> None:
+        """Load the model and open a session ahead of the first click, when there is nothing else to be done."""
+
+        def make_task() -> Task | None:
+            is_new = workspace.worker.session is None and workspace.kept.offer is None and workspace.kept.continued is None
+            return partial(workspace.worker.prepare, workspace.request()) if is_new and workspace.is_model_here else None
+
+        self._queue.put(Job(JobKind.PREPARE, make_task, workspace))
+
     def end_session(self, workspace: ImageWorkspace) -> None:
         """Close the session of an image that is not worked on any more; it is kept."""
 

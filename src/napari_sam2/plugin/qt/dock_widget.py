@@ -68,7 +68,10 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.controller = controller or Controller(napari_viewer, BackgroundRunner())
+        if controller is None:
+            controller = Controller(napari_viewer, BackgroundRunner())
+            controller.prepares_sessions = True
+        self.controller = controller
         self._is_torn_down = False
         self._is_status_plan = True
         self._make_choices()
@@ -76,7 +79,7 @@ class SegmentWidget(QWidget):  # type: ignore[misc]
         self._make_status()
         self._objects = ObjectsPanel(self.controller)
         self._tools = ToolRow(self.controller)
-        self._cursor = ToolCursor(self.controller)
+        self._cursor = ToolCursor(self.controller, self)
         self.output_panel = OutputPanel(self.controller, napari_viewer)
         self._image_panel.unfolded.connect(lambda is_open: self._objects.set_open(not is_open))  # there is no room for both
         self._propagate = PropagatePanel(self.controller, self._objects.table)

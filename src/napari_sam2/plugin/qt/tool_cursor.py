@@ -21,10 +21,12 @@ class ToolCursor(QObject):  # type: ignore[misc]
     ----------
     controller : Controller
         Has the tool and the sign.
+    parent : QObject, optional
+        With which it goes.
     """
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__()
+    def __init__(self, controller: Controller, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._controller = controller
         self._canvas: QWidget | None = None
         self._cursors: dict[tuple[str, bool], QCursor] = {}

@@ -74,6 +74,7 @@ class ImageChoice:
         self.reason = ""
         viewer.layers.events.inserted.connect(self._layer_inserted)
         viewer.layers.events.removed.connect(self._layer_removed)
+        viewer.layers.selection.events.active.connect(self._layer_selected)
         for image in self.all:
             image.events.name.connect(self._renamed)
 
@@ -81,6 +82,7 @@ class ImageChoice:
         """Leave the layers."""
         self._viewer.layers.events.inserted.disconnect(self._layer_inserted)
         self._viewer.layers.events.removed.disconnect(self._layer_removed)
+        self._viewer.layers.selection.events.active.disconnect(self._layer_selected)
         for image in self.all:
             image.events.name.disconnect(self._renamed)
 
@@ -211,6 +213,22 @@ class ImageChoice:
             if self.image is not None and layer == self.image:
                 self.choose(next(iter(self.all), None))
         self._calls.changed()
+
+    def _layer_selected(self, event: Any) -> None:
+        """Work on the image that is selected, or whose clicks, boxes or result are: clicks are about what somebody sees."""
+        image = self._image_of(unwrapped(event.value))
+        if image is None or image == self.image or image not in self._viewer.layers:
+            return
+        channels = () if self.workspace is None else self.workspace.source.channel_layers
+        if image not in channels:
+            self.choose(image)
+
+    def _image_of(self, layer: Any) -> Any:
+        """Return the image that a layer is, or on which it lies as one of ours; None for all others."""
+        if isinstance(layer, Image):
+            return None if is_model_input(layer) else layer
+        image_id = None if layer is None else layer.metadata.get(IMAGE_KEY)
+        return next((image for image in self.all if image.unique_id == image_id), None)
 
     def _renamed(self) -> None:
         self._calls.changed()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_WHAT_IT_HAS = ("model", "calibration", "file", "fingerprint")
 _HOW_IT_IS_READ = ("axes", "channels", "along", "at", "intensity_range", "percentiles")
 
 PATIENCE_S = 20.0
@@ -84,6 +85,11 @@ class SessionRequest:
         if other is None or self.image is not other.image:
             return False
         return all(getattr(self, name) == getattr(other, name) for name in _HOW_IT_IS_READ)
+
+    def opens_as(self, other: SessionRequest) -> bool:
+        """Tell whether another request is for the same new session."""
+        is_new = all(one.labels is None and one.continued is None for one in (self, other))
+        return is_new and self.reads_as(other) and all(getattr(self, name) == getattr(other, name) for name in _WHAT_IT_HAS)
 
 
 class SessionOpener:

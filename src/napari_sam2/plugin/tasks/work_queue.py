@@ -22,11 +22,12 @@ class JobKind(IntEnum):
     DRAW = 6
     EXPORT = 7
     MEASURE = 8
+    PREPARE = 9
 
     @property
     def takes_long(self) -> bool:
         """A person may want to stop it."""
-        return self not in (JobKind.COMMAND, JobKind.DRAW, JobKind.MEASURE)
+        return self not in (JobKind.COMMAND, JobKind.DRAW, JobKind.MEASURE, JobKind.PREPARE)
 
     @property
     def goes_over_frames(self) -> bool:
@@ -36,7 +37,7 @@ class JobKind(IntEnum):
     @property
     def begins_once(self) -> bool:
         """Of several about the same image that wait, the latest is enough."""
-        return self.goes_over_frames or self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.DRAW, JobKind.MEASURE)
+        return self.goes_over_frames or self in (JobKind.DOWNLOAD, JobKind.FIND, JobKind.DRAW, JobKind.MEASURE, JobKind.PREPARE)
 
     def gives_way_to(self, other: JobKind) -> bool:
         """Whether it is interrupted by another, and begins again after that."""

@@ -39,6 +39,7 @@ from napari_sam2.plugin.reports.reports import (
 )
 from napari_sam2.plugin.reports.run_estimate import StepTimed
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
+from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.plugin.tasks.runner import Report
 from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
 from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
@@ -91,6 +92,7 @@ class SessionWorker:
         self._num_changes = 0
         self._num_changes_not_kept = -1
         self._unmeasured = set[int]()
+        self._prepared: tuple[SessionRequest, Settings, Session] | None = None
         self.shown_frame: int | None = None
 
     @property
@@ -105,6 +107,7 @@ class SessionWorker:
 
     def close(self) -> None:
         """Close the session, which stays in its file; one that could not be kept stays open for whoever has it."""
+        self._take_prepared(None)
         session = self._session
         if session is None:
             return
@@ -172,6 +175,27 @@ class SessionWorker:
         """
         with self._reporting(report):
             self._open(request)
+
+    def prepare(self, request: SessionRequest, _: Report) -> None:
+        """Do what the first click would wait for: load the model, and open a session that nobody sees before that click."""
+        from napari_sam2.session.state.identity import weights_sha256
+
+        if self._session is None and self._prepared is None:
+            with contextlib.suppress(ValueError, OSError):  # the first click tells it
+                session = self._opener.open(request)
+                weights_sha256(session.model)  # which is kept with the model, and written when the session is
+                self._prepared = request, self._opener.settings, session
+
+    def _take_prepared(self, request: SessionRequest | None) -> Session | None:
+        """Return the session that was prepared, if it is what is asked for; else it is closed."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            return None
+        as_asked, settings, session = prepared
+        if request is not None and request.opens_as(as_asked) and settings == self._opener.settings:
+            return session
+        session.close()
+        return None
 
     def rest(self, _: Report) -> None:
         """Release memory, as another position of the image is worked on."""
@@ -333,6 +357,7 @@ class SessionWorker:
         with self._reporting(report):
             session = self._session
             if session is None:
+                self._take_prepared(None)
                 self._opener.load(name)
             elif session.state.model.name != name:
                 try:
@@ -441,7 +466,7 @@ class SessionWorker:
         before, is_continued = self._session, request.continued is not None
         if before is not None and (before.saved_to == request.continued if is_continued else request.reads_as(self._request)):
             return before
-        session = self._opener.open(request)
+        session = self._take_prepared(request) or self._opener.open(request)
         if before is not None and request.labels is not None and not is_continued:
             _clear_labels(session)
         not_carried = {} if before is None or is_continued else carry_prompts(before, session)
