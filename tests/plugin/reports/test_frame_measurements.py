@@ -4,6 +4,7 @@ import threading
 import numpy as np
 import pytest
 
+from blob_tracker import blob_session
 from napari_sam2.plugin.reports.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports.reports import RecordKind
 from napari_sam2.plugin.sessions.session_opener import SessionRequest
@@ -188,3 +189,55 @@ def test_the_console_may_measure_while_the_worker_takes(session, measurements):
     if (measured := measurements.take()) is not None:
         taken |= as_rows(measured)
     assert taken == known
+
+
+def asked(frames, act):
+    """What the dock, told of one change after another, and the session ask about objects that met; by object and frame."""
+    session = blob_session(frames)
+    measurements, known = FrameMeasurements(session), {}
+
+    def measure(change):
+        measurements.measure(change.records)
+        if (measured := measurements.take()) is not None:
+            known.update(as_rows(measured))
+
+    session.state.changed.connect(measure)
+    act(session)
+    wanted = ReviewReason.FUSION | ReviewReason.SWAP
+    by_session = {(one.object_id, one.frame): one.reason & wanted for one in session.review_queue() if one.reason & wanted}
+    return {key: reasons & wanted for key, (reasons, _) in reviewed(known).items() if reasons & wanted}, by_session
+
+
+def test_one_that_took_in_another_is_asked_about_as_in_the_session():
+    frames = np.zeros((4, 40, 60), np.uint8)
+    frames[:, 10:20, 10:20] = 200
+    for t in range(4):
+        left = max(20, 38 - 9 * t)
+        frames[t, 10:20, left : left + 10] = 200
+
+    def act(session):
+        for column in (14, 42):
+            session.add_points(session.add_object(), 0, [(14, column)], [1])
+        session.propagate_all()
+        session.end_object(2, 2)
+
+    in_dock, in_session = asked(frames, act)
+    assert in_dock == in_session == {(1, 2): ReviewReason.FUSION}
+
+
+def test_two_that_exchanged_their_tracks_are_asked_about_as_in_the_session():
+    frames = np.zeros((4, 20, 24), np.uint8)
+    frames[:, 5:9, 2:6] = frames[:, 5:9, 14:18] = 200
+
+    def act(session):
+        for first, last in ((2, 14), (14, 2)):
+            object_id = session.add_object()
+            for frame, column in ((0, first), (3, last)):
+                mask = np.zeros((20, 24), bool)
+                mask[5:9, column : column + 4] = True
+                session.add_mask(object_id, frame, mask)
+        session.propagate_all()
+
+    in_dock, in_session = asked(frames, act)
+    assert in_dock == in_session
+    assert ReviewReason.SWAP in set(in_dock.values())

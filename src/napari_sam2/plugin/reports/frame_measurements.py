@@ -14,6 +14,7 @@ from napari_sam2.session.review.track_measurements import ReviewReason, TrackMea
 
 if TYPE_CHECKING:
     from napari_sam2.session.review.footprint import Footprint
+    from napari_sam2.session.review.meetings import Seen
     from napari_sam2.session.review.overlapping import Box, Overlap
     from napari_sam2.session.session import Session
     from napari_sam2.session.state.objects import SessionObject
@@ -37,6 +38,7 @@ class FrameMeasurements:
         self._frame_shape = (session.stack.height, session.stack.width)
         self._of: dict[int, _ObjectMeasurements] = {}
         self._overlaps: dict[int, list[Overlap]] = {}
+        self._meetings: dict[int, dict[int, ReviewReason]] = {}
         self._waiting: dict[int, set[int]] = {}
         # the console's thread measures what it did, while the worker takes what is ready
         self._lock = threading.Lock()
@@ -97,6 +99,34 @@ class FrameMeasurements:
             near = (other for other in (frame - 1, frame, frame + 1) if 0 <= other < self._num_frames)
             self._waiting.setdefault(object_id, set()).update(near)
         self._find_overlaps(frame, object_ids, footprints)
+        for later in (frame, frame + 1):
+            if 0 < later < self._num_frames:
+                self._find_meetings(later)
+
+    def _find_meetings(self, frame: int) -> None:
+        """Find the objects that may have taken in another one since the frame before, or exchanged their tracks."""
+        from napari_sam2.session.review.meetings import fusions, swaps
+
+        earlier, there = self._seen(frame - 1), self._seen(frame)
+        before, found = self._meetings.pop(frame, {}), dict[int, ReviewReason]()
+        for reason, ids in ((ReviewReason.FUSION, fusions(earlier, there)), (ReviewReason.SWAP, swaps(earlier, there))):
+            found |= {object_id: found.get(object_id, ReviewReason(0)) | reason for object_id in ids}
+        if found:
+            self._meetings[frame] = found
+        for object_id in (before.keys() | found.keys()) & self._of.keys():
+            if before.get(object_id) != found.get(object_id):
+                self._waiting.setdefault(object_id, set()).add(frame)
+
+    def _seen(self, frame: int) -> dict[int, Seen]:
+        """Where objects are on a frame, by id."""
+        from napari_sam2.session.review.meetings import Seen
+
+        seen = {}
+        for object_id, measured in self._of.items():
+            if (box := measured.boxes.get(frame)) is not None:
+                row, column = measured.track.centroids_rc[frame].tolist()
+                seen[object_id] = Seen(float(measured.track.areas_px[frame]), (row, column), box)
+        return seen
 
     def _find_overlaps(self, frame: int, object_ids: set[int], footprints: dict[int, Footprint]) -> None:
         from napari_sam2.session.review.footprint import Footprint
@@ -144,7 +174,7 @@ class FrameMeasurements:
         known[:] = reasons[inner]
         frames = np.union1d(np.array(sorted(waiting), np.int32), changed).astype(np.int32)
         reasons_there, others = measured.reasons[frames], np.zeros(len(frames), np.int32)
-        for index, frame in enumerate(frames.tolist()) if self._overlaps else ():
+        for index, frame in enumerate(frames.tolist()) if self._overlaps or self._meetings else ():
             for one in self._overlaps.get(frame, ()):
                 # of one that a person has seen, it is the other that is on its cell
                 seen = one.object_id in self._of and self._of[one.object_id].track.is_anchor[frame]
@@ -152,6 +182,8 @@ class FrameMeasurements:
                 if mine == object_id and not track.is_anchor[frame]:
                     reasons_there[index] |= np.uint16(ReviewReason.OVERLAP)
                     others[index] = other
+            if not track.is_anchor[frame]:
+                reasons_there[index] |= np.uint16(self._meetings.get(frame, {}).get(object_id, ReviewReason(0)))
         ids = np.full(len(frames), object_id, np.int32)
         values = measured.kinds[frames], track.areas_px[frames], uncertainties[frames - where.start]
         return ids, frames, *values, reasons_there, others, track.centroids_rc[frames]
