@@ -23,6 +23,7 @@ from napari_sam2.plugin.reports.reports import (
 )
 from napari_sam2.plugin.sessions.autosave import ImageFingerprint
 from napari_sam2.plugin.sessions.session_opener import SessionRequest
+from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.worker import session_worker
 from napari_sam2.plugin.worker.session_worker import SessionWorker
 from napari_sam2.session.inference import model_in_use
@@ -162,7 +163,7 @@ def test_a_model_is_loaded_or_changed(worker, run, opener):
     heard.clear()
     worker.use_model("other", heard)
     assert [item.change.model.name for item in heard.of(StateChanged)] == ["other"]
-    assert heard[-2] == ModelLoaded("other")
+    assert heard.of(ModelLoaded) == [ModelLoaded("other")]
 
 
 def test_a_model_that_cannot_be_loaded_changes_nothing(worker, run, opener, monkeypatch):
@@ -397,6 +398,13 @@ def test_what_was_prepared_for_something_else_is_closed(worker, request_, opener
     (prepared,) = opener.opened
     worker.run(replace(request_, **other), [AddClicks(KEY, (INSIDE,), frozenset())], Heard())
     assert worker.session is not prepared
+    assert len(opener.opened) == 2
+
+
+def test_what_was_prepared_on_another_device_is_closed(worker, request_, opener):
+    worker.prepare(request_, Heard())
+    opener.place = Place("cpu")
+    worker.run(request_, [AddClicks(KEY, (INSIDE,), frozenset())], Heard())
     assert len(opener.opened) == 2
 
 

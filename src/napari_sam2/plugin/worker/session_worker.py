@@ -39,6 +39,7 @@ from napari_sam2.plugin.reports.reports import (
 )
 from napari_sam2.plugin.reports.run_estimate import StepTimed
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
+from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.plugin.tasks.runner import Report
 from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
@@ -92,7 +93,7 @@ class SessionWorker:
         self._num_changes = 0
         self._num_changes_not_kept = -1
         self._unmeasured = set[int]()
-        self._prepared: tuple[SessionRequest, Settings, Session] | None = None
+        self._prepared: tuple[SessionRequest, tuple[Settings, Place], Session] | None = None
         self.shown_frame: int | None = None
 
     @property
@@ -184,15 +185,15 @@ class SessionWorker:
             with contextlib.suppress(ValueError, OSError):  # the first click tells it
                 session = self._opener.open(request)
                 weights_sha256(session.model)  # which is kept with the model, and written when the session is
-                self._prepared = request, self._opener.settings, session
+                self._prepared = request, (self._opener.settings, self._opener.place), session
 
     def _take_prepared(self, request: SessionRequest | None) -> Session | None:
         """Return the session that was prepared, if it is what is asked for; else it is closed."""
         prepared, self._prepared = self._prepared, None
         if prepared is None:
             return None
-        as_asked, settings, session = prepared
-        if request is not None and request.opens_as(as_asked) and settings == self._opener.settings:
+        as_asked, where, session = prepared
+        if request is not None and request.opens_as(as_asked) and where == (self._opener.settings, self._opener.place):
             return session
         session.close()
         return None
