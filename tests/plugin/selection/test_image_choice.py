@@ -56,6 +56,7 @@ def test_two_images_are_worked_on_in_turns(viewer, controller, blobs):
     click(controller, (1, 27, 35))
     assert labels(controller).shape == (2, 40, 50)
     controller.choose_image(first)
+    assert viewer.layers.selection.active == first
     controller.next_object()
     click(controller, MOVING)
     np.testing.assert_array_equal(labels(controller), expected(blobs, object_1=[0], object_2=[0]))

@@ -117,8 +117,16 @@ class ImageChoice:
                 self._open()
             except ValueError as error:
                 self.reason = str(error)
+        self._select()
         self.follow_sliders()
         self._calls.chosen()
+
+    def _select(self) -> None:
+        """Select the image, where another one is: the selected one is worked on."""
+        selection = self._viewer.layers.selection
+        selected = unwrapped(selection.active)
+        if isinstance(selected, Image) and selected != self.image and self.image in self._viewer.layers:
+            selection.active = self.image
 
     def _open(self) -> None:
         file = read_layer_file(self.image)
