@@ -214,6 +214,7 @@ BEGINNINGS: dict[str, list[Any]] = {
     "along": [*NEVER, 1, "Q", ["T"]],
     "at": [one for one in [*NEVER, 1, "T", ["T"]] if not isinstance(one, dict)],
     "device": [*NEVER, 1.5, [], "gpu"],
+    "image_size": [*NEVER, 1.5, "64", True, 100, 0, -32],
     "precision": [*NEVER, None, 1, "double"],
     "intensity_range": [*NEVER, 1, "12", (2, 1), (1, np.nan)],
     "window": [*NEVER, 1, "", "heart"],

@@ -76,7 +76,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     ValueError
         If ``precision`` is none of these.
     """
-    if precision != AUTO:
+    if not (isinstance(precision, str) and precision == AUTO):
         return checked_precision(precision)
     is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bfloat16" if is_native else "float32"

@@ -168,8 +168,7 @@ class Session:
         image_name: str | None = None,
         keep_path: bool = False,
     ) -> None:
-        if precision != AUTO:
-            checked_precision(precision)
+        chosen = None if isinstance(precision, str) and precision == AUTO else checked_precision(precision)
         if isinstance(image, Stack):
             if any(given is not None for given in (axes, channel, along, at, series, image_name)):
                 raise ValueError(
@@ -184,7 +183,7 @@ class Session:
         self._device = where = computing_on(compute, device)
         with closed_on_error(where):
             network = loaded(model, where, None if image_size is None else check_whole("image_size", image_size))
-            self.precision = network.best_precision if precision == AUTO else precision
+            self.precision = chosen or network.best_precision
             # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
             self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
             self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate)
