@@ -110,7 +110,8 @@ def test_several_objects_are_merged_hidden_and_ended_at_once(panel, widget, unti
     controller.go_to_frame(1)
     trigger(panel, "End here")
     until_idle()
-    assert [session.objects[object_id].info.end_frame for object_id in (1, 2)] == [1, 1]
+    lives = [(info.first_frame, info.end_frame) for info in (session.objects[object_id].info for object_id in (1, 2))]
+    assert lives == [(0, 1), (2, None)], "the second one was clicked on later: it ends backward"
     controller.undo()
     until_idle()
     assert [session.objects[object_id].info.end_frame for object_id in (1, 2)] == [None, None], "one undo"
