@@ -281,14 +281,20 @@ def model(folder: Path) -> None:
     window.close()
 
 
-def medical(folder: Path) -> None:
-    """docs/medical.md: a phantom of CT, its windows, and organs."""
+def _abdomen_clicked_on(folder: Path) -> Window:
+    """Open a phantom of CT, and click on its organs."""
     values, _ = abdomen()
     scan = Path(tempfile.mkdtemp(), "scan")
     write_dicom(scan, values, Geometry.of(np.diag([1.5, 1.5, 5.0, 1.0])))
     window = Window(folder, lambda viewer: viewer.open(str(scan), plugin="napari-sam2"))
     for at in ((14, 56, 50), (14, 82, 116), (14, 98, 80)):
         window.click(*at)
+    return window
+
+
+def medical(folder: Path) -> None:
+    """docs/medical.md: a phantom of CT, its windows, and organs."""
+    window = _abdomen_clicked_on(folder)
     window.fold_out("CT")
     window.photograph("medical-1-window")
     window.close()
@@ -296,12 +302,7 @@ def medical(folder: Path) -> None:
 
 def orthogonal(folder: Path) -> None:
     """docs/medical.md: the phantom in three views; needs ``pip install napari-orthogonal-views``."""
-    values, _ = abdomen()
-    scan = Path(tempfile.mkdtemp(), "scan")
-    write_dicom(scan, values, Geometry.of(np.diag([1.5, 1.5, 5.0, 1.0])))
-    window = Window(folder, lambda viewer: viewer.open(str(scan), plugin="napari-sam2"))
-    for at in ((14, 56, 50), (14, 82, 116), (14, 98, 80)):
-        window.click(*at)
+    window = _abdomen_clicked_on(folder)
     window.press("g")
     window.widget.findChild(LayerActions).views.trigger()
     pause(2)

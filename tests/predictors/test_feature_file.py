@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO, Any
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,36 @@ def test_where_there_is_no_room_nothing_is_kept(monkeypatch: pytest.MonkeyPatch)
     kept = FeatureFile(10**6)
     kept.put(0, levels(0))
     assert kept.get(0) is None
+
+
+class FailsOnce:
+    """A file whose next reading fails."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.fails = file, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def readinto(self, buffer: memoryview) -> int:
+        if self.fails:
+            self.fails = False
+            raise OSError("Input/output error")
+        return self.file.readinto(buffer)
+
+
+def test_after_a_reading_that_failed_no_tensor_lies_in_the_place_of_another() -> None:
+    kept = FeatureFile(10 * NUM_BYTES)
+    for key in range(3):
+        kept.put(key, levels(key))
+    kept._file = FailsOnce(kept._file)
+    assert kept.get(0) is None
+    for key in (3, 4):
+        kept.put(key, levels(key))
+    for key in range(5):
+        found = kept.get(key)
+        assert found is None or all(torch.equal(*pair) for pair in zip(found, levels(key), strict=True)), key
+    assert kept.get(4) is not None
 
 
 @torch.inference_mode()

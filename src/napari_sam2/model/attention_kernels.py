@@ -16,7 +16,7 @@ from torch import Tensor
 SCORES_PER_PIECE = 12 * 2**20
 """Scores of one query and one key that are held at a time, 48 MB in float32.
 
-With 28 736 keys that is 437 queries: a third of it took 20 % longer, since each piece rearranges all keys once; twice as many 4 %.
+With 28 736 keys that is 437 queries: a third of it took 20 % longer, since each piece rearranges all keys once; a third more 4 %.
 """
 
 

@@ -66,7 +66,7 @@ class FeatureFile:
         self._slots[key] = slot
 
     def get(self, key: Hashable) -> list[Tensor] | None:
-        """Return the tensors of a key; None where they are not kept, or cannot be read."""
+        """Return the tensors of a key; None where they are not kept, or cannot be read: then all are forgotten."""
         if key not in self._slots or self._file is None:
             return None
         self._slots.move_to_end(key)
@@ -81,8 +81,8 @@ class FeatureFile:
                     raise OSError("the file ends too early")
                 left = left[count:]
         except OSError as error:
-            logger.info("features of a frame are encoded again: %s", error)
-            del self._slots[key]
+            logger.info("features of frames are encoded again: %s", error)
+            self.close()
             return None
         parts = torch.from_numpy(content).split(sizes)
         return [part.view(dtype).view(shape) for part, (shape, dtype) in zip(parts, self._form, strict=True)]

@@ -368,7 +368,7 @@ def _best_batch(model: SAM2Base) -> int:
     """Number of objects at a time.
 
     Measured on a CPU at 1024 pixels, 4096 positions: two objects took 2 % less time each than one, four 5 % more; at 320 pixels,
-    400 positions, sixteen as long each as four. On a GPU a batch is what fills it.
+    400 positions, sixteen 6 % more than four. On a GPU a batch is what fills it.
     """
     if model.device.type != "cpu":
         return MAX_BATCH

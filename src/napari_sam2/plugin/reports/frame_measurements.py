@@ -87,6 +87,8 @@ class FrameMeasurements:
                 self._waiting.pop(object_id, None)
             for frame in sorted(by_frame):
                 self._measure_frame(frame, by_frame[frame])
+            for later in {t for frame in by_frame for t in (frame, frame + 1) if 0 < t < self._num_frames}:
+                self._find_meetings(later)
 
     def _measure_frame(self, frame: int, object_ids: set[int]) -> None:
         footprints: dict[int, Footprint] = {}
@@ -99,9 +101,6 @@ class FrameMeasurements:
             near = (other for other in (frame - 1, frame, frame + 1) if 0 <= other < self._num_frames)
             self._waiting.setdefault(object_id, set()).update(near)
         self._find_overlaps(frame, object_ids, footprints)
-        for later in (frame, frame + 1):
-            if 0 < later < self._num_frames:
-                self._find_meetings(later)
 
     def _find_meetings(self, frame: int) -> None:
         """Find the objects that may have taken in another one since the frame before, or exchanged their tracks."""
