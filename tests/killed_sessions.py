@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from blob_tracker import BlobTracker, tiny_model
-from known_sessions import MOVIE, Doer, T, begun, calls, known
+from known_sessions import MOVIE, RENUMBERED, Doer, T, begun, calls, known
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import Commit
@@ -158,6 +158,12 @@ def _work(order: Order) -> None:
         found_files.load_model = lambda name, device: tiny_model()
         session = Session.open(folder / "movie.sam2.json")
         write("opened")
+    elif order.work == "link labels":
+        session = begun()
+        session.save(folder / "a.sam2")
+        write(f"saved by {points[0]}")
+        watched(session, lambda: write("done"))
+        list(session.link_labels(RENUMBERED))
     else:
         session = begun()
         if order.work in ("saved", "opened again"):

@@ -26,6 +26,10 @@ TRUTH = squares(
     },
 )
 MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
+RENUMBERED = np.where((TRUTH > 0) & (np.arange(T) > 1)[:, None, None], TRUTH + 10 * np.arange(T)[:, None, None], 0).astype(
+    np.uint16
+)
+"""The labels with other numbers on each frame, to be linked; none on the first two."""
 
 
 def begun(image: Any = MOVIE, **arguments: Any) -> Session:

@@ -296,17 +296,18 @@ OF_PARTS_ALONE = {
     "labels",
     "labels_drawn",
     "undrawn",
+    "is_linking_stopped",
     "mark_found",
     "add_found",
     "tracked",
 }
-"""What the parts have for each other; three of them are attributes of a session too."""
+"""What the parts have for each other; four of them are attributes of a session too."""
 
 PUBLIC = """
     add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin begin_object can_redo
     can_undo change_point clear_prompts close divide_object document draw_error_sample draw_frames end_object error_sample export
-    grouped has_unsaved_changes hide_object image_path judge_mask label_plane labels labels_drawn lineage link_labels
-    lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo release_features
+    grouped has_unsaved_changes hide_object image_path is_linking_stopped judge_mask label_plane labels labels_drawn lineage
+    link_labels lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo release_features
     remove_box remove_mask remove_object remove_point rename_object reslice result review_queue save saved_to scores
     segment_everything set_colour set_points split_object state to_json to_script track_everything undo undrawn use_model
     window

@@ -469,10 +469,9 @@ class Controller:
             self._warn(self.why_not_tracked)
         elif not self.models.is_here:
             self._warn(self.models.missing_weights)
-        elif options is None and self.workspace.labels_to_link is not None and self.workspace.tracking_left.is_begun:
-            self._jobs.link_labels(self.workspace, self.workspace.labels_to_link)  # that was stopped
+        elif options is None and self.workspace.is_linking_stopped and self.workspace.tracking_left.is_begun:
+            self._jobs.link_labels(self.workspace)
         else:
-            self.workspace.labels_to_link = None
             self._jobs.track_everything(self.workspace, options or self.tracking_options)
 
     def cancel(self) -> None:

@@ -268,6 +268,11 @@ class Session:
         return self._results.undrawn
 
     @property
+    def is_linking_stopped(self) -> bool:
+        """Labels were linked last, and that was stopped before its end: :meth:`link_labels` goes on, without being given them."""
+        return self._everything_tracker.is_linking_stopped
+
+    @property
     def image_path(self) -> Path | None:
         """The file of the image, of several the first; None where it is an array."""
         path = self._source.path

@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layer_actions.use_layer import LayerReader
 from napari_sam2.plugin.layer_prompts.choices import Anchors, Frames, Objects
+from napari_sam2.plugin.options.tracking_options import TrackingLeft
 from napari_sam2.plugin.prompts.clicks import Click
 from napari_sam2.plugin.sessions.session_opener import SessionOpener
 from widget_driving import expected, in_session, labels, plain_click
@@ -255,7 +256,26 @@ def test_linking_is_stopped_and_continued(viewer, controller, renumbered, texts,
     controller.track_everything()
     check_linked(labels(controller), blobs)
     assert texts[-1] == "2 frames done in 0 s: 2 objects."
-    assert controller.workspace.labels_to_link is None
+    assert not controller.workspace.is_linking_stopped
+
+
+def test_linking_goes_on_after_a_restart(viewer, keeping, renumbered, blobs):
+    controller = Controller(viewer, opener=keeping)
+    controller.progressed.connect(controller.cancel)
+    use(controller, viewer.add_labels(renumbered, name="stardist", **LAYER), frames=Frames.ALL, anchors=Anchors.LINKED)
+    controller.close()
+    later = ViewerModel()
+    later.add_image(blobs.copy(), name="movie", **LAYER)
+    controller = Controller(later, opener=keeping)
+    controller.continue_session()
+    assert not labels(controller)[1:].any()
+    assert controller.workspace.tracking_left == TrackingLeft(True, 2)
+    texts = []
+    controller.status_changed.connect(texts.append)
+    controller.track_everything()
+    assert texts[0] == "Linking labels …"
+    assert texts[-1] == "2 frames done in 0 s: 2 objects."
+    check_linked(labels(controller), blobs)
 
 
 def test_labels_that_cannot_be_linked(viewer, controller, renumbered, shown):

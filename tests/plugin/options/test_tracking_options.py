@@ -75,6 +75,14 @@ def test_what_is_left_of_a_movie_is_seen_from_its_frames(frames, known, left, is
     assert TrackingLeft.of(stack_of("TYX"), Done(frames), known, is_stopped) == left
 
 
+@pytest.mark.parametrize(
+    ("frames", "known", "left"),
+    [({}, {}, TrackingLeft()), ({1: [0, 1], 2: [5]}, infos(1, given=[2]), TrackingLeft(True, 4))],
+)
+def test_what_is_left_of_labels_is_seen_from_their_frames(frames, known, left):
+    assert TrackingLeft.of_linking(Done(frames), known) == left
+
+
 def test_what_is_left_of_a_volume_is_known_where_it_was_stopped():
     stack = stack_of("ZYX")
     assert TrackingLeft.of(stack, Done({1: [5]}), infos(1), True) == TrackingLeft(True)

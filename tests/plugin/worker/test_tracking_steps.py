@@ -61,5 +61,5 @@ def test_labels_are_linked_from_where_it_was_stopped(blobs):
     assert next(steps) == FrameDone(0, 1, 3)
     steps.close()
     assert not session.labels[1:].any()
-    assert list(link_labels(session, Given(blobs))) == [FrameDone(1, 1, 2), FrameDone(2, 2, 2)]
+    assert list(link_labels(session)) == [FrameDone(1, 1, 2), FrameDone(2, 2, 2)]
     assert np.count_nonzero(session.labels != np.where(blobs == 200, 2, np.where(blobs == 150, 1, 0))) <= 1

@@ -9,12 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from blob_tracker import BlobTracker, tiny_model
 from killed_sessions import Order, Server, never_killed, server, state_of, steps_of
-from known_sessions import MOVIE, unused_rows
+from known_sessions import MOVIE, RENUMBERED, begun, opened, unused_rows
 from napari_sam2.session.inference import model_in_use
+from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from napari_sam2.session.store import found_files
 from napari_sam2.session.store.temporary import unsaved_sessions
@@ -132,6 +134,28 @@ def kill_at_conversion(server: Server, folder: Path, seed: int, count: int) -> N
 
 def test_killed_at_work(server: Server, tmp_path: Path) -> None:
     kill_at_work(server, tmp_path, seed=1, count=2)
+
+
+def test_killed_while_labels_are_linked(server: Server, tmp_path: Path) -> None:
+    whole = begun()
+    list(whole.link_labels(RENUMBERED))
+    (tmp_path / "whole").mkdir()
+    saved, *_, last_point = server.killed(Order("link labels", 0, str(tmp_path / "whole")), after_lines=10**9)
+    points = range(int(saved.split()[-1]) + 1, int(last_point.split()[-1]))
+    for n, kill_at in enumerate(random.Random(0).sample(points, 8)):
+        (tmp_path / str(n)).mkdir()
+        done = server.killed(Order("link labels", 0, str(tmp_path / str(n)), kill_at)).count("done")
+        with opened(tmp_path / str(n) / "a.sam2") as session:
+            last = max((frame for item in session.objects.values() for frame in item.shown_frames()), default=1)
+            assert last - 1 in (done, done + 1), "frames of labels, of which the first is 2"
+            assert session.is_linking_stopped == (done > 0 or last > 1)
+            session.save(tmp_path / str(n) / "b.sam2")
+            again = replay(tmp_path / str(n) / "b.sam2", MOVIE, tiny_model())
+            np.testing.assert_array_equal(again.labels, session.labels)
+            list(session.link_labels(None if session.is_linking_stopped else RENUMBERED))
+            np.testing.assert_array_equal(session.labels, whole.labels)
+            assert not session.is_linking_stopped
+            assert [call.arguments["labels"] is None for call in session.state.history.calls] == [False, True][: 1 + (last > 1)]
 
 
 def test_killed_at_conversion(server: Server, tmp_path: Path) -> None:

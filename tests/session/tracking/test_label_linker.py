@@ -42,11 +42,33 @@ def test_stopped_continued_undone_and_repeated(session, tmp_path):
             break
     list(other.link_labels(shuffled()))
     np.testing.assert_array_equal(other.labels, session.labels)
-    (tmp_path / "log.json").write_text(session.to_json())
+    assert [call.arguments["labels"] is None for call in other.document().calls] == [False, True], "the log has them once"
+    (tmp_path / "log.json").write_text(other.to_json())
     np.testing.assert_array_equal(replay(tmp_path / "log.json", movie()).labels, session.labels)
     assert other.undo()
+    assert other.is_linking_stopped
     assert other.undo()
+    assert not other.is_linking_stopped
     assert not other.objects
+
+
+def test_continued_without_the_labels_after_empty_frames(tmp_path):
+    labels = shuffled()
+    labels[:2] = 0
+    session = Session(movie(), "TYX")
+    for result in session.link_labels(labels):
+        if result.frame == 3:
+            break
+    assert session.is_linking_stopped
+    (tmp_path / "log.json").write_text(session.to_json())
+    np.testing.assert_array_equal(replay(tmp_path / "log.json", movie()).labels, session.labels)
+    assert [result.frame for result in session.link_labels()] == [4, 5, 6]
+    assert not session.is_linking_stopped
+    whole = Session(movie(), "TYX")
+    list(whole.link_labels(labels))
+    np.testing.assert_array_equal(session.labels, whole.labels)
+    with pytest.raises(ValueError, match="no linking of labels was stopped that could go on"):
+        list(session.link_labels())
 
 
 def test_the_sum_of_ious_decides():

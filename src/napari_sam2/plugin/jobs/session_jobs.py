@@ -311,10 +311,9 @@ class SessionJobs:
         """Find everything in the stack, and follow it."""
         self._go_over_frames(JobKind.TRACK, workspace, workspace.worker.track_everything, options, "Looking for objects …")
 
-    def link_labels(self, workspace: ImageWorkspace, labels: LabelsToLink) -> None:
-        """Link labels that were given frame by frame into tracks; where it is stopped, they are continued with."""
-        workspace.labels_to_link = labels
-        text = f"Linking the labels of {labels.layer} …"
+    def link_labels(self, workspace: ImageWorkspace, labels: LabelsToLink | None = None) -> None:
+        """Link labels that were given frame by frame into tracks; by default those whose linking was stopped."""
+        text = "Linking labels …" if labels is None else f"Linking the labels of {labels.layer} …"
         self._go_over_frames(JobKind.TRACK, workspace, workspace.worker.link_labels, labels, text)
 
     def _go_over_frames(
@@ -481,8 +480,6 @@ class SessionJobs:
             self._run = None
         if job.kind == JobKind.TRACK:
             job.workspace.is_tracking_stopped = self._queue.is_stopping
-            if self._run is None and not self._queue.is_stopping:
-                job.workspace.labels_to_link = None
         if job.workspace is not None and job.workspace.is_closed:
             return  # nobody asks any more what came of it
         if error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +83,17 @@ class TrackingLeft:
         found = [object_id for object_id, info in infos.items() if info.is_found]
         if not found:
             return cls()
-        if stack.along != "T":
-            return cls(is_stopped)
+        return cls._after_frames(states, found) if stack.along == "T" else cls(is_stopped)
+
+    @classmethod
+    def of_linking(cls, states: FrameStates, infos: Mapping[int, ObjectInfo]) -> TrackingLeft:
+        """Find out what is left of labels whose linking was stopped, which are linked frame by frame along any axis."""
+        found = [object_id for object_id, info in infos.items() if info.is_found]
+        return cls._after_frames(states, found) if found else cls()
+
+    @classmethod
+    def _after_frames(cls, states: FrameStates, found: Sequence[int]) -> TrackingLeft:
+        """Count the frames after the last one with one of the objects that were found."""
         is_done = np.logical_or.reduce([states.states_of(object_id) > 0 for object_id in found])
         num_left = states.num_frames - int(np.flatnonzero(is_done).max(initial=-1)) - 1
         return cls(num_left > 0, num_left)

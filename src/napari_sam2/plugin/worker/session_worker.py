@@ -438,8 +438,8 @@ class SessionWorker:
             with contextlib.suppress(FindingStopped), self._keeping(session), contextlib.closing(steps), watching:
                 self._go_over(session, steps, report)
 
-    def link_labels(self, request: SessionRequest, commands: Iterable[Command], given: LabelsToLink, report: Report) -> None:
-        """Link labels that were given frame by frame into tracks, after commands.
+    def link_labels(self, request: SessionRequest, commands: Iterable[Command], given: LabelsToLink | None, report: Report) -> None:
+        """Link labels that were given frame by frame into tracks, by default those whose linking was stopped; after commands.
 
         Raises
         ------

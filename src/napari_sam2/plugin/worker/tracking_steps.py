@@ -53,15 +53,15 @@ def track_everything(session: Session, options: TrackingOptions) -> Generator[Fr
         raise ValueError(_NOTHING_FOUND) from error
 
 
-def link_labels(session: Session, given: LabelsToLink) -> Generator[FrameDone]:
+def link_labels(session: Session, given: LabelsToLink | None = None) -> Generator[FrameDone]:
     """Link labels that were given frame by frame, and report each frame when it is done; close it to stop.
 
     Parameters
     ----------
     session : Session
         The session.
-    given : LabelsToLink
-        The labels.
+    given : LabelsToLink, optional
+        The labels; by default those whose linking was stopped.
 
     Yields
     ------
@@ -74,7 +74,8 @@ def link_labels(session: Session, given: LabelsToLink) -> Generator[FrameDone]:
         As :meth:`~napari_sam2.session.session.Session.link_labels`.
     """
     total = 0
-    with contextlib.closing(session.link_labels(given.labels(session.stack))) as results:
+    labels = None if given is None else given.labels(session.stack)
+    with contextlib.closing(session.link_labels(labels)) as results:
         for done, result in enumerate(results, 1):
             total = total or len(session.stack) - result.frame
             yield FrameDone(result.frame, done, total)

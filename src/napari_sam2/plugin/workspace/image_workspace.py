@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.plugin.image.image_stack import ImageStack, Pixel
 from napari_sam2.plugin.image.layer_file import NO_FILE, LayerFile
 from napari_sam2.plugin.image.layer_placement import displayed_frame
-from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
 from napari_sam2.plugin.layers.boxes_view import BoxesCalls, BoxesView
 from napari_sam2.plugin.layers.object_colours import default_colour
 from napari_sam2.plugin.layers.points_view import PointsView
@@ -152,8 +151,8 @@ class ImageWorkspace:
         There is something to undo or redo.
     is_tracking_stopped : bool
         Everything was being tracked last, and that was stopped.
-    labels_to_link : LabelsToLink or None
-        What is linked instead of everything being looked for, until that is done.
+    is_linking_stopped : bool
+        Labels were being linked last, and that was stopped, by whatever: they are linked further, and nothing is looked for.
 
     Raises
     ------
@@ -201,8 +200,7 @@ class ImageWorkspace:
         self.estimate = RunEstimate()
         self.model = self._model_in_use = model
         self.requested_model: str | None = None
-        self.can_undo = self.can_redo = self.is_closed = self.is_tracking_stopped = False
-        self.labels_to_link: LabelsToLink | None = None
+        self.can_undo = self.can_redo = self.is_closed = self.is_tracking_stopped = self.is_linking_stopped = False
         views = WorkspaceViews(self.points, self.boxes, self.result)
         layer_calls = LayerCalls(self._name_session, self.hand.tell, lambda: calls.outgrown(self))
         self.layers = WorkspaceLayers(viewer, self.source, views, self, layer_calls)
@@ -218,7 +216,9 @@ class ImageWorkspace:
 
     @property
     def tracking_left(self) -> TrackingLeft:
-        """What tracking everything would do."""
+        """What tracking everything would do, or linking labels further."""
+        if self.is_linking_stopped:
+            return TrackingLeft.of_linking(self.rows.frames, self.objects.infos)
         return TrackingLeft.of(self.stack, self.rows.frames, self.objects.infos, self.is_tracking_stopped)
 
     @property
@@ -456,6 +456,7 @@ class ImageWorkspace:
         self._drawings.job_ended()
         if not self._drawings.has_pending:
             self.result.forget_painted()
+        self.is_linking_stopped = self.worker.session is not None and self.worker.session.is_linking_stopped
         self.refresh_history()
 
     def refresh_history(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from napari_sam2.checks import check_bounds, dtype_of, shown
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import NothingFoundError, check_options
 from napari_sam2.session.propagation.propagator import FrameResult
-from napari_sam2.session.state.calls import LoggedCall, encode
+from napari_sam2.session.state.calls import LoggedCall, decode, encode
 from napari_sam2.session.state.history import Action
 from napari_sam2.session.tracking.label_linker import LabelLinker
 from napari_sam2.session.tracking.movie_tracker import MovieTracker
@@ -70,26 +71,34 @@ class EverythingTracker:
         """
         area_px = None if area_px is None else check_bounds("area_px", area_px)
         check_options(options)
-        yield from self._done(self._steps(area_px, options), partial(_call, "track_everything", area_px=area_px, **options))
+        yield from self._done(self._steps(area_px, options), _call("track_everything", area_px=area_px, **options))
         if not self._state.objects:
             raise NothingFoundError(
                 "nothing was found on any frame: try other intensities (window or intensity_range), more points_per_side for small "
                 "objects, a lower pred_iou_thresh, or click on one object"
             )
 
-    def link_labels(self, labels: Any) -> Generator[FrameResult]:
+    @property
+    def is_linking_stopped(self) -> bool:
+        """Labels were linked last, and that was stopped before its end: :meth:`link_labels` goes on, without being given them."""
+        calls = (call for call in reversed(self._state.history.calls) if call.method in ("track_everything", "link_labels"))
+        latest = next(calls, None)
+        return latest is not None and latest.method == "link_labels" and latest.arguments["steps"] is not None
+
+    def link_labels(self, labels: Any = None) -> Generator[FrameResult]:
         """Link labels that were given frame by frame, such as those of Cellpose or StarDist, whose numbers differ between frames.
 
         What is on a frame is followed to the next one, and goes on in the label on which it comes to lie; a label on which nothing
         comes to lie is a new object, and two alike on which one comes to lie are its children. Each label is a mask prompt.
 
         Stop iterating to stop: yielded frames are kept, and the next call goes on from there. All frames of a call are undone
-        together.
+        together. The labels are in the log of the session, and so in its file.
 
         Parameters
         ----------
-        labels : array-like
-            Whole numbers, 0 for background, of the shape of :attr:`Session.labels`.
+        labels : array-like, optional
+            Whole numbers, 0 for background, of the shape of :attr:`Session.labels`; by default those whose linking was stopped, see
+            :attr:`Session.is_linking_stopped`.
 
         Yields
         ------
@@ -107,6 +116,10 @@ class EverythingTracker:
         stack = self._in_use.stack
         if stack.is_collection:
             raise ValueError("separate images, along N, have nothing to be linked: use add_labels for each")
+        stopped = self._stopped_labels()
+        if labels is None and stopped is None:
+            raise ValueError("no linking of labels was stopped that could go on: give the labels")
+        labels = decode(stopped) if labels is None else labels
         if tuple(getattr(labels, "shape", ())) != stack.labels_shape:
             given = getattr(labels, "shape", None)
             raise ValueError(
@@ -116,29 +129,35 @@ class EverythingTracker:
             raise ValueError(f"labels are whole numbers, got {dtype_of(labels)}")
         linker = LabelLinker(self._parts, stack.planes(labels))
         steps = (linker.do_frame(frame) for frame in linker.frames_left())
-        yield from self._done(steps, partial(_call, "link_labels", labels=labels), is_large=True)
+        encoded = encode(labels)
+        yield from self._done(steps, LoggedCall("link_labels", {"labels": None if encoded == stopped else encoded}))
         if not self._state.objects:
             raise ValueError("there is no label on any frame")
 
-    def _done(
-        self, steps: Iterator[FrameResult], call: Callable[..., LoggedCall], is_large: bool = False
-    ) -> Generator[FrameResult]:
-        """Do steps, each of which is saved when it is done, as one action. A large call is logged only at the end."""
-        history, action, num_done, is_done = self._state.history, Action(), 0, False
-        try:
-            while not is_done:
-                with history.working():
-                    num_done = num_done * history.is_latest(action) + 1
-                    step_call = None if is_large else partial(call, steps=num_done)
-                    with history.action(step_call, continued=action) as action:
-                        result = next(steps, None)
-                if result is None:
-                    is_done = True
-                else:
-                    yield result
-        finally:
-            if is_done or is_large:
-                history.complete(action, call(steps=None if is_done else num_done))
+    def _stopped_labels(self) -> Any:
+        """Return the labels whose linking was stopped, as the log has them: once, however often it was continued."""
+        if not self.is_linking_stopped:
+            return None
+        given = (call.arguments["labels"] for call in reversed(self._state.history.calls) if call.method == "link_labels")
+        return next(labels for labels in given if labels is not None)
+
+    def _done(self, steps: Iterator[FrameResult], call: LoggedCall) -> Generator[FrameResult]:
+        """Do steps, each of which is saved when it is done, as one action; the log has how many were done until then."""
+        history, action, num_done = self._state.history, Action(), 0
+
+        def logged(num_steps: int | None) -> LoggedCall:
+            return replace(call, arguments=call.arguments | {"steps": num_steps})
+
+        while True:
+            with history.working():
+                is_interrupted = action.number > 0 and not history.is_latest(action)
+                num_done = 1 if is_interrupted else num_done + 1
+                with history.action(partial(logged, num_done), continued=action) as action:
+                    result = next(steps, None)
+            if result is None:
+                break
+            yield result
+        history.complete(action, logged(None))
 
     def _steps(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
         stack = self._in_use.stack
