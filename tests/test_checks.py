@@ -19,6 +19,7 @@ from napari_sam2.checks import (
     check_bounds,
     check_flag,
     check_path,
+    check_pixels,
     check_places,
     check_sizes,
     check_text,
@@ -110,3 +111,11 @@ def test_what_can_be_is_returned() -> None:
 def test_up_to_so_many_sizes(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^n is a number above 0, or a list of up to 3, got"):
         check_sizes("n", value, most=3)
+
+
+def test_pixels_are_real_numbers() -> None:
+    for dtype in (np.uint8, np.int16, np.float16, np.bool_):
+        check_pixels(np.zeros(2, dtype))
+    for other in (np.complex64, np.dtype([("R", "u1"), ("G", "u1")]), "U3"):
+        with pytest.raises(ValueError, match=r"^an image must hold integers, floats or booleans, got "):
+            check_pixels(np.zeros(2, other))

@@ -44,6 +44,18 @@ def dtype_of(array: Any) -> np.dtype[Any]:
         raise ValueError(f"{type(array).__name__} holds {array.dtype}, which is no type of NumPy: give a NumPy array") from error
 
 
+def check_pixels(pixels: Any) -> None:
+    """Check that the pixels of an image are numbers that can be shown.
+
+    Raises
+    ------
+    ValueError
+        If they are complex, colours in one number, or no numbers.
+    """
+    if dtype_of(pixels).kind not in "uifb":
+        raise ValueError(f"an image must hold integers, floats or booleans, got {dtype_of(pixels)}")
+
+
 def check_whole(name: str, value: Any) -> int:
     """Check a whole number; True and False are none.
 

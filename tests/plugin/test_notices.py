@@ -1,4 +1,6 @@
 import errno
+import logging
+import threading
 
 from napari_sam2.torch_threads import torch
 
@@ -7,7 +9,7 @@ import pytest
 
 from napari_sam2.file_errors import os_error
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.plugin.notices import notify_error, notify_warning, set_dock_shown, status_warning
+from napari_sam2.plugin.notices import notify_error, notify_warning, set_dock_shown, status_warning, warnings_shown
 from napari_sam2.weights.download import TransferError
 
 NO_MEMORY = "There is not enough memory: choose a smaller model or another device, or close other images; what was done is kept."
@@ -75,3 +77,24 @@ def test_what_the_dock_shows_is_not_repeated(notices):
         set_dock_shown(dock, False)
     assert status_warning("bad weights") == "Bad weights."
     assert notices()[1:] == [("warning", "Bad weights.")]
+
+
+def test_what_is_logged_of_images_is_shown(notices):
+    """Of this thread alone; not where an error follows, which is the one sentence."""
+    logger = logging.getLogger("napari_sam2.images.stack")
+    with warnings_shown():
+        logger.warning("a plane is missing")
+        logger.info("nothing to see")
+        thread = threading.Thread(target=logger.warning, args=("another file",))
+        thread.start()
+        thread.join()
+
+    @warnings_shown()
+    def fail():
+        logger.warning("it is tilted")
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        fail()
+    logger.warning("later")
+    assert notices() == [("warning", "A plane is missing.")]

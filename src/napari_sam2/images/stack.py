@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.checks import as_array, check_places, check_text, check_whole, dtype_of, shown
+from napari_sam2.checks import as_array, check_pixels, check_places, check_text, check_whole, dtype_of, shown
 from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES, Layout, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
 from napari_sam2.images.choice import ANY, Choice
@@ -244,8 +244,7 @@ class Stack:
         """
         opened = _opened(image, Choice(series, image_name))
         pixels = opened.pixels
-        if dtype_of(pixels).kind not in "uifb":
-            raise ValueError(f"an image must hold integers, floats or booleans, got {pixels.dtype}")
+        check_pixels(pixels)
         shape = tuple(int(side) for side in pixels.shape)
         names = opened.axis_names or _names_of_axes(pixels)
         along = _axis_through(opened.geometry, along)

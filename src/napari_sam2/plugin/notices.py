@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
+from collections.abc import Iterator
 
 from napari.utils.notifications import show_error, show_warning
 
@@ -36,6 +39,26 @@ def notify_warning(text: str) -> str:
     sentence = _sentence(text)
     show_warning(sentence)
     return sentence
+
+
+@contextlib.contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Show what is logged as a warning about images in this thread: whoever drops a file on napari sees no log."""
+    texts, this_thread = list[str](), threading.get_ident()
+
+    class Shown(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.thread == this_thread:
+                texts.append(record.getMessage())
+
+    images, handler = logging.getLogger("napari_sam2.images"), Shown(logging.WARNING)
+    images.addHandler(handler)
+    try:
+        yield
+    finally:
+        images.removeHandler(handler)
+    for text in texts:
+        notify_warning(text)
 
 
 def notify_error(error: BaseException) -> str:

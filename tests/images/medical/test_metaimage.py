@@ -14,6 +14,8 @@ from napari_sam2.images.medical.metaimage import MetaImagePlanes, open_metaimage
 from napari_sam2.images.stack import Stack
 from phantoms import GEOMETRIES, SHAPE, volume, write_metaimage
 
+ALONE = "is a header alone: its voxels are in another file, which is not there"
+
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 @pytest.mark.parametrize("is_compressed", [True, False])
@@ -57,3 +59,7 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(volume((2, 2, 2, 2, 2)), isVector=False), str(path))
     with pytest.raises(ImageFileError, match=r"^the MetaImage file has 5 axes of lengths 2, 2, 2, 2, 2: volumes"):
         open_metaimage(path)
+    write_metaimage(tmp_path / "jane.mhd", volume(), GEOMETRIES["straight"])
+    (tmp_path / "jane.raw").unlink()
+    with pytest.raises(ImageFileError, match=rf"^the MetaImage file {ALONE}$"):
+        open_metaimage(tmp_path / "jane.mhd")

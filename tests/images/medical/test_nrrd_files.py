@@ -109,3 +109,6 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     refused(path, "the NRRD file cannot be placed in space: the affine of a volume is singular")
     nrrd.write(str(path), volume((2, 2, 2, 2, 2)), {"kinds": ["domain"] * 3 + ["list"] * 2}, index_order="C")
     refused(path, "the NRRD file has 5 axes of lengths 2, 2, 2, 2, 2: volumes, and volumes in time, are read$")
+    write_nrrd(tmp_path / "jane.nhdr", volume(), GEOMETRIES["straight"], "raw")
+    (tmp_path / "jane.raw").unlink()
+    refused(tmp_path / "jane.nhdr", "the NRRD file is a header alone: its voxels are in another file, which is not there$")

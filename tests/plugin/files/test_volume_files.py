@@ -102,7 +102,7 @@ def test_electron_tomograms_times_colours_and_other_folders(tmp_path):
     np.testing.assert_array_equal(layer.data, numbered()[:3])
 
 
-def test_a_missing_plane_leaves_the_others(tmp_path, caplog):
+def test_a_missing_plane_leaves_the_others(tmp_path, caplog, notices):
     paths = write_dicom(tmp_path / "d", BALL, GEOMETRIES["straight"])
     paths[4].unlink()
     (layer,) = opened(ViewerModel(), tmp_path / "d")
@@ -111,6 +111,13 @@ def test_a_missing_plane_leaves_the_others(tmp_path, caplog):
     with pytest.raises(ImageFileError, match=r"^plane 4 of the DICOM series CT 3 is missing$"):
         layer.data[4].compute()
     assert len(caplog.records) == 1
+    assert notices() == [("warning", "1 of 7 planes of the DICOM series CT 3 is missing and cannot be read, the first is Z 4.")]
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.ones((4, 3, 2), np.complex64), np.eye(4)), tmp_path / "phase.nii")
+    with pytest.raises(ValueError, match=r"^an image must hold integers, floats or booleans, got complex64$"):
+        read_volumes(str(tmp_path / "phase.nii"))
 
 
 def test_a_series_that_cannot_be_read_leaves_the_others(tmp_path, notices):

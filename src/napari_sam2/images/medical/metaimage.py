@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.geometry import Geometry
 from napari_sam2.images.medical.extra import needed
-from napari_sam2.images.medical.stored_values import LoadedOnce
+from napari_sam2.images.medical.stored_values import LoadedOnce, check_voxels
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.pieces import read_pieces
 
@@ -40,7 +40,7 @@ def open_metaimage(path: Path) -> OpenedImage:
     ImportError
         If SimpleITK is not installed.
     ImageFileError
-        If it is no MetaImage, ends too early, has more axes, or directions that do not span space.
+        If it is no MetaImage, ends too early, lacks the file of its voxels, has more axes, or directions that do not span space.
     """
     sitk = needed("SimpleITK", "reading MetaImage files")
     reader = _reader(sitk, path)
@@ -56,6 +56,7 @@ def open_metaimage(path: Path) -> OpenedImage:
         raise ImageFileError(
             f"{_WHAT} has {len(size)} axes of lengths {', '.join(map(str, size))}: volumes, and volumes in time, are read"
         )
+    check_voxels(path, _header_value(path, "ElementDataFile"), _WHAT)
     axes = "TZYX"[-len(size) :] + ("" if components == 1 else "S" if components in (3, 4) else "C")
     shape = size[::-1] + ((components,) if components > 1 else ())
     geometry = None
@@ -66,7 +67,7 @@ def open_metaimage(path: Path) -> OpenedImage:
             raise ImageFileError(f"{_WHAT} cannot be placed in space: {error}") from error
     calibration = Geometry.of(np.diag([*spacing[:2], 1.0, 1.0])).calibration if geometry is None else geometry.calibration
     pixels: Any = MetaImagePlanes(path, shape, dtype, len(size) - 2)
-    if _is_compressed(path) or len(size) == 2:
+    if _header_value(path, "CompressedData").lower() == "true" or len(size) == 2:
         pixels = LoadedOnce(shape, dtype, lambda: _read(sitk, path, size, (0,) * len(size)), _WHAT)
     return OpenedImage(pixels, axes, calibration, (path,), geometry=geometry, is_private=True, title="MetaImage volume")
 
@@ -93,9 +94,11 @@ def _types(sitk: Any) -> dict[int, str]:
     return {getattr(sitk, f"sitk{vector}{name}"): kind for name, kind in kinds.items() for vector in ("", "Vector")}
 
 
-def _is_compressed(path: Path) -> bool:
+def _header_value(path: Path, name: str) -> str:
+    """Return what a line of the header gives; empty where there is no such line."""
     with path.open("rb") as file:
-        return re.search(rb"CompressedData\s*=\s*True", file.read(_HEADER_BYTES), re.IGNORECASE) is not None
+        found = re.search(rf"^\s*{name}\s*=\s*(.*?)\s*$".encode(), file.read(_HEADER_BYTES), re.IGNORECASE | re.MULTILINE)
+    return "" if found is None else found[1].decode(errors="replace")
 
 
 def _read(sitk: Any, path: Path, size: tuple[int, ...], index: tuple[int, ...]) -> npt.NDArray[Any]:

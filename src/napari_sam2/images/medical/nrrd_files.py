@@ -15,7 +15,7 @@ from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.geometry import Geometry, Space
 from napari_sam2.images.medical.extra import needed
-from napari_sam2.images.medical.stored_values import LoadedOnce
+from napari_sam2.images.medical.stored_values import LoadedOnce, check_voxels
 from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.units import convert, unit_of
 
@@ -67,7 +67,7 @@ def open_nrrd(path: Path) -> OpenedImage:
     ImportError
         If pynrrd is not installed.
     ImageFileError
-        If it is no NRRD, ends too early, has more axes, or directions that do not span space.
+        If it is no NRRD, ends too early, lacks the file of its voxels, has more axes, or directions that do not span space.
     """
     nrrd = needed("nrrd", "reading NRRD files")
     try:
@@ -117,6 +117,8 @@ def _pixels(nrrd: Any, path: Path, header: Mapping[str, Any], sizes: tuple[int, 
         if path.stat().st_size < offset + num_bytes:
             raise ImageFileError(f"{_WHAT} ends too early: it has {path.stat().st_size} of {offset + num_bytes} bytes")
         return np.memmap(path, dtype, "r", offset, sizes[::-1])
+
+    check_voxels(path, str(header.get("data file", header.get("datafile", ""))), _WHAT)
 
     def load() -> npt.NDArray[Any]:
         with path.open("rb") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,16 @@ class LoadedOnce:
         if found.shape != self.shape:
             raise ImageFileError(f"{self._what} does not hold as many voxels as it promises")
         return found
+
+
+def check_voxels(header: Path, name: str, what: str) -> None:
+    """Check that the file with the voxels lies where their header names it; lists and patterns of files are not checked.
+
+    Raises
+    ------
+    ImageFileError
+        If there is none.
+    """
+    is_one_file = bool(name) and name.upper() != "LOCAL" and not name.upper().startswith("LIST") and "%" not in name
+    if is_one_file and not (header.parent / name).is_file():
+        raise ImageFileError(f"{what} is a header alone: its voxels are in another file, which is not there")

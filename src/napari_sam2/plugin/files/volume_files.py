@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.checks import check_pixels
 from napari_sam2.images.axes import COLOURS, Layout, letters_of
 from napari_sam2.images.errors import ImageFileError
 from napari_sam2.images.image_files import open_image_file
@@ -16,7 +17,7 @@ from napari_sam2.images.opened_image import OpenedImage
 from napari_sam2.images.planes import FramePlanes
 from napari_sam2.plugin.image.layer_file import FILE_KEY, LayerFile
 from napari_sam2.plugin.image.layer_pixels import layer_pixels
-from napari_sam2.plugin.notices import notify_warning
+from napari_sam2.plugin.notices import notify_warning, warnings_shown
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -40,9 +41,14 @@ def read_volumes(path: str | list[str]) -> list[LayerData]:
     ------
     ValueError, ImportError, OSError
         If nothing of it can be read.
+
+    Notes
+    -----
+    What is logged as a warning while files are opened, as that a plane is missing, is shown, too: whoever drops a file sees no log.
     """
     paths = [Path(path)] if isinstance(path, str) else [Path(one) for one in path]
-    return [_layer(opened) for opened in _opened(paths)]
+    with warnings_shown():
+        return [_layer(opened) for opened in _opened(paths)]
 
 
 def _opened(paths: Sequence[Path]) -> list[OpenedImage]:
@@ -64,6 +70,7 @@ def _opened(paths: Sequence[Path]) -> list[OpenedImage]:
 
 
 def _layer(opened: OpenedImage) -> LayerData:
+    check_pixels(opened.pixels)
     shape = tuple(int(side) for side in opened.pixels.shape)
     letters = letters_of(list(opened.axis_names or ())) or "TZYX"[-len(shape) :]
     is_rgb = letters[-1] == "S" and shape[-1] in COLOURS
