@@ -26,7 +26,7 @@ from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
 
 T = 4
-SETTINGS = BatchSettings("labels", weights_sha256=file_sha256(find_weights("micro")[1]), device="cpu")
+SETTINGS = BatchSettings("labels", weights_sha256=file_sha256(find_weights("micro")[1]), device="cpu", precision="float32")
 RESULTS = ["a.frames.png", "a.outcome.json", "a.sam2", "a.tif"]
 
 
@@ -234,3 +234,12 @@ def test_everything_is_tracked_without_prompts_and_gone_on_with(job: StackJob, t
         for _ in session.track_everything():
             pass
         np.testing.assert_array_equal(labels(job), session.labels)
+
+
+def test_a_stack_is_known_by_its_precision(job: StackJob, done: StackOutcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_auto, in_bfloat16 = (replace(job, settings=replace(SETTINGS, precision=one)) for one in ("auto", "bfloat16"))
+    assert done.precision == "float32"
+    assert in_auto.known_outcome() is not None
+    assert in_bfloat16.known_outcome() is None
+    monkeypatch.setattr(module, "resolve_precision", lambda *_: "bfloat16")  # a worker with a GPU
+    assert process_stack(in_auto, explain).precision == "bfloat16"

@@ -52,3 +52,10 @@ def test_arguments() -> None:
     assert replace(SETTINGS, channel=[2], along="Z").stack_arguments() == {"channel": 2, "along": "Z"}
     assert replace(SETTINGS, channel=[2, 0]).stack_arguments()["channel"] == [2, 0]
     assert replace(SETTINGS, window="bone").session_arguments() == {"precision": "auto", "window": "bone"}
+
+
+def test_the_key_has_the_precision_that_auto_is() -> None:
+    assert SETTINGS.computed_in("bfloat16") == replace(SETTINGS, precision="bfloat16")
+    assert replace(SETTINGS, precision="float32").computed_in("bfloat16").precision == "float32"
+    of_sessions = replace(SETTINGS, model=None)
+    assert of_sessions.computed_in("bfloat16") is of_sessions

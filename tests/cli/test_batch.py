@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+import torch
 from distributed import LocalCluster
 
 from batch_stacks import discs, write_stack
@@ -121,6 +122,7 @@ def test_each_gpu_has_a_process(arguments: list[str], visible: list[str | None],
     begun: list[dict[str, Any]] = []
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setattr(batch, "available_devices", lambda: ("cuda", "cpu"))
+    monkeypatch.setattr(batch, "resolve_device", lambda _: torch.device("cpu"))
     monkeypatch.setattr(batch, "machine", lambda: (8, 2**36))
     monkeypatch.setattr(batch, "local_cluster", lambda options, _: begun.extend(options) or refuse())
     with pytest.raises(pytest.fail.Exception):
@@ -157,6 +159,7 @@ def test_a_run_and_the_next_ones(capsys: pytest.CaptureFixture[str], monkeypatch
     assert run(*arguments) == 0
     assert capsys.readouterr().out == "2 stacks: 2 done; 2 known from before: results/report.html\n"
     report = json.loads(Path("results/report.json").read_text())
+    assert report["settings"]["precision"] == "float32"  # and not "auto", which is another one on another machine
     assert [(one["name"], one["outcome"], one["objects"]) for one in report["outcomes"]] == [
         ("a/movie", "done", 2),
         ("b/movie", "done", 2),

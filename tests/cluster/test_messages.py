@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_sam2.cluster.messages import NamedMemory, NamedRecord, Request, Video
 from napari_sam2.model.memory_recall import Recall
 
-VIDEO = Video("v", (2, 4, 4), "uint8", None, "float32")
+VIDEO = Video("v", (2, 4, 4), "uint8", None, "float32", 16)
 
 
 def record(*digests: bytes | None) -> NamedRecord:

@@ -27,7 +27,7 @@ from napari_sam2.version import __version__
 from napari_sam2.weights.load import find_weights
 from served_here import ServedHere, served_here  # noqa: F401 - a fixture
 
-VIDEO = Video("v", (3, 32, 32), "uint8", ((0.0, 255.0),), "float32")
+VIDEO = Video("v", (3, 32, 32), "uint8", ((0.0, 255.0),), "float32", 16)
 PLANE = np.full((32, 32), 9, np.uint8)
 PIXELS = [PackedPixels.pack(PLANE, VIDEO.whole)]
 
@@ -133,6 +133,6 @@ def test_files_that_can_no_longer_be_read_are_sent(server: ModelServer, shared: 
 def test_few_sessions_are_served_at_a_time(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "MAX_VIDEOS", 1)
     for name in "ab":
-        video: Any = Video(name, VIDEO.shape, VIDEO.dtype, VIDEO.intensity_ranges, VIDEO.precision)
+        video: Any = Video(name, VIDEO.shape, VIDEO.dtype, VIDEO.intensity_ranges, VIDEO.precision, 16)
         server.compute(Request("segment", video, 0, views=[None], prompts=[prompt()], pixels=PIXELS))
     assert list(server._videos) == ["b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from napari_sam2.images.errors import FrameReadError
 from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import REPLAYABLE, VOLUME_FUNCTIONS, replay, replay_steps
 from napari_sam2.session.session import Session
+from napari_sam2.session.store import found_files
 from tiny_models import tiny_predictor
 
 
@@ -158,3 +160,32 @@ def test_another_image(path: Path) -> None:
         replay(log, 255 - MOVIE, tiny_model())
     with pytest.raises(ValueError, match=r"^the image of movie\.json was an array, not a file: give it as image="):
         replay(log, None, tiny_model())
+
+
+def test_it_computes_as_the_session_did(path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    log = logged(path)
+    content = json.loads(log.read_text())
+    assert (content["header"]["settings"]["device"], content["header"]["settings"]["max_batch"]) == ("cpu", 16)
+    content["header"]["settings"] |= {"max_batch": 3, "precision": "bfloat16"}
+    log.write_text(json.dumps(content))
+    asked = []
+    monkeypatch.setattr(found_files, "load_model", lambda _, device: asked.append(device) or tiny_model())
+    assert replay(log, MOVIE).document().header.settings == replace(
+        begun().document().header.settings, max_batch=3, precision="bfloat16"
+    )
+    replay(log, MOVIE, device="auto")
+    content["header"]["settings"]["device"] = "cuda"
+    log.write_text(json.dumps(content))
+    monkeypatch.setattr("napari_sam2.session.replay.available_devices", lambda: ("cpu",))
+    replay(log, MOVIE)
+    assert asked == ["cpu", "auto", None]
+    assert caplog.messages == ["the session computed on a device of kind cuda, which is not here: masks may differ a little"]
+
+
+def test_another_model_computes_as_suits_it(path: Path) -> None:
+    log = logged(path)
+    content = json.loads(log.read_text())
+    content["header"]["settings"] |= {"max_batch": 3, "device": "cuda"}
+    content["header"]["model"] |= {"architecture": "another"}
+    log.write_text(json.dumps(content))
+    assert replay(log, MOVIE, tiny_model()).document().header.settings.max_batch == 16

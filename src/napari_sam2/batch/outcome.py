@@ -43,8 +43,8 @@ class StackOutcome:
         Of all masks that are no anchors, 0 .. 3.
     seconds : float
         That the last attempt took.
-    worker, device, software : str
-        Who did it: address, kind of device, version.
+    worker, device, precision, software : str
+        Who did it, and in what: address, kind of device, precision of the network, version.
     """
 
     name: str
@@ -65,6 +65,7 @@ class StackOutcome:
     seconds: float = 0.0
     worker: str = ""
     device: str = ""
+    precision: str = ""
     software: str = ""
 
     def is_whole(self, key: str, results: Path, outputs: Sequence[str]) -> bool:

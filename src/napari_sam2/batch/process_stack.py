@@ -25,7 +25,7 @@ from napari_sam2.cluster.workers import file_sha256
 from napari_sam2.export.formats import write_each, write_result
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.device import keep_freed_memory
+from napari_sam2.predictors.device import AUTO, keep_freed_memory, resolve_device, resolve_precision
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.session import Session
 from napari_sam2.session.store.file_lock import is_locked
@@ -103,7 +103,9 @@ class StackJob:
             paths = [str(path) for path in self.input_paths()]
         except (OSError, ValueError):
             return None
-        key = self.settings.key([one.sha256 for one in outcome.inputs], self.stack.series)
+        # Where "auto" is resolved by each worker, a stack is done in whatever precision it was.
+        settings = self.settings.computed_in(outcome.precision)
+        key = settings.key([one.sha256 for one in outcome.inputs], self.stack.series)
         if paths != [one.path for one in outcome.inputs] or not outcome.is_whole(key, self.folder, self.outputs):
             return None
         states = [one.looked_at_again() for one in outcome.inputs]
@@ -159,6 +161,8 @@ def _failed(job: StackJob, sentence: str) -> StackOutcome:
 def _process(job: StackJob) -> StackOutcome:
     if job.settings.software != __version__:
         raise ClusterError(f"this worker has napari-sam2 {__version__}, not {job.settings.software}")
+    precision = resolve_precision(AUTO, resolve_device(job.settings.device))
+    job = replace(job, settings=job.settings.computed_in(precision))
     paths = job.input_paths()
     inputs = [InputState.of(path) for path in paths]
     key = job.settings.key([one.sha256 for one in inputs], job.stack.series)
@@ -238,6 +242,7 @@ def _segment(job: StackJob, session: Session) -> StackOutcome:
         mean_uncertainty=sum(uncertain) / max(len(uncertain), 1),
         max_uncertainty=max(uncertain, default=0.0),
         device=session.model.device.type,
+        precision=session.precision,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.predictors.device import AUTO
 from napari_sam2.session.propagation.plan import Direction
 from napari_sam2.structured import to_json
 from napari_sam2.version import __version__
@@ -40,7 +41,7 @@ class BatchSettings:
     model: str | None = "micro"
     weights_sha256: str = ""
     device: str = "auto"
-    precision: str = "auto"
+    precision: str = AUTO
     axes: str | None = None
     channel: list[int] | None = None
     along: str | None = None
@@ -49,6 +50,10 @@ class BatchSettings:
     direction: Direction = "both"
     endings: tuple[str, ...] = (".tif",)
     software: str = __version__
+
+    def computed_in(self, precision: str) -> BatchSettings:
+        """Return the settings with a precision for "auto"; where sessions have their own, they stay."""
+        return replace(self, precision=precision) if self.precision == AUTO and self.model is not None else self
 
     def key(self, contents: list[str], series: int | None) -> str:
         """Return by what the result of a stack is known: the hash of input, settings and weights.
@@ -63,7 +68,8 @@ class BatchSettings:
         Returns
         -------
         str
-            64 hexadecimal digits. Names of files, the device and the formats of outputs are no part of it.
+            64 hexadecimal digits. Names of files, the device and the formats of outputs are no part of it. The precision is: "auto"
+            is first replaced by what it is on the device, see :meth:`computed_in`.
         """
         is_file = Path(self.prompts).suffix.lower() == ".json"
         prompts = "a file" if is_file else self.prompts

@@ -38,7 +38,7 @@ from napari_sam2.cluster.slurm import read_jobs, slurm_cluster, submit
 from napari_sam2.cluster.workers import BASE_BYTES, WAIT_FOR_WORKERS_S, check_workers, file_sha256, needed_bytes
 from napari_sam2.export.formats import find_format
 from napari_sam2.files import check_writable
-from napari_sam2.predictors.device import AUTO, available_devices
+from napari_sam2.predictors.device import AUTO, available_devices, resolve_device, resolve_precision
 from napari_sam2.weights.load import find_weights
 
 if TYPE_CHECKING:
@@ -158,13 +158,15 @@ def _settings(args: argparse.Namespace) -> BatchSettings:
             raise ValueError(f"--{given[0].replace('_', '-')} does not go with --prompts-from session: each session has its own")
         return BatchSettings(prompts, None, device=args.device, direction=args.direction, endings=endings)
     weights = find_weights(args.model)[1]
+    is_elsewhere = args.scheduler is not None or args.slurm is not None
+    precision = args.precision if is_elsewhere else resolve_precision(args.precision, resolve_device(args.device))
     is_file = Path(args.model).expanduser().exists()
     return BatchSettings(
         prompts,
         str(Path(args.model).expanduser().absolute()) if is_file else args.model,
         file_sha256(weights),
         args.device,
-        args.precision,
+        precision,
         args.axes,
         args.channel,
         args.along,

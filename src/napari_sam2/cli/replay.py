@@ -32,7 +32,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--image", type=path_argument, help="the image, if it has been moved")
     parser.add_argument("--model", help="another model, or its checkpoint file (default: the one of the session)")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")
+    parser.add_argument(
+        "--device", help="cpu, cuda, mps, or auto (default: the kind on which the session computed; with --model, auto)"
+    )
     parser.set_defaults(run=run)
 
 

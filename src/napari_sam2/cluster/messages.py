@@ -66,6 +66,8 @@ class Video:
         See :class:`~napari_sam2.predictors.frames.ArrayFrames`.
     precision : str
         Of the network.
+    max_batch : int
+        At most so many objects at a time.
     shared : SharedImage or None
         Its files, if it lies in files.
     """
@@ -75,6 +77,7 @@ class Video:
     dtype: str
     intensity_ranges: tuple[IntensityRange, ...] | None
     precision: str
+    max_batch: int
     shared: SharedImage | None = None
 
     @property

@@ -136,7 +136,13 @@ class ServedVideo:
         self.files = FilesOfVideo(video)
         self.policy = GivenRecalls()
         frames = ServedFrames(self.planes, model.image_size, video.intensity_ranges)
-        self.tracker = Tracker(model, FrameFeatures(model, frames), policy=self.policy, fill_hole_area=model.fill_hole_area)
+        self.tracker = Tracker(
+            model,
+            FrameFeatures(model, frames),
+            policy=self.policy,
+            fill_hole_area=model.fill_hole_area,
+            max_batch=video.max_batch,
+        )
 
     def lacks(self, request: Request) -> bool:
         """Take the pixels of a request, and return whether some that it needs are neither there nor in files of this machine."""

@@ -38,6 +38,11 @@ class RemoteModel(SAM2VideoPredictor):
         return torch.device("cpu")
 
     @property
+    def device_kind(self) -> str:
+        """Kind of the device that computes."""
+        return self.description.device
+
+    @property
     def best_precision(self) -> str:
         """The precision that suits the device that computes."""
         return self.description.best_precision
@@ -45,7 +50,7 @@ class RemoteModel(SAM2VideoPredictor):
     @property
     def computes_on(self) -> str:
         """Kind of the device that computes, and where it is."""
-        return f"{self.description.device} at {self.compute.address}"
+        return f"{self.device_kind} at {self.compute.address}"
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Call a function of the package with the model that has the weights.

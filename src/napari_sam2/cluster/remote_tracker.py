@@ -47,6 +47,8 @@ class RemoteTracker(Tracker):
         See :class:`~napari_sam2.predictors.tracker.Tracker`.
     precision : str
         Of the network.
+    max_batch : int
+        At most so many objects at a time.
     shared : SharedImage, optional
         The files of the stack.
     """
@@ -61,14 +63,15 @@ class RemoteTracker(Tracker):
         policy: MemoryPolicy,
         zoom: Zoom | None,
         precision: str,
+        max_batch: int,
         shared: SharedImage | None = None,
     ) -> None:
-        super().__init__(model, FrameFeatures(model, frames), policy=policy, zoom=zoom)
+        super().__init__(model, FrameFeatures(model, frames), policy=policy, max_batch=max_batch, zoom=zoom)
         self._array = frames.array
         self._latest: tuple[int, npt.NDArray[Any]] | None = None
         ranges = None if intensity_ranges is None else tuple((float(low), float(high)) for low, high in intensity_ranges)
         shape = tuple(int(side) for side in frames.array.shape)
-        self._video = Video(secrets.token_hex(8), shape, str(np.dtype(frames.array.dtype)), ranges, precision, shared)
+        self._video = Video(secrets.token_hex(8), shape, str(np.dtype(frames.array.dtype)), ranges, precision, max_batch, shared)
         self._digests = Digests()
 
     def segment(

@@ -179,6 +179,11 @@ class SAM2VideoPredictor(SAM2Base):
         self.source: str | None = None
 
     @property
+    def device_kind(self) -> str:
+        """Kind of the device that computes, as torch names it."""
+        return self.device.type
+
+    @property
     def best_precision(self) -> str:
         """The precision that suits the device, see :func:`~napari_sam2.predictors.device.resolve_precision`."""
         return resolve_precision(AUTO, self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from napari_sam2.checks import check_path
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.predictors.device import available_devices
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.log.reading import read_document
 from napari_sam2.session.log.script import STEP_BY_STEP
@@ -18,6 +20,8 @@ from napari_sam2.session.session import Session
 from napari_sam2.session.state.calls import LoggedCall, decode
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
+
+logger = logging.getLogger(__name__)
 
 REPLAYABLE = (
     "add_object",
@@ -70,10 +74,13 @@ def replay(
     ----------
     path : str or Path
         A session file, or the log of one as JSON.
-    image, device, labels : optional
+    image, labels : optional
         See :meth:`Session.open`.
     model : str, Path or SAM2VideoPredictor, optional
         Any model, for everything; by default those of the session.
+    device : str, optional
+        By default the kind of device on which the session computed, with as many objects at a time, so that masks are the same to
+        the last bit; where it is not here, or with another model, "auto". The precision is always that of the session.
 
     Returns
     -------
@@ -125,9 +132,20 @@ def replay_steps(
     """
     path = path.absolute()
     document = read_document(path)
-    session = Session.begin(path, document.header, document.header.model, image, model, device, labels)
+    header = document.header
+    if model is None and device is None and header.settings.device is not None:
+        device = _device_of(header.settings.device)
+    session = Session.begin(path, header, header.model, image, model, device, labels, header.settings.max_batch)
     calls = [call for call in document.calls if model is None or call.method != "use_model"]
     return session, _steps(session, calls)
+
+
+def _device_of(kind: str) -> str | None:
+    """Return the kind of device on which a session computed, if there is one here."""
+    if kind in available_devices():
+        return kind
+    logger.warning("the session computed on a device of kind %s, which is not here: masks may differ a little", kind)
+    return None
 
 
 def _steps(session: Session, calls: Sequence[LoggedCall]) -> Iterator[tuple[int, Any]]:

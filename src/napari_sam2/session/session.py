@@ -577,6 +577,7 @@ class Session:
         model: str | Path | SAM2VideoPredictor | None = None,
         device: str | RemoteCompute | None = None,
         labels: Any = None,
+        max_batch: int | None = None,
     ) -> Session:
         """Open a session without objects on the image of a session file.
 
@@ -588,6 +589,9 @@ class Session:
             Its contents.
         image, model, device, labels : optional
             See :meth:`open`.
+        max_batch : int, optional
+            At most so many objects are tracked at a time, with a model of the same architecture; by default as suits model and
+            device.
 
         Raises
         ------
@@ -602,6 +606,9 @@ class Session:
         device = None if isinstance(device, RemoteCompute) else device
         session = cls(image, model=network, device=device, compute=compute, labels=labels, **header.arguments(), **choice)
         check_image(session.stack, header, path)
+        is_alike = (network.config.name, network.image_size) == (identity.architecture, identity.image_size)
+        if max_batch is not None and is_alike:
+            session._in_use.use_batch(max_batch)
         if session._source.path is None:  # an array of the same image: its file is named in the header
             saved = header.source
             choice = {"series": saved.series, "image_name": saved.image_name, "is_private": saved.is_private}
@@ -629,7 +636,9 @@ class Session:
 
     def _header(self) -> SessionHeader:
         """Describe image, settings and first model; the image without hashes of its pixels."""
-        settings = Settings.of(self.precision, self.intensity_ranges, self._in_use.object_sizes, self.memory_gate)
+        in_use = self._in_use
+        computed = in_use.model.device_kind, in_use.max_batch
+        settings = Settings.of(self.precision, self.intensity_ranges, in_use.object_sizes, self.memory_gate, *computed)
         return SessionHeader.of(self._source, ImageIdentity.unsampled(self.stack), settings, self._model_editor.first)
 
     # --- called by the history -------------------------------------------------------------------------------------

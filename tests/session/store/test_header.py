@@ -106,8 +106,9 @@ def test_settings_as_arguments() -> None:
         "intensity_range": [(0.0, 1.0)],
         "zoom": None,
     }
-    numbers = Settings.of("float32", [(np.float32(0), np.uint8(7))], np.float32(4), MemoryGate(np.float32(0), 0.5, np.int64(3)))
-    assert parse_json(Settings, to_json(numbers), "") == Settings("float32", [(0.0, 7.0)], 4.0, MemoryGate(0.0, 0.5, 3))
+    given = MemoryGate(np.float32(0), 0.5, np.int64(3))
+    numbers = Settings.of("float32", [(np.float32(0), np.uint8(7))], np.float32(4), given, "cpu", 4)
+    assert parse_json(Settings, to_json(numbers), "") == Settings("float32", [(0.0, 7.0)], 4.0, MemoryGate(0.0, 0.5, 3), "cpu", 4)
     gate = MemoryGate()
     assert Settings("bfloat16", None, 4.0, gate).arguments()["memory_gate"] == gate
 

@@ -20,7 +20,7 @@ from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
-from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.predictors.tracker import Tracker, best_batch
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.zoom import Zoom, whole_view
 from napari_sam2.session.inference.recall_policy import BetweenAnchorsPolicy
@@ -50,6 +50,8 @@ class ModelInUse:
         The network, the tracker that runs it, the frames at the size of its input, and the choice of windows.
     reach : int
         Memories of frames farther away are never recalled.
+    max_batch : int
+        At most so many objects at a time, as long as the memory of the device is not full.
     frame_shape : tuple of int
         Height and width of a frame.
 
@@ -64,6 +66,7 @@ class ModelInUse:
     frames: ArrayFrames
     zoom: Zoom | None
     reach: int
+    max_batch: int
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class ModelInUse:
         self.whole = whole_view(self.frame_shape)
         self._intensity_ranges = intensity_ranges
         self._wanted_zoom = zoom
+        self._wanted_batch: int | None = None
         self.use(model)
 
     def use(self, model: SAM2VideoPredictor) -> None:
@@ -89,13 +93,19 @@ class ModelInUse:
         zoom = _choose_zoom(model.config.zoom if is_auto else self._wanted_zoom, self.frame_shape)
         frames = ArrayFrames(self.stack.frames, model.image_size, self._intensity_ranges)
         policy = BetweenAnchorsPolicy(model.recall, self.memory_gate)
+        batch = self._wanted_batch or best_batch(model, model.device_kind)
         if isinstance(model, RemoteModel):
             shared = SharedImage.of(self.stack)
-            self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision, shared)
+            self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision, batch, shared)
         else:
             features = FrameFeatures(model, frames)
-            self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, zoom=zoom)
-        self.model, self.frames, self.zoom, self.reach = model, frames, zoom, policy.reach
+            self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, max_batch=batch, zoom=zoom)
+        self.model, self.frames, self.zoom, self.reach, self.max_batch = model, frames, zoom, policy.reach, batch
+
+    def use_batch(self, max_batch: int) -> None:
+        """Track at most so many objects at a time from now on, with whatever model, and not as many as suit model and device."""
+        self._wanted_batch = max_batch
+        self.use(self.model)
 
     @property
     def object_sizes(self) -> float | None:

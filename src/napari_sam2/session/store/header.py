@@ -149,12 +149,24 @@ class ImageIdentity:
 
 @dataclass(frozen=True)
 class Settings:
-    """How the image is given to the model; see :class:`~napari_sam2.session.session.Session`."""
+    """How the image is given to the model, and how that computes.
+
+    Attributes
+    ----------
+    precision, intensity_ranges, zoom, memory_gate
+        See :class:`~napari_sam2.session.session.Session`.
+    device : str or None
+        Kind of the device that computed, as torch names it; None where a session of the first format did not record it.
+    max_batch : int or None
+        At most so many objects were tracked at a time, on which masks may depend in the last bits; None likewise.
+    """
 
     precision: str
     intensity_ranges: list[tuple[float, float]] | None
     zoom: float | None
     memory_gate: MemoryGate | None
+    device: str | None = None
+    max_batch: int | None = None
 
     @classmethod
     def of(
@@ -163,16 +175,18 @@ class Settings:
         intensity_ranges: Sequence[tuple[float, float]] | None,
         zoom: float | None,
         memory_gate: MemoryGate | None,
+        device: str,
+        max_batch: int,
     ) -> Settings:
         """Collect settings; numbers may be those of NumPy."""
         ranges = None if intensity_ranges is None else [(float(low), float(high)) for low, high in intensity_ranges]
         if memory_gate is not None:
             gate = memory_gate
             memory_gate = MemoryGate(float(gate.min_object_score), float(gate.min_predicted_iou), int(gate.look_back))
-        return cls(precision, ranges, None if zoom is None else float(zoom), memory_gate)
+        return cls(precision, ranges, None if zoom is None else float(zoom), memory_gate, device, max_batch)
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of a session."""
+        """Arguments of a session; where it computes is not among them."""
         given = {"precision": self.precision, "intensity_range": self.intensity_ranges, "zoom": self.zoom}
         return given if self.memory_gate is None else given | {"memory_gate": self.memory_gate}
 
