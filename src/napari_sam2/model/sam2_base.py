@@ -50,6 +50,26 @@ class SamHeadOutputs(NamedTuple):
     """(B, 1), above 0 where the object is on the frame."""
 
 
+class PredictedMasks(NamedTuple):
+    """What the SAM heads predict for one prompt per object, before masks are enlarged."""
+
+    low_res_multimasks: Tensor
+    """(B, K, 4H, 4W), logits."""
+    ious: Tensor
+    """(B, K), predicted."""
+    best: Tensor
+    """(B,), int64, the index of the best mask."""
+    obj_ptr: Tensor
+    """(B, C), the object pointer."""
+    object_score_logits: Tensor
+    """(B, 1), above 0 where the object is on the frame."""
+
+    @property
+    def low_res_masks(self) -> Tensor:
+        """(B, 1, 4H, 4W), logits of the best mask."""
+        return _chosen(self.low_res_multimasks, self.best)
+
+
 class RecalledMemory(NamedTuple):
     """Memories and pointers of B objects that recall the same number of each."""
 
@@ -293,6 +313,27 @@ class SAM2Base(nn.Module):
         high_res_features: list[Tensor] | None = None,
         multimask_output: bool = False,
     ) -> SamHeadOutputs:
+        """Predict masks as :meth:`_predict_masks` does, and enlarge all of them to the S x S input (official L265-413)."""
+        predicted = self._predict_masks(backbone_features, point_inputs, mask_inputs, high_res_features, multimask_output)
+        high_res_multimasks = self._upscale_to_image(predicted.low_res_multimasks)
+        return SamHeadOutputs(
+            predicted.low_res_multimasks,
+            high_res_multimasks,
+            predicted.ious,
+            predicted.low_res_masks,
+            _chosen(high_res_multimasks, predicted.best),
+            predicted.obj_ptr,
+            predicted.object_score_logits,
+        )
+
+    def _predict_masks(
+        self,
+        backbone_features: Tensor,
+        point_inputs: dict[str, Tensor] | None = None,
+        mask_inputs: Tensor | None = None,
+        high_res_features: list[Tensor] | None = None,
+        multimask_output: bool = False,
+    ) -> PredictedMasks:
         """Predict masks from features and prompts.
 
         Parameters
@@ -310,11 +351,7 @@ class SAM2Base(nn.Module):
 
         Returns
         -------
-        SamHeadOutputs
-
-        Notes
-        -----
-        Official L265-413.
+        PredictedMasks
         """
         B = backbone_features.shape[0]
         device = backbone_features.device
@@ -339,20 +376,10 @@ class SAM2Base(nn.Module):
             high_res_features=high_res_features,
         )
         low_res_multimasks = self._hide_absent(low_res_multimasks, object_score_logits).float()
-        high_res_multimasks = self._upscale_to_image(low_res_multimasks)
-
-        sam_output_token = sam_output_tokens[:, 0]
-        low_res_masks, high_res_masks = low_res_multimasks, high_res_multimasks
-        if multimask_output:
-            rows, best = torch.arange(B, dtype=torch.int64, device=device), ious.argmax(dim=-1)
-            low_res_masks = low_res_multimasks[rows, best][:, None]
-            high_res_masks = high_res_multimasks[rows, best][:, None]
-            if sam_output_tokens.shape[1] > 1:
-                sam_output_token = sam_output_tokens[rows, best]
+        best = ious.argmax(dim=-1)
+        sam_output_token = _chosen(sam_output_tokens, best)[:, 0]
         obj_ptr = self._mix_absent_pointer(self.obj_ptr_proj(sam_output_token), object_score_logits)
-        return SamHeadOutputs(
-            low_res_multimasks, high_res_multimasks, ious, low_res_masks, high_res_masks, obj_ptr, object_score_logits
-        )
+        return PredictedMasks(low_res_multimasks, ious, best, obj_ptr, object_score_logits)
 
     def _hide_absent(self, masks: Tensor, object_score_logits: Tensor) -> Tensor:
         """Empty the masks, (B, K, *, *), of objects that are not on the frame (official L359-368)."""
@@ -388,13 +415,13 @@ class SAM2Base(nn.Module):
         present = (mask_float.flatten(1) > 0).any(dim=1, keepdim=True).float()
         object_score_logits = 20.0 * present - 10.0
         if self.use_obj_ptrs_in_encoder:
-            heads = self._forward_sam_heads(
+            predicted = self._predict_masks(
                 backbone_features=backbone_features,
                 mask_inputs=self.mask_downsample(mask_float),
                 high_res_features=high_res_features,
             )
             # parity: the pointer was already mixed by the decoder's own score, and is again by the mask's, official L448
-            obj_ptr = self._mix_absent_pointer(heads.obj_ptr, object_score_logits)
+            obj_ptr = self._mix_absent_pointer(predicted.obj_ptr, object_score_logits)
         else:
             obj_ptr = mask_float.new_zeros(mask_float.shape[0], self.hidden_dim)
         return SamHeadOutputs(low_res_masks, high_res_masks, ious, low_res_masks, high_res_masks, obj_ptr, object_score_logits)
@@ -737,6 +764,14 @@ def _small_parameter(*shape: int) -> nn.Parameter:
     parameter = nn.Parameter(torch.zeros(*shape))
     trunc_normal_(parameter, std=0.02)
     return parameter
+
+
+def _chosen(several: Tensor, index: Tensor) -> Tensor:
+    """Choose one of several for each object: (B, K, ...) to (B, 1, ...)."""
+    if several.shape[1] == 1:
+        return several
+    objects = torch.arange(several.shape[0], dtype=torch.int64, device=several.device)
+    return several[objects, index][:, None]
 
 
 def _to_map(sequence: Tensor, feat_size: tuple[int, int]) -> Tensor:

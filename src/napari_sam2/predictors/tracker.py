@@ -10,14 +10,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from napari_sam2.torch_threads import torch
 
 from torch import Tensor
 
 from napari_sam2.model.memory_recall import Recall
-from napari_sam2.model.sam2_base import RecalledMemory, SAM2Base, SamHeadOutputs
+from napari_sam2.model.sam2_base import PredictedMasks, RecalledMemory, SAM2Base, SamHeadOutputs
 from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
 from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
@@ -33,6 +33,7 @@ POSITIONS_IN_CACHE = 8192
 """Positions of feature maps, of all objects of a batch together, that a CPU works on at a time."""
 
 T = TypeVar("T")
+Predicted: TypeAlias = PredictedMasks | SamHeadOutputs
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ class Tracker:
             signatures = list(zip(signatures, recalls, strict=True))
         return self._in_batches(signatures, segment_batch)
 
-    def _segment_batch(self, encoded: EncodedFrame, prompts: list[Prompt], recalled: RecalledMemory | None) -> SamHeadOutputs:
+    def _segment_batch(self, encoded: EncodedFrame, prompts: list[Prompt], recalled: RecalledMemory | None) -> Predicted:
         device, high_res = self.model.device, encoded.high_res_maps
         mask = _stack([prompt.mask for prompt in prompts], device)
         if mask is not None and self.model.use_mask_input_as_output_without_sam:
@@ -169,7 +170,7 @@ class Tracker:
         previous = _stack([prompt.previous_logits for prompt in prompts], device)
         if previous is not None:
             previous = previous.clamp(-PREVIOUS_LOGIT_BOUND, PREVIOUS_LOGIT_BOUND)[:, None]
-        return self.model._forward_sam_heads(
+        return self.model._predict_masks(
             backbone_features=features,
             point_inputs=point_inputs,
             mask_inputs=previous if mask is None else mask[:, None].float(),
@@ -185,7 +186,7 @@ class Tracker:
             encoded = self.features.get_batch(frame, [record.view for record in chosen])
             logits = torch.stack([record.mask_logits for record in chosen]).to(self.model.device)[:, None]
             scores = torch.tensor([[record.object_score] for record in chosen], dtype=torch.float32, device=self.model.device)
-            memory = self._encode_memory(encoded, self.model._upscale_to_image(logits), scores, prompted=True)
+            memory = self._encode_memory(encoded, logits, scores, prompted=True)
             return [record.with_memory(memory[i].clone()) for i, record in enumerate(chosen)]
 
         return self._in_batches([None] * len(records), remember_batch)
@@ -222,13 +223,13 @@ class Tracker:
         def track_batch(batch: list[int]) -> list[FrameRecord]:
             encoded = self.features.get_batch(frame, [chosen_views[i] for i in batch])
             features = self._condition(encoded, self._recall(frame, [memories[i] for i in batch], reverse))
-            heads = self.model._forward_sam_heads(
+            predicted = self.model._predict_masks(
                 backbone_features=features,
                 high_res_features=encoded.high_res_maps,
                 multimask_output=self.model._use_multimask(False, None),
             )
-            memory = self._encode_memory(encoded, heads.high_res_masks, heads.object_score_logits, prompted=False)
-            return self._records(heads, [chosen_views[i] for i in batch], memory)
+            memory = self._encode_memory(encoded, predicted.low_res_masks, predicted.object_score_logits, prompted=False)
+            return self._records(predicted, [chosen_views[i] for i in batch], memory)
 
         return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
 
@@ -289,14 +290,15 @@ class Tracker:
         pos = encoded.vision_pos.expand(-1, feats.shape[1], -1)
         return self.model._condition_on_memory(feats, pos, size, recalled)
 
-    def _encode_memory(self, encoded: EncodedFrame, high_res_masks: Tensor, scores: Tensor, prompted: bool) -> Tensor:
+    def _encode_memory(self, encoded: EncodedFrame, low_res_masks: Tensor, scores: Tensor, prompted: bool) -> Tensor:
         """Encode memories (B, Cm, H, W), rounded to bfloat16 as the official predictor keeps them (L781)."""
+        masks = self.model._upscale_to_image(low_res_masks)
         memory, _ = self.model._encode_new_memory(
-            encoded.vision_feats[-1:], encoded.feat_sizes[-1:], high_res_masks, scores, is_mask_from_pts=prompted
+            encoded.vision_feats[-1:], encoded.feat_sizes[-1:], masks, scores, is_mask_from_pts=prompted
         )
         return memory.to(torch.bfloat16).to(self.storage_device)
 
-    def _records(self, heads: SamHeadOutputs, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
+    def _records(self, heads: Predicted, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
         """One record per object; each owns its tensors, so that forgetting one frees it."""
         logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].to(self.storage_device)
         scores, ious = heads.object_score_logits[:, 0].tolist(), heads.ious.amax(dim=1).tolist()

@@ -113,24 +113,38 @@ class Network:
 
 
 LADDER = [View(0, 0, 400, 600), View(0, 200, 200, 200), View(50, 250, 100, 100), View(76, 276, 50, 50)]
+ALL = [[LADDER[0], LADDER[2]], [LADDER[1]], [LADDER[3]]]
 
 
 def test_from_far_and_near_around_the_clicks() -> None:
     network = Network(25)
     search(ZOOM, clicks((90, 290), (110, 310), outside=[(1, 1)]), network)
-    assert [view.side for view in network.asked[0]] == [600, 200, 100, 50]
-    assert network.asked[0] == LADDER
+    assert network.asked == ALL
+
+
+@pytest.mark.parametrize(
+    ("ious", "expected"),
+    [
+        pytest.param({100: 0.79}, ALL, id="with 0.9 both neighbours would be better"),
+        pytest.param({100: 0.81}, ALL[:1], id="not even with 0.9 would they be"),
+        pytest.param({100: 0.65, 200: 0.95}, [*ALL[:2], [LADDER[2]]], id="one is, and then nothing more can be"),
+    ],
+)
+def test_views_that_could_not_be_better_are_left_out(ious: dict[int, float], expected: list[list[View]]) -> None:
+    network = Network(25, ious)
+    search(ZOOM, clicks((100, 300)), network)
+    assert network.asked == expected
 
 
 def test_the_best_fit_is_believed_and_looked_at_once_more() -> None:
     fits = Network(25)
     found = search(ZOOM, clicks((100, 300)), fits)
     assert found.view == View(50, 250, 100, 100)
-    assert len(fits.asked) == 1, "there it fits: it need not be looked at again"
+    assert fits.asked == ALL, "there it fits: it need not be looked at again"
     larger = Network(35)
     found = search(ZOOM, clicks((100, 300)), larger)
-    assert [len(views) for views in larger.asked] == [4, 1]
-    assert found.view == larger.asked[1][0]
+    assert larger.asked[:3] == ALL
+    assert [found.view] == larger.asked[3]
     assert found.view.side == pytest.approx(140, abs=10)
 
 
@@ -139,7 +153,7 @@ def test_a_score_that_is_much_higher_outweighs_the_fit() -> None:
     lower, higher = (Network(25, {200: 0.5 + advantage}) for advantage in (0.05, 0.15))
     for network in (lower, higher):
         assert search(ZOOM, clicks((100, 300)), network).view == LADDER[2]
-    assert (lower.asked, higher.asked) == ([LADDER], [LADDER, [LADDER[2]]])
+    assert (lower.asked, higher.asked) == (ALL, [*ALL, [LADDER[2]]])
 
 
 def test_what_is_empty_is_never_the_best() -> None:
@@ -151,7 +165,7 @@ def test_what_is_empty_is_never_the_best() -> None:
     network = FarOnly(0)
     search(ZOOM, clicks((200, 300)), network)
     # 100 x 150 pixels are seen of it: four times the root of that.
-    assert network.asked[1:] == [[View(0, 55, 400, 490)]]
+    assert network.asked[3:] == [[View(0, 55, 400, 490)]]
 
 
 def test_where_nothing_is_seen_at_all_the_first_counts() -> None:

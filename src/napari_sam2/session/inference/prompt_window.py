@@ -5,7 +5,9 @@ H, W height and width of a frame · h, w size of a low-resolution mask.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,8 @@ Segment = Callable[[Sequence[View]], list[FrameRecord]]
 
 SCALE_PENALTY = 0.1
 """Predicted IoU that outweighs a factor of two between the side of a view and the side that fits the object."""
+HIGH_IOU = 0.9
+"""A view is not segmented in where even so high a predicted IoU could not make up for its side."""
 
 
 def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None, nearest: FrameRecord | None) -> View | None:
@@ -61,23 +65,46 @@ def view_of_prompts(zoom: Zoom, prompts: FramePrompts, shown: FrameRecord | None
 
 
 def search(zoom: Zoom, prompts: FramePrompts, segment: Segment) -> FrameRecord:
-    """Segment an object of unknown size by points: in views of several sides, then in the view that fits the best mask."""
+    """Segment an object of unknown size by points: in views of several sides, then in the view that fits the best mask.
+
+    First in the whole frame, whose features all objects share, and in the view of the middle side. Then, one after another, in the
+    view whose side is the nearest to what fits the best mask, until a predicted IoU of :data:`HIGH_IOU` would not be better there.
+    """
     inside = np.array([point for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label])
     row, column = (inside.min(0) + inside.max(0)) / 2
-    views = list(dict.fromkeys(_reaching(zoom, zoom.around((row, column), side), prompts) for side in zoom.ladder()))
-    records = segment(views)
+    waiting = list(dict.fromkeys(_reaching(zoom, zoom.around((row, column), side), prompts) for side in zoom.ladder()))
+    chosen, fits = list(dict.fromkeys((waiting[0], waiting[len(waiting) // 2]))), list[_Fit]()
+    while True:
+        fits += [_Fit.of(zoom, record) for record in segment(chosen)]
+        best = min(fits, key=lambda fit: fit.cost)
+        waiting = [view for view in waiting if view not in chosen]
+        chosen = sorted(waiting, key=lambda view: _misfit(view, best.side))[:1]
+        if not chosen or best.cost < _misfit(chosen[0], best.side) - HIGH_IOU:
+            break
+    view = _reaching(zoom, zoom.fitting(best.view, best.record.mask_logits), prompts)
+    return best.record if view == best.view else segment([view])[0]
 
-    def cost(record: FrameRecord) -> float:
-        assert record.view is not None
-        if not bool((record.mask_logits > 0).any()):
-            return float("inf")
-        misfit = abs(np.log2(zoom.side_for(record.view, record.mask_logits) / record.view.side))
-        return SCALE_PENALTY * float(misfit) - record.predicted_iou
 
-    best = min(records, key=cost)
-    assert best.view is not None
-    view = _reaching(zoom, zoom.fitting(best.view, best.mask_logits), prompts)
-    return best if view == best.view else segment([view])[0]
+class _Fit(NamedTuple):
+    """A record in a view, the side of the view that fits its mask, and how bad both are."""
+
+    record: FrameRecord
+    view: View
+    side: float
+    cost: float
+
+    @classmethod
+    def of(cls, zoom: Zoom, record: FrameRecord) -> _Fit:
+        view = record.view
+        assert view is not None
+        side = zoom.side_for(view, record.mask_logits)
+        is_empty = not bool((record.mask_logits > 0).any())
+        return cls(record, view, side, math.inf if is_empty else _misfit(view, side) - record.predicted_iou)
+
+
+def _misfit(view: View, side: float) -> float:
+    """What the difference between the side of a view and the one that fits costs, in predicted IoU."""
+    return SCALE_PENALTY * abs(math.log2(side / view.side))
 
 
 def _reaching(zoom: Zoom, view: View, prompts: FramePrompts) -> View:
