@@ -72,3 +72,9 @@ def test_what_touches_lies_beside_it_or_at_a_corner():
 
 def test_the_longest_axis():
     np.testing.assert_allclose(np.abs(Region(0, 0, np.ones((2, 9), bool)).axis()), [0, 1], atol=1e-9)
+
+
+@given(PLANES, PLANES)
+def test_what_one_has_without_the_other(one, other):
+    left = Region.of_plane(one).without(Region.of_plane(other))
+    np.testing.assert_array_equal(left.plane(SHAPE), one & ~other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tqdm import tqdm
@@ -97,14 +97,24 @@ class Propagator:
         Encodes memories of anchor frames.
     budget : RecordBudget
         Memory of the records.
+    after_step : callable
+        Changes the masks of the objects, by id, that were just tracked to a frame, towards frame 0 or not, as part of the step.
     """
 
-    def __init__(self, state: SessionState, in_use: ModelInUse, segmenter: PromptSegmenter, budget: RecordBudget) -> None:
+    def __init__(
+        self,
+        state: SessionState,
+        in_use: ModelInUse,
+        segmenter: PromptSegmenter,
+        budget: RecordBudget,
+        after_step: Callable[[int, Collection[int], bool], None],
+    ) -> None:
         self._state = state
         self._in_use = in_use
         self._stack = in_use.stack
         self._segmenter = segmenter
         self._budget = budget
+        self._after_step = after_step
         self._num_steps = 0
 
     def plan(
@@ -237,7 +247,8 @@ class Propagator:
             for item, record in zip(items, records, strict=True):
                 item.drop_provisional(step.frame)
                 item.tracked[step.frame] = record
-        scores = {item.object_id: ObjectScore.of(record) for item, record in zip(items, records, strict=True)}
+            self._after_step(step.frame, [item.object_id for item in items], step.reverse)
+        scores = {item.object_id: ObjectScore.of(item.tracked[step.frame]) for item in items}
         return FrameResult(step.frame, scores), action
 
     def tracked(self, frame: int, items: Sequence[SessionObject], reverse: bool = False) -> list[FrameRecord]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from math import pi, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from napari_sam2.predictors.device import inference
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import find_everything_there
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.tracking import contacts, rules
+from napari_sam2.session.tracking.contact_cuts import ContactCuts, pairs_that_meet
 from napari_sam2.session.tracking.contacts import Expected
 from napari_sam2.session.tracking.likelihood import likely_points
+from napari_sam2.session.tracking.measurements import Measurements
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import search
 from napari_sam2.session.tracking.session_parts import SessionParts
@@ -31,15 +29,6 @@ FRAMES_BETWEEN_SEARCHES = 10
 """While nothing was found yet, everything is looked for on every so-manyth frame: that takes long."""
 AREA_GOING_BACK = (0.4, 2.5)
 """While something is followed back, its area stays between these multiples of what it was found with."""
-
-
-class Measured(NamedTuple):
-    """What is measured of an object on a frame; the last two where it is present."""
-
-    area_px: int
-    elongation: float
-    centroid_rc: tuple[float, float] = (0.0, 0.0)
-    brightness: float = 0.0
 
 
 class MovieTracker:
@@ -65,8 +54,8 @@ class MovieTracker:
         self._state, self._in_use = parts.state, parts.in_use
         self._area_px = area_px
         self._options = options
-        self._measured: dict[int, dict[int, Measured]] = {}
-        self._seen: tuple[int, npt.NDArray[np.float32]] | None = None
+        self._measurements = Measurements(self._state, self._in_use)
+        self._cuts = ContactCuts(self._state, self._in_use)
 
     def frames_left(self) -> range:
         """The frames after the last one that was done, by what was found up to now."""
@@ -83,8 +72,8 @@ class MovieTracker:
             item.tracked[frame] = tracked
         regions = {item.object_id: self._parts.region(record) for item in live if (record := item.shown(frame)) is not None}
         for object_id, region in regions.items():
-            self._measure(object_id, frame, region)
-        self._part_contacts(frame, regions)
+            self._measurements.take(object_id, frame, region)
+        self._cut_contacts(frame, regions)
         self._end_absent(frame, regions)
         self._merge_duplicates(frame, regions)
         self._divide(frame, regions)
@@ -102,31 +91,13 @@ class MovieTracker:
             if item.info.may_be_on(frame) and not item.info.is_locked and item.anchors and item.anchors[0] <= frame
         ]
 
-    def _measure(self, object_id: int, frame: int, region: Region) -> None:
-        known = self._measured.setdefault(object_id, {})
-        if not region.area_px:
-            known[frame] = Measured(0, 1.0)
-            return
-        brightness = float(self._grey(frame)[region.window][region.pixels].mean())
-        known[frame] = Measured(region.area_px, region.elongation, region.centroid_rc, brightness)
-
-    def _grey(self, frame: int) -> npt.NDArray[np.float32]:
-        """Return a frame as it is seen, (H, W); that of the last call is kept, as each object of a frame is measured on it."""
-        if self._seen is None or self._seen[0] != frame:
-            image = self._in_use.as_seen(frame).astype(np.float32)
-            self._seen = frame, image if image.ndim == 2 else image.mean(2)
-        return self._seen[1]
-
     def _past(self, object_id: int, frame: int) -> rules.Past:
         """What is known of a track up to a frame, also where that was measured before the session was opened again."""
-        item, known = self._state.objects[object_id], self._measured.setdefault(object_id, {})
+        item = self._state.objects[object_id]
         frames = [t for t in range(frame - contacts.FRAMES_BACK, frame + 1) if item.info.may_be_on(t)]
-        for t in frames:
-            if t not in known and (record := item.shown(t)) is not None:
-                self._measure(object_id, t, self._parts.region(record))
-        for t in [t for t in known if t < frame - contacts.FRAMES_BACK]:
-            del known[t]
-        measured = {t: known[t] for t in frames if t in known and t >= frame - rules.FRAMES_BEFORE_DIVISION[1]}
+        known = self._measurements.of(object_id, frames)
+        self._measurements.forget_before(object_id, frame - contacts.FRAMES_BACK)
+        measured = {t: one for t, one in known.items() if t >= frame - rules.FRAMES_BEFORE_DIVISION[1]}
         first = max(item.info.first_frame, item.anchors[0] if not item.info.is_found else item.info.first_frame)
         return rules.Past(
             first, {t: one.area_px for t, one in measured.items()}, {t: one.elongation for t, one in measured.items()}
@@ -136,7 +107,7 @@ class MovieTracker:
         """What is known of a track up to an earlier frame, of which nothing is measured any more."""
         item = self._state.objects[object_id]
         frames = range(max(item.info.first_frame, frame - rules.FRAMES_BEFORE_DIVISION[1]), frame + 1)
-        there = {t: region for t in frames if (region := self._region(object_id, t)) is not None}
+        there = {t: region for t in frames if (region := self._measurements.region(object_id, t)) is not None}
         return rules.Past(
             item.info.first_frame,
             {t: region.area_px for t, region in there.items()},
@@ -152,67 +123,11 @@ class MovieTracker:
         areas = [region.area_px for region in regions if region.area_px]
         return float(np.median(areas)) if areas else 0.0
 
-    # --- contacts --------------------------------------------------------------------------------------------------
-
-    def _part_contacts(self, frame: int, regions: dict[int, Region]) -> None:
-        """Cut the masks that two tracks have of both their objects: these touch or cross, and none has ended."""
-        for pair in list(self._in_contact(frame, regions)):
-            both = regions[pair[0]].united(regions[pair[1]])
-            expected = self._expected(pair, frame)
-            if expected is None or not contacts.is_on_two(both.area_px, [one.area_px for one in expected]):
-                continue
-            larger = max((self._state.objects[i].tracked[frame] for i in pair), key=lambda one: int((one.mask_logits > 0).sum()))
-            for object_id, part in zip(pair, contacts.parted(both, expected, self._grey(frame)), strict=True):
-                self._replace_mask(object_id, frame, part, larger)
-                self._take_shown(object_id, frame, regions)
-
-    def _in_contact(self, frame: int, regions: Mapping[int, Region]) -> Iterator[tuple[int, int]]:
-        """Pairs of tracks with masks on one object, or of which one is absent while the mask of the other lies where it was."""
-        is_tracked = {i: frame in self._state.objects[i].tracked for i in self._found(regions)}
-        for one, other in self._pairs(regions):
-            if is_tracked.get(one) and is_tracked.get(other) and rules.is_on_one_object(regions[one], regions[other]):
-                yield one, other
-        for absent in [i for i, is_there in is_tracked.items() if is_there and not regions[i].area_px]:
-            last = self._region(absent, frame - 1)
-            near = [i for i, is_there in is_tracked.items() if is_there and regions[i].area_px and last is not None]
-            on_it = [i for i in near if last is not None and rules.is_on_one_object(last, regions[i])]
-            if len(on_it) == 1:
-                yield on_it[0], absent
-
-    def _expected(self, pair: Sequence[int], frame: int) -> list[Expected] | None:
-        """What is expected of two objects by how they were, and moved, before they touched; None where they were not seen apart."""
-        num_touching, expected = 1, []
-        while num_touching < contacts.FRAMES_BACK:
-            there = [self._region(object_id, frame - num_touching) for object_id in pair]
-            if there[0] is None or there[1] is None or not there[0].touches(there[1]):
-                break
-            num_touching += 1
-        for object_id in pair:
-            self._past(object_id, frame)  # measures what is not measured yet
-            known = self._measured[object_id]
-            latest = [known[t] for t in sorted(known) if t < frame and known[t].area_px]
-            apart = [known[t] for t in sorted(known) if t <= frame - num_touching and known[t].area_px]
-            if len(apart) < contacts.FRAMES_OF_MOTION:
-                return None
-            place = contacts.position_ahead([one.centroid_rc for one in apart], num_touching)
-            area = float(np.median([one.area_px for one in latest[-contacts.FRAMES_OF_MOTION :]]))
-            expected.append(Expected(area, place, float(np.median([one.brightness for one in apart]))))
-        return expected
-
-    def _region(self, object_id: int, frame: int) -> Region | None:
-        """The mask of an object on a frame; None where there is none."""
-        record = self._state.objects[object_id].shown(frame) if frame >= 0 else None
-        region = None if record is None else self._parts.region(record)
-        return region if region is not None and region.area_px else None
-
-    def _replace_mask(self, object_id: int, frame: int, region: Region, like: FrameRecord) -> None:
-        """Let a tracked object have another mask, and remember it with that, in the window of a record."""
-        item, in_use = self._state.objects[object_id], self._in_use
-        own = item.tracked[frame]
-        logits = contacts.cut_logits(like, region, in_use.frame_shape)
-        cut = replace(own, mask_logits=logits, object_score=max(own.object_score, like.object_score), view=like.view, memory=None)
-        with inference(in_use.model.device, in_use.precision):
-            (item.tracked[frame],) = in_use.tracker.remember(frame, [cut])
+    def _cut_contacts(self, frame: int, regions: dict[int, Region]) -> None:
+        found = {object_id: regions[object_id] for object_id in self._found(regions)}
+        tracked = [object_id for object_id in found if frame in self._state.objects[object_id].tracked]
+        for object_id in self._cuts.cut(frame, found, tracked, self._measurements):
+            self._take_shown(object_id, frame, regions)
 
     # --- ends ------------------------------------------------------------------------------------------------------
 
@@ -223,7 +138,7 @@ class MovieTracker:
                 self._end(object_id, frame - count + 1, regions)
 
     def _merge_duplicates(self, frame: int, regions: dict[int, Region]) -> None:
-        for one, other in self._pairs(regions):
+        for one, other in pairs_that_meet(regions):
             if not {one, other} <= set(regions) or not rules.is_on_one_object(regions[one], regions[other]):
                 continue
             count = 1
@@ -237,16 +152,6 @@ class MovieTracker:
                 found = [found[rules.loser(tracks[0], tracks[1], frame)]]
             if found:
                 self._end(found[0], frame - count + 1, regions)
-
-    @staticmethod
-    def _pairs(regions: Mapping[int, Region]) -> list[tuple[int, int]]:
-        """Pairs of objects whose boxes meet."""
-        ids = [object_id for object_id, region in regions.items() if region.area_px]
-        if len(ids) < 2:
-            return []
-        edges = np.array([[part.start for part in regions[i].window] + [part.stop for part in regions[i].window] for i in ids])
-        meets = (edges[:, None, :2] < edges[None, :, 2:]).all(2)
-        return [(ids[i], ids[j]) for i, j in np.argwhere(np.triu(meets & meets.T, 1))]
 
     def _were_on_one_object(self, one: int, other: int, frame: int) -> bool:
         records = [self._state.objects[object_id].shown(frame) if frame >= 0 else None for object_id in (one, other)]
@@ -291,7 +196,7 @@ class MovieTracker:
             end = info.end_frame
             if other == object_id or other in parents or end is None or not frame - rules.FRAMES_AFTER_END < end <= frame:
                 continue
-            last, own = self._region(other, end - 1), self._region(object_id, end - 1)
+            last, own = self._measurements.region(other, end - 1), self._measurements.region(object_id, end - 1)
             if last is not None and own is not None and last.touches(own):
                 return True
         return False
@@ -300,12 +205,12 @@ class MovieTracker:
         """Let a track that is on two objects, of which it took one in, go on as the piece that is like it; the other one is new."""
         if frame not in self._state.objects[object_id].tracked:
             return
-        known = self._measured[object_id]
-        before = [known[t] for t in sorted(known) if t < frame and known[t].area_px]
+        known = self._measurements.of(object_id, range(frame - contacts.FRAMES_BACK, frame))
+        before = [one for one in known.values() if one.area_px]
         usual = self._past(object_id, frame).usual_area_px(frame)
         expected = Expected(usual, before[-1].centroid_rc, float(np.median([one.brightness for one in before])))
-        own, other = sorted(pieces, key=lambda piece: contacts.misfit(piece, expected, self._grey(frame)))
-        self._replace_mask(object_id, frame, own, self._state.objects[object_id].tracked[frame])
+        own, other = sorted(pieces, key=lambda piece: contacts.misfit(piece, expected, self._measurements.grey(frame)))
+        self._cuts.replace_mask(object_id, frame, own, self._state.objects[object_id].tracked[frame])
         self._take_shown(object_id, frame, regions)
         self._add(frame, [other], regions)
 
@@ -320,13 +225,13 @@ class MovieTracker:
 
     def _begin_before(self, parent: int, frame: int, children: Sequence[int]) -> None:
         """Let two children begin a frame earlier, if they are both there already: touching, they were one mask."""
-        item, before = self._state.objects[parent], self._region(parent, frame - 1)
+        item, before = self._state.objects[parent], self._measurements.region(parent, frame - 1)
         if before is None or frame - 1 - item.info.first_frame < 1:
             return
         items = [self._state.objects[child] for child in children]
         records = self._parts.propagator.tracked(frame - 1, items, reverse=True)
         followed = [self._parts.region(record) for record in records]
-        now = [self._region(child, frame) or before for child in children]
+        now = [self._measurements.region(child, frame) or before for child in children]
         if rules.has_divided_before(before, self._past(parent, frame - 1), now, followed, frame - 1):
             for child, record in zip(items, records, strict=True):
                 child.tracked[frame - 1] = record
@@ -337,7 +242,7 @@ class MovieTracker:
         record = self._state.objects[object_id].shown(frame)
         assert record is not None
         regions[object_id] = self._parts.region(record)
-        self._measure(object_id, frame, regions[object_id])
+        self._measurements.take(object_id, frame, regions[object_id])
 
     # --- newcomers -------------------------------------------------------------------------------------------------
 
@@ -408,9 +313,9 @@ class MovieTracker:
 
     def _look_for_parent_before(self, object_id: int, first: int, regions: dict[int, Region]) -> None:
         """Find the parent of a newcomer that was there some frames earlier: a track that goes on as one of two children."""
-        region = self._region(object_id, first)
+        region = self._measurements.region(object_id, first)
         alive = [i for i in self._found(regions) if i != object_id and self._state.infos[i].first_frame < first]
-        there = {i: one for i in alive if (one := self._region(i, first)) is not None}
+        there = {i: one for i in alive if (one := self._measurements.region(i, first)) is not None}
         candidates = [(i, self._past_at(i, first), one) for i, one in there.items()]
         parent = None if region is None else rules.parent_of(region, candidates, first)
         if parent is not None:
@@ -418,4 +323,4 @@ class MovieTracker:
             for child_id in (child, object_id):
                 self._parts.objects.mark_found(child_id, first, parent)
             regions[child] = regions.pop(parent)
-            self._measured[child] = {t: one for t, one in self._measured[parent].items() if t >= first}
+            self._measurements.go_on_as(parent, child, first)

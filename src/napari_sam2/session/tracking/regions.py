@@ -43,6 +43,12 @@ class Region:
         return cls(view.row + row, view.column + column, (logits > 0).cpu().numpy())
 
     @classmethod
+    def of_present(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Region:
+        """Cut the mask out of a record; empty where the object is absent."""
+        region = cls.of_record(record, frame_shape)
+        return region if record.object_score > 0 else cls(0, 0, region.pixels[:0])
+
+    @classmethod
     def of_plane(cls, plane: npt.NDArray[np.bool_]) -> Region:
         """Cut a mask out of a whole frame, (H, W)."""
         rows, columns = np.flatnonzero(plane.any(1)), np.flatnonzero(plane.any(0))
@@ -76,16 +82,28 @@ class Region:
         least, most = np.linalg.eigvalsh(np.cov(positions) + np.eye(2) / 12)
         return float(np.sqrt(most / least))
 
-    def shared_px(self, other: Region) -> int:
-        """Return how many pixels it has in common with another."""
+    def _common(self, other: Region) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+        """Where the part that both boxes have in common lies in each; None where there is none."""
         low = max(self.row, other.row), max(self.column, other.column)
         high = [min(one.stop, two.stop) for one, two in zip(self.window, other.window, strict=True)]
         if any(start >= stop for start, stop in zip(low, high, strict=True)):
-            return 0
-        parts = (
-            one.pixels[low[0] - one.row : high[0] - one.row, low[1] - one.column : high[1] - one.column] for one in (self, other)
+            return None
+        own, others = (
+            (slice(low[0] - one.row, high[0] - one.row), slice(low[1] - one.column, high[1] - one.column)) for one in (self, other)
         )
-        return int(np.count_nonzero(np.logical_and(*parts)))
+        return own, others
+
+    def shared_px(self, other: Region) -> int:
+        """Return how many pixels it has in common with another."""
+        common = self._common(other)
+        return 0 if common is None else int(np.count_nonzero(self.pixels[common[0]] & other.pixels[common[1]]))
+
+    def without(self, other: Region) -> Region:
+        """Return its pixels that another does not have."""
+        pixels, common = self.pixels.copy(), self._common(other)
+        if common is not None:
+            pixels[common[0]] &= ~other.pixels[common[1]]
+        return Region(self.row, self.column, pixels)
 
     def united(self, other: Region) -> Region:
         """Return the pixels of both."""

@@ -40,5 +40,4 @@ class SessionParts:
 
     def region(self, record: FrameRecord) -> Region:
         """Return the pixels of an object on a frame; empty where it is absent."""
-        region = Region.of_record(record, self.in_use.frame_shape)
-        return region if record.object_score > 0 else Region(0, 0, region.pixels[:0])
+        return Region.of_present(record, self.in_use.frame_shape)
