@@ -24,7 +24,7 @@ class Served:
             if name == "compute":
                 self._asked.append((arguments[0].method, arguments[0].frame))
             answer = pickle.loads(pickle.dumps(getattr(self.server, name)(*arguments, **named)))
-            return SimpleNamespace(result=lambda: answer)
+            return SimpleNamespace(result=lambda: answer, done=lambda: True)
 
         return call
 

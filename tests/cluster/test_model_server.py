@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,18 @@ def test_a_model_is_described(server: ModelServer) -> None:
 
 def test_a_function_is_called_with_the_model(server: ModelServer) -> None:
     assert server.call(lambda model, factor: model.image_size * factor, factor=2) == 640
+
+
+def test_a_call_tells_how_far_it_is_and_is_stopped(server: ModelServer) -> None:
+    def count(model: Any, report: Any, most: int) -> list[tuple[int, int]]:
+        assert report(0, most)
+        seen = [asyncio.run(server.progress("a", goes_on=done < 2)) for done in range(most) if report(done, most)]
+        assert not report(most, most)
+        return seen
+
+    assert asyncio.run(server.progress("a", goes_on=False)) == (0, 0), "it has not begun"
+    assert server.call_watched("a", count, 4) == [(0, 4), (1, 4), (2, 4)]
+    assert asyncio.run(server.progress("a", goes_on=True)) == (0, 0), "it is done"
 
 
 def test_what_is_missing_is_asked_for(server: ModelServer) -> None:

@@ -21,6 +21,7 @@ from dask_processes import free_port, scheduler, worker
 from napari_sam2.cluster.local import local_cluster, worker_options
 from napari_sam2.cluster.refusal import ClusterError
 from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers, WorkerLostError, computing_on
+from napari_sam2.session.editing.everything import FindingStopped, watched
 from napari_sam2.session.session import Session
 
 T = 8
@@ -134,6 +135,20 @@ def test_errors_of_a_worker_are_those_of_the_session(compute: RemoteCompute) -> 
         Session(MOVIE, "TYX", model="sam2.1_hiera_tiny", compute=compute)
     with begun(compute=compute) as session, pytest.raises(ValueError, match="points_per_side"):
         session.segment_everything(0, points_per_side=-1)
+
+
+def test_finding_everything_tells_how_far_it_is_and_is_stopped(compute: RemoteCompute) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watcher(*progress: int) -> bool:
+        seen.append(progress)
+        return progress[0] < 2
+
+    with begun(compute=compute) as session, watched(watcher), pytest.raises(FindingStopped):
+        session.segment_everything(0)
+    assert len(session.objects) == TRUTH[0].max()
+    assert {total for _, total in seen} <= {0, 16}
+    assert 2 <= max(done for done, _ in seen) < 16
 
 
 def test_where_it_computes() -> None:

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_sam2.torch_threads import torch
@@ -157,6 +157,20 @@ class ServedVideo:
         return plane is None
 
 
+@dataclass
+class WatchedCall:
+    """How much is done of how much of a call, and whether it is to go on."""
+
+    done: int = 0
+    total: int = 0
+    goes_on: bool = True
+
+    def report(self, done: int, total: int) -> bool:
+        """Note what is done; return whether to go on."""
+        self.done, self.total = done, total
+        return self.goes_on
+
+
 class ModelServer:
     """A model on a worker, in an actor of dask.
 
@@ -182,6 +196,7 @@ class ModelServer:
         self._tensors = TensorCache(TENSOR_BYTES)
         self._videos: OrderedDict[str, ServedVideo] = OrderedDict()
         self._lock = threading.Lock()
+        self._watched: dict[str, WatchedCall] = {}
         self._address = str(get_worker().address)
 
     def describe(self) -> ModelDescription:
@@ -202,6 +217,33 @@ class ModelServer:
         """Call a function of the package with the model."""
         with self._lock:
             return function(self._model, *arguments, **named)
+
+    def call_watched(self, name: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function of the package with the model and what it reports to: how much is done of how much.
+
+        Parameters
+        ----------
+        name : str
+            By which :meth:`progress` knows the call.
+        function : callable
+            What it reports to returns False where it is to stop.
+        """
+        with self._lock:
+            watched = self._watched[name] = WatchedCall()
+            try:
+                return function(self._model, watched.report, *arguments, **named)
+            finally:
+                del self._watched[name]
+
+    async def progress(self, name: str, goes_on: bool) -> tuple[int, int]:
+        """Return how much of a call is done, of how much, and whether it goes on is up to the caller; 0 of 0 before it has begun.
+
+        It is a coroutine, which dask runs beside the call: other methods of an actor wait for each other.
+        """
+        if (watched := self._watched.get(name)) is None:
+            return 0, 0
+        watched.goes_on = goes_on
+        return watched.done, watched.total
 
     def compute(self, request: Request) -> Computed | Missing:
         """Do a step of a tracker, or return what is missing for it."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 SMALLEST_MODEL = "micro"
 """A worker on which not even this can be loaded is of no use."""
+SECONDS_BETWEEN_REPORTS = 0.2
 
 
 @dataclass
@@ -217,9 +220,50 @@ class RemoteCompute:
         link = self.link(model, device)
         with self._in_use(model, device, link):
             found = link.server.call(function, *arguments, **named).result()
+        self._count(arguments, named, found)
+        return found
+
+    def call_watched(
+        self,
+        model: str,
+        device: str,
+        watcher: Callable[[int, int], bool],
+        function: Callable[..., Any],
+        *arguments: Any,
+        **named: Any,
+    ) -> Any:
+        """Call a function of the package on a worker with a model, and tell how far it is.
+
+        Parameters
+        ----------
+        model, device : str
+            Which model, where.
+        watcher : callable
+            Called now and then with how much is done of how much; False asks the function to stop.
+        function : callable
+            Takes the model and what it reports to, which returns False where it is to stop.
+        *arguments, **named
+            What it takes besides.
+
+        Raises
+        ------
+        ClusterError, WorkerLostError
+            As :meth:`link`; and whatever the function raises.
+        """
+        link, name, goes_on = self.link(model, device), secrets.token_hex(8), True
+        with self._in_use(model, device, link):
+            call = link.server.call_watched(name, function, *arguments, **named)
+            while not call.done():
+                time.sleep(SECONDS_BETWEEN_REPORTS)
+                done, total = link.server.progress(name, goes_on).result()
+                goes_on = watcher(done, total)
+            found = call.result()
+        self._count(arguments, named, found)
+        return found
+
+    def _count(self, arguments: Any, named: Any, found: Any) -> None:
         self.transfers.sent_bytes += len(pickle.dumps((arguments, named)))
         self.transfers.received_bytes += len(pickle.dumps(found))
-        return found
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run a function of the package on a worker, with a GPU where there is one.

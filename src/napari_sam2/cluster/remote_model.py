@@ -62,6 +62,13 @@ class RemoteModel(SAM2VideoPredictor):
         """
         return self.compute.call(self.name, self.wanted_device, function, *arguments, **named)
 
+    def call_watched(self, watcher: Callable[[int, int], bool], function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a function of the package with the model that has the weights, and tell how far it is.
+
+        Parameters and errors are those of :meth:`~napari_sam2.cluster.remote_compute.RemoteCompute.call_watched`.
+        """
+        return self.compute.call_watched(self.name, self.wanted_device, watcher, function, *arguments, **named)
+
     def _mix_absent_pointer(self, obj_ptr: Tensor, object_score_logits: Tensor) -> Tensor:
         if self.description.absent_pointer is None:
             return obj_ptr

@@ -1,4 +1,4 @@
-"""Two squares that touch on some frames are one blob there: each of two found ones keeps its part, also when it is tracked again."""
+"""Squares that touch are one blob: each of two that were found keeps its part, also when it is tracked again."""
 
 import numpy as np
 import pytest

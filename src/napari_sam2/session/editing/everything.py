@@ -86,16 +86,24 @@ def find_everything_there(
     """Do :func:`find_everything` where the model is, in a precision."""
     if isinstance(model, RemoteModel):
         packed = [PackedMask.pack(mask) for mask in known]
-        return [found.unpack() for found in model.call(_find_packed, precision, image, packed, area_px, **options)]
+        watcher = _watcher.get() or (lambda _done, _total: True)
+        return [one.unpack() for one in model.call_watched(watcher, _find_packed, precision, image, packed, area_px, **options)]
     with inference(model.device, precision):
         return find_everything(model, image, known, area_px, **options)
 
 
 def _find_packed(
-    model: SAM2VideoPredictor, precision: str, image: npt.NDArray[np.uint8], known: Sequence[PackedMask], *rest: Any, **options: Any
+    model: SAM2VideoPredictor,
+    watcher: Watcher,
+    precision: str,
+    image: npt.NDArray[np.uint8],
+    known: Sequence[PackedMask],
+    *rest: Any,
+    **options: Any,
 ) -> list[PackedMask]:
     """Do :func:`find_everything` with masks as they travel."""
-    found = find_everything_there(model, precision, image, [mask.unpack() for mask in known], *rest, **options)
+    with watched(watcher):
+        found = find_everything_there(model, precision, image, [mask.unpack() for mask in known], *rest, **options)
     return [PackedMask.pack(mask) for mask in found]
 
 
