@@ -1,4 +1,4 @@
-"""Is a read-ahead thread worthwhile? The time to read a frame compared with the time of the model.
+"""How much of a step could reading the next frame meanwhile save? The time to read a frame beside that of the model.
 
     python benchmarks/reading.py [--frames 64] [--side 1024]
 

@@ -18,6 +18,8 @@ from napari_sam2.images.errors import FrameReadError, ImageFileError
 
 BLOCK_BYTES = 64 * 2**20
 """Frames that share chunks are read together, at most so much at a time."""
+THREAD_SAFE = ("dask.", "zarr.", "napari_sam2.images.")
+"""Packages whose arrays may be read in any thread."""
 
 
 class FramePlanes:
@@ -34,11 +36,14 @@ class FramePlanes:
     ----------
     shape : tuple of int
         (T, H, W), or (T, H, W, 3) for colour.
+    is_thread_safe : bool
+        Frames may be read in any thread, also in several at a time: those of dask, of zarr and of our own readers. An array
+        in memory has nothing to be read, and of others it is not known.
 
     Notes
     -----
     Of an image that is stored in chunks as long as several frames, such a block of frames is read at once and kept until a frame of
-    another is asked for: a chunk is decoded once, not once for each of its frames. That is all the reading ahead there is.
+    another is asked for: a chunk is decoded once, not once for each of its frames.
     """
 
     def __init__(self, image: Any, layout: Layout) -> None:
@@ -49,6 +54,7 @@ class FramePlanes:
         planes = size.get(layout.along, 1), size[layout.rows], size[layout.columns]
         self.shape: tuple[int, ...] = (*planes, 3) if num_colours == 3 else planes
         self.ndim = len(self.shape)
+        self.is_thread_safe = type(image).__module__.startswith(THREAD_SAFE)
         self._boundaries = np.array(_block_boundaries(image, layout, self.shape, self.dtype.itemsize))
         self._block: tuple[int, npt.NDArray[Any]] | None = None
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from napari_sam2.file_errors import reading
 from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
+from napari_sam2.images.read_ahead import ReadAhead
 from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -146,6 +147,7 @@ class ArrayFrames(FrameSource):
         if len(ranges) not in (1, 3 if is_rgb else 1):
             raise ValueError(f"{len(ranges)} intensity ranges do not fit frames of {3 if is_rgb else 1} colours")
         self.low, self.high = bounds(ranges)
+        self.reading = ReadAhead(array)
         self._latest: tuple[int, npt.NDArray[Any]] | None = None
 
     def __len__(self) -> int:
@@ -160,7 +162,7 @@ class ArrayFrames(FrameSource):
         if self._latest is None or self._latest[0] != frame:
             # The windows of all objects are cut from one reading. The last one may hold a block of frames: it goes first.
             self._latest = None
-            self._latest = frame, np.asarray(self.array[frame])
+            self._latest = frame, self.reading.read(frame)
         plane = self._latest[1][window]
         return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import threading
 from typing import Any
 
+import dask.array as da
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from blob_tracker import blob_session, squares
+from napari_sam2.images.errors import FrameReadError
 from napari_sam2.session.propagation.plan import Step
 from napari_sam2.session.session import Session
 from square_movies import FIRST, JUMP, JUMP_MOVIE, MOVIE, SHAPE, TRUTH, T, click, followed, inside, origins, put_right
+from tiny_models import TINY_HIERA, tiny_predictor
 
 
 @pytest.mark.parametrize(
@@ -305,6 +311,51 @@ def test_clear_the_first_of_two_prompts_turns_the_direction() -> None:
     put_right(fresh, 6)
     list(fresh.propagate())
     np.testing.assert_array_equal(session.labels, fresh.labels)
+
+
+# --- reading ahead -------------------------------------------------------------------------------------------------
+
+
+class Noted:
+    """Frames of a movie, and which of them were read."""
+
+    def __init__(self, fails_at: int = -1) -> None:
+        self.shape, self.dtype, self.ndim = MOVIE.shape, MOVIE.dtype, MOVIE.ndim
+        self.was_read = {frame: threading.Event() for frame in range(T)}
+        self.fails_at = fails_at
+
+    def __getitem__(self, key: tuple[Any, ...]) -> npt.NDArray[np.uint8]:
+        frame = int(np.arange(T)[key[0]].min())
+        self.was_read[frame].set()
+        if frame == self.fails_at:
+            raise OSError(errno.EIO, "the disk is gone")
+        return MOVIE[key]
+
+    def session(self) -> Session:
+        lazy = da.from_array(self, chunks=(1, *MOVIE.shape[1:]), meta=np.empty((0, 0, 0), np.uint8))
+        session = Session(lazy, model=tiny_predictor(TINY_HIERA), intensity_range=(0, 255))
+        for event in self.was_read.values():
+            event.clear()
+        session.add_points(session.add_object(), 0, [(4, 5)])
+        return session
+
+
+def test_the_next_frame_is_read_while_a_result_is_looked_at() -> None:
+    frames = Noted()
+    session = frames.session()
+    propagation = session.propagate()
+    for frame in range(1, 3):
+        assert next(propagation).frame == frame
+        assert frames.was_read[frame + 1].wait(30)
+    propagation.close()
+    assert not frames.was_read[4].is_set()
+
+
+def test_a_frame_that_cannot_be_read_ahead_stops_the_propagation_where_it_is() -> None:
+    session = Noted(fails_at=3).session()
+    with pytest.raises(FrameReadError, match=r"^frame 3 along T cannot be read: the disk, or the connection to it, fails$"):
+        session.propagate_all()
+    assert sorted(session.scores(1)) == [0, 1, 2]
 
 
 # --- at a console --------------------------------------------------------------------------------------------------

@@ -213,17 +213,21 @@ class Propagator:
             arguments = {"direction": direction, "objects": wanted, "frames": frames, "stop": stop, "steps": num_steps}
             return LoggedCall("propagate", {name: encode(value) for name, value in arguments.items()})
 
-        while steps:
-            step = steps.popleft()
-            ended = [i for i in step.object_ids if stopped is not None and stopped.update(self._state.objects[i], step)]
-            num_done = num_done * self._state.history.is_latest(action) + (len(ended) < len(step.object_ids))
-            result, action = self._take(step, ended, action, call(num_done))
-            changes = self._state.history.num_changes
-            if result.scores:
-                yield result
-            if changes != self._state.history.num_changes:
-                wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self._state.objects]
-                steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
+        try:
+            while steps:
+                step = steps.popleft()
+                self._in_use.frames.reading.expect(steps[0].frame if steps else None)
+                ended = [i for i in step.object_ids if stopped is not None and stopped.update(self._state.objects[i], step)]
+                num_done = num_done * self._state.history.is_latest(action) + (len(ended) < len(step.object_ids))
+                result, action = self._take(step, ended, action, call(num_done))
+                changes = self._state.history.num_changes
+                if result.scores:
+                    yield result
+                if changes != self._state.history.num_changes:
+                    wanted = None if wanted is None else [object_id for object_id in wanted if object_id in self._state.objects]
+                    steps, stopped = deque(self.plan(direction, wanted, frames)), self._stopped(stop)
+        finally:
+            self._in_use.frames.reading.stop()
         self._state.history.complete(action, call(None))
 
     def _stopped(self, rules: StopRules | None) -> StoppedObjects | None:
