@@ -16,6 +16,7 @@ CORRECTED = PLAIN | {
         "not_reached_0.90": 3,
         "max_clicks": 8,
         "protocol": "offline",
+        "mean_iou": [0.25, 0.75],
         "j_and_f": [0.5, 0.625],
     }
 }
@@ -45,6 +46,10 @@ def test_curves() -> None:
     reports = [CORRECTED, CORRECTED | {"dataset": "a longer one"}]
     assert curves(reports, 13) == [
         "in brackets: objects that did not get there; each counts with 8 clicks",
+        "",
+        "IoU after 1, 2, ... annotated frames, offline (on a single image: after 1, 2, ... clicks)",
+        "cells          0.250  0.750",
+        "a longer one   0.250  0.750",
         "",
         "J&F after 1, 2, ... annotated frames, offline (on a single image: after 1, 2, ... clicks)",
         "cells          0.500  0.625",

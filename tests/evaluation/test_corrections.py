@@ -90,6 +90,12 @@ def test_no_more_clicks_than_allowed() -> None:
     assert rounds(result) == [(0, 1, 3.5 / 6), (4, 2, 3.5 / 6)]
 
 
+def test_a_mask_comes_first_on_each_new_frame() -> None:
+    """It has both parts, where a click has one, and nothing is left to correct."""
+    _, result = run(*stack(JUMPING), "offline", 24, "mask")
+    assert rounds(result) == [(0, 1, 3.5 / 6), (4, 2, 4.5 / 6), (3, 3, 5.5 / 6), (2, 4, 1.0)]
+
+
 @pytest.mark.parametrize("protocol", ["offline", "online"])
 def test_clicks_on_a_single_image(protocol: str) -> None:
     """An object of three blobs of 25, 16 and 9 pixels: the largest error first, and one blob for each click."""
@@ -125,13 +131,18 @@ def test_summary() -> None:
         "not_reached_0.75": 0,
         "clicks_to_0.90": 7.0,
         "not_reached_0.90": 1,
+        "mean_iou": [0.48, 0.625, 0.875],
         "j_and_f": [0.55, 0.6875, 0.9125],
     }
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("sideways",), "protocol must be offline or online, got 'sideways'"), (("online", 0), "at least one click is needed")],
+    [
+        (("sideways",), "protocol must be offline or online, got 'sideways'"),
+        (("online", 0), "at least one click is needed"),
+        (("online", 24, "circle"), "kind must be one of point, box, mask, got 'circle'"),
+    ],
 )
 def test_bad_arguments(arguments: tuple[Any, ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):

@@ -41,7 +41,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "dataset", nargs="+", type=path_argument, help="folder with image.tif, masks.tif and, for stacks, objects.csv"
     )
-    parser.add_argument("--kind", choices=KINDS, default="point", help="how objects are prompted (default: point)")
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        default="point",
+        help="how objects are prompted, also first on each frame that --corrections annotates (default: point)",
+    )
     parser.add_argument(
         "--axes", help="axes of the image, such as TYX, ZYX, CYX, or NYX for separate images (default: those of the file)"
     )
@@ -167,7 +172,7 @@ def _scored(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredicto
 
 def _corrected(args: argparse.Namespace, dataset: Dataset, model: SAM2VideoPredictor) -> Corrections:
     session = _open(args, dataset.stack(), model)
-    steps = simulate_corrections(session, dataset, args.corrections, args.max_clicks or MAX_CLICKS)
+    steps = simulate_corrections(session, dataset, args.corrections, args.max_clicks or MAX_CLICKS, args.kind)
     return _last(steps, f"{dataset.name}, corrected", dataset.number is None)
 
 

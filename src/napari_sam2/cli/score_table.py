@@ -33,7 +33,7 @@ def row(report: Report, name_width: int) -> str:
 
 
 def curves(reports: Sequence[Report], name_width: int) -> list[str]:
-    """Return J&F after each round of corrections, and what the brackets of the table mean.
+    """Return IoU and J&F after each round of corrections, and what the brackets of the table mean.
 
     Parameters
     ----------
@@ -44,10 +44,11 @@ def curves(reports: Sequence[Report], name_width: int) -> list[str]:
     """
     first = reports[0]["corrections"]
     lines = [f"in brackets: objects that did not get there; each counts with {first['max_clicks']} clicks"]
-    lines += ["", f"J&F after 1, 2, ... annotated frames, {first['protocol']} (on a single image: after 1, 2, ... clicks)"]
-    for report in reports:
-        values = "".join(f"{value:7.3f}" for value in report["corrections"]["j_and_f"])
-        lines.append(f"{report['dataset']:<{name_width}}{values}")
+    for title, key in (("IoU", "mean_iou"), ("J&F", "j_and_f")):
+        lines += ["", f"{title} after 1, 2, ... annotated frames, {first['protocol']} (on a single image: after 1, 2, ... clicks)"]
+        for report in reports:
+            values = "".join(f"{value:7.3f}" for value in report["corrections"][key])
+            lines.append(f"{report['dataset']:<{name_width}}{values}")
     return lines
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from napari_sam2.evaluation.agreement import boundary_f, iou
 from napari_sam2.evaluation.dataset import Dataset
-from napari_sam2.evaluation.simulated_prompts import correction_click, promptable
+from napari_sam2.evaluation.simulated_prompts import KINDS, correction_click, prompt_of, promptable
+from napari_sam2.session.prompts_file import add_prompts
 from napari_sam2.session.session import Session
 
 PROTOCOLS = ("offline", "online")
@@ -31,7 +32,7 @@ class Round:
     frame : int
         The frame that was clicked on.
     clicks : int
-        Clicks so far, this frame's included.
+        Clicks so far, this frame's included; a box or a mask counts as one.
     mean_iou, boundary_f : float
         J and F: means from the object's first to its last true frame.
     """
@@ -58,9 +59,9 @@ class CorrectedObject:
         """Return after how many clicks the mean IoU reaches a target; None if it does not."""
         return next((done.clicks for done in self.rounds if done.mean_iou >= target), None)
 
-    def j_and_f(self, rounds: int) -> float:
-        """Return J&F when at most so many rounds are allowed: an object that needs fewer keeps its last value."""
-        return self.rounds[min(rounds, len(self.rounds)) - 1].j_and_f
+    def after(self, rounds: int) -> Round:
+        """Return what is reached when at most so many rounds are allowed: an object that needs fewer keeps its last one."""
+        return self.rounds[min(rounds, len(self.rounds)) - 1]
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ class Corrections:
         return replace(parts[0], objects=tuple(item for part in parts for item in part.objects))
 
     def summary(self) -> dict[str, str | int | float | list[float]]:
-        """Return clicks needed, and the mean J&F after 1, 2, ... rounds.
+        """Return clicks needed, and the means of IoU and J&F after 1, 2, ... rounds.
 
         Returns
         -------
         dict
             For each target, ``clicks_to_…``, the mean over objects in which one that does not reach it counts with ``max_clicks``,
-            and ``not_reached_…``, how many do not; ``j_and_f``, the curve.
+            and ``not_reached_…``, how many do not; ``mean_iou`` and ``j_and_f``, the curves.
         """
         summary: dict[str, str | int | float | list[float]] = {
             "dataset": self.dataset,
@@ -97,14 +98,14 @@ class Corrections:
             summary[f"clicks_to_{target:.2f}"] = round(float(np.mean(clicks)), 2)
             summary[f"not_reached_{target:.2f}"] = needed.count(None)
         longest = max(len(item.rounds) for item in self.objects)
-        summary["j_and_f"] = [
-            round(float(np.mean([item.j_and_f(rounds) for item in self.objects])), 4) for rounds in range(1, longest + 1)
-        ]
+        reached = [[item.after(rounds) for item in self.objects] for rounds in range(1, longest + 1)]
+        summary["mean_iou"] = [round(float(np.mean([done.mean_iou for done in each])), 4) for each in reached]
+        summary["j_and_f"] = [round(float(np.mean([done.j_and_f for done in each])), 4) for each in reached]
         return summary
 
 
 def simulate_corrections(
-    session: Session, dataset: Dataset, protocol: str = "offline", max_clicks: int = MAX_CLICKS
+    session: Session, dataset: Dataset, protocol: str = "offline", max_clicks: int = MAX_CLICKS, kind: str = "point"
 ) -> Iterator[Corrections | int]:
     """Click on each object until its masks are right, or ``max_clicks`` are spent; each object by itself.
 
@@ -121,6 +122,8 @@ def simulate_corrections(
     max_clicks : int
         For each object. Three clicks are made on a frame, fewer if the mask is right before. On a single image, where the
         protocols are the same, they are counted one by one.
+    kind : {"point", "box", "mask"}
+        What comes first on each frame: a click, the box of the object, or its mask. Clicks follow.
 
     Yields
     ------
@@ -130,7 +133,7 @@ def simulate_corrections(
     Raises
     ------
     ValueError
-        If there is no such protocol, no click is allowed, or no object can be prompted.
+        If there is no such protocol or kind, no click is allowed, or no object can be prompted.
 
     Notes
     -----
@@ -140,11 +143,13 @@ def simulate_corrections(
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"protocol must be offline or online, got {protocol!r}")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if max_clicks < 1:
         raise ValueError(f"at least one click is needed to find an object, got {max_clicks}")
     objects = []
     for object_id in promptable(dataset):
-        annotation = _Annotation(session, dataset, object_id, protocol)
+        annotation = _Annotation(session, dataset, object_id, protocol, kind)
         yield from annotation.run(max_clicks)
         objects.append(CorrectedObject(object_id, tuple(annotation.rounds)))
     yield Corrections(dataset.name, protocol, max_clicks, tuple(objects))
@@ -153,8 +158,8 @@ def simulate_corrections(
 class _Annotation:
     """One object while it is annotated."""
 
-    def __init__(self, session: Session, dataset: Dataset, object_id: int, protocol: str) -> None:
-        self.session, self.dataset, self.object_id = session, dataset, object_id
+    def __init__(self, session: Session, dataset: Dataset, object_id: int, protocol: str, kind: str) -> None:
+        self.session, self.dataset, self.object_id, self.kind = session, dataset, object_id, kind
         is_single_image = len(dataset.truth) == 1
         self.is_online = protocol == "online" and not is_single_image
         self.clicks_per_round = 1 if is_single_image else CLICKS_PER_FRAME
@@ -178,9 +183,13 @@ class _Annotation:
         self.session.remove_object(self.object_id)
 
     def _click(self, frame: int, count: int) -> int:
-        """Click until the mask is right; return how often."""
-        truth, found = self.dataset.mask(self.object_id, frame), self.session.mask(self.object_id, frame)
-        for done in range(count):
+        """Click until the mask is right, on a new frame after a box or a mask if that comes first; return how often."""
+        truth, first = self.dataset.mask(self.object_id, frame), 0
+        if self.kind != "point" and truth.any() and all(done.frame != frame for done in self.rounds):
+            add_prompts(self.session, [prompt_of(self.object_id, frame, truth, self.kind)])
+            first = 1
+        found = self.session.mask(self.object_id, frame)
+        for done in range(first, count):
             click = correction_click(truth, found)
             if click is None:
                 return done

@@ -38,7 +38,7 @@ def simulated_prompts(dataset: Dataset, kind: str = "point") -> list[PromptEntry
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     frames = [(i, dataset.anchors[i]) for i in promptable(dataset)]
-    return [_prompt(i, frame, dataset.mask(i, frame), kind) for i, frame in frames]
+    return [prompt_of(i, frame, dataset.mask(i, frame), kind) for i, frame in frames]
 
 
 def with_promptable_objects(datasets: Sequence[Dataset]) -> list[Dataset]:
@@ -74,7 +74,8 @@ def _whole_objects(dataset: Dataset) -> list[int]:
     return [i for i, mask in masks.items() if not (mask[[0, -1]].any() or mask[:, [0, -1]].any())]
 
 
-def _prompt(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) -> PromptEntry:
+def prompt_of(object_id: int, frame: int, mask: npt.NDArray[np.bool_], kind: str) -> PromptEntry:
+    """Prompt an object on a frame, by its mask (H, W) there and one of :data:`KINDS`."""
     if kind == "point":
         (row, col), _ = _deepest_pixel(mask)
         return PromptEntry(object_id, frame, [[float(row), float(col)]], [1])

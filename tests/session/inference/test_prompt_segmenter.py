@@ -141,6 +141,24 @@ def test_others_recall_anchors_and_what_is_known_around(monkeypatch: pytest.Monk
     assert item.conditioning[5].memory is None
 
 
+@pytest.mark.parametrize("zoom", [None, 4.0])
+def test_a_box_in_a_window_recalls_nothing(zoom: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says where the object is. In whole frames memory is recalled, as by the official predictor."""
+    in_use = ModelInUse(tiny_predictor(), Stack.open(MOVIE, "TYX"), ((10, 200),), "float32", zoom, None)
+    segment, recalled, own = PromptSegmenter(in_use), list[bool](), in_use.tracker.segment
+    (item,) = objects()
+    item.conditioning[2] = segment.segment(item, 2, point(1, 2), None)
+
+    def noted(frame: int, prompts: Any, memories: Any = None, **options: Any) -> list[FrameRecord]:
+        recalled.append(memories is not None)
+        return own(frame, prompts, memories, **options)
+
+    monkeypatch.setattr(in_use.tracker, "segment", noted)
+    segment.segment(item, 5, point(1, 5), None)
+    segment.segment(item, 5, FramePrompts(box_rc=(3.0, 3.0, 12.0, 12.0)), None)
+    assert recalled == [True, zoom is None]
+
+
 def test_separate_images_are_segmented_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     segment, tracker = segmenter(monkeypatch, "NYX")
     (item,) = objects()

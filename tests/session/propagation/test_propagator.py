@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import threading
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 from blob_tracker import blob_session, squares
 from napari_sam2.images.errors import FrameReadError
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View
+from napari_sam2.session.propagation import propagator
 from napari_sam2.session.propagation.plan import Step
 from napari_sam2.session.session import Session
 from square_movies import FIRST, JUMP, JUMP_MOVIE, MOVIE, SHAPE, TRUTH, T, click, followed, inside, origins, put_right
@@ -229,6 +234,28 @@ def test_a_click_outside_takes_away_from_what_is_shown() -> None:
     expected = astray(10)
     expected[6:][expected[6:] == 1] = 0
     np.testing.assert_array_equal(session.labels, expected)
+
+
+@pytest.mark.parametrize(("axes", "zoom"), [("ZYX", 4.0), ("TYX", 4.0), ("ZYX", None)])
+def test_between_anchors_of_a_volume_their_shapes_count(axes: str, zoom: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In windows alone: whole frames are segmented as by the official predictor. Objects that move in time have no such shape."""
+    given: list[tuple[int, int, float]] = []
+
+    def noted(tracked: FrameRecord, before: FrameRecord, after: FrameRecord, share: float, whole: View) -> FrameRecord:
+        anchors = {id(record.pointer): frame for frame, record in session.objects[1].conditioning.items()}
+        given.append((anchors[id(before.pointer)], anchors[id(after.pointer)], share))
+        return replace(tracked, mask_logits=torch.full_like(tracked.mask_logits, -1.0))
+
+    monkeypatch.setattr(propagator, "with_interpolated_shape", noted)
+    session = Session(MOVIE[:8], axes, model=tiny_predictor(), zoom=zoom)
+    session.add_object()
+    for frame in (1, 5):
+        session.add_points(1, frame, [inside(1, frame)[0]])
+    list(session.propagate())
+    is_used = axes == "ZYX" and zoom is not None
+    assert given == ([(1, 5, 0.25), (1, 5, 0.5), (1, 5, 0.75)] if is_used else [])
+    if is_used:
+        assert not session.labels[2:5].any()
 
 
 def test_a_correction_while_propagating_counts_at_once() -> None:

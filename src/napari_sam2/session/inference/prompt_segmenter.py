@@ -49,21 +49,23 @@ class PromptSegmenter:
         """Segment an object by its prompts, the memory of its other anchor frames, and an earlier mask of the frame.
 
         With windows, points on an earlier mask change it only near them, unless they mark the object at another place, and always
-        hold, see :mod:`~napari_sam2.session.inference.refinement`. With whole frames, the default of released models, the
-        prediction is used as it is: that of the official predictor.
+        hold, see :mod:`~napari_sam2.session.inference.refinement`; and where a box says where the object is, no memory is used: far
+        from the other anchors it misleads more than it helps. With whole frames, the default of released models, the prediction is
+        used as it is: that of the official predictor.
         """
         in_use, zoom = self._in_use, self._in_use.zoom
         others = [] if in_use.stack.is_collection else [anchor for anchor in item.memory.conditioning if anchor != frame]
+        recalls = bool(others) and (zoom is None or prompts.box_rc is None)
         memory = item.memory_around(frame, in_use.reach)
         if zoom is not None and previous is not None and is_elsewhere(previous, prompts, in_use.whole):
             previous = None
 
         def segment(views: Sequence[View | None]) -> list[FrameRecord]:
             given = [self._prompt(prompts, view, previous) for view in views]
-            return in_use.tracker.segment(frame, given, [memory] * len(given) if others else None, views=views)
+            return in_use.tracker.segment(frame, given, [memory] * len(given) if recalls else None, views=views)
 
         with inference(in_use.model.device, in_use.precision):
-            if others:
+            if recalls:
                 self.remember([item], but=frame)  # nothing recalls the frame that is segmented
             if zoom is None:
                 return segment([None])[0]

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from tqdm import tqdm
 
 from napari_sam2.checks import check_wholes, shown
+from napari_sam2.images.axes import SPACE
 from napari_sam2.predictors.device import inference, return_free_memory
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
-from napari_sam2.session.inference.recall_policy import anchors_to_recall
+from napari_sam2.session.inference.recall_policy import anchors_to_recall, neighbouring_anchors
+from napari_sam2.session.inference.shape_interpolation import with_interpolated_shape
 from napari_sam2.session.propagation.plan import Direction, Step, plan_steps
 from napari_sam2.session.propagation.stopped_objects import StoppedObjects
 from napari_sam2.session.state.calls import LoggedCall, encode
@@ -282,6 +284,18 @@ class Propagator:
         self._num_steps += 1
         if self._num_steps % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()
+        records = [self._with_known_shape(frame, item, record) for item, record in zip(items, records, strict=True)]
         sign = -1 if reverse else 1
         distances = [sign * min(abs(frame - anchor) for anchor in anchors_to_recall(frame, item.conditioning)) for item in items]
         return [replace(record, anchor_distance=distance) for record, distance in zip(records, distances, strict=True)]
+
+    def _with_known_shape(self, frame: int, item: SessionObject, record: FrameRecord) -> FrameRecord:
+        """Correct what was tracked between two anchors of a volume by their shapes, with models that have windows.
+
+        With whole frames masks are those of the official predictor.
+        """
+        before, after = neighbouring_anchors(frame, item.conditioning)
+        if self._in_use.zoom is None or self._stack.along not in SPACE or before is None or after is None:
+            return record
+        share = (frame - before) / (after - before)
+        return with_interpolated_shape(record, item.conditioning[before], item.conditioning[after], share, self._in_use.whole)

@@ -1,0 +1,58 @@
+"""Discs that lie between two anchors: where their outline is known, and what that changes of a tracked mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.zoom import View, whole_view
+from napari_sam2.session.inference.shape_interpolation import MAX_LOGIT, with_interpolated_shape
+
+WHOLE = whole_view((64, 64))
+
+
+def disc(row: float, column: float, radius: float, view: View = WHOLE, cells: int = 64, logit: float = 9.0) -> FrameRecord:
+    """A disc, in pixels of the frame from its corner, as the mask of a view."""
+    rows, columns = np.ogrid[:cells, :cells]
+    y, x = view.row + (rows + 0.5) * view.height / cells, view.column + (columns + 0.5) * view.width / cells
+    logits = np.where(np.hypot(y - row, x - column) < radius, logit, -logit).astype(np.float32)
+    seen = None if view == WHOLE else view
+    return FrameRecord(torch.from_numpy(logits), torch.zeros(1), 5.0, 0.5, view=seen)
+
+
+def iou(a: FrameRecord, b: FrameRecord) -> float:
+    first, second = a.mask_logits > 0, b.mask_logits > 0
+    return float((first & second).sum() / (first | second).sum())
+
+
+@pytest.mark.parametrize("view", [WHOLE, View(8, 4, 40, 40)])
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_where_tracking_knows_nothing_the_shape_lies_between_the_anchors(view: View, share: float) -> None:
+    """Centre and radius are those in between, in windows of any scale."""
+    unknown = disc(0, 0, 99, view, logit=0.01)
+    before, after = disc(20, 16, 6, View(5, 5, 32, 32)), disc(36, 32, 12)
+    found = with_interpolated_shape(unknown, before, after, share, WHOLE)
+    true = disc(20 + 16 * share, 16 + 16 * share, 6 + 6 * share, view)
+    assert iou(found, true) > 0.93
+    assert (found.view, found.object_score, found.pointer) == (unknown.view, unknown.object_score, unknown.pointer)
+
+
+def test_what_tracking_is_sure_of_stays_near_the_outline() -> None:
+    """A sure mask wins up to four pixels from the interpolated outline; far from it neither does, and the pixel is left out."""
+    anchor = disc(32, 32, 10)
+    assert iou(with_interpolated_shape(disc(32, 32, 13), anchor, anchor, 0.5, WHOLE), disc(32, 32, 13)) == 1
+    leaked = disc(32, 32, 24)
+    found = with_interpolated_shape(leaked, anchor, anchor, 0.5, WHOLE)
+    assert iou(found, anchor) > 0.5 > iou(leaked, anchor)
+    assert float(found.mask_logits.abs().max()) <= 2 * MAX_LOGIT
+
+
+def test_where_the_object_is_absent_nothing_changes() -> None:
+    shown, absent = disc(32, 32, 10), disc(32, 32, 0)
+    for records in ((absent, shown, shown), (shown, absent, shown), (shown, shown, absent)):
+        assert with_interpolated_shape(*records, 0.5, WHOLE) is records[0]
+    outside = disc(32, 32, 3, View(0, 0, 8, 8), cells=16, logit=9.0)
+    outside = FrameRecord(torch.full((16, 16), 1.0), torch.zeros(1), 5.0, 0.5, view=View(0, 0, 8, 8))
+    assert with_interpolated_shape(outside, shown, shown, 0.5, WHOLE) is outside, "its window is elsewhere"
