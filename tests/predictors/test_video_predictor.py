@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
 
+from napari_sam2.model import compilation
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, VideoState
 from tiny_models import TINY_HIERA, tiny_predictor
 
@@ -211,3 +214,35 @@ def test_there_must_be_something_to_propagate(video: np.ndarray) -> None:
         run(predictor, state)
     with pytest.raises(RuntimeError, match="there is no object 3"):
         predictor.remove_object(state, 3, strict=True)
+
+
+# --- compiled ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_nothing_is_compiled_anew_from_frame_to_frame(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """On each frame more memories and pointers are recalled, of three objects, in a batch for four."""
+    monkeypatch.setattr(compilation, "OPTIONS", {"backend": "eager", "fullgraph": True})
+    plain = tiny_predictor(TINY_HIERA)
+    compiled = tiny_predictor(TINY_HIERA, vos_optimized=True)
+    torch._dynamo.reset()
+    video = np.random.default_rng(0).integers(0, 255, (14, 32, 32), np.uint8)
+    graphs = []
+
+    def masks(model: SAM2VideoPredictor) -> list[torch.Tensor]:
+        state, found = model.init_state(video), []
+        for object_id in range(3):
+            points = [(8 + 8 * object_id, 20 + number) for number in range(object_id + 1)]
+            model.add_new_points_or_box(state, 0, object_id, points=points, labels=[1] * len(points))
+        for _, _, logits in model.propagate_in_video(state):
+            found.append(logits)
+            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        return found
+
+    expected = masks(plain)
+    graphs.clear()
+    for one, other in zip(expected, masks(compiled), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-4)
+    assert graphs[2:] == graphs[2:3] * 12
+    warnings = [message for name, level, message in caplog.record_tuples if "napari_sam2" in name and level >= logging.WARNING]
+    assert warnings == [], "each block could be compiled"

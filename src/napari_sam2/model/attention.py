@@ -158,7 +158,7 @@ class RoPEAttention(Attention):
         q = apply_rotary(q, rotation).expand(k.shape[0], -1, -1, -1)
 
         num_k_rope = k.shape[-2] - num_k_exclude_rope
-        maps, rest = divmod(num_k_rope, rotation.shape[0])
+        maps, rest = num_k_rope // rotation.shape[0], num_k_rope % rotation.shape[0]  # divmod cannot be compiled
         if rest or (maps > 1 and not self.rope_k_repeat):
             raise ValueError(f"{num_k_rope} keys are not whole maps of {feat_size[0]} x {feat_size[1]}")
         located = apply_rotary(k[:, :, :num_k_rope].unflatten(2, (maps, -1)), rotation).flatten(2, 3) if maps else k[:, :, :0]

@@ -46,7 +46,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0) -> Tensor:
 
 
 def runs_in_pieces(*tensors: Tensor) -> bool:
-    """Return whether :func:`attend_in_pieces` may be used: on a CPU, where nothing is learnt."""
+    """Return whether :func:`attend_in_pieces` may be used: on a CPU, where nothing is learnt and nothing compiled."""
+    if torch.compiler.is_compiling():
+        return False
     return all(x.device.type == "cpu" for x in tensors) and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
 
 

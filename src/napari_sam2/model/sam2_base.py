@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.init import trunc_normal_
 
+from napari_sam2.model.compilation import compile_blocks
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.image_encoder import ImageEncoder, ImageFeatures
 from napari_sam2.model.layers import MLP
@@ -144,6 +145,8 @@ class SAM2Base(nn.Module):
 
     config: ModelConfig
     """The configuration the model was built from, by :func:`~napari_sam2.model.assembly.build_model`."""
+    fills_batches = False
+    """Batches of tracked objects are filled up to a power of two, by repeating the last one."""
 
     def __init__(
         self,
@@ -241,7 +244,7 @@ class SAM2Base(nn.Module):
             self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self._build_sam_heads()
         if compile_image_encoder:
-            self.image_encoder.compile(mode="max-autotune", fullgraph=True, dynamic=False)
+            compile_blocks({self.image_encoder: False})
 
     @property
     def device(self) -> torch.device:

@@ -363,7 +363,9 @@ class Tracker:
             groups.setdefault(signature, []).append(i)
         for group in groups.values():
             for start in range(0, len(group), self.max_batch):
-                yield group[start : start + self.max_batch]
+                batch = group[start : start + self.max_batch]
+                num_slots = min(1 << (len(batch) - 1).bit_length(), self.max_batch) if self.model.fills_batches else len(batch)
+                yield batch + batch[-1:] * (num_slots - len(batch))
 
 
 def best_batch(model: SAM2Base, device_kind: str) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from napari_sam2.model.compilation import compile_blocks, uncompiled
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
 from napari_sam2.predictors.construction import STABILITY, construct
@@ -479,12 +480,26 @@ class SAM2VideoPredictor(SAM2Base):
 
 
 class SAM2VideoPredictorVOS(SAM2VideoPredictor):
-    """The same predictor with its blocks compiled by ``torch.compile``: slow to start, faster for long videos of few objects."""
+    """The same predictor with its blocks compiled by ``torch.compile``: slow to start, faster for long videos of few objects.
+
+    Batches of tracked objects are filled up to a power of two, so that nothing is compiled for each number of objects. Prompted
+    frames, each with another number of points, are segmented without compiled blocks. Where compiling fails, a warning says so.
+    """
+
+    fills_batches = True
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for block in (self.memory_encoder, self.memory_attention, self.sam_prompt_encoder, self.sam_mask_decoder):
-            block.compile(mode="max-autotune")
+        # As officially, sam2_video_predictor.py L928-956: the number of memories is different on each of the first frames.
+        others = (self.memory_encoder, self.sam_prompt_encoder, self.sam_mask_decoder)
+        compile_blocks({self.memory_attention: True, **dict.fromkeys(others, False)})
+
+    def _predict_masks(
+        self, backbone_features: Tensor, point_inputs: dict[str, Tensor] | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        blocks = () if point_inputs is None else (self.sam_prompt_encoder, self.sam_mask_decoder)
+        with uncompiled(*blocks):
+            return super()._predict_masks(backbone_features, point_inputs, *args, **kwargs)
 
 
 def build_sam2_video_predictor(
