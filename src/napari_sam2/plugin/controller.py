@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -231,8 +232,17 @@ class Controller:
 
     def continue_session(self) -> None:
         """Continue the earlier session that is offered for the image, with the model that it was saved with."""
-        if self.workspace is not None and self.workspace.kept.offer is not None:
-            self._jobs.continue_session(self.workspace)
+        workspace = self.workspace
+        if workspace is None or workspace.kept.offer is None:
+            return
+        if workspace.has_offer_of_other_frames:
+            offer = workspace.kept.offer
+            workspace.kept.begin_anew()
+            self.choose_reading(replace(workspace.source.reading, along=offer.along))
+            if (turned := self.workspace) is not None:
+                self._jobs.find(turned, offer.path)  # and continue it
+        else:
+            self._jobs.continue_session(workspace)
 
     def begin_anew(self) -> None:
         """Begin a new session on the image with the next click; the earlier one stays in its file."""

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb", reason="needs an X server"
 )
 NUM_FRAMES, NUM_NUCLEI = 4, 10
-CONTROL, SHIFT = "Control_L", "Shift_L"
+CONTROL, SHIFT, RIGHT = "Control_L", "Shift_L", 3
 
 
 @pytest.fixture(scope="module")
@@ -135,4 +135,40 @@ def test_everything_is_tracked_stopped_continued_and_taken_back(make_napari_view
     until_idle(widget)
     assert not widget.session.objects
     assert not result[0].data.any()
+    person.leave()
+
+
+def test_a_volume_from_the_side(make_napari_viewer_proxy, open_widget, opener):
+    from person import Person, wait_until
+
+    viewer = make_napari_viewer_proxy(show=True)
+    volume = np.zeros((12, 40, 50), np.uint8)
+    volume[4:9, 5:20, 8:30] = 200
+    image = viewer.add_image(volume, name="ct", axis_labels=("z", "y", "x"), scale=(2.5, 1, 1), units="mm")
+    widget = open_widget(viewer, opener)
+    person, panel = Person(viewer), widget._image_panel
+    until_idle(widget)
+    person.click_on(panel.line)
+    wait_until(panel.button.isVisible)
+    along = panel.form.along.native
+    along.setFocus()
+    person.press("Down")
+    person.press("Down")
+    assert along.currentText() == "X"
+    person.click_on(panel.button)
+    until_idle(widget)
+    assert viewer.dims.displayed == (0, 1)
+    viewer.dims.set_point(2, 20)
+    person.settle()
+    person.click(image.data_to_world((6, 12, 20)))
+    until_idle(widget)
+    result = viewer.layers["ct – objects"].data
+    assert result[6, 12, 20] == 1
+    np.testing.assert_array_equal(result[:, :, 20] > 0, volume[:, :, 20] > 0)
+    person.press("g")
+    until_idle(widget)
+    np.testing.assert_array_equal(result > 0, volume > 0)
+    person.click(image.data_to_world((6, 12, 20)), RIGHT)
+    until_idle(widget)
+    assert widget.session.objects[1].prompts[20].labels == (1, 0), "the second click was on the object that is there"
     person.leave()

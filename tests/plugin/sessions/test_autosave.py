@@ -37,7 +37,7 @@ def keep(kept, image, num_objects=1, name="movie", source="/data/movie.tif", age
 
 
 def found(kept, image, name="movie", source="/data/movie.tif"):
-    return kept.find(fingerprint(image, name, source), lambda _: ImageIdentity.of(Stack.open(image, "TYX")))
+    return kept.find([fingerprint(image, name, source)], lambda *_: ImageIdentity.of(Stack.open(image, "TYX")))
 
 
 def test_a_session_is_found_by_its_image(kept, blobs):
@@ -78,8 +78,8 @@ def test_other_images_of_the_same_name(kept, blobs):
 
 def test_no_pixel_is_read_of_an_image_that_nobody_worked_on(kept, blobs):
     keep(kept, blobs)
-    assert kept.find(fingerprint(blobs[:2]), pytest.fail) == []
-    assert kept.find(fingerprint(blobs, "renamed", None), pytest.fail) == []
+    assert kept.find([fingerprint(blobs[:2])], pytest.fail) == []
+    assert kept.find([fingerprint(blobs, "renamed", None)], pytest.fail) == []
 
 
 @pytest.mark.parametrize("name", ["a/b\\c:d*?", "~~~", "", "ü 𝛼 細胞", "x" * 300, "...", "name\nwith lines"])

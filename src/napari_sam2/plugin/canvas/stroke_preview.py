@@ -32,6 +32,7 @@ class StrokePreview:
         self._viewer = viewer
         self._layer: Labels | None = None
         self._image: Any = None
+        self._stack: ImageStack | None = None
         self._plane = np.zeros((0, 0), np.uint8)
 
     @property
@@ -41,7 +42,8 @@ class StrokePreview:
 
     def begin(self, image: Any, stack: ImageStack, colour: str) -> None:
         """Begin a stroke on an image, in place of the one before."""
-        if self._layer is None or self._layer not in self._viewer.layers or self._image != image:
+        is_alike = self._image == image and self._stack is not None and self._stack.has_same_frames(stack)
+        if self._layer is None or self._layer not in self._viewer.layers or not is_alike:
             self.remove()
             self._add(image, stack)
         self._plane[:] = 0
@@ -58,7 +60,7 @@ class StrokePreview:
             **spatial_metadata(image, stack),
         )
         insert_unselected(self._viewer, layer)
-        self._layer, self._image = layer, image
+        self._layer, self._image, self._stack = layer, image, stack
 
     def line(self, first: tuple[float, float], last: tuple[float, float], diameter_px: float) -> None:
         """Draw a line between two positions, row and column, in a width in data pixels."""

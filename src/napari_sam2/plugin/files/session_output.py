@@ -187,6 +187,9 @@ class SessionOutput:
             what = "a single image" if workspace.stack.frame_axis is None else "a volume"
             self._warn(f"Tracks go through time, and this is {what}")
             return
+        if workspace.stack.along in ("Y", "X"):
+            self._warn(f"Tracks go through time, and frames follow each other along {workspace.stack.along} here")
+            return
         output = self._output_of(workspace)
         output.tracks.is_wanted = True
         if output.tracks.layer is None:

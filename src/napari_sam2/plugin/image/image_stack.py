@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES
+from napari_sam2.images.axes import MAX_CHANNELS, SEQUENCE_AXES, SPACE
 from napari_sam2.plugin.image.axis_guess import guess_letters, letters_by_labels
 from napari_sam2.plugin.image.reading import Reading
 from napari_sam2.plugin.prompts.clicks import Box
@@ -116,7 +116,7 @@ class ImageStack:
             along=along,
             is_rgb=bool(layer.rgb),
             channels=_choose_channels(layer, size.get("C", 0), reading.channels) or tuple(range(len(reading.channel_layers))),
-            at=tuple((letter, 0) for letter in letters if letter and letter not in {along, "C", "Y", "X"}),
+            at=tuple((letter, 0) for letter in letters if letter and letter not in {along, "C", *_plane(along)}),
             downsampling=tuple(float(whole) / side for whole, side in zip(full, shape, strict=True)),
             frame_name=_frame_name(along, letters, labels, bool(reading.axes) or bool(along and known[letters.index(along)])),
             is_guessed=not is_known,
@@ -150,9 +150,20 @@ class ImageStack:
         return self.letters.index("C") if "C" in self.letters else None
 
     @property
+    def directions(self) -> tuple[str, ...]:
+        """The axes along which frames can follow each other, of a volume also Y and X."""
+        return _directions(self.letters)
+
+    @property
+    def plane(self) -> tuple[str, str]:
+        """Letters of the axes of rows and of columns: Y and X, or what is left of Z, Y and X."""
+        return _plane(self.along)
+
+    @property
     def plane_axes(self) -> tuple[int, int]:
         """The axes of rows and of columns."""
-        return self.letters.index("Y"), self.letters.index("X")
+        rows, columns = self.plane
+        return self.letters.index(rows), self.letters.index(columns)
 
     @property
     def num_channels(self) -> int:
@@ -272,7 +283,8 @@ class ImageStack:
 
     def position(self, pixel: Pixel) -> npt.NDArray[np.float64]:
         """Find the data coordinates (L,) of a pixel."""
-        index: Mapping[str, float] = {**dict(self.at), self.along: pixel.frame, "Y": pixel.row, "X": pixel.col}
+        rows, columns = self.plane
+        index: Mapping[str, float] = {**dict(self.at), self.along: pixel.frame, rows: pixel.row, columns: pixel.col}
         at = np.array([index.get(letter, 0) if letter else 0 for letter in self.letters], np.float64)
         return at[1:] if self.has_dropped_channels else at
 
@@ -348,8 +360,18 @@ def _chosen_letters(layer: Any, axes: str, shape: tuple[int, ...]) -> tuple[str,
     return tuple(letter if letter in "YX" or side > 1 else "" for letter, side in zip(letters, shape, strict=True))
 
 
+def _directions(letters: Sequence[str]) -> tuple[str, ...]:
+    sequences = [letter for letter in letters if letter and letter not in "CYX"]
+    return (*sequences, "Y", "X") if "Z" in letters else tuple(sequences)
+
+
+def _plane(along: str) -> tuple[str, str]:
+    rest = SPACE.replace(along, "") if along in ("Y", "X") else "YX"
+    return rest[0], rest[1]
+
+
 def _choose_along(layer: Any, letters: tuple[str, ...], wanted: str) -> str:
-    present = [letter for letter in letters if letter and letter not in "CYX"]
+    present = _directions(letters)
     if wanted:
         if wanted.upper() not in present:
             raise ValueError(f"'{layer.name}' has no axis {wanted} along which frames could follow each other.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_sam2.images.axes import COLOURS, letters_of
 from napari_sam2.images.calibration import PIXELS, Calibration
-from napari_sam2.images.geometry import Geometry
+from napari_sam2.images.geometry import PLANES, Geometry
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,14 @@ class LayerFile:
     geometry: Geometry | None = None
     files: tuple[Path, ...] = ()
     is_private: bool = False
+
+    @property
+    def plane_names(self) -> Mapping[str, str]:
+        """What planes through an axis are called, axial, coronal or sagittal, by the letter of the axis; empty if not known."""
+        try:
+            return {} if self.geometry is None else {self.geometry.axis_through(name): name for name in PLANES}
+        except ValueError:  # it is too oblique
+            return {}
 
 
 NO_FILE = LayerFile()

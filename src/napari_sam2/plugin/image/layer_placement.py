@@ -148,6 +148,17 @@ def show_frame(viewer: Any, image: Any, stack: ImageStack, frame: int | None) ->
         viewer.dims.set_point([offset + axis for axis in axes], [float(world[axis]) for axis in axes])
 
 
+def show_plane(viewer: Any, image: Any, stack: ImageStack) -> None:
+    """Let the viewer show rows and columns of the frames of a stack, all of them, unless it shows these axes already."""
+    if not _has_axes_of(stack, image, viewer):
+        return
+    offset, order = viewer.dims.ndim - image.ndim, viewer.dims.order
+    plane = [offset + axis for axis in stack.plane_axes]
+    if set(order[-2:]) != set(plane):
+        viewer.dims.order = (*(axis for axis in order if axis not in plane), *plane)
+        viewer.reset_view()
+
+
 def check_display(viewer: Any, image: Any, stack: ImageStack) -> None:
     """Make sure that a click on the canvas is a pixel of a frame.
 
@@ -160,4 +171,8 @@ def check_display(viewer: Any, image: Any, stack: ImageStack) -> None:
         raise ValueError("A click in the 3-D view has no depth: go back to the 2-D view (Ctrl-Y) to click on objects.")
     offset = viewer.dims.ndim - image.ndim
     if {axis - offset for axis in viewer.dims.displayed} != set(stack.plane_axes):
-        raise ValueError("The viewer shows the stack from the side: roll the axes (Ctrl-E) until it shows rows and columns again.")
+        rows, columns = stack.plane
+        raise ValueError(
+            f"The viewer shows the stack from the side: roll the axes (Ctrl-E) until it shows {rows} and {columns} again"
+            + (", or propagate along another axis: it is chosen in the first line of the dock." if "Z" in stack.letters else ".")
+        )

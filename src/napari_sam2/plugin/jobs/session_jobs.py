@@ -201,6 +201,9 @@ class SessionJobs:
     def _is_decided(self, workspace: ImageWorkspace) -> bool:
         """Continue the session that is offered, if there is one; return False where it needs a model that is not here."""
         offer = workspace.kept.offer
+        if workspace.has_offer_of_other_frames:  # it stays where it is: what a person does on these frames is another one
+            workspace.kept.begin_anew()
+            return True
         if offer is None or workspace.continue_session():
             return True
         what = "download it" if offer.model in MODEL_NAMES else "put its file back"

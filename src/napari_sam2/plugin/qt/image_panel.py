@@ -164,7 +164,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         low, high = numbers_for(kind, workspace)
         red, green, blue = chosen_channels(workspace)
         channels = {"choices": channel_choices(workspace.source.channel_names), "visible": len(workspace.source.channel_names) > 0}
-        along, levels = along_choices(stack), level_choices(workspace.image)
+        along, levels = along_choices(stack, workspace.source.plane_names), level_choices(workspace.image)
         number = {"widget_type": "FloatSpinBox", "min": -1e9, "max": 1e9}
         self.form = magicgui(
             read_image,

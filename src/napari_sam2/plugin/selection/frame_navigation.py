@@ -56,8 +56,8 @@ class FrameNavigation:
         workspace = self._images.workspace
         states = None if workspace is None else workspace.rows.frames.of(object_id)
         centroid_rc = None if states is None else states.centroid_rc(frame)
-        if centroid_rc is not None:
-            centre_on(self._viewer, self._images.image, centroid_rc)
+        if workspace is not None and centroid_rc is not None:
+            centre_on(self._viewer, workspace.image, workspace.stack, centroid_rc)
 
     def go_to_uncertain(self, step: int) -> None:
         """Go to the next uncertain frame of the current object, or with a step of -1 to the one before."""

@@ -10,7 +10,7 @@ from napari.layers import Image
 
 from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.image.layer_file import LayerFile, read_layer_file
-from napari_sam2.plugin.image.layer_placement import displayed_position, show_frame, unwrapped
+from napari_sam2.plugin.image.layer_placement import displayed_position, show_frame, show_plane, unwrapped
 from napari_sam2.plugin.image.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.layers.model_input_view import is_model_input
 from napari_sam2.plugin.layers.points_layer import IMAGE_KEY
@@ -110,7 +110,7 @@ class ImageChoice:
 
     def choose(self, image: Any) -> None:
         """Work on an image layer; on another one nothing is lost."""
-        self.image, self.reason = unwrapped(image), ""
+        before, self.image, self.reason = self.image, unwrapped(image), ""
         self._calls.choosing()
         if self.image is not None and self.workspace is None:
             try:
@@ -118,6 +118,8 @@ class ImageChoice:
             except ValueError as error:
                 self.reason = str(error)
         self._select()
+        if (workspace := self.workspace) is not None and (before is not None or workspace.stack.along in ("Y", "X")):
+            show_plane(self._viewer, self.image, workspace.stack)
         self.follow_sliders()
         self._calls.chosen()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_sam2.plugin.image.image_stack import ImageStack
-from napari_sam2.plugin.image.layer_placement import displayed_position
+from napari_sam2.plugin.image.layer_placement import displayed_position, show_plane
 from napari_sam2.plugin.image.reading import Reading, choose_reading
 from napari_sam2.plugin.jobs.session_jobs import SessionJobs
 from napari_sam2.plugin.selection.workspaces import Workspaces
@@ -72,6 +72,7 @@ class ImagePositions:
         image = workspace.image
         if not workspace.stack.has_same_frames(stack):
             choose_reading(image, reading)
+            show_plane(self._viewer, image, stack)
             at = displayed_position(self._viewer, image, stack) or stack.at
             self._change_frames(stack.moved_to(at), workspace)
             return

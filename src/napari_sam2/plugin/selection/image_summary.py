@@ -1,6 +1,6 @@
 """How an image is read, in a line, and the choices that a person has about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -38,7 +38,7 @@ def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
     """Describe image, axes, channels, intensities, model and device in a line."""
     if workspace is None:
         return " · ".join([name or "no image", model])
-    parts = [name, describe_axes(workspace.stack)]
+    parts = [name, describe_axes(workspace.stack, workspace.source.plane_names)]
     if workspace.stack.num_channels:
         parts.append(f"channel {', '.join(map(str, workspace.stack.channels))}")
     elif workspace.stack.num_joined:
@@ -47,12 +47,12 @@ def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
     return " · ".join([*parts, *([workspace.device] if workspace.device else [])])
 
 
-def describe_axes(stack: ImageStack) -> str:
+def describe_axes(stack: ImageStack, plane_names: Mapping[str, str] | None = None) -> str:
     """Describe axes, along which of them objects are propagated, and the position on the others."""
     letters = "".join(stack.letters)
     text = f"{letters}{'?' if stack.is_guessed else ''}{' in colour' if stack.is_rgb else ''}"
     if stack.along:
-        text += f" along {stack.along}"
+        text += f" along {_named(stack.along, plane_names or {})}"
     return ", ".join([text, *(f"{letter} {index}" for letter, index in stack.at)])
 
 
@@ -92,9 +92,13 @@ def changed_only(reading: Reading, workspace: ImageWorkspace) -> Reading:
     )
 
 
-def along_choices(stack: ImageStack) -> Choices:
-    """Return the axes along which frames can follow each other; empty for a single image."""
-    return [(letter, letter) for letter in stack.letters if letter and letter not in "CYX"]
+def along_choices(stack: ImageStack, plane_names: Mapping[str, str]) -> Choices:
+    """Return the axes along which frames can follow each other, and names of their planes; empty for a single image."""
+    return [(_named(letter, plane_names), letter) for letter in stack.directions]
+
+
+def _named(letter: str, plane_names: Mapping[str, str]) -> str:
+    return f"{letter} ({plane_names[letter]})" if letter in plane_names else letter
 
 
 def channel_choices(names: Sequence[str]) -> Choices:
@@ -166,7 +170,8 @@ def read_image(
     axes : str
         A letter for each axis of the layer, such as TZYX; empty for what its labels and its file tell, or a guess.
     along : str
-        Objects are propagated along this axis; the others follow the sliders. Empty for T before Z.
+        Objects are propagated along this axis, of a volume also along Y or X: frames are its planes. The others follow the sliders.
+        Empty for T before Z.
     red, green, blue : int, str or None
         Channels, by number, or by the name of a layer of the same file. One alone is grey, two are magenta and green.
     resolution : int

@@ -25,7 +25,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -126,6 +126,8 @@ class SessionSummary:
         When it was changed last, in seconds since 1970.
     is_in_use : bool
         A session has it open, here or in another program.
+    along : str
+        The axis along which its frames follow each other.
     """
 
     path: Path
@@ -135,6 +137,7 @@ class SessionSummary:
     model: str
     changed_s: float
     is_in_use: bool = False
+    along: str = ""
 
     @classmethod
     def read(cls, path: Path) -> SessionSummary:
@@ -148,20 +151,21 @@ class SessionSummary:
         from napari_sam2.session.state.objects import SHOWN_KINDS
         from napari_sam2.session.store.database import open_to_read
         from napari_sam2.session.store.file_lock import is_locked
-        from napari_sam2.session.store.session_store import read_model
+        from napari_sam2.session.store.session_store import read_header, read_model
 
         shown = ", ".join(f"'{kind}'" for kind in SHOWN_KINDS)
         changed_s = _changed_s(path)
         with contextlib.closing(open_to_read(path)) as database:
-            model = read_model(database).name
+            model, along = read_model(database).name, read_header(database).source.along or ""
             with database.reading():
                 ((objects, latest),) = database.execute("SELECT COUNT(*), MAX(key) FROM state WHERE kind = 'info'")
                 ((frames,),) = database.execute(f"SELECT COUNT(DISTINCT key) FROM state WHERE kind IN ({shown})")  # noqa: S608
-        return cls(path, objects, frames, latest or 0, model, changed_s, is_locked(path))
+        return cls(path, objects, frames, latest or 0, model, changed_s, is_locked(path), along)
 
     def describe(self, today: date | None = None) -> str:
         """Describe it in a few words, such as ``3 objects, 12 frames, yesterday 14:02``."""
-        parts = [counted(self.num_objects, "object"), counted(self.num_frames, "frame")]
+        where = f" along {self.along}" if self.along in ("Y", "X") else ""
+        parts = [counted(self.num_objects, "object"), counted(self.num_frames, "frame") + where]
         return ", ".join([*parts, _when(self.changed_s, today or date.today())])
 
 
@@ -216,31 +220,33 @@ class KeptSessions:
         """Return how much the folder takes on the disk."""
         return sum(one.size_bytes for one in self.sessions())
 
-    def find(self, fingerprint: ImageFingerprint, identify: Callable[[tuple[int, ...]], ImageIdentity]) -> list[SessionSummary]:
+    def find(
+        self, fingerprints: Sequence[ImageFingerprint], identify: Callable[[tuple[int, ...], str], ImageIdentity]
+    ) -> list[SessionSummary]:
         """Find the sessions of an image in which there are objects, what was changed last first.
 
         Parameters
         ----------
-        fingerprint : ImageFingerprint
-            Of the image.
+        fingerprints : sequence of ImageFingerprint
+            Of the image, one for each direction in which it may be cut into frames.
         identify : callable
-            Reads some pixels of the image, of given channels, or, where these are none, those that would be used now; called only
-            where there is a session that may be one of it.
+            Reads some pixels of the image, of given channels and along a given axis, or, where these are none, as it would be read
+            now; called only where there is a session that may be one of it.
 
         Raises
         ------
         ValueError
             If there are such, but none can be read.
         """
-        identities: dict[tuple[int, ...], ImageIdentity] = {}
+        identities: dict[tuple[tuple[int, ...], str], ImageIdentity] = {}
         found, refused = list[SessionSummary](), list[Exception]()
         for one in self.sessions():
-            if not _may_be_of(one.entry, fingerprint):
+            if not any(_may_be_of(one.entry, fingerprint) for fingerprint in fingerprints):
                 continue
             try:
                 header = _header_in(one.path)
-                channels = tuple(header.source.channel or ())
-                identity = identities[channels] = identities.get(channels) or identify(channels)
+                read = tuple(header.source.channel or ()), header.source.along or ""
+                identity = identities[read] = identities.get(read) or identify(*read)
                 if header.image.is_of_same(identity) and (summary := SessionSummary.read(one.path)).num_objects:
                     found.append(summary)
             except (OSError, ValueError) as error:

@@ -64,6 +64,8 @@ class SessionRequest:
         Pixel size and frame interval.
     file : LayerFile
         What the file of the image tells.
+    other_directions : tuple of ImageFingerprint
+        By which sessions on the same volume along its other axes are found.
     """
 
     image: Any
@@ -79,6 +81,7 @@ class SessionRequest:
     percentiles: tuple[float, float] | None = None
     calibration: Calibration = PIXELS
     file: LayerFile = NO_FILE
+    other_directions: tuple[ImageFingerprint, ...] = ()
 
     def reads_as(self, other: SessionRequest | None) -> bool:
         """Tell whether another request is for the same pixels, read in the same way."""
@@ -254,10 +257,11 @@ class SessionOpener:
         if self.kept is None or request.fingerprint is None:
             return []
 
-        def identify(channels: tuple[int, ...]) -> ImageIdentity:
-            return ImageIdentity.of(_stack(replace(request, channels=channels or request.channels)))
+        def identify(channels: tuple[int, ...], along: str) -> ImageIdentity:
+            chosen = replace(request, channels=channels or request.channels, along=along or request.along)
+            return ImageIdentity.of(_stack(chosen))
 
-        return self.kept.find(request.fingerprint, identify)
+        return self.kept.find((request.fingerprint, *request.other_directions), identify)
 
 
 def _stack(request: SessionRequest) -> Stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,15 +129,18 @@ class ImageSource:
             views = [self.stack.without_short_axes(one) for one in pixels]
             self._array = pixels, ChannelArrays(views) if self.stack.num_joined else views[0]
         array, stack = self._array[1], self.stack
-        where = f" along {stack.along} at {describe_position(stack.at)}" if stack.at else ""
-        fingerprint = ImageFingerprint.of(array, stack.axes + where, self.image.name, self.image.source.path)
         return SessionRequest(
             array,
             stack.axes,
             model,
             labels,
-            fingerprint,
+            self._fingerprint(array, stack),
             continued,
+            other_directions=tuple(
+                self._fingerprint(array, replace(stack, along=along))
+                for along in stack.directions
+                if not stack.at and along != stack.along
+            ),
             channels=stack.channels,
             along=stack.along,
             at=stack.at,
@@ -145,6 +149,17 @@ class ImageSource:
             calibration=self.calibration,
             file=self.file,
         )
+
+    def _fingerprint(self, array: Any, stack: ImageStack) -> ImageFingerprint:
+        is_usual = not stack.at and stack.along not in ("Y", "X")
+        where = f" along {stack.along}" + (f" at {describe_position(stack.at)}" if stack.at else "")
+        return ImageFingerprint.of(array, stack.axes + ("" if is_usual else where), self.image.name, self.image.source.path)
+
+    @property
+    def plane_names(self) -> Mapping[str, str]:
+        """What planes through an axis are called in a patient, by the letter of the axis; empty if not known."""
+        is_of_file = all(told == letter for told, letter in zip(self.file.letters, self.stack.letters, strict=False) if letter)
+        return self.file.plane_names if is_of_file else {}
 
     @property
     def calibration(self) -> Calibration:

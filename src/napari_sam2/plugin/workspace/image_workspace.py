@@ -232,6 +232,12 @@ class ImageWorkspace:
         return self.kept.offer is not None and self._opener.has(self.kept.offer.model)
 
     @property
+    def has_offer_of_other_frames(self) -> bool:
+        """The earlier session that is offered has the frames of the volume along another axis."""
+        offer = self.kept.offer
+        return offer is not None and offer.along != self.stack.along and offer.along in self.stack.directions
+
+    @property
     def is_untouched(self) -> bool:
         """Nothing was done here, and nothing is to be continued."""
         has_prompts = bool(self.points.object_ids or self.boxes.object_ids)
