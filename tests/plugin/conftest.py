@@ -62,7 +62,7 @@ class TinyOpener(SessionOpener):
         super().__init__()
         self.loaded, self.opened = [], []
 
-    def _load(self, model):
+    def _load(self, model, image_size):
         self.loaded.append(model)
         return _network(model)
 

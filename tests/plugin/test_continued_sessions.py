@@ -438,7 +438,7 @@ from tiny_models import tiny_predictor
 model_in_use.Tracker = BlobTracker
 
 class TinyOpener(SessionOpener):
-    def _load(self, model):
+    def _load(self, model, image_size):
         network = tiny_predictor()
         network.source = model
         return network

@@ -93,7 +93,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
     },
     "draw_error_sample": {"size": [*NO_NUMBER, 0, -1], "seed": [*NO_NUMBER, -1]},
     "judge_mask": {"object_id": NO_ID, "frame": NO_FRAME, "is_wrong": [one for one in NO_FLAG if one is not None]},
-    "use_model": {"model": [*NEVER, None, 1, True, "no such model"]},
+    "use_model": {"model": [*NEVER, None, 1, True, "no such model"], "image_size": [*NEVER, 1.5, "64", True, 100, 0, -32]},
     "review_queue": {"objects": NO_LIST},
     "reslice": {
         "along": [*NO_TEXT, None],
@@ -131,6 +131,7 @@ RIGHT: dict[str, Any] = {
     "labels": TRUTH[2],
     "over": "T",
     "along": "Z",
+    "model": "micro",
 }
 SENTENCE = re.compile(r"[^\n]{10,240}")
 PYTHON = re.compile(r"ambiguous|unhashable|not iterable|has no attribute|unpack|not supported between|could not convert|NoneType")

@@ -20,6 +20,7 @@ from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
 from napari_sam2.plugin.options.tracking_options import TrackingOptions, why_not_tracked
 from napari_sam2.plugin.prompts.clicks import MAX_OBJECT_ID
+from napari_sam2.plugin.prompts.fusion_command import FuseAxes
 from napari_sam2.plugin.review.review import Review
 from napari_sam2.plugin.selection.frame_navigation import FrameNavigation
 from napari_sam2.plugin.selection.image_choice import ImageCalls, ImageChoice
@@ -446,19 +447,33 @@ class Controller:
 
     def propagate(self, options: PropagationOptions | None = None) -> None:
         """Propagate objects through the stack, as it was chosen by default."""
+        options = options or self.propagation
+        if reason := self._why_not_propagated(options):
+            self._warn(reason)
+        elif self.workspace is not None:
+            self._jobs.propagate(self.workspace, options)
+
+    def fuse_axes(self) -> None:
+        """Propagate objects of a volume along Z, Y and X, and fuse the axes: one undo takes all of it back."""
+        reason = self._why_not_propagated(self.propagation)
+        if not reason and self.workspace is not None and not self.workspace.stack.is_volume:
+            reason = "Axes of a volume are fused: its frames follow each other along Z, Y or X."
+        if reason:
+            self._warn(reason)
+        elif self.workspace is not None:
+            self._jobs.run(self.workspace, (FuseAxes(self.propagation.objects),), "Propagating along Z, Y and X …")
+
+    def _why_not_propagated(self, options: PropagationOptions) -> str:
         workspace = self.workspace
         if workspace is None:
-            self._warn(self._images.reason or "There is nothing to propagate: open an image first.")
-        elif workspace.stack.frame_axis is None:
-            self._warn("There is nothing to propagate along: this is a single image.")
-        elif not self.models.is_here:
-            self._warn(self.models.missing_weights)
-        elif not workspace.objects.ids and not self._jobs.is_segmenting:  # a layer that is still being read may begin some
-            self._warn("There is nothing to propagate: click on an object first.")
-        elif (options := options or self.propagation).objects == ():
-            self._warn("No object is selected in the table: select some, or propagate all objects.")
-        else:
-            self._jobs.propagate(workspace, options)
+            return self._images.reason or "There is nothing to propagate: open an image first."
+        if workspace.stack.frame_axis is None:
+            return "There is nothing to propagate along: this is a single image."
+        if not self.models.is_here:
+            return self.models.missing_weights
+        if not workspace.objects.ids and not self._jobs.is_segmenting:  # a layer that is still being read may begin some
+            return "There is nothing to propagate: click on an object first."
+        return "No object is selected in the table: select some, or propagate all objects." if options.objects == () else ""
 
     @property
     def why_not_tracked(self) -> str:

@@ -80,6 +80,19 @@ def test_device_and_precision_are_settings(panel, controller, settings):
     assert panel.precision.currentText() == "float32"
 
 
+def test_the_input_of_a_released_model_is_an_approximation_that_is_chosen(panel, controller, settings, monkeypatch, tmp_path):
+    panel.fold.click()
+    assert not panel.input.isVisible(), "micro has one size"
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    controller.choose_model("sam2.1_hiera_t")
+    assert panel.input.isVisible()
+    assert [panel.input.itemText(i) for i in range(3)] == ["1024 px, as trained", "768 px, approximate", "512 px, approximate"]
+    choose(panel.input, "512 px, approximate")
+    assert settings.settings.image_size == 512
+    assert panel.input.currentText() == "512 px, approximate"
+    assert "approximation" in panel.input.toolTip()
+
+
 def test_sessions_begin_by_the_settings(panel, controller, settings, viewer):
     settings.write({"precision": "bfloat16", "device": "cpu"})
     controller.click(viewer.layers[0].data_to_world((0, 10, 10)))

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image.reading import Reading
+from napari_sam2.plugin.reports.reports import StateChanged
 from napari_sam2.plugin.selection.image_summary import (
     Intensities,
     along_choices,
@@ -18,6 +21,7 @@ from napari_sam2.plugin.selection.image_summary import (
     read_image,
     summarize,
 )
+from napari_sam2.session.state.session_state import StateChange
 from widget_driving import plain_click
 
 
@@ -64,6 +68,15 @@ def test_axes_channels_and_position_in_the_line(shown, blobs):
     assert summary(shown(blobs)).startswith("movie · TYX? along T · ")
     assert summary(shown(np.stack([blobs] * 3, -1), rgb=True)).startswith("movie · TYX? in colour along T · ")
     assert summarize("", None, "micro") == "no image · micro"
+
+
+def test_an_approximate_input_is_in_the_line(shown, blobs):
+    controller = shown(blobs, "tyx")
+    plain_click(controller, (0, 10, 10))
+    assert "approximate" not in summary(controller)
+    identity = replace(controller.session.state.model, architecture="sam2.1_hiera_t", image_size=512)
+    controller.workspace.apply(StateChanged(StateChange(model=identity)))
+    assert summary(controller).endswith(" at 512 px (approximate) · cpu")
 
 
 def test_choices(shown, blobs):

@@ -13,6 +13,7 @@ from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.session.session import Session
 from phantoms import GEOMETRIES, write_nrrd
 from served_here import served_here  # noqa: F401 - a fixture
+from tiny_models import tiny_predictor
 
 
 def test_the_embedded_model_on_an_image(blobs):
@@ -63,6 +64,42 @@ def test_settings_are_used(tmp_path, kept, blobs):
     session = opener.open(SessionRequest(blobs, "TYX", "micro"))
     assert isinstance(session.labels, np.memmap)
     assert not session.labels.any()
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """What is loaded: models of any name, which are tiny, by their names and the sides of their inputs."""
+    found = []
+
+    def load(model, device, **arguments):
+        found.append((model, arguments.get("image_size")))
+        return tiny_predictor()
+
+    monkeypatch.setattr("napari_sam2.predictors.build.load_model", load)
+    return found
+
+
+def test_the_input_of_a_released_model_is_a_setting(loads):
+    opener = SessionOpener()
+    opener.load("sam2.1_hiera_t")
+    opener.use(Settings(image_size=512))
+    opener.load("sam2.1_hiera_t")
+    opener.load("sam2.1_hiera_t")
+    opener.load("micro")
+    opener.load("/cells.pt")
+    assert loads == [("sam2.1_hiera_t", 1024), ("sam2.1_hiera_t", 512), ("micro", None), ("/cells.pt", None)]
+
+
+def test_a_session_goes_on_with_the_input_that_it_has(tmp_path, kept, blobs):
+    session = Session(blobs, "TYX", image_size=192, device="cpu")
+    session.add_points(session.add_object(), 0, [(10, 10)])
+    session.save(tmp_path / "movie.sam2")
+    session.close()
+    opener = SessionOpener(kept)
+    assert opener.load("micro").image_size == 320
+    session = opener.open(SessionRequest(blobs, "TYX", "micro", continued=tmp_path / "movie.sam2"))
+    assert session.model.image_size == 192
+    assert opener.load("micro").image_size == 320, "others are as they were trained"
 
 
 def test_a_device_that_is_not_here():

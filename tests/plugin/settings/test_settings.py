@@ -10,6 +10,7 @@ from napari_sam2.plugin.settings.keys import CHOSEN, UNDO, all_keys
 from napari_sam2.plugin.settings.settings import (
     DEVICES,
     GENERAL,
+    INPUT_SIDES_PX,
     KEYS,
     PRECISIONS,
     Preferences,
@@ -42,6 +43,7 @@ def test_the_manifest_has_the_same_settings():
     general = CONFIGURATIONS[GENERAL]["properties"]
     assert tuple(general["device"]["enum"]) == DEVICES
     assert tuple(general["precision"]["enum"]) == PRECISIONS == ("auto", *ENGINE_PRECISIONS)
+    assert tuple(map(int, general["image_size"]["enum"])) == INPUT_SIDES_PX
 
 
 def test_settings_are_read(tmp_path):
@@ -54,9 +56,10 @@ def test_settings_are_read(tmp_path):
         "default_model": str(checkpoint),
         "device": "cpu",
         "precision": "bfloat16",
+        "image_size": "512",
     }
     assert checked(values, {"undo": "F7"}) == (
-        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", keys={"undo": "F7"}),
+        Settings(tmp_path / "new", 5.0, 0.0, str(checkpoint), "cpu", "bfloat16", 512, keys={"undo": "F7"}),
         {},
     )
     assert checked({"default_model": "facebook/sam2.1-hiera-large"}, {})[0].default_model == "sam2.1_hiera_l"
@@ -77,6 +80,7 @@ def test_settings_are_read(tmp_path):
         ("memory_gb", float("nan"), "got nan"),
         ("default_model", "sam3", "The default model is best, a checkpoint file, or one of micro, sam2.1_hiera_t"),
         ("device", "tpu", "The device is one of auto, cpu, cuda, mps, got 'tpu'"),
+        ("image_size", 500, "The side of the input is one of 1024, 768, 512, got 500"),
         ("precision", "float16", "The precision is one of auto, float32, bfloat16, got 'float16'"),
     ],
 )

@@ -234,6 +234,23 @@ def test_the_size_of_the_input_is_chosen_saved_and_written_into_the_script(tmp_p
     np.testing.assert_array_equal(replay(tmp_path / "movie.sam2", movie).labels, labels)
 
 
+def test_a_change_of_the_size_of_the_input_is_undone_and_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    session = Session(MOVIE[:2], image_size=192, device="cpu")
+    session.add_points(session.add_object(), 0, [tuple(np.argwhere(TRUTH[0] == 1).mean(0))])
+    session.use_model("micro", image_size=256)
+    assert session.model.image_size == 256
+    assert "session.use_model(model='micro', image_size=256)" in session.to_script()
+    session.use_model("micro")
+    assert (session.model.image_size, session.document().calls[-1].arguments) == (320, {"model": "micro"})
+    session.undo()
+    assert session.model.image_size == 256
+    (tmp_path / "log.json").write_text(session.to_json())
+    again = replay(tmp_path / "log.json", MOVIE[:2])
+    assert again.model.image_size == 256
+    np.testing.assert_array_equal(again.labels, session.labels)
+
+
 @pytest.mark.parametrize(
     ("model", "size", "message"),
     [

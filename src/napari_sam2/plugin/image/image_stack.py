@@ -155,6 +155,11 @@ class ImageStack:
         return _directions(self.letters)
 
     @property
+    def is_volume(self) -> bool:
+        """Frames are planes of a volume."""
+        return "Z" in self.letters and self.along in ("Z", "Y", "X")
+
+    @property
     def plane(self) -> tuple[str, str]:
         """Letters of the axes of rows and of columns: Y and X, or what is left of Z, Y and X."""
         return _plane(self.along)

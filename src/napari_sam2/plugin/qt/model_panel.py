@@ -18,11 +18,11 @@ from superqt import QElidingLabel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.qt.rows import button, combo, row
-from napari_sam2.plugin.qt.settings_dialog import SettingsDialog
+from napari_sam2.plugin.qt.settings_dialog import INPUT_CHOICES, INPUT_TIP, SettingsDialog
 from napari_sam2.plugin.settings.models import MODEL_NAMES, describe_download, describe_model
 from napari_sam2.plugin.settings.place import THIS_MACHINE
 from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS
-from napari_sam2.weights.registry import SUFFIXES
+from napari_sam2.weights.registry import RELEASED, SUFFIXES
 
 _SELF_TEST = "Let the embedded model segment a nucleus whose area is known."
 _PLACE = (
@@ -93,6 +93,10 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         )
         self.precision.addItems(PRECISIONS)
         self.precision.activated.connect(lambda: self._write(precision=self.precision.currentText()))
+        self.input = combo(INPUT_TIP, _NUM_LETTERS)
+        for text, side in INPUT_CHOICES:
+            self.input.addItem(text, side)
+        self.input.activated.connect(lambda: self._write(image_size=self.input.currentData()))
         self.self_test = button("Self-test", _SELF_TEST, lambda: self._controller.models.run_self_test())
         self.settings = QToolButton(text="Settings …", toolTip="Folder and room for sessions, memory, model, device and keys.")
         self.settings.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -107,6 +111,8 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         details.setSpacing(2)
         details.addWidget(row(QLabel("Compute on"), self.compute_on, stretched=(1,)))
         details.addWidget(row(self.device, self.precision, self.self_test, stretched=(0, 1)))
+        self._input_row = row(QLabel("Input"), self.input, stretched=(1,))
+        details.addWidget(self._input_row)
         details.addWidget(row(self.about_device, self.settings, stretched=(0,)))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -192,6 +198,8 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         precision = "" if settings.precision == "auto" else f" in {settings.precision}"
         self.fold.setToolTip(f"The model computes on {device}{precision}{tested}. Click to choose.")
         self.device.setEnabled(not place.is_elsewhere)
+        self._input_row.setVisible(controller.model in RELEASED and not place.is_elsewhere)
+        self.input.setCurrentIndex(self.input.findData(str(settings.image_size)))
         with QSignalBlocker(self.device), QSignalBlocker(self.precision):
             self.device.setCurrentText(settings.device)
             self.precision.setCurrentText(settings.precision)

@@ -32,6 +32,7 @@ from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 from napari_sam2.wording import counted
 
 _ACTIVITY_MS = 200
+_FUSE = "Propagate through the volume along all three axes from the same prompts, and take the mean: about three times the work."
 
 
 class PropagatePanel(QWidget):  # type: ignore[misc]
@@ -64,6 +65,7 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         self._fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._fold.toggled.connect(self._folded)
         self.form, self._fields = self._make_form(), QWidget()
+        self.fuse = button("Along Z, Y and X, fused", _FUSE, lambda: self._controller.fuse_axes())
         self.estimate = QLabel(wordWrap=True)
         self.bar = QProgressBar(textVisible=True)
         self._shown = QStackedWidget()  # of the height of both: nothing else jumps
@@ -97,6 +99,7 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         for column, title in ((0, "from"), (2, "to")):
             fields.addWidget(QLabel(title), 1, column)
             fields.setColumnStretch(column + 1, 1)
+        fields.addWidget(self.fuse, 2, 0, 1, 4)
         self._shown.addWidget(self.estimate)
         self._shown.addWidget(self.bar)
         layout = QVBoxLayout(self)
@@ -161,6 +164,8 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
         has_frames = workspace is not None and workspace.stack.frame_axis is not None
         self.button.setEnabled(has_frames or is_busy)
         self._fields.setEnabled(has_frames)
+        self.fuse.setEnabled(not is_busy)
+        self.fuse.setVisible(workspace is not None and workspace.stack.is_volume)
         if is_busy:
             show_key(self.button, "Stop ({key})", CANCEL)
             self.estimate.clear()

@@ -12,7 +12,15 @@ from napari_sam2.plugin.sessions.autosave import KeptSessions
 from napari_sam2.plugin.settings.keys import KEYS, all_keys, normal_name, use_by_napari
 from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES
 from napari_sam2.plugin.settings.place import THIS_MACHINE
-from napari_sam2.plugin.settings.settings import DEVICES, PRECISIONS, StoredSettings, checked
+from napari_sam2.plugin.settings.settings import DEVICES, INPUT_SIDES_PX, PRECISIONS, StoredSettings, checked
+
+INPUT_CHOICES = [
+    (f"{side} px, {'approximate' if side < INPUT_SIDES_PX[0] else 'as trained'}", str(side)) for side in INPUT_SIDES_PX
+]
+INPUT_TIP = (
+    "The side of the square that frames are resized to for a released model. Smaller is faster and an approximation: thin and "
+    "small objects get lost. Of sessions that begin from now on."
+)
 
 
 def general_values(
@@ -22,6 +30,7 @@ def general_values(
     default_model: str = BEST,
     device: str = "auto",
     precision: str = "auto",
+    image_size: str = str(INPUT_SIDES_PX[0]),
     compute_on: str = THIS_MACHINE,
     last_scheduler: str = "",
     certificates: Path | None = None,
@@ -30,7 +39,7 @@ def general_values(
 
     Parameters
     ----------
-    autosave_folder, quota_gb, memory_gb, default_model, device, precision, compute_on, last_scheduler, certificates
+    autosave_folder, quota_gb, memory_gb, default_model, device, precision, image_size, compute_on, last_scheduler, certificates
         See :class:`~napari_sam2.plugin.settings.settings.Settings`.
     """
     return {
@@ -40,6 +49,7 @@ def general_values(
         "default_model": default_model,
         "device": device,
         "precision": precision,
+        "image_size": image_size,
         "compute_on": compute_on,
         "last_scheduler": last_scheduler,
         "certificates": _folder_text(certificates),
@@ -85,6 +95,11 @@ def _general_form(default_model: str) -> Any:
             "label": "Precision",
             "tooltip": "auto takes bfloat16 on recent GPUs of NVIDIA, else float32. Of sessions that begin from now on.",
         },
+        image_size={
+            "choices": INPUT_CHOICES,
+            "label": "Input of released models",
+            "tooltip": INPUT_TIP,
+        },
         compute_on={"label": "Compute on", "tooltip": "this machine, or the address of a scheduler, such as tls://gpu-box:8786."},
         last_scheduler={"visible": False},
         certificates={
@@ -123,6 +138,7 @@ class SettingsDialog(QDialog):  # type: ignore[misc]
             "certificates",
         ):
             getattr(self.general, name).value = getattr(settings, name)
+        self.general.image_size.value = str(settings.image_size)
         self.general.autosave_folder.value = settings.autosave_folder
         self.general.autosave_folder.line_edit.native.setPlaceholderText(str(KeptSessions().folder))
         self.keys = {setting: QLineEdit(key.shown) for setting, key in all_keys().items()}

@@ -43,7 +43,8 @@ def summarize(name: str, workspace: ImageWorkspace | None, model: str) -> str:
         parts.append(f"channel {', '.join(map(str, workspace.stack.channels))}")
     elif workspace.stack.num_joined:
         parts.append(f"channel {', '.join(workspace.source.reading.channel_layers)}")
-    parts += [describe_intensities(workspace), model]
+    side = "" if workspace.approximate_px is None else f" at {workspace.approximate_px} px (approximate)"
+    parts += [describe_intensities(workspace), f"{model}{side}"]
     return " · ".join([*parts, *([workspace.device] if workspace.device else [])])
 
 

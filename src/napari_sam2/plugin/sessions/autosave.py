@@ -128,6 +128,8 @@ class SessionSummary:
         A session has it open, here or in another program.
     along : str
         The axis along which its frames follow each other.
+    image_size : int or None
+        Side of the input of its model.
     """
 
     path: Path
@@ -138,6 +140,7 @@ class SessionSummary:
     changed_s: float
     is_in_use: bool = False
     along: str = ""
+    image_size: int | None = None
 
     @classmethod
     def read(cls, path: Path) -> SessionSummary:
@@ -156,11 +159,11 @@ class SessionSummary:
         shown = ", ".join(f"'{kind}'" for kind in SHOWN_KINDS)
         changed_s = _changed_s(path)
         with contextlib.closing(open_to_read(path)) as database:
-            model, along = read_model(database).name, read_header(database).source.along or ""
+            model, along = read_model(database), read_header(database).source.along or ""
             with database.reading():
                 ((objects, latest),) = database.execute("SELECT COUNT(*), MAX(key) FROM state WHERE kind = 'info'")
                 ((frames,),) = database.execute(f"SELECT COUNT(DISTINCT key) FROM state WHERE kind IN ({shown})")  # noqa: S608
-        return cls(path, objects, frames, latest or 0, model, changed_s, is_locked(path), along)
+        return cls(path, objects, frames, latest or 0, model.name, changed_s, is_locked(path), along, model.image_size)
 
     def describe(self, today: date | None = None) -> str:
         """Describe it in a few words, such as ``3 objects, 12 frames, yesterday 14:02``."""

@@ -17,6 +17,7 @@ from napari_sam2.plugin.sessions.autosave import ImageFingerprint, KeptSessions,
 from napari_sam2.plugin.settings.models import is_on_this_machine
 from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
+from napari_sam2.weights.registry import RELEASED
 
 if TYPE_CHECKING:
     from napari_sam2.cluster.remote_compute import RemoteCompute
@@ -95,6 +96,19 @@ class SessionRequest:
         return is_new and self.reads_as(other) and all(getattr(self, name) == getattr(other, name) for name in _WHAT_IT_HAS)
 
 
+@dataclass(frozen=True)
+class _LoadedModel:
+    """A model, and what it was loaded by: its name and the side of its input, None for that of its training."""
+
+    name: str
+    image_size: int | None
+    network: SAM2VideoPredictor
+
+    def is_of(self, name: str, image_size: int | None) -> bool:
+        """Tell whether it is the model that is asked for."""
+        return self.name == name and (image_size == self.image_size or image_size == self.network.image_size)
+
+
 class SessionOpener:
     """Opens sessions; the latest model is kept, since loading it takes longer than everything else.
 
@@ -116,7 +130,7 @@ class SessionOpener:
         self.settings = Settings()
         self.place = Place()
         self._reached: dict[Place, RemoteCompute] = {}
-        self._loaded: tuple[str, SAM2VideoPredictor] | None = None
+        self._loaded: _LoadedModel | None = None
 
     def use(self, settings: Settings) -> None:
         """Open sessions by other settings from now on."""
@@ -160,8 +174,15 @@ class SessionOpener:
         """Arguments of a session that say where it computes."""
         return {"compute": self.reach(self.place)} if self.place.is_elsewhere else {"device": self.place.device}
 
-    def load(self, model: str) -> SAM2VideoPredictor:
+    def load(self, model: str, image_size: int | None = None) -> SAM2VideoPredictor:
         """Load a model, unless it is the latest one.
+
+        Parameters
+        ----------
+        model : str
+            A name, or a checkpoint file.
+        image_size : int, optional
+            Side of its input; by default that of the settings for a released model, and for others that of their training.
 
         Raises
         ------
@@ -170,12 +191,16 @@ class SessionOpener:
         ValueError
             If its file is no checkpoint of SAM 2.
         """
-        if self._loaded is None or self._loaded[0] != model:
+        if self.place.is_elsewhere:
+            image_size = None  # a model there keeps its size
+        elif image_size is None and model in RELEASED:
+            image_size = self.settings.image_size
+        if self._loaded is None or not self._loaded.is_of(model, image_size):
             self._loaded = None  # two large models need not fit into memory
-            self._loaded = (model, self._load(model))
-        return self._loaded[1]
+            self._loaded = _LoadedModel(model, image_size, self._load(model, image_size))
+        return self._loaded.network
 
-    def _load(self, model: str) -> SAM2VideoPredictor:
+    def _load(self, model: str, image_size: int | None) -> SAM2VideoPredictor:
         # here and not above: torch is imported on the worker, not when the widget is opened
         from napari_sam2.predictors.build import load_model
 
@@ -183,12 +208,12 @@ class SessionOpener:
             from napari_sam2.cluster.remote_model import remote_model
 
             return remote_model(self.reach(self.place), model)
-        return load_model(model, self.place.device)
+        return load_model(model, self.place.device, **({} if image_size is None else {"image_size": image_size}))
 
     def keep(self, model: str, network: SAM2VideoPredictor) -> None:
         """Keep a model that is loaded in the place of the latest one, unless it computes elsewhere than sessions do by now."""
         if hasattr(network, "compute") == self.place.is_elsewhere:
-            self._loaded = (model, network)
+            self._loaded = _LoadedModel(model, network.image_size if model in RELEASED else None, network)
 
     def release(self) -> None:
         """Let the latest model go, and the memory that it takes on a GPU; leave other machines."""
@@ -236,7 +261,8 @@ class SessionOpener:
         while is_locked(path) and time.monotonic() < until:
             time.sleep(0.05)
         try:
-            network = self.load(SessionSummary.read(path).model)
+            saved = SessionSummary.read(path)
+            network = self.load(saved.model, saved.image_size)
             return Session.open(path, _opened(request), network, labels=request.labels, draw_later=True, **self._where())
         except (ClusterError, WorkerLostError):
             raise  # once the other machine is reached again, the session is opened

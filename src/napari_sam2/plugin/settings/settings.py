@@ -32,6 +32,8 @@ GENERAL, KEYS = "general", "keys"
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
+INPUT_SIDES_PX = (1024, 768, 512)
+"""Of released models; the first one is that of their training."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class Settings:
         One of :data:`DEVICES`.
     precision : str
         One of :data:`PRECISIONS`; of sessions that begin.
+    image_size : int
+        One of :data:`INPUT_SIDES_PX`: the side of the square that frames are resized to, of released models; of sessions that
+        begin.
     compute_on : str
         :data:`~napari_sam2.plugin.settings.place.THIS_MACHINE`, or the address of a scheduler of dask.
     last_scheduler : str
@@ -68,6 +73,7 @@ class Settings:
     default_model: str = BEST
     device: str = "auto"
     precision: str = "auto"
+    image_size: int = INPUT_SIDES_PX[0]
     compute_on: str = THIS_MACHINE
     last_scheduler: str = ""
     certificates: Path | None = None
@@ -140,6 +146,12 @@ def _one_of(name: str, choices: tuple[str, ...]) -> Callable[[Any], str]:
     return check
 
 
+def _image_size(value: Any) -> int:
+    if str(value) not in map(str, INPUT_SIDES_PX):  # napari keeps it as a text
+        raise ValueError(f"The side of the input is one of {', '.join(map(str, INPUT_SIDES_PX))}, got {shown(value)}")
+    return int(value)
+
+
 def _compute_on(value: Any) -> str:
     text = str(value or "").strip()
     return THIS_MACHINE if text in ("", THIS_MACHINE) else checked_scheduler(text)
@@ -174,6 +186,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "default_model": _model,
     "device": _one_of("The device", DEVICES),
     "precision": _one_of("The precision", PRECISIONS),
+    "image_size": _image_size,
     "compute_on": _compute_on,
     "last_scheduler": _scheduler,
     "certificates": _certificates,

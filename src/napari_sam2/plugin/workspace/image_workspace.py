@@ -123,6 +123,8 @@ class ImageWorkspace:
         What becomes black and white in the session; None before it is opened, and for 8-bit colours.
     device : str
         On which the model runs; empty before the session is opened.
+    approximate_px : int or None
+        Side of the input of its model, where that is another than it was trained with.
     worker : SessionWorker
         Has the session.
     kept : KeptSession
@@ -184,6 +186,7 @@ class ImageWorkspace:
         self.input_seen: Callable[[ModelInput], None] = lambda _: None
         self.intensity_ranges: tuple[tuple[float, float], ...] | None = None
         self.device = ""
+        self.approximate_px: int | None = None
         self.siblings: Callable[[], Iterable[ImageWorkspace]] = tuple if before is None else before.siblings
         self.worker = SessionWorker(opener, lambda item: calls.announced(self, item))
         self.kept = KeptSession()
@@ -474,6 +477,7 @@ class ImageWorkspace:
     def _session_opened(self, item: SessionOpened) -> None:
         self.layers.is_begun = True
         self._model_in_use = item.model
+        self._show_side(item.state)
         self.objects.infos.clear()
         self.kept.opened()
         self.intensity_ranges, self.device = item.intensity_ranges, item.device
@@ -502,10 +506,15 @@ class ImageWorkspace:
         self.hand.follow_objects()
         if self.boxes.is_missing:
             self.layers.show()
+        self._show_side(change)
         if change.model is not None:
             self._model_in_use = change.model.name
             if self.requested_model is None:
                 self.model = self._model_in_use
+
+    def _show_side(self, change: StateChange) -> None:
+        if change.model is not None:
+            self.approximate_px = change.model.image_size if change.model.is_approximate else None
 
     def _show_infos(self, change: StateChange) -> None:
         colours = {object_id: None if info is None else info.colour for object_id, info in change.infos.items()}

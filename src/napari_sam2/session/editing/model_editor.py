@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from napari_sam2.checks import shown
+from napari_sam2.checks import check_whole, shown
 from napari_sam2.cluster.remote_compute import RemoteCompute
 from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.predictors.build import load_model
@@ -65,7 +65,7 @@ class ModelEditor:
         """The model that the session began with."""
         return self.begun_with or self._state.model
 
-    def use_model(self, model: str | Path | SAM2VideoPredictor) -> None:
+    def use_model(self, model: str | Path | SAM2VideoPredictor, image_size: int | None = None) -> None:
         """Change the model; everything that is not a mask stays: prompts, names, colours, locks, divisions, the history.
 
         Prompted frames are segmented again. Approved frames, and those of locked objects, keep their masks. Tracked masks are
@@ -75,6 +75,8 @@ class ModelEditor:
         ----------
         model : str, Path or SAM2VideoPredictor
             See :class:`Session`.
+        image_size : int, optional
+            Side of its input in pixels; see :class:`Session`.
 
         Raises
         ------
@@ -87,7 +89,7 @@ class ModelEditor:
         SessionBusyError
             If another thread is using the session.
         """
-        network = loaded(model, self._device)
+        network = loaded(model, self._device, None if image_size is None else check_whole("image_size", image_size))
         identity, before = ModelIdentity.of(network), self._in_use.model
         if self._state.model.sha256 is not None:  # the session is saved
             identity = replace(identity, sha256=weights_sha256(network))
@@ -95,7 +97,7 @@ class ModelEditor:
         with history.working():
             self._in_use.use(network)
             try:
-                with history.action(lambda: LoggedCall("use_model", {"model": identity.name})):
+                with history.action(lambda: LoggedCall("use_model", identity.arguments())):
                     self.begun_with = self.first
                     self.remember(identity, network)
                     self._state.models[0] = identity

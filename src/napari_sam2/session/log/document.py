@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.files import read_json
-from napari_sam2.model.config import MODEL_CONFIGS
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.identity import ModelIdentity
@@ -70,10 +69,7 @@ class Document:
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for the image."""
-        model = self.header.model
-        known = MODEL_CONFIGS.get(model.architecture)
-        size = {} if known is None or known.image_size == model.image_size else {"image_size": model.image_size}
-        return {"model": model.name} | size | self.header.arguments() | self.header.source.choice()
+        return self.header.model.arguments() | self.header.arguments() | self.header.source.choice()
 
     def to_json(self) -> str:
         """Write it as JSON."""

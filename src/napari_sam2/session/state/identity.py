@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import weakref
 from dataclasses import dataclass
+from typing import Any
 
 from napari_sam2.torch_threads import torch
 
 from napari_sam2.cluster.remote_model import RemoteModel
+from napari_sam2.model.config import MODEL_CONFIGS
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 _HASHES: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
@@ -44,6 +46,16 @@ class ModelIdentity:
         name = name or model.source
         sha256 = weights_sha256(model) if name is None else None
         return cls(name or model.config.name, model.config.name, model.image_size, sha256)
+
+    @property
+    def is_approximate(self) -> bool:
+        """The input has another size than the model was trained with."""
+        known = MODEL_CONFIGS.get(self.architecture)
+        return known is not None and known.image_size != self.image_size
+
+    def arguments(self) -> dict[str, Any]:
+        """Return arguments of a session, or of a change of its model."""
+        return {"model": self.name} | ({"image_size": self.image_size} if self.is_approximate else {})
 
     def is_same(self, other: ModelIdentity) -> bool:
         """Return whether another one is of the same model, wherever its file lies, as far as their weights were read."""
