@@ -422,3 +422,17 @@ def test_features_are_released_and_computed_again() -> None:
     session.release_features()
     np.testing.assert_array_equal(session.set_points(cell, 0, [(8, 11)], [1]), before)
     assert features.num_encoded > 0
+
+
+def test_nothing_of_a_session_waits_for_the_search_for_cycles() -> None:
+    session = blob_session(MOVIE)
+    session.add_points(session.add_object(), 0, [tuple(np.argwhere(TRUTH[0] == 1)[0])])
+    session.propagate_all()
+    memory = session.objects[1].memory.get(1)
+    held = [weakref.ref(one) for one in (session, session.state, memory, session._in_use.tracker.features)]
+    gc.disable()
+    try:
+        del session, memory
+        assert [reference() for reference in held] == [None] * 4
+    finally:
+        gc.enable()

@@ -194,6 +194,7 @@ class Session:
         rows = Rows(network.device)
         self._budget = RecordBudget(file=rows)
         self._history = History(weakly(self._finish), weakly(self._keep))
+        weakref.finalize(self, self._history.clear)
         self._state = SessionState(self._history, self._budget.put)
         self._state.models[0] = identity = ModelIdentity.of(network)
         self._source = ImageSource.of(image, self.stack, axes, channel, along, at, check_flag("keep_path", keep_path))

@@ -495,6 +495,34 @@ def test_a_closed_dock_holds_no_model_and_its_session_is_kept(cells, open_widget
     assert SessionSummary.read(one.path).num_objects == 1
 
 
+def test_the_memory_of_a_gpu_is_given_back_when_nothing_holds_the_model(cells, open_widget, robot, qtbot, monkeypatch):
+    widget = open_widget(cells, SessionOpener())
+    until_idle(qtbot, widget)
+    robot(cells).click(NUCLEUS)
+    until_idle(qtbot, widget)
+    widget.controller.propagate()
+    until_idle(qtbot, widget)
+    session = widget.session
+    held = {
+        "session": weakref.ref(session),
+        "model": weakref.ref(session.model),
+        "weights": weakref.ref(next(session.model.parameters())),
+        "features": weakref.ref(session._in_use.tracker.features),
+        "memory": weakref.ref(session.objects[1].memory.get(1).memory),
+    }
+    del session
+    held_at_the_end = []
+
+    def empty_cache():
+        held_at_the_end.append([name for name, reference in held.items() if reference() is not None])
+
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.cuda.empty_cache", empty_cache)
+    cells.window.remove_dock_widget(widget)
+    open_widget.runners[-1].wait()
+    assert held_at_the_end == [[]]
+
+
 def test_what_the_embedded_model_finds_in_the_background_is_a_proposal(cells, open_widget, robot, qtbot):
     widget, robot = open_widget(cells), robot(cells)
     until_idle(qtbot, widget)

@@ -127,6 +127,15 @@ class History:
         self.done, self.undone, self.calls_before = deque(done), undone, calls_before
         self._latest_number = max((action.number for action in (*done, *undone)), default=len(calls_before))
 
+    def clear(self) -> None:
+        """Forget all actions, at the end of the session.
+
+        Their values refer to dictionaries that refer to the history: memories of objects, also those on a GPU, would stay until
+        Python looks for such cycles.
+        """
+        self.done.clear()
+        self.undone.clear()
+
     def mark_written(self) -> None:
         """Record that everything that was done is in the file."""
         self.refreshed.clear()
