@@ -7,7 +7,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QToolButton
 
 from measured_frames import measured
-from napari_sam2.plugin.qt.object_table import Column
+from napari_sam2.plugin.qt.object_model import Column
 from napari_sam2.plugin.reports.frame_states import FrameState
 
 NONE, FOUND, ABSENT, APPROVED, PROMPTED, STALE, UNCERTAIN = FrameState
