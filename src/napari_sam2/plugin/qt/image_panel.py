@@ -29,6 +29,7 @@ from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 _ARROW_PX = 26
 _INDENT_PX = 10
 _LABEL_MARGIN_PX = 12
+_SPACING_PX = 6
 
 
 class SummaryLine(QToolButton):  # type: ignore[misc]
@@ -92,7 +93,8 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self._rows.setContentsMargins(_INDENT_PX, 0, _INDENT_PX, 0)
         self._rows.setSpacing(2)
         row = QHBoxLayout()
-        self._image_label = QLabel("image")
+        row.setSpacing(_SPACING_PX)
+        self._image_label = QLabel("Image")
         row.addWidget(self._image_label)
         row.addWidget(images, 1)
         self._rows.addLayout(row)
@@ -114,7 +116,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self.preview.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.preview.toggled.connect(self._preview_toggled)
         self.preview.hide()
-        layout.addWidget(self.preview)
+        self._rows.addWidget(self.preview)
         layout.addWidget(self.button)
         self.button.hide()
         self.line.toggled.connect(self._folded)
@@ -185,12 +187,16 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         self.form.intensities.changed.connect(self._kind_chosen)
         self._show_numbers()
         self.form.margins = (0, 0, 0, 0)
+        for field in self.form:
+            field.label = field.name.capitalize()
         self._rows.insertWidget(1, self.form.native)
         labels = [self._image_label, *self.form.native.findChildren(QLabel)]
         width_px = max(label.fontMetrics().horizontalAdvance(label.text()) for label in labels) + _LABEL_MARGIN_PX
         for label in labels:
             label.setFixedWidth(width_px)  # one below the other, also where magicgui left some out
         self.form.native.layout().setSpacing(2)
+        for row in self.form.native.findChildren(QHBoxLayout):
+            row.setSpacing(_SPACING_PX)  # as that of the image
         for combo in self.form.native.findChildren(QComboBox):  # long choices do not make the dock wide
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     import napari
 
 _PLUGIN = "napari-sam2"
+_STYLE = """
+QToolButton { padding: 2px 14px 2px 4px; }
+QToolButton::menu-indicator { subcontrol-origin: padding; subcontrol-position: center right; right: 3px; }
+"""
+"""The arrow stands beside the word."""
 
 
 class LayerActions(QToolButton):  # type: ignore[misc]
@@ -50,6 +55,7 @@ class LayerActions(QToolButton):  # type: ignore[misc]
         self.copy.triggered.connect(lambda: self.open_copy())
         self.views.triggered.connect(lambda: self.show_views())
         self.setMenu(menu)
+        self.setStyleSheet(_STYLE)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 

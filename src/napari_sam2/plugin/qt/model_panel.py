@@ -109,11 +109,14 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         details = QVBoxLayout(self._details)
         details.setContentsMargins(0, 0, 0, 0)
         details.setSpacing(2)
-        details.addWidget(row(QLabel("Compute on"), self.compute_on, stretched=(1,)))
-        details.addWidget(row(self.device, self.precision, self.self_test, stretched=(0, 1)))
-        self._input_row = row(QLabel("Input"), self.input, stretched=(1,))
-        details.addWidget(self._input_row)
-        details.addWidget(row(self.about_device, self.settings, stretched=(0,)))
+        rows = (("Compute on", self.compute_on), ("Device", self.device), ("Precision", self.precision), ("Input", self.input))
+        labels = [QLabel(text) for text, _ in rows]
+        width_px = max(label.sizeHint().width() for label in labels)
+        for label, (_, choice) in zip(labels, rows, strict=True):
+            label.setFixedWidth(width_px)  # choices stand one below the other
+            self._input_row = row(label, choice, stretched=(1,))
+            details.addWidget(self._input_row)
+        details.addWidget(row(self.about_device, self.self_test, self.settings, stretched=(0,)))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)

@@ -103,8 +103,10 @@ class ObjectModel(QAbstractTableModel):  # type: ignore[misc]
         if role == Qt.ItemDataRole.CheckStateRole and column in (Column.SHOWN, Column.LOCKED):
             is_set = not row.is_hidden if column == Column.SHOWN else row.is_locked
             return (Qt.CheckState.Checked if is_set else Qt.CheckState.Unchecked).value
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.ID, Column.FRAMES, Column.WORST, Column.STATE):
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (Column.ID, Column.FRAMES, Column.WORST):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column == Column.STATE:
+            return int(Qt.AlignmentFlag.AlignCenter)  # the eye beside it would touch the sign
         return None
 
     def setData(self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: N802

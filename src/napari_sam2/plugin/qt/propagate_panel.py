@@ -10,6 +10,7 @@ from magicgui import magicgui
 from napari.utils import progress
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
+    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -32,6 +33,7 @@ from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 from napari_sam2.wording import counted
 
 _ACTIVITY_MS = 200
+_NUM_LETTERS = 6
 _FUSE = "Propagate through the volume along all three axes from the same prompts, and take the mean: about three times the work."
 
 
@@ -96,6 +98,9 @@ class PropagatePanel(QWidget):  # type: ignore[misc]
             native = self.form[name].native
             fields.addWidget(native, row_number, column, 1, span)
             native.setVisible(True)
+            if isinstance(native, QComboBox):  # unfolded, the dock is no wider
+                native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+                native.setMinimumContentsLength(_NUM_LETTERS)
         for column, title in ((0, "from"), (2, "to")):
             fields.addWidget(QLabel(title), 1, column)
             fields.setColumnStretch(column + 1, 1)

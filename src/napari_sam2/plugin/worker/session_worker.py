@@ -30,8 +30,6 @@ from napari_sam2.plugin.reports.reports import (
     ModelLoaded,
     ObjectSegmented,
     Proposal,
-    SessionKept,
-    SessionNotKept,
     SessionOpened,
     SessionsFound,
     StateChanged,
@@ -43,6 +41,7 @@ from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.plugin.tasks.runner import Report
 from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
+from napari_sam2.plugin.worker.session_saving import SessionSaving
 from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
 
 if TYPE_CHECKING:
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RETRY_S = 30.0
-"""Where a session cannot be kept, that is tried again with the first click after so long."""
 _MEASURED_EACH_S = 0.3
 _DRAWN_AT_ONCE_S = 0.3
 """So long a session draws when it is opened; what is left then, in a stack of many frames, is drawn when nothing else is done."""
@@ -87,11 +84,7 @@ class SessionWorker:
         self._reporting_thread = 0
         self._command: Command | None = None
         self._request: SessionRequest | None = None
-        self._kept_at: Path | None = None
-        self._is_kept = False
-        self._retry_at_s = 0.0
-        self._num_changes = 0
-        self._num_changes_not_kept = -1
+        self._saving = SessionSaving(opener, self._send)
         self._unmeasured = set[int]()
         self._prepared: tuple[SessionRequest, tuple[Settings, Place], Session] | None = None
         self.shown_frame: int | None = None
@@ -112,12 +105,10 @@ class SessionWorker:
         session = self._session
         if session is None:
             return
-        self._retry_at_s = 0.0
-        self._keep(session)
+        self._saving.end(session)
         session.state.changed.disconnect(self._state_changed)
         self._session = self._measurements = None
         self._unmeasured = set()
-        self._kept_at = None
         if session.saved_to is not None:
             try:
                 session.close()
@@ -231,7 +222,7 @@ class SessionWorker:
         if self._session is None:
             raise ValueError("there is no session yet: it begins with the first click")
         self._session.save(path)
-        self._keep(self._session)
+        self._saving.save(self._session)
 
     def save_as(self, path: Path, report: Report) -> None:
         """Save the session as :meth:`save`, and report it."""
@@ -287,7 +278,7 @@ class SessionWorker:
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: list[Exception] = []
-        with self._keeping(session), session.grouped():
+        with self._saving.after(session), session.grouped():
             for command in commands:
                 self._run_one(session, command, report, failed)
         if failed:
@@ -343,7 +334,7 @@ class SessionWorker:
         is_done = False
         if session is not None:
             is_done = session.can_undo if is_undo else session.can_redo
-            with self._keeping(session):
+            with self._saving.after(session):
                 _ = session.undo() if is_undo else session.redo()
         report(HistoryMoved(is_undo, is_done))
 
@@ -363,7 +354,7 @@ class SessionWorker:
             elif session.state.model.name != name:
                 try:
                     network = self._opener.load(name)
-                    with self._keeping(session):
+                    with self._saving.after(session):
                         session.use_model(network)
                 except BaseException:
                     self._opener.keep(session.state.model.name, session.model)
@@ -383,7 +374,7 @@ class SessionWorker:
         with self._reporting(report):
             session = self._open(request)
             arguments = options.arguments((session.stack.height, session.stack.width))
-            with contextlib.suppress(FindingStopped), self._keeping(session):
+            with contextlib.suppress(FindingStopped), self._saving.after(session):
                 with watched(lambda done, total: report(StepDone(done, total))):
                     found = session.segment_everything(frame, **arguments)
                 report(EverythingFound(frame, tuple(found)))
@@ -399,7 +390,7 @@ class SessionWorker:
         with self._reporting(report):
             session = self._open(request)
             self._run_each(session, commands, report)
-            with self._keeping(session):
+            with self._saving.after(session):
                 self._propagate(session, options, report)
 
     def _propagate(self, session: Session, options: PropagationOptions, report: Report) -> None:
@@ -411,7 +402,7 @@ class SessionWorker:
             began_s = time.perf_counter()
             for result in propagation:
                 seconds = time.perf_counter() - began_s
-                self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
+                self._saving.count(session)  # what fails now is not what was done until now
                 frames.add(result.frame)
                 step = _timed(session, len(result.scores), seconds, True)
                 if not report(FrameDone(result.frame, len(frames), max(total, len(frames)), step)):
@@ -435,7 +426,7 @@ class SessionWorker:
             session = self._open(request)
             self._run_each(session, commands, report)
             steps, watching = track_everything(session, options), watched(lambda done, total: report(StepDone(done, total)))
-            with contextlib.suppress(FindingStopped), self._keeping(session), contextlib.closing(steps), watching:
+            with contextlib.suppress(FindingStopped), self._saving.after(session), contextlib.closing(steps), watching:
                 self._go_over(session, steps, report)
 
     def link_labels(self, request: SessionRequest, commands: Iterable[Command], given: LabelsToLink | None, report: Report) -> None:
@@ -449,13 +440,13 @@ class SessionWorker:
         with self._reporting(report):
             session = self._open(request)
             self._run_each(session, commands, report)
-            with self._keeping(session), contextlib.closing(link_labels(session, given)) as steps:
+            with self._saving.after(session), contextlib.closing(link_labels(session, given)) as steps:
                 self._go_over(session, steps, report)
 
     def _go_over(self, session: Session, steps: Iterable[FrameDone], report: Report) -> None:
         """Report frames that are done, until it is asked to stop."""
         for step in steps:
-            self._num_changes = session.state.history.num_changes  # what fails now is not what was done until now
+            self._saving.count(session)  # what fails now is not what was done until now
             if not report(step):
                 break
             self._draw_shown(report)
@@ -474,7 +465,7 @@ class SessionWorker:
         self.close()
         channels = tuple(dict.fromkeys(session.stack.channels)) if request.channels else ()
         self._session, self._request = session, replace(request, channels=channels)
-        self._is_kept, self._retry_at_s, self._num_changes_not_kept = False, 0.0, -1
+        self._saving.begin(request.fingerprint)
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
@@ -482,7 +473,7 @@ class SessionWorker:
         drawn = session.labels_drawn
         self._send(SessionOpened(model, drawn, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
-            self._keep(session)
+            self._saving.save(session)
         self._unmeasured = set[int]().union(*(item.shown_frames() for item in session.objects.values()))
         until_s = time.monotonic() + _DRAWN_AT_ONCE_S
         while not self.is_drawn and time.monotonic() < until_s:
@@ -490,48 +481,6 @@ class SessionWorker:
         if not self.is_drawn and (known := self._measurements.first_look()) is not None:
             self._send(known)
         return session
-
-    @contextlib.contextmanager
-    def _keeping(self, session: Session) -> Iterator[None]:
-        """Let the session be kept after what is done. If that was done, but could not be saved, it counts as done."""
-        self._num_changes = session.state.history.num_changes
-        try:
-            yield
-        except (ValueError, OSError) as error:
-            if session.state.history.num_changes == self._num_changes or session.saved_to is None:
-                raise
-            self._not_kept(error)
-        finally:
-            self._keep(session)
-
-    def _keep(self, session: Session) -> None:
-        """Save the session where kept ones are, unless it is saved already, or nothing was done to it."""
-        kept, fingerprint = self._opener.kept, None if self._request is None else self._request.fingerprint
-        try:
-            if session.saved_to is None and kept is not None and fingerprint is not None:
-                if not (session.can_undo or session.can_redo) or time.monotonic() < self._retry_at_s:
-                    return
-                session.save(kept.new_path(fingerprint))
-            if session.saved_to is None:
-                return
-            if kept is not None and self._kept_at not in (None, session.saved_to):
-                kept.moved(self._kept_at, session.saved_to)
-            elif kept is not None and self._kept_at is None and fingerprint is not None:
-                kept.remember(fingerprint, session.saved_to)
-        except (ValueError, OSError, RuntimeError) as error:
-            self._not_kept(error)
-            return
-        is_written = self._is_kept or session.state.history.num_changes > self._num_changes_not_kept
-        if is_written and (not self._is_kept or self._kept_at != session.saved_to):
-            self._is_kept, self._kept_at = True, session.saved_to
-            self._send(SessionKept(session.saved_to))
-
-    def _not_kept(self, error: Exception) -> None:
-        logger.warning("the session is not kept: %s", error)
-        self._is_kept, self._retry_at_s = False, time.monotonic() + RETRY_S
-        if self._session is not None and self._session.saved_to is not None:  # it is written with what is done next
-            self._num_changes_not_kept = self._session.state.history.num_changes
-        self._send(SessionNotKept(str(error)))
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:
