@@ -129,10 +129,10 @@ class RefusingTracker(BlobTracker):
 def _refuse_to_load(opener, monkeypatch):
     load = opener._load
 
-    def load_or_refuse(name):
+    def load_or_refuse(name, image_size):
         if name == OTHER:
             raise FileNotFoundError("the weights are gone")
-        return load(name)
+        return load(name, image_size)
 
     monkeypatch.setattr(opener, "_load", load_or_refuse)
 

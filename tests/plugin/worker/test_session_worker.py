@@ -170,7 +170,7 @@ def test_a_model_that_cannot_be_loaded_changes_nothing(worker, run, opener, monk
     run(add(KEY, INSIDE))
     network = worker.session.model
     with monkeypatch.context() as patch:
-        patch.setattr(opener, "_load", lambda name: (_ for _ in ()).throw(ValueError("no checkpoint")))
+        patch.setattr(opener, "_load", lambda *_: (_ for _ in ()).throw(ValueError("no checkpoint")))
         with pytest.raises(ValueError, match="no checkpoint"):
             worker.use_model("other", Heard())
     assert worker.session.model is network
