@@ -64,6 +64,25 @@ def test_a_batch_of_views_equals_views_one_by_one(features: FrameFeatures) -> No
     assert (batch.vision_pos is whole.vision_pos, batch.feat_sizes) == (True, whole.feat_sizes)
 
 
+@torch.inference_mode()
+def test_where_it_pays_windows_are_encoded_in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, video = tiny_predictor(TINY_HIERA), np.random.default_rng(0).integers(0, 255, (T, 32, 32), np.uint8)
+    one_by_one, together = (FrameFeatures(model, open_frames(video, 64)) for _ in range(2))
+    assert not one_by_one.encodes_together, "on a CPU"
+    together.encodes_together = True
+    views = [None, View(3, 5, 16, 20), View(0, 0, 16, 16), None]
+    expected = one_by_one.get_batch(2, views)
+    sizes, forward_image = [], model.forward_image
+    monkeypatch.setattr(model, "forward_image", lambda images: sizes.append(len(images)) or forward_image(images))
+    together.get(2, views[2])
+    for _ in range(2):
+        found = together.get_batch(2, views)
+        for level, other in zip(expected.vision_feats, found.vision_feats, strict=True):
+            torch.testing.assert_close(level, other, rtol=0, atol=1e-5)
+    assert sizes == [1, 2], "what is there is not encoded again"
+    assert together.num_encoded == 3
+
+
 def encoded(value: float, sizes: tuple[tuple[int, int], ...] = ((4, 6), (2, 3))) -> EncodedFrame:
     levels = [torch.arange(h * w * 2, dtype=torch.float32).reshape(h * w, 1, 2) + value for h, w in sizes]
     return EncodedFrame(levels, torch.zeros(6, 1, 2), list(sizes))

@@ -83,6 +83,9 @@ class FrameFeatures:
     ----------
     num_encoded : int
         How many frames and windows were encoded so far.
+    encodes_together : bool
+        Windows that are wanted together are encoded in one batch: on a GPU, which one window does not fill. On a CPU that gains
+        nothing, and the last digits of a window's features would depend on the others.
     """
 
     def __init__(self, model: SAM2Base, frames: FrameSource, budget_bytes: int = 64 * 2**20, file_bytes: int = 8 * 2**30) -> None:
@@ -93,6 +96,7 @@ class FrameFeatures:
         self._file = FeatureFile(file_bytes if model.device.type == "cpu" else 0)
         self._shared: tuple[Tensor, list[tuple[int, int]]] | None = None
         self.num_encoded = 0
+        self.encodes_together = model.device.type != "cpu"
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -105,18 +109,28 @@ class FrameFeatures:
         IndexError
             If there is no such frame.
         """
-        if not 0 <= frame < len(self.frames):
-            raise IndexError(f"frame {frame} does not exist: there are {len(self.frames)}")
-        key = frame, view
-        if key not in self._kept:
-            self._kept[key] = self._again(frame, view) or self._encode(frame, view)
-            self._drop_old()
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        return self._get_each(frame, [view])[0]
 
     def get_batch(self, frame: int, views: Sequence[View | None]) -> EncodedFrame:
         """Return the features of several views of a frame as one batch."""
-        return EncodedFrame.join([self.get(frame, view) for view in views])
+        return EncodedFrame.join(self._get_each(frame, views))
+
+    def _get_each(self, frame: int, views: Sequence[View | None]) -> list[EncodedFrame]:
+        if not 0 <= frame < len(self.frames):
+            raise IndexError(f"frame {frame} does not exist: there are {len(self.frames)}")
+        wanted = dict.fromkeys(views)
+        known = {view: self._kept.get((frame, view)) or self._again(frame, view) for view in wanted}
+        found = {view: encoded for view, encoded in known.items() if encoded is not None}
+        missing = [view for view in wanted if view not in found]
+        num_at_a_time = len(missing) if self.encodes_together else 1
+        for first in range(0, len(missing), max(num_at_a_time, 1)):
+            part = missing[first : first + num_at_a_time]
+            found.update(zip(part, self._encode(frame, part), strict=True))
+        for view, encoded in found.items():
+            self._kept[frame, view] = encoded
+            self._kept.move_to_end((frame, view))
+        self._drop_old()
+        return [found[view] for view in views]
 
     def clear(self) -> None:
         """Forget all features."""
@@ -130,14 +144,17 @@ class FrameFeatures:
             return None
         return EncodedFrame([level.permute(1, 0)[:, None] for level in levels], *self._shared)
 
-    def _encode(self, frame: int, view: View | None) -> EncodedFrame:
-        self.num_encoded += 1
-        image = self._read(frame, view)[None].to(self.model.device)
-        encoded = self.model.forward_image(image)
-        _, vision_feats, vision_pos, feat_sizes = self.model._prepare_backbone_features(encoded)
-        # Own storage, in float32 or as autocast made it: a view would keep levels alive that nobody reads.
-        kept = [level.permute(1, 2, 0).contiguous().permute(2, 0, 1) for level in vision_feats]
-        return EncodedFrame(kept, vision_pos[-1], feat_sizes)
+    def _encode(self, frame: int, views: Sequence[View | None]) -> list[EncodedFrame]:
+        """Encode views of a frame in one batch."""
+        self.num_encoded += len(views)
+        images = torch.stack([self._read(frame, view) for view in views]).to(self.model.device)
+        _, levels, positions, feat_sizes = self.model._prepare_backbone_features(self.model.forward_image(images))
+        # Own storage, in float32 or as autocast made it: a view would keep levels alive that nobody reads, and other windows.
+        own = [level.permute(1, 2, 0).split(1) for level in levels]
+        kept = [
+            [one.clone(memory_format=torch.contiguous_format).permute(2, 0, 1) for one in each] for each in zip(*own, strict=True)
+        ]
+        return [EncodedFrame(one, positions[-1][:, :1], feat_sizes) for one in kept]
 
     def _read(self, frame: int, view: View | None) -> Tensor:
         if view is None:
