@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEvent, QEventLoop, QObject, QPoint, QTimer
-from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QMenu, QWidget
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
@@ -23,6 +23,8 @@ LEFT, MIDDLE, RIGHT = 1, 2, 3
 _SETTLE_S = 0.02
 """After each event: Qt sees it, and what it calls is done."""
 _STILL_S, _PATIENCE_S = 0.3, 15.0
+_READ_S = 0.4
+"""So long somebody looks at a menu or a dialog that opened."""
 _KINDS_OF_EVENTS = {
     X.ButtonPress: (QEvent.MouseButtonPress, QEvent.MouseButtonDblClick),
     X.ButtonRelease: (QEvent.MouseButtonRelease,),
@@ -105,8 +107,8 @@ class Person:
 
     Attributes
     ----------
-    num_actions : int
-        Clicks, drags and keys until now; what a person counts.
+    num_clicks, num_keys : int
+        Clicks and drags, and keys, until now; what a person counts.
     """
 
     def __init__(self, viewer: Any, side_px: tuple[int, int] = SIDE_PX) -> None:
@@ -116,7 +118,7 @@ class Person:
         self._canvas = self.viewer.window._qt_viewer.canvas
         self._display = Display()
         self._arrivals = _Arrivals()
-        self.num_actions = 0
+        self.num_clicks = self.num_keys = 0
         let_go()
         self.settle()
 
@@ -172,7 +174,7 @@ class Person:
         self._send(X.ButtonRelease, button)
         for key in held[::-1]:
             self._send(X.KeyRelease, self._code(key))
-        self.num_actions += 1
+        self.num_clicks += 1
 
     def _click(self, x: float, y: float, button: int, held: tuple[str, ...]) -> None:
         self._move(x, y)
@@ -182,7 +184,7 @@ class Person:
         self._send(X.ButtonRelease, button)
         for key in held[::-1]:
             self._send(X.KeyRelease, self._code(key))
-        self.num_actions += 1
+        self.num_clicks += 1
 
     def _move(self, x: float, y: float) -> None:
         xtest.fake_input(self._display, X.MotionNotify, x=round(x), y=round(y))
@@ -200,7 +202,7 @@ class Person:
         self._send(X.KeyRelease, self._code(name))
         for key in held[::-1]:
             self._send(X.KeyRelease, self._code(key))
-        self.num_actions += 1
+        self.num_keys += 1
 
     def _code(self, name: str) -> int:
         return int(self._display.keysym_to_keycode(XK.string_to_keysym(name)))
@@ -211,6 +213,49 @@ class Person:
         self._display.sync()
         wait_until(lambda: self._arrivals.number(kind) > before, _PATIENCE_S)
         pause(_SETTLE_S)
+
+    # --- menus and dialogs -----------------------------------------------------------------------------------------
+
+    def choose(self, button: QAbstractButton, item: str, is_done: Callable[[], bool]) -> None:
+        """Open the menu of a button, click on the item whose text begins so, and confirm each dialog that it opens.
+
+        Menus and dialogs may wait in loops of their own, where only timers come.
+        """
+        answered = set[QWidget]()
+
+        def answer() -> None:
+            shown = QApplication.activePopupWidget() or QApplication.activeModalWidget()
+            if shown is None or shown in answered:
+                return
+            answered.add(shown)
+            if isinstance(shown, QMenu):
+                action = next(one for one in shown.actions() if one.text().startswith(item))
+                self._click_at_once(shown.mapToGlobal(shown.actionGeometry(action).center()))
+            else:
+                self._tap_at_once("Return")
+
+        timer = QTimer(interval=round(_READ_S * 1000))
+        timer.timeout.connect(answer)
+        timer.start()
+        self._click_at_once(button.mapToGlobal(button.rect().center()))
+        try:
+            wait_until(is_done)
+        finally:
+            timer.stop()
+
+    def _click_at_once(self, point: QPoint) -> None:
+        """Click without waiting for what comes of it."""
+        xtest.fake_input(self._display, X.MotionNotify, x=point.x(), y=point.y())
+        for kind in (X.ButtonPress, X.ButtonRelease):
+            xtest.fake_input(self._display, kind, LEFT)
+        self._display.sync()
+        self.num_clicks += 1
+
+    def _tap_at_once(self, name: str) -> None:
+        for kind in (X.KeyPress, X.KeyRelease):
+            xtest.fake_input(self._display, kind, self._code(name))
+        self._display.sync()
+        self.num_keys += 1
 
     # --- what is on the screen -------------------------------------------------------------------------------------
 

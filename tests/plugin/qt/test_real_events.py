@@ -64,7 +64,7 @@ def test_ten_nuclei_are_ten_clicks_and_one_key_and_nothing_of_it_is_lost(open_na
         assert set(widget.session.objects) == set(range(1, number + 1))
     person.press("g")
     until_idle(widget)
-    assert person.num_actions == NUM_NUCLEI + 1
+    assert (person.num_clicks, person.num_keys) == (NUM_NUCLEI, 1)
     labels = np.array(widget.session.labels)
     found = [set(np.unique(frame).tolist()) - {0} for frame in labels]
     assert found[0] == set(range(1, NUM_NUCLEI + 1))

@@ -1,9 +1,11 @@
-"""Seven kinds of images that people open, with the true masks and a click in each object."""
+"""Kinds of images that people open, with the true masks and a click in each object."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +130,25 @@ def _channels_of_volumes_over_time() -> Kind:
     return Kind(stacked, {"axis_labels": ("t", "c", "z", "y", "x")}, truth, clicks)
 
 
+def _channels_over_time() -> Kind:
+    lapse = _time_lapse()
+    other = np.random.default_rng(3).integers(0, 60, lapse.image.shape, np.uint8).astype(lapse.image.dtype)
+    clicks = [(at[0], 1.0, *at[1:]) for at in lapse.clicks[:5]]
+    return Kind(np.stack([other, lapse.image], axis=1), {"axis_labels": ("t", "c", "y", "x")}, lapse.truth, clicks)
+
+
+def _resolutions_on_disk() -> Kind:
+    import zarr
+
+    truth, movie = cells((5, 1024, 1024), 4, 50)
+    folder = Path(tempfile.mkdtemp())
+    levels = []
+    for level in range(3):
+        pixels = movie[:, :: 2**level, :: 2**level]
+        levels.append(zarr.create_array(str(folder / str(level)), data=pixels, chunks=(1, 256, 256)))
+    return Kind(levels, {"multiscale": True, "axis_labels": ("t", "y", "x")}, truth, _inside(truth[:1]))
+
+
 def _field() -> Kind:
     truth, image = cells((2048, 2048), 50, 60)
     return Kind(image, {}, truth, _inside(truth))
@@ -151,7 +172,9 @@ KINDS: dict[str, Callable[[], Kind]] = {
     "volume": _volume,
     "colour video": _video,
     "volumes over time": _volumes_over_time,
+    "channels over time": _channels_over_time,
     "channels of volumes over time": _channels_of_volumes_over_time,
+    "three resolutions on disk": _resolutions_on_disk,
     "field of 50 cells": _field,
     "6000 frames on disk": _lazy,
 }
