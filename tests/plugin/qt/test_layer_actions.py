@@ -130,7 +130,8 @@ def test_where_there_is_nothing_to_choose(viewer, widget, actions, qtbot):
     viewer.layers.remove("movie")
     assert actions.open_use() is None
     assert [text for text in texts if text.startswith(("There is no ", "Nothing "))] == [
-        "There is no layer of points, shapes or labels that could be used as prompts.",
+        "There is no layer of points, shapes or labels: if labels were opened as an image, right click on it in the list of layers,"
+        " and choose Convert to Labels.",
         "There is no result yet: click on an object first.",
         "Nothing of empty could be used.",
         "There is no Labels layer but the result itself: make one with the button above the layers.",

@@ -88,7 +88,10 @@ class LayerActions(QToolButton):  # type: ignore[misc]
             return _then(reader.function_for(layer), controller.use_prompts)
 
         if not reader.layers:
-            controller.show_problem("there is no layer of points, shapes or labels that could be used as prompts")
+            controller.show_problem(
+                "there is no layer of points, shapes or labels: if labels were opened as an image, right click on it in the list of"
+                " layers, and choose Convert to Labels"
+            )
             return None
         return self._open(
             LayerForm(
