@@ -132,7 +132,7 @@ def _channels_of_volumes_over_time() -> Kind:
 
 def _channels_over_time() -> Kind:
     lapse = _time_lapse()
-    other = np.random.default_rng(3).integers(0, 60, lapse.image.shape, np.uint8).astype(lapse.image.dtype)
+    other = np.random.default_rng(3).integers(0, 12, lapse.image.shape, np.uint8).astype(lapse.image.dtype)
     clicks = [(at[0], 1.0, *at[1:]) for at in lapse.clicks[:5]]
     return Kind(np.stack([other, lapse.image], axis=1), {"axis_labels": ("t", "c", "y", "x")}, lapse.truth, clicks)
 

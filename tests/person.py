@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEvent, QEventLoop, QObject, QPoint, QTimer
-from qtpy.QtWidgets import QAbstractButton, QApplication, QMenu, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QMenu, QPushButton, QWidget
 from Xlib import XK, X
 from Xlib.display import Display
 from Xlib.ext import xtest
@@ -23,8 +23,8 @@ LEFT, MIDDLE, RIGHT = 1, 2, 3
 _SETTLE_S = 0.02
 """After each event: Qt sees it, and what it calls is done."""
 _STILL_S, _PATIENCE_S = 0.3, 15.0
-_READ_S = 0.4
-"""So long somebody looks at a menu or a dialog that opened."""
+_READ_S, _NUM_LOOKS = 0.3, 3
+"""So often somebody looks at a menu or a dialog that opened before clicking: it is on the screen by then."""
 _KINDS_OF_EVENTS = {
     X.ButtonPress: (QEvent.MouseButtonPress, QEvent.MouseButtonDblClick),
     X.ButtonRelease: (QEvent.MouseButtonRelease,),
@@ -221,18 +221,19 @@ class Person:
 
         Menus and dialogs may wait in loops of their own, where only timers come.
         """
-        answered = set[QWidget]()
+        seen = Counter[QWidget]()
 
         def answer() -> None:
             shown = QApplication.activePopupWidget() or QApplication.activeModalWidget()
-            if shown is None or shown in answered:
+            seen[shown] += 1
+            if shown is None or seen[shown] != _NUM_LOOKS:
                 return
-            answered.add(shown)
             if isinstance(shown, QMenu):
                 action = next(one for one in shown.actions() if one.text().startswith(item))
                 self._click_at_once(shown.mapToGlobal(shown.actionGeometry(action).center()))
             else:
-                self._tap_at_once("Return")
+                default = next(one for one in shown.findChildren(QPushButton) if one.isDefault())
+                self._click_at_once(default.mapToGlobal(default.rect().center()))
 
         timer = QTimer(interval=round(_READ_S * 1000))
         timer.timeout.connect(answer)
@@ -244,18 +245,12 @@ class Person:
             timer.stop()
 
     def _click_at_once(self, point: QPoint) -> None:
-        """Click without waiting for what comes of it."""
+        """Click, and do not wait for what comes of it."""
         xtest.fake_input(self._display, X.MotionNotify, x=point.x(), y=point.y())
         for kind in (X.ButtonPress, X.ButtonRelease):
             xtest.fake_input(self._display, kind, LEFT)
         self._display.sync()
         self.num_clicks += 1
-
-    def _tap_at_once(self, name: str) -> None:
-        for kind in (X.KeyPress, X.KeyRelease):
-            xtest.fake_input(self._display, kind, self._code(name))
-        self._display.sync()
-        self.num_keys += 1
 
     # --- what is on the screen -------------------------------------------------------------------------------------
 
