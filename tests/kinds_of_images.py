@@ -131,10 +131,10 @@ def _channels_of_volumes_over_time() -> Kind:
 
 
 def _channels_over_time() -> Kind:
-    lapse = _time_lapse()
-    other = np.random.default_rng(3).integers(0, 12, lapse.image.shape, np.uint8).astype(lapse.image.dtype)
-    clicks = [(at[0], 1.0, *at[1:]) for at in lapse.clicks[:5]]
-    return Kind(np.stack([other, lapse.image], axis=1), {"axis_labels": ("t", "c", "y", "x")}, lapse.truth, clicks)
+    truth, image = cells((4, 128, 128), 4, 12)
+    other = np.random.default_rng(3).integers(0, 60, image.shape, np.uint8)
+    clicks = [(at[0], 0.0, *at[1:]) for at in _inside(truth[:1])]
+    return Kind(np.stack([image, other], axis=1), {"axis_labels": ("t", "c", "y", "x")}, truth, clicks)
 
 
 def _resolutions_on_disk() -> Kind:
