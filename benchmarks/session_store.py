@@ -21,9 +21,10 @@ import numpy as np
 import torch
 
 from napari_sam2 import Session, load_model
+from napari_sam2.predictors import tracker
+from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
-from napari_sam2.predictors.tracker import Prompt
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors.packed_tensor import PackedTensor
 
 SIZES = {"micro": (64, 16), "large": (256, 64)}
 """Sides of logits and of memories; these have 64 channels."""
@@ -36,12 +37,12 @@ class ConstantTracker:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         logits, memory = self.sides
-        self.logits = torch.where(torch.eye(logits) > 0, 4.0, -4.0)
+        self.logits = np.where(np.eye(logits) > 0, np.float32(4), np.float32(-4))
         self.memory = torch.randn(64, memory, memory, generator=torch.Generator().manual_seed(0)).bfloat16()
 
     def _record(self, has_memory: bool) -> FrameRecord:
-        memory = self.memory.clone() if has_memory else None
-        return FrameRecord(self.logits.clone(), torch.zeros(256), 9.0, 0.9, memory)
+        memory = PackedTensor.pack(self.memory.clone()) if has_memory else None
+        return FrameRecord(self.logits.copy(), PackedTensor.pack(torch.zeros(256)), 9.0, 0.9, memory)
 
     def segment(self, _frame: int, prompts: Sequence[Prompt], *_: Any, **__: Any) -> list[FrameRecord]:
         """Answer prompts."""
@@ -49,7 +50,7 @@ class ConstantTracker:
 
     def remember(self, _frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
         """Encode memories."""
-        return [record.with_memory(self.memory.clone()) for record in records]
+        return [record.with_memory(PackedTensor.pack(self.memory.clone())) for record in records]
 
     def track(self, _frame: int, memories: Sequence[ObjectMemory], *_: Any) -> list[FrameRecord]:
         """Track objects to a frame."""
@@ -95,7 +96,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    model_in_use.Tracker = ConstantTracker  # type: ignore[misc, assignment]
+    tracker.Tracker = ConstantTracker  # type: ignore[misc, assignment]
     model = load_model("micro", "cpu")
     image = np.random.default_rng(0).integers(0, 255, (args.frames, 256, 256), np.uint8)
     for name, sides in SIZES.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,12 +19,13 @@ from scipy import ndimage as ndi
 
 from napari_sam2.images.intensity import map_intensity
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE
+from napari_sam2.predictors import tracker as tracker_module
+from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory
-from napari_sam2.predictors.tracker import Prompt
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.predictors.zoom import View, Zoom
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
 
@@ -80,12 +82,12 @@ class BlobTracker:
     def _segment(self, frame: int, prompt: Prompt) -> FrameRecord:
         blobs = self.blobs(frame)
         if prompt.mask is not None:
-            return blob_record(self._to_data(prompt.mask.numpy(), blobs.shape), SURE_OF_MASK)
+            return blob_record(prompt.mask, SURE_OF_MASK)
         assert prompt.points_xy is not None
         assert prompt.labels is not None
         scale = np.array(blobs.shape) / self.size
-        at = np.rint((prompt.points_xy.numpy()[:, ::-1] + 0.5) * scale - 0.5).astype(int)
-        labels = prompt.labels.numpy()
+        at = np.rint((prompt.points_xy[:, ::-1] + 0.5) * scale - 0.5).astype(int)
+        labels = prompt.labels
         inside = [blobs[row, col] for row, col in at[labels == 1]]
         sure = SURE_OF_CLICK
         if 2 in labels:
@@ -95,13 +97,15 @@ class BlobTracker:
             sure = SURE_OF_BOX
         mask = np.isin(blobs, inside) & (blobs > 0)
         if not inside and prompt.previous_logits is not None:
-            mask = prompt.previous_logits.numpy() > 0
+            mask = prompt.previous_logits > 0
         outside = [blobs[row, col] for row, col in at[labels == 0]]
         return blob_record(mask & ~(np.isin(blobs, outside) & (blobs > 0)), sure)
 
-    def _to_data(self, mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-        rows, cols = (((np.arange(side) + 0.5) * self.size / side).astype(int) for side in shape)
-        return mask[np.ix_(rows, cols)]
+    def release_features(self) -> None:
+        self.features.clear()
+
+    def absent(self, record: FrameRecord) -> FrameRecord:
+        return replace(record, mask_logits=np.full_like(record.mask_logits, NO_OBJ_SCORE), object_score=NO_OBJ_SCORE)
 
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
         return [_remembered(record) for record in records]
@@ -116,11 +120,11 @@ class BlobTracker:
         recalled = {slot.frame: record for slot, record in zip(recall.memories, memory.recalled(recall.memories), strict=True)}
         assert all(record.memory is not None for record in recalled.values()), "a memory that was not encoded is recalled"
         slots = tuple((slot.frame, slot.is_conditioning, slot.offset) for slot in (*recall.memories, *recall.pointers))
-        origin = (frame, slots, tuple(int(record.pointer) for record in recalled.values()))
+        origin = (frame, slots, tuple(int(record.pointer.array[0]) for record in recalled.values()))
         behind = [t for t in recalled if (t > frame if reverse else t < frame)]
         blobs = self.blobs(frame)
         for t in sorted(behind, reverse=not reverse):
-            logits = recalled[t].mask_logits.numpy()
+            logits = recalled[t].mask_logits
             if (logits > 0).any():
                 overlaps = np.bincount(blobs[logits > 0], minlength=2)[1:]
                 mask = (blobs == overlaps.argmax() + 1) & bool(overlaps.any())
@@ -132,11 +136,12 @@ def blob_record(mask: npt.NDArray[np.bool_], sure: float, origin: tuple[Any, ...
     logits = np.where(mask, sure, -sure) if mask.any() else np.full(mask.shape, NO_OBJ_SCORE)
     fingerprint = zlib.crc32(mask.tobytes() + repr(origin).encode())
     score = 10.0 if mask.any() else -10.0
-    return FrameRecord(torch.tensor(logits, dtype=torch.float32), torch.tensor([fingerprint]), score, float(mask.mean()))
+    pointer = PackedTensor(np.array([fingerprint]), "int64")
+    return FrameRecord(logits.astype(np.float32), pointer, score, float(mask.mean()))
 
 
 def _remembered(record: FrameRecord) -> FrameRecord:
-    return record.with_memory(record.mask_logits.to(torch.bfloat16))
+    return record.with_memory(PackedTensor.pack(torch.from_numpy(record.mask_logits).to(torch.bfloat16)))
 
 
 def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[Square | None]]) -> npt.NDArray[np.uint16]:
@@ -154,5 +159,5 @@ def squares(num_frames: int, shape: tuple[int, int], tracks: dict[int, list[Squa
 def blob_session(image: Any, axes: str | None = None, **arguments: Any) -> Session:
     """Open a session whose tracker is the double."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_in_use, "Tracker", BlobTracker)
+        patch.setattr(tracker_module, "Tracker", BlobTracker)
         return Session(image, axes, model=tiny_model(), **arguments)

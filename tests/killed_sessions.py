@@ -21,10 +21,10 @@ import pytest
 
 from blob_tracker import BlobTracker, tiny_model
 from known_sessions import MOVIE, RENUMBERED, Doer, T, begun, calls, known
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import Commit
-from napari_sam2.session.store import database, file_lock, first_format, found_files, rows, session_store
+from napari_sam2.session.store import database, file_lock, first_format, rows, session_store
 
 Step = tuple[Any, ...]
 NUM_STEPS = 16
@@ -148,14 +148,14 @@ def _work(order: Order) -> None:
     folder = Path(order.folder)
     os.environ["XDG_DATA_HOME"] = str(folder / "data")
     log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    model_in_use.Tracker = SlowTracker
+    tracker.Tracker = SlowTracker
     points = _count_points(order.kill_at)
 
     def write(line: str) -> None:
         os.write(log, f"{line}\n".encode())
 
     if order.work == "convert":
-        found_files.load_model = lambda name, device: tiny_model()
+        build.load_model = lambda name, device: tiny_model()
         session = Session.open(folder / "movie.sam2.json")
         write("opened")
     elif order.work == "link labels":

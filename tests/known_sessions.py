@@ -60,7 +60,7 @@ def known(session: Session, has_memories: bool = True) -> dict[str, Any]:
         "planes": dict(session.state.positions),
         "records": {
             (object_id, kind, frame): (
-                record.pointer.tolist(),
+                record.pointer.array.tolist(),
                 record.object_score,
                 record.predicted_iou,
                 record.mask_logits.tolist(),

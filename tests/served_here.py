@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from napari_sam2.cluster.model_server import ModelServer
+from napari_sam2.cluster.model_actor import ModelActor
 from napari_sam2.cluster.remote_compute import RemoteCompute, Transfers, WorkerLink
 
 
 class Served:
     """What dask gives for a server: calls that are answered later, by way of bytes."""
 
-    def __init__(self, server: ModelServer, asked: list[tuple[str, int]]) -> None:
+    def __init__(self, server: ModelActor, asked: list[tuple[str, int]]) -> None:
         self.server, self._asked = server, asked
 
     def __getattr__(self, name: str) -> Any:
@@ -51,7 +51,7 @@ class ServedHere(RemoteCompute):
 
     def _begin(self, client: Any, model: str, device: str) -> WorkerLink:  # there is none
         self.num_begun += 1
-        server = ModelServer(model, device)
+        server = ModelActor(model, device)
         return WorkerLink(Served(server, self.asked), None, server.describe())
 
     def _connected(self) -> Any:

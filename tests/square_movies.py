@@ -50,7 +50,7 @@ def followed(session: Session, first: dict[int, int] = FIRST) -> Session:
 
 def origins(session: Session, object_id: int) -> dict[int, int]:
     """Where every tracked record comes from, as the double tells it."""
-    return {frame: int(record.pointer) for frame, record in session.objects[object_id].memory.tracked.items()}
+    return {frame: int(record.pointer.array[0]) for frame, record in session.objects[object_id].memory.tracked.items()}
 
 
 # Object 1 jumps at frame 4, and something else comes to lie where it was: the double follows that.

@@ -20,11 +20,8 @@ import napari_sam2
 from blob_tracker import BlobTracker, blob_session, tiny_model
 from evaluation_stacks import write_dataset
 from napari_sam2.cli.main import COMMANDS, build_parser
-from napari_sam2.predictors import build
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.prompts_file import KEYS, add_prompts, read_prompts
-from napari_sam2.session.store import found_files
 from napari_sam2.session.store.database import TABLES, VERSION
 from napari_sam2.training.run_file import read_run_file
 from phantoms import GEOMETRIES, organs, write_dicom
@@ -166,10 +163,9 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     if not HAS_HIGHDICOM and ".dcm" in "".join(blocks(TEXTS[page], "python")):
         pytest.skip("highdicom is not installed")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    for module in (model_editor, found_files, build):
-        monkeypatch.setattr(module, "load_model", lambda *_args: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda *_args: tiny_model())
     plane = np.zeros((H, W), np.uint16)
     plane[85:96, 55:66] = 1
     movie = np.where(np.stack([plane] * 40), 200, 10).astype(np.uint8)

@@ -124,9 +124,9 @@ def of_session(session: Session) -> Results:
         found[f"scores {object_id}"] = list(session.scores(object_id).items())
         for frame in sorted(item.shown_frames()):
             record = item.shown(frame)
-            found[f"logits {object_id} {frame}"] = record.mask_logits.numpy()
-            found[f"pointer {object_id} {frame}"] = record.pointer.float().numpy()
-            found[f"memory {object_id} {frame}"] = None if record.memory is None else record.memory.float().numpy()
+            found[f"logits {object_id} {frame}"] = record.mask_logits
+            found[f"pointer {object_id} {frame}"] = record.pointer.array
+            found[f"memory {object_id} {frame}"] = None if record.memory is None else record.memory.array
             found[f"mask {object_id} {frame}"] = session.mask(object_id, frame)
     return found
 

@@ -17,7 +17,7 @@ from napari_sam2.batch.stacks import StackFile, find_stacks
 from napari_sam2.export.ome_zarr import write_ome_zarr
 from napari_sam2.export.result import Result
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.session import Session
 from zarr_by_hand import image_by_hand
 
@@ -27,7 +27,7 @@ LABELS, SESSION = SOURCES["labels"], SOURCES["session"]
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import tifffile
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20 - t, 20, 5) for t in range(T)]})
@@ -30,8 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("prompts.json").write_text(json.dumps({"prompts": CLICKS}))
     sample = type(FLUO_MITOCHECK)("squares", "nobody's", tmp_path)
     monkeypatch.setattr("napari_sam2.cli.demo.FLUO_MITOCHECK", sample)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
     return tmp_path
 
 

@@ -18,8 +18,8 @@ from blob_tracker import BlobTracker, Square, squares, tiny_model
 from evaluation_stacks import write_dataset
 from napari_sam2.cli.errors import MACHINE_ERROR
 from napari_sam2.cli.main import main
+from napari_sam2.predictors import tracker
 from napari_sam2.session import session as session_module
-from napari_sam2.session.inference import model_in_use
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20, 20, 5)] * T})
@@ -31,7 +31,7 @@ JUMP: dict[int, list[Square | None]] = {1: [HERE, HERE, THERE, THERE], 2: [None,
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two data sets, and the blob under the click in place of the network."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     monkeypatch.setattr("napari_sam2.cli.evaluate.load_model", lambda model, device: tiny_model())
     write_dataset(Path("squares"), TRUTH)
     planes = squares(T, (32, 32), JUMP)

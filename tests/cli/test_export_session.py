@@ -14,7 +14,7 @@ from blob_tracker import BlobTracker, tiny_model
 from export_names import NAMES
 from napari_sam2.cli.main import main
 from napari_sam2.export.formats import write_result
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.propagate_each import propagate_each
@@ -29,7 +29,7 @@ MOVIE = BLOBS + 100
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A mother that divides and an object that is hidden, saved in the folder where people stand."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     tifffile.imwrite("movie.tif", MOVIE, imagej=True, resolution=(4, 4), metadata={"axes": "TYX", "unit": "um", "finterval": 30.0})
     Path("out").mkdir()
     session = Session("movie.tif", model=tiny_model())

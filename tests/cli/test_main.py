@@ -22,8 +22,8 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import COMMANDS, main
 from napari_sam2.data.samples import FLUO_MITOCHECK
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build
+from napari_sam2.predictors import tracker as tracker_module
 from napari_sam2.session.prompts_file import read_prompts
 
 T = 4
@@ -47,8 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
     """The blob under the click in place of the network."""
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(tracker_module, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
 
 
 def write_prompts(name: str, prompts: Any, **others: Any) -> None:

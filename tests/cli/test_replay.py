@@ -10,9 +10,8 @@ import tifffile
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
 
@@ -22,8 +21,8 @@ MOVIE = np.where(TRUTH > 0, 200, 10).astype(np.uint8)
 
 @pytest.fixture
 def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(found_files, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model())
     tifffile.imwrite(tmp_path / "movie.tif", MOVIE, metadata={"axes": "TYX"}, photometric="minisblack")
     session = Session(tmp_path / "movie.tif", model=tiny_model())
     session.save(tmp_path / "movie.sam2")

@@ -14,7 +14,7 @@ from evaluation_stacks import write_dataset
 from napari_sam2.cli import report
 from napari_sam2.cli.main import main
 from napari_sam2.evaluation import model_report
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.weights.registry import RELEASED
 
 T = 4
@@ -27,7 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundled stack of squares, a person's own, and the blob under the click in place of the network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     monkeypatch.setattr(report, "load_model", lambda name, device: tiny_model())
     monkeypatch.setattr(report, "find_weights", lambda name: None)
     monkeypatch.setattr(report, "facts", lambda: iter(FACTS))

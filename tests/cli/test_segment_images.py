@@ -14,8 +14,7 @@ from PIL import Image
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from opened import said
 from tiff_by_hand import imagej_by_hand
 from zarr_by_hand import group_by_hand, image_by_hand
@@ -29,8 +28,8 @@ GREY: dict[str, Any] = {"photometric": "minisblack"}
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
     Path("prompts.json").write_text(json.dumps({"prompts": [{"object": 1, "frame": 0, "points": [[5, 5]]}]}))
     return tmp_path
 

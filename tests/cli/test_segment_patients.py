@@ -17,8 +17,7 @@ from pydicom.uid import SegmentationStorage
 
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from phantoms import (
     GEOMETRIES,
     PATIENT,
@@ -41,8 +40,8 @@ STRAIGHT = GEOMETRIES["straight"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(model_editor, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
     Path("prompts.json").write_text(json.dumps({"prompts": [{"object": 1, "frame": 3, "points": [[11, 8]]}]}))
     write_dicom(Path("jane_doe"), BALL, STRAIGHT)
     return tmp_path

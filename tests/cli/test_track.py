@@ -23,8 +23,8 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from broken_images import broken_zarr
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.predictors import tracker as tracker_module
 from napari_sam2.session.editing import model_editor, object_editor
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.store import found_files
 from napari_sam2.session.tracking import movie_tracker
@@ -54,7 +54,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found are the blobs of the double."""
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker_module, "Tracker", BlobTracker)
     for module in (model_editor, found_files):
         monkeypatch.setattr(module, "load_model", lambda model, device: tiny_model())
 

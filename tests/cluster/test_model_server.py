@@ -16,13 +16,13 @@ import torch
 from napari_sam2.cluster import model_server
 from napari_sam2.cluster.messages import Computed, Missing, NamedRecord, PackedPrompt, Request, Video
 from napari_sam2.cluster.model_server import ModelServer, ReceivedPlanes, ServedFrames
-from napari_sam2.cluster.packed_tensors import PackedTensor
 from napari_sam2.cluster.pixels import PackedPixels
 from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.cluster.workers import file_sha256
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import FramePlanes
 from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.zoom import View
 from napari_sam2.version import __version__
 from napari_sam2.weights.load import find_weights
@@ -39,13 +39,13 @@ def server(served_here: ServedHere) -> ModelServer:  # noqa: F811
 
 
 def prompt() -> PackedPrompt:
-    points = PackedTensor.pack(torch.tensor([[100.0, 100.0]]))
-    return PackedPrompt(points, PackedTensor.pack(torch.tensor([1], dtype=torch.int32)), None, None)
+    return PackedPrompt.pack(Prompt(np.array([[100, 100]], np.float32), np.array([1], np.int32)))
 
 
 def test_a_model_is_described(server: ModelServer) -> None:
     found = server.describe()
     assert (found.config.name, found.source, found.device, found.software) == ("micro", "micro", "cpu", __version__)
+    assert (found.recall, found.torch) == (server.call(lambda model: model.recall), torch.__version__)
     assert found.file_sha256 == file_sha256(find_weights("micro")[1])
     assert found.worker == "tcp://127.0.0.1:2"
 

@@ -57,7 +57,7 @@ def test_a_session_by_an_address(cluster: SpecCluster) -> None:
     with begun(compute=cluster.scheduler_address) as session:
         session.propagate_all()
         np.testing.assert_array_equal(session.labels, expected())
-        assert session.model.device.type == "cpu"
+        assert session.model.device_kind == "cpu"
 
 
 def test_a_worker_that_is_killed_loses_nothing(compute: RemoteCompute, cluster: SpecCluster, tmp_path: Path) -> None:

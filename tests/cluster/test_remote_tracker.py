@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from batch_stacks import discs
 from napari_sam2.cluster.remote_compute import WorkerLostError
 from napari_sam2.session.session import Session
+from packed_records import contents
 from served_here import ServedHere, served_here  # noqa: F401 - a fixture
 
 T = 5
@@ -30,27 +31,38 @@ def work_on(session: Session) -> Session:
     return session
 
 
-def records_of(session: Session) -> dict[tuple[int, int], list[torch.Tensor]]:
-    found = {}
-    for object_id, item in session.objects.items():
-        for frame in item.memory.frames():
-            record = item.memory.get(frame)
-            assert record is not None
-            assert record.memory is not None
-            found[object_id, frame] = [record.mask_logits, record.pointer, record.memory]
-    return found
+def records_of(session: Session) -> dict[tuple[int, int], Any]:
+    memories = {object_id: item.memory for object_id, item in session.objects.items()}
+    return {(i, frame): contents(memory.get(frame)) for i, memory in memories.items() for frame in memory.frames()}
 
 
 def test_a_session_has_the_same_results(served_here: ServedHere) -> None:  # noqa: F811
     with work_on(Session(MOVIE, "TYX", device="cpu")) as local, work_on(Session(MOVIE, "TYX", compute=served_here)) as remote:
         np.testing.assert_array_equal(remote.labels, local.labels)
         here, there = records_of(local), records_of(remote)
-        assert here.keys() == there.keys()
-        assert all(torch.equal(a, b) for key in here for a, b in zip(here[key], there[key], strict=True))
+        assert here == there
+        assert all(record.memory is not None for record in remote.objects[1].tracked.values())
         assert remote.document().model.sha256 == local.document().model.sha256
     assert served_here.transfers.frames == T
     assert served_here.transfers.tensors == 0  # the worker that made a memory has it
     assert served_here.num_begun == 1
+
+
+def test_an_object_that_is_clicked_away(served_here: ServedHere) -> None:  # noqa: F811
+    with Session(MOVIE, "TYX", device="cpu") as local, Session(MOVIE, "TYX", compute=served_here) as remote:
+        for session in (local, remote):
+            session.add_labels(TRUTH[0] == 1, 0)
+            session.propagate_all(frames=[1])
+            session.add_points(1, 1, [np.argwhere(TRUTH[1] == 1).mean(0)], [0])
+            assert not session.mask(1, 1).any()
+            session.propagate_all()
+        assert records_of(remote) == records_of(local)
+    assert ("absent", 0) in served_here.asked
+
+
+def test_what_the_model_sees(served_here: ServedHere) -> None:  # noqa: F811
+    with Session(MOVIE, "TYX", device="cpu") as local, Session(MOVIE, "TYX", compute=served_here) as remote:
+        np.testing.assert_array_equal(remote.preview(1), local.preview(1))
 
 
 def test_everything_on_a_frame(served_here: ServedHere) -> None:  # noqa: F811

@@ -13,7 +13,7 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from evaluation_stacks import write_dataset
 from napari_sam2.evaluation.dataset import read_datasets
 from napari_sam2.evaluation.model_report import ReportedModel, StackScores, bundled_stacks, own_stack, score_stack
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 
 T = 4
 TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20, 20, 5)] * T})
@@ -21,7 +21,7 @@ TRUTH = squares(T, (32, 32), {3: [(4, 3 + t, 6) for t in range(T)], 8: [(20, 20,
 
 @pytest.fixture(autouse=True)
 def blobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 def scored(folder: Path, axes: str | None = None, has_pictures: bool = False) -> tuple[list[int], StackScores]:

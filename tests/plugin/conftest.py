@@ -17,8 +17,7 @@ from napari_sam2.plugin.image.reading import choose_reading
 from napari_sam2.plugin.sessions.autosave import KeptSessions
 from napari_sam2.plugin.sessions.session_opener import SessionOpener
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace, WorkspaceCalls
-from napari_sam2.session.editing import everything
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import automatic_mask_generator, tracker
 from tiny_models import tiny_predictor
 from widget_driving import go_to
 
@@ -82,7 +81,7 @@ class SureBlobTracker(BlobTracker):
 
 @pytest.fixture
 def opener(monkeypatch):
-    monkeypatch.setattr(model_in_use, "Tracker", SureBlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", SureBlobTracker)
     return TinyOpener()
 
 
@@ -119,7 +118,7 @@ def shown(opener):
 @pytest.fixture
 def finding(monkeypatch):
     """Everything on a frame is its bright blobs."""
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", BlobGenerator)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", BlobGenerator)
 
 
 @pytest.fixture

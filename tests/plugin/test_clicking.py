@@ -6,7 +6,7 @@ from napari.components import ViewerModel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.prompts.clicks import Click
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from widget_driving import LateRunner, check_agreement, in_session, labels, plain_click
 
 SQUARE, MOVING, EMPTY = (0, 10, 10), (0, 24, 35), (0, 35, 5)
@@ -365,7 +365,7 @@ def test_a_huge_mask_is_a_proposal(opener, notices):
 
 @pytest.mark.parametrize(("iou", "is_proposal"), [(0.49, True), (0.5, False)])
 def test_an_uncertain_mask_is_a_proposal(controller, texts, monkeypatch, iou, is_proposal):
-    monkeypatch.setattr(model_in_use.Tracker, "predicted_iou", iou)
+    monkeypatch.setattr(tracker.Tracker, "predicted_iou", iou)
     plain_click(controller, SQUARE)
     uncertain = "Object 1 is uncertain (predicted IoU 0.49): press U to take it back, or right-click where it is not."
     assert texts[-1] == (uncertain if is_proposal else "Object 1: 100 px on frame 0")

@@ -433,9 +433,9 @@ from blob_tracker import BlobTracker
 from napari_sam2.plugin.sessions.autosave import KeptSessions
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.sessions.session_opener import SessionOpener
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from tiny_models import tiny_predictor
-model_in_use.Tracker = BlobTracker
+tracker.Tracker = BlobTracker
 
 class TinyOpener(SessionOpener):
     def _load(self, model, image_size):

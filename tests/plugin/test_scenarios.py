@@ -12,7 +12,7 @@ from blob_tracker import BlobTracker
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.prompts.clicks import Click
 from napari_sam2.plugin.settings.models import MODEL_NAMES
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from thoroughness import examples
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
 
@@ -142,7 +142,7 @@ def test_a_model_that_refuses(viewer, opener, monkeypatch, notices, blobs, refus
     if refused_by == "its weights":
         _refuse_to_load(opener, monkeypatch)
     else:
-        monkeypatch.setattr(model_in_use, "Tracker", RefusingTracker)
+        monkeypatch.setattr(tracker, "Tracker", RefusingTracker)
     controller = Controller(viewer, opener=opener)
     click(controller, SQUARE)
     session, before = controller.session, facts(controller.session)

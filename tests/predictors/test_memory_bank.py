@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from napari_sam2.model.memory_recall import OfficialRecall, RecalledFrame
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, ObjectMemory, OfficialMemoryPolicy, header
+from napari_sam2.predictors.packed_tensor import PackedTensor
+from packed_records import record_of
 
 
 def record(score: float = 1.0, iou: float = 0.9) -> FrameRecord:
-    return FrameRecord(torch.zeros(1, 1), torch.zeros(1), score, iou)
+    return record_of(torch.zeros(1, 1), torch.zeros(1), score, iou)
 
 
 def test_a_record_with_a_memory_is_the_same_record() -> None:
-    before, memory = record(2.0), torch.ones(1)
+    before, memory = record(2.0), PackedTensor.pack(torch.ones(1))
     after = before.with_memory(memory)
     assert after.memory is memory
     assert before.memory is None

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from napari_sam2.predictors import record_store
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore, StoredRecord, TemporaryRecords
+from packed_records import contents, record_of
 from thoroughness import examples
 
 ODD_VALUES = [0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1e-40, 1 / 3, -1024.0]
@@ -27,36 +29,28 @@ ODD_VALUES = [0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1e-40, 1 / 3
 def record(number: int, side: int = 2, remembered: bool = True) -> FrameRecord:
     logits = torch.full((side, side), float(number))
     memory = torch.full((3, side, side), number / 3, dtype=torch.bfloat16) if remembered else None
-    return FrameRecord(logits, torch.tensor([number, -number, 0.1]), number + 0.25, number / 7, memory)
+    return record_of(logits, [number, -number, 0.1], number + 0.25, number / 7, memory=memory)
 
 
 def num_bytes(one: FrameRecord) -> int:
-    return sum(tensor.nbytes for tensor in (one.mask_logits, one.pointer, one.memory) if tensor is not None)
-
-
-def bits(tensor: torch.Tensor | None) -> Any:
-    return None if tensor is None else (tensor.dtype, tensor.shape, tensor.contiguous().view(torch.uint8).flatten().tolist())
+    return sum(tensor.num_bytes for tensor in record_store.packed_tensors(one))
 
 
 def in_memory(store: RecordStore) -> dict[int, FrameRecord]:
     return {frame: stored.get() for frame, stored in store._stored.items() if stored.is_in_memory}
 
 
-def contents(one: FrameRecord) -> Any:
-    return bits(one.mask_logits), bits(one.pointer), one.object_score, one.predicted_iou, bits(one.memory)
-
-
 @pytest.mark.parametrize("memory", [torch.bfloat16, torch.float16, torch.float32, torch.float64, None])
-@pytest.mark.parametrize("logits", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("pointer", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("num_values", [8, 7])
-def test_round_trip_is_exact_to_the_bit(logits: torch.dtype, memory: torch.dtype | None, num_values: int) -> None:
+def test_round_trip_is_exact_to_the_bit(pointer: torch.dtype, memory: torch.dtype | None, num_values: int) -> None:
     values = torch.tensor(ODD_VALUES[:num_values])
-    one = FrameRecord(
-        values.to(logits)[None],
-        values.to(logits).expand(3, -1)[:, ::2].T,
+    one = record_of(
+        values[None],
+        values.to(pointer).expand(3, -1)[:, ::2].T,
         -1.5,
         0.75,
-        None if memory is None else values.to(memory)[:, None, None],
+        memory=None if memory is None else values.to(memory)[:, None, None],
     )
     store = RecordStore(RecordBudget(0))
     store[0], store[1] = one, record(1)
@@ -203,16 +197,16 @@ def test_so_many_records_as_are_needed_stay_whatever_the_budget(monkeypatch: pyt
     assert sorted(in_memory(store)) == [9, 10]
 
 
-def num_tensors() -> int:
+def num_arrays() -> int:
     gc.collect()
-    return sum(type(one) is torch.Tensor for one in gc.get_objects())
+    return sum(type(one) in (PackedTensor, FrameRecord) for one in gc.get_objects())
 
 
 def test_little_is_left_in_memory_of_a_record_on_disk() -> None:
-    """A tensor takes half a kilobyte however empty it is, and thousands of them leave gaps everywhere: none is stored."""
+    """Thousands of small things leave gaps everywhere: none is stored."""
     store = RecordStore(RecordBudget(0))
     store.update({frame: record(frame) for frame in range(100)})
-    tensors = num_tensors()
+    arrays = num_arrays()
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -220,7 +214,7 @@ def test_little_is_left_in_memory_of_a_record_on_disk() -> None:
         assert (tracemalloc.get_traced_memory()[0] - before) / 1000 < 600
     finally:
         tracemalloc.stop()
-    assert num_tensors() == tensors
+    assert num_arrays() == arrays
     header = store.header(3)
     assert (header.object_score, header.mask_logits.shape, header.memory is None) == (3.25, (2, 2), False)
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from known_sessions import header_of
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.session import Session
 from zarr_by_hand import group_by_hand, image_by_hand
 
@@ -27,7 +27,7 @@ GREY: dict[str, Any] = {"photometric": "minisblack"}
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 Given = tuple[Any, dict[str, Any]]

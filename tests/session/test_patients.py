@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from blob_tracker import BlobTracker, blob_session, tiny_model
 from napari_sam2.images.geometry import Geometry
 from napari_sam2.images.stack import Stack
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
@@ -73,7 +73,7 @@ def test_the_session_is_opened_again_with_its_image(scan: Path, tmp_path: Path, 
     labels = np.asarray(expected.labels).copy()
     expected.close()
     text = r"^work\.sam2 does not name its image, which is of a patient: give it as image= \(in the shell --image\)"
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     with pytest.raises(ValueError, match=f"{text}$"):
         Session.open(tmp_path / "work.sam2", model=tiny_model())
     session = Session.open(tmp_path / "work.sam2", scan, tiny_model())
@@ -89,7 +89,7 @@ def test_the_session_is_opened_again_with_its_image(scan: Path, tmp_path: Path, 
 def test_a_person_may_keep_the_path(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     segmented(scan, tmp_path, keep_path=True).close()
     assert PRIVATE.encode() in content(tmp_path / "work.sam2")
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     session = Session.open(tmp_path / "work.sam2", model=tiny_model())
     assert session.image_path == scan
     session.close()
@@ -103,7 +103,7 @@ def test_the_window_is_kept_by_name(scan: Path, tmp_path: Path, monkeypatch: pyt
     assert session.window == "lung"
     assert "(the lung window for CT)" not in session.to_json()
     session.close()
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     session = Session.open(tmp_path / "work.sam2", scan, tiny_model())
     assert (session.window, session.intensity_ranges) == ("lung", ((-1350, 150),))
     session.close()

@@ -12,7 +12,7 @@ import pytest
 from blob_tracker import BlobTracker, blob_session, squares, tiny_model
 from broken_images import BrokenArray, broken_tiff, broken_zarr, broken_zarr_by_hand
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker as tracker_module
 from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
@@ -119,7 +119,7 @@ def test_an_anchor_that_can_no_longer_be_read_is_in_the_way_of_its_object_alone(
 
 def test_what_was_done_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls are those of the session: a file of it finds the same, whether or not the frame can be read then."""
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker_module, "Tracker", BlobTracker)
     session = prompted(BrokenArray(MOVIE, [3]), (1, 0), (2, 5))
     session.save(tmp_path / "movie.sam2")
     followed(session)

@@ -14,16 +14,15 @@ import zarr
 from blob_tracker import BlobTracker, tiny_model
 from known_sessions import MOVIE, SHAPE, TRUTH, T, begun, calls, everything_done, inside, known, opened
 from napari_sam2.images.errors import FrameReadError
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.replay import REPLAYABLE, VOLUME_FUNCTIONS, replay, replay_steps
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from tiny_models import tiny_predictor
 
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture
@@ -88,8 +87,7 @@ def test_another_model_for_everything(path: Path, monkeypatch: pytest.MonkeyPatc
         loaded.append(name)
         return other if loaded[1:] else tiny_model()
 
-    monkeypatch.setattr("napari_sam2.session.editing.model_editor.load_model", load)
-    monkeypatch.setattr("napari_sam2.session.store.found_files.load_model", load)
+    monkeypatch.setattr("napari_sam2.predictors.build.load_model", load)
     replayed = replay(path, MOVIE)
     assert (loaded, replayed.model) == (["tiny", "tiny"], other)
     assert known(replayed) == known(session)
@@ -121,7 +119,8 @@ def test_the_labels_go_where_they_are_wanted(path: Path) -> None:
     ],
 )
 def test_an_action_that_cannot_be_done(path: Path, call: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_sam2.session.store.found_files.load_model", lambda name, device: tiny_model())
+    own = build.load_model
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model() if name == "tiny" else own(name, device))
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         replay(logged(path, call), MOVIE)
 
@@ -169,7 +168,7 @@ def test_it_computes_as_the_session_did(path: Path, monkeypatch: pytest.MonkeyPa
     content["header"]["settings"] |= {"max_batch": 3, "precision": "bfloat16"}
     log.write_text(json.dumps(content))
     asked = []
-    monkeypatch.setattr(found_files, "load_model", lambda _, device: asked.append(device) or tiny_model())
+    monkeypatch.setattr("napari_sam2.predictors.build.load_model", lambda _, device: asked.append(device) or tiny_model())
     assert replay(log, MOVIE).document().header.settings == replace(
         begun().document().header.settings, max_batch=3, precision="bfloat16"
     )

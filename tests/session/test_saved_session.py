@@ -14,7 +14,7 @@ import tifffile
 from blob_tracker import BlobTracker
 from known_sessions import MOVIE, TRUTH, begun, everything_done, inside
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
@@ -24,7 +24,7 @@ from zarr_by_hand import image_by_hand
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture

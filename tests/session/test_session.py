@@ -15,18 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 import zarr
 
 from blob_tracker import BlobTracker, blob_session, tiny_model
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors import record_store
+from napari_sam2.predictors import record_store, tracker
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.propagation.propagator import Propagator
 from napari_sam2.session.results.results import Results
 from napari_sam2.session.review.error_sampling import ErrorSampling
@@ -34,6 +32,7 @@ from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import MAX_ACTIONS
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.tracking.track_everything import EverythingTracker
+from packed_records import contents
 from square_movies import JUMP, JUMP_MOVIE, MOVIE, SHAPE, TRUTH, T, click, followed, put_right
 
 # --- any stack -----------------------------------------------------------------------------------------------------
@@ -203,7 +202,7 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
         monkeypatch.setattr(session_module, "RecordBudget", partial(RecordBudget, budget_bytes))
         monkeypatch.setattr(record_store, "MOST_BYTES", budget_bytes)
         if double:
-            monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+            monkeypatch.setattr(tracker, "Tracker", BlobTracker)
         session = Session(JUMP_MOVIE, model=tiny_model())
         for object_id in (1, 2):
             click(session, object_id, 0, JUMP)
@@ -220,10 +219,7 @@ def test_records_on_disk_change_nothing(double: bool, monkeypatch: pytest.Monkey
     np.testing.assert_array_equal(tight.labels, roomy.labels)
     assert tight.scores(1) == roomy.scores(1)
     for frame, record in roomy.objects[1].memory.tracked.items():
-        other = tight.objects[1].memory.tracked[frame]
-        assert torch.equal(other.mask_logits, record.mask_logits)
-        assert torch.equal(other.pointer, record.pointer)
-        assert torch.equal(other.memory, record.memory)
+        assert contents(tight.objects[1].memory.tracked[frame]) == contents(record)
 
 
 def discs(num_frames: int, num_discs: int) -> Session:

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
@@ -28,6 +27,7 @@ from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.objects import ObjectInfo
 from napari_sam2.session.state.prompts import FramePrompts
+from packed_records import contents
 from session_actions import CORNERS, MOVIE, SAYING, T, actions, do
 from thoroughness import examples
 
@@ -64,7 +64,7 @@ def shown(session: Session) -> dict[tuple[int, int], tuple[int, bytes]]:
 
 
 def _told(record: FrameRecord) -> tuple[int, bytes]:
-    return int(record.pointer), (record.mask_logits > 0).numpy().tobytes()
+    return int(record.pointer.array[0]), (record.mask_logits > 0).tobytes()
 
 
 def same_anchors(session: Session) -> Session:
@@ -91,7 +91,7 @@ def arbitrated(session: Session) -> np.ndarray:
         shown = {i: item.shown(frame) for i, item in sorted(session.objects.items()) if not item.info.is_hidden}
         records = {i: record for i, record in shown.items() if record is not None}
         weights = {i: _weight(record.anchor_distance) for i, record in records.items()}
-        logits = {i: record.mask_logits.numpy().copy() for i, record in records.items()}
+        logits = {i: record.mask_logits.copy() for i, record in records.items()}
         given = {i: plane.copy() for i, plane in logits.items()}
         inside = {i: plane > 0 for i, plane in logits.items()}
         for one, other in combinations(logits, 2):
@@ -246,7 +246,5 @@ def test_holds_for_the_network_to_the_bit() -> None:
     tracked, expected = (one.objects[1].memory.tracked for one in (session, fresh))
     assert sorted(tracked) == sorted(expected) == [0, 1, 2, 4, 6, 7, 8]
     for frame, record in expected.items():
-        assert torch.equal(tracked[frame].mask_logits, record.mask_logits)
-        assert torch.equal(tracked[frame].pointer, record.pointer)
-        assert torch.equal(tracked[frame].memory, record.memory)
+        assert contents(tracked[frame]) == contents(record)
     assert session.scores(1) == fresh.scores(1)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from blob_tracker import BlobTracker, squares, tiny_model
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
@@ -140,7 +140,7 @@ PYTHON = re.compile(r"ambiguous|unhashable|not iterable|has no attribute|unpack|
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_in_use, "Tracker", BlobTracker)
+        patch.setattr(tracker, "Tracker", BlobTracker)
         session = Session(VOLUMES, "TZYX", model=tiny_model(), along="Z", at={"T": 0})
         session.add_points(session.add_object(), 2, [(5, 6)])
         session.add_object()

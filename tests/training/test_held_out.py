@@ -11,7 +11,7 @@ import torch
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.evaluation.scores import Evaluation
 from napari_sam2.model.assembly import build_model
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.training.held_out import HeldOutClips, hold_out, stacks_to_score
 from napari_sam2.training.real_stacks import LabelledStack
 from napari_sam2.training.sam2_train import SAM2Train
@@ -84,7 +84,7 @@ def test_images_are_scored_one_by_one() -> None:
 
 
 def test_a_perfect_model_has_a_perfect_score(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     (scored,) = stacks_to_score("cells", stack())
     *frames, (result, labels) = scored.score(tiny_model())
     assert isinstance(result, Evaluation)

@@ -241,7 +241,7 @@ def _segment(job: StackJob, session: Session) -> StackOutcome:
         frames_kept=kept,
         mean_uncertainty=sum(uncertain) / max(len(uncertain), 1),
         max_uncertainty=max(uncertain, default=0.0),
-        device=session.model.device.type,
+        device=session.model.device_kind,
         precision=session.precision,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from napari_sam2.cli.arguments import add_certificate_arguments, certificates_of
@@ -32,6 +33,21 @@ def check_compute(args: argparse.Namespace) -> Certificates | None:
     if args.compute is not None and args.device != "auto":
         raise ValueError("--device does not go with --compute: there the worker chooses its device")
     return certificates
+
+
+def checkpoint_of(args: argparse.Namespace) -> Path | None:
+    """Return the checkpoint that ``--methods`` describes; None where it is not asked for, or lies on another machine.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`~napari_sam2.weights.load.find_weights`.
+    """
+    if args.methods is None or args.compute is not None:
+        return None
+    from napari_sam2.weights.load import find_weights  # where the model computes elsewhere, nothing here needs PyTorch
+
+    return find_weights(args.model)[1]
 
 
 @contextlib.contextmanager

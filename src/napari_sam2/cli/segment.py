@@ -22,7 +22,7 @@ from napari_sam2.cli.arguments import (
     choice_of,
     path_argument,
 )
-from napari_sam2.cli.compute import add_compute_arguments, check_compute, computing
+from napari_sam2.cli.compute import add_compute_arguments, check_compute, checkpoint_of, computing
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
@@ -37,7 +37,6 @@ from napari_sam2.session.readable_frames import propagate_readable
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.fuse_axes import AxisResult, check_axes, check_fusion, fuse_axes
 from napari_sam2.session.volumes.propagate_each import PositionResult, check_each, propagate_each
-from napari_sam2.weights.load import find_weights
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +138,7 @@ def _propagate_and_write(
             is_partial=is_partial,
             frames=frames,
             methods=args.methods,
-            checkpoint=None if args.methods is None or args.compute is not None else find_weights(args.model)[1],
+            checkpoint=checkpoint_of(args),
         )
 
 

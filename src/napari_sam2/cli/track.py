@@ -21,7 +21,7 @@ from napari_sam2.cli.arguments import (
     choice_of,
     path_argument,
 )
-from napari_sam2.cli.compute import add_compute_arguments, check_compute, computing
+from napari_sam2.cli.compute import add_compute_arguments, check_compute, checkpoint_of, computing
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
@@ -34,7 +34,6 @@ from napari_sam2.predictors.device import AUTO
 from napari_sam2.session.editing.everything import NothingFoundError
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.session import Session
-from napari_sam2.weights.load import find_weights
 from napari_sam2.wording import counted
 
 
@@ -113,7 +112,7 @@ def run(args: argparse.Namespace) -> None:
                 shortfall,
                 is_partial=bool(shortfall) or stop.is_set(),
                 methods=args.methods,
-                checkpoint=None if args.methods is None or args.compute is not None else find_weights(args.model)[1],
+                checkpoint=checkpoint_of(args),
             )
 
 

@@ -6,16 +6,25 @@ the worker answers with a result, or with what is missing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from napari_sam2.cluster.packed_tensors import PackedTensor
+import numpy as np
+import numpy.typing as npt
+
 from napari_sam2.cluster.pixels import PackedPixels
 from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.model.config import ModelConfig
-from napari_sam2.model.memory_recall import Recall
+from napari_sam2.model.memory_recall import OfficialRecall, Recall
+from napari_sam2.predictors.any_tracker import Prompt
+from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View, whole_view
+
+NOTHING = PackedTensor(np.zeros(0, np.float32), "float32")
+"""In the place of a tensor that does not travel."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +39,27 @@ class ModelDescription:
         By what it was loaded.
     file_sha256 : str
         Of its file.
-    absent_pointer : PackedTensor or None
-        What is added to the pointer of an absent object, if anything is.
+    recall : OfficialRecall
+        The rule by which it chooses among remembered frames.
     device : str
         Kind of device it computes on.
     best_precision : str
         The precision that suits it.
     worker : str
         Address of the worker.
-    software : str
-        Version of napari-sam2.
+    software, torch : str
+        Versions of napari-sam2 and PyTorch.
     """
 
     config: ModelConfig
     source: str
     file_sha256: str
-    absent_pointer: PackedTensor | None
+    recall: OfficialRecall
     device: str
     best_precision: str
     worker: str
     software: str
+    torch: str
 
 
 @dataclass(frozen=True)
@@ -88,12 +98,26 @@ class Video:
 
 @dataclass(frozen=True)
 class PackedPrompt:
-    """A :class:`~napari_sam2.predictors.tracker.Prompt` that travels."""
+    """A :class:`~napari_sam2.predictors.any_tracker.Prompt` that travels."""
 
-    points_xy: PackedTensor | None
-    labels: PackedTensor | None
-    mask: PackedTensor | None
-    previous_logits: PackedTensor | None
+    points_xy: npt.NDArray[np.float32] | None
+    labels: npt.NDArray[np.int32] | None
+    mask: PackedPixels | None
+    previous_logits: npt.NDArray[np.float32] | None
+    previous_mask: PackedPixels | None
+
+    @classmethod
+    def pack(cls, prompt: Prompt) -> PackedPrompt:
+        """Pack a prompt; masks are compressed."""
+        mask, previous_mask = (
+            None if one is None else PackedPixels.pack(one, View(0, 0, *one.shape)) for one in (prompt.mask, prompt.previous_mask)
+        )
+        return cls(prompt.points_xy, prompt.labels, mask, prompt.previous_logits, previous_mask)
+
+    def unpack(self) -> Prompt:
+        """Unpack it."""
+        mask, previous_mask = (None if one is None else one.unpack() for one in (self.mask, self.previous_mask))
+        return Prompt(self.points_xy, self.labels, mask, self.previous_logits, previous_mask)
 
 
 @dataclass(frozen=True)
@@ -106,6 +130,25 @@ class NamedRecord:
     object_score: float
     predicted_iou: float
     view: View | None
+
+    @classmethod
+    def without_tensors(cls, record: FrameRecord) -> NamedRecord:
+        """Describe a record by its scores and its view."""
+        return cls(None, None, None, record.object_score, record.predicted_iou, record.view)
+
+    @classmethod
+    def of(cls, record: FrameRecord, name: Callable[[PackedTensor], bytes]) -> NamedRecord:
+        """Describe a record, naming those of its tensors that are not empty."""
+        tensors = (PackedTensor(record.mask_logits, "float32"), record.pointer, record.memory)
+        logits, pointer, memory = (None if one is None or not one.num_bytes else name(one) for one in tensors)
+        return cls(logits, pointer, memory, record.object_score, record.predicted_iou, record.view)
+
+    def record(self, tensors: Callable[[bytes], PackedTensor]) -> FrameRecord:
+        """Make the record of its tensors; those without a name are empty, or None."""
+        logits, pointer = (NOTHING if one is None else tensors(one) for one in (self.mask_logits, self.pointer))
+        memory = None if self.memory is None else tensors(self.memory)
+        mask_logits: npt.NDArray[np.float32] = logits.array  # type: ignore[assignment]
+        return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view)
 
     @property
     def digests(self) -> list[bytes]:
@@ -129,11 +172,11 @@ class NamedMemory:
 
 @dataclass(frozen=True)
 class Request:
-    """One step of a tracker; see :class:`~napari_sam2.predictors.tracker.Tracker`.
+    """One step of a tracker; see :class:`~napari_sam2.predictors.any_tracker.AnyTracker`.
 
     Attributes
     ----------
-    method : {"segment", "remember", "track"}
+    method : {"segment", "remember", "track", "absent"}
         Of the tracker.
     video : Video
         The stack.
@@ -148,14 +191,14 @@ class Request:
     memories : list of NamedMemory or None
         One per object; None where nothing is recalled.
     records : list of NamedRecord
-        One per object, for ``remember``.
+        One per object, for ``remember`` and ``absent``.
     pixels : list of PackedPixels
         Windows of the frame that travel.
     tensors : dict of bytes to PackedTensor
         Those that travel, by digest.
     """
 
-    method: Literal["segment", "remember", "track"]
+    method: Literal["segment", "remember", "track", "absent"]
     video: Video
     frame: int
     reverse: bool = False

@@ -18,18 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, NamedMemory, NamedRecord, PackedPrompt, Request, Video
-from napari_sam2.cluster.packed_tensors import PackedTensor, TensorCache
+from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, NamedMemory, NamedRecord, Request, Video
 from napari_sam2.cluster.pixels import PackedPixels, uncovered
+from napari_sam2.cluster.tensor_cache import TensorCache
 from napari_sam2.cluster.workers import file_sha256
-from napari_sam2.images.intensity import map_intensity
 from napari_sam2.model.memory_recall import Recall
 from napari_sam2.predictors.build import load_model
 from napari_sam2.predictors.device import inference, keep_freed_memory
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import ArrayFrames, to_model_input
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
-from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.predictors.packed_tensor import PackedTensor
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.zoom import View
 from napari_sam2.version import __version__
 from napari_sam2.weights.load import find_weights
@@ -86,8 +86,7 @@ class ServedFrames(ArrayFrames):
 
     def read_view(self, frame: int, window: tuple[slice, slice]) -> Tensor:
         """See :meth:`~napari_sam2.predictors.frames.ArrayFrames.read_view`."""
-        plane = self.array[frame][window]
-        return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
+        return to_model_input(self.mapped(self.array[frame][window]), self.size)
 
 
 class FilesOfVideo:
@@ -172,7 +171,7 @@ class WatchedCall:
 
 
 class ModelServer:
-    """A model on a worker, in an actor of dask.
+    """A model on a worker, in a :class:`~napari_sam2.cluster.model_actor.ModelActor`.
 
     Parameters
     ----------
@@ -201,16 +200,16 @@ class ModelServer:
 
     def describe(self) -> ModelDescription:
         """Describe the model."""
-        pointer = getattr(self._model, "no_obj_ptr", None)
         return ModelDescription(
             self._model.config,
             str(self._model.source),
             self._file_sha256,
-            None if pointer is None else PackedTensor.pack(pointer),
+            self._model.recall,
             self._model.device.type,
             self._model.best_precision,
             self._address,
             __version__,
+            str(torch.__version__),
         )
 
     def call(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -250,8 +249,8 @@ class ModelServer:
         with self._lock:
             video = self._video(request.video)
             device = self._model.device
-            for digest, packed in request.tensors.items():
-                self._tensors.put(digest, packed.unpack(device))
+            for packed in request.tensors.values():
+                self._tensors.put(packed.owned())
             lacks_pixels = video.lacks(request)
             digests = [digest for digest in request.digests if digest not in self._tensors]
             if digests or lacks_pixels:
@@ -272,19 +271,18 @@ class ModelServer:
 
     def _step(self, video: ServedVideo, request: Request) -> list[FrameRecord]:
         tracker = video.tracker
+        records = [self._record(one) for one in request.records]
         if request.method == "remember":
-            return tracker.remember(request.frame, [self._record(one) for one in request.records])
+            return tracker.remember(request.frame, records)
+        if request.method == "absent":
+            return [tracker.absent(one) for one in records]
         memories = None if request.memories is None else [self._memory(one) for one in request.memories]
         given = zip(memories or (), request.memories or (), strict=True)
         video.policy.recalls = {id(memory): one.recall for memory, one in given}
         if request.method == "segment":
-            prompts = [self._prompt(one) for one in request.prompts]
+            prompts = [one.unpack() for one in request.prompts]
             return tracker.segment(request.frame, prompts, memories, request.reverse, request.views)
         return tracker.track(request.frame, memories or [], request.reverse, request.views)
-
-    def _prompt(self, packed: PackedPrompt) -> Prompt:
-        tensors = (packed.points_xy, packed.labels, packed.mask, packed.previous_logits)
-        return Prompt(*(None if one is None else one.unpack(self._model.device) for one in tensors))
 
     def _memory(self, named: NamedMemory) -> ObjectMemory:
         conditioning, tracked = (
@@ -293,29 +291,16 @@ class ModelServer:
         return ObjectMemory(conditioning, tracked)
 
     def _record(self, named: NamedRecord) -> FrameRecord:
-        nothing = torch.empty(0, dtype=torch.float32, device=self._model.device)
-        logits, pointer = (nothing if one is None else self._tensors[one] for one in (named.mask_logits, named.pointer))
-        memory = None if named.memory is None else self._tensors[named.memory]
-        return FrameRecord(logits, pointer, named.object_score, named.predicted_iou, memory, named.view)
+        return named.record(self._tensors.__getitem__)
 
     def _computed(self, records: list[FrameRecord], known: set[bytes]) -> Computed:
         """Name what was computed; what came with the request does not go back."""
         tensors: dict[bytes, PackedTensor] = {}
 
-        def named(tensor: Any) -> bytes | None:
-            if tensor is None or tensor.numel() == 0:
-                return None
-            packed = PackedTensor.pack(tensor)
-            digest = packed.digest
-            if digest not in known:
-                tensors[digest] = packed
-                self._tensors.put(digest, tensor)
-            return digest
+        def named(packed: PackedTensor) -> bytes:
+            if packed.digest not in known:
+                tensors[packed.digest] = packed
+                self._tensors.put(packed)
+            return packed.digest
 
-        names = [
-            NamedRecord(
-                named(one.mask_logits), named(one.pointer), named(one.memory), one.object_score, one.predicted_iou, one.view
-            )
-            for one in records
-        ]
-        return Computed(names, tensors)
+        return Computed([NamedRecord.of(one, named) for one in records], tensors)

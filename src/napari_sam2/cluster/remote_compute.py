@@ -18,7 +18,7 @@ from napari_sam2.checks import shown
 from napari_sam2.cluster.address import Certificates
 from napari_sam2.cluster.connection import connect, reach_directly
 from napari_sam2.cluster.messages import Computed, Missing, ModelDescription, Request
-from napari_sam2.cluster.model_server import ModelServer
+from napari_sam2.cluster.model_actor import ModelActor
 from napari_sam2.cluster.pixels import windows_to_send
 from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
 from napari_sam2.cluster.workers import fitting_workers
@@ -68,7 +68,7 @@ class WorkerLink:
     Attributes
     ----------
     server : Any
-        The :class:`~napari_sam2.cluster.model_server.ModelServer` there.
+        The :class:`~napari_sam2.cluster.model_actor.ModelActor` there.
     future : Any
         Keeps it there.
     description : ModelDescription
@@ -191,7 +191,7 @@ class RemoteCompute:
     def _begin(self, client: Client, model: str, device: str) -> WorkerLink:
         with self._lost_said("a worker"), client.as_current():
             workers = fitting_workers(client, model)
-            future = client.submit(ModelServer, model, device, actor=True, pure=False, workers=workers)
+            future = client.submit(ModelActor, model, device, actor=True, pure=False, workers=workers)
             try:
                 server = future.result()
             except (FileNotFoundError, ValueError) as error:

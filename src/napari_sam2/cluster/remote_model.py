@@ -1,23 +1,20 @@
-"""A model on another machine, as a session has it: configuration and rules without weights."""
+"""A model on another machine, as a session has it: configuration and rules without weights, and without PyTorch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from napari_sam2.torch_threads import torch
-
-from torch import Tensor
-
 from napari_sam2.cluster.messages import ModelDescription
 from napari_sam2.cluster.remote_compute import RemoteCompute
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor, build_sam2_video_predictor
+from napari_sam2.model.config import ModelConfig
+from napari_sam2.model.memory_recall import OfficialRecall
 
 
-class RemoteModel(SAM2VideoPredictor):
-    """A predictor whose weights are elsewhere; made by :func:`remote_model`.
+class RemoteModel:
+    """A model whose weights are elsewhere; made by :func:`remote_model`.
 
-    Attributes
+    Parameters
     ----------
     compute : RemoteCompute
         Where it computes.
@@ -27,15 +24,28 @@ class RemoteModel(SAM2VideoPredictor):
         What it is.
     """
 
-    compute: RemoteCompute
-    name: str
-    wanted_device: str
-    description: ModelDescription
+    def __init__(self, compute: RemoteCompute, name: str, wanted_device: str, description: ModelDescription) -> None:
+        self.compute, self.name, self.wanted_device, self.description = compute, name, wanted_device, description
 
     @property
-    def device(self) -> torch.device:
-        """Where the records of a session lie: here."""
-        return torch.device("cpu")
+    def config(self) -> ModelConfig:
+        """Its configuration."""
+        return self.description.config
+
+    @property
+    def source(self) -> str:
+        """Name or file by which it was loaded there."""
+        return self.description.source
+
+    @property
+    def image_size(self) -> int:
+        """Side of its input."""
+        return self.description.config.image_size
+
+    @property
+    def recall(self) -> OfficialRecall:
+        """The rule by which a frame chooses among remembered frames."""
+        return self.description.recall
 
     @property
     def device_kind(self) -> str:
@@ -69,13 +79,6 @@ class RemoteModel(SAM2VideoPredictor):
         """
         return self.compute.call_watched(self.name, self.wanted_device, watcher, function, *arguments, **named)
 
-    def _mix_absent_pointer(self, obj_ptr: Tensor, object_score_logits: Tensor) -> Tensor:
-        if self.description.absent_pointer is None:
-            return obj_ptr
-        absent = self.description.absent_pointer.unpack(obj_ptr.device)
-        present = object_score_logits.sigmoid() if self.soft_no_obj_ptr else (object_score_logits > 0).to(obj_ptr.dtype)
-        return (present * obj_ptr if self.fixed_no_obj_ptr else obj_ptr) + (1 - present) * absent
-
 
 def remote_model(compute: RemoteCompute, name: str, device: str = "auto") -> RemoteModel:
     """Let a worker load a model, and return it as a session has it; it takes no memory here.
@@ -94,10 +97,4 @@ def remote_model(compute: RemoteCompute, name: str, device: str = "auto") -> Rem
     ClusterError, WorkerLostError
         As :meth:`~napari_sam2.cluster.remote_compute.RemoteCompute.link`.
     """
-    description = compute.link(name, device).description
-    model: RemoteModel = build_sam2_video_predictor(
-        description.config, None, device="meta", add_all_frames_to_correct_as_cond=True, predictor_class=RemoteModel
-    )
-    model.compute, model.name, model.wanted_device, model.description = compute, name, device, description
-    model.source = description.source
-    return model
+    return RemoteModel(compute, name, device, compute.link(name, device).description)

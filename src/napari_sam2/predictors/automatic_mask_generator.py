@@ -19,6 +19,7 @@ from torch import Tensor
 from napari_sam2.model.sam2_base import SAM2Base
 from napari_sam2.predictors.image_predictor import SAM2ImagePredictor
 from napari_sam2.predictors.mask_postprocessing import mask_to_box, remove_holes_and_sprinkles
+from napari_sam2.predictors.point_grid import build_point_grid
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 EDGE_TOLERANCE_PX = 20
@@ -300,13 +301,6 @@ def _moved_into_image(candidates: Candidates, crop: tuple[int, int, int, int], s
     candidates.masks = masks
     candidates.boxes = candidates.boxes + _whole(x0, y0, x0, y0)
     return candidates
-
-
-def build_point_grid(n_per_side: int) -> npt.NDArray[np.float64]:
-    """Evenly spaced points of the unit square, (n², 2), x before y."""
-    along = (np.arange(n_per_side) + 0.5) / n_per_side
-    x, y = np.meshgrid(along, along)
-    return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 def generate_crop_boxes(

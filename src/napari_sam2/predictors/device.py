@@ -1,4 +1,4 @@
-"""Where and in which precision to compute."""
+"""Where and in which precision to compute. PyTorch is imported by what needs it: names and memory do not."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from napari_sam2.torch_threads import torch
+if TYPE_CHECKING:
+    from napari_sam2.torch_threads import torch
 
 PRECISIONS = ("float32", "bfloat16")
 AUTO = "auto"
@@ -35,6 +37,8 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
     ValueError
         If the name is unknown, or the device is not there.
     """
+    from napari_sam2.torch_threads import torch
+
     if not isinstance(device, str | torch.device | None):
         raise ValueError(f"a device is a name, as 'cpu' or 'cuda', got {type(device).__name__}")
     if device is None or device == "auto":
@@ -76,6 +80,8 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     ValueError
         If ``precision`` is none of these.
     """
+    from napari_sam2.torch_threads import torch
+
     if not (isinstance(precision, str) and precision == AUTO):
         return checked_precision(precision)
     is_native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -91,6 +97,8 @@ def inference(device: torch.device, precision: str = "float32") -> Iterator[None
     ValueError
         If ``precision`` is not one of :data:`PRECISIONS`.
     """
+    from napari_sam2.torch_threads import torch
+
     enabled = checked_precision(precision) == "bfloat16"
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield
@@ -148,6 +156,8 @@ class DeviceFacts:
 
 def available_devices() -> tuple[str, ...]:
     """Return the kinds of devices that are here, the one that "auto" takes first."""
+    from napari_sam2.torch_threads import torch
+
     kinds = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
     return tuple(kind for kind, is_there in kinds if is_there)
 
@@ -160,6 +170,8 @@ def device_facts(device: str | torch.device | None = None) -> DeviceFacts:
     ValueError
         As :func:`resolve_device`.
     """
+    from napari_sam2.torch_threads import torch
+
     chosen = resolve_device(device)
     if chosen.type == "cuda":
         properties = torch.cuda.get_device_properties(chosen)
@@ -170,6 +182,8 @@ def device_facts(device: str | torch.device | None = None) -> DeviceFacts:
 
 
 def _gflops(device: torch.device, side: int) -> float:
+    from napari_sam2.torch_threads import torch
+
     matrix = torch.full((side, side), 0.5, dtype=torch.float32, device=device)
     shortest_s = float("inf")
     with torch.inference_mode():

@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from napari_sam2.file_errors import reading
-from napari_sam2.images.intensity import IntensityRange, bounds, map_intensity, sampled_range
-from napari_sam2.images.read_ahead import ReadAhead
+from napari_sam2.images.intensity import IntensityRange
+from napari_sam2.images.mapped_planes import MappedPlanes
 from napari_sam2.images.video import VIDEO_SUFFIXES, VideoFrames
+from napari_sam2.model.sam2_base import SAM2Base
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -81,6 +82,14 @@ def to_model_input(image: npt.NDArray[Any], size: int) -> Tensor:
     return normalise(resized.clamp(0, 1).expand(3, -1, -1))
 
 
+def input_shown(model: SAM2Base, image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the input of a model for a plane, see :func:`to_model_input`, to be looked at: (S, S, 3)."""
+    mean, std = (torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
+    seen = (to_model_input(image, model.image_size) * std + mean).clamp(0, 1).permute(1, 2, 0)
+    shown: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
+    return shown
+
+
 class JpegFolder(FrameSource):
     """A folder of JPEG frames named by number, as the official ``init_state`` takes it.
 
@@ -112,18 +121,15 @@ class JpegFolder(FrameSource):
             return normalise(_resize_uint8(image, self.size))
 
 
-class ArrayFrames(FrameSource):
+class ArrayFrames(MappedPlanes, FrameSource):
     """Frames of an array, with one intensity mapping for all of them.
 
     Parameters
     ----------
-    array : array-like
-        (T, H, W) or (T, H, W, 3), any integer, float or bool dtype; sliced one frame at a time.
+    array, intensity_ranges
+        See :class:`~napari_sam2.images.mapped_planes.MappedPlanes`.
     size : int
         Side S.
-    intensity_ranges : sequence of tuple of float, optional
-        What becomes black and white: one for all, or one for each of three colours; by default 0 and 255 for uint8, else robust
-        extremes over a sample of frames.
 
     Raises
     ------
@@ -132,26 +138,8 @@ class ArrayFrames(FrameSource):
     """
 
     def __init__(self, array: Any, size: int, intensity_ranges: Sequence[IntensityRange] | None = None) -> None:
-        is_rgb = array.ndim == 4 and array.shape[-1] == 3
-        if not (array.ndim == 3 or is_rgb):
-            raise ValueError(f"frames must have shape (T, H, W) or (T, H, W, 3), got {tuple(array.shape)}")
-        if np.dtype(array.dtype).kind not in "uifb":
-            raise ValueError(f"frames must be integers, floats or booleans, got {array.dtype}")
-        if 0 in array.shape:
-            raise ValueError(f"there is no frame in an array of shape {tuple(array.shape)}")
-        self.array = array
+        super().__init__(array, intensity_ranges)
         self.size = size
-        self.height, self.width = int(array.shape[1]), int(array.shape[2])
-        self.as_is = array.dtype == np.uint8 and intensity_ranges is None
-        ranges = [(0.0, 1.0)] if self.as_is else intensity_ranges or [sampled_range(array)]
-        if len(ranges) not in (1, 3 if is_rgb else 1):
-            raise ValueError(f"{len(ranges)} intensity ranges do not fit frames of {3 if is_rgb else 1} colours")
-        self.low, self.high = bounds(ranges)
-        self.reading = ReadAhead(array)
-        self._latest: tuple[int, npt.NDArray[Any]] | None = None
-
-    def __len__(self) -> int:
-        return int(self.array.shape[0])
 
     def read(self, frame: int) -> Tensor:
         """Read one frame, (3, S, S), float32, normalised."""
@@ -159,12 +147,7 @@ class ArrayFrames(FrameSource):
 
     def read_view(self, frame: int, window: tuple[slice, slice]) -> Tensor:
         """Read a window of one frame as if it were a frame, (3, S, S), float32, normalised."""
-        if self._latest is None or self._latest[0] != frame:
-            # The windows of all objects are cut from one reading. The last one may hold a block of frames: it goes first.
-            self._latest = None
-            self._latest = frame, self.reading.read(frame)
-        plane = self._latest[1][window]
-        return to_model_input(plane if self.as_is else map_intensity(plane, self.low, self.high), self.size)
+        return to_model_input(self.plane(frame, window), self.size)
 
 
 class NormalisedFrames(FrameSource):

@@ -1,11 +1,9 @@
-"""What happens to masks after the network: holes, specks, enlargement, overlaps. One implementation for all devices.
+"""What happens to masks of the network where it computes: holes, specks, sizes. One implementation for all devices.
 
 B masks · h, w low resolution · H, W resolution of the data.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from napari_sam2.torch_threads import torch
 
@@ -115,44 +113,6 @@ def resize_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(mask.float()[None, None], size, mode="bilinear", align_corners=False, antialias=True)[0, 0] >= 0.5
 
 
-def _between_cells(length: int, found: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Along an axis, list the pixels next to cells in which something was found, the two cells of each, and the second's weight."""
-    num_cells = len(found)
-    positions = ((torch.arange(length, dtype=torch.float32, device=found.device) + 0.5) * (num_cells / length) - 0.5).clamp(min=0)
-    before = positions.long()
-    after = (before + 1).clamp(max=num_cells - 1)
-    cells = torch.nonzero(found)[:, 0]
-    pixels = torch.nonzero((after >= cells[0]) & (before <= cells[-1]))[:, 0]
-    return pixels, before[pixels], after[pixels], (positions - before)[pixels]
-
-
-def enlarge_found(mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, int, int] | None:
-    """Resize logits as :func:`resize_logits` does, but only what is around something above 0.
-
-    Parameters
-    ----------
-    mask : Tensor
-        (h, w), logits.
-    size : tuple of int
-        (H, W).
-
-    Returns
-    -------
-    tuple or None
-        A copy of the resized logits around what was found, and the row and column of (H, W) where it begins; None if nothing is.
-    """
-    inside = mask > 0
-    if not inside.any():
-        return None
-    rows, above, below, weights_y = _between_cells(size[0], inside.any(1))
-    columns, left, right, weights_x = _between_cells(size[1], inside.any(0))
-    if len(rows) == 0 or len(columns) == 0:
-        return None
-    logits = mask.float()
-    bands = torch.lerp(logits[above], logits[below], weights_y[:, None])
-    return torch.lerp(bands[:, left], bands[:, right], weights_x), int(rows[0]), int(columns[0])
-
-
 def mask_to_box(masks: Tensor) -> Tensor:
     """Return the box of each mask, (M, h, w) to (M, 4) as x0, y0, x1, y1, last pixel included; zeros for an empty one."""
     boxes = []
@@ -163,45 +123,3 @@ def mask_to_box(masks: Tensor) -> Tensor:
         boxes += [torch.where(hit.any(1), first, 0), last]
     x0, x1, y0, y1 = boxes
     return torch.stack([x0, y0, x1, y1], dim=1)
-
-
-def label_image(
-    logits: Sequence[Tensor],
-    windows: Sequence[tuple[slice, slice]],
-    object_ids: Sequence[int],
-    size: tuple[int, int],
-    weights: Sequence[float] | None = None,
-) -> npt.NDArray[np.uint16]:
-    """Give each pixel to the object with the highest weighted logit above 0.
-
-    Parameters
-    ----------
-    logits : sequence of Tensor
-        (h, w) of each object.
-    windows : sequence of tuple of slice
-        Rows and columns of the frame that each of them shows; nothing is outside.
-    object_ids : sequence of int
-        Label value of each object, 1 to 65535.
-    size : tuple of int
-        Height and width of the data.
-    weights : sequence of float, optional
-        Factor for the logits of each object.
-
-    Returns
-    -------
-    ndarray
-        (H, W), uint16; 0 is background. Of equal logits the first object wins.
-    """
-    device = logits[0].device if len(logits) else torch.device("cpu")
-    best = torch.zeros(size, dtype=torch.float32, device=device)
-    winner = torch.zeros(size, dtype=torch.int32, device=device)
-    factors = [1.0] * len(object_ids) if weights is None else weights
-    for mask, window, object_id, factor in zip(logits, windows, object_ids, factors, strict=True):
-        before = best[window]
-        height, width = before.shape
-        enlarged = factor * resize_logits(mask[None, None], (height, width))[0, 0]
-        wins = enlarged > before
-        best[window] = torch.where(wins, enlarged, before)
-        winner[window] = torch.where(wins, object_id, winner[window])
-    labels: npt.NDArray[np.uint16] = winner.cpu().numpy().astype(np.uint16)
-    return labels

@@ -6,29 +6,29 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
-
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View
 
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """The record of one object on one frame: mask, pointer, scores and memory.
+    """The record of one object on one frame: mask, pointer, scores and memory; on whatever device they are computed, it lies here.
 
     Attributes
     ----------
-    mask_logits : Tensor
+    mask_logits : ndarray
         (h, w), float32, a quarter of the model's input in size.
-    pointer : Tensor
+    pointer : PackedTensor
         (C,), the object pointer.
     object_score : float
         Logit, above 0 where the object is on the frame.
     predicted_iou : float
         The IoU of the mask with the true one as the model predicts it, 0 .. 1.
-    memory : Tensor or None
+    memory : PackedTensor or None
         (Cm, H, W), bfloat16; None until it is encoded.
     view : View or None
         The window of the frame that mask and memory show; None for the whole frame.
@@ -37,11 +37,11 @@ class FrameRecord:
         tracked backward, from a frame after it.
     """
 
-    mask_logits: Tensor
-    pointer: Tensor
+    mask_logits: npt.NDArray[np.float32]
+    pointer: PackedTensor
     object_score: float
     predicted_iou: float
-    memory: Tensor | None = None
+    memory: PackedTensor | None = None
     view: View | None = None
     anchor_distance: int = 0
 
@@ -50,7 +50,7 @@ class FrameRecord:
         """The object is on the frame."""
         return self.object_score > 0
 
-    def with_memory(self, memory: Tensor) -> FrameRecord:
+    def with_memory(self, memory: PackedTensor) -> FrameRecord:
         """Return the record with its memory."""
         return replace(self, memory=memory)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import weakref
 from collections import OrderedDict
@@ -10,13 +11,13 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from napari_sam2.torch_threads import torch
-
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import no_room, temporary_file
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
 from napari_sam2.predictors.zoom import View
 
 MOST_BYTES = 512 * 2**20
@@ -220,7 +221,7 @@ class TemporaryRecords:
 
     def write(self, record: FrameRecord) -> _InTemporaryFile:
         """Write a record; see :class:`RecordFile`."""
-        data = b"".join(_raw(tensor) for tensor in _tensors(record))
+        data = b"".join(tensor.array.tobytes() for tensor in packed_tensors(record))
         purpose = "memories cannot be put into a temporary file"
         if self._file is None:
             self._file = temporary_file(purpose)
@@ -261,19 +262,28 @@ class TemporaryRecords:
 
 @dataclass(frozen=True)
 class RecordLayout:
-    """Shape, type and device of a record's logits, pointer and, where it has one, memory."""
+    """Shape and type of a record's logits, pointer and, where it has one, memory."""
 
-    tensors: tuple[tuple[torch.Size, torch.dtype, torch.device], ...]
+    tensors: tuple[tuple[tuple[int, ...], str], ...]
 
     @classmethod
     def of(cls, record: FrameRecord) -> RecordLayout:
         """Describe a record."""
-        return cls(tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in _tensors(record)))
+        return cls(tuple((tensor.shape, tensor.dtype) for tensor in packed_tensors(record)))
 
     @property
     def num_bytes(self) -> int:
         """Size of the tensors, without anything else."""
-        return sum(shape.numel() * dtype.itemsize for shape, dtype, _ in self.tensors)
+        return sum(math.prod(shape) * array_dtype(dtype).itemsize for shape, dtype in self.tensors)
+
+    def split(self, data: bytes | bytearray) -> list[PackedTensor]:
+        """Make the tensors of their bytes, which lie one after another; each has memory of its own."""
+        found, offset = [], 0
+        for shape, dtype in self.tensors:
+            numbers = np.frombuffer(data, array_dtype(dtype), math.prod(shape), offset)
+            found.append(PackedTensor(numbers.reshape(shape).copy(), dtype))
+            offset += numbers.nbytes
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,15 +302,16 @@ class RecordHeader:
         return cls(layout, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
 
     def empty(self) -> FrameRecord:
-        """Return the record with empty tensors that have its shapes, types and devices."""
+        """Return the record with empty tensors that have its shapes and types."""
         return self.with_tensors(
-            [torch.empty(1, dtype=dtype, device=device).expand(shape) for shape, dtype, device in self.layout.tensors]
+            [PackedTensor(np.broadcast_to(np.zeros(1, array_dtype(dtype)), shape), dtype) for shape, dtype in self.layout.tensors]
         )
 
-    def with_tensors(self, tensors: Sequence[Tensor]) -> FrameRecord:
+    def with_tensors(self, tensors: Sequence[PackedTensor]) -> FrameRecord:
         """Return the record with logits, pointer and, where it has one, memory."""
-        mask_logits, pointer, *rest = tensors
+        logits, pointer, *rest = tensors
         memory = rest[0] if rest else None
+        mask_logits: npt.NDArray[np.float32] = logits.array  # type: ignore[assignment]
         return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view, self.anchor_distance)
 
 
@@ -311,12 +322,8 @@ class _InTemporaryFile:
     about: RecordHeader
 
     def read(self) -> FrameRecord:
-        data, filled, offset = self.file.read(self.offset, self.about.layout.num_bytes), [], 0
-        for shape, dtype, device in self.about.layout.tensors:
-            values = torch.frombuffer(data, dtype=dtype, count=shape.numel(), offset=offset)
-            filled.append(values.clone().reshape(shape).to(device))
-            offset += values.numel() * dtype.itemsize
-        return self.about.with_tensors(filled)
+        layout = self.about.layout
+        return self.about.with_tensors(layout.split(self.file.read(self.offset, layout.num_bytes)))
 
     def header(self) -> FrameRecord:
         return self.about.empty()
@@ -360,14 +367,11 @@ class RecordStore(MutableMapping[int, FrameRecord]):
         self._stored.clear()
 
 
-def _tensors(record: FrameRecord) -> list[Tensor]:
-    return [tensor for tensor in (record.mask_logits, record.pointer, record.memory) if tensor is not None]
+def packed_tensors(record: FrameRecord) -> list[PackedTensor]:
+    """Return logits, pointer and, where there is one, memory of a record."""
+    logits = PackedTensor(record.mask_logits, record.mask_logits.dtype.name)
+    return [logits, record.pointer] if record.memory is None else [logits, record.pointer, record.memory]
 
 
 def _num_bytes(record: FrameRecord) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in _tensors(record))
-
-
-def _raw(tensor: Tensor) -> bytes:
-    # NumPy has no bfloat16: the bytes are taken as they are.
-    return tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    return sum(tensor.num_bytes for tensor in packed_tensors(record))

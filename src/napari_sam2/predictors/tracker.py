@@ -7,69 +7,38 @@ M memories · Q object pointers.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from napari_sam2.torch_threads import torch
 
+import numpy as np
+import numpy.typing as npt
+import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2.model.memory_recall import Recall
-from napari_sam2.model.sam2_base import PredictedMasks, RecalledMemory, SAM2Base, SamHeadOutputs
+from napari_sam2.model.sam2_base import NO_OBJ_SCORE, PredictedMasks, RecalledMemory, SAM2Base, SamHeadOutputs
+from napari_sam2.predictors.any_tracker import AnyTracker, Prompt, best_batch
 from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
-from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores
+from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores, resize_mask
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
-from napari_sam2.predictors.zoom import View, Zoom, whole_view
+from napari_sam2.predictors.packed_tensor import PackedTensor, as_tensor
+from napari_sam2.predictors.zoom import View, Zoom
 
 PREVIOUS_LOGIT_BOUND = 32.0
 """A refined prediction comes in within plus and minus this (official ``sam2_video_predictor.py`` L257)."""
 
 logger = logging.getLogger(__name__)
 
-MAX_BATCH = 16
-POSITIONS_IN_CACHE = 8192
-"""Positions of feature maps, of all objects of a batch together, that a CPU works on at a time."""
-
 T = TypeVar("T")
 Predicted: TypeAlias = PredictedMasks | SamHeadOutputs
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """The prompts of one object on one frame, in the coordinates of the model.
-
-    Attributes
-    ----------
-    points_xy : Tensor or None
-        (P, 2), float32, pixels of the S x S input; the two corners of a box come first.
-    labels : Tensor or None
-        (P,), int32: 1 inside, 0 outside, 2 and 3 the corners of a box.
-    mask : Tensor or None
-        (S, S), bool; it excludes points.
-    previous_logits : Tensor or None
-        (h, w), the prediction that further points refine.
-    """
-
-    points_xy: Tensor | None = None
-    labels: Tensor | None = None
-    mask: Tensor | None = None
-    previous_logits: Tensor | None = None
-
-    def refining(self, previous_logits: Tensor) -> Prompt:
-        """Return the prompt as a refinement of an earlier prediction."""
-        return replace(self, previous_logits=previous_logits)
-
-    @property
-    def signature(self) -> Hashable:
-        """Prompts with equal signatures fit into one batch."""
-        points = None if self.points_xy is None else self.points_xy.shape[0]
-        return points, self.mask is None, self.previous_logits is None
-
-
-class Tracker:
-    """Segments and tracks objects of one video.
+class Tracker(AnyTracker):
+    """Segments and tracks objects of one video with a model that is here; see :class:`AnyTracker`.
 
     Parameters
     ----------
@@ -82,7 +51,7 @@ class Tracker:
     fill_hole_area : float
         Holes of masks up to this many low-resolution pixels are filled.
     storage_device : torch.device, optional
-        Where memories and masks are kept; the model's device by default.
+        Where memories of records in use are kept beside those records; the model's device by default, the CPU for none.
     max_batch : int, optional
         At most so many objects at a time; by default 16, and fewer on a CPU where so many fall out of its cache.
     zoom : Zoom, optional
@@ -99,19 +68,14 @@ class Tracker:
         max_batch: int | None = None,
         zoom: Zoom | None = None,
     ) -> None:
+        super().__init__(len(features), policy or _policy_of(model), zoom)
         self.model = model
         self.features = features
-        self.policy = policy
         self.fill_hole_area = fill_hole_area
         self.storage_device = storage_device or model.device
-        self.zoom = zoom
+        self._on_device: weakref.WeakKeyDictionary[PackedTensor, Tensor] = weakref.WeakKeyDictionary()
         # The official predictor tracks objects one by one, where this option has nothing to do: so it must be here.
-        self.max_batch = 1 if model.non_overlap_masks_for_mem_enc else max_batch or best_batch(model, model.device.type)
-
-    @property
-    def num_frames(self) -> int:
-        """Length of the video."""
-        return len(self.features)
+        self.max_batch = 1 if model.non_overlap_masks_for_mem_enc else max_batch or best_batch(model.image_size, model.device.type)
 
     # --- prompted frames -------------------------------------------------------------------------------------------
 
@@ -123,26 +87,7 @@ class Tracker:
         reverse: bool = False,
         views: Sequence[View | None] | None = None,
     ) -> list[FrameRecord]:
-        """Segment a frame as prompted.
-
-        Parameters
-        ----------
-        frame : int
-            The frame.
-        prompts : sequence of Prompt
-            One per object.
-        memories : sequence of ObjectMemory, optional
-            What is remembered of each object; without it the frame starts their tracks.
-        reverse : bool
-            The direction in which the frame was tracked before.
-        views : sequence of View or None, optional
-            The window in which each object is segmented, and in which its prompt is given; the whole frame by default.
-
-        Returns
-        -------
-        list of FrameRecord
-            One per object, without memories: those are encoded by :meth:`remember`.
-        """
+        """See :meth:`AnyTracker.segment`."""
         chosen_views = [None] * len(prompts) if views is None else list(views)
 
         def segment_batch(batch: list[int]) -> list[FrameRecord]:
@@ -160,14 +105,17 @@ class Tracker:
 
     def _segment_batch(self, encoded: EncodedFrame, prompts: list[Prompt], recalled: RecalledMemory | None) -> Predicted:
         device, high_res = self.model.device, encoded.high_res_maps
-        mask = _stack([prompt.mask for prompt in prompts], device)
+        mask = _stack([self._resized(prompt.mask) for prompt in prompts], device)
         if mask is not None and self.model.use_mask_input_as_output_without_sam:
             coarsest = encoded.vision_feats[-1].permute(1, 2, 0).unflatten(2, encoded.feat_sizes[-1])
             return self.model._use_mask_as_output(coarsest, high_res, mask[:, None])
         features = self._condition(encoded, recalled)
-        points, labels = (_stack([getattr(prompt, name) for prompt in prompts], device) for name in ("points_xy", "labels"))
+        points, labels = (
+            _stack([None if one is None else as_tensor(one) for one in given], device)
+            for given in ([prompt.points_xy for prompt in prompts], [prompt.labels for prompt in prompts])
+        )
         point_inputs = None if points is None or labels is None else {"point_coords": points, "point_labels": labels}
-        previous = _stack([prompt.previous_logits for prompt in prompts], device)
+        previous = _stack([self._previous(prompt) for prompt in prompts], device)
         if previous is not None:
             previous = previous.clamp(-PREVIOUS_LOGIT_BOUND, PREVIOUS_LOGIT_BOUND)[:, None]
         return self.model._predict_masks(
@@ -179,17 +127,29 @@ class Tracker:
         )
 
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
-        """Encode the memories of prompted objects from their masks, and return the records with them (official L502-521)."""
+        """See :meth:`AnyTracker.remember`."""
 
         def remember_batch(batch: list[int]) -> list[FrameRecord]:
             chosen = [records[i] for i in batch]
             encoded = self.features.get_batch(frame, [record.view for record in chosen])
-            logits = torch.stack([record.mask_logits for record in chosen]).to(self.model.device)[:, None]
+            logits = torch.from_numpy(np.stack([record.mask_logits for record in chosen])).to(self.model.device)[:, None]
             scores = torch.tensor([[record.object_score] for record in chosen], dtype=torch.float32, device=self.model.device)
             memory = self._encode_memory(encoded, logits, scores, prompted=True)
-            return [record.with_memory(memory[i].clone()) for i, record in enumerate(chosen)]
+            return [record.with_memory(one) for record, one in zip(chosen, self._packed(memory), strict=True)]
 
         return self._in_batches([None] * len(records), remember_batch)
+
+    def absent(self, record: FrameRecord) -> FrameRecord:
+        """See :meth:`AnyTracker.absent`."""
+        device = self.model.device
+        score = torch.tensor([[NO_OBJ_SCORE]], dtype=torch.float32, device=device)
+        (pointer,) = self._packed(self.model._mix_absent_pointer(self._unpacked(record.pointer)[None], score))
+        logits = np.full_like(record.mask_logits, NO_OBJ_SCORE)
+        return replace(record, mask_logits=logits, pointer=pointer, object_score=NO_OBJ_SCORE, memory=None)
+
+    def release_features(self) -> None:
+        """See :meth:`AnyTracker.release_features`."""
+        self.features.clear()
 
     # --- tracked frames --------------------------------------------------------------------------------------------
 
@@ -200,24 +160,7 @@ class Tracker:
         reverse: bool = False,
         views: Sequence[View | None] | None = None,
     ) -> list[FrameRecord]:
-        """Find objects on a frame by what is remembered of them.
-
-        Parameters
-        ----------
-        frame : int
-            The frame.
-        memories : sequence of ObjectMemory
-            One per object, each with at least one conditioning frame; they are not changed.
-        reverse : bool
-            Tracking runs towards frame 0.
-        views : sequence of View or None, optional
-            The window in which each object is looked for; by default as :attr:`zoom` chooses it.
-
-        Returns
-        -------
-        list of FrameRecord
-            One per object, with memories.
-        """
+        """See :meth:`AnyTracker.track`."""
         chosen_views = self.follow(frame, memories, reverse) if views is None else list(views)
 
         def track_batch(batch: list[int]) -> list[FrameRecord]:
@@ -233,26 +176,7 @@ class Tracker:
 
         return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
 
-    def follow(self, frame: int, memories: Sequence[ObjectMemory], reverse: bool) -> list[View | None]:
-        """Choose the windows in which objects are looked for, by where they were on the nearest frame that is recalled."""
-        return [self._follow(frame, memory, reverse) for memory in memories]
-
-    def choose(self, frame: int, memory: ObjectMemory, reverse: bool) -> Recall:
-        """Choose what a frame recalls of an object."""
-        policy = self.policy or OfficialMemoryPolicy(self.model.recall)
-        return policy(frame, memory, self.num_frames, reverse)
-
     # --- pieces ----------------------------------------------------------------------------------------------------
-
-    def _follow(self, frame: int, memory: ObjectMemory, reverse: bool) -> View | None:
-        """Choose the window of an object by where it was on the nearest frame that is recalled."""
-        if self.zoom is None:
-            return None
-        # Of two as near, the one that tracking comes from.
-        recall = self.choose(frame, memory, reverse)
-        nearest = min(recall.memories, key=lambda slot: (abs(slot.frame - frame), (slot.frame < frame) == reverse))
-        (record,) = memory.recalled((nearest,))
-        return self.zoom.next_view(record.view or whole_view(self.zoom.frame_shape), record.mask_logits)
 
     def _signature(self, frame: int, memory: ObjectMemory, reverse: bool) -> Hashable:
         """Objects that recall as many memories and pointers fit into one batch."""
@@ -268,8 +192,8 @@ class Tracker:
         features, pointers = [], []
         for memory, recall in zip(memories, recalls, strict=True):
             remembered = [record.memory for record in memory.recalled(recall.memories)]
-            features.append(torch.stack([x.to(device) for x in remembered if x is not None]))
-            recalled_pointers = [record.pointer.to(device) for record in memory.recalled(recall.pointers)]
+            features.append(torch.stack([self._unpacked(x) for x in remembered if x is not None]))
+            recalled_pointers = [self._unpacked(record.pointer) for record in memory.recalled(recall.pointers)]
             pointers.append(torch.stack(recalled_pointers) if recalled_pointers else nothing)
         slots = [[recalled.offset for recalled in recall.memories] for recall in recalls]
         offsets = [[recalled.offset / longest for recalled in recall.pointers] for recall in recalls]
@@ -296,23 +220,51 @@ class Tracker:
         memory, _ = self.model._encode_new_memory(
             encoded.vision_feats[-1:], encoded.feat_sizes[-1:], masks, scores, is_mask_from_pts=prompted
         )
-        return memory.to(torch.bfloat16).to(self.storage_device)
+        return memory.to(torch.bfloat16)
 
     def _records(self, heads: Predicted, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
-        """One record per object; each owns its tensors, so that forgetting one frees it."""
-        logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].to(self.storage_device)
+        """One record per object; each owns its arrays, so that forgetting one frees it."""
+        logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].float().cpu().numpy()
         scores, ious = heads.object_score_logits[:, 0].tolist(), heads.ious.amax(dim=1).tolist()
+        pointers = self._packed(heads.obj_ptr)
+        memories: Sequence[PackedTensor | None] = [None] * len(logits) if memory is None else self._packed(memory)
         return [
             FrameRecord(
-                mask_logits=logits[i].clone(),
-                pointer=heads.obj_ptr[i].clone(),
+                mask_logits=logits[i].copy(),
+                pointer=pointers[i],
                 object_score=scores[i],
                 predicted_iou=ious[i],
-                memory=None if memory is None else memory[i].clone(),
+                memory=memories[i],
                 view=views[i],
             )
             for i in range(len(logits))
         ]
+
+    def _packed(self, batch: Tensor) -> list[PackedTensor]:
+        """Pack a tensor of each object; on a GPU it stays for as long as the packed one is in use, lest it travel there again."""
+        packed = PackedTensor.pack_each(batch)
+        if self.storage_device.type != "cpu":
+            self._on_device.update(zip(packed, [one.clone() for one in batch], strict=True))
+        return packed
+
+    def _unpacked(self, packed: PackedTensor) -> Tensor:
+        device = self.model.device
+        if self.storage_device.type == "cpu":
+            return packed.unpack(device)
+        if packed not in self._on_device:
+            self._on_device[packed] = packed.unpack(device)
+        return self._on_device[packed]
+
+    def _resized(self, mask: npt.NDArray[np.bool_] | None) -> Tensor | None:
+        """Bring the mask of a prompt to the size of the input."""
+        size = self.model.image_size
+        return None if mask is None else resize_mask(as_tensor(mask), (size, size))
+
+    def _previous(self, prompt: Prompt) -> Tensor | None:
+        """Take the prediction that a prompt refines."""
+        if prompt.previous_logits is not None:
+            return as_tensor(prompt.previous_logits)
+        return None if prompt.previous_mask is None else mask_as_logits(prompt.previous_mask, self.model.image_size // 4)
 
     def _in_batches(self, signatures: Sequence[Hashable], run: Callable[[list[int]], list[T]]) -> list[T]:
         """Run a function on indices of equal signature, a batch at a time, and put its results back in order.
@@ -347,6 +299,7 @@ class Tracker:
             logger.warning("the memory of %s is full: at most %d objects are tracked at a time from now on", device, self.max_batch)
         elif self.storage_device != cpu:
             self.storage_device = cpu
+            self._on_device.clear()
             logger.warning("the memory of %s is full: what is remembered of new frames is kept in that of the CPU", device)
         elif device != cpu:
             self.model.to(cpu)
@@ -368,19 +321,18 @@ class Tracker:
                 yield batch + batch[-1:] * (num_slots - len(batch))
 
 
-def best_batch(model: SAM2Base, device_kind: str) -> int:
-    """Choose how many objects are tracked at a time by a model that computes on a kind of device.
-
-    Measured on a CPU at 1024 pixels, 4096 positions: two objects took 2 % less time each than one, four 5 % more; at 320 pixels,
-    400 positions, sixteen 6 % more than four. On a GPU a batch is what fills it.
-    """
-    if device_kind != "cpu":
-        return MAX_BATCH
-    positions = (model.image_size // model.backbone_stride) ** 2
-    return min(MAX_BATCH, max(1, POSITIONS_IN_CACHE // positions))
+def _policy_of(model: SAM2Base) -> MemoryPolicy:
+    """Return the recall of a model, as it is configured whenever a frame is segmented."""
+    return lambda *asked: OfficialMemoryPolicy(model.recall)(*asked)
 
 
 def _stack(tensors: list[Tensor | None], device: torch.device) -> Tensor | None:
     """Stack tensors of a batch, in which either all or none are given."""
     given = [tensor.to(device) for tensor in tensors if tensor is not None]
     return torch.stack(given) if given else None
+
+
+def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> Tensor:
+    """Convert a mask (H, W) to logits of a certain prediction, (size, size), float32, as the model does with a mask prompt."""
+    full = resize_mask(as_tensor(mask), (4 * size, 4 * size)).float()[None, None] * 20.0 - 10.0
+    return F.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]

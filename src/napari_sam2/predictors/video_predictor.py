@@ -19,6 +19,7 @@ from torch import Tensor
 from napari_sam2.model.compilation import compile_blocks, uncompiled
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, SAM2Base
+from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.construction import STABILITY, construct
 from napari_sam2.predictors.device import AUTO, resolve_precision
 from napari_sam2.predictors.frame_features import FrameFeatures
@@ -26,7 +27,7 @@ from napari_sam2.predictors.frames import FrameSource, open_frames
 from napari_sam2.predictors.mask_postprocessing import resize_logits, resize_mask
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
-from napari_sam2.predictors.tracker import Prompt, Tracker
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.weights.download import download
 from napari_sam2.weights.registry import resolve_model_name
 
@@ -291,7 +292,8 @@ class SAM2VideoPredictor(SAM2Base):
         track.points[frame_idx] = (coords, point_labels)
         track.masks.pop(frame_idx, None)
         shown = track.latest(frame_idx)
-        prompt = Prompt(coords, point_labels, previous_logits=None if shown is None else shown.mask_logits)
+        previous = None if shown is None else shown.mask_logits
+        prompt = Prompt(coords.numpy(), point_labels.numpy(), previous_logits=previous)
         return self._prompt(inference_state, frame_idx, track, prompt)
 
     def add_new_points(self, *args: Any, **kwargs: Any) -> FrameResult:
@@ -309,7 +311,7 @@ class SAM2VideoPredictor(SAM2Base):
         track = inference_state.track(obj_id)
         track.masks[frame_idx] = given
         track.points.pop(frame_idx, None)
-        return self._prompt(inference_state, frame_idx, track, Prompt(mask=given))
+        return self._prompt(inference_state, frame_idx, track, Prompt(mask=given.cpu().numpy()))
 
     def _prompt(self, state: VideoState, frame: int, track: ObjectTrack, prompt: Prompt) -> FrameResult:
         is_initial = frame not in track.tracked_in_reverse
@@ -471,9 +473,9 @@ class SAM2VideoPredictor(SAM2Base):
     def _result(self, state: VideoState, frame: int) -> FrameResult:
         """Bring a frame's masks to the size of the video; an object of which nothing is known there is absent."""
         shown = [track.latest(frame) for track in state.objects.values()]
-        absent = torch.full((self.image_size // 4, self.image_size // 4), NO_OBJ_SCORE, dtype=torch.float32, device="cpu")
-        logits = torch.stack([absent if record is None else record.mask_logits.cpu() for record in shown])[:, None]
-        masks = resize_logits(logits.to(state.device), (state.video_height, state.video_width))
+        absent = np.full((self.image_size // 4, self.image_size // 4), NO_OBJ_SCORE, np.float32)
+        logits = torch.from_numpy(np.stack([absent if record is None else record.mask_logits for record in shown]))
+        masks = resize_logits(logits[:, None].to(state.device), (state.video_height, state.video_width))
         if self.non_overlap_masks:
             masks = self._apply_non_overlapping_constraints(masks)
         return frame, state.obj_ids, masks

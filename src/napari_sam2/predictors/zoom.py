@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
-import torch.nn.functional as F
-from torch import Tensor
+import numpy.typing as npt
 
+from napari_sam2.predictors.logits import Logits, interpolate
 from napari_sam2.predictors.mask_box import bounding_box
 
 OUTSIDE_LOGIT = -10.0
@@ -76,23 +74,24 @@ def whole_view(frame_shape: tuple[int, int]) -> View:
     return View(0, 0, *frame_shape)
 
 
-def resample_logits(logits: Tensor, source: View, target: View) -> Tensor:
+def resample_logits(logits: Logits, source: View, target: View) -> Logits:
     """Show a mask (h, w) of one view in another, (h, w); :data:`OUTSIDE_LOGIT` where the first view did not reach."""
     if source == target:
         return logits
     h, w = logits.shape
+    rows, is_row_seen = _positions(h, target.row, target.height, source.row, source.height)
+    columns, is_column_seen = _positions(w, target.column, target.width, source.column, source.width)
+    moved = interpolate(logits, rows, columns)
+    moved[~(is_row_seen[:, None] & is_column_seen)] = OUTSIDE_LOGIT
+    return moved
 
-    def positions(steps: int, start: int, length: int, source_start: int, source_length: int) -> Tensor:
-        """Where the target's pixel centres lie in the source, -1 .. 1 from edge to edge."""
-        centres = start + (torch.arange(steps, dtype=torch.float32, device=logits.device) + 0.5) * length / steps
-        return (centres - source_start) * 2 / source_length - 1
 
-    rows = positions(h, target.row, target.height, source.row, source.height)
-    columns = positions(w, target.column, target.width, source.column, source.width)
-    grid = torch.stack([columns.expand(h, w), rows[:, None].expand(h, w)], dim=-1)[None]
-    moved = F.grid_sample(logits[None, None].float(), grid, padding_mode="border", align_corners=False)[0, 0]
-    reached = (rows.abs() <= 1)[:, None] & (columns.abs() <= 1)
-    return torch.where(reached, moved, OUTSIDE_LOGIT)
+def _positions(
+    num_cells: int, start: int, length: int, source_start: int, source_length: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Where the middles of a view's cells lie among those of another one, along an axis, and which of them it shows."""
+    middles = start + (np.arange(num_cells) + 0.5) * length / num_cells - source_start
+    return np.clip(middles * num_cells / source_length - 0.5, 0, num_cells - 1), (middles >= 0) & (middles <= source_length)
 
 
 @dataclass(frozen=True)
@@ -143,17 +142,17 @@ class Zoom:
         centre = ((row0 + row1 - 1) / 2, (col0 + col1 - 1) / 2)
         return self.around(centre, self._side(row1 - row0, col1 - col0, area_px))
 
-    def fitting(self, view: View, logits: Tensor) -> View:
+    def fitting(self, view: View, logits: Logits) -> View:
         """Choose the view that fits the mask (h, w) of an object seen in another; the same where the object is absent."""
         seen = self._measure(view, logits)
         return view if seen is None else self.around(*seen)
 
-    def side_for(self, view: View, logits: Tensor) -> float:
+    def side_for(self, view: View, logits: Logits) -> float:
         """Side of the view that fits a mask; that of the view it was seen in where it is empty."""
         seen = self._measure(view, logits)
         return float(view.side if seen is None else min(max(seen[1], self.min_side_px), max(self.frame_shape)))
 
-    def next_view(self, view: View, logits: Tensor) -> View:
+    def next_view(self, view: View, logits: Logits) -> View:
         """Choose the next view of an object from its mask (h, w) in the last one: it changes slowly, and only if it must."""
         seen = self._measure(view, logits)
         if seen is None:
@@ -165,9 +164,9 @@ class Zoom:
             return view
         return self.around(centre, side if fits else float(np.clip(wanted, side / self.PACE, side * self.PACE)))
 
-    def _measure(self, view: View, logits: Tensor) -> tuple[tuple[float, float], float] | None:
+    def _measure(self, view: View, logits: Logits) -> tuple[tuple[float, float], float] | None:
         """Centre of a mask in the frame, and the side of the view that fits it; None where it is empty."""
-        mask = (logits > 0).cpu().numpy()
+        mask = logits > 0
         box = bounding_box(mask)
         if box is None:
             return None

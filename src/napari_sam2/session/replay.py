@@ -8,18 +8,20 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.checks import check_path
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.predictors.device import available_devices
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.log.reading import read_document
 from napari_sam2.session.log.script import STEP_BY_STEP
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.calls import LoggedCall, decode
 from napari_sam2.session.volumes.fuse_axes import fuse_axes
 from napari_sam2.session.volumes.propagate_each import propagate_each
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ VOLUME_FUNCTIONS: dict[str, Callable[..., Any]] = {"fuse_axes": fuse_axes, "prop
 def replay(
     path: str | Path,
     image: Any = None,
-    model: str | Path | SAM2VideoPredictor | None = None,
+    model: str | Path | AnyModel | None = None,
     *,
     device: str | None = None,
     labels: Any = None,
@@ -105,7 +107,7 @@ def replay(
 def replay_steps(
     path: Path,
     image: Any = None,
-    model: str | Path | SAM2VideoPredictor | None = None,
+    model: str | Path | AnyModel | None = None,
     device: str | None = None,
     labels: Any = None,
 ) -> tuple[Session, Iterator[tuple[int, Any]]]:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam2.torch_threads import torch
-
 from napari_sam2.export.result import Result
 from napari_sam2.images.calibration import Calibration
 from napari_sam2.images.stack import Stack
@@ -153,4 +151,4 @@ def _shown(database: Database) -> Iterator[tuple[int, dict[int, FrameRecord]]]:
 
 def _record(database: Database, row: int) -> FrameRecord:
     ((about, data),) = database.execute("SELECT about, data FROM stored WHERE id = ?", (row,))
-    return unpack_record(unpack_header(about, torch.device("cpu")), data)
+    return unpack_record(unpack_header(about), data)

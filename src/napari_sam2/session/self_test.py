@@ -76,4 +76,4 @@ def self_test(device: str | None = None, precision: str = AUTO) -> SelfTest:
         add_prompts(session, entries)
         segmented = time.perf_counter()
         area = int((session.labels[0] == OBJECT).sum())
-        return SelfTest(area, loaded - started, segmented - loaded, session.model.device.type, session.precision)
+        return SelfTest(area, loaded - started, segmented - loaded, session.model.device_kind, session.precision)

@@ -16,9 +16,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from napari_sam2.checks import check_flag, check_path, check_whole, shown
+from napari_sam2.cluster.any_model import torch_version
 from napari_sam2.cluster.remote_compute import RemoteCompute, closed_on_error, computing_on
 from napari_sam2.images.image_files import is_paths
 from napari_sam2.images.intensity import IntensityRange, choose_ranges, window_name
@@ -26,7 +27,6 @@ from napari_sam2.images.stack import Stack
 from napari_sam2.predictors.device import AUTO, checked_precision
 from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.record_store import RecordBudget
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.editing.model_editor import ModelEditor, loaded
 from napari_sam2.session.editing.object_editor import ObjectEditor
 from napari_sam2.session.editing.prompt_editor import PromptEditor
@@ -55,6 +55,9 @@ from napari_sam2.session.tracking.contact_cuts import ContactCuts
 from napari_sam2.session.tracking.session_parts import SessionParts
 from napari_sam2.session.tracking.track_everything import EverythingTracker
 from napari_sam2.wording import counted
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +153,7 @@ class Session:
         self,
         image: Any,
         axes: str | None = None,
-        model: str | Path | SAM2VideoPredictor = "micro",
+        model: str | Path | AnyModel = "micro",
         *,
         channel: int | Sequence[int] | None = None,
         along: str | None = None,
@@ -191,7 +194,7 @@ class Session:
         if self.stack.is_constant:
             logger.warning("the image is constant: no object can be segmented in it")
         self._segmenter = PromptSegmenter(self._in_use)
-        rows = Rows(network.device)
+        rows = Rows()
         self._budget = RecordBudget(file=rows)
         self._history = History(weakly(self._finish), weakly(self._keep))
         weakref.finalize(self, self._history.clear)
@@ -246,7 +249,7 @@ class Session:
         return self._state.error_samples.get(0)
 
     @property
-    def model(self) -> SAM2VideoPredictor:
+    def model(self) -> AnyModel:
         """The network."""
         return self._in_use.model
 
@@ -439,7 +442,7 @@ class Session:
             If another thread is using the session.
         """
         with self._history.working():
-            self._in_use.tracker.features.clear()
+            self._in_use.tracker.release_features()
 
     # --- saving ----------------------------------------------------------------------------------------------------
 
@@ -501,7 +504,7 @@ class Session:
         cls,
         path: str | Path,
         image: Any = None,
-        model: str | Path | SAM2VideoPredictor | None = None,
+        model: str | Path | AnyModel | None = None,
         *,
         device: str | None = None,
         compute: str | RemoteCompute | None = None,
@@ -577,7 +580,7 @@ class Session:
         header: SessionHeader,
         identity: ModelIdentity,
         image: Any = None,
-        model: str | Path | SAM2VideoPredictor | None = None,
+        model: str | Path | AnyModel | None = None,
         device: str | RemoteCompute | None = None,
         labels: Any = None,
         max_batch: int | None = None,
@@ -642,7 +645,8 @@ class Session:
         in_use = self._in_use
         computed = in_use.model.device_kind, in_use.max_batch
         settings = Settings.of(self.precision, self.intensity_ranges, in_use.object_sizes, self.memory_gate, *computed)
-        return SessionHeader.of(self._source, ImageIdentity.unsampled(self.stack), settings, self._model_editor.first)
+        image, first = ImageIdentity.unsampled(self.stack), self._model_editor.first
+        return SessionHeader.of(self._source, image, settings, first, torch_version(in_use.model))
 
     # --- called by the history -------------------------------------------------------------------------------------
 
@@ -661,7 +665,7 @@ class Session:
         finally:
             self._state.emit(change)
 
-    def _find_model(self, identity: ModelIdentity) -> SAM2VideoPredictor:
+    def _find_model(self, identity: ModelIdentity) -> AnyModel:
         """Load an earlier model of the session."""
         path = self.saved_to or Path()
         network = find_model(path, identity, None, self._device)

@@ -26,7 +26,7 @@ from napari_sam2.plugin.sessions.session_opener import SessionRequest
 from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.worker import session_worker
 from napari_sam2.plugin.worker.session_worker import SessionWorker
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.propagation.propagator import FrameResult
 from widget_driving import in_session
 
@@ -88,7 +88,7 @@ def test_the_session_is_opened_with_the_first_command(worker, run, opener, monke
 
 
 def test_the_first_click_of_an_object_may_find_a_proposal(run, monkeypatch):
-    monkeypatch.setattr(model_in_use.Tracker, "predicted_iou", 0.3)
+    monkeypatch.setattr(tracker.Tracker, "predicted_iou", 0.3)
     (box,) = run(AddBox(OTHER, (3, 3, 17, 17))).of(ObjectSegmented)
     assert box.proposal is None, "a box says more than a click"
     (first,) = run(add(KEY, INSIDE)).of(ObjectSegmented)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from blob_tracker import blob_record
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.editing.cut_join import approve, cut, cut_before, join, mark_stale_around
@@ -21,6 +22,7 @@ from napari_sam2.session.state.history import History
 from napari_sam2.session.state.objects import ObjectInfo, SessionObject
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.session_state import SessionState
+from packed_records import record_of
 from thoroughness import examples
 
 T, SHAPE = 8, (6, 6)
@@ -36,7 +38,7 @@ class Masks:
         self.segmented: list[int] = []
 
     def mask(self, record: FrameRecord) -> Mask:
-        mask: Mask = (record.mask_logits > 0).numpy()
+        mask: Mask = record.mask_logits > 0
         return mask
 
     def segment_new(self, frame: int, prompts: Sequence[FramePrompts]) -> list[FrameRecord]:
@@ -54,7 +56,7 @@ def square(number: int) -> Mask:
 
 def record(number: int, is_remembered: bool = True, distance: int = 1) -> FrameRecord:
     found = blob_record(square(number), 2.0)
-    memory = torch.ones(1) if is_remembered else None
+    memory = PackedTensor.pack(torch.ones(1)) if is_remembered else None
     return FrameRecord(found.mask_logits, found.pointer, found.object_score, number / 32, memory, anchor_distance=distance)
 
 
@@ -93,7 +95,7 @@ def kinds(item: SessionObject) -> str:
 
 def shown_mask(item: SessionObject, frame: int) -> Mask:
     shown = item.shown(frame)
-    return square(0) if shown is None else (shown.mask_logits > 0).numpy()
+    return square(0) if shown is None else shown.mask_logits > 0
 
 
 def test_what_was_tracked_between_the_anchors_around_a_frame_is_stale() -> None:
@@ -279,7 +281,7 @@ def test_windows_are_joined_too() -> None:
     kept, other = objects("AT......", "A.......")
     logits = torch.full((4, 4), 3.0)
     for item, view in ((kept, View(0, 0, 2, 2)), (other, View(3, 3, 2, 2))):
-        item.tracked[1] = FrameRecord(logits, torch.ones(1), 2.0, 0.5, torch.ones(1), view, 4)
+        item.tracked[1] = record_of(logits, torch.ones(1), 2.0, 0.5, torch.ones(1), view, 4)
     join(kept, other, Masks())  # type: ignore[arg-type]
     found = kept.stale[1]
     assert found.view == View(0, 0, 5, 5)

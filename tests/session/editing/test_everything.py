@@ -11,6 +11,7 @@ from scipy import ndimage as ndi
 
 from blob_tracker import blob_session, squares, tiny_model
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.predictors import automatic_mask_generator
 from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from napari_sam2.session.editing import everything
 from napari_sam2.session.editing.everything import find_everything
@@ -56,7 +57,7 @@ class BlobGenerator:
 
 @pytest.fixture(autouse=True)
 def _blobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", BlobGenerator)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", BlobGenerator)
 
 
 def test_found_once_and_followed_and_again_what_comes_later() -> None:
@@ -100,7 +101,7 @@ def test_areas_and_options() -> None:
     ],
 )
 def test_options_that_cannot_be(option: str, value: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
     with pytest.raises(ValueError, match=message):
         blob_session(MOVIE).segment_everything(0, **{option: value})
 
@@ -113,7 +114,7 @@ def test_points_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
             asked.append(self.point_grids)
             return []
 
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", Asked)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", Asked)
     grid = np.array([[0.25, 0.5]])
     assert blob_session(MOVIE).segment_everything(0, point_grids=[grid]) == []
     assert asked == [[grid]]
@@ -140,7 +141,7 @@ def test_nested_masks_of_which_one_is_taken() -> None:
             return [{"segmentation": m, "area": int(m.sum()), "predicted_iou": s} for m, s in ((cell, 0.8), (nucleus, 0.9))]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(everything, "SAM2AutomaticMaskGenerator", Nested)
+        patch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", Nested)
         (mask,) = find_everything(tiny_model(), np.zeros((20, 20), np.uint8), [])
     assert mask.sum() == 16
 
@@ -154,7 +155,7 @@ def test_with_the_embedded_model_nuclei_are_found(monkeypatch: pytest.MonkeyPatc
 
 
 def test_it_is_watched_and_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", SAM2AutomaticMaskGenerator)
     model, image = tiny_predictor(), np.zeros((32, 32, 3), np.uint8)
     seen: list[tuple[int, int]] = []
 
@@ -177,7 +178,7 @@ def test_what_was_stopped_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
             self.after_batch()
             return super().generate(image)
 
-    monkeypatch.setattr(everything, "SAM2AutomaticMaskGenerator", Batches)
+    monkeypatch.setattr(automatic_mask_generator, "SAM2AutomaticMaskGenerator", Batches)
     with pytest.raises(everything.FindingStopped), everything.watched(lambda done, total: False):
         session.segment_everything(0)
     assert (list(session.objects), session.can_undo) == ([], False)

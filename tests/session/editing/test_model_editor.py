@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from blob_tracker import BlobTracker, squares
+from napari_sam2.predictors import tracker
 from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.session import session as session_module
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from tiny_models import tiny_predictor
@@ -31,7 +31,7 @@ def second_model() -> Any:
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 def inside(object_id: int, frame: int) -> list[tuple[int, int]]:
@@ -64,7 +64,7 @@ def what_stays(session: Session) -> Any:
 
 def records(session: Session) -> Any:
     return {
-        (object_id, kind, frame): (record.mask_logits.numpy().tobytes(), record.object_score, record.memory is None)
+        (object_id, kind, frame): (record.mask_logits.tobytes(), record.object_score, record.memory is None)
         for object_id, item in session.objects.items()
         for kind, mapping in item.records.items()
         for frame, record in mapping.items()
@@ -154,10 +154,10 @@ def test_a_model_that_refuses_leaves_everything_as_it_was(monkeypatch: pytest.Mo
                 raise ValueError("it refuses")
             return super()._segment(frame, prompt)
 
-    monkeypatch.setattr(model_in_use, "Tracker", Refusing)
+    monkeypatch.setattr(tracker, "Tracker", Refusing)
     with pytest.raises(ValueError, match="it refuses"):
         session.use_model(second_model())
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     assert session.model is first_model()
     assert (records(session), session.state.history.calls, changes) == (before, calls, [])
     np.testing.assert_array_equal(session.labels, labels)

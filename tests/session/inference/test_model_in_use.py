@@ -11,9 +11,10 @@ import torch
 
 from blob_tracker import blob_session
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
+from napari_sam2.predictors.memory_bank import MemoryGate
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.inference.model_in_use import ModelInUse
+from packed_records import record_of
 from tiny_models import TINY, tiny_predictor
 
 SHAPE = (40, 80)
@@ -84,7 +85,7 @@ def test_the_window_of_a_record_or_all_of_the_frame() -> None:
     image[1, 8:24, 40:56] = 900
     image[1, 8:24, 40:48] = 420
     seen = in_use(image=image)
-    record = FrameRecord(torch.zeros(4, 4), torch.zeros(1), 0.0, 0.0, view=View(8, 40, 16, 16))
+    record = record_of(torch.zeros(4, 4), torch.zeros(1), 0.0, 0.0, view=View(8, 40, 16, 16))
     whole = seen.preview(1, None)
     assert (whole.shape, whole.dtype) == ((64, 64, 3), np.uint8)
     np.testing.assert_array_equal(whole, np.repeat(grey(image[1])[..., None], 3, axis=2))
@@ -118,7 +119,7 @@ def test_preview_of_uint8_is_the_image_itself() -> None:
 
 
 def test_a_record_of_a_model_with_an_input_of_the_same_size_is_shown_as_it_is_and_never_recalled() -> None:
-    record = FrameRecord(torch.randn(16, 16), torch.ones(3), 2.0, 0.5, torch.ones(1), View(1, 2, 8, 8), 4)
+    record = record_of(torch.randn(16, 16), torch.ones(3), 2.0, 0.5, torch.ones(1), View(1, 2, 8, 8), 4)
     found = in_use().foreign(record, 64)
     assert found == replace(record, memory=None)
     assert found.mask_logits is record.mask_logits
@@ -128,7 +129,7 @@ def test_a_record_of_a_model_with_an_input_of_the_same_size_is_shown_as_it_is_an
 def test_one_of_another_size_is_shown_at_the_size_of_this_one(size: int, cells: int) -> None:
     logits = torch.full((cells, cells), -4.0)
     logits[: cells // 2] = 4.0
-    found = in_use().foreign(FrameRecord(logits, torch.ones(3), 2.0, 0.5, torch.ones(1), View(1, 2, 8, 8), 4), size)
-    assert (found.mask_logits.shape, found.mask_logits.dtype) == ((16, 16), torch.float32)
+    found = in_use().foreign(record_of(logits, torch.ones(3), 2.0, 0.5, torch.ones(1), View(1, 2, 8, 8), 4), size)
+    assert (found.mask_logits.shape, found.mask_logits.dtype) == ((16, 16), np.float32)
     np.testing.assert_array_equal(found.mask_logits > 0, np.arange(16)[:, None].repeat(16, 1) < 8)
     assert (found.memory, found.view, found.anchor_distance, found.object_score) == (None, View(1, 2, 8, 8), 4, 2.0)

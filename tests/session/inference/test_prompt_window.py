@@ -16,6 +16,7 @@ from napari_sam2.predictors.zoom import View, Zoom
 from napari_sam2.session.inference.prompt_window import search, view_of_prompts
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts
+from packed_records import record_of
 
 SHAPE = (400, 600)
 ZOOM = Zoom(SHAPE, 4.0)
@@ -26,7 +27,7 @@ def record(view: View | None, iou: float = 0.5, side: float = 0.25) -> FrameReco
     logits = torch.full((64, 64), -1.0)
     half = round(32 * side)
     logits[32 - half : 32 + half, 32 - half : 32 + half] = 1.0
-    return FrameRecord(logits, torch.zeros(1), 1.0, iou, view=view)
+    return record_of(logits, torch.zeros(1), 1.0, iou, view=view)
 
 
 def clicks(*points: tuple[float, float], outside: Sequence[tuple[float, float]] = (), **others: Any) -> FramePrompts:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session.inference.prompts_to_model import mask_as_logits, to_model
+from napari_sam2.session.inference.prompts_to_model import to_model
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts
 
@@ -46,26 +44,16 @@ def test_only_clicks_outside_beyond_the_window_are_no_prompt() -> None:
     assert (prompt.points_xy, prompt.labels, prompt.mask) == (None, None, None)
 
 
-def test_a_mask_is_resized_to_the_input_unless_points_refine_it() -> None:
+def test_a_mask_is_that_of_the_window_unless_points_refine_it() -> None:
     mask = np.zeros((8, 16), bool)
     mask[:4] = True
     packed = PackedMask.pack(mask)
-    prompt = to_model(FramePrompts(packed_mask=packed), WHOLE, 8)
+    prompt = to_model(FramePrompts(packed_mask=packed), View(2, 0, 6, 9), 8)
     assert prompt.mask is not None
-    assert prompt.mask.tolist() == [[row < 4] * 8 for row in range(8)]
+    assert prompt.mask.tolist() == [[row < 2] * 9 for row in range(6)]
     refined = to_model(FramePrompts(((0, 0),), (1,), packed_mask=packed), WHOLE, 8)
     assert refined.mask is None
     assert refined.points_xy is not None
-
-
-def test_a_mask_as_logits_is_certain_away_from_its_outline() -> None:
-    mask = np.zeros((8, 8), bool)
-    mask[:, :4] = True
-    logits = mask_as_logits(mask, 4)
-    assert logits.shape == (4, 4)
-    assert logits[:, 0].tolist() == pytest.approx([10] * 4)
-    assert logits[:, 3].tolist() == pytest.approx([-10] * 4)
-    assert torch.equal(logits > 0, torch.tensor([[True, True, False, False]] * 4))
 
 
 @settings(derandomize=True, database=None)
@@ -81,7 +69,7 @@ def test_a_point_is_as_far_across_the_input_as_across_the_view(view: View, size:
     prompt = to_model(FramePrompts(tuple(points), tuple(labels)), view, size)
     assert prompt.points_xy is not None
     assert prompt.labels is not None
-    assert (prompt.mask, prompt.points_xy.dtype, prompt.labels.dtype) == (None, torch.float32, torch.int32)
+    assert (prompt.mask, prompt.points_xy.dtype, prompt.labels.dtype) == (None, np.float32, np.int32)
     assert prompt.labels.tolist() == labels
     across = [[(column + 0.5 - view.column) / view.width, (row + 0.5 - view.row) / view.height] for row, column in points]
-    np.testing.assert_allclose((prompt.points_xy.numpy() + 0.5) / size, across, atol=1e-5)
+    np.testing.assert_allclose((prompt.points_xy + 0.5) / size, across, atol=1e-5)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
 from napari_sam2.session.inference.shape_interpolation import MAX_LOGIT, with_interpolated_shape
+from packed_records import record_of
 
 WHOLE = whole_view((64, 64))
 
@@ -19,7 +19,7 @@ def disc(row: float, column: float, radius: float, view: View = WHOLE, cells: in
     y, x = view.row + (rows + 0.5) * view.height / cells, view.column + (columns + 0.5) * view.width / cells
     logits = np.where(np.hypot(y - row, x - column) < radius, logit, -logit).astype(np.float32)
     seen = None if view == WHOLE else view
-    return FrameRecord(torch.from_numpy(logits), torch.zeros(1), 5.0, 0.5, view=seen)
+    return record_of(logits, [0.0], 5.0, 0.5, view=seen)
 
 
 def iou(a: FrameRecord, b: FrameRecord) -> float:
@@ -46,7 +46,7 @@ def test_what_tracking_is_sure_of_stays_near_the_outline() -> None:
     leaked = disc(32, 32, 24)
     found = with_interpolated_shape(leaked, anchor, anchor, 0.5, WHOLE)
     assert iou(found, anchor) > 0.5 > iou(leaked, anchor)
-    assert float(found.mask_logits.abs().max()) <= 2 * MAX_LOGIT
+    assert float(np.abs(found.mask_logits).max()) <= 2 * MAX_LOGIT
 
 
 def test_where_the_object_is_absent_nothing_changes() -> None:
@@ -54,5 +54,5 @@ def test_where_the_object_is_absent_nothing_changes() -> None:
     for records in ((absent, shown, shown), (shown, absent, shown), (shown, shown, absent)):
         assert with_interpolated_shape(*records, 0.5, WHOLE) is records[0]
     outside = disc(32, 32, 3, View(0, 0, 8, 8), cells=16, logit=9.0)
-    outside = FrameRecord(torch.full((16, 16), 1.0), torch.zeros(1), 5.0, 0.5, view=View(0, 0, 8, 8))
+    outside = record_of(np.full((16, 16), 1, np.float32), [0.0], 5.0, 0.5, view=View(0, 0, 8, 8))
     assert with_interpolated_shape(outside, shown, shown, 0.5, WHOLE) is outside, "its window is elsewhere"

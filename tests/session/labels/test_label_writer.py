@@ -17,6 +17,7 @@ from napari_sam2.predictors.zoom import View
 from napari_sam2.session.labels import label_writer
 from napari_sam2.session.labels.label_writer import LabelWriter
 from napari_sam2.session.state.packed_labels import pack_plane
+from packed_records import record_of
 from square_movies import MOVIE, SHAPE, TRUTH, click, followed, inside
 
 FRAME = 5
@@ -110,7 +111,7 @@ STACK = Stack.open(np.zeros((3, 2, SIDE, SIDE), np.uint8), "TZYX", along="Z", at
 def record(rows: slice, columns: slice, logit: float = 2.0, **about: Any) -> FrameRecord:
     logits = torch.full((SIDE, SIDE), -2.0)
     logits[rows, columns] = logit
-    return FrameRecord(logits, torch.zeros(1), 5.0, 0.9, **about)
+    return record_of(logits, torch.zeros(1), 5.0, 0.9, **about)
 
 
 def square(row0: int, col0: int, row1: int, col1: int) -> np.ndarray:
@@ -190,7 +191,7 @@ def test_two_tracked_masks_that_are_nearly_the_same_are_one_and_two_prompted_one
     other[:6, :6] = 2.4
     for distance, expected in ((3, [0, 1]), (0, [0, 1, 2])):
         shown = {
-            object_id: FrameRecord(torch.tensor(logits).float(), torch.zeros(1), 5.0, 0.9, anchor_distance=distance)
+            object_id: record_of(torch.tensor(logits).float(), torch.zeros(1), 5.0, 0.9, anchor_distance=distance)
             for object_id, logits in ((1, one), (2, other))
         }
         assert np.unique(LabelWriter(STACK).plane(shown)).tolist() == expected

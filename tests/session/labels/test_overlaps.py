@@ -4,34 +4,35 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.labels.overlaps import ANCHOR_WEIGHT, confidence_weight, resolve_overlaps
+from packed_records import record_of
 from thoroughness import examples
 
 WHOLE = View(0, 0, 8, 8)
 
 
-def square(side: int, logit: float = 2.0, start: int = 0) -> torch.Tensor:
+def square(side: int, logit: float = 2.0, start: int = 0) -> np.ndarray:
     """Logits of a square on the diagonal, (8, 8)."""
-    logits = torch.full((8, 8), -5.0)
+    logits = np.full((8, 8), -5, np.float32)
     logits[start : start + side, start : start + side] = logit
     return logits
 
 
-def areas(masks: list[torch.Tensor], weights: list[float], has_time: bool = True) -> list[int]:
+def areas(masks: list[np.ndarray], weights: list[float], has_time: bool = True) -> list[int]:
     """Areas of what each mask keeps."""
     resolve_overlaps(masks, [WHOLE] * len(masks), weights, has_time)
     return [int((mask > 0).sum()) for mask in masks]
 
 
 def weight(distance: int, has_time: bool = True) -> float:
-    return confidence_weight(FrameRecord(torch.zeros(1, 1), torch.zeros(1), 5.0, 0.9, anchor_distance=distance), has_time)
+    return confidence_weight(record_of(torch.zeros(1, 1), torch.zeros(1), 5.0, 0.9, anchor_distance=distance), has_time)
 
 
 # --- weights -----------------------------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ def test_of_two_with_the_same_weight_the_first_unless_the_other_is_much_surer(lo
 
 
 def test_of_two_that_are_each_on_both_objects_each_has_the_one_that_it_is_surer_of() -> None:
-    masks = [torch.full((8, 20), -5.0) for _ in range(2)]
+    masks = [np.full((8, 20), -5, np.float32) for _ in range(2)]
     for mask, logits in zip(masks, ((3.0, 1.0), (1.0, 3.0)), strict=True):
         mask[1:6, 1:6], mask[1:6, 10:15] = logits
     resolve_overlaps(masks, [View(0, 0, 8, 20)] * 2, [0.5, 0.5], True)
@@ -104,9 +105,9 @@ def test_two_that_touch_are_decided_pixel_by_pixel() -> None:
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_of_three_each_pair_is_decided_by_what_the_masks_were(order: tuple[int, ...]) -> None:
     """A parent that goes on over both children loses both, and its own piece of neither is left."""
-    parent = torch.full((8, 20), -5.0)
+    parent = np.full((8, 20), -5, np.float32)
     parent[1:6, 1:6] = parent[1:6, 10:15] = parent[7, 19] = 2.0
-    children = [torch.full((8, 20), -5.0) for _ in range(2)]
+    children = [np.full((8, 20), -5, np.float32) for _ in range(2)]
     children[0][1:6, 1:6] = 1.0
     children[1][1:6, 10:16] = 1.0
     given, trusted = [parent, *children], [0.3, 0.9, 0.8]
@@ -116,15 +117,15 @@ def test_of_three_each_pair_is_decided_by_what_the_masks_were(order: tuple[int, 
 
 
 def test_in_boxes_of_their_own() -> None:
-    one, other = square(6), square(6, 3.0)[:6, :6].clone()
+    one, other = square(6), square(6, 3.0)[:6, :6].copy()
     resolve_overlaps([one, other], [WHOLE, View(0, 1, 6, 6)], [0.4, 0.5], True)  # 30 of 36 pixels
     assert (one > 0)[:6, 0].all()
     assert [int((mask > 0).sum()) for mask in (one, other)] == [6, 36]
 
 
 def test_nothing_is_on_nothing() -> None:
-    masks = [torch.full((8, 8), -1.0), torch.zeros(8, 8), square(4)]
-    before = [mask.clone() for mask in masks]
+    masks = [np.full((8, 8), -1, np.float32), np.zeros((8, 8), np.float32), square(4)]
+    before = [mask.copy() for mask in masks]
     resolve_overlaps(masks, [WHOLE] * 3, [0.5, 0.5, 0.5], True)
-    assert all(torch.equal(mask, old) for mask, old in zip(masks, before, strict=True))
+    assert all(np.array_equal(mask, old) for mask, old in zip(masks, before, strict=True))
     resolve_overlaps([], [], [], True)

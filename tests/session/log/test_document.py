@@ -13,7 +13,7 @@ import pytest
 
 from blob_tracker import BlobTracker, tiny_model
 from known_sessions import MOVIE, begun, calls, everything_done, inside, known, opened
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.log.document import SCHEMA, Document
 from napari_sam2.session.log.reading import read_document
 from napari_sam2.session.replay import replay
@@ -23,7 +23,7 @@ from napari_sam2.session.store.database import VERSION
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from blob_tracker import BlobTracker
 from known_sessions import begun, everything_done
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.log.reading import document_of, read_document
 from napari_sam2.session.store.database import open_to_read
 
@@ -18,7 +18,7 @@ FIRST_FORMAT = Path(__file__).parents[1] / "store" / "first_format" / "everythin
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 def test_of_a_session_file(tmp_path: Path) -> None:

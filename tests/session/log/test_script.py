@@ -10,9 +10,8 @@ import pytest
 
 from blob_tracker import BlobTracker, tiny_model
 from known_sessions import MOVIE, begun, everything_done, inside, known
+from napari_sam2.predictors import build, tracker
 from napari_sam2.predictors.memory_bank import MemoryGate
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.log.reading import read_document
 from napari_sam2.session.log.script import script
 from napari_sam2.session.replay import replay
@@ -24,8 +23,8 @@ from napari_sam2.session.volumes.propagate_each import propagate_each
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(model_editor, "load_model", lambda name, device: {"tiny": tiny_model()}[name])
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda name, device: {"tiny": tiny_model()}[name])
 
 
 def run(text: str, image: Any = MOVIE) -> Session:

@@ -11,7 +11,6 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 
 from blob_tracker import blob_session, squares
 from napari_sam2.images.errors import FrameReadError
@@ -244,7 +243,7 @@ def test_between_anchors_of_a_volume_their_shapes_count(axes: str, zoom: float |
     def noted(tracked: FrameRecord, before: FrameRecord, after: FrameRecord, share: float, whole: View) -> FrameRecord:
         anchors = {id(record.pointer): frame for frame, record in session.objects[1].conditioning.items()}
         given.append((anchors[id(before.pointer)], anchors[id(after.pointer)], share))
-        return replace(tracked, mask_logits=torch.full_like(tracked.mask_logits, -1.0))
+        return replace(tracked, mask_logits=np.full_like(tracked.mask_logits, -1))
 
     monkeypatch.setattr(propagator, "with_interpolated_shape", noted)
     session = Session(MOVIE[:8], axes, model=tiny_predictor(), zoom=zoom)

@@ -13,8 +13,8 @@ import tifffile
 
 from blob_tracker import BlobTracker, blob_session, squares
 from napari_sam2.images.calibration import Calibration
+from napari_sam2.predictors import tracker
 from napari_sam2.predictors.object_score import ObjectScore
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.volumes.propagate_each import propagate_each
 
@@ -113,7 +113,7 @@ def test_what_is_refused_draws_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_positions_are_drawn_where_something_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     volumes = np.stack([MOVIE] * 3)
     session = opened(volumes, axes="TZYX", along="Z", at={"T": 1})
     drawn = Drawn(session, monkeypatch)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blob_tracker import BlobTracker, blob_session, tiny_model
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.log.reading import read_document
 from napari_sam2.session.methods import methods_paragraph
 from napari_sam2.session.replay import replay
@@ -70,7 +70,7 @@ def test_views_are_told(session: Session) -> None:
 
 
 def test_a_sample_is_saved_with_its_history(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     path = tmp_path / "movie.sam2"
     session.save(path)
     sample = session.draw_error_sample(4, seed=2)

@@ -8,16 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.review.footprint import Footprint, shared_px
+from packed_records import record_of
 
 FRAME = (12, 16)
 
 
 def footprint(mask: np.ndarray, view: View | None = None) -> Footprint:
     logits = torch.from_numpy(np.where(mask, 1.0, -1.0).astype(np.float32))
-    return Footprint.of(FrameRecord(logits, torch.zeros(1), 1.0, 1.0, view=view), FRAME)
+    return Footprint.of(record_of(logits, torch.zeros(1), 1.0, 1.0, view=view), FRAME)
 
 
 masks = st.lists(st.booleans(), min_size=12, max_size=12).map(lambda values: np.array(values).reshape(3, 4))

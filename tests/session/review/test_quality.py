@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from blob_tracker import blob_session
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.review.quality import Extent, FrameQuality
 from napari_sam2.session.session import Session
+from packed_records import record_of
 from square_movies import CHANGING_MOVIE, INSIDE_CHANGING, NUM_CHANGING, SHAPE
 
 
@@ -69,7 +69,7 @@ def test_extent_in_a_view(view: View | None, at_border: bool) -> None:
     """Of a mask of 4 x 4 cells, the second of the first column: it reaches the left edge of the view."""
     logits = torch.full((4, 4), -1.0)
     logits[1, 0] = 2.0
-    extent = Extent.of(FrameRecord(logits, torch.zeros(1), 1.0, 1.0, view=view), SHAPE)
+    extent = Extent.of(record_of(logits, torch.zeros(1), 1.0, 1.0, view=view), SHAPE)
     seen = view or View(0, 0, *SHAPE)
     height, width = seen.height / 4, seen.width / 4
     assert extent.area_px == height * width

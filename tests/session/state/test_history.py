@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 
 from blob_tracker import BlobTracker, blob_session, squares, tiny_model
-from napari_sam2.predictors import record_store
+from napari_sam2.predictors import record_store, tracker
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session import session as session_module
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import MAX_ACTIONS, History, SessionBusyError
 from napari_sam2.session.state.undoable import Address, Snapshots, UndoableDict
@@ -310,7 +309,7 @@ def test_a_group_that_fails_is_not_done_and_cannot_be_redone() -> None:
 
 
 def test_groups_are_undone_after_reopening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
     session = opened()
     session.save(tmp_path / "movie.sam2")
     with session.grouped():

@@ -12,6 +12,7 @@ import torch
 
 from blob_tracker import blob_record, blob_session
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.history import History
@@ -41,7 +42,7 @@ def one_object(**info: Any) -> SessionObject:
 
 def record(number: int, is_remembered: bool = False) -> FrameRecord:
     found = blob_record(np.arange(4).reshape(2, 2) < number % 4, 2.0, (number,))
-    return found.with_memory(torch.ones(1)) if is_remembered else found
+    return found.with_memory(PackedTensor.pack(torch.ones(1))) if is_remembered else found
 
 
 @pytest.mark.parametrize("kinds", [kinds for count in range(1, 6) for kinds in itertools.combinations(RECORD_KINDS, count)])

@@ -18,7 +18,7 @@ import pytest
 from blob_tracker import BlobTracker, tiny_model
 from known_sessions import MOVIE, TRUTH, begun, inside, known, opened
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
@@ -38,7 +38,7 @@ from napari_sam2.session.store.file_lock import FileLock
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture
@@ -259,10 +259,10 @@ import sys
 import numpy as np
 from blob_tracker import BlobTracker
 from known_sessions import MOVIE, begun, inside, opened
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from pathlib import Path
 
-model_in_use.Tracker = BlobTracker
+tracker.Tracker = BlobTracker
 path = Path(sys.argv[1])
 try:
     session = opened(path) if path.exists() else begun()

@@ -15,9 +15,8 @@ import zarr
 from blob_tracker import BlobTracker, squares, tiny_model
 from known_sessions import MOVIE, SHAPE, TRUTH, T, begun, change_header, header_of, inside, known, opened
 from napari_sam2.cli.main import main
+from napari_sam2.predictors import build, tracker
 from napari_sam2.predictors.build import load_model
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import save_checkpoint
@@ -37,7 +36,7 @@ FOREIGN = [
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def test_an_image_that_told_its_axes_may_come_back_as_an_array(path: Path, monke
     saved(path, image)
     session = opened(path, image.values)
     np.testing.assert_array_equal(session.labels, np.where(TRUTH == 1, 1, 0).T)
-    monkeypatch.setattr(model_editor, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(session.to_script(), "script", "exec"), names)
     np.testing.assert_array_equal(names["run"](image.values).labels, session.labels)

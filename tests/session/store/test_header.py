@@ -116,8 +116,8 @@ def test_settings_as_arguments() -> None:
 def test_versions_are_told() -> None:
     source = ImageSource(None, None, None, None, None)
     identity = ImageIdentity([1, 2, 2], "TYX", "uint8", {})
-    header = SessionHeader.of(source, identity, Settings("float32", None, None, None), ModelIdentity("tiny", "tiny", 64))
+    header = SessionHeader.of(source, identity, Settings("float32", None, None, None), ModelIdentity("tiny", "tiny", 64), "2.9")
     import napari_sam2
 
     assert header.software == napari_sam2.__version__
-    assert header.torch
+    assert header.torch == "2.9"

@@ -15,10 +15,9 @@ import pytest
 from blob_tracker import BlobTracker, tiny_model
 from killed_sessions import Order, Server, never_killed, server, state_of, steps_of
 from known_sessions import MOVIE, RENUMBERED, begun, opened, unused_rows
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from napari_sam2.session.store.temporary import unsaved_sessions
 
 __all__ = ["server"]
@@ -28,8 +27,8 @@ WORKS = ["saved", "unsaved", "save as", "opened again"]
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
-    monkeypatch.setattr(found_files, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model())
 
 
 @functools.cache

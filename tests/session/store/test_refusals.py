@@ -21,7 +21,7 @@ import tifffile
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
@@ -37,7 +37,7 @@ WORDS_OF_LIBRARIES = re.compile(
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 def begun(image: Any = None) -> Session:
@@ -82,14 +82,14 @@ import json, logging, os, sys
 from pathlib import Path
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
 from napari_sam2.session.session import Session
 from napari_sam2.weights.download import download, find_checkpoint
 from napari_sam2.weights.load import find_weights, read_checkpoint
 
-model_in_use.Tracker = BlobTracker
+tracker.Tracker = BlobTracker
 warnings = []
 handler = logging.Handler()
 handler.emit = lambda record: warnings.append(record.getMessage())
@@ -150,7 +150,7 @@ def as_nobody() -> Iterator[dict[str, Any]]:
     if not hasattr(os, "geteuid") or os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can try what another user may not, and with setpriv")
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
-        patch.setattr(model_in_use, "Tracker", BlobTracker)
+        patch.setattr(tracker, "Tracker", BlobTracker)
         root = Path(name)
         root.chmod(0o755)
         (root / "home").mkdir()

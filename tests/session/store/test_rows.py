@@ -17,16 +17,17 @@ from napari_sam2.session.state.undoable import InMemory
 from napari_sam2.session.store.database import Database
 from napari_sam2.session.store.rows import Rows, _remove
 from napari_sam2.session.store.temporary import unsaved_folder
+from packed_records import contents, record_of
 
 
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return Rows(torch.device("cpu"))
+    return Rows()
 
 
 def record(value: float = 1) -> FrameRecord:
-    return FrameRecord(torch.full((4, 4), value), torch.tensor([value]), value, 0.5)
+    return record_of(torch.full((4, 4), value), [value], value, 0.5)
 
 
 def ids(rows: Rows) -> list[int]:
@@ -48,7 +49,7 @@ def test_a_record_that_is_spilled_is_read_back_and_not_written_again(rows: Rows)
     assert (first.is_in_memory, second.is_in_memory) == (False, True)
     assert ids(rows) == [1]
     assert first.header().object_score == 1
-    assert torch.equal(first.get().mask_logits, record(1).mask_logits)
+    assert contents(first.get()) == contents(record(1))
     assert (first.is_in_memory, second.is_in_memory) == (True, False)
     with rows.transaction():
         assert rows.number_of("anchor", first) == 1
@@ -105,7 +106,7 @@ def test_what_fails_is_written_the_next_time(rows: Rows) -> None:
     with rows.transaction():
         assert rows.number_of("anchor", stored) == 4
     assert ids(rows) == [1, 3, 4]
-    assert torch.equal(rows.read_record(4, stored.row._header).mask_logits, record().mask_logits)
+    assert contents(rows.read_record(4, stored.row._header)) == contents(record())
     rows.close()
 
 
@@ -130,7 +131,7 @@ def test_it_goes_on_in_a_copy(rows: Rows, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("ends", ["closed", "gone"])
 def test_a_temporary_file_is_removed(ends: str) -> None:
-    rows: Rows | None = Rows(torch.device("cpu"))
+    rows: Rows | None = Rows()
     assert rows is not None
     rows.opened()
     assert len(list(unsaved_folder().glob("*.sam2"))) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from blob_tracker import BlobTracker
 from known_sessions import ACTIONS, MOVIE, TRUTH, Doer, begun, calls, everything_done, inside, known, opened, unused_rows
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import tracker
 from napari_sam2.session.session import Session
 from napari_sam2.session.state import history
 from napari_sam2.session.store.database import PAGE_BYTES
@@ -27,7 +27,7 @@ Sequence = list[tuple[Any, ...]]
 
 @pytest.fixture(autouse=True)
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_opened_again_it_can_be_undone_as_if_it_had_never_been_closed(
     parts: list[Sequence], is_saved_as_it_goes: bool, max_actions: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model_in_use, "Tracker", BlobTracker)
+        patch.setattr(tracker, "Tracker", BlobTracker)
         patch.setattr(history, "MAX_ACTIONS", max_actions)
         path = Path(folder) / "movie.sam2"
         never_closed, session = begun(axes="ZYX"), begun(axes="ZYX")

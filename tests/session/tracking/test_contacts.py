@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.tracking import contacts
 from napari_sam2.session.tracking.contacts import Expected
 from napari_sam2.session.tracking.regions import Region
+from packed_records import record_of
 from thoroughness import examples
 
 SHAPE = 64, 80
@@ -86,9 +86,9 @@ def test_a_record_is_cut_where_the_region_is():
     region = Region.of_plane(disc(20, 30))
     for view in (None, View(8, 16, 32, 40)):
         logits = torch.full((32, 40), 3.0)
-        cut = contacts.cut_logits(FrameRecord(logits, torch.zeros(1), 1.0, 0.9, view=view), region, SHAPE)
-        assert set(cut.unique().tolist()) == {-3.0, 3.0}
-        there = Region.of_record(FrameRecord(cut, torch.zeros(1), 1.0, 0.9, view=view), SHAPE)
+        cut = contacts.cut_logits(record_of(logits, torch.zeros(1), 1.0, 0.9, view=view), region, SHAPE)
+        assert set(np.unique(cut).tolist()) == {-3.0, 3.0}
+        there = Region.of_record(record_of(cut, torch.zeros(1), 1.0, 0.9, view=view), SHAPE)
         assert there.shared_px(region) > 0.9 * max(there.area_px, region.area_px)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from blob_tracker import BlobTracker, blob_record, tiny_model
+from napari_sam2.predictors import build
+from napari_sam2.predictors import tracker as tracker_module
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
 from napari_sam2.session.state.calls import LoggedCall
@@ -38,14 +39,14 @@ class SureTracker(BlobTracker):
     floods_rows_by_columns: tuple[int, int] | None = None
 
     def _track(self, frame: int, memory: Any, reverse: bool) -> FrameRecord:
-        mask = super()._track(frame, memory, reverse).mask_logits.numpy() > 0
+        mask = super()._track(frame, memory, reverse).mask_logits > 0
         record = blob_record(mask | (mask.shape == self.floods_rows_by_columns), 8)
-        return record.with_memory(record.mask_logits)
+        return record.with_memory(PackedTensor(record.mask_logits, "float32"))
 
 
 def prompted(monkeypatch: pytest.MonkeyPatch, axes: str, along: str, floods: tuple[int, int] | None = None) -> Session:
     monkeypatch.setattr(SureTracker, "floods_rows_by_columns", floods)
-    monkeypatch.setattr(model_in_use, "Tracker", SureTracker)
+    monkeypatch.setattr(tracker_module, "Tracker", SureTracker)
     session = Session(VOLUME.transpose(["ZYX".index(axis) for axis in axes]), axes, model=tiny_model(), along=along)
     layout = session.stack.layout
     for object_id, centre in CENTRES.items():
@@ -132,7 +133,7 @@ def state(session: Session) -> dict[str, Any]:
         "scores": {object_id: session.scores(object_id) for object_id in session.objects},
         "prompts": {object_id: dict(item.prompts) for object_id, item in session.objects.items()},
         "records": {
-            (object_id, kind, frame): (record.mask_logits.tolist(), int(record.pointer), record.anchor_distance)
+            (object_id, kind, frame): (record.mask_logits.tolist(), int(record.pointer.array[0]), record.anchor_distance)
             for object_id, item in session.objects.items()
             for kind, mapping in enumerate((*item.record_mappings, item.corrected))
             for frame, record in mapping.items()
@@ -239,7 +240,7 @@ def test_saved_opened_and_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert state(replay(tmp_path / "volume.sam2", VOLUME, tiny_model())) == state(session)
     script = session.to_script()
     assert "for _ in sam2.fuse_axes(session, axes='ZYX', objects=[1, 7]):" in script
-    monkeypatch.setattr(model_editor, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script", "exec"), names)
     assert state(names["run"](VOLUME)) == state(session)

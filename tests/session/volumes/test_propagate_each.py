@@ -12,8 +12,7 @@ import zarr
 
 from blob_tracker import BlobTracker, squares, tiny_model
 from napari_sam2.images.calibration import PIXELS
-from napari_sam2.session.editing import model_editor
-from napari_sam2.session.inference import model_in_use
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.labels import label_writer
 from napari_sam2.session.replay import replay
 from napari_sam2.session.saved_session import SavedSession
@@ -42,7 +41,7 @@ VOLUMES = np.where(TRUTH > 0, 3000, 100).astype(np.int16)
 
 @pytest.fixture(autouse=True)
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_in_use, "Tracker", BlobTracker)
+    monkeypatch.setattr(tracker, "Tracker", BlobTracker)
 
 
 def prompted(axes: str, along: str, at: dict[str, int], click: dict[int, int], **others: Any) -> Session:
@@ -227,7 +226,7 @@ def test_saved_opened_and_done_again(tmp_path: Path, is_saved_as_it_goes: bool, 
     assert calls(again)[-2:] == [("propagate_each", [2, 3]), ("propagate_each", [4])]
     script = again.to_script()
     assert "for _ in sam2.propagate_each(session, over='T', positions=[2, 3]):" in script
-    monkeypatch.setattr(model_editor, "load_model", lambda name, device: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda name, device: tiny_model())
     names: dict[str, Any] = {"__name__": "script"}
     exec(compile(script, "script", "exec"), names)
     np.testing.assert_array_equal(names["run"](VOLUMES).labels, again.labels)

@@ -20,10 +20,10 @@ from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.weights.registry import RELEASED
 
 if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
     from napari_sam2.cluster.remote_compute import RemoteCompute
     from napari_sam2.images.opened_image import OpenedImage
     from napari_sam2.images.stack import Stack
-    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
     from napari_sam2.session.session import Session
 
 logger = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class _LoadedModel:
 
     name: str
     image_size: int | None
-    network: SAM2VideoPredictor
+    network: AnyModel
 
     def is_of(self, name: str, image_size: int | None) -> bool:
         """Tell whether it is the model that is asked for."""
@@ -174,7 +174,7 @@ class SessionOpener:
         """Arguments of a session that say where it computes."""
         return {"compute": self.reach(self.place)} if self.place.is_elsewhere else {"device": self.place.device}
 
-    def load(self, model: str, image_size: int | None = None) -> SAM2VideoPredictor:
+    def load(self, model: str, image_size: int | None = None) -> AnyModel:
         """Load a model, unless it is the latest one.
 
         Parameters
@@ -200,17 +200,17 @@ class SessionOpener:
             self._loaded = _LoadedModel(model, image_size, self._load(model, image_size))
         return self._loaded.network
 
-    def _load(self, model: str, image_size: int | None) -> SAM2VideoPredictor:
-        # here and not above: torch is imported on the worker, not when the widget is opened
-        from napari_sam2.predictors.build import load_model
-
+    def _load(self, model: str, image_size: int | None) -> AnyModel:
         if self.place.is_elsewhere:
             from napari_sam2.cluster.remote_model import remote_model
 
             return remote_model(self.reach(self.place), model)
+        # here and not above: torch is imported on the worker, not when the widget is opened
+        from napari_sam2.predictors.build import load_model
+
         return load_model(model, self.place.device, **({} if image_size is None else {"image_size": image_size}))
 
-    def keep(self, model: str, network: SAM2VideoPredictor) -> None:
+    def keep(self, model: str, network: AnyModel) -> None:
         """Keep a model that is loaded in the place of the latest one, unless it computes elsewhere than sessions do by now."""
         if hasattr(network, "compute") == self.place.is_elsewhere:
             self._loaded = _LoadedModel(model, network.image_size if model in RELEASED else None, network)

@@ -455,6 +455,8 @@ class SessionWorker:
 
     def _open(self, request: SessionRequest) -> Session:
         """Open the session, or return the one that is open. On other data of the image it begins anew, with all prompts."""
+        from napari_sam2.cluster.any_model import computes_on
+
         before, is_continued = self._session, request.continued is not None
         if before is not None and (before.saved_to == request.continued if is_continued else request.reads_as(self._request)):
             return before
@@ -469,7 +471,7 @@ class SessionWorker:
         self._measurements = FrameMeasurements(session)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
-        ranges, device = session.intensity_ranges, getattr(session.model, "computes_on", str(session.model.device))
+        ranges, device = session.intensity_ranges, computes_on(session.model)
         drawn = session.labels_drawn
         self._send(SessionOpened(model, drawn, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
@@ -536,7 +538,7 @@ def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -
 
 
 def _timed(session: Session, num_objects: int, seconds: float, is_propagated: bool) -> StepTimed:
-    side, channels, pointer = session.model.image_size, session.model.mem_dim, session.model.hidden_dim
+    side, channels, pointer = session.model.image_size, session.model.config.mem_dim, session.model.config.d_model
     # logits in float32, the memory in bfloat16, the pointer
     mask_bytes = 4 * (side // 4) ** 2 + 2 * channels * (side // 16) ** 2 + 4 * pointer
     return StepTimed(session.state.model.name, num_objects, seconds, mask_bytes, is_propagated)

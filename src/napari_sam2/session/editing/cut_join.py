@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from napari_sam2.torch_threads import torch
+import numpy as np
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import resample_logits, whole_view
@@ -149,7 +149,7 @@ def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) 
     view = views[0].union(views[1])
     logits = [resample_logits(record.mask_logits, seen, view) for record, seen in zip((one, other), views, strict=True)]
     return FrameRecord(
-        mask_logits=torch.maximum(*logits),
+        mask_logits=np.maximum(*logits),
         pointer=one.pointer,
         object_score=max(one.object_score, other.object_score),
         predicted_iou=min(one.predicted_iou, other.predicted_iou),

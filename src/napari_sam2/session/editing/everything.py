@@ -7,17 +7,18 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.checks import check_bounds, check_flag, check_whole, shown
 from napari_sam2.cluster.remote_model import RemoteModel
-from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
-from napari_sam2.predictors.device import inference
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.state.packed_mask import PackedMask
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
+    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 MAX_OVERLAP = 0.5
 """Of two masks that share more than that of the smaller one, only one is an object."""
@@ -76,7 +77,7 @@ def stop_if_asked() -> None:
 
 
 def find_everything_there(
-    model: SAM2VideoPredictor,
+    model: AnyModel,
     precision: str,
     image: npt.NDArray[np.uint8],
     known: Sequence[npt.NDArray[np.bool_]],
@@ -88,6 +89,8 @@ def find_everything_there(
         packed = [PackedMask.pack(mask) for mask in known]
         watcher = _watcher.get() or (lambda _done, _total: True)
         return [one.unpack() for one in model.call_watched(watcher, _find_packed, precision, image, packed, area_px, **options)]
+    from napari_sam2.predictors.device import inference
+
     with inference(model.device, precision):
         return find_everything(model, image, known, area_px, **options)
 
@@ -136,10 +139,12 @@ def find_everything(
         (H, W), bool. None shares more than half of itself, or of the other, with one before it or a known one.
     """
     least, largest = (1.0, MAX_SHARE * image.shape[0] * image.shape[1]) if area_px is None else check_bounds("area_px", area_px)
-    check_options(options)
+    check_options(model, options)
     if options.get("point_grids") is not None:
         options.setdefault("points_per_side", None)
     options = {**(SMALL_MODEL_OPTIONS if model.image_size < OFFICIAL_IMAGE_SIZE else {}), **options, "output_mode": "binary_mask"}
+    from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
     generator = SAM2AutomaticMaskGenerator(model, **options)
     if (watcher := _watcher.get()) is not None:
         generator.after_batch = _reporter(watcher, generator.num_batches((image.shape[0], image.shape[1])))
@@ -167,14 +172,19 @@ def _reporter(watcher: Watcher, total: int) -> Callable[[], None]:
     return report
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Check the options of :func:`find_everything`.
+def check_options(model: AnyModel, options: Mapping[str, Any]) -> None:
+    """Check the options of :func:`find_everything`, where the model is.
 
     Raises
     ------
     ValueError
         If there is no such option, or it is not as it should be.
     """
+    if isinstance(model, RemoteModel):
+        model.call(check_options, options)
+        return
+    from napari_sam2.predictors.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
     known = inspect.signature(SAM2AutomaticMaskGenerator).parameters
     for name, value in options.items():
         if name not in known or name in ("model", "kwargs"):

@@ -6,18 +6,21 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_sam2.checks import check_whole, shown
+from napari_sam2.cluster.any_model import is_loaded
 from napari_sam2.cluster.remote_compute import RemoteCompute
 from napari_sam2.cluster.remote_model import remote_model
-from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.session_state import SessionState
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
 
 
 class ModelEditor:
@@ -48,7 +51,7 @@ class ModelEditor:
         in_use: ModelInUse,
         segmenter: PromptSegmenter,
         device: str | RemoteCompute | None,
-        find: Callable[[ModelIdentity], SAM2VideoPredictor],
+        find: Callable[[ModelIdentity], AnyModel],
     ) -> None:
         self.begun_with: ModelIdentity | None = None
         self._state = state
@@ -57,15 +60,15 @@ class ModelEditor:
         self._device = device
         self._find = find
         # A model with a name is loaded again by it, and need not stay in memory.
-        self._known: list[tuple[ModelIdentity, weakref.ref[SAM2VideoPredictor]]] = []
-        self._without_name: list[SAM2VideoPredictor] = []
+        self._known: list[tuple[ModelIdentity, weakref.ref[AnyModel]]] = []
+        self._without_name: list[AnyModel] = []
 
     @property
     def first(self) -> ModelIdentity:
         """The model that the session began with."""
         return self.begun_with or self._state.model
 
-    def use_model(self, model: str | Path | SAM2VideoPredictor, image_size: int | None = None) -> None:
+    def use_model(self, model: str | Path | AnyModel, image_size: int | None = None) -> None:
         """Change the model; everything that is not a mask stays: prompts, names, colours, locks, divisions, the history.
 
         Prompted frames are segmented again. Approved frames, and those of locked objects, keep their masks. Tracked masks are
@@ -122,16 +125,14 @@ class ModelEditor:
         if network is not self._in_use.model:
             self._in_use.use(network)
 
-    def remember(self, identity: ModelIdentity, network: SAM2VideoPredictor) -> None:
+    def remember(self, identity: ModelIdentity, network: AnyModel) -> None:
         """Add a model to those that :meth:`follow` finds in memory."""
         self._known.append((identity, weakref.ref(network)))
         if network.source is None and network not in self._without_name:
             self._without_name.append(network)
 
 
-def loaded(
-    model: str | Path | SAM2VideoPredictor, device: str | RemoteCompute | None, image_size: int | None = None
-) -> SAM2VideoPredictor:
+def loaded(model: str | Path | AnyModel, device: str | RemoteCompute | None, image_size: int | None = None) -> AnyModel:
     """Load a model by its name or file; return one that is loaded already.
 
     Parameters
@@ -146,13 +147,15 @@ def loaded(
     FileNotFoundError, ValueError
         As :func:`~napari_sam2.predictors.build.load_model`, or if it is none of these.
     """
-    if isinstance(model, SAM2VideoPredictor):
+    if is_loaded(model):
         network = model
     elif not isinstance(model, str | Path):
         raise ValueError(f"model is a name, a checkpoint file or a model that is loaded, got {shown(model)}")
     elif isinstance(device, RemoteCompute):
         network = remote_model(device, str(model))
     else:
+        from napari_sam2.predictors.build import load_model
+
         return load_model(model, device, **({} if image_size is None else {"image_size": image_size}))
     if image_size not in (None, network.image_size):
         raise ValueError(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, Literal
-
-from napari_sam2.torch_threads import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +14,18 @@ from napari_sam2.checks import shown
 from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.cluster.remote_tracker import RemoteTracker
 from napari_sam2.cluster.shared_image import SharedImage
-from napari_sam2.images.intensity import IntensityRange, map_intensity
+from napari_sam2.images.intensity import IntensityRange
+from napari_sam2.images.mapped_planes import MappedPlanes
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.frame_features import FrameFeatures
-from napari_sam2.predictors.frames import IMAGE_MEAN, IMAGE_STD, ArrayFrames
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate
-from napari_sam2.predictors.tracker import Tracker, best_batch
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.any_tracker import AnyTracker, best_batch
+from napari_sam2.predictors.logits import reduce
+from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, MemoryPolicy
 from napari_sam2.predictors.zoom import Zoom, whole_view
 from napari_sam2.session.inference.recall_policy import BetweenAnchorsPolicy
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
+    from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 
 
 class ModelInUse:
@@ -31,7 +33,7 @@ class ModelInUse:
 
     Parameters
     ----------
-    model : SAM2VideoPredictor
+    model : SAM2VideoPredictor or RemoteModel
         The network.
     stack : Stack
         The image.
@@ -47,7 +49,7 @@ class ModelInUse:
     Attributes
     ----------
     model, tracker, frames, zoom
-        The network, the tracker that runs it, the frames at the size of its input, and the choice of windows.
+        The network, the tracker that runs it, the frames as it sees them, and the choice of windows.
     reach : int
         Memories of frames farther away are never recalled.
     max_batch : int
@@ -61,16 +63,16 @@ class ModelInUse:
         If ``zoom`` is no such number.
     """
 
-    model: SAM2VideoPredictor
-    tracker: Tracker
-    frames: ArrayFrames
+    model: AnyModel
+    tracker: AnyTracker
+    frames: MappedPlanes
     zoom: Zoom | None
     reach: int
     max_batch: int
 
     def __init__(
         self,
-        model: SAM2VideoPredictor,
+        model: AnyModel,
         stack: Stack,
         intensity_ranges: Sequence[IntensityRange] | None,
         precision: str,
@@ -87,25 +89,32 @@ class ModelInUse:
         self._wanted_batch: int | None = None
         self.use(model)
 
-    def use(self, model: SAM2VideoPredictor) -> None:
+    def use(self, model: AnyModel) -> None:
         """Go on with another model."""
         is_auto = isinstance(self._wanted_zoom, str) and self._wanted_zoom == "auto"
         zoom = _choose_zoom(model.config.zoom if is_auto else self._wanted_zoom, self.frame_shape)
-        frames = ArrayFrames(self.stack.frames, model.image_size, self._intensity_ranges)
         policy = BetweenAnchorsPolicy(model.recall, self.memory_gate)
-        batch = self._wanted_batch or best_batch(model, model.device_kind)
+        batch = self._wanted_batch or best_batch(model.image_size, model.device_kind)
         if isinstance(model, RemoteModel):
-            shared = SharedImage.of(self.stack)
+            frames, shared = MappedPlanes(self.stack.frames, self._intensity_ranges), SharedImage.of(self.stack)
             self.tracker = RemoteTracker(model, frames, self._intensity_ranges, policy, zoom, self.precision, batch, shared)
+            self.frames = frames
         else:
-            features = FrameFeatures(model, frames)
-            self.tracker = Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, max_batch=batch, zoom=zoom)
-        self.model, self.frames, self.zoom, self.reach, self.max_batch = model, frames, zoom, policy.reach, batch
+            self.tracker, self.frames = _local_tracker(model, self.stack, self._intensity_ranges, policy, zoom, batch)
+        self.model, self.zoom, self.reach, self.max_batch = model, zoom, policy.reach, batch
 
     def use_batch(self, max_batch: int) -> None:
         """Track at most so many objects at a time from now on, with whatever model, and not as many as suit model and device."""
         self._wanted_batch = max_batch
         self.use(self.model)
+
+    def inference(self) -> AbstractContextManager[None]:
+        """Compute without gradients, in the precision of the session; on another machine that is its own concern."""
+        if isinstance(self.model, RemoteModel):
+            return nullcontext()
+        from napari_sam2.predictors.device import inference
+
+        return inference(self.model.device, self.precision)
 
     @property
     def object_sizes(self) -> float | None:
@@ -116,25 +125,48 @@ class ModelInUse:
         """Return a record of another model, with another size of input, to be shown; without a memory, it is never recalled."""
         logits = record.mask_logits
         if image_size != self.model.image_size:
-            size = [round(side * self.model.image_size / image_size) for side in logits.shape]
-            given = logits.float()[None, None]
-            logits = torch.nn.functional.interpolate(given, size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+            rows, columns = (round(side * self.model.image_size / image_size) for side in logits.shape)
+            logits = reduce(logits, (rows, columns))
         return replace(record, mask_logits=logits, memory=None)
 
     def as_seen(self, frame: int) -> npt.NDArray[np.uint8]:
         """Return a frame with the intensities of the model's input, at the resolution of the data, (H, W) or (H, W, 3)."""
-        plane = np.asarray(self.frames.array[frame])
-        if self.frames.as_is:
-            return plane
-        return (255 * map_intensity(plane, self.frames.low, self.frames.high)).round().astype(np.uint8)
+        plane = self.frames.mapped(np.asarray(self.frames.array[frame]))
+        return plane if self.frames.as_is else (255 * plane).round().astype(np.uint8)
 
     def preview(self, frame: int, record: FrameRecord | None) -> npt.NDArray[np.uint8]:
         """Return a frame, or the window of it that a record shows, resized to the model's input, (S, S, 3)."""
         view = self.whole if record is None or record.view is None else record.view
-        mean, std = (torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None] for values in (IMAGE_MEAN, IMAGE_STD))
-        seen = (self.frames.read_view(frame, view.window) * std + mean).clamp(0, 1).permute(1, 2, 0)
-        preview: npt.NDArray[np.uint8] = (255 * seen).round().to(torch.uint8).numpy()
-        return preview
+        return input_of(self.model, self.frames.plane(frame, view.window))
+
+
+def input_of(model: AnyModel, plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return the input of a model for a plane, (S, S, 3), made where the model is."""
+    if isinstance(model, RemoteModel):
+        shown: npt.NDArray[np.uint8] = model.call(input_of, plane)
+        return shown
+    from napari_sam2.predictors.frames import input_shown
+
+    return input_shown(model, plane)
+
+
+def _local_tracker(
+    model: SAM2VideoPredictor,
+    stack: Stack,
+    ranges: Sequence[IntensityRange] | None,
+    policy: MemoryPolicy,
+    zoom: Zoom | None,
+    batch: int,
+) -> tuple[AnyTracker, MappedPlanes]:
+    """Make the tracker of a model that is here, and the frames that it reads."""
+    from napari_sam2.predictors import tracker
+    from napari_sam2.predictors.frame_features import FrameFeatures
+    from napari_sam2.predictors.frames import ArrayFrames
+
+    frames = ArrayFrames(stack.frames, model.image_size, ranges)
+    features = FrameFeatures(model, frames)
+    own = tracker.Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, max_batch=batch, zoom=zoom)
+    return own, frames
 
 
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:

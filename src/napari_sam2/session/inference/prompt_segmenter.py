@@ -8,20 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.model.sam2_base import NO_OBJ_SCORE
-from napari_sam2.predictors.device import inference
-from napari_sam2.predictors.mask_postprocessing import resize_logits
+from napari_sam2.predictors.any_tracker import Prompt
+from napari_sam2.predictors.logits import enlarge_found
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.tracker import Prompt
 from napari_sam2.predictors.zoom import View, resample_logits
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_window import search, view_of_prompts
-from napari_sam2.session.inference.prompts_to_model import mask_as_logits, to_model
+from napari_sam2.session.inference.prompts_to_model import to_model
 from napari_sam2.session.inference.refinement import is_elsewhere, refined
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.packed_mask import PackedMask
@@ -64,7 +60,7 @@ class PromptSegmenter:
             given = [self._prompt(prompts, view, previous) for view in views]
             return in_use.tracker.segment(frame, given, [memory] * len(given) if recalls else None, views=views)
 
-        with inference(in_use.model.device, in_use.precision):
+        with in_use.inference():
             if recalls:
                 self.remember([item], but=frame)  # nothing recalls the frame that is segmented
             if zoom is None:
@@ -92,28 +88,20 @@ class PromptSegmenter:
             (found,) = self.segment_new(frame, [FramePrompts(packed_mask=PackedMask.pack(mask))])
         else:
             point = tuple(side / 2 for side in self.frame_shape)
-            with inference(self._in_use.model.device, self._in_use.precision):
+            with self._in_use.inference():
                 prompt = self._prompt(FramePrompts(((point[0], point[1]),), (1,)), None, None)
                 found = self._absent(self._in_use.tracker.segment(frame, [prompt], None, views=[None])[0])
         return replace(found, anchor_distance=record.anchor_distance)
 
     def _absent(self, found: FrameRecord) -> FrameRecord:
         """Return a record of an absent object, as the network makes it."""
-        if found.object_score <= 0:
-            return found
-        score = torch.tensor([[NO_OBJ_SCORE]], dtype=torch.float32, device=found.pointer.device)
-        return replace(
-            found,
-            mask_logits=torch.full_like(found.mask_logits, NO_OBJ_SCORE),
-            pointer=self._in_use.model._mix_absent_pointer(found.pointer[None], score)[0],
-            object_score=NO_OBJ_SCORE,
-        )
+        return found if found.object_score <= 0 else self._in_use.tracker.absent(found)
 
     def segment_new(self, frame: int, masks: Sequence[FramePrompts]) -> list[FrameRecord]:
         """Segment new objects by mask prompts, all in one batch."""
         in_use, zoom = self._in_use, self._in_use.zoom
         views = [None if zoom is None else view_of_prompts(zoom, prompts, None, None) for prompts in masks]
-        with inference(in_use.model.device, in_use.precision):
+        with in_use.inference():
             given = [self._prompt(prompts, view, None) for prompts, view in zip(masks, views, strict=True)]
             return in_use.tracker.segment(frame, given, None, views=views)
 
@@ -128,7 +116,7 @@ class PromptSegmenter:
             return prompt.refining(resample_logits(previous.mask_logits, previous.view or whole, seen))
         # Points that refine a mask need it as an earlier prediction.
         mask = prompts.mask
-        return prompt if mask is None else prompt.refining(mask_as_logits(mask[seen.window], size // 4))
+        return prompt if mask is None else replace(prompt, previous_mask=mask[seen.window])
 
     def remember(self, items: Sequence[SessionObject], but: int | None = None) -> None:
         """Encode the memories of anchors that have none yet, except for one frame."""
@@ -147,6 +135,9 @@ class PromptSegmenter:
         mask = np.zeros(self.frame_shape, bool)
         if record is not None:
             view = record.view or self._in_use.whole
-            logits = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
-            mask[view.window] = (logits > 0).cpu().numpy()
+            found = enlarge_found(record.mask_logits, (view.height, view.width))
+            if found is not None:
+                logits, row, column = found
+                part = View(view.row + row, view.column + column, *logits.shape)
+                mask[part.window] = logits > 0
         return mask

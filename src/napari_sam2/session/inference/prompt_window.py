@@ -98,7 +98,7 @@ class _Fit(NamedTuple):
         view = record.view
         assert view is not None
         side = zoom.side_for(view, record.mask_logits)
-        is_empty = not bool((record.mask_logits > 0).any())
+        is_empty = not (record.mask_logits > 0).any()
         return cls(record, view, side, math.inf if is_empty else _misfit(view, side) - record.predicted_iou)
 
 

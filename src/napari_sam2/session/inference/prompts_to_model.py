@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
-import numpy.typing as npt
 
-from napari_sam2.predictors.mask_postprocessing import resize_mask
-from napari_sam2.predictors.tracker import Prompt
+from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.prompts import FramePrompts
 
@@ -29,11 +25,11 @@ def to_model(prompts: FramePrompts, view: View, size: int) -> Prompt:
     Returns
     -------
     Prompt
-        Points in x, y of the model's input, where the encoder adds half a pixel; or the mask, if there are no points.
+        Points in x, y of the model's input, where the encoder adds half a pixel; or the mask of the view, if there are no points.
     """
     mask = prompts.mask
     if mask is not None and not prompts.points_rc:
-        return Prompt(mask=resize_mask(torch.from_numpy(mask[view.window]), (size, size)))
+        return Prompt(mask=mask[view.window])
     seen = [
         (point, label) for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if label or view.contains(*point)
     ]
@@ -47,11 +43,4 @@ def to_model(prompts: FramePrompts, view: View, size: int) -> Prompt:
         return Prompt()
     scale = np.array([size / view.height, size / view.width])
     xy = ((np.array(points) - (view.row, view.column) + 0.5) * scale - 0.5)[:, ::-1]
-    points_xy = torch.tensor(xy.copy(), dtype=torch.float32, device="cpu")
-    return Prompt(points_xy, torch.tensor(labels, dtype=torch.int32, device="cpu"))
-
-
-def mask_as_logits(mask: npt.NDArray[np.bool_], size: int) -> torch.Tensor:
-    """Convert a mask (H, W) to logits of a certain prediction, (size, size), float32, as the model does with a mask prompt."""
-    full = resize_mask(torch.from_numpy(mask), (4 * size, 4 * size)).float()[None, None] * 20.0 - 10.0
-    return torch.nn.functional.interpolate(full, (size, size), mode="bilinear", align_corners=False, antialias=True)[0, 0]
+    return Prompt(np.ascontiguousarray(xy, np.float32), np.array(labels, np.int32))

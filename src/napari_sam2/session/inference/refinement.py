@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from torch import Tensor
 
-from napari_sam2.predictors.mask_postprocessing import resize_logits
+from napari_sam2.predictors.logits import Logits, logit_at
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View, resample_logits
 from napari_sam2.session.state.prompts import FramePrompts
@@ -69,7 +66,7 @@ def refined(predicted: FrameRecord, shown: FrameRecord, prompts: FramePrompts, w
         return predicted
     view = predicted.view or whole
     shown_logits = resample_logits(shown.mask_logits, shown.view or whole, view)
-    before, after = ((logits > 0).cpu().numpy() for logits in (shown_logits, predicted.mask_logits))
+    before, after = shown_logits > 0, predicted.mask_logits > 0
     clicks = [(point, _cell(point, view, before.shape), bool(label)) for point, label in _seen(prompts, view)]
     inside, outside = ([cell for _, cell, is_inside in clicks if is_inside is wanted] for wanted in (True, False))
     # Scores and pointer are those of the record that has the object.
@@ -82,10 +79,10 @@ def refined(predicted: FrameRecord, shown: FrameRecord, prompts: FramePrompts, w
     for cell in outside:
         is_near = _distance(before.shape, cell) < _reach(before, cell)
         is_taken |= _pieces(before ^ after, [cell]) & (is_near | (not after.any()))
-    logits = torch.where(torch.from_numpy(is_taken).to(shown_logits.device), predicted.mask_logits, shown_logits)
+    logits = np.where(is_taken, predicted.mask_logits, shown_logits)
     # Points inside come last: with one of them the object is present.
     for point, cell, is_inside in sorted(clicks, key=lambda click: click[2]):
-        mask = (logits > 0).cpu().numpy()
+        mask = logits > 0
         is_met = _shows(logits, view, point) == is_inside
         if is_inside and not is_met:
             logits = _changed(logits, _with(mask, cell, outside))
@@ -95,19 +92,17 @@ def refined(predicted: FrameRecord, shown: FrameRecord, prompts: FramePrompts, w
                 if not _shows(shrunk, view, point):
                     break
             logits = shrunk
-    if not bool((logits > 0).any()):
+    if not (logits > 0).any():
         return None
     return replace(
         source, mask_logits=logits, object_score=abs(source.object_score), memory=None, view=predicted.view, anchor_distance=0
     )
 
 
-def _changed(logits: Tensor, mask: Mask) -> Tensor:
+def _changed(logits: Logits, mask: Mask) -> Logits:
     """Make logits agree with a mask: where they do not, their sign is changed."""
-    is_there = torch.from_numpy(mask).to(logits.device)
-    bounded = logits.abs().clamp(max=-OUTSIDE_LOGIT)
-    opposite = torch.where(is_there, bounded, -bounded)
-    return torch.where((logits > 0) == is_there, logits, opposite)
+    bounded = np.minimum(np.abs(logits), np.float32(-OUTSIDE_LOGIT))
+    return np.where((logits > 0) == mask, logits, np.where(mask, bounded, -bounded))
 
 
 def is_elsewhere(shown: FrameRecord, prompts: FramePrompts, whole: View) -> bool:
@@ -117,7 +112,7 @@ def is_elsewhere(shown: FrameRecord, prompts: FramePrompts, whole: View) -> bool
     """
     if prompts.box_rc is not None or prompts.packed_mask is not None or 1 not in prompts.labels:
         return False
-    mask = (shown.mask_logits > 0).cpu().numpy()
+    mask = shown.mask_logits > 0
     if not mask.any():
         return True
     view = shown.view or whole
@@ -130,10 +125,10 @@ def _seen(prompts: FramePrompts, view: View) -> list[tuple[tuple[float, float], 
     return [(point, label) for point, label in zip(prompts.points_rc, prompts.labels, strict=True) if view.contains(*point)]
 
 
-def _shows(logits: Tensor, view: View, point_rc: tuple[float, float]) -> bool:
+def _shows(logits: Logits, view: View, point_rc: tuple[float, float]) -> bool:
     """Return whether a mask of a view covers a point, at the resolution of the data."""
-    shown = resize_logits(logits[None, None], (view.height, view.width))[0, 0]
-    return bool(shown[_cell(point_rc, view, tuple(shown.shape))] > 0)
+    size = view.height, view.width
+    return logit_at(logits, size, _cell(point_rc, view, size)) > 0
 
 
 def _in_cells(point_rc: tuple[float, float], view: View, shape: tuple[int, ...]) -> tuple[float, float]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
@@ -51,7 +49,7 @@ def with_interpolated_shape(
     larger.
     """
     view, shape = tracked.view or whole, (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
-    anchors = [(record, record.view or whole, (record.mask_logits.float().cpu().numpy())) for record in (before, after)]
+    anchors = [(record, record.view or whole, record.mask_logits) for record in (before, after)]
     if not (tracked.mask_logits > 0).any() or not all((logits > 0).any() for _, _, logits in anchors):
         return tracked
     centres = [_centre(logits > 0, seen) for _, seen, logits in anchors]
@@ -61,9 +59,8 @@ def with_interpolated_shape(
         return tracked
     cell = min(1.0, view.side / max(shape))
     distance = cell * ((1 - share) * _signed_distance(moved[0]) + share * _signed_distance(moved[1]))
-    device = tracked.mask_logits.device
-    known = torch.as_tensor(distance, dtype=torch.float32, device=device).clamp(-MAX_LOGIT, MAX_LOGIT)
-    return replace(tracked, mask_logits=tracked.mask_logits.clamp(-MAX_LOGIT, MAX_LOGIT) + known)
+    known = np.clip(distance.astype(np.float32), -MAX_LOGIT, MAX_LOGIT)
+    return replace(tracked, mask_logits=np.clip(tracked.mask_logits, -MAX_LOGIT, MAX_LOGIT) + known)
 
 
 def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:

@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
 from napari_sam2.checks import dtype_of
 from napari_sam2.images.planes import LabelPlanes
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.mask_postprocessing import enlarge_found, label_image
+from napari_sam2.predictors.logits import Logits, enlarge_found, label_image
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
 from napari_sam2.session.labels.label_file import LabelFile
@@ -91,18 +88,17 @@ class LabelWriter:
         all shared pixels. See :func:`~napari_sam2.session.labels.overlaps.confidence_weight` and
         :func:`~napari_sam2.session.labels.overlaps.resolve_overlaps`.
         """
-        object_ids, masks, boxes = list[int](), list[Tensor](), list[View]()
+        object_ids, masks, boxes = list[int](), list[Logits](), list[View]()
         weights, has_time = list[float](), self._stack.along == "T"
-        with torch.inference_mode():
-            for object_id, record in sorted(shown.items()):
-                view = record.view or whole_view(self._frame_shape)
-                found = enlarge_found(record.mask_logits, (view.height, view.width))
-                if found is None:
-                    continue
-                mask, row, column = found
-                object_ids.append(object_id)
-                masks.append(mask)
-                boxes.append(View(view.row + row, view.column + column, *mask.shape))
-                weights.append(confidence_weight(record, has_time))
-            resolve_overlaps(masks, boxes, weights, has_time)
-            return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)
+        for object_id, record in sorted(shown.items()):
+            view = record.view or whole_view(self._frame_shape)
+            found = enlarge_found(record.mask_logits, (view.height, view.width))
+            if found is None:
+                continue
+            mask, row, column = found
+            object_ids.append(object_id)
+            masks.append(mask)
+            boxes.append(View(view.row + row, view.column + column, *mask.shape))
+            weights.append(confidence_weight(record, has_time))
+        resolve_overlaps(masks, boxes, weights, has_time)
+        return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)

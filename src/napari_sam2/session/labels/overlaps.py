@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-from napari_sam2.torch_threads import torch
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from torch import Tensor
 
+from napari_sam2.predictors.logits import Logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View
+
+Pixels = npt.NDArray[np.bool_]
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 FRAMES_TO_HALF_WEIGHT = 16
 ANCHOR_WEIGHT = 1e3
@@ -47,7 +49,7 @@ def confidence_weight(record: FrameRecord, has_time: bool) -> float:
     return BACKWARD_WEIGHT * weight if has_time and record.anchor_distance < 0 else weight
 
 
-def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Sequence[float], has_time: bool) -> None:
+def resolve_overlaps(masks: Sequence[Logits], boxes: Sequence[View], weights: Sequence[float], has_time: bool) -> None:
     """Give the shared pixels of two masks that lie on each other to one of them as a whole.
 
     The one with the higher weight has them; but in a volume, where a vein lies in the liver, not where one is nested in the other:
@@ -58,7 +60,7 @@ def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Se
 
     Parameters
     ----------
-    masks : sequence of Tensor
+    masks : sequence of ndarray
         Logits (height, width) in each box, changed in place: the mask that loses pixels is 0 there.
     boxes : sequence of View
         Their boxes, in pixels of the data. The closer these are around logits above 0, the fewer masks are compared.
@@ -69,7 +71,7 @@ def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Se
     """
     if len(masks) < 2:
         return
-    inside, lost = [mask > 0 for mask in masks], list[tuple[Tensor, Tensor]]()
+    inside, lost = [mask > 0 for mask in masks], list[tuple[Logits, Pixels]]()
     areas = [int(one.sum()) for one in inside]
     for first, second in np.argwhere(np.triu(_meet(boxes), 1)).tolist():
         common = boxes[first].intersection(boxes[second])
@@ -86,7 +88,7 @@ def resolve_overlaps(masks: Sequence[Tensor], boxes: Sequence[View], weights: Se
         part[shared] = 0
 
 
-def _won(parts: Sequence[Tensor], shared: Tensor, weights: tuple[float, float], nested: int | None) -> Iterator[tuple[int, Tensor]]:
+def _won(parts: Sequence[Logits], shared: Pixels, weights: tuple[float, float], nested: int | None) -> Iterator[tuple[int, Pixels]]:
     """Yield which of two masks, 0 or 1, has which of the pixels that they share; ``nested`` is the one within the other."""
     if weights[0] != weights[1]:
         yield int(weights[0] < weights[1]), shared
@@ -95,15 +97,15 @@ def _won(parts: Sequence[Tensor], shared: Tensor, weights: tuple[float, float], 
             yield nested, shared
     else:
         for piece in _pieces(shared):
-            means = [float(part[piece].mean()) for part in parts]
+            means = [float(part[piece].mean(dtype=np.float64)) for part in parts]
             is_sure = max(means) > MUCH_SURER * min(means)
             yield int(means[1] > means[0]) if is_sure else nested or 0, piece
 
 
-def _pieces(mask: Tensor) -> list[Tensor]:
+def _pieces(mask: Pixels) -> list[Pixels]:
     """Return the connected pieces of a mask; diagonal neighbours touch."""
-    labels, count = ndi.label(mask.cpu().numpy(), np.ones((3, 3)))
-    return [torch.from_numpy(labels == label).to(mask.device) for label in range(1, count + 1)]
+    labels, count = ndi.label(mask, np.ones((3, 3)))
+    return [labels == label for label in range(1, count + 1)]
 
 
 def _meet(boxes: Sequence[View]) -> npt.NDArray[np.bool_]:
@@ -113,7 +115,7 @@ def _meet(boxes: Sequence[View]) -> npt.NDArray[np.bool_]:
     return np.asarray(along_rows & (np.maximum.outer(x0, x0) < np.minimum.outer(x0 + widths, x0 + widths)))
 
 
-def _part(plane: Tensor, box: View, part: View) -> Tensor:
+def _part(plane: npt.NDArray[Pixel], box: View, part: View) -> npt.NDArray[Pixel]:
     """Return a part of the plane of a box, without a copy."""
     row, column = part.row - box.row, part.column - box.column
     return plane[row : row + part.height, column : column + part.width]

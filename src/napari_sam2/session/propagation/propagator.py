@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from napari_sam2.checks import check_wholes, shown
 from napari_sam2.images.axes import SPACE
-from napari_sam2.predictors.device import inference, return_free_memory
+from napari_sam2.predictors.device import return_free_memory
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.predictors.record_store import RecordBudget
@@ -278,7 +278,7 @@ class Propagator:
             return []
         # Records within reach of the frame, both anchors, and the new one.
         self._budget.num_needed = len(items) * (self._in_use.reach + 3)
-        with inference(self._in_use.model.device, self._in_use.precision):
+        with self._in_use.inference():
             self._segmenter.remember(items)
             records = self._in_use.tracker.track(frame, [item.memory for item in items], reverse)
         self._num_steps += 1

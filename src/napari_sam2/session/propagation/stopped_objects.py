@@ -68,4 +68,4 @@ class StoppedObjects:
     def _has_been_gone(self, item: SessionObject, frame: int, back: int) -> bool:
         frames = range(frame, frame + back * (self._rules.max_absent_frames or 0), back)
         records = (None if t in item.memory.conditioning else item.memory.tracked.get(t) for t in frames)
-        return all(record is not None and not bool((record.mask_logits > 0).any()) for record in records)
+        return all(record is not None and not (record.mask_logits > 0).any() for record in records)

@@ -42,7 +42,7 @@ class Footprint:
     @classmethod
     def of(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Footprint:
         """Cut the mask out of a record, whose frame has the shape (H, W)."""
-        mask = (record.mask_logits > 0).cpu().numpy()
+        mask = record.mask_logits > 0
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         view = record.view
         top, left, height, width = (0, 0, *frame_shape) if view is None else (view.row, view.column, view.height, view.width)

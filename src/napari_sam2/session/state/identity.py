@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import weakref
 from dataclasses import dataclass
-from typing import Any
-
-from napari_sam2.torch_threads import torch
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cluster.remote_model import RemoteModel
 from napari_sam2.model.config import MODEL_CONFIGS
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
+from napari_sam2.predictors.packed_tensor import PackedTensor
 
-_HASHES: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDictionary()
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
+
+_HASHES: weakref.WeakKeyDictionary[AnyModel, str] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ModelIdentity:
     relative_path: str | None = None
 
     @classmethod
-    def of(cls, model: SAM2VideoPredictor, name: str | None = None) -> ModelIdentity:
+    def of(cls, model: AnyModel, name: str | None = None) -> ModelIdentity:
         """Identify a model. The weights of one that was loaded from a file are not hashed: its name identifies them."""
         name = name or model.source
         sha256 = weights_sha256(model) if name is None else None
@@ -64,14 +65,15 @@ class ModelIdentity:
         return is_same_weights and names[0] == names[1]
 
 
-def weights_sha256(model: torch.nn.Module) -> str:
+def weights_sha256(model: AnyModel) -> str:
     """Return the SHA-256 of a model's weights, which is computed once for each model."""
-    if model not in _HASHES and isinstance(model, RemoteModel):
-        _HASHES[model] = model.call(weights_sha256)
     if model not in _HASHES:
-        digest = hashlib.sha256()
-        for name, tensor in sorted(model.state_dict().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        _HASHES[model] = digest.hexdigest()
+        if isinstance(model, RemoteModel):
+            _HASHES[model] = model.call(weights_sha256)
+        else:
+            digest = hashlib.sha256()
+            for name, tensor in sorted(model.state_dict().items()):
+                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                digest.update(PackedTensor.pack(tensor).array.tobytes())
+            _HASHES[model] = digest.hexdigest()
     return _HASHES[model]

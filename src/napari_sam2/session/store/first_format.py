@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.torch_threads import torch
+import numpy as np
 
 from napari_sam2.file_errors import reading
 from napari_sam2.files import check_writable, read_json
 from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import LoggedCall
 from napari_sam2.session.state.identity import ModelIdentity
@@ -314,14 +315,15 @@ def _unpacked(about: str, data: bytes) -> FrameRecord:
     import imagecodecs
 
     fields = json.loads(about)
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, PackedTensor] = {}
     start = 0
     for one in fields["tensors"]:
         try:
             raw = imagecodecs.blosc_decode(data[start : start + one["bytes"]])
-            tensors[one["name"]] = torch.frombuffer(bytearray(raw), dtype=getattr(torch, one["dtype"])).reshape(one["shape"])
-        except ValueError as error:
+            tensors[one["name"]] = PackedTensor(np.frombuffer(raw, array_dtype(one["dtype"])).reshape(one["shape"]), one["dtype"])
+        except (TypeError, ValueError) as error:
             raise LookupError("a record is damaged") from error
         start += one["bytes"]
     view = None if fields["view"] is None else View(*fields["view"])
-    return FrameRecord(**tensors, **fields["scalars"], view=view)
+    logits: Any = tensors["mask_logits"].array
+    return FrameRecord(logits, tensors["pointer"], memory=tensors.get("memory"), view=view, **fields["scalars"])

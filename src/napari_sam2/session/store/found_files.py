@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from napari_sam2.cluster.any_model import is_loaded
 from napari_sam2.cluster.remote_compute import RemoteCompute
 from napari_sam2.cluster.remote_model import remote_model
 from napari_sam2.images.file_names import named_path
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.build import load_model
-from napari_sam2.predictors.video_predictor import SAM2VideoPredictor
 from napari_sam2.session.state.identity import ModelIdentity, weights_sha256
 from napari_sam2.session.store.header import ImageIdentity, ImageSource, SessionHeader
 from napari_sam2.session.store.moved_files import find_moved, path_from
 from napari_sam2.weights.registry import SUFFIXES
+
+if TYPE_CHECKING:
+    from napari_sam2.cluster.any_model import AnyModel
 
 
 def source_from(folder: Path, source: ImageSource) -> ImageSource:
@@ -92,8 +95,8 @@ def find_image(path: Path, header: SessionHeader) -> Path | list[Path]:
 
 
 def find_model(
-    path: Path, identity: ModelIdentity, model: str | Path | SAM2VideoPredictor | None, device: str | RemoteCompute | None
-) -> SAM2VideoPredictor:
+    path: Path, identity: ModelIdentity, model: str | Path | AnyModel | None, device: str | RemoteCompute | None
+) -> AnyModel:
     """Load a model in the place of the one that a session file names, or that one, wherever it is found as images are.
 
     Raises
@@ -101,10 +104,11 @@ def find_model(
     FileNotFoundError, ValueError
         As :func:`~napari_sam2.predictors.build.load_model`.
     """
-    if isinstance(model, SAM2VideoPredictor):
+    if is_loaded(model):
         return model
     if model is not None:
-        return _load(model, device, identity)
+        name: Any = model
+        return _load(name, device, identity)
     is_file = named_path(identity.name).suffix in SUFFIXES
     found = find_moved(identity.name, path.parent, identity.relative_path) if is_file else identity.name
     if found is None:
@@ -120,9 +124,11 @@ def find_model(
         ) from error
 
 
-def _load(model: str | Path, device: str | RemoteCompute | None, identity: ModelIdentity) -> SAM2VideoPredictor:
+def _load(model: str | Path, device: str | RemoteCompute | None, identity: ModelIdentity) -> AnyModel:
     if isinstance(device, RemoteCompute):
         return remote_model(device, str(model))
+    from napari_sam2.predictors.build import load_model
+
     network = load_model(model, device)
     is_other_size = (network.config.name, network.image_size) != (identity.architecture, identity.image_size)
     if is_other_size and network.config.name == identity.architecture:
@@ -130,7 +136,7 @@ def _load(model: str | Path, device: str | RemoteCompute | None, identity: Model
     return network
 
 
-def check_weights(model: SAM2VideoPredictor, identity: ModelIdentity, path: Path) -> None:
+def check_weights(model: AnyModel, identity: ModelIdentity, path: Path) -> None:
     """Check that a model is the one that a session was saved with.
 
     Raises

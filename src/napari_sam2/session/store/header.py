@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 
 from napari_sam2.images.stack import Stack
@@ -198,7 +196,7 @@ class SessionHeader:
     Attributes
     ----------
     software, torch : str
-        Versions of napari-sam2 and PyTorch that wrote it.
+        Versions of napari-sam2, which wrote it, and of PyTorch, which computes.
     source, image, settings
         The image, by which it is known again, and how the model sees it.
     model : ModelIdentity
@@ -213,9 +211,9 @@ class SessionHeader:
     model: ModelIdentity
 
     @classmethod
-    def of(cls, source: ImageSource, image: ImageIdentity, settings: Settings, model: ModelIdentity) -> SessionHeader:
+    def of(cls, source: ImageSource, image: ImageIdentity, settings: Settings, model: ModelIdentity, torch: str) -> SessionHeader:
         """Describe a session of this version."""
-        return cls(__version__, str(torch.__version__), source, image, settings, model)
+        return cls(__version__, torch, source, image, settings, model)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for image and model; also axes that were read from the image: another array may lack them."""

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from napari_sam2.torch_threads import torch
-
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget, RecordHeader, RecordLayout, StoredRecord
 from napari_sam2.session.state.undoable import InMemory, Stored
@@ -61,11 +59,6 @@ class RecordRow(Row):
 class Rows:
     """Where values of a session are written to: its file, or, before it is saved, one in the user's data folder.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where records are read to.
-
     Attributes
     ----------
     database : Database or None
@@ -78,8 +71,7 @@ class Rows:
         Ids of rows that nobody holds any more.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self) -> None:
         self.database: Database | None = None
         self.is_temporary = True
         self.unused: deque[int] = deque()
@@ -213,7 +205,7 @@ class Rows:
         query = "SELECT id, kind, about, CASE kind WHEN 'record' THEN NULL ELSE data END FROM stored"
         for number, kind, about, data in database.execute(query):
             if kind == "record":
-                header = unpack_header(about, self.device)
+                header = unpack_header(about)
                 shared = RecordHeader(
                     self._shared(header.layout), header.object_score, header.predicted_iou, header.view, header.anchor_distance
                 )

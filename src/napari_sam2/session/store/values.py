@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from napari_sam2.torch_threads import torch
+import numpy as np
 
 from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.record_store import RecordHeader, RecordLayout
+from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
+from napari_sam2.predictors.record_store import RecordHeader, RecordLayout, packed_tensors
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import decode_mask, encode_mask
 from napari_sam2.session.state.error_sample import ErrorSample
@@ -19,6 +21,10 @@ from napari_sam2.session.state.objects import RECORD_KINDS, ObjectInfo
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.structured import parse_json, to_json
 
+_SAFETENSORS_NAMES = {
+    "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "uint8": "U8",
+}  # fmt: skip
+"""The types of tensors of a record, as safetensors has them."""
 NAMES = ("mask_logits", "pointer", "memory")
 """Tensors of a record."""
 
@@ -95,28 +101,39 @@ def unpack(kind: str, about: str, data: bytes | None, where: str) -> Any:
         saved: SavedPrompts = parse_json(SavedPrompts, about, where)
         return saved.prompts()
     if kind in RECORD_KINDS:
-        return unpack_header(about, torch.device("cpu"))
+        return unpack_header(about)
     raise ValueError(f"{where} is of an unknown kind, {kind!r}")
 
 
 def pack_record(record: FrameRecord) -> tuple[str, bytes]:
     """Make a row of a record: scores as JSON, tensors as safetensors."""
-    from safetensors.torch import save  # it imports PyTorch, which is imported already
-
-    tensors = {name: tensor for name in NAMES if (tensor := getattr(record, name)) is not None}
+    tensors = packed_tensors(record)
     about = {
         "object_score": record.object_score,
         "predicted_iou": record.predicted_iou,
         "view": None if record.view is None else astuple(record.view),
         "anchor_distance": record.anchor_distance,
-        "tensors": [[str(tensor.dtype).removeprefix("torch."), list(tensor.shape)] for tensor in tensors.values()],
+        "tensors": [[tensor.dtype, list(tensor.shape)] for tensor in tensors],
     }
-    # Each tensor owns its memory here: safetensors refuses two that share it.
-    owned = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    return json.dumps(about), save(owned)
+    return json.dumps(about), _as_safetensors(tensors)
 
 
-def unpack_header(about: str, device: torch.device) -> RecordHeader:
+def _as_safetensors(tensors: Sequence[PackedTensor]) -> bytes:
+    """Write tensors in the format of safetensors, whose own functions for NumPy have no bfloat16."""
+    header, end = dict[str, Any](), 0
+    for name, tensor in zip(NAMES, tensors, strict=False):
+        header[name] = {
+            "dtype": _SAFETENSORS_NAMES[tensor.dtype],
+            "shape": tensor.shape,
+            "data_offsets": [end, end + tensor.num_bytes],
+        }
+        end += tensor.num_bytes
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(tensor.array.tobytes() for tensor in tensors)])
+
+
+def unpack_header(about: str) -> RecordHeader:
     """Read all of a record but the contents of its tensors.
 
     Raises
@@ -125,8 +142,8 @@ def unpack_header(about: str, device: torch.device) -> RecordHeader:
         If it is damaged.
     """
     fields = json.loads(about)
-    tensors = tuple((torch.Size(shape), getattr(torch, dtype), device) for dtype, shape in fields["tensors"])
-    if len(tensors) not in (2, 3) or not all(isinstance(dtype, torch.dtype) for _, dtype, _ in tensors):
+    tensors = tuple((tuple(shape), dtype) for dtype, shape in fields["tensors"])
+    if len(tensors) not in (2, 3) or not all(dtype in _SAFETENSORS_NAMES for _, dtype in tensors):
         raise ValueError("a record is damaged")
     view = None if fields["view"] is None else View(*fields["view"])
     layout = RecordLayout(tensors)
@@ -141,14 +158,15 @@ def unpack_record(header: RecordHeader, data: bytes) -> FrameRecord:
     ValueError
         If it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+    from safetensors import SafetensorError, deserialize
 
     try:
-        tensors = load(data)
+        read = dict(deserialize(data))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError("a record is damaged") from error
-    found = [tensors[name] for name in NAMES if name in tensors]
-    if [(tensor.shape, tensor.dtype) for tensor in found] != [(shape, dtype) for shape, dtype, _ in header.layout.tensors]:
+    found = [read[name] for name in NAMES if name in read]
+    layout = header.layout.tensors
+    if [(tuple(one["shape"]), one["dtype"]) for one in found] != [(shape, _SAFETENSORS_NAMES[dtype]) for shape, dtype in layout]:
         raise ValueError("a record is damaged")
-    return header.with_tensors([tensor.to(device) for tensor, (_, _, device) in zip(found, header.layout.tensors, strict=True)])
+    arrays = [np.frombuffer(one["data"], array_dtype(dtype)) for one, (_, dtype) in zip(found, layout, strict=True)]
+    return header.with_tensors([PackedTensor(array.reshape(s), dtype) for array, (s, dtype) in zip(arrays, layout, strict=True)])

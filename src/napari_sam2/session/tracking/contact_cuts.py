@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.state.session_state import SessionState
@@ -159,7 +158,7 @@ class ContactCuts:
         own = item.tracked[frame]
         logits = contacts.cut_logits(like, region, in_use.frame_shape)
         cut = replace(own, mask_logits=logits, object_score=max(own.object_score, like.object_score), view=like.view, memory=None)
-        with inference(in_use.model.device, in_use.precision):
+        with in_use.inference():
             (item.tracked[frame],) = in_use.tracker.remember(frame, [cut])
         return Region.of_present(item.tracked[frame], in_use.frame_shape)
 

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from math import dist, log, pi, sqrt
 from typing import NamedTuple
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
 
+from napari_sam2.predictors.logits import Logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import whole_view
 from napari_sam2.session.tracking.regions import Region
@@ -100,15 +98,14 @@ def parted(both: Region, expected: Sequence[Expected], image: npt.NDArray[np.flo
     return min(ways, key=lambda parts: sum(misfit(part, one, image) for part, one in zip(parts, there, strict=True)))
 
 
-def cut_logits(record: FrameRecord, region: Region, frame_shape: tuple[int, int]) -> Tensor:
+def cut_logits(record: FrameRecord, region: Region, frame_shape: tuple[int, int]) -> Logits:
     """Return the logits (h, w) of a record, as sure as they are, so that they are above 0 where a region is, and nowhere else."""
     view = record.view or whole_view(frame_shape)
     height, width = record.mask_logits.shape
     rows = view.row + ((np.arange(height) + 0.5) * view.height / height).astype(int)
     columns = view.column + ((np.arange(width) + 0.5) * view.width / width).astype(int)
-    inside = torch.from_numpy(region.plane(frame_shape)[np.ix_(rows, columns)]).to(record.mask_logits.device)
-    sure = record.mask_logits.abs().clamp(min=1.0)
-    return torch.where(inside, sure, -sure)
+    sure = np.maximum(np.abs(record.mask_logits), np.float32(1))
+    return np.where(region.plane(frame_shape)[np.ix_(rows, columns)], sure, -sure)
 
 
 def _part(both: Region, positions: npt.NDArray[np.float64], chosen: npt.NDArray[np.intp]) -> Region:

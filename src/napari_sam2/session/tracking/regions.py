@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
-from napari_sam2.predictors.mask_postprocessing import enlarge_found
+from napari_sam2.predictors.logits import enlarge_found
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import whole_view
 
@@ -40,7 +40,7 @@ class Region:
         if found is None:
             return cls(0, 0, np.zeros((0, 0), bool))
         logits, row, column = found
-        return cls(view.row + row, view.column + column, (logits > 0).cpu().numpy())
+        return cls(view.row + row, view.column + column, logits > 0)
 
     @classmethod
     def of_present(cls, record: FrameRecord, frame_shape: tuple[int, int]) -> Region:

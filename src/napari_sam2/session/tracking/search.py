@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.editing.everything import MAX_OVERLAP, SMALL_MODEL_OPTIONS, stop_if_asked
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -94,7 +93,7 @@ def _in_window(in_use: ModelInUse, frame: int, points_rc: Sequence[tuple[float, 
     for start in range(0, len(points_rc), BATCH):
         stop_if_asked()
         prompts = [to_model(FramePrompts((point,), (1,)), view, size) for point in points_rc[start : start + BATCH]]
-        with inference(in_use.model.device, in_use.precision):
+        with in_use.inference():
             records = tracker.segment(frame, prompts, None, views=[seen] * len(prompts))
         for record in records:
             inner, outer = (int((record.mask_logits > threshold).sum()) for threshold in (1, -1))

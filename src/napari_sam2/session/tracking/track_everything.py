@@ -70,7 +70,7 @@ class EverythingTracker:
             When it is iterated: if a frame cannot be read. Yielded frames are kept.
         """
         area_px = None if area_px is None else check_bounds("area_px", area_px)
-        check_options(options)
+        check_options(self._in_use.model, options)
         yield from self._done(self._steps(area_px, options), _call("track_everything", area_px=area_px, **options))
         if not self._state.objects:
             raise NothingFoundError(

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
-from napari_sam2.predictors.automatic_mask_generator import build_point_grid
 from napari_sam2.predictors.object_score import ObjectScore
+from napari_sam2.predictors.point_grid import build_point_grid
 from napari_sam2.session.propagation.propagator import FrameResult
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.tracking import rules

@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
-import torch.nn.functional as F
 from scipy import ndimage as ndi
 
 from napari_sam2.checks import check_text, check_wholes
@@ -21,8 +18,8 @@ from napari_sam2.images.axes import SPACE
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
+from napari_sam2.predictors.logits import enlarge, reduce
 from napari_sam2.predictors.mask_box import bounding_box
-from napari_sam2.predictors.mask_postprocessing import resize_logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, whole_view
 from napari_sam2.session.propagation.propagator import FrameResult
@@ -228,8 +225,7 @@ def _logits(session: Session, object_id: int, frame: int) -> npt.NDArray[np.floa
     record = session.objects[object_id].memory.get(frame)
     if record is not None:
         view = record.view or whole_view(frame_shape)
-        resized = resize_logits(record.mask_logits[None, None], (view.height, view.width))[0, 0]
-        logits[view.window] = resized.float().cpu().numpy()
+        logits[view.window] = enlarge(record.mask_logits, (view.height, view.width))
     return logits
 
 
@@ -242,13 +238,11 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
     view, box = tracked.view or whole, bounding_box(fused)
     if box is not None:
         view = view.expand_to(box)
-    seen = torch.from_numpy(np.ascontiguousarray(means[view.window])).to(tracked.mask_logits.device)
-    size = (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
-    logits = F.interpolate(seen[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+    rows, columns = tracked.mask_logits.shape
     either = int((mask | fused).sum())
     return replace(
         tracked,
-        mask_logits=logits,
+        mask_logits=reduce(means[view.window], (rows, columns)),
         object_score=float(means.max()),
         predicted_iou=float((mask & fused).sum() / either) if either else 1.0,
         memory=None,
