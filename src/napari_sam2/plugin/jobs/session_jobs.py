@@ -1,4 +1,4 @@
-"""What is done to sessions on the worker, one job after another, and what the person reads of it meanwhile."""
+"""What is done to sessions on the worker, one job after another."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cluster.refusal import ClusterError, WorkerLostError
-from napari_sam2.plugin.jobs.job_texts import PropagationRun, TrackingRun, everything_text, found_text
+from napari_sam2.plugin.jobs.job_status import JobStatus
 from napari_sam2.plugin.layer_prompts.labels_to_link import LabelsToLink
-from napari_sam2.plugin.notices import notify_error, status_warning
+from napari_sam2.plugin.notices import status_warning
 from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
 from napari_sam2.plugin.options.tracking_options import TrackingOptions
-from napari_sam2.plugin.prompts.commands import Command, LongCommand, Outcome
+from napari_sam2.plugin.prompts.commands import Command, LongCommand
 from napari_sam2.plugin.reports.reports import (
-    CommandRejected,
-    EverythingFound,
-    FrameDone,
     FramesMeasured,
-    HistoryMoved,
-    ObjectSegmented,
-    SessionNotKept,
-    SessionOpened,
     SessionsFound,
     StateChanged,
-    StepDone,
 )
 from napari_sam2.plugin.settings.machine import MachineSurveyed, SelfTested
 from napari_sam2.plugin.settings.models import MODEL_NAMES, Downloaded, download_model
@@ -35,7 +27,6 @@ from napari_sam2.plugin.tasks.runner import Report, Runner, Task
 from napari_sam2.plugin.tasks.work_queue import Job, JobKind, WorkQueue
 from napari_sam2.plugin.worker.session_worker import SessionWorker
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
-from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
     from napari_sam2.session.session import Session
@@ -43,7 +34,6 @@ if TYPE_CHECKING:
 Read = Callable[["Session", Report], None]
 """Reads a session on the worker, and reports what it reads."""
 Take = Callable[[Any], str | None]
-_RUNS: dict[JobKind, type[PropagationRun]] = {JobKind.PROPAGATE: PropagationRun, JobKind.TRACK: TrackingRun}
 
 
 @dataclass(frozen=True)
@@ -89,10 +79,8 @@ class SessionJobs:
         self._runner = runner
         self._calls = calls
         self._queue = WorkQueue(runner, self._job_started, self._item, self._job_ended)
+        self._status = JobStatus(self._queue, calls.progressed, calls.status_changed, calls.frame_described)
         self._commands: tuple[Command, ...] = ()
-        self._run: PropagationRun | None = None
-        self._is_text_of_job = False
-        self._standing_text = ""
 
     def close(self, workers: Iterable[SessionWorker] = (), last: Callable[[], None] = lambda: None) -> None:
         """Give up everything, and never call back again; sessions are closed after the step that one is at, then comes ``last``."""
@@ -207,7 +195,7 @@ class SessionJobs:
         if offer is None or workspace.continue_session():
             return True
         what = "download it" if offer.model in MODEL_NAMES else "put its file back"
-        self._show_status(
+        self._status.show(
             status_warning(
                 f"The earlier session was made with {offer.model}, which is not on this machine: {what} to continue, or begin "
                 "anew. Clicks are kept"
@@ -222,7 +210,7 @@ class SessionJobs:
             self.continue_session(workspace)
         elif workspace.kept.offer.is_in_use:
             workspace.kept.begin_anew()
-            self._show_status("An earlier session on this image is open elsewhere: a new one begins with the first click.")
+            self._status.show("An earlier session on this image is open elsewhere: a new one begins with the first click.")
 
     def reopen(self, workspace: ImageWorkspace) -> None:
         """Begin the session anew on an image that is read in another way, if there is one, with all its prompts."""
@@ -273,14 +261,14 @@ class SessionJobs:
         before = workspace.points.pending.next_id
         if not workspace.pending.is_latest_on_its_way and workspace.withdraw_latest(before):
             workspace.refresh_history()
-            self._show_status("Undone.")
+            self._status.show("Undone.")
             self._calls.changed()
             return
 
         def make_task() -> Task | None:
             workspace.layers.show()
             if workspace.withdraw_latest(before):  # it was on its way, and was refused
-                self._show_status("Undone.")
+                self._status.show("Undone.")
                 return None
             return workspace.worker.undo
 
@@ -324,7 +312,7 @@ class SessionJobs:
     ) -> None:
         """Send all pending prompts, then do the frames."""
         if not self.is_busy:
-            self._run = None
+            self._status.forget_run()
 
         def make_task() -> Task | None:
             if not self._is_decided(workspace):
@@ -371,7 +359,7 @@ class SessionJobs:
     def cancel(self) -> None:
         """Stop after the frame that is being done. What is done is kept."""
         if self.is_busy:
-            self._show_status("Stopping …")
+            self._status.show("Stopping …")
             self._queue.stop()
             self._calls.changed()
 
@@ -394,72 +382,28 @@ class SessionJobs:
 
     def _job_started(self, job: Job) -> None:
         self._commands = ()
-        make_run = _RUNS.get(job.kind)
-        if make_run is not None and (type(self._run) is not make_run or self._run.workspace is not job.workspace):
-            self._run = make_run(job.workspace)  # else it goes on after a command
-        self._is_text_of_job = bool(job.text)
-        if job.text:
-            self._calls.status_changed(job.text)
+        self._status.job_started(job)
         self._calls.changed()
 
     def _item(self, job: Job, item: Any) -> None:
         if job.take is not None:
             if not job.workspace.is_closed and (text := job.take(item)):
-                self._show_status(text)
+                self._status.show(text)
         elif isinstance(item, Downloaded):
             self._calls.progressed(item.done_mb, item.total_mb)
-            self._show_status(f"{item.done_mb} of {item.total_mb} MB")
+            self._status.show(f"{item.done_mb} of {item.total_mb} MB")
         elif isinstance(item, _Here):
             self._calls.downloaded(item.name)
         elif isinstance(item, MachineSurveyed | SelfTested):
             if isinstance(item, SelfTested):
-                self._show_status(f"{item.text[:1].upper()}{item.text[1:]}.")
+                self._status.show(f"{item.text[:1].upper()}{item.text[1:]}.")
             self._calls.machine_reported(item)
         elif job.workspace is not None and not job.workspace.is_closed:
             # of an image that was removed, reports may still be on their way
             is_news = job.workspace.apply(item)
-            self._show(job, job.workspace, item, is_news)
-
-    def _show(self, job: Job, workspace: ImageWorkspace, item: Any, is_news: bool) -> None:
-        if isinstance(item, FrameDone):
-            self._frame_done(item)
-        elif isinstance(item, ObjectSegmented):
-            where = "" if workspace.stack.frame_axis is None else f" on frame {item.key.frame}"
-            self._describe_frame(f"Object {item.key.object_id}{found_text(item, where)}")
-        elif isinstance(item, EverythingFound):
-            self._describe_frame(everything_text(item, workspace.stack.frame_axis is not None))
-        elif isinstance(item, StepDone):
-            if item.total:  # else it only asks whether to stop
-                self._calls.progressed(item.done, item.total)
-            if job.kind == JobKind.LONG_COMMAND and not self._queue.is_stopping:
-                self._show_status(f"Segmenting: {item.done} of {item.total} done")
-        elif isinstance(item, Outcome):
-            self._show_status(item.text)
-        elif isinstance(item, CommandRejected):
-            if item.reason is not None and is_news:
-                self._describe_frame(status_warning(item.reason))
-        elif isinstance(item, SessionsFound):
-            self._sessions_found(workspace, item)
-        elif isinstance(item, SessionOpened):
-            if item.is_continued:
-                number = len(workspace.objects.infos)
-                self._show_status(f"Continued where you were: {counted(number, 'object')}.")
-                self._standing_text = f"Continued where you were: {counted(number, 'object')}."
-        elif isinstance(item, SessionNotKept):
-            if is_news:
-                self._show_status(status_warning(f"The session is not saved: {item.reason}"))
-        elif isinstance(item, HistoryMoved):
-            done, what = ("Undone.", "undo") if item.is_undo else ("Redone.", "redo")
-            self._show_status(done if item.is_done else f"There is nothing to {what}.")
-
-    def _frame_done(self, item: FrameDone) -> None:
-        run = self._run
-        if run is None:
-            return
-        run.add(item)
-        self._calls.progressed(*run.progress)
-        if not self._queue.is_stopping:
-            self._show_status(f"Frame {item.frame}: {run.progress_text}")
+            self._status.show_item(job, item, is_news)
+            if isinstance(item, SessionsFound):
+                self._sessions_found(job.workspace, item)
 
     def _job_ended(self, job: Job, error: BaseException | None) -> None:
         if job.workspace is not None and not job.workspace.is_closed:
@@ -474,37 +418,10 @@ class SessionJobs:
             job.workspace.result.finish()
             if error is None and not job.workspace.worker.is_drawn:
                 self.draw(job.workspace)
-        self._show_end(job, error)
-        self._calls.changed()
-
-    def _show_end(self, job: Job, error: BaseException | None) -> None:
-        run = self._run
-        if job.kind.goes_over_frames and not (self._queue.is_waiting(job) and error is None):
-            self._run = None
         if job.kind == JobKind.TRACK:
             job.workspace.is_tracking_stopped = self._queue.is_stopping
-        if job.workspace is not None and job.workspace.is_closed:
-            return  # nobody asks any more what came of it
-        if error is not None:
-            self._show_status(notify_error(error))
-        elif self._queue.is_stopping and job.kind == JobKind.LONG_COMMAND:
-            pass  # what was done until then is shown
-        elif self._queue.is_stopping:
-            kept = {JobKind.EXPORT: "Stopped. Nothing was written."}
-            is_run = job.kind.goes_over_frames and run is not None
-            self._show_status(run.stopped_text if is_run and run is not None else kept.get(job.kind, "Stopped."))
-        elif job.kind.goes_over_frames and self._run is None and run is not None:
-            self._show_status(run.done_text)
-        elif self._is_text_of_job:
-            self._show_status(self._standing_text)  # nothing was shown since the job began
-
-    def _show_status(self, text: str) -> None:
-        self._is_text_of_job, self._standing_text = False, ""
-        self._calls.status_changed(text)
-
-    def _describe_frame(self, text: str) -> None:
-        self._is_text_of_job, self._standing_text = False, ""
-        self._calls.frame_described(text)
+        self._status.job_ended(job, error)
+        self._calls.changed()
 
 
 @dataclass(frozen=True)
