@@ -80,6 +80,21 @@ def test_guesses_are_changed(panel, controller, qtbot):
     assert controller.workspace.stack.along == "Z"
 
 
+def test_axes_that_are_typed_offer_their_directions(panel, controller, qtbot):
+    unfold(panel, qtbot)
+    QApplication.processEvents()
+    assert not panel.form.along.visible, "along T alone"
+    panel.form.axes.value = "ZCYX"
+    assert panel.form.along.visible
+    assert panel.form.along.choices == ("Z", "Y", "X")
+    panel.form.along.value = "X"
+    apply(panel, qtbot)
+    assert (controller.workspace.stack.letters, controller.workspace.stack.along) == (("Z", "C", "Y", "X"), "X")
+    panel.form.axes.value = "nonsense"
+    panel.form.axes.value = "YX"
+    assert not panel.form.along.visible
+
+
 def test_what_does_not_fit_is_told_and_the_form_stays(panel, controller, qtbot, notices):
     unfold(panel, qtbot)
     panel.form.axes.value = "TYX"

@@ -84,7 +84,7 @@ def test_choices(shown, blobs):
     controller = shown(levels, multiscale=True)
     stack = controller.workspace.stack
     assert axes_text(stack) == "TZYX"
-    assert along_choices(stack, {}) == [("T", "T")]
+    assert along_choices(stack.letters, {}) == [("T", "T")]
     assert level_choices(controller.image) == [("0: 50 × 40 px", 0), ("1: 25 × 20 px", 1)]
     assert level_choices(shown(blobs).image) == [("0: 50 × 40 px", 0)]
     assert channel_choices(["", "DAPI"]) == [("none", None), ("0", 0), ("DAPI", "DAPI")]

@@ -152,7 +152,7 @@ class ImageStack:
     @property
     def directions(self) -> tuple[str, ...]:
         """The axes along which frames can follow each other, of a volume also Y and X."""
-        return _directions(self.letters)
+        return directions_of(self.letters)
 
     @property
     def is_volume(self) -> bool:
@@ -365,7 +365,8 @@ def _chosen_letters(layer: Any, axes: str, shape: tuple[int, ...]) -> tuple[str,
     return tuple(letter if letter in "YX" or side > 1 else "" for letter, side in zip(letters, shape, strict=True))
 
 
-def _directions(letters: Sequence[str]) -> tuple[str, ...]:
+def directions_of(letters: Sequence[str]) -> tuple[str, ...]:
+    """Return the axes along which frames can follow each other in an image with these axes, of a volume also Y and X."""
     sequences = [letter for letter in letters if letter and letter not in "CYX"]
     return (*sequences, "Y", "X") if "Z" in letters else tuple(sequences)
 
@@ -376,7 +377,7 @@ def _plane(along: str) -> tuple[str, str]:
 
 
 def _choose_along(layer: Any, letters: tuple[str, ...], wanted: str) -> str:
-    present = _directions(letters)
+    present = directions_of(letters)
     if wanted:
         if wanted.upper() not in present:
             raise ValueError(f"'{layer.name}' has no axis {wanted} along which frames could follow each other.")

@@ -166,7 +166,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
         low, high = numbers_for(kind, workspace)
         red, green, blue = chosen_channels(workspace)
         channels = {"choices": channel_choices(workspace.source.channel_names), "visible": len(workspace.source.channel_names) > 0}
-        along, levels = along_choices(stack, workspace.source.plane_names), level_choices(workspace.image)
+        along, levels = along_choices(stack.letters, workspace.source.plane_names), level_choices(workspace.image)
         number = {"widget_type": "FloatSpinBox", "min": -1e9, "max": 1e9}
         self.form = magicgui(
             read_image,
@@ -175,7 +175,7 @@ class ImagePanel(QWidget):  # type: ignore[misc]
                 "value": axes_text(stack),
                 "tooltip": "A letter for each axis: T, Z, C, Y, X, …",
             },
-            along={"choices": along or [("", "")], "value": stack.along, "visible": len(along) > 1},
+            along={"choices": along or [("", "")], "value": stack.along},
             red={**channels, "value": red},
             green={**channels, "value": green},
             blue={**channels, "value": blue},
@@ -184,8 +184,10 @@ class ImagePanel(QWidget):  # type: ignore[misc]
             low={**number, "value": low},
             high={**number, "value": high},
         )
+        self.form.axes.changed.connect(self._axes_typed)
         self.form.intensities.changed.connect(self._kind_chosen)
         self._show_numbers()
+        self.form.along.visible = len(along) > 1
         self.form.margins = (0, 0, 0, 0)
         for field in self.form:
             field.label = field.name.capitalize()
@@ -213,6 +215,14 @@ class ImagePanel(QWidget):  # type: ignore[misc]
 
     def _preview_toggled(self, is_shown: bool) -> None:
         self._controller.shows_model_input = is_shown
+
+    def _axes_typed(self, axes: str) -> None:
+        """Offer the directions that an image with these axes has."""
+        workspace, along = self._controller.workspace, self.form.along
+        letters = axes.strip().upper()
+        names = workspace.source.plane_names if workspace is not None and letters == "".join(workspace.stack.letters) else {}
+        along.choices = along_choices(letters, names) or [("", "")]
+        along.visible = len(along.choices) > 1
 
     def _show_numbers(self) -> None:
         form = self.form

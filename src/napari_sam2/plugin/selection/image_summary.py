@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_sam2.images.intensity import CT_WINDOWS_HU, ROBUST_PERCENTILES
-from napari_sam2.plugin.image.image_stack import ImageStack
+from napari_sam2.plugin.image.image_stack import ImageStack, directions_of
 from napari_sam2.plugin.image.reading import Reading
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
 
@@ -93,9 +93,9 @@ def changed_only(reading: Reading, workspace: ImageWorkspace) -> Reading:
     )
 
 
-def along_choices(stack: ImageStack, plane_names: Mapping[str, str]) -> Choices:
+def along_choices(letters: Sequence[str], plane_names: Mapping[str, str]) -> Choices:
     """Return the axes along which frames can follow each other, and names of their planes; empty for a single image."""
-    return [(_named(letter, plane_names), letter) for letter in stack.directions]
+    return [(_named(letter, plane_names), letter) for letter in directions_of(letters)]
 
 
 def _named(letter: str, plane_names: Mapping[str, str]) -> str:
