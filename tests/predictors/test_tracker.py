@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.frame_features import FrameFeatures
@@ -10,6 +13,7 @@ from napari_sam2.predictors.frames import open_frames
 from napari_sam2.predictors.memory_bank import ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Tracker, mask_as_logits
+from napari_sam2.predictors.zoom import View, Zoom
 from packed_records import contents
 from tiny_models import TINY_HIERA, tiny_predictor
 
@@ -153,3 +157,47 @@ def test_the_mask_of_a_prompt_is_resized_to_the_input_of_the_model(features: Fra
         found = Tracker(features.model, features).segment(0, [Prompt(mask=small), Prompt(mask=large)])
     expected = np.kron(small, np.ones((1, 2), bool))
     assert [(one.mask_logits > 0).tolist() for one in found] == [expected.tolist()] * 2
+
+
+# --- on a GPU ----------------------------------------------------------------------------------------------------------
+
+
+class Transfers(TorchFunctionMode):
+    """Counts what makes a host wait for a GPU, or brings a tensor to another device."""
+
+    NAMES = frozenset({"cpu", "numpy", "tolist", "item", "to", "__bool__", "__int__", "__float__", "__index__", "nonzero"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.__name__ in self.NAMES:
+            self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@torch.inference_mode()
+def test_a_frame_has_as_many_transfers_for_many_objects_as_for_a_few() -> None:
+    """With a window for each object, as on a GPU: windows in one batch, and what is recalled stays there."""
+
+    def transfers(num_objects: int) -> list[str]:
+        video = np.random.default_rng(0).integers(0, 255, (T, 200, 200), np.uint8)
+        features = FrameFeatures(tiny_predictor(TINY_HIERA), open_frames(video, 64))
+        features.encodes_together = True
+        tracker = Tracker(features.model, features, zoom=Zoom((200, 200), 1.5), max_batch=16, fill_hole_area=8)
+        tracker.storage_device = torch.device("cuda")  # only its name counts
+        memories = [ObjectMemory() for _ in range(num_objects)]
+        views = [View(20 * i, 30 * i, 40, 40) for i in range(num_objects)]
+        records = tracker.remember(0, tracker.segment(0, [prompt(30, 30)] * num_objects, views=views))
+        for memory, record in zip(memories, records, strict=True):
+            memory.conditioning[0] = record
+        for frame in range(1, 3):
+            with Transfers() as counted:
+                found = tracker.track(frame, memories)
+            for memory, record in zip(memories, found, strict=True):
+                memory.tracked[frame] = record
+        assert len({record.view for record in found}) == num_objects
+        return counted.names
+
+    assert sorted(transfers(6)) == sorted(transfers(2))

@@ -225,15 +225,16 @@ class Tracker(AnyTracker):
     def _records(self, heads: Predicted, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
         """One record per object; each owns its arrays, so that forgetting one frees it."""
         logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].float().cpu().numpy()
-        scores, ious = heads.object_score_logits[:, 0].tolist(), heads.ious.amax(dim=1).tolist()
+        best_ious = heads.ious.float().amax(dim=1, keepdim=True)
+        numbers = torch.cat([heads.object_score_logits.float(), best_ious], dim=1).tolist()  # a host waits once, not for each
         pointers = self._packed(heads.obj_ptr)
         memories: Sequence[PackedTensor | None] = [None] * len(logits) if memory is None else self._packed(memory)
         return [
             FrameRecord(
                 mask_logits=logits[i].copy(),
                 pointer=pointers[i],
-                object_score=scores[i],
-                predicted_iou=ious[i],
+                object_score=numbers[i][0],
+                predicted_iou=numbers[i][1],
                 memory=memories[i],
                 view=views[i],
             )
