@@ -14,7 +14,7 @@ from napari.components import ViewerModel
 
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame
-from napari_sam2.plugin.worker import session_worker
+from napari_sam2.plugin.worker import session_drawing
 from napari_sam2.session.store.database import Database
 from napari_sam2.session.store.file_lock import FileLock, is_locked
 from widget_driving import LateRunner, check_agreement, click, expected, in_layer, in_session, labels
@@ -492,7 +492,7 @@ def test_a_program_that_was_killed(tmp_path, keeping, kept, blobs, moment):
 
 def test_what_is_shown_first_is_drawn_first_and_clicks_come_between(keeping, blobs, monkeypatch):
     found = worked_on(blobs, keeping)
-    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    monkeypatch.setattr(session_drawing, "AT_ONCE_S", -1)
     runner = LateRunner()
     controller = opened(blobs, keeping, runner)
     runner.finish()

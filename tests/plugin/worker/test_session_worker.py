@@ -24,7 +24,7 @@ from napari_sam2.plugin.reports.reports import (
 from napari_sam2.plugin.sessions.autosave import ImageFingerprint
 from napari_sam2.plugin.sessions.session_opener import SessionRequest
 from napari_sam2.plugin.settings.place import Place
-from napari_sam2.plugin.worker import session_worker
+from napari_sam2.plugin.worker import session_drawing
 from napari_sam2.plugin.worker.session_worker import SessionWorker
 from napari_sam2.predictors import tracker
 from napari_sam2.session.propagation.propagator import FrameResult
@@ -73,7 +73,7 @@ def add(key, *clicks, ids=(7,)):
 
 
 def test_the_session_is_opened_with_the_first_command(worker, run, opener, monkeypatch):
-    monkeypatch.setattr("napari_sam2.plugin.worker.session_worker._MEASURED_EACH_S", 1e9)  # however slow the machine is
+    monkeypatch.setattr("napari_sam2.plugin.worker.session_drawing.SENT_EACH_S", 1e9)  # however slow the machine is
     assert worker.session is None
     opened, *changes, segmented, measured = run(add(KEY, INSIDE))
     assert isinstance(opened, SessionOpened)
@@ -285,7 +285,7 @@ def test_a_propagation_is_measured_now_and_then(worker, run, request_, monkeypat
     """Not with each frame: of many objects that is much to show."""
     run(add(KEY, INSIDE))
     for pause_s, num_reports in ((1e9, 1), (0, 2)):
-        monkeypatch.setattr(session_worker, "_MEASURED_EACH_S", pause_s)
+        monkeypatch.setattr(session_drawing, "SENT_EACH_S", pause_s)
         heard = Heard()
         worker.propagate(request_, [], PropagationOptions(), heard)
         measured = heard.of(FramesMeasured)
@@ -338,7 +338,7 @@ def long_session(worker, request_, tmp_path):
 
 
 def test_of_a_long_session_the_shown_frame_is_drawn_first(opener, announced, long_session, monkeypatch, blobs):
-    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    monkeypatch.setattr(session_drawing, "AT_ONCE_S", -1)
     worker, heard = SessionWorker(opener, announced), Heard()
     worker.open(long_session, heard)
     (opened,), (known,) = heard.of(SessionOpened), heard.of(FramesMeasured)
@@ -367,7 +367,7 @@ def test_of_a_long_session_the_shown_frame_is_drawn_first(opener, announced, lon
 
 
 def test_the_shown_frame_is_drawn_while_others_are_propagated(opener, announced, long_session, monkeypatch):
-    monkeypatch.setattr(session_worker, "_DRAWN_AT_ONCE_S", -1)
+    monkeypatch.setattr(session_drawing, "AT_ONCE_S", -1)
     worker = SessionWorker(opener, announced)
     worker.shown_frame = 2
     worker.propagate(long_session, [AddClicks(OTHER, (Click(26, 35, True),), frozenset())], PropagationOptions(), heard := Heard())

@@ -18,7 +18,6 @@ from napari_sam2.plugin.options.everything_options import EverythingOptions
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
 from napari_sam2.plugin.options.tracking_options import TrackingOptions
 from napari_sam2.plugin.prompts.commands import AddClicks, Command, LongCommand, Outcome
-from napari_sam2.plugin.reports.frame_measurements import FrameMeasurements
 from napari_sam2.plugin.reports.reports import (
     CommandRejected,
     EverythingFound,
@@ -41,6 +40,7 @@ from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
 from napari_sam2.plugin.tasks.runner import Report
 from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
+from napari_sam2.plugin.worker.session_drawing import SessionDrawing
 from napari_sam2.plugin.worker.session_saving import SessionSaving
 from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
 
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
     from napari_sam2.session.state.session_state import SessionState, StateChange
 
 logger = logging.getLogger(__name__)
-
-_MEASURED_EACH_S = 0.3
-_DRAWN_AT_ONCE_S = 0.3
-"""So long a session draws when it is opened; what is left then, in a stack of many frames, is drawn when nothing else is done."""
 
 
 class SessionWorker:
@@ -78,21 +74,19 @@ class SessionWorker:
         self._opener = opener
         self._announce = announce
         self._session: Session | None = None
-        self._measurements: FrameMeasurements | None = None
-        self._measured_at_s = 0.0
+        self._drawing: SessionDrawing | None = None
         self._report: Report | None = None
         self._reporting_thread = 0
         self._command: Command | None = None
         self._request: SessionRequest | None = None
         self._saving = SessionSaving(opener, self._send)
-        self._unmeasured = set[int]()
         self._prepared: tuple[SessionRequest, tuple[Settings, Place], Session] | None = None
         self.shown_frame: int | None = None
 
     @property
     def is_drawn(self) -> bool:
         """All frames of the session that is open, if one is, are drawn and measured."""
-        return self._session is None or not (self._unmeasured or self._session.undrawn)
+        return self._drawing is None or self._drawing.is_done
 
     @property
     def session(self) -> Session | None:
@@ -107,8 +101,7 @@ class SessionWorker:
             return
         self._saving.end(session)
         session.state.changed.disconnect(self._state_changed)
-        self._session = self._measurements = None
-        self._unmeasured = set()
+        self._session = self._drawing = None
         if session.saved_to is not None:
             try:
                 session.close()
@@ -252,29 +245,15 @@ class SessionWorker:
             If a record cannot be read back, or the labels cannot be written.
         """
         with self._reporting(report):
-            while not self.is_drawn:
-                if not report(FrameDrawn(self._draw_next())):
+            while self._drawing is not None and not self._drawing.is_done:
+                if not report(FrameDrawn(self._drawing.draw_next(self.shown_frame))):
                     break
-                if time.monotonic() - self._measured_at_s >= _MEASURED_EACH_S:
-                    self._send_measurements()
-
-    def _draw_next(self) -> int:
-        """Draw and measure a frame: the shown one, else the next one that is left."""
-        session, measurements, shown = self._session, self._measurements, self.shown_frame
-        assert session is not None
-        assert measurements is not None
-        left = session.undrawn | self._unmeasured
-        frame = shown if shown in left else min(left)
-        session.draw_frames([frame])
-        keys = [(object_id, frame) for object_id, item in session.objects.items() if item.shown(frame) is not None]
-        measurements.measure(keys)
-        self._unmeasured.discard(frame)
-        return frame
+                self._drawing.send_if_due()
 
     def _draw_shown(self, report: Report) -> None:
         """Draw the frame that is shown, if it is not drawn yet, while something else takes long."""
-        if self._session is not None and self.shown_frame in self._session.undrawn | self._unmeasured:
-            report(FrameDrawn(self._draw_next()))
+        if self._drawing is not None and self.shown_frame in self._drawing.frames_left:
+            report(FrameDrawn(self._drawing.draw_next(self.shown_frame)))
 
     def _run_each(self, session: Session, commands: Iterable[Command], report: Report) -> None:
         failed: list[Exception] = []
@@ -468,7 +447,7 @@ class SessionWorker:
         channels = tuple(dict.fromkeys(session.stack.channels)) if request.channels else ()
         self._session, self._request = session, replace(request, channels=channels)
         self._saving.begin(request.fingerprint)
-        self._measurements = FrameMeasurements(session)
+        self._drawing = SessionDrawing(session, self._send)
         session.state.changed.connect(self._state_changed)
         model = session.state.model.name if is_continued else request.model
         ranges, device = session.intensity_ranges, computes_on(session.model)
@@ -476,21 +455,19 @@ class SessionWorker:
         self._send(SessionOpened(model, drawn, _whole(session.state), not_carried, is_continued, ranges, device, channels))
         if is_continued:
             self._saving.save(session)
-        self._unmeasured = set[int]().union(*(item.shown_frames() for item in session.objects.values()))
-        until_s = time.monotonic() + _DRAWN_AT_ONCE_S
-        while not self.is_drawn and time.monotonic() < until_s:
-            self._send(FrameDrawn(self._draw_next()))
-        if not self.is_drawn and (known := self._measurements.first_look()) is not None:
-            self._send(known)
+        self._drawing.draw_at_once(self.shown_frame)
         return session
 
     @contextlib.contextmanager
     def _reporting(self, report: Report) -> Iterator[None]:
-        self._report, self._reporting_thread, self._measured_at_s = report, threading.get_ident(), time.monotonic()
+        self._report, self._reporting_thread = report, threading.get_ident()
+        if self._drawing is not None:
+            self._drawing.begin_job()
         try:
             yield
         finally:
-            self._send_measurements()
+            if self._drawing is not None:
+                self._drawing.send()
             self._report = None
 
     def _send(self, item: object) -> None:
@@ -505,20 +482,12 @@ class SessionWorker:
             added = None if self._command is None else self._command.addition
             is_taken = added is not None and added.key in change.prompts
             self._send(StateChanged(change, added.ids if added is not None and is_taken else frozenset()))
-        if self._measurements is not None and change.records:
-            self._measurements.measure(change.records)
-            if is_elsewhere:
-                if (measured := self._measurements.take()) is not None:
-                    self._announce(measured)
-            elif time.monotonic() - self._measured_at_s >= _MEASURED_EACH_S:
-                # a propagation of many objects is measured with each frame, and shown less often
-                self._send_measurements()
-
-    def _send_measurements(self) -> None:
-        measured = None if self._measurements is None else self._measurements.take()
-        if measured is not None:
-            self._send(measured)
-            self._measured_at_s = time.monotonic()
+        if self._drawing is not None and change.records:
+            self._drawing.measure(change.records)
+            if not is_elsewhere:
+                self._drawing.send_if_due()
+            elif (measured := self._drawing.take()) is not None:
+                self._announce(measured)
 
 
 def _clear_labels(session: Session) -> None:
