@@ -15,10 +15,8 @@ import zarr
 from blob_tracker import BlobTracker, tiny_model
 from napari_sam2.cli.main import main
 from napari_sam2.images.geometry import Geometry
-from napari_sam2.predictors import tracker
-from napari_sam2.session.editing import model_editor
+from napari_sam2.predictors import build, tracker
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from phantoms import write_dicom, write_mrc, write_nifti
 from wheels import HAS_GEFF, HAS_HIGHDICOM
 
@@ -52,8 +50,7 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setattr(tracker, "Tracker", BlobTracker)
-    for module in (model_editor, found_files):
-        monkeypatch.setattr(module, "load_model", lambda *_arguments: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda *_arguments: tiny_model())
     movie, volume = np.full((T, H, W), 10, np.uint8), np.full((Z, H, W), -1000, np.int16)
     movie[BLOB], volume[BLOB] = 200, 200
     tifffile.imwrite("movie.tif", movie, photometric="minisblack", metadata={"axes": "TYX"})

@@ -21,10 +21,9 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from broken_images import broken_zarr, broken_zarr_by_hand
 from napari_sam2.cli.main import main
 from napari_sam2.export import formats
+from napari_sam2.predictors import build
 from napari_sam2.predictors import tracker as tracker_module
-from napari_sam2.session.editing import model_editor
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from wheels import needs_geff
 
 T = 6
@@ -40,8 +39,7 @@ WHY = "its data are damaged or missing"
 def _double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracker_module, "Tracker", BlobTracker)
-    for module in (model_editor, found_files):
-        monkeypatch.setattr(module, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
     write_prompts(CLICKS)
     Path("out").mkdir()
 

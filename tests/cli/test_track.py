@@ -23,10 +23,10 @@ from blob_tracker import BlobTracker, squares, tiny_model
 from broken_images import broken_zarr
 from napari_sam2.cli.main import main
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.predictors import build
 from napari_sam2.predictors import tracker as tracker_module
-from napari_sam2.session.editing import model_editor, object_editor
+from napari_sam2.session.editing import object_editor
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import found_files
 from napari_sam2.session.tracking import movie_tracker
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import Found
@@ -55,8 +55,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _double(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found are the blobs of the double."""
     monkeypatch.setattr(tracker_module, "Tracker", BlobTracker)
-    for module in (model_editor, found_files):
-        monkeypatch.setattr(module, "load_model", lambda model, device: tiny_model())
+    monkeypatch.setattr(build, "load_model", lambda model, device: tiny_model())
 
     def masks(image: np.ndarray) -> list[np.ndarray]:
         return [plane for plane in _blobs(image) if plane.any()]
