@@ -9,6 +9,9 @@ from napari_sam2.images.geometry import Geometry
 from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.image.layer_file import FILE_KEY, LayerFile
 from napari_sam2.plugin.image.reading import Reading
+from napari_sam2.plugin.layer_actions.copy_result import ResultCopier
+from napari_sam2.plugin.layer_actions.use_layer import LayerReader
+from napari_sam2.plugin.layer_prompts.choices import Frames
 from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame
 from napari_sam2.plugin.selection.image_summary import along_choices, summarize
 from widget_driving import check_agreement, in_session, labels, plain_click
@@ -182,3 +185,20 @@ def test_a_position_in_time_stays(volume, opener):
     plain_click(controller, (1, *VOXEL))
     controller.propagate()
     np.testing.assert_array_equal(labels(controller), np.stack([np.zeros_like(volume), volume]) > 0)
+
+
+def test_layers_are_used_and_given_the_result_along_another_axis(volume, opener):
+    controller = opened(volume, opener, "X")
+    viewer = controller._viewer
+    show(controller, VOXEL)
+    place = {"axis_labels": ("z", "y", "x"), "scale": SCALE, "units": "mm"}
+    given = viewer.add_labels((volume > 0).astype(np.uint8) * 5, name="organ", **place)
+    controller.use_prompts(LayerReader(viewer, controller.workspace).function_for(given)(given, frames=Frames.ALL))
+    masks = {frame: prompts.mask for frame, prompts in controller.session.objects[5].prompts.items()}
+    assert list(masks) == list(range(8, 15))
+    np.testing.assert_array_equal(masks[11], volume[:, :, 11] > 0)
+    np.testing.assert_array_equal(labels(controller), 5 * (volume > 0))
+    mine = viewer.add_labels(np.zeros(volume.shape, np.uint8), name="mine", **place)
+    copier = ResultCopier(viewer, controller.workspace)
+    copier.copy(mine, frames=Frames.ALL)
+    np.testing.assert_array_equal(mine.data, 5 * (volume > 0))
