@@ -174,6 +174,20 @@ def test_planes_have_the_names_of_the_patient(volume, opener):
     assert along_choices("ZYX", {}) == [("Z", "Z"), ("Y", "Y"), ("X", "X")]
 
 
+@pytest.mark.parametrize("opened_with", ["down", "up"])
+def test_a_patient_is_shown_head_up(volume, opener, opened_with):
+    geometry = Geometry.of_axes((0, 0, 0), [(1, 0, 0), (0, 1, 0), (0, 0, 2)])
+    controller = opened(volume, opener, metadata={FILE_KEY: LayerFile(("Z", "Y", "X"), geometry=geometry)})
+    camera = getattr(controller._viewer, "scene", controller._viewer).camera
+    camera.orientation2d = (opened_with, "right")
+    for along, vertical in (("X", "up"), ("Y", "up"), ("Z", opened_with)):
+        controller.choose_reading(Reading(along=along))
+        assert [str(one.value) for one in camera.orientation2d] == [vertical, "right"]
+    controller.choose_reading(Reading(along="X"))
+    controller._viewer.layers.selection.active = controller._viewer.add_image(volume, name="no patient")
+    assert str(camera.orientation2d[0].value) == opened_with
+
+
 def test_a_position_in_time_stays(volume, opener):
     viewer = ViewerModel()
     viewer.add_image(np.stack([np.zeros_like(volume), volume]), name="4d", axis_labels=("t", "z", "y", "x"))

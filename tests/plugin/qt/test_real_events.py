@@ -10,6 +10,8 @@ import pytest
 import tifffile
 
 from napari_sam2.data.samples import FLUO_MITOCHECK
+from napari_sam2.images.geometry import Geometry
+from napari_sam2.plugin.image.layer_file import FILE_KEY, LayerFile
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("DISPLAY") or os.environ.get("QT_QPA_PLATFORM", "xcb") != "xcb", reason="needs an X server"
@@ -144,7 +146,8 @@ def test_a_volume_from_the_side(make_napari_viewer_proxy, open_widget, opener):
     viewer = make_napari_viewer_proxy(show=True)
     volume = np.zeros((12, 40, 50), np.uint8)
     volume[4:9, 5:20, 8:30] = 200
-    image = viewer.add_image(volume, name="ct", axis_labels=("z", "y", "x"), scale=(2.5, 1, 1), units="mm")
+    patient = {FILE_KEY: LayerFile(("Z", "Y", "X"), geometry=Geometry.of_axes((0, 0, 0), np.diag((1, 1, 2.5))))}
+    image = viewer.add_image(volume, name="ct", axis_labels=("z", "y", "x"), scale=(2.5, 1, 1), units="mm", metadata=patient)
     widget = open_widget(viewer, opener)
     person, panel = Person(viewer), widget._image_panel
     until_idle(widget)
@@ -154,12 +157,13 @@ def test_a_volume_from_the_side(make_napari_viewer_proxy, open_widget, opener):
     along.setFocus()
     person.press("Down")
     person.press("Down")
-    assert along.currentText() == "X"
+    assert along.currentText() == "X (sagittal)"
     person.click_on(panel.button)
     until_idle(widget)
     assert viewer.dims.displayed == (0, 1)
     viewer.dims.set_point(2, 20)
     person.settle()
+    assert person.on_screen((8, 12, 20))[1] < person.on_screen((6, 12, 20))[1], "the head is up"
     person.click(image.data_to_world((6, 12, 20)))
     until_idle(widget)
     result = viewer.layers["ct – objects"].data

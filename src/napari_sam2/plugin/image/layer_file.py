@@ -51,6 +51,16 @@ class LayerFile:
         except ValueError:  # it is too oblique
             return {}
 
+    @property
+    def head_axis(self) -> str:
+        """The letter of the axis that grows to the head of the patient; empty if there is none, or that is not known."""
+        sides = "" if self.geometry is None else self.geometry.orientation
+        return "XYZ"[sides.index("S")] if "S" in sides else ""
+
+    def has_axes(self, letters: Sequence[str]) -> bool:
+        """Tell whether an image is read with the axes (D,) of the file; empty for axes of length 1."""
+        return all(told == letter for told, letter in zip(self.letters, letters, strict=False) if letter)
+
 
 NO_FILE = LayerFile()
 

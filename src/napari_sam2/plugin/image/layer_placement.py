@@ -148,15 +148,16 @@ def show_frame(viewer: Any, image: Any, stack: ImageStack, frame: int | None) ->
         viewer.dims.set_point([offset + axis for axis in axes], [float(world[axis]) for axis in axes])
 
 
-def show_plane(viewer: Any, image: Any, stack: ImageStack) -> None:
-    """Let the viewer show rows and columns of the frames of a stack, all of them, unless it shows these axes already."""
+def show_plane(viewer: Any, image: Any, stack: ImageStack) -> bool:
+    """Let the viewer show rows and columns of the frames of a stack, unless it shows these axes already; return whether it did."""
     if not _has_axes_of(stack, image, viewer):
-        return
+        return False
     offset, order = viewer.dims.ndim - image.ndim, viewer.dims.order
     plane = [offset + axis for axis in stack.plane_axes]
     if set(order[-2:]) != set(plane):
         viewer.dims.order = (*(axis for axis in order if axis not in plane), *plane)
-        viewer.reset_view()
+        return True
+    return False
 
 
 def check_display(viewer: Any, image: Any, stack: ImageStack) -> None:

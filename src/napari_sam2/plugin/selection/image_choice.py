@@ -10,7 +10,7 @@ from napari.layers import Image
 
 from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.image.layer_file import LayerFile, read_layer_file
-from napari_sam2.plugin.image.layer_placement import displayed_position, show_frame, show_plane, unwrapped
+from napari_sam2.plugin.image.layer_placement import displayed_position, show_frame, unwrapped
 from napari_sam2.plugin.image.reading import Reading, choose_reading, reading_of
 from napari_sam2.plugin.layers.model_input_view import is_model_input
 from napari_sam2.plugin.layers.points_layer import IMAGE_KEY
@@ -119,7 +119,7 @@ class ImageChoice:
                 self.reason = str(error)
         self._select()
         if (workspace := self.workspace) is not None and (before is not None or workspace.stack.along in ("Y", "X")):
-            show_plane(self._viewer, self.image, workspace.stack)
+            self._positions.show_plane(workspace, workspace.stack)
         self.follow_sliders()
         self._calls.chosen()
 

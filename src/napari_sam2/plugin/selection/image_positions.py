@@ -30,6 +30,7 @@ class ImagePositions:
         self._viewer = viewer
         self._workspaces = workspaces
         self._jobs = jobs
+        self._orientation: Any = None  # of the view, before it was turned head up
 
     def follow_sliders(self, workspace: ImageWorkspace) -> bool:
         """Work on an image where the sliders cut it along axes that are neither frames nor channels; return whether that is new."""
@@ -72,7 +73,7 @@ class ImagePositions:
         image = workspace.image
         if not workspace.stack.has_same_frames(stack):
             choose_reading(image, reading)
-            show_plane(self._viewer, image, stack)
+            self.show_plane(workspace, stack)
             at = displayed_position(self._viewer, image, stack) or stack.at
             self._change_frames(stack.moved_to(at), workspace)
             return
@@ -82,6 +83,19 @@ class ImagePositions:
         choose_reading(image, reading)
         for one in beside:
             self._jobs.reopen(one)
+
+    def show_plane(self, workspace: ImageWorkspace, stack: ImageStack) -> None:
+        """Turn the view to the frames of a stack, and show all of them: of a patient, if the file tells, with the head up."""
+        if not show_plane(self._viewer, workspace.image, stack):
+            return
+        file = workspace.source.file
+        camera = getattr(self._viewer, "scene", self._viewer).camera  # it moved in napari 0.9
+        if file.has_axes(stack.letters) and file.head_axis == stack.plane[0]:
+            self._orientation = self._orientation or camera.orientation2d
+            camera.orientation2d = ("up", camera.orientation2d[1])
+        elif self._orientation is not None:
+            camera.orientation2d, self._orientation = self._orientation, None
+        self._viewer.reset_view()
 
     def _change_frames(self, stack: ImageStack, before: ImageWorkspace) -> None:
         """Cut the image into other frames, and carry prompts over, unless there was work on these frames before."""

@@ -158,8 +158,7 @@ class ImageSource:
     @property
     def plane_names(self) -> Mapping[str, str]:
         """What planes through an axis are called in a patient, by the letter of the axis; empty if not known."""
-        is_of_file = all(told == letter for told, letter in zip(self.file.letters, self.stack.letters, strict=False) if letter)
-        return self.file.plane_names if is_of_file else {}
+        return self.file.plane_names if self.file.has_axes(self.stack.letters) else {}
 
     @property
     def calibration(self) -> Calibration:
