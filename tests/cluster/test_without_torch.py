@@ -69,6 +69,30 @@ with Session.open(folder + "/movie.sam2", movie, compute=address) as session:
     session.undo()
 """
 
+DOCK = """
+from pathlib import Path
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels
+from napari_sam2.plugin.controller import Controller
+from napari_sam2.plugin.settings.settings import SettingsFile, StoredSettings
+
+address, folder = sys.argv[1:]
+movie, truth = np.load(folder + "/movie.npy"), np.load(folder + "/truth.npy")
+viewer = ViewerModel()
+viewer.add_image(movie, name="movie", axis_labels=("t", "y", "x"))
+viewer.dims.set_point(0, 0)
+controller = Controller(viewer, settings=StoredSettings(SettingsFile(Path(folder) / "settings.json")))
+controller.models.compute_on(address)
+assert controller.models.place.is_elsewhere
+controller.click(controller.image.data_to_world((0, *np.argwhere(truth[0] == 1).mean(0))))
+controller.propagate()
+(labels,) = (layer.data for layer in viewer.layers if isinstance(layer, Labels))
+assert all(np.asarray(labels[frame]).any() for frame in range(len(movie)))
+controller.close()
+"""
+
 ENDS = """
 assert not [name for name in sys.modules if name.partition(".")[0] == "torch"]
 """
@@ -85,12 +109,13 @@ def test_modules_of_a_client_are_imported_without_it() -> None:
     run(IMPORTED)
 
 
-def test_a_session_whose_model_is_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_and_a_dock_whose_model_is_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     np.save(tmp_path / "movie.npy", MOVIE)
     np.save(tmp_path / "truth.npy", TRUTH)
     with dask_processes(tmp_path / "worker") as address:
         run(WORK, address, str(tmp_path))
+        run(DOCK, address, str(tmp_path))
     with Session(MOVIE, "TYX", device="cpu") as local:
         local.add_points(local.add_object(), 0, [np.argwhere(TRUTH[0] == 1).mean(0)])
         local.add_mask(local.add_object(), 1, TRUTH[1] == 2)

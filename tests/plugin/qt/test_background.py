@@ -1,3 +1,5 @@
+import os
+import sys
 import threading
 
 import pytest
@@ -150,3 +152,26 @@ def test_what_is_last_is_also_done_when_the_threads_of_the_program_have_ended(qt
     runner._pool.shutdown(wait=True)  # as Python does it before objects are destroyed
     runner.close(lambda: done.append("closed"))
     assert done == ["closed"]
+
+
+def test_a_core_is_left_to_the_windows_once_torch_is_there(runner, qtbot, monkeypatch):
+    """Nothing loads it for that: where models compute on another machine, nobody does."""
+    told = []
+
+    class Torch:
+        @staticmethod
+        def set_num_threads(number):
+            told.append((number, threading.current_thread() is threading.main_thread()))
+
+    def work():
+        listener = Listener()
+        runner.run(lambda report: None, listener.item, listener.end)
+        qtbot.waitUntil(lambda: bool(listener.ends))
+
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    work()
+    assert "torch" not in sys.modules
+    monkeypatch.setitem(sys.modules, "torch", Torch)
+    work()
+    work()
+    assert told == [(max(1, os.cpu_count() - 1), False)]

@@ -24,6 +24,7 @@ def test_another_machine_is_surveyed_and_tested(monkeypatch):
     found, tested = reports
     assert (found.place, found.models, found.best_model) == (place, (), "micro")
     assert found.describe().endswith(" at tls://gpu-box:8786")
+    assert found.devices == ()
     assert tested.is_passed
 
 

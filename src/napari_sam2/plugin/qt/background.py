@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +17,16 @@ _MOST_PENDING = 4
 _PATIENCE_S = 0.1
 
 
-def _leave_one_core() -> None:
-    """Leave a core to the windows. Said in the worker thread, as convolutions do not hear it from elsewhere."""
-    from napari_sam2.torch_threads import torch  # takes a second, and is not needed to show a widget
+def _leave_one_core() -> bool:
+    """Leave a core to the windows, if PyTorch is loaded: where models compute on another machine, it never is.
 
+    Said in the worker thread, as convolutions do not hear it from elsewhere.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    return True
 
 
 class BackgroundRunner(QObject):  # type: ignore[misc]
@@ -33,9 +39,8 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2")
-        self._pool.submit(_leave_one_core)
         self._run: _Run | None = None
-        self._is_closed = False
+        self._is_closed = self._leaves_core = False
         self._reported.connect(self._on_reported, Qt.ConnectionType.QueuedConnection)
         self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
         # queued also from the thread of the windows: what was reported before comes first
@@ -77,6 +82,10 @@ class BackgroundRunner(QObject):  # type: ignore[misc]
         """Wait until a closed runner's thread has ended."""
         self._pool.shutdown(wait=True)
 
+    def leave_one_core(self) -> None:
+        """Leave a core to the windows, in the background thread; once, since a person may have another wish later."""
+        self._leaves_core = self._leaves_core or _leave_one_core()
+
     def _on_posted(self, function: Callable[[], None]) -> None:
         if not self._is_closed:
             function()
@@ -116,6 +125,7 @@ class _Run:
     def work(self, task: Task) -> None:
         """Run a task; an exception is its end, not that of the thread."""
         error: BaseException | None = None
+        self.runner.leave_one_core()
         try:
             task(self.report)
         except Exception as raised:  # handed to the controller, which tells the person

@@ -207,7 +207,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
             self.device.setCurrentText(settings.device)
             self.precision.setCurrentText(settings.precision)
         for index, name in enumerate(DEVICES):
-            is_here = name == "auto" or machine is None or name in machine.devices
+            is_here = name == "auto" or machine is None or machine.place.is_elsewhere or name in machine.devices
             self.device.model().item(index).setEnabled(is_here)
         self.self_test.setToolTip(_SELF_TEST if test is None else f"{_SELF_TEST} The last one: {test.text}.")
 

@@ -29,7 +29,7 @@ class MachineSurveyed:
     facts : DeviceFacts
         Of the device there.
     devices : tuple of str
-        Those that are on this machine.
+        Those that are on this machine; where another one was asked for, nobody looked.
     best_model : str
         The best model there.
     models : tuple of str
@@ -78,16 +78,17 @@ def survey(place: Place, reach: Reach, report: Report) -> None:
     OSError
         If the connection is lost.
     """
-    from napari_sam2.predictors.device import available_devices, device_facts
-
+    devices: tuple[str, ...] = ()
     if place.is_elsewhere:
         from napari_sam2.cluster.workers import survey_of_worker
 
         found = reach(place).run(survey_of_worker)
         facts, models = found.facts, found.models
     else:
-        facts, models = device_facts(place.device), models_here()
-    report(MachineSurveyed(place, facts, available_devices(), best_model(models, facts), models))
+        from napari_sam2.predictors.device import available_devices, device_facts
+
+        facts, models, devices = device_facts(place.device), models_here(), available_devices()
+    report(MachineSurveyed(place, facts, devices, best_model(models, facts), models))
 
 
 def run_self_test(place: Place, reach: Reach, precision: str, report: Report) -> None:
