@@ -54,6 +54,7 @@ class BlobTracker:
         storage_device: torch.device | None = None,
         max_batch: int = 16,
         zoom: Zoom | None = None,
+        is_repeatable: bool = False,
     ) -> None:
         assert zoom is None, "the double sees whole frames"
         self.size = model.image_size

@@ -47,11 +47,8 @@ def inside(object_id: int, frame: int) -> list[tuple[int, int]]:
     return [tuple(np.argwhere(TRUTH[frame] == object_id)[0].tolist())]
 
 
-def known(session: Session, has_memories: bool = True) -> dict[str, Any]:
-    """Everything that is to be the same when a session is opened again, undone and redone.
-
-    Replayed, memories may be missing that a propagation encoded which was undone.
-    """
+def known(session: Session) -> dict[str, Any]:
+    """Everything that is to be the same when a session is opened again, undone, redone and replayed."""
     return {
         "labels": np.asarray(session.labels).tobytes(),
         "infos": {object_id: item.info for object_id, item in session.objects.items()},
@@ -64,7 +61,8 @@ def known(session: Session, has_memories: bool = True) -> dict[str, Any]:
                 record.object_score,
                 record.predicted_iou,
                 record.mask_logits.tolist(),
-                has_memories and record.memory is None,
+                record.remembered_logits.tolist(),
+                record.origin,
                 record.anchor_distance,
             )
             for object_id, item in session.objects.items()

@@ -21,7 +21,6 @@ from napari_sam2.batch.settings import BatchSettings
 from napari_sam2.batch.stacks import find_stacks
 from napari_sam2.cli.batch import explain
 from napari_sam2.cluster.workers import file_sha256
-from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.session.session import Session
 from napari_sam2.weights.load import find_weights
 
@@ -83,16 +82,14 @@ def test_a_stack_that_is_done_is_left(job: StackJob, done: StackOutcome, monkeyp
     assert replace(again, seconds=0.0, inputs=[]) == replace(done, seconds=0.0, inputs=[])
 
 
-def test_a_stack_goes_on_where_it_was_ended(job: StackJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_goes_on_where_it_was_ended(job: StackJob, tmp_path: Path) -> None:
     job.folder.mkdir()
     inputs = [module.InputState.of(path) for path in job.input_paths()]
     path = job.unfinished_path(SETTINGS.key([one.sha256 for one in inputs], None))
     with SOURCES["labels"].begin(job.stack, SETTINGS, None, path) as session:
         results = session.propagate()
         assert [next(results).frame for _ in range(2)] == [1, 2]
-    with monkeypatch.context() as patch:
-        patch.setattr(Tracker, "remember", refuse)  # memories of prompted frames are in the file
-        outcome = process_stack(job, explain)
+    outcome = process_stack(job, explain)
     assert (outcome.frames_kept, outcome.frames_tracked) == (2, T - 3)
     np.testing.assert_array_equal(labels(job), alone(tmp_path / "a.tif"))
     assert written(job) == RESULTS

@@ -45,12 +45,14 @@ def parsed(add: Any, *words: str) -> dict[str, Any]:
         ("model", "--precision bfloat16 --device cpu", {"model": "micro", "device": "cpu", "precision": "bfloat16"}),
         ("image_size", "", {"image_size": None}),
         ("image_size", "--image-size 512", {"image_size": 512}),
+        ("memories", "", {"memories": None}),
+        ("memories", "--memories 3", {"memories": 3}),
         ("methods", "--methods a.txt", {"methods": Path("a.txt")}),
         ("output", "-o a.tif --output b.csv", {"output": [Path("a.tif"), Path("b.csv")]}),
     ],
 )
 def test_what_is_read(add: str, words: str, expected: dict[str, Any]) -> None:
-    kind = "argument" if add in ("methods", "output", "image_size") else "arguments"
+    kind = "argument" if add in ("methods", "output", "image_size", "memories") else "arguments"
     assert parsed(getattr(arguments, f"add_{add}_{kind}"), *words.split()) == expected
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2.model.memory_recall import OfficialRecall, RecalledFrame
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, ObjectMemory, OfficialMemoryPolicy, header
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin, MemoryGate, ObjectMemory, OfficialMemoryPolicy, header
 from napari_sam2.predictors.packed_tensor import PackedTensor
 from packed_records import record_of
 
@@ -123,3 +125,24 @@ def test_scores_alone_are_read_from_the_header_where_there_is_one() -> None:
 
     assert header(OnDisk(), 7).object_score == 7
     assert header({7: record(3.0)}, 7).object_score == 3
+
+
+def test_another_mask_is_shown_than_is_remembered() -> None:
+    found = np.array([[1.0, -2.0], [3.0, -4.0]], np.float32)
+    before = replace(record_of(found, [0.0], 1.0, 0.5, torch.ones(1)), origin=MaskOrigin.TRACKED)
+    filled = before.showing(np.array([[1.0, 0.1], [3.0, -4.0]], np.float32))
+    cut = filled.showing(np.array([[-1.0, 0.1], [3.0, -4.0]], np.float32))
+    for one, is_another in ((before, False), (filled, True), (cut, True)):
+        np.testing.assert_array_equal(one.remembered_logits, found)
+        assert one.memory is before.memory
+        assert (one.remembered is not None) is is_another
+    assert cut.showing(found).remembered is None
+
+
+def test_what_becomes_of_a_record_whose_memory_is_of_no_use() -> None:
+    tracked = record_of(np.zeros((1, 1), np.float32), [0.0], 1.0, 0.5, torch.ones(1)).showing(np.ones((1, 1), np.float32))
+    prompted = tracked.as_prompted(anchor_distance=0)
+    assert (prompted.memory, prompted.origin, prompted.remembered) == (None, MaskOrigin.PROMPTED, None)
+    assert prompted.remembered_logits is tracked.mask_logits
+    shown = tracked.to_be_shown(np.zeros((1, 1), np.float32))
+    assert (shown.memory, shown.origin, shown.remembered, shown.mask_logits.item()) == (None, MaskOrigin.OTHER, None, 0)

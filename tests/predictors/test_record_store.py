@@ -334,6 +334,38 @@ def test_a_record_that_is_in_the_file_already_is_read_when_it_is_needed() -> Non
     assert (file.read, file.written) == ([3], [3])
 
 
+def test_a_memory_that_is_added_is_there_as_long_as_the_record_is_in_memory() -> None:
+    budget, file = budget_for(2)
+    stored = budget.restore(file.write(record(3, remembered=False)))
+    stored.remember(record(3).memory)
+    assert contents(stored.get()) == contents(record(3))
+    assert (budget.held_bytes, file.written) == (SIZE, [3]), "it is not written"
+    others = [put(budget, 4), put(budget, 5)]
+    assert stored.get().memory is None
+    assert numbers(others) == [5]
+
+
+def test_memories_that_are_recalled_and_for_which_there_is_no_room_are_in_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_store, "MOST_BYTES", 2 * SIZE)
+    budget, file = budget_for(1)
+    budget.num_needed = 4
+    stored = [budget.restore(file.write(record(number, remembered=False))) for number in range(4)]
+    for number, one in enumerate(stored):
+        one.remember(record(number).memory)
+    assert numbers(stored) == [2, 3]
+    assert [contents(one.get()) for one in stored] == [contents(record(number)) for number in range(4)]
+
+
+def test_a_memory_is_not_lost_silently_where_there_is_no_room() -> None:
+    budget, file = budget_for(1)
+    stored = budget.restore(file.write(record(3, remembered=False)))
+    held = put(budget, 4)
+    file.is_failing = True
+    with pytest.raises(OSError, match="no room"):
+        stored.remember(record(3).memory)
+    assert (stored.is_in_memory, held.is_in_memory, budget.held_bytes) == (False, True, SIZE)
+
+
 def test_its_row_is_freed_when_nobody_holds_a_record_any_more() -> None:
     budget, file = budget_for(1)
     one, other = put(budget, 1), put(budget, 2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch.overrides import TorchFunctionMode
 from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.frame_features import FrameFeatures
 from napari_sam2.predictors.frames import open_frames
-from napari_sam2.predictors.memory_bank import ObjectMemory
+from napari_sam2.predictors.logits import LOGIT_STEP
+from napari_sam2.predictors.memory_bank import MaskOrigin, ObjectMemory
 from napari_sam2.predictors.record_store import RecordBudget, RecordStore
 from napari_sam2.predictors.tracker import Tracker, mask_as_logits
 from napari_sam2.predictors.zoom import View, Zoom
-from packed_records import contents
+from packed_records import bits, contents
 from tiny_models import TINY_HIERA, tiny_predictor
 
 T = 10
@@ -201,3 +203,29 @@ def test_a_frame_has_as_many_transfers_for_many_objects_as_for_a_few() -> None:
         return counted.names
 
     assert sorted(transfers(6)) == sorted(transfers(2))
+
+
+@pytest.mark.parametrize("fill_hole_area", [0.0, 8.0])
+def test_memories_that_are_encoded_again_are_the_same_to_the_bit(features: FrameFeatures, fill_hole_area: float) -> None:
+    memories = [ObjectMemory() for _ in range(3)]
+    tracker = Tracker(features.model, features, fill_hole_area=fill_hole_area, is_repeatable=True)
+    follow(tracker, memories)
+    for frame in range(T):
+        for memory in memories:
+            record = memory.get(frame)
+            assert record.origin is (MaskOrigin.TRACKED if frame else MaskOrigin.PROMPTED)
+            with torch.inference_mode():
+                (again,) = tracker.remember(frame, [replace(record, memory=None)])
+            assert bits(again.memory) == bits(record.memory)
+            steps = record.mask_logits / np.float32(LOGIT_STEP)
+            np.testing.assert_array_equal(steps, steps.round())
+    differ = [memory.tracked[frame].remembered is not None for memory in memories for frame in range(1, T)]
+    assert any(differ) is bool(fill_hole_area)
+
+
+def test_rounded_logits_are_near_those_of_the_official_classes(features: FrameFeatures) -> None:
+    official, rounded = [ObjectMemory()], [ObjectMemory()]
+    follow(Tracker(features.model, features), official)
+    follow(Tracker(features.model, features, is_repeatable=True), rounded)
+    for frame in range(T):
+        np.testing.assert_allclose(official[0].get(frame).mask_logits, rounded[0].get(frame).mask_logits, rtol=0, atol=1e-3)

@@ -131,6 +131,7 @@ LOOKS: dict[str, tuple[np.ndarray, str, dict[str, Any], str]] = {
         "The memory of an object held only prompted frames and those on which its object score was above 0 and its "
         "predicted IoU above 0.4.",
     ),
+    "fewer memories": (MOVIE, "TYX", {"memories": 3}, "As an approximation, memories of at most 3 frames were recalled."),
     "a position": (
         MOVIE[:, None],
         "TZYX",

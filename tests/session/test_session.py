@@ -301,12 +301,12 @@ OF_PARTS_ALONE = {
 
 PUBLIC = """
     add_box add_labels add_mask add_object add_points add_polygon add_scribble approve approve_range begin begin_object can_redo
-    can_undo change_point clear_prompts close divide_object document draw_error_sample draw_frames end_object error_sample export
-    grouped has_unsaved_changes hide_object image_path is_linking_stopped judge_mask label_plane labels labels_drawn lineage
-    link_labels lock_object mask merge_objects model objects open plan preview propagate propagate_all quality redo release_features
-    remove_box remove_mask remove_object remove_point rename_object reslice result review_queue save saved_to scores
-    segment_everything set_colour set_points split_object state to_json to_script track_everything undo undrawn use_model
-    window
+    can_undo change_point clear_prompts close divide_object document draw_error_sample draw_frames end_object error_sample
+    export grouped has_unsaved_changes hide_object image_path is_linking_stopped judge_mask label_plane labels labels_drawn
+    lineage link_labels lock_object mask memories merge_objects model objects open plan preview propagate propagate_all quality
+    redo release_features remove_box remove_mask remove_object remove_point rename_object reslice result review_queue save
+    saved_to scores segment_everything set_colour set_points split_object state to_json to_script track_everything undo undrawn
+    use_model window
 """
 """Scripts rely on each of these: a new one is added on purpose, and none is taken away."""
 

@@ -222,6 +222,7 @@ BEGINNINGS: dict[str, list[Any]] = {
     "percentiles": [*NEVER, 1, "12", (2, 1), (1, 101)],
     "zoom": [*NEVER[:1], float("nan"), np.inf, True, "big", 1, 0.5, [2], np.array([2])],
     "memory_gate": [*NEVER, 1, True, 0.3],
+    "memories": [*NEVER, 1.5, "3", True, 0, -1, 8],
     "labels": [*NEVER, torch.zeros(VOLUMES.shape), 1, [], VOLUMES, np.zeros((2, 2), np.uint16)],
 }
 

@@ -187,7 +187,11 @@ def _process(job: StackJob) -> StackOutcome:
 def _session(job: StackJob, unfinished: Path) -> Session:
     """Open the session of an earlier attempt, or begin one."""
     source = source_of(job.settings.prompts)
-    model = None if job.settings.model is None else _model(job.settings.model, job.settings.weights_sha256, job.settings.device)
+    model = (
+        None
+        if job.settings.model is None
+        else _model(job.settings.model, job.settings.weights_sha256, job.settings.device, job.settings.image_size)
+    )
     if unfinished.exists():
         if is_locked(unfinished):
             raise AttemptError("another worker still has the session of this stack open")
@@ -203,12 +207,12 @@ def _session(job: StackJob, unfinished: Path) -> Session:
 
 
 @functools.lru_cache(maxsize=1)
-def _model(name: str, weights_sha256: str, device: str) -> SAM2VideoPredictor:
+def _model(name: str, weights_sha256: str, device: str, image_size: int | None) -> SAM2VideoPredictor:
     """Load a model once for all stacks of a worker."""
     keep_freed_memory()
     if file_sha256(find_weights(name)[1]) != weights_sha256:
         raise ClusterError(f"this worker has other weights of {name} than the machine that began the run")
-    return load_model(name, device)
+    return load_model(name, device, **({} if image_size is None else {"image_size": image_size}))
 
 
 def _segment(job: StackJob, session: Session) -> StackOutcome:

@@ -31,6 +31,8 @@ class BatchSettings:
         See :class:`~napari_sam2.session.session.Session`; None where each session has its own.
     direction : {"both", "forward", "backward"}
         See :meth:`~napari_sam2.session.session.Session.propagate`.
+    image_size, memories : int or None
+        See :class:`~napari_sam2.session.session.Session`.
     endings : list of str
         Formats of the outputs, as ``.tif``, see :data:`~napari_sam2.export.formats.FORMATS`.
     software : str
@@ -48,6 +50,8 @@ class BatchSettings:
     intensity_range: tuple[float, float] | None = None
     window: str | None = None
     direction: Direction = "both"
+    image_size: int | None = None
+    memories: int | None = None
     endings: tuple[str, ...] = (".tif",)
     software: str = __version__
 
@@ -83,7 +87,13 @@ class BatchSettings:
 
     def session_arguments(self) -> dict[str, Any]:
         """Arguments of a session, but for image and model."""
-        return _given(intensity_range=self.intensity_range, window=self.window, precision=self.precision)
+        return _given(
+            intensity_range=self.intensity_range,
+            window=self.window,
+            precision=self.precision,
+            image_size=self.image_size,
+            memories=self.memories,
+        )
 
 
 def _given(**arguments: Any) -> dict[str, Any]:

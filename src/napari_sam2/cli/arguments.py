@@ -111,6 +111,16 @@ def add_image_size_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_memories_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--memories``."""
+    parser.add_argument(
+        "--memories",
+        type=int,
+        metavar="N",
+        help="recall memories of at most N frames, 1 to 7; fewer than the default are faster, and an approximation",
+    )
+
+
 def add_device_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--precision``."""
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (default)")

@@ -24,7 +24,9 @@ from napari_sam2.batch.settings import BatchSettings
 from napari_sam2.batch.stacks import find_stacks
 from napari_sam2.cli.arguments import (
     add_certificate_arguments,
+    add_image_size_argument,
     add_intensity_arguments,
+    add_memories_argument,
     add_model_arguments,
     certificates_of,
     path_argument,
@@ -44,7 +46,7 @@ from napari_sam2.weights.load import find_weights
 if TYPE_CHECKING:
     from distributed import Client
 
-_SESSION_HAS = ("axes", "channel", "along", "intensity_range", "window")
+_SESSION_HAS = ("axes", "channel", "along", "intensity_range", "window", "image_size", "memories")
 _MODEL_DEFAULTS = {"model": "micro", "precision": AUTO}
 
 
@@ -84,6 +86,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="see `napari-sam2 segment`")
     add_intensity_arguments(parser)
     add_model_arguments(parser)
+    add_image_size_argument(parser)
+    add_memories_argument(parser)
     parser.set_defaults(run=run)
 
 
@@ -173,6 +177,8 @@ def _settings(args: argparse.Namespace) -> BatchSettings:
         None if args.intensity_range is None else tuple(args.intensity_range),
         args.window,
         args.direction,
+        args.image_size,
+        args.memories,
         endings,
     )
 

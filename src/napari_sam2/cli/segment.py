@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from napari_sam2.cli.arguments import (
     add_image_argument,
     add_image_size_argument,
     add_intensity_arguments,
+    add_memories_argument,
     add_methods_argument,
     add_model_arguments,
     add_output_argument,
@@ -23,6 +25,7 @@ from napari_sam2.cli.arguments import (
     path_argument,
 )
 from napari_sam2.cli.compute import add_compute_arguments, check_compute, checkpoint_of, computing
+from napari_sam2.cli.estimate import PrintedEstimate
 from napari_sam2.cli.frames import FrameRanges
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
@@ -79,6 +82,7 @@ def add_parser(commands: Any) -> None:
     )
     add_model_arguments(parser)
     add_image_size_argument(parser)
+    add_memories_argument(parser)
     add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -101,6 +105,7 @@ def run(args: argparse.Namespace) -> None:
             stack,
             model=args.model,
             image_size=args.image_size,
+            memories=args.memories,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,
@@ -189,11 +194,17 @@ def propagate(
     session: Session, direction: str = "both", frames: list[int] | None = None, is_stopped: Callable[[], bool] = lambda: False
 ) -> None:
     """Propagate with a progress bar, to all frames that can be read, until it is stopped."""
-    total = len(session.plan(direction, frames=frames))  # type: ignore[arg-type]
+    steps = session.plan(direction, frames=frames)  # type: ignore[arg-type]
     results = propagate_readable(session, direction, frames=frames)  # type: ignore[arg-type]
-    for _ in tqdm(results, total=total, unit="frame", disable=total == 0):
-        if is_stopped():
-            break
+    num_left = len(steps)
+    masks_left = sum(len(step.object_ids) for step in steps)
+    with tqdm(results, total=num_left, unit="frame", disable=not steps) as bar:
+        estimate = PrintedEstimate(session, lambda text: bar.write(text, file=sys.stderr))
+        for result in bar:
+            num_left, masks_left = num_left - 1, masks_left - len(result.scores)
+            estimate.add(len(result.scores), num_left, masks_left)
+            if is_stopped():
+                break
 
 
 def _propagate_volumes(session: Session, each: str | None, fuse: str | None, is_stopped: Callable[[], bool]) -> None:

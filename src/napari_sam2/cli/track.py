@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from napari_sam2.cli.arguments import (
     add_image_argument,
     add_image_size_argument,
     add_intensity_arguments,
+    add_memories_argument,
     add_methods_argument,
     add_model_arguments,
     add_output_argument,
@@ -22,6 +24,7 @@ from napari_sam2.cli.arguments import (
     path_argument,
 )
 from napari_sam2.cli.compute import add_compute_arguments, check_compute, checkpoint_of, computing
+from napari_sam2.cli.estimate import PrintedEstimate
 from napari_sam2.cli.outputs import STOPS, Shortfall, write_results, written_when_stopped
 from napari_sam2.export.formats import check_outputs
 from napari_sam2.export.result import known_axes
@@ -81,6 +84,7 @@ def add_parser(commands: Any) -> None:
     )
     add_model_arguments(parser)
     add_image_size_argument(parser)
+    add_memories_argument(parser)
     add_compute_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -146,6 +150,7 @@ def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any])
             stack,
             model=args.model,
             image_size=args.image_size,
+            memories=args.memories,
             precision=args.precision,
             intensity_range=args.intensity_range,
             window=args.window,
@@ -161,6 +166,7 @@ def _open_session(args: argparse.Namespace, stack: Stack, where: dict[str, Any])
         "--axes, --channel, --along and --at": saved.layout == stack.layout,
         "--window and --intensity-range": session.intensity_ranges == ranges,
         "--image-size": args.image_size in (None, session.model.image_size),
+        "--memories": args.memories in (None, session.memories),
         "--precision": args.precision in (AUTO, session.precision),
     }
     for options, is_same in same.items():
@@ -175,9 +181,12 @@ def track(session: Session, results: Iterable[FrameResult], is_stopped: Callable
     # In a volume it is not known before how many objects will be followed.
     total = len(session.stack) if session.stack.along in ("T", "N") else None
     with tqdm(results, total=total, unit="frame") as bar:
+        estimate = PrintedEstimate(session, lambda text: bar.write(text, file=sys.stderr))
         for result in bar:
             if total is not None:
                 bar.n = result.frame
+                left = total - 1 - result.frame
+                estimate.add(len(result.scores), left, left * len(result.scores))
             bar.set_postfix_str(counted(len(session.objects), "object"), refresh=False)
             if is_stopped():
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.memory_recall import OfficialRecall, Recall
 from napari_sam2.predictors.any_tracker import Prompt
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View, whole_view
 
@@ -130,30 +130,35 @@ class NamedRecord:
     object_score: float
     predicted_iou: float
     view: View | None
+    origin: MaskOrigin = MaskOrigin.PROMPTED
+    remembered: bytes | None = None
 
     @classmethod
     def without_tensors(cls, record: FrameRecord) -> NamedRecord:
         """Describe a record by its scores and its view."""
-        return cls(None, None, None, record.object_score, record.predicted_iou, record.view)
+        return cls(None, None, None, record.object_score, record.predicted_iou, record.view, record.origin)
 
     @classmethod
     def of(cls, record: FrameRecord, name: Callable[[PackedTensor], bytes]) -> NamedRecord:
         """Describe a record, naming those of its tensors that are not empty."""
-        tensors = (PackedTensor(record.mask_logits, "float32"), record.pointer, record.memory)
-        logits, pointer, memory = (None if one is None or not one.num_bytes else name(one) for one in tensors)
-        return cls(logits, pointer, memory, record.object_score, record.predicted_iou, record.view)
+        remembered = None if record.remembered is None else PackedTensor(record.remembered, "float32")
+        tensors = (PackedTensor(record.mask_logits, "float32"), record.pointer, record.memory, remembered)
+        logits, pointer, memory, other = (None if one is None or not one.num_bytes else name(one) for one in tensors)
+        return cls(logits, pointer, memory, record.object_score, record.predicted_iou, record.view, record.origin, other)
 
     def record(self, tensors: Callable[[bytes], PackedTensor]) -> FrameRecord:
         """Make the record of its tensors; those without a name are empty, or None."""
         logits, pointer = (NOTHING if one is None else tensors(one) for one in (self.mask_logits, self.pointer))
         memory = None if self.memory is None else tensors(self.memory)
         mask_logits: npt.NDArray[np.float32] = logits.array  # type: ignore[assignment]
-        return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view)
+        remembered: Any = None if self.remembered is None else tensors(self.remembered).array
+        scores = self.object_score, self.predicted_iou
+        return FrameRecord(mask_logits, pointer, *scores, memory, self.view, origin=self.origin, remembered=remembered)
 
     @property
     def digests(self) -> list[bytes]:
         """Of its tensors."""
-        return [one for one in (self.mask_logits, self.pointer, self.memory) if one is not None]
+        return [one for one in (self.mask_logits, self.pointer, self.memory, self.remembered) if one is not None]
 
 
 @dataclass(frozen=True)

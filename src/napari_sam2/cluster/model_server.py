@@ -141,6 +141,7 @@ class ServedVideo:
             policy=self.policy,
             fill_hole_area=model.fill_hole_area,
             max_batch=video.max_batch,
+            is_repeatable=True,
         )
 
     def lacks(self, request: Request) -> bool:

@@ -93,7 +93,10 @@ class RemoteTracker(AnyTracker):
 
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
         """See :meth:`~napari_sam2.predictors.any_tracker.AnyTracker.remember`; errors are those of :meth:`segment`."""
-        named = [replace(record, pointer=NOTHING, memory=None) for record in records]
+        named = [
+            replace(record, mask_logits=record.remembered_logits, pointer=NOTHING, memory=None, remembered=None)
+            for record in records
+        ]
         encoded = self._computed(Request("remember", self._video, frame), None, named)
         return [
             record if one.memory is None else record.with_memory(one.memory) for record, one in zip(records, encoded, strict=True)

@@ -111,7 +111,7 @@ class AnyTracker(ABC):
 
     @abstractmethod
     def remember(self, frame: int, records: Sequence[FrameRecord]) -> list[FrameRecord]:
-        """Encode the memories of prompted objects from their masks, and return the records with them (official L502-521)."""
+        """Encode the memories of objects from their masks, and return the records with them (official L502-521)."""
 
     @abstractmethod
     def track(

@@ -12,6 +12,15 @@ import numpy.typing as npt
 
 Logits = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
+LOGIT_STEP = 2.0**-14
+"""Largest power of two of which all logits down to that of an absent object are multiples in float32."""
+
+
+def rounded(logits: Logits) -> Logits:
+    """Round logits to multiples of :data:`LOGIT_STEP`."""
+    step = np.float32(LOGIT_STEP)
+    # 0 is added so that none is -0, which is no whole number of steps.
+    return np.round(logits / step) * step + np.float32(0)
 
 
 def _along(values: Logits, axis: int, positions: npt.NDArray[np.floating]) -> Logits:

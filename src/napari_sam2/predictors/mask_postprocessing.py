@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from scipy import ndimage as ndi
 from torch import Tensor
 
+from napari_sam2.predictors.logits import LOGIT_STEP
+
 _WITHIN_PLANES = np.zeros((3, 3, 3), bool)
 _WITHIN_PLANES[1] = True
 
@@ -55,6 +57,12 @@ def fill_holes_in_mask_scores(mask: Tensor, max_area: float) -> Tensor:
     if max_area <= 0 or mask.numel() == 0:
         return mask
     return torch.where(_small_regions(mask <= 0, max_area), 0.1, mask)
+
+
+def rounded(logits: Tensor) -> Tensor:
+    """Round logits to multiples of :data:`~napari_sam2.predictors.logits.LOGIT_STEP`."""
+    # 0 is added so that none is -0, which is no whole number of steps.
+    return torch.round(logits / LOGIT_STEP) * LOGIT_STEP + 0.0
 
 
 def remove_holes_and_sprinkles(masks: Tensor, threshold: float, max_hole_area: float, max_sprinkle_area: float) -> Tensor:

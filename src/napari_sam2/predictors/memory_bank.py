@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,15 @@ import numpy.typing as npt
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame
 from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View
+
+
+class MaskOrigin(StrEnum):
+    """How a mask was made, on which depends how its memory is encoded."""
+
+    PROMPTED = "prompted"
+    TRACKED = "tracked"
+    OTHER = "other"
+    """Of another model, or of two objects: such a record is shown, and never recalled."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,18 @@ class FrameRecord:
     predicted_iou : float
         The IoU of the mask with the true one as the model predicts it, 0 .. 1.
     memory : PackedTensor or None
-        (Cm, H, W), bfloat16; None until it is encoded.
+        (Cm, H, W), bfloat16; None where it is not encoded, or not kept: then it can be encoded again from the frame and
+        :attr:`remembered_logits`.
     view : View or None
         The window of the frame that mask and memory show; None for the whole frame.
     anchor_distance : int
         Distance in frames from the nearest anchor frame, if the caller sets it; 0 on anchor frames, below 0 where the mask was
         tracked backward, from a frame after it.
+    origin : MaskOrigin
+        How the mask was made.
+    remembered : ndarray or None
+        (h, w), the mask of which the memory is encoded where another one is shown: before its holes were filled, or a part was left
+        out.
     """
 
     mask_logits: npt.NDArray[np.float32]
@@ -44,15 +60,35 @@ class FrameRecord:
     memory: PackedTensor | None = None
     view: View | None = None
     anchor_distance: int = 0
+    origin: MaskOrigin = MaskOrigin.PROMPTED
+    remembered: npt.NDArray[np.float32] | None = None
 
     @property
     def is_present(self) -> bool:
         """The object is on the frame."""
         return self.object_score > 0
 
+    @property
+    def remembered_logits(self) -> npt.NDArray[np.float32]:
+        """The mask of which the memory is encoded, (h, w)."""
+        return self.mask_logits if self.remembered is None else self.remembered
+
     def with_memory(self, memory: PackedTensor) -> FrameRecord:
         """Return the record with its memory."""
         return replace(self, memory=memory)
+
+    def showing(self, mask_logits: npt.NDArray[np.float32]) -> FrameRecord:
+        """Return the record with another mask, which is not the one that is remembered."""
+        is_same = np.array_equal(mask_logits, self.remembered_logits)
+        return replace(self, mask_logits=mask_logits, remembered=None if is_same else self.remembered_logits)
+
+    def as_prompted(self, **changes: Any) -> FrameRecord:
+        """Return the record as that of a prompted frame, whose memory is to be encoded from the mask that is shown."""
+        return replace(self, memory=None, origin=MaskOrigin.PROMPTED, remembered=None, **changes)
+
+    def to_be_shown(self, mask_logits: npt.NDArray[np.float32]) -> FrameRecord:
+        """Return the record with a mask that is shown, and never recalled."""
+        return replace(self, mask_logits=mask_logits, memory=None, origin=MaskOrigin.OTHER, remembered=None)
 
 
 @dataclass

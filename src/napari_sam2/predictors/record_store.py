@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from napari_sam2.file_errors import os_error, reason_of
 from napari_sam2.files import no_room, temporary_file
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
 from napari_sam2.predictors.zoom import View
 
@@ -28,7 +29,7 @@ class SpilledRecord(Protocol):
     """A record on disk. Its row there is free again when this object is deleted."""
 
     def read(self) -> FrameRecord:
-        """Read the record.
+        """Read the record, with or without its memory.
 
         Raises
         ------
@@ -79,6 +80,9 @@ class RecordBudget:
         self.file = TemporaryRecords() if file is None else file
         self.num_needed = 0
         self.held_bytes = 0
+        # Memories that are recalled and not held: to encode them again for each frame would take longer than to read them.
+        self._memories: OrderedDict[int, SpilledRecord] = OrderedDict()
+        self._memory_file = TemporaryRecords()
         # Weakly: a record that nobody uses any more must not live on in here.
         self._held: OrderedDict[int, tuple[weakref.ref[StoredRecord], int]] = OrderedDict()
         self._num_stored = 0
@@ -112,13 +116,26 @@ class RecordBudget:
             oldest = reference()
             try:
                 if oldest is not None:
-                    oldest.spill()
+                    oldest.spill(is_needed=self.num_needed * num_bytes > MOST_BYTES)
             except OSError:
                 if was_held:
                     return
                 self.release(stored.number)
                 raise
             self.release(number)
+
+    def keep_memory(self, number: int, record: FrameRecord) -> None:
+        """Keep the memory of a record that is spilled; of as many as are needed the latest, if there is room for them."""
+        with contextlib.suppress(OSError):
+            self._memories[number] = self._memory_file.write(record)
+        while len(self._memories) > self.num_needed:
+            self._memories.popitem(last=False)
+
+    def memory_of(self, number: int) -> PackedTensor | None:
+        """Return the memory of a record, if it was kept and can be read."""
+        with contextlib.suppress(OSError):
+            return self._memories[number].read().memory if number in self._memories else None
+        return None
 
     def release(self, number: int) -> None:
         """Count a record no longer."""
@@ -164,7 +181,8 @@ class StoredRecord:
         """
         if self._in_memory is None:
             assert self.row is not None
-            self._in_memory = self.row.read()
+            record, memory = self.row.read(), self._budget.memory_of(self.number)
+            self._in_memory = record if memory is None else record.with_memory(memory)
         record = self._in_memory
         try:
             self._budget.touch(self, record)
@@ -182,8 +200,28 @@ class StoredRecord:
         assert self.row is not None
         return self.row.header()
 
-    def spill(self) -> None:
+    def remember(self, memory: PackedTensor) -> None:
+        """Add the memory to the record as long as it is in memory.
+
+        Raises
+        ------
+        OSError
+            As :meth:`get`.
+        """
+        record = self._in_memory = self.get().with_memory(memory)
+        try:
+            self._budget.touch(self, record)
+        except OSError:
+            self._in_memory = None
+            raise
+
+    def spill(self, is_needed: bool = False) -> None:
         """Let the record be on disk alone; one that was there before need not be written again.
+
+        Parameters
+        ----------
+        is_needed : bool
+            Its memory is soon recalled.
 
         Raises
         ------
@@ -193,6 +231,8 @@ class StoredRecord:
         if self._in_memory is None:
             return
         self.save()
+        if is_needed and self._in_memory.memory is not None:
+            self._budget.keep_memory(self.number, self._in_memory)
         self._in_memory = None
         self._budget.release(self.number)
 
@@ -295,11 +335,12 @@ class RecordHeader:
     predicted_iou: float
     view: View | None
     anchor_distance: int
+    origin: MaskOrigin
 
     @classmethod
     def of(cls, record: FrameRecord, layout: RecordLayout) -> RecordHeader:
         """Describe a record."""
-        return cls(layout, record.object_score, record.predicted_iou, record.view, record.anchor_distance)
+        return cls(layout, record.object_score, record.predicted_iou, record.view, record.anchor_distance, record.origin)
 
     def empty(self) -> FrameRecord:
         """Return the record with empty tensors that have its shapes and types."""
@@ -307,12 +348,13 @@ class RecordHeader:
             [PackedTensor(np.broadcast_to(np.zeros(1, array_dtype(dtype)), shape), dtype) for shape, dtype in self.layout.tensors]
         )
 
-    def with_tensors(self, tensors: Sequence[PackedTensor]) -> FrameRecord:
-        """Return the record with logits, pointer and, where it has one, memory."""
+    def with_tensors(self, tensors: Sequence[PackedTensor], remembered: npt.NDArray[np.float32] | None = None) -> FrameRecord:
+        """Return the record with logits, pointer and, where it has one, memory, and the remembered mask where that is another."""
         logits, pointer, *rest = tensors
         memory = rest[0] if rest else None
         mask_logits: npt.NDArray[np.float32] = logits.array  # type: ignore[assignment]
-        return FrameRecord(mask_logits, pointer, self.object_score, self.predicted_iou, memory, self.view, self.anchor_distance)
+        scores = self.object_score, self.predicted_iou
+        return FrameRecord(mask_logits, pointer, *scores, memory, self.view, self.anchor_distance, self.origin, remembered)
 
 
 @dataclass(frozen=True, slots=True)

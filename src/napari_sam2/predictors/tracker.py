@@ -23,8 +23,9 @@ from torch import Tensor
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE, PredictedMasks, RecalledMemory, SAM2Base, SamHeadOutputs
 from napari_sam2.predictors.any_tracker import AnyTracker, Prompt, best_batch
 from napari_sam2.predictors.frame_features import EncodedFrame, FrameFeatures
-from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores, resize_mask
-from napari_sam2.predictors.memory_bank import FrameRecord, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
+from napari_sam2.predictors.logits import rounded as rounded_numbers
+from napari_sam2.predictors.mask_postprocessing import fill_holes_in_mask_scores, resize_mask, rounded
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin, MemoryPolicy, ObjectMemory, OfficialMemoryPolicy
 from napari_sam2.predictors.packed_tensor import PackedTensor, as_tensor
 from napari_sam2.predictors.zoom import View, Zoom
 
@@ -56,6 +57,9 @@ class Tracker(AnyTracker):
         At most so many objects at a time; by default 16, and fewer on a CPU where so many fall out of its cache.
     zoom : Zoom, optional
         Chooses a window for each tracked object; the whole frame by default.
+    is_repeatable : bool
+        Records have what their memory is encoded from, exactly, so that it can be encoded again by :meth:`remember`, and need
+        not be kept. Logits are rounded (:func:`~napari_sam2.predictors.mask_postprocessing.rounded`), and take half as much room.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Tracker(AnyTracker):
         storage_device: torch.device | None = None,
         max_batch: int | None = None,
         zoom: Zoom | None = None,
+        is_repeatable: bool = False,
     ) -> None:
         super().__init__(len(features), policy or _policy_of(model), zoom)
         self.model = model
@@ -74,6 +79,7 @@ class Tracker(AnyTracker):
         self.fill_hole_area = fill_hole_area
         self.storage_device = storage_device or model.device
         self._on_device: weakref.WeakKeyDictionary[PackedTensor, Tensor] = weakref.WeakKeyDictionary()
+        self.is_repeatable = is_repeatable
         # The official predictor tracks objects one by one, where this option has nothing to do: so it must be here.
         self.max_batch = 1 if model.non_overlap_masks_for_mem_enc else max_batch or best_batch(model.image_size, model.device.type)
 
@@ -95,7 +101,7 @@ class Tracker(AnyTracker):
             batch_views = [chosen_views[i] for i in batch]
             encoded = self.features.get_batch(frame, batch_views)
             heads = self._segment_batch(encoded, [prompts[i] for i in batch], recalled)
-            return self._records(heads, batch_views)
+            return self._records(heads, self._masks(heads), batch_views, MaskOrigin.PROMPTED)
 
         signatures: list[Hashable] = [prompt.signature for prompt in prompts]
         if memories is not None:
@@ -132,12 +138,13 @@ class Tracker(AnyTracker):
         def remember_batch(batch: list[int]) -> list[FrameRecord]:
             chosen = [records[i] for i in batch]
             encoded = self.features.get_batch(frame, [record.view for record in chosen])
-            logits = torch.from_numpy(np.stack([record.mask_logits for record in chosen])).to(self.model.device)[:, None]
+            logits = torch.from_numpy(np.stack([record.remembered_logits for record in chosen])).to(self.model.device)[:, None]
             scores = torch.tensor([[record.object_score] for record in chosen], dtype=torch.float32, device=self.model.device)
-            memory = self._encode_memory(encoded, logits, scores, prompted=True)
+            is_prompted = chosen[0].origin is MaskOrigin.PROMPTED
+            memory = self._encode_memory(encoded, logits, scores, is_prompted)
             return [record.with_memory(one) for record, one in zip(chosen, self._packed(memory), strict=True)]
 
-        return self._in_batches([None] * len(records), remember_batch)
+        return self._in_batches([record.origin for record in records], remember_batch)
 
     def absent(self, record: FrameRecord) -> FrameRecord:
         """See :meth:`AnyTracker.absent`."""
@@ -171,8 +178,9 @@ class Tracker(AnyTracker):
                 high_res_features=encoded.high_res_maps,
                 multimask_output=self.model._use_multimask(False, None),
             )
-            memory = self._encode_memory(encoded, predicted.low_res_masks, predicted.object_score_logits, prompted=False)
-            return self._records(predicted, [chosen_views[i] for i in batch], memory)
+            masks = self._masks(predicted)
+            memory = self._encode_memory(encoded, masks, predicted.object_score_logits, prompted=False)
+            return self._records(predicted, masks, [chosen_views[i] for i in batch], MaskOrigin.TRACKED, memory)
 
         return self._in_batches([self._signature(frame, memory, reverse) for memory in memories], track_batch)
 
@@ -216,20 +224,39 @@ class Tracker(AnyTracker):
 
     def _encode_memory(self, encoded: EncodedFrame, low_res_masks: Tensor, scores: Tensor, prompted: bool) -> Tensor:
         """Encode memories (B, Cm, H, W), rounded to bfloat16 as the official predictor keeps them (L781)."""
-        masks = self.model._upscale_to_image(low_res_masks)
-        memory, _ = self.model._encode_new_memory(
-            encoded.vision_feats[-1:], encoded.feat_sizes[-1:], masks, scores, is_mask_from_pts=prompted
-        )
+        masks, feats = self.model._upscale_to_image(low_res_masks), encoded.vision_feats[-1]
+
+        def encode(feats: Tensor, masks: Tensor, scores: Tensor) -> Tensor:
+            return self.model._encode_new_memory([feats], encoded.feat_sizes[-1:], masks, scores, is_mask_from_pts=prompted)[0]
+
+        if self.is_repeatable and feats.device.type == "cpu":
+            # In a batch of another size, the last bits may be others. It takes as long: a CPU is busy with one object.
+            alone = [_as_encoded(feats[:, i : i + 1] if feats.shape[1] > 1 else feats) for i in range(len(scores))]
+            memory = torch.cat([encode(one, masks[i : i + 1], scores[i : i + 1]) for i, one in enumerate(alone)])
+        else:
+            memory = encode(feats, masks, scores)
         return memory.to(torch.bfloat16)
 
-    def _records(self, heads: Predicted, views: Sequence[View | None], memory: Tensor | None = None) -> list[FrameRecord]:
+    def _masks(self, heads: Predicted) -> Tensor:
+        """Return the chosen masks, (B, 1, h, w), rounded before anything is made of them, so that it can be made again."""
+        return rounded(heads.low_res_masks) if self.is_repeatable else heads.low_res_masks
+
+    def _records(
+        self,
+        heads: Predicted,
+        masks: Tensor,
+        views: Sequence[View | None],
+        origin: MaskOrigin,
+        memory: Tensor | None = None,
+    ) -> list[FrameRecord]:
         """One record per object; each owns its arrays, so that forgetting one frees it."""
-        logits = fill_holes_in_mask_scores(heads.low_res_masks, self.fill_hole_area)[:, 0].float().cpu().numpy()
+        filled = fill_holes_in_mask_scores(masks, self.fill_hole_area)
+        logits = filled[:, 0].float().cpu().numpy()
         best_ious = heads.ious.float().amax(dim=1, keepdim=True)
         numbers = torch.cat([heads.object_score_logits.float(), best_ious], dim=1).tolist()  # a host waits once, not for each
         pointers = self._packed(heads.obj_ptr)
         memories: Sequence[PackedTensor | None] = [None] * len(logits) if memory is None else self._packed(memory)
-        return [
+        records = [
             FrameRecord(
                 mask_logits=logits[i].copy(),
                 pointer=pointers[i],
@@ -237,9 +264,18 @@ class Tracker(AnyTracker):
                 predicted_iou=numbers[i][1],
                 memory=memories[i],
                 view=views[i],
+                origin=origin,
             )
             for i in range(len(logits))
         ]
+        if not self.is_repeatable:
+            return records
+        shown = [replace(record, mask_logits=rounded_numbers(record.mask_logits)) for record in records]
+        if memory is None or filled is masks:
+            return shown
+        # The memory is encoded before holes are filled.
+        remembered = zip(shown, masks[:, 0].cpu().numpy(), strict=True)
+        return [replace(one, mask_logits=before.copy()).showing(one.mask_logits) for one, before in remembered]
 
     def _packed(self, batch: Tensor) -> list[PackedTensor]:
         """Pack a tensor of each object; on a GPU it stays for as long as the packed one is in use, lest it travel there again."""
@@ -325,6 +361,11 @@ class Tracker(AnyTracker):
 def _policy_of(model: SAM2Base) -> MemoryPolicy:
     """Return the recall of a model, as it is configured whenever a frame is segmented."""
     return lambda *asked: OfficialMemoryPolicy(model.recall)(*asked)
+
+
+def _as_encoded(feats: Tensor) -> Tensor:
+    """Return features of one object, (N, 1, C), in the memory layout in which a frame is encoded."""
+    return feats.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
 def _stack(tensors: list[Tensor | None], device: torch.device) -> Tensor | None:

@@ -12,6 +12,7 @@ import numpy as np
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
 from napari_sam2.images.intensity import window_name
+from napari_sam2.model.config import MODEL_CONFIGS
 from napari_sam2.session.labels.overlaps import COVERED_SHARE
 from napari_sam2.session.log.document import Document, SavedObject
 from napari_sam2.session.state.calls import decode
@@ -127,9 +128,12 @@ def _intensities(document: Document) -> str:
 
 def _model_input(document: Document) -> str:
     side, zoom = document.model.image_size, document.header.settings.zoom
+    known = MODEL_CONFIGS.get(document.model.architecture)
+    approximate = f" (as an approximation, not to {known.image_size})" if known is not None and known.image_size != side else ""
     if zoom is None:
-        return f"Its input was whole frames, resized to {side} x {side} pixels."
-    return f"Its input was a window around each object, {zoom:.3g} times as large as that, resized to {side} x {side} pixels."
+        return f"Its input was whole frames, resized to {side} x {side} pixels{approximate}."
+    around = f"a window around each object, {zoom:.3g} times as large as that"
+    return f"Its input was {around}, resized to {side} x {side} pixels{approximate}."
 
 
 def _prompts(items: Sequence[SavedObject]) -> str:
@@ -163,13 +167,15 @@ def _automatic(document: Document) -> str:
 
 
 def _memory(document: Document) -> str:
-    gate = document.header.settings.memory_gate
+    gate, memories = document.header.settings.memory_gate, document.header.settings.memories
+    recalled = "" if memories is None else f"As an approximation, memories of at most {counted(memories, 'frame')} were recalled."
     if gate is None:
-        return ""
-    return (
+        return recalled
+    held = (
         "The memory of an object held only prompted frames and those on which its object score was above "
         f"{gate.min_object_score:g} and its predicted IoU above {gate.min_predicted_iou:g}."
     )
+    return f"{held} {recalled}".strip()
 
 
 def _stops(document: Document) -> list[str]:

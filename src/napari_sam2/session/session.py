@@ -122,6 +122,9 @@ class Session:
     memory_gate : MemoryGate, optional
         Keeps frames on which an object is absent or its mask uncertain out of its memory; by default every frame is in it,
         as in the official implementation.
+    memories : int, optional
+        Of so many frames memories are recalled: of one prompted frame, and of the latest frames; by default of as many as the model
+        was trained with, 7. Fewer are faster and an approximation.
     labels : array-like, optional
         Receives the result: uint16, in the order of axes and the shape of the image without colour. By default a NumPy array, of
         more than 1 GB one that lies in a temporary file.
@@ -167,6 +170,7 @@ class Session:
         percentiles: tuple[float, float] | None = None,
         zoom: float | Literal["auto"] | None = "auto",
         memory_gate: MemoryGate | None = None,
+        memories: int | None = None,
         labels: Any = None,
         series: int | None = None,
         image_name: str | None = None,
@@ -184,13 +188,14 @@ class Session:
         if not isinstance(memory_gate, MemoryGate | None):
             raise ValueError(f"memory_gate is a MemoryGate or None, got {shown(memory_gate)}")
         self.memory_gate = memory_gate
+        memories = None if memories is None else check_whole("memories", memories)
         self._device = where = computing_on(compute, device)
         with closed_on_error(where):
             network = loaded(model, where, None if image_size is None else check_whole("image_size", image_size))
             self.precision = chosen or network.best_precision
             # Also for grey uint8: a microscope rarely fills its range, and a dim movie would be dark in the input of the model.
             self.intensity_ranges = choose_ranges(self.stack, intensity_range, window, percentiles)
-            self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate)
+            self._in_use = ModelInUse(network, self.stack, self.intensity_ranges, self.precision, zoom, memory_gate, memories)
         if self.stack.is_constant:
             logger.warning("the image is constant: no object can be segmented in it")
         self._segmenter = PromptSegmenter(self._in_use)
@@ -252,6 +257,11 @@ class Session:
     def model(self) -> AnyModel:
         """The network."""
         return self._in_use.model
+
+    @property
+    def memories(self) -> int | None:
+        """Of so many frames memories are recalled; None for as many as the model was trained with."""
+        return self._in_use.memories
 
     @property
     def window(self) -> str | None:
@@ -425,6 +435,7 @@ class Session:
             intensity_range=self.intensity_ranges,
             zoom=self._in_use.object_sizes,
             memory_gate=self.memory_gate,
+            memories=self.memories,
             labels=self.labels if labels is None else labels,
         )
         # Its file names the same image and model.
@@ -643,7 +654,7 @@ class Session:
     def _header(self) -> SessionHeader:
         """Describe image, settings and first model; the image without hashes of its pixels."""
         in_use = self._in_use
-        computed = in_use.model.device_kind, in_use.max_batch
+        computed = in_use.model.device_kind, in_use.max_batch, in_use.memories
         settings = Settings.of(self.precision, self.intensity_ranges, in_use.object_sizes, self.memory_gate, *computed)
         image, first = ImageIdentity.unsampled(self.stack), self._model_editor.first
         return SessionHeader.of(self._source, image, settings, first, torch_version(in_use.model))

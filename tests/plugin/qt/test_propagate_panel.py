@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sam2.plugin.options.propagation_options import PropagationOptions
 from napari_sam2.plugin.qt import propagate_panel
 from napari_sam2.plugin.qt.propagate_panel import PropagatePanel, progress
-from napari_sam2.plugin.reports.run_estimate import RunEstimate
+from napari_sam2.session.propagation.run_estimate import RunEstimate
 from widget_driving import plain_click
 
 LEFT = Qt.MouseButton.LeftButton

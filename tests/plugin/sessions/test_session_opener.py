@@ -50,10 +50,10 @@ def test_a_released_model_is_held_by_nothing():
 
 def test_settings_are_used(tmp_path, kept, blobs):
     opener = SessionOpener(kept)
-    opener.use(Settings(device="cpu", precision="bfloat16"))
+    opener.use(Settings(device="cpu", precision="bfloat16", memories=3))
     assert opener.kept is kept, "the folder is the same"
     session = opener.open(SessionRequest(blobs, "TYX", "micro"))
-    assert (session.precision, type(session.labels)) == ("bfloat16", np.ndarray)
+    assert (session.precision, session.memories, type(session.labels)) == ("bfloat16", 3, np.ndarray)
     first = opener.load("micro")
     opener.use(Settings(autosave_folder=tmp_path, quota_gb=1.0, memory_gb=0.0))
     assert opener.kept.folder == tmp_path
@@ -63,6 +63,7 @@ def test_settings_are_used(tmp_path, kept, blobs):
     assert opener.load("micro") is not first, "it is loaded again for another device"
     session = opener.open(SessionRequest(blobs, "TYX", "micro"))
     assert isinstance(session.labels, np.memmap)
+    assert session.memories is None, "as the model was trained"
     assert not session.labels.any()
 
 

@@ -6,12 +6,14 @@ import pytest
 import yaml
 
 import napari_sam2
+from napari_sam2.model.memory_recall import OfficialRecall
 from napari_sam2.plugin.settings.keys import CHOSEN, UNDO, all_keys
 from napari_sam2.plugin.settings.settings import (
     DEVICES,
     GENERAL,
     INPUT_SIDES_PX,
     KEYS,
+    MOST_MEMORIES,
     PRECISIONS,
     Preferences,
     Settings,
@@ -42,6 +44,7 @@ def test_the_manifest_has_the_same_settings():
     assert defaults(KEYS) == {name: key.default for name, key in all_keys().items()}
     general = CONFIGURATIONS[GENERAL]["properties"]
     assert tuple(general["device"]["enum"]) == DEVICES
+    assert general["memories"]["maximum"] == MOST_MEMORIES == OfficialRecall().num_maskmem
     assert tuple(general["precision"]["enum"]) == PRECISIONS == ("auto", *ENGINE_PRECISIONS)
     assert tuple(map(int, general["image_size"]["enum"])) == INPUT_SIDES_PX
 
@@ -82,6 +85,8 @@ def test_settings_are_read(tmp_path):
         ("device", "tpu", "The device is one of auto, cpu, cuda, mps, got 'tpu'"),
         ("image_size", 500, "The side of the input is one of 1024, 768, 512, got 500"),
         ("precision", "float16", "The precision is one of auto, float32, bfloat16, got 'float16'"),
+        ("memories", 0, "Recalled memories are 1 to 7, got 0"),
+        ("memories", 2.5, "Recalled memories are 1 to 7, got 2.5"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence_and_has_its_default(name, value, fault):

@@ -11,7 +11,7 @@ import torch
 
 from blob_tracker import blob_session
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.memory_bank import MemoryGate
+from napari_sam2.predictors.memory_bank import MaskOrigin, MemoryGate, ObjectMemory
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from packed_records import record_of
@@ -115,13 +115,25 @@ def test_preview_of_uint8_is_the_image_itself() -> None:
     np.testing.assert_array_equal(blob_session(image, "TYXC").preview(0), image[0])
 
 
+def test_fewer_memories_are_recalled_with_whatever_model() -> None:
+    chosen = ModelInUse(MODEL, Stack.open(MOVIE), RANGES, "float32", None, None, memories=2)
+    record = record_of(torch.zeros(4, 4), torch.zeros(1), 1.0, 0.5)
+    memory = ObjectMemory({0: record}, dict.fromkeys(range(1, 5), record))
+    for model in (MODEL, ZOOMED):
+        chosen.use(model)
+        assert [(slot.frame, slot.offset) for slot in chosen.policy(5, memory, 9, False).memories] == [(0, 0), (4, 1)]
+        assert chosen.tracker.policy is chosen.policy
+    with pytest.raises(ValueError, match=r"^memories is 1 to 7 with this model, got 8$"):
+        ModelInUse(MODEL, Stack.open(MOVIE), RANGES, "float32", None, None, memories=8)
+
+
 # --- records of another model ------------------------------------------------------------------------------------------
 
 
 def test_a_record_of_a_model_with_an_input_of_the_same_size_is_shown_as_it_is_and_never_recalled() -> None:
     record = record_of(torch.randn(16, 16), torch.ones(3), 2.0, 0.5, torch.ones(1), View(1, 2, 8, 8), 4)
     found = in_use().foreign(record, 64)
-    assert found == replace(record, memory=None)
+    assert found == replace(record, memory=None, origin=MaskOrigin.OTHER)
     assert found.mask_logits is record.mask_logits
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from blob_tracker import BlobTracker, blob_record, tiny_model
 from napari_sam2.images.stack import Stack
 from napari_sam2.model.sam2_base import NO_OBJ_SCORE
 from napari_sam2.predictors import tracker as tracker_module
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.record_store import RecordBudget
 from napari_sam2.predictors.zoom import View
@@ -176,17 +177,26 @@ def test_memories_are_encoded_once_and_of_all_objects_of_a_frame_together(monkey
     for frame, owners in ((1, items), (4, items[1:]), (6, items[:1])):
         for item in owners:
             item.conditioning[frame] = blob_record(TRUTH[frame] == 1, 2.0)
-    history = items[0].conditioning._recorder
+    memories = [item.memory for item in items]
     with torch.inference_mode():
-        segment.remember(items, but=6)
-        assert tracker.remembered == [(1, 3), (4, 2)]
-        segment.remember(items)
-        segment.remember(items)
-    assert tracker.remembered == [(1, 3), (4, 2), (6, 1)]
+        segment.remember(6, items, memories)
+        assert tracker.remembered == [(1, 1), (4, 2)], "of anchors the nearest, and not the frame itself"
+        segment.remember(3, items, memories)
+        segment.remember(3, items, memories)
+    assert tracker.remembered == [(1, 1), (4, 2), (6, 1), (1, 2)]
     assert all(record.memory is not None for item in items for record in item.conditioning.values())
-    assert isinstance(history, History)
-    assert len(history.refreshed) == 6
-    assert not history.done
+
+
+def test_memories_that_are_not_kept_are_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    segment, tracker = segmenter(monkeypatch)
+    (item,) = objects()
+    item.conditioning[0] = blob_record(TRUTH[0] == 1, 2.0)
+    for mapping, frame, origin in ((item.tracked, 1, "tracked"), (item.stale, 2, "tracked"), (item.stale, 3, "other")):
+        mapping[frame] = replace(blob_record(TRUTH[frame] == 1, 2.0), origin=MaskOrigin(origin))
+    item.conditioning[4] = blob_record(TRUTH[4] == 1, 2.0)
+    segment.segment(item, 4, point(1, 4), None)
+    assert tracker.remembered == [(0, 1), (1, 1), (2, 1)], "what another model showed is not recalled"
+    assert (item.tracked[1].memory is None, item.stale[2].memory is None, item.stale[3].memory is None) == (False, False, True)
 
 
 def test_new_objects_are_segmented_all_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

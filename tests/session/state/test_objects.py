@@ -84,11 +84,11 @@ def test_what_is_forgotten() -> None:
 
 
 def test_what_is_remembered_around_a_frame() -> None:
-    """Stale frames near it too, as far as they were ever remembered; what was tracked since comes first."""
+    """Stale frames near it too, but for those that are only shown; what was tracked since comes first."""
     item = one_object()
     item.conditioning[0] = record(0)
     for frame in (3, 4, 5, 6, 8):
-        item.stale[frame] = record(frame, frame != 4)
+        item.stale[frame] = record(frame, True) if frame != 4 else record(frame, True).to_be_shown(np.zeros((1, 1), np.float32))
     item.tracked[6] = tracked = record(9, True)
     memory = item.memory_around(5, 2)
     assert sorted(memory.tracked) == [3, 5, 6]

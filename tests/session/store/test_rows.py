@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.record_store import RecordBudget, StoredRecord
@@ -27,7 +27,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
 
 
 def record(value: float = 1) -> FrameRecord:
-    return record_of(torch.full((4, 4), value), [value], value, 0.5)
+    return record_of(np.full((4, 4), value, np.float32), [value], value, 0.5)
 
 
 def ids(rows: Rows) -> list[int]:

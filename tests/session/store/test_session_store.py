@@ -39,11 +39,11 @@ from napari_sam2.predictors import record_store, tracker
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.session.replay import replay
 from napari_sam2.session.session import Session
-from napari_sam2.session.store import session_store
+from napari_sam2.session.store import session_store, values
 from napari_sam2.session.store.database import open_to_read
 from napari_sam2.session.store.session_store import read_header
 from napari_sam2.session.store.temporary import unsaved_folder, unsaved_sessions
-from packed_records import contents
+from packed_records import bits
 from thoroughness import examples
 from tiny_models import tiny_predictor
 
@@ -112,30 +112,45 @@ def test_saved_equals_opened_equals_replayed(sequence: list[tuple[Any, ...]]) ->
         assert known(again) == known(session)
         again.close()
         for file in (path, log):
-            assert known(replay(file, MOVIE, tiny_model()), has_memories=False) == known(session, has_memories=False)
+            assert known(replay(file, MOVIE, tiny_model())) == known(session)
         assert unused_rows(path) == 0
 
 
 def test_records_of_the_network_are_the_same_to_the_bit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     movie = np.random.default_rng(0).integers(0, 255, (6, 64, 64), np.uint8)
-    session = Session(movie, model=tiny_predictor(), zoom=4.0)
+    model = tiny_predictor()
+    model.fill_hole_area = 8.0
+    session = Session(movie, model=model, zoom=4.0)
     session.save(path)
     session.add_points(session.add_object(), 1, [(30, 30)])
     for _, _ in zip(range(2), session.propagate(), strict=False):
         pass
     session.close()
-    again = Session.open(path, movie, tiny_predictor())
+    again = Session.open(path, movie, model)
     for one in (session, again):
         list(one.propagate())
     for frame in range(6):
         record, other = session.objects[1].shown(frame), again.objects[1].shown(frame)
         assert record is not None
         assert other is not None
-        assert contents(record) == contents(other)
-        assert record.memory is not None
-        assert record.memory.dtype == "bfloat16"
-        assert (record.view, record.object_score) == (other.view, other.object_score)
+        np.testing.assert_array_equal(record.mask_logits, other.mask_logits)
+        np.testing.assert_array_equal(record.remembered_logits, other.remembered_logits)
+        assert (record.view, record.object_score, record.origin) == (other.view, other.object_score, other.origin)
+    again.close()
+    again = Session.open(path, movie, model)
+    memory = again.objects[1].memory
+    assert any(memory.tracked[frame].remembered is not None for frame in memory.tracked), "no hole was filled"
+    for frame in range(6):
+        before, kept = session.objects[1].memory.get(frame), memory.get(frame)
+        assert before is not None
+        assert before.memory is not None
+        assert kept is not None
+        assert kept.memory is None, "memories are not in the file"
+        with again._in_use.inference():
+            (encoded,) = again._in_use.tracker.remember(frame, [kept])
+        assert before.memory.dtype == "bfloat16"
+        assert bits(encoded.memory) == bits(before.memory)
     again.close()
 
 
@@ -545,11 +560,19 @@ def test_what_cannot_be_saved_is_said_and_stays_done(path: Path) -> None:
     assert unused_rows(path) == 0
 
 
+@pytest.fixture
+def _large_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are not packed, and as large as those of the embedded model."""
+    monkeypatch.setattr(values, "pack_logits", lambda logits: logits.tobytes())
+    monkeypatch.setattr(values, "unpack_logits", lambda data, shape: np.frombuffer(data, np.float32).reshape(shape).copy())
+
+
+@pytest.mark.usefixtures("_large_records")
 def test_the_middle_of_a_propagation_on_a_disk_that_is_full(path: Path) -> None:
     session = begun()
     session.save(path)
     session.add_points(session.add_object(), 0, inside(1, 0))
-    full_disk(session, pages=3)
+    full_disk(session, pages=5)
     done = []
     with pytest.raises(OSError, match="the disk is full"):
         done.extend(result.frame for result in session.propagate())
@@ -716,7 +739,7 @@ def _no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_store.RecordBudget, "__init__", lambda budget, _=0, file=None: make(budget, 0, file))
 
 
-@pytest.mark.usefixtures("_no_memory")
+@pytest.mark.usefixtures("_no_memory", "_large_records")
 def test_records_that_do_not_fit_into_memory_on_a_disk_that_is_full(path: Path) -> None:
     """The action in work is not done; with room, it is."""
     session = begun()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from napari_sam2.plugin.reports.reports import EverythingFound, FrameDone, ObjectSegmented
-from napari_sam2.plugin.reports.run_estimate import written_duration
 from napari_sam2.plugin.settings.keys import TRACK_EVERYTHING, UNDO
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
+from napari_sam2.session.propagation.run_estimate import written_duration
 from napari_sam2.wording import counted
 
 

@@ -27,9 +27,9 @@ from napari_sam2.plugin.options.propagation_options import FramesLeft, propagati
 from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.qt.object_table import ObjectTable
 from napari_sam2.plugin.qt.rows import button
-from napari_sam2.plugin.reports.run_estimate import written_bytes, written_duration
 from napari_sam2.plugin.settings.keys import CANCEL, PROPAGATE
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
+from napari_sam2.session.propagation.run_estimate import written_bytes, written_duration
 from napari_sam2.wording import counted
 
 _ACTIVITY_MS = 200

@@ -12,7 +12,7 @@ from napari_sam2.plugin.sessions.autosave import KeptSessions
 from napari_sam2.plugin.settings.keys import KEYS, all_keys, normal_name, use_by_napari
 from napari_sam2.plugin.settings.models import BEST, MODEL_NAMES
 from napari_sam2.plugin.settings.place import THIS_MACHINE
-from napari_sam2.plugin.settings.settings import DEVICES, INPUT_SIDES_PX, PRECISIONS, StoredSettings, checked
+from napari_sam2.plugin.settings.settings import DEVICES, INPUT_SIDES_PX, MOST_MEMORIES, PRECISIONS, StoredSettings, checked
 
 INPUT_CHOICES = [
     (f"{side} px, {'approximate' if side < INPUT_SIDES_PX[0] else 'as trained'}", str(side)) for side in INPUT_SIDES_PX
@@ -31,6 +31,7 @@ def general_values(
     device: str = "auto",
     precision: str = "auto",
     image_size: str = str(INPUT_SIDES_PX[0]),
+    memories: int = MOST_MEMORIES,
     compute_on: str = THIS_MACHINE,
     last_scheduler: str = "",
     certificates: Path | None = None,
@@ -39,7 +40,8 @@ def general_values(
 
     Parameters
     ----------
-    autosave_folder, quota_gb, memory_gb, default_model, device, precision, image_size, compute_on, last_scheduler, certificates
+    autosave_folder, quota_gb, memory_gb, default_model, device, precision, image_size, memories, compute_on, last_scheduler,
+    certificates
         See :class:`~napari_sam2.plugin.settings.settings.Settings`.
     """
     return {
@@ -50,6 +52,7 @@ def general_values(
         "device": device,
         "precision": precision,
         "image_size": image_size,
+        "memories": memories,
         "compute_on": compute_on,
         "last_scheduler": last_scheduler,
         "certificates": _folder_text(certificates),
@@ -100,6 +103,12 @@ def _general_form(default_model: str) -> Any:
             "label": "Input of released models",
             "tooltip": INPUT_TIP,
         },
+        memories={
+            "label": "Recalled memories",
+            "min": 1,
+            "max": MOST_MEMORIES,
+            "tooltip": "Of how many frames; fewer are faster and an approximation. Of sessions that begin from now on.",
+        },
         compute_on={"label": "Compute on", "tooltip": "this machine, or the address of a scheduler, such as tls://gpu-box:8786."},
         last_scheduler={"visible": False},
         certificates={
@@ -133,6 +142,7 @@ class SettingsDialog(QDialog):  # type: ignore[misc]
             "default_model",
             "device",
             "precision",
+            "memories",
             "compute_on",
             "last_scheduler",
             "certificates",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_sam2.plugin.prompts.clicks import Click, ObjectFrame
 from napari_sam2.plugin.prompts.commands import Command
-from napari_sam2.plugin.reports.run_estimate import StepTimed
+from napari_sam2.session.propagation.run_estimate import StepTimed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from napari_sam2.plugin.image.layer_file import NO_FILE, LayerFile
 from napari_sam2.plugin.sessions.autosave import ImageFingerprint, KeptSessions, SessionSummary
 from napari_sam2.plugin.settings.models import is_on_this_machine
 from napari_sam2.plugin.settings.place import Place
-from napari_sam2.plugin.settings.settings import Settings
+from napari_sam2.plugin.settings.settings import MOST_MEMORIES, Settings
 from napari_sam2.weights.registry import RELEASED
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ class SessionOpener:
             stack,
             model=self.load(request.model),
             precision=self.settings.precision,
+            memories=None if self.settings.memories == MOST_MEMORIES else self.settings.memories,
             labels=labels,
             intensity_range=request.intensity_range,
             percentiles=request.percentiles,

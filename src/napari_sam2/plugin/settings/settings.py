@@ -34,6 +34,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16")
 INPUT_SIDES_PX = (1024, 768, 512)
 """Of released models; the first one is that of their training."""
+MOST_MEMORIES = 7
+"""As many as models are trained with."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Settings:
     image_size : int
         One of :data:`INPUT_SIDES_PX`: the side of the square that frames are resized to, of released models; of sessions that
         begin.
+    memories : int
+        Of so many frames memories are recalled, 1 to :data:`MOST_MEMORIES`, as models were trained; of sessions that begin.
     compute_on : str
         :data:`~napari_sam2.plugin.settings.place.THIS_MACHINE`, or the address of a scheduler of dask.
     last_scheduler : str
@@ -74,6 +78,7 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     image_size: int = INPUT_SIDES_PX[0]
+    memories: int = MOST_MEMORIES
     compute_on: str = THIS_MACHINE
     last_scheduler: str = ""
     certificates: Path | None = None
@@ -179,6 +184,12 @@ def _model(value: Any) -> str:
     return str(path.absolute())
 
 
+def _memories(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_MEMORIES:
+        raise ValueError(f"Recalled memories are 1 to {MOST_MEMORIES}, got {shown(value)}")
+    return value
+
+
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "autosave_folder": _folder,
     "quota_gb": _number("The room for sessions", 0.1),
@@ -187,6 +198,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "device": _one_of("The device", DEVICES),
     "precision": _one_of("The precision", PRECISIONS),
     "image_size": _image_size,
+    "memories": _memories,
     "compute_on": _compute_on,
     "last_scheduler": _scheduler,
     "certificates": _certificates,

@@ -34,7 +34,6 @@ from napari_sam2.plugin.reports.reports import (
     StateChanged,
     StepDone,
 )
-from napari_sam2.plugin.reports.run_estimate import StepTimed
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.settings.place import Place
 from napari_sam2.plugin.settings.settings import Settings
@@ -43,6 +42,7 @@ from napari_sam2.plugin.worker.prompt_transfer import carry_prompts
 from napari_sam2.plugin.worker.session_drawing import SessionDrawing
 from napari_sam2.plugin.worker.session_saving import SessionSaving
 from napari_sam2.plugin.worker.tracking_steps import link_labels, track_everything
+from napari_sam2.session.propagation.run_estimate import StepTimed, mask_bytes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -507,10 +507,8 @@ def _proposal(session: Session, command: Command, mask: npt.NDArray[np.bool_]) -
 
 
 def _timed(session: Session, num_objects: int, seconds: float, is_propagated: bool) -> StepTimed:
-    side, channels, pointer = session.model.image_size, session.model.config.mem_dim, session.model.config.d_model
-    # logits in float32, the memory in bfloat16, the pointer
-    mask_bytes = 4 * (side // 4) ** 2 + 2 * channels * (side // 16) ** 2 + 4 * pointer
-    return StepTimed(session.state.model.name, num_objects, seconds, mask_bytes, is_propagated)
+    room = mask_bytes(session.model.image_size, session.model.config.d_model)
+    return StepTimed(session.state.model.name, num_objects, seconds, room, is_propagated)
 
 
 def _whole(state: SessionState) -> StateChange:

@@ -37,7 +37,6 @@ from napari_sam2.plugin.reports.reports import (
     SessionsFound,
     StateChanged,
 )
-from napari_sam2.plugin.reports.run_estimate import RunEstimate
 from napari_sam2.plugin.reports.sample_view import SampleView
 from napari_sam2.plugin.sessions.session_opener import SessionOpener, SessionRequest
 from napari_sam2.plugin.worker.session_worker import SessionWorker
@@ -48,6 +47,7 @@ from napari_sam2.plugin.workspace.known_objects import KnownObjects
 from napari_sam2.plugin.workspace.object_in_hand import ObjectInHand
 from napari_sam2.plugin.workspace.pending_prompts import PendingPrompts
 from napari_sam2.plugin.workspace.workspace_layers import LayerCalls, WorkspaceLayers, WorkspaceViews
+from napari_sam2.session.propagation.run_estimate import RunEstimate
 
 if TYPE_CHECKING:
     from napari_sam2.session.state.session_state import StateChange

@@ -7,11 +7,10 @@ the masks after a propagation depend on the anchors alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.zoom import resample_logits, whole_view
 from napari_sam2.session.inference.prompt_segmenter import PromptSegmenter
 from napari_sam2.session.inference.recall_policy import neighbouring_anchors, span_between
@@ -43,7 +42,7 @@ def approve(item: SessionObject, frame: int, num_frames: int) -> None:
     item.forget(frame)
     item.corrected[frame] = record
     item.prompts[frame] = FramePrompts(is_approved=True)
-    item.conditioning[frame] = replace(record, memory=None, anchor_distance=0)
+    item.conditioning[frame] = record.as_prompted(anchor_distance=0)
     mark_stale_around(item, frame, num_frames)
 
 
@@ -155,6 +154,7 @@ def _united(one: FrameRecord, other: FrameRecord, frame_shape: tuple[int, int]) 
         predicted_iou=min(one.predicted_iou, other.predicted_iou),
         view=None if view == whole_view(frame_shape) else view,
         anchor_distance=min(one.anchor_distance, other.anchor_distance, key=abs),
+        origin=MaskOrigin.OTHER,
     )
 
 

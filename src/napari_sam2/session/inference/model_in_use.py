@@ -17,6 +17,7 @@ from napari_sam2.cluster.shared_image import SharedImage
 from napari_sam2.images.intensity import IntensityRange
 from napari_sam2.images.mapped_planes import MappedPlanes
 from napari_sam2.images.stack import Stack
+from napari_sam2.model.memory_recall import OfficialRecall
 from napari_sam2.predictors.any_tracker import AnyTracker, best_batch
 from napari_sam2.predictors.logits import reduce
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, MemoryPolicy
@@ -45,11 +46,15 @@ class ModelInUse:
         Side of the window around an object, in object sizes; None for whole frames, "auto" as the model was trained.
     memory_gate : MemoryGate, optional
         Keeps uncertain frames out of the memory.
+    memories : int, optional
+        Of so many frames memories are recalled, as :class:`~napari_sam2.session.session.Session` has it.
 
     Attributes
     ----------
     model, tracker, frames, zoom
         The network, the tracker that runs it, the frames as it sees them, and the choice of windows.
+    policy : BetweenAnchorsPolicy
+        Chooses what a frame recalls.
     reach : int
         Memories of frames farther away are never recalled.
     max_batch : int
@@ -60,13 +65,14 @@ class ModelInUse:
     Raises
     ------
     ValueError
-        If ``zoom`` is no such number.
+        If ``zoom`` or ``memories`` is no such number.
     """
 
     model: AnyModel
     tracker: AnyTracker
     frames: MappedPlanes
     zoom: Zoom | None
+    policy: BetweenAnchorsPolicy
     reach: int
     max_batch: int
 
@@ -78,6 +84,7 @@ class ModelInUse:
         precision: str,
         zoom: float | Literal["auto"] | None,
         memory_gate: MemoryGate | None,
+        memories: int | None = None,
     ) -> None:
         self.stack = stack
         self.precision = precision
@@ -86,6 +93,7 @@ class ModelInUse:
         self.whole = whole_view(self.frame_shape)
         self._intensity_ranges = intensity_ranges
         self._wanted_zoom = zoom
+        self.memories = memories
         self._wanted_batch: int | None = None
         self.use(model)
 
@@ -93,7 +101,7 @@ class ModelInUse:
         """Go on with another model."""
         is_auto = isinstance(self._wanted_zoom, str) and self._wanted_zoom == "auto"
         zoom = _choose_zoom(model.config.zoom if is_auto else self._wanted_zoom, self.frame_shape)
-        policy = BetweenAnchorsPolicy(model.recall, self.memory_gate)
+        self.policy = policy = BetweenAnchorsPolicy(_fewer(model.recall, self.memories), self.memory_gate)
         batch = self._wanted_batch or best_batch(model.image_size, model.device_kind)
         if isinstance(model, RemoteModel):
             frames, shared = MappedPlanes(self.stack.frames, self._intensity_ranges), SharedImage.of(self.stack)
@@ -127,7 +135,7 @@ class ModelInUse:
         if image_size != self.model.image_size:
             rows, columns = (round(side * self.model.image_size / image_size) for side in logits.shape)
             logits = reduce(logits, (rows, columns))
-        return replace(record, mask_logits=logits, memory=None)
+        return record.to_be_shown(logits)
 
     def as_seen(self, frame: int) -> npt.NDArray[np.uint8]:
         """Return a frame with the intensities of the model's input, at the resolution of the data, (H, W) or (H, W, 3)."""
@@ -165,8 +173,18 @@ def _local_tracker(
 
     frames = ArrayFrames(stack.frames, model.image_size, ranges)
     features = FrameFeatures(model, frames)
-    own = tracker.Tracker(model, features, policy=policy, fill_hole_area=model.fill_hole_area, max_batch=batch, zoom=zoom)
+    own = tracker.Tracker(
+        model, features, policy=policy, fill_hole_area=model.fill_hole_area, max_batch=batch, zoom=zoom, is_repeatable=True
+    )
     return own, frames
+
+
+def _fewer(recall: OfficialRecall, memories: int | None) -> OfficialRecall:
+    if memories is None:
+        return recall
+    if not 1 <= memories <= recall.num_maskmem:
+        raise ValueError(f"memories is 1 to {recall.num_maskmem} with this model, got {memories}")
+    return replace(recall, num_maskmem=memories)
 
 
 def _choose_zoom(object_sizes: Any, frame_shape: tuple[int, int]) -> Zoom | None:

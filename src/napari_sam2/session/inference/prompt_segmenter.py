@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from napari_sam2.predictors.any_tracker import Prompt
 from napari_sam2.predictors.logits import enlarge_found
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.predictors.record_store import StoredRecord
 from napari_sam2.predictors.zoom import View, resample_logits
 from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.inference.prompt_window import search, view_of_prompts
@@ -62,7 +63,8 @@ class PromptSegmenter:
 
         with in_use.inference():
             if recalls:
-                self.remember([item], but=frame)  # nothing recalls the frame that is segmented
+                self.remember(frame, [item], [memory])
+                memory = item.memory_around(frame, in_use.reach)
             if zoom is None:
                 return segment([None])[0]
             nearest = min(others, key=lambda anchor: abs(anchor - frame), default=None)
@@ -118,17 +120,28 @@ class PromptSegmenter:
         mask = prompts.mask
         return prompt if mask is None else replace(prompt, previous_mask=mask[seen.window])
 
-    def remember(self, items: Sequence[SessionObject], but: int | None = None) -> None:
-        """Encode the memories of anchors that have none yet, except for one frame."""
-        fresh: dict[int, list[SessionObject]] = {}
-        for item in items:
-            for frame in item.conditioning:
-                if frame != but and item.conditioning.header(frame).memory is None:
-                    fresh.setdefault(frame, []).append(item)
-        for frame, owners in fresh.items():
-            records = self._in_use.tracker.remember(frame, [item.memory.conditioning[frame] for item in owners])
-            for item, record in zip(owners, records, strict=True):
-                item.conditioning.refresh(frame, record)
+    def remember(self, frame: int, items: Sequence[SessionObject], memories: Sequence[ObjectMemory], reverse: bool = False) -> None:
+        """Encode the memories that a frame recalls of objects, as far as they are not in memory.
+
+        Those of prompted frames are encoded when they are recalled first. Those of tracked frames are encoded when these are, and
+        again where they are recalled later, as for a correction, from the same frame and the same mask: they are the same.
+
+        Raises
+        ------
+        OSError
+            If a frame cannot be read.
+        """
+        missing: dict[int, list[StoredRecord]] = {}
+        for item, memory in zip(items, memories, strict=True):
+            for slot in self._in_use.policy(frame, memory, len(self._in_use.stack), reverse).memories:
+                stored = item.recalled(slot)
+                if stored.get().memory is None:
+                    missing.setdefault(slot.frame, []).append(stored)
+        for recalled, chosen in missing.items():
+            records = self._in_use.tracker.remember(recalled, [stored.get() for stored in chosen])
+            for stored, record in zip(chosen, records, strict=True):
+                assert record.memory is not None
+                stored.remember(record.memory)
 
     def mask(self, record: FrameRecord | None) -> npt.NDArray[np.bool_]:
         """Return a record's mask at the resolution of the data, (H, W)."""

@@ -9,8 +9,6 @@ h, w mask size.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
@@ -94,9 +92,7 @@ def refined(predicted: FrameRecord, shown: FrameRecord, prompts: FramePrompts, w
             logits = shrunk
     if not (logits > 0).any():
         return None
-    return replace(
-        source, mask_logits=logits, object_score=abs(source.object_score), memory=None, view=predicted.view, anchor_distance=0
-    )
+    return source.as_prompted(mask_logits=logits, object_score=abs(source.object_score), view=predicted.view, anchor_distance=0)
 
 
 def _changed(logits: Logits, mask: Mask) -> Logits:

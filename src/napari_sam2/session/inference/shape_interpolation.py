@@ -6,12 +6,11 @@ its outline is known roughly: it lies between the two. h, w mask size.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
+from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View
 
@@ -60,7 +59,7 @@ def with_interpolated_shape(
     cell = min(1.0, view.side / max(shape))
     distance = cell * ((1 - share) * _signed_distance(moved[0]) + share * _signed_distance(moved[1]))
     known = np.clip(distance.astype(np.float32), -MAX_LOGIT, MAX_LOGIT)
-    return replace(tracked, mask_logits=np.clip(tracked.mask_logits, -MAX_LOGIT, MAX_LOGIT) + known)
+    return tracked.showing(rounded(np.clip(tracked.mask_logits, -MAX_LOGIT, MAX_LOGIT) + known))
 
 
 def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:

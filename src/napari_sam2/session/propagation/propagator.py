@@ -279,8 +279,9 @@ class Propagator:
         # Records within reach of the frame, both anchors, and the new one.
         self._budget.num_needed = len(items) * (self._in_use.reach + 3)
         with self._in_use.inference():
-            self._segmenter.remember(items)
-            records = self._in_use.tracker.track(frame, [item.memory for item in items], reverse)
+            memories = [item.memory for item in items]
+            self._segmenter.remember(frame, items, memories, reverse)
+            records = self._in_use.tracker.track(frame, memories, reverse)
         self._num_steps += 1
         if self._num_steps % STEPS_BETWEEN_TRIMS == 0:
             return_free_memory()

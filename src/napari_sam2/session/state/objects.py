@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from napari_sam2.checks import shown
-from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
+from napari_sam2.model.memory_recall import RecalledFrame
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin, ObjectMemory
 from napari_sam2.predictors.record_store import StoredRecord
 from napari_sam2.session.state.history import History
 from napari_sam2.session.state.prompts import FramePrompts
@@ -170,8 +171,15 @@ class SessionObject:
         It has stale frames too: a second click on a frame must recall the same frames as the first.
         """
         near = [t for t in range(frame - reach, frame + reach + 1) if t in self.stale]
-        remembered = {t: record for t in near if (record := self.stale[t]).memory is not None}
+        remembered = {t: self.stale[t] for t in near if self.stale.header(t).origin is not MaskOrigin.OTHER}
         return ObjectMemory(self.memory.conditioning, ChainMap(self.memory.tracked, remembered))
+
+    def recalled(self, slot: RecalledFrame) -> StoredRecord:
+        """Return the stored record of a frame that is recalled, of :attr:`memory` or :meth:`memory_around`."""
+        mappings = (self.conditioning,) if slot.is_conditioning else (self.tracked, self.stale)
+        found = next(stored for mapping in mappings if (stored := mapping.stored(slot.frame)) is not None)
+        assert isinstance(found, StoredRecord)
+        return found
 
 
 class ObjectsById(Mapping[int, SessionObject]):

@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_sam2.file_errors import reading
 from napari_sam2.files import check_writable, read_json
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import LoggedCall
@@ -300,7 +300,7 @@ def _copy_records(results: _Results, database: Database, content: dict[str, Any]
         if str(object_id) not in content["objects"]:
             raise LookupError(object_id)
         if record not in numbers:
-            row = pack_record(_unpacked(about, data))
+            row = pack_record(_unpacked(about, data, kind))
             cursor = database.execute("INSERT INTO stored (kind, about, data) VALUES ('record', ?, ?)", row)
             numbers[record] = cursor.lastrowid or 0
         database.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (_KINDS[kind], object_id, frame, numbers[record]))
@@ -311,7 +311,7 @@ def _copy_records(results: _Results, database: Database, content: dict[str, Any]
         _add(database, "planes", 0, position, json.dumps([len(plane) for plane in packed]), b"".join(packed))
 
 
-def _unpacked(about: str, data: bytes) -> FrameRecord:
+def _unpacked(about: str, data: bytes, kind: str) -> FrameRecord:
     import imagecodecs
 
     fields = json.loads(about)
@@ -326,4 +326,6 @@ def _unpacked(about: str, data: bytes) -> FrameRecord:
         start += one["bytes"]
     view = None if fields["view"] is None else View(*fields["view"])
     logits: Any = tensors["mask_logits"].array
-    return FrameRecord(logits, tensors["pointer"], memory=tensors.get("memory"), view=view, **fields["scalars"])
+    is_recalled = "memory" in tensors
+    origin = MaskOrigin.PROMPTED if _KINDS[kind] == "anchor" else MaskOrigin.TRACKED if is_recalled else MaskOrigin.OTHER
+    return FrameRecord(logits, tensors["pointer"], view=view, origin=origin, **fields["scalars"])

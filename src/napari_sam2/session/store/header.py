@@ -151,7 +151,7 @@ class Settings:
 
     Attributes
     ----------
-    precision, intensity_ranges, zoom, memory_gate
+    precision, intensity_ranges, zoom, memory_gate, memories
         See :class:`~napari_sam2.session.session.Session`.
     device : str or None
         Kind of the device that computed, as torch names it; None where a session of the first format did not record it.
@@ -165,6 +165,7 @@ class Settings:
     memory_gate: MemoryGate | None
     device: str | None = None
     max_batch: int | None = None
+    memories: int | None = None
 
     @classmethod
     def of(
@@ -175,18 +176,20 @@ class Settings:
         memory_gate: MemoryGate | None,
         device: str,
         max_batch: int,
+        memories: int | None = None,
     ) -> Settings:
         """Collect settings; numbers may be those of NumPy."""
         ranges = None if intensity_ranges is None else [(float(low), float(high)) for low, high in intensity_ranges]
         if memory_gate is not None:
             gate = memory_gate
             memory_gate = MemoryGate(float(gate.min_object_score), float(gate.min_predicted_iou), int(gate.look_back))
-        return cls(precision, ranges, None if zoom is None else float(zoom), memory_gate, device, max_batch)
+        return cls(precision, ranges, None if zoom is None else float(zoom), memory_gate, device, max_batch, memories)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of a session; where it computes is not among them."""
         given = {"precision": self.precision, "intensity_range": self.intensity_ranges, "zoom": self.zoom}
-        return given if self.memory_gate is None else given | {"memory_gate": self.memory_gate}
+        chosen = {"memory_gate": self.memory_gate, "memories": self.memories}
+        return given | {name: value for name, value in chosen.items() if value is not None}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -148,7 +149,8 @@ class Rows:
     def write(self, record: FrameRecord) -> RecordRow:
         """Write a record; see :class:`~napari_sam2.predictors.record_store.RecordFile`."""
         about, data = pack_record(record)
-        header = RecordHeader.of(record, self._shared(RecordLayout.of(record)))
+        without_memory = replace(record, memory=None)
+        header = RecordHeader.of(record, self._shared(RecordLayout.of(without_memory)))
         if self._new is not None:  # with an action that is being written
             return RecordRow(self, self._insert("record", about, data), header)
         try:
@@ -206,9 +208,7 @@ class Rows:
         for number, kind, about, data in database.execute(query):
             if kind == "record":
                 header = unpack_header(about)
-                shared = RecordHeader(
-                    self._shared(header.layout), header.object_score, header.predicted_iou, header.view, header.anchor_distance
-                )
+                shared = replace(header, layout=self._shared(header.layout))
                 found[number] = budget.restore(RecordRow(self, number, shared))
             else:
                 small = InMemory(unpack(kind, about, data, f"{database.path.name}, row {number}"))

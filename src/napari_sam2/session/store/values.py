@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 
-from napari_sam2.predictors.memory_bank import FrameRecord
+from napari_sam2.predictors.logits import Logits
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.packed_tensor import PackedTensor, array_dtype
-from napari_sam2.predictors.record_store import RecordHeader, RecordLayout, packed_tensors
+from napari_sam2.predictors.record_store import RecordHeader, RecordLayout
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.calls import decode_mask, encode_mask
 from napari_sam2.session.state.error_sample import ErrorSample
 from napari_sam2.session.state.identity import ModelIdentity
 from napari_sam2.session.state.objects import RECORD_KINDS, ObjectInfo
 from napari_sam2.session.state.prompts import FramePrompts
+from napari_sam2.session.store.packed_logits import pack_logits, unpack_logits
 from napari_sam2.structured import parse_json, to_json
 
 _SAFETENSORS_NAMES = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32", "uint8": "U8",
 }  # fmt: skip
 """The types of tensors of a record, as safetensors has them."""
-NAMES = ("mask_logits", "pointer", "memory")
-"""Tensors of a record."""
 
 
 @dataclass(frozen=True)
@@ -106,22 +106,33 @@ def unpack(kind: str, about: str, data: bytes | None, where: str) -> Any:
 
 
 def pack_record(record: FrameRecord) -> tuple[str, bytes]:
-    """Make a row of a record: scores as JSON, tensors as safetensors."""
-    tensors = packed_tensors(record)
+    """Make a row of a record: scores as JSON, tensors as safetensors; the memory is not among them, see :class:`FrameRecord`."""
+    tensors = {"mask_logits": _packed(record.mask_logits), "pointer": record.pointer}
+    if record.remembered is not None:
+        # Few pixels are others: most of the difference is 0, if it is exact.
+        difference = record.remembered - record.mask_logits
+        is_exact = np.array_equal(record.mask_logits + difference, record.remembered)
+        name, stored = ("difference", difference) if is_exact else ("remembered", record.remembered)
+        tensors[name] = _packed(stored)
     about = {
         "object_score": record.object_score,
         "predicted_iou": record.predicted_iou,
         "view": None if record.view is None else astuple(record.view),
         "anchor_distance": record.anchor_distance,
-        "tensors": [[tensor.dtype, list(tensor.shape)] for tensor in tensors],
+        "origin": record.origin,
+        "tensors": [["float32", list(record.mask_logits.shape)], [record.pointer.dtype, list(record.pointer.shape)]],
     }
     return json.dumps(about), _as_safetensors(tensors)
 
 
-def _as_safetensors(tensors: Sequence[PackedTensor]) -> bytes:
+def _packed(logits: Logits) -> PackedTensor:
+    return PackedTensor(np.frombuffer(pack_logits(np.ascontiguousarray(logits, np.float32)), np.uint8), "uint8")
+
+
+def _as_safetensors(tensors: Mapping[str, PackedTensor]) -> bytes:
     """Write tensors in the format of safetensors, whose own functions for NumPy have no bfloat16."""
     header, end = dict[str, Any](), 0
-    for name, tensor in zip(NAMES, tensors, strict=False):
+    for name, tensor in tensors.items():
         header[name] = {
             "dtype": _SAFETENSORS_NAMES[tensor.dtype],
             "shape": tensor.shape,
@@ -130,7 +141,7 @@ def _as_safetensors(tensors: Sequence[PackedTensor]) -> bytes:
         end += tensor.num_bytes
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    return b"".join([len(text).to_bytes(8, "little"), text, *(tensor.array.tobytes() for tensor in tensors)])
+    return b"".join([len(text).to_bytes(8, "little"), text, *(tensor.array.tobytes() for tensor in tensors.values())])
 
 
 def unpack_header(about: str) -> RecordHeader:
@@ -143,11 +154,11 @@ def unpack_header(about: str) -> RecordHeader:
     """
     fields = json.loads(about)
     tensors = tuple((tuple(shape), dtype) for dtype, shape in fields["tensors"])
-    if len(tensors) not in (2, 3) or not all(dtype in _SAFETENSORS_NAMES for _, dtype in tensors):
+    if len(tensors) != 2 or not all(dtype in _SAFETENSORS_NAMES for _, dtype in tensors):
         raise ValueError("a record is damaged")
     view = None if fields["view"] is None else View(*fields["view"])
-    layout = RecordLayout(tensors)
-    return RecordHeader(layout, float(fields["object_score"]), float(fields["predicted_iou"]), view, int(fields["anchor_distance"]))
+    scores = float(fields["object_score"]), float(fields["predicted_iou"])
+    return RecordHeader(RecordLayout(tensors), *scores, view, int(fields["anchor_distance"]), MaskOrigin(fields["origin"]))
 
 
 def unpack_record(header: RecordHeader, data: bytes) -> FrameRecord:
@@ -164,9 +175,16 @@ def unpack_record(header: RecordHeader, data: bytes) -> FrameRecord:
         read = dict(deserialize(data))  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise ValueError("a record is damaged") from error
-    found = [read[name] for name in NAMES if name in read]
-    layout = header.layout.tensors
-    if [(tuple(one["shape"]), one["dtype"]) for one in found] != [(shape, _SAFETENSORS_NAMES[dtype]) for shape, dtype in layout]:
+    (shape, _), (pointer_shape, pointer_dtype) = header.layout.tensors
+    if not {"mask_logits", "pointer"} <= set(read):
         raise ValueError("a record is damaged")
-    arrays = [np.frombuffer(one["data"], array_dtype(dtype)) for one, (_, dtype) in zip(found, layout, strict=True)]
-    return header.with_tensors([PackedTensor(array.reshape(s), dtype) for array, (s, dtype) in zip(arrays, layout, strict=True)])
+    if (tuple(read["pointer"]["shape"]), read["pointer"]["dtype"]) != (pointer_shape, _SAFETENSORS_NAMES[pointer_dtype]):
+        raise ValueError("a record is damaged")
+    logits, difference, remembered = (
+        unpack_logits(bytes(read[name]["data"]), shape) if name in read else None
+        for name in ("mask_logits", "difference", "remembered")
+    )
+    assert logits is not None
+    pointer = np.frombuffer(read["pointer"]["data"], array_dtype(pointer_dtype)).reshape(pointer_shape)
+    tensors = [PackedTensor(logits, "float32"), PackedTensor(pointer, pointer_dtype)]
+    return header.with_tensors(tensors, remembered if difference is None else logits + difference)

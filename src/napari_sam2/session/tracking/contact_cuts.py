@@ -6,7 +6,6 @@ A prompt makes masks stale, which are tracked again, and have to be cut again: t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +156,7 @@ class ContactCuts:
         item, in_use = self._state.objects[object_id], self._in_use
         own = item.tracked[frame]
         logits = contacts.cut_logits(like, region, in_use.frame_shape)
-        cut = replace(own, mask_logits=logits, object_score=max(own.object_score, like.object_score), view=like.view, memory=None)
+        cut = own.as_prompted(mask_logits=logits, object_score=max(own.object_score, like.object_score), view=like.view)
         with in_use.inference():
             (item.tracked[frame],) = in_use.tracker.remember(frame, [cut])
         return Region.of_present(item.tracked[frame], in_use.frame_shape)

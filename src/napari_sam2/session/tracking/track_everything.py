@@ -144,6 +144,7 @@ class EverythingTracker:
     def _done(self, steps: Iterator[FrameResult], call: LoggedCall) -> Generator[FrameResult]:
         """Do steps, each of which is saved when it is done, as one action; the log has how many were done until then."""
         history, action, num_done = self._state.history, Action(), 0
+        before = history.done[-1] if history.done else None
 
         def logged(num_steps: int | None) -> LoggedCall:
             return replace(call, arguments=call.arguments | {"steps": num_steps})
@@ -157,7 +158,11 @@ class EverythingTracker:
             if result is None:
                 break
             yield result
-        history.complete(action, logged(None))
+        if action.number > 0:
+            history.complete(action, logged(None))
+        elif before is not None and before.call is not None and before.call.method == call.method:
+            # It was ended after its last frame, before that was in the log.
+            history.complete(before, replace(before.call, arguments=before.call.arguments | {"steps": None}))
 
     def _steps(self, area_px: tuple[float, float] | None, options: Mapping[str, Any]) -> Iterator[FrameResult]:
         stack = self._in_use.stack

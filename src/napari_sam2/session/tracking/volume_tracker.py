@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -212,7 +211,7 @@ class VolumeTracker:
         if seen is None:
             return region.area_px
         left = without_faded(region, image, seen.around, least_contrast)
-        item.tracked[frame] = replace(record, mask_logits=cut_logits(record, left, self._in_use.frame_shape))
+        item.tracked[frame] = record.showing(cut_logits(record, left, self._in_use.frame_shape))
         return left.area_px
 
     @staticmethod

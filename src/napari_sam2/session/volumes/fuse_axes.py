@@ -241,11 +241,9 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
     rows, columns = tracked.mask_logits.shape
     either = int((mask | fused).sum())
     return replace(
-        tracked,
-        mask_logits=reduce(means[view.window], (rows, columns)),
+        tracked.to_be_shown(reduce(means[view.window], (rows, columns))),
         object_score=float(means.max()),
         predicted_iou=float((mask & fused).sum() / either) if either else 1.0,
-        memory=None,
         view=None if view == whole else view,
         anchor_distance=1,  # all alike: how far an anchor is along one axis tells nothing of a mean over several
     )

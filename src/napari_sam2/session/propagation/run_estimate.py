@@ -9,6 +9,10 @@ import numpy as np
 
 MOST_STEPS = 64
 """The latest ones count: how fast a machine is depends on what else it does."""
+LOGIT_BYTES = 2.1
+"""Of a packed logit of a mask; measured: 2.0 with ``micro``."""
+BYTES_AROUND = 1000
+"""Of a mask: scores, names, tables, and what is left of the last page."""
 _ALONE_SHARE = 0.5
 """Of the time of a frame with one object, as long as frames with different numbers of objects were not seen."""
 
@@ -26,7 +30,7 @@ class StepTimed:
     seconds : float
         How long it took.
     mask_bytes : int
-        What the model keeps of one object on one frame.
+        What the session file keeps of one object on one frame, at most.
     is_propagated : bool
         It was propagated to, not prompted.
     """
@@ -79,6 +83,24 @@ class RunEstimate:
     def num_bytes(self, num_masks: int) -> int | None:
         """Return how much room so many masks need on the disk at most; None before any step."""
         return num_masks * self._steps[-1].mask_bytes if self._steps else None
+
+
+def mask_bytes(image_size: int, pointer_channels: int) -> int:
+    """Return how much room one object takes on one frame in a session file, at most.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the model's input, which is four times that of a mask.
+    pointer_channels : int
+        Size of an object pointer.
+
+    Returns
+    -------
+    int
+        Packed logits (see :mod:`~napari_sam2.session.store.packed_logits`), the pointer, and what is around them.
+    """
+    return round(LOGIT_BYTES * (image_size // 4) ** 2) + 4 * pointer_channels + BYTES_AROUND
 
 
 def written_duration(seconds: float) -> str:

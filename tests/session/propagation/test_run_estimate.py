@@ -1,6 +1,13 @@
 import pytest
 
-from napari_sam2.plugin.reports.run_estimate import MOST_STEPS, RunEstimate, StepTimed, written_bytes, written_duration
+from napari_sam2.session.propagation.run_estimate import (
+    MOST_STEPS,
+    RunEstimate,
+    StepTimed,
+    mask_bytes,
+    written_bytes,
+    written_duration,
+)
 
 
 def step(num_objects, seconds, is_propagated=True, model="micro"):
@@ -66,3 +73,8 @@ def test_durations(seconds, written):
 @pytest.mark.parametrize(("num_bytes", "written"), [(4e5, "0 MB"), (18e6, "18 MB"), (999e6, "999 MB"), (1.26e9, "1.3 GB")])
 def test_sizes(num_bytes, written):
     assert written_bytes(num_bytes) == written
+
+
+@pytest.mark.parametrize(("image_size", "channels", "expected"), [(320, 128, 14_952), (1024, 256, 139_650)])
+def test_room_of_a_mask(image_size, channels, expected):
+    assert mask_bytes(image_size, channels) == expected
