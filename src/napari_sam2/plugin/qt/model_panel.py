@@ -9,6 +9,7 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
+    QGridLayout,
     QLabel,
     QToolButton,
     QVBoxLayout,
@@ -109,13 +110,15 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         details = QVBoxLayout(self._details)
         details.setContentsMargins(0, 0, 0, 0)
         details.setSpacing(2)
-        rows = (("Compute on", self.compute_on), ("Device", self.device), ("Precision", self.precision), ("Input", self.input))
-        labels = [QLabel(text) for text, _ in rows]
-        width_px = max(label.sizeHint().width() for label in labels)
-        for label, (_, choice) in zip(labels, rows, strict=True):
-            label.setFixedWidth(width_px)  # choices stand one below the other
-            self._input_row = row(label, choice, stretched=(1,))
-            details.addWidget(self._input_row)
+        choices = QGridLayout()  # one below the other
+        choices.setSpacing(2)
+        choices.setColumnStretch(1, 1)
+        named = (("Compute on", self.compute_on), ("Device", self.device), ("Precision", self.precision), ("Input", self.input))
+        for number, (name, choice) in enumerate(named):
+            self._input_label = QLabel(name)
+            choices.addWidget(self._input_label, number, 0)
+            choices.addWidget(choice, number, 1)
+        details.addLayout(choices)
         details.addWidget(row(self.about_device, self.self_test, self.settings, stretched=(0,)))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -201,7 +204,9 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         precision = "" if settings.precision == "auto" else f" in {settings.precision}"
         self.fold.setToolTip(f"The model computes on {device}{precision}{tested}. Click to choose.")
         self.device.setEnabled(not place.is_elsewhere)
-        self._input_row.setVisible(controller.model in RELEASED and not place.is_elsewhere)
+        has_sides = controller.model in RELEASED and not place.is_elsewhere
+        self._input_label.setVisible(has_sides)
+        self.input.setVisible(has_sides)
         self.input.setCurrentIndex(self.input.findData(str(settings.image_size)))
         with QSignalBlocker(self.device), QSignalBlocker(self.precision):
             self.device.setCurrentText(settings.device)
