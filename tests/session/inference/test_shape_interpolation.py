@@ -30,11 +30,11 @@ def iou(a: FrameRecord, b: FrameRecord) -> float:
 @pytest.mark.parametrize("view", [WHOLE, View(8, 4, 40, 40)])
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_where_tracking_knows_nothing_the_shape_lies_between_the_anchors(view: View, share: float) -> None:
-    """Centre and radius are those in between, in windows of any scale."""
+    """Centre and area are those in between, in windows of any scale."""
     unknown = disc(0, 0, 99, view, logit=0.01)
-    before, after = disc(20, 16, 6, View(5, 5, 32, 32)), disc(36, 32, 12)
+    before, after = disc(20, 16, 4, View(5, 5, 32, 32)), disc(36, 32, 12)
     found = with_interpolated_shape(unknown, before, after, share, WHOLE)
-    true = disc(20 + 16 * share, 16 + 16 * share, 6 + 6 * share, view)
+    true = disc(20 + 16 * share, 16 + 16 * share, np.sqrt(16 + (144 - 16) * share), view)
     assert iou(found, true) > 0.93
     assert (found.view, found.object_score, found.pointer) == (unknown.view, unknown.object_score, unknown.pointer)
 
@@ -47,6 +47,15 @@ def test_what_tracking_is_sure_of_stays_near_the_outline() -> None:
     found = with_interpolated_shape(leaked, anchor, anchor, 0.5, WHOLE)
     assert iou(found, anchor) > 0.5 > iou(leaked, anchor)
     assert float(np.abs(found.mask_logits).max()) <= 2 * MAX_LOGIT
+
+
+def test_a_tip_tells_little_of_the_middle() -> None:
+    """Of what tracking is not sure of, a tip corrects less than a section of the same size does."""
+    leaked, middle = disc(32, 32, 14, logit=1.0), disc(32, 32, 10)
+    by_middle = with_interpolated_shape(leaked, middle, middle, 0.5, WHOLE)
+    by_tip = with_interpolated_shape(leaked, middle, disc(32, 32, 1.2), 0.1, WHOLE)
+    assert iou(by_middle, middle) > 0.8 > iou(leaked, middle)
+    assert iou(by_tip, leaked) == 1
 
 
 def test_where_the_object_is_absent_nothing_changes() -> None:

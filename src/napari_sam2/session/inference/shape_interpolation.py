@@ -44,8 +44,9 @@ def with_interpolated_shape(
     Notes
     -----
     Raya and Udupa 1990, shape-based interpolation: the mean of the signed distances from both outlines, each moved to the
-    interpolated centre. The logit of the shape is that distance in pixels of the data, or in cells of the mask where these are
-    larger.
+    interpolated centre. Sections of round bodies do not change their radius evenly but rather their area, so the outline is moved
+    to the interpolated area. The logit of the shape is the distance in pixels of the data, or in cells of the mask where these are
+    larger. It is weighted by the ratio of the radii of both sections: the tip of an organ tells little of its middle.
     """
     view, shape = tracked.view or whole, (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
     anchors = [(record, record.view or whole, record.mask_logits) for record in (before, after)]
@@ -56,16 +57,26 @@ def with_interpolated_shape(
     moved = [_moved(logits, seen, view, shape, own - centre) > 0 for (_, seen, logits), own in zip(anchors, centres, strict=True)]
     if not all(mask.any() for mask in moved):
         return tracked
-    cell = min(1.0, view.side / max(shape))
-    distance = cell * ((1 - share) * _signed_distance(moved[0]) + share * _signed_distance(moved[1]))
-    known = np.clip(distance.astype(np.float32), -MAX_LOGIT, MAX_LOGIT)
-    return tracked.showing(rounded(np.clip(tracked.mask_logits, -MAX_LOGIT, MAX_LOGIT) + known))
+    cell_px = view.side / max(shape)
+    radii = [_radius(logits > 0, seen) for _, seen, logits in anchors]
+    mean = (1 - share) * radii[0] + share * radii[1]
+    of_mean_area = float(np.hypot(np.sqrt(1 - share) * radii[0], np.sqrt(share) * radii[1]))
+    distance = (1 - share) * _signed_distance(moved[0]) + share * _signed_distance(moved[1])
+    distance = min(1.0, cell_px) * distance + (of_mean_area - mean) / max(1.0, cell_px)
+    weight = min(radii) / max(radii)
+    by_tracking, by_shape = (np.clip(logits, -MAX_LOGIT, MAX_LOGIT) for logits in (tracked.mask_logits, distance))
+    return tracked.showing(rounded((by_tracking + weight * by_shape).astype(np.float32)))
 
 
 def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:
     """Centre of a mask (h, w) of a view, row and column from the corner of the frame."""
     cells = np.argwhere(mask).mean(0) + 0.5
     return np.array([view.row, view.column]) + cells * [view.height / mask.shape[0], view.width / mask.shape[1]]
+
+
+def _radius(mask: npt.NDArray[np.bool_], view: View) -> float:
+    """Radius, in pixels, of the disc that is as large as a mask (h, w) of a view."""
+    return float(np.sqrt(mask.mean() * view.height * view.width / np.pi))
 
 
 def _moved(
