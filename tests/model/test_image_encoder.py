@@ -56,6 +56,26 @@ def test_chosen_levels_receive_the_coarser_one(mode: str, arguments: dict, expec
         assert torch.equal(position, torch.full_like(level, 8 >> i))  # of the level's own type
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("fuse_type", ["sum", "avg"])
+@pytest.mark.parametrize("levels", [None, (1, 2), (0,), (2, 3), ()])
+@pytest.mark.parametrize("num_reductions", [0, 1, 2, 3])
+def test_levels_that_are_reduced_need_not_be_computed(
+    mode: str, fuse_type: str, levels: tuple[int, ...] | None, num_reductions: int
+) -> None:
+    """Where nothing is learnt, convolutions are joined: the result is that of one after another."""
+    torch.manual_seed(0)
+    built = FpnNeck(Sizes(), 6, [8, 7, 4, 3], fpn_interp_model=mode, fuse_type=fuse_type, fpn_top_down_levels=levels)
+    reductions = [nn.Conv2d(6, 2 + i, 1, bias=i != 1) for i in range(num_reductions)]
+    xs = [torch.randn(2, width, 16 >> i, 8 >> i) for i, width in enumerate((3, 4, 7, 8))]
+    expected, its_positions = built(xs, reductions)
+    with torch.no_grad():
+        found, positions = built(xs, reductions)
+    for one, other in zip(expected, found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+    assert [x[0, 0].tolist() for x in positions] == [x[0, 0].tolist() for x in its_positions]
+
+
 def test_laterals_are_stored_coarsest_first() -> None:
     built = FpnNeck(Sizes(), 5, [4, 3, 2], fpn_top_down_levels=())
     assert [conv.conv.in_channels for conv in built.convs] == [4, 3, 2]

@@ -5,9 +5,10 @@ B batch · C channels · H, W height and width of a level.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
-from napari_sam2.torch_threads import torch  # noqa: F401 - before all else of torch
+from napari_sam2.torch_threads import torch
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -72,18 +73,61 @@ class FpnNeck(nn.Module):
         self.fuse_type = fuse_type
         self.fpn_top_down_levels = list(range(len(self.convs)) if fpn_top_down_levels is None else fpn_top_down_levels)
 
-    def forward(self, xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Map the trunk's levels, finest first, to features and position codes of the same order."""
+    def forward(self, xs: list[Tensor], reductions: Sequence[nn.Conv2d] = ()) -> tuple[list[Tensor], list[Tensor]]:
+        """Map the trunk's levels, finest first, to features and position codes of the same order.
+
+        Of the finest levels, as many as there are ``reductions``, only what these convolutions of 1 x 1 make of them is returned.
+        """
+        is_joined = self._is_linear and not torch.is_grad_enabled()
+        num_whole = len(xs) - (len(reductions) if is_joined else 0)
         features: list[Tensor] = []
         above: Tensor | None = None
         # The convolutions are stored coarsest first, the order in which they run.
-        for level, conv in zip(reversed(range(len(xs))), self.convs, strict=True):
+        for level, conv in list(zip(reversed(range(len(xs))), self.convs, strict=True))[:num_whole]:
             lateral = conv(xs[level])
             if above is not None and level in self.fpn_top_down_levels:
                 lateral = self._fuse(lateral, above)
             above = lateral
             features.insert(0, lateral)
-        return features, [self.position_encoding(x).to(x.dtype) for x in features]
+        if is_joined:
+            features = [*self._reduced(xs, above, reductions), *features]
+        positions = [self.position_encoding(x).to(x.dtype) for x in features]
+        if not is_joined:
+            features[: len(reductions)] = [reduction(level) for reduction, level in zip(reductions, features, strict=False)]
+        return features, positions
+
+    @property
+    def _laterals(self) -> list[nn.Conv2d]:
+        """The lateral convolutions, that of the finest level first."""
+        return [conv for lateral in reversed(self.convs) for conv in lateral.children() if isinstance(conv, nn.Conv2d)]
+
+    @property
+    def _is_linear(self) -> bool:
+        """Convolutions map each pixel by itself: they can be joined with those that follow."""
+        return all((conv.kernel_size, conv.stride, conv.padding) == ((1, 1), (1, 1), (0, 0)) for conv in self._laterals)
+
+    def _reduced(self, xs: list[Tensor], above: Tensor | None, reductions: Sequence[nn.Conv2d]) -> list[Tensor]:
+        """Compute reductions of the finest levels without these levels, which are many times as large: all of it is linear."""
+        found: list[Tensor] = []
+        for level in reversed(range(len(reductions))):
+            # The reduction of this level, and those of finer ones, which receive this one.
+            needed = [level]
+            while needed[-1] and needed[-1] - 1 in self.fpn_top_down_levels:
+                needed.append(needed[-1] - 1)
+            lateral = self._laterals[level]
+            with torch.autocast(xs[level].device.type, enabled=False):
+                weight = torch.cat([reductions[other].weight.flatten(1) for other in needed])
+                joined = weight @ lateral.weight.flatten(1)
+                bias = None if lateral.bias is None else weight @ lateral.bias
+            reduced = F.conv2d(xs[level], joined[..., None, None], bias)
+            dtype = reduced.dtype
+            if above is not None and level in self.fpn_top_down_levels:
+                is_whole = level == len(reductions) - 1
+                reduced = self._fuse(reduced, F.conv2d(above, weight[..., None, None]) if is_whole else above)
+            own, shift = len(reductions[level].weight), reductions[level].bias
+            found.insert(0, (reduced[:, :own] if shift is None else reduced[:, :own] + shift[:, None, None]).to(dtype))
+            above = reduced[:, own:]
+        return found
 
     def _fuse(self, lateral: Tensor, above: Tensor) -> Tensor:
         mode = self.fpn_interp_model
@@ -105,9 +149,9 @@ class ImageEncoder(nn.Module):
         self.neck = neck
         self.scalp = scalp
 
-    def forward(self, sample: Tensor) -> ImageFeatures:
-        """Encode normalised images, (B, 3, S, S), float."""
-        features, positions = self.neck(self.trunk(sample))
+    def forward(self, sample: Tensor, reductions: Sequence[nn.Conv2d] = ()) -> ImageFeatures:
+        """Encode normalised images, (B, 3, S, S), float; ``reductions`` are those of :meth:`FpnNeck.forward`."""
+        features, positions = self.neck(self.trunk(sample), reductions)
         if self.scalp > 0:
             features, positions = features[: -self.scalp], positions[: -self.scalp]
         return {"vision_features": features[-1], "vision_pos_enc": positions, "backbone_fpn": features}

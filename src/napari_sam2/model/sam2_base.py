@@ -288,11 +288,9 @@ class SAM2Base(nn.Module):
 
     def forward_image(self, img_batch: Tensor) -> ImageFeatures:
         """Encode normalised frames, (B, 3, S, S); the finer levels are already reduced for the decoder (official L467)."""
-        backbone_out: ImageFeatures = self.image_encoder(img_batch)
-        if self.use_high_res_features_in_sam:
-            fpn = backbone_out["backbone_fpn"]
-            fpn[0] = self.sam_mask_decoder.conv_s0(fpn[0])
-            fpn[1] = self.sam_mask_decoder.conv_s1(fpn[1])
+        decoder = self.sam_mask_decoder
+        reductions = (decoder.conv_s0, decoder.conv_s1) if self.use_high_res_features_in_sam else ()
+        backbone_out: ImageFeatures = self.image_encoder(img_batch, reductions)
         return backbone_out
 
     def _prepare_backbone_features(
