@@ -1,18 +1,16 @@
-"""Squares that touch are one blob: each of two that were found keeps its part, also when it is tracked again."""
-
 import numpy as np
 import pytest
 
 from blob_tracker import blob_session, squares
-from napari_sam2.session.tracking.contact_cuts import pairs_that_meet
+from napari_sam2.session.tracking.contact_cuts import ContactCuts, pairs_that_meet
+from napari_sam2.session.tracking.measurements import Measurements
 from napari_sam2.session.tracking.regions import Region
-from square_movies import click, origins
+from square_movies import click
 
-LEFT = (14, 15, 16, 17, 18, 18, 18, 17, 16, 15)
-TOUCHING = range(4, 7)
-LAST = len(LEFT) - 1
+LEFT = (14, 15, 16, 17, 18)
 TRUTH = squares(len(LEFT), (24, 64), {1: [(8, left, 8) for left in LEFT], 2: [(8, 44 - left, 8) for left in LEFT]})
 MOVIE = np.select([TRUTH == 1, TRUTH == 2], [250, 170], 10).astype(np.uint8)
+LAST = len(LEFT) - 1
 
 
 @pytest.fixture
@@ -20,45 +18,33 @@ def session():
     with blob_session(MOVIE, "TYX") as session:
         for object_id in (1, 2):
             click(session, object_id, 0, TRUTH)
+        session.propagate_all()
         yield session
 
 
-@pytest.fixture
-def found(session):
+@pytest.mark.parametrize("changeable", [(1, 2), (1,), ()])
+def test_what_may_be_changed_is_cut(session, changeable):
+    """Squares touch on the last frame: each has its part, or one what the other leaves, which is nothing that counts here."""
+    measurements = Measurements(session.state, session._in_use)
+    regions = {object_id: measurements.region(object_id, LAST) for object_id in (1, 2)}
     with session.state.history.action(None):
-        for object_id in (1, 2):
-            session._objects.mark_found(object_id)
-    session.propagate_all()
-    return session
+        changed = ContactCuts(session.state, session._in_use).cut(LAST, regions, changeable, measurements)
+    assert changed == ([1, 2] if len(changeable) == 2 else [])
+    left = [int(np.count_nonzero(session.mask(object_id, LAST))) for object_id in (1, 2)]
+    assert left == ([64, 64] if len(changeable) == 2 else [128, 128])
 
 
-def test_each_has_its_part(found):
-    np.testing.assert_array_equal(found.labels, TRUTH)
-
-
-def test_what_a_person_prompted_is_not_cut(session):
-    session.propagate_all()
-    for frame in TOUCHING:
-        assert np.count_nonzero(session.mask(1, frame)) == np.count_nonzero(TRUTH[frame])
-
-
-@pytest.mark.parametrize("prompted", [(1,), (2,), (1, 2)])
-def test_they_are_cut_again_where_a_prompt_made_them_stale(found, prompted):
-    before = origins(found, 2)
-    for object_id in prompted:
-        click(found, object_id, LAST, TRUTH)
-    assert found.propagate_all() > len(TOUCHING)
-    np.testing.assert_array_equal(found.labels, TRUTH)
-    if 2 not in prompted:
-        assert origins(found, 2) == before
-
-
-def test_all_of_it_is_undone_at_once(found):
-    click(found, 1, LAST, TRUTH)
-    before = origins(found, 1)
-    found.propagate_all()
-    found.undo()
-    assert origins(found, 1) == before
+def test_they_are_cut_towards_frame_0_by_how_they_were_later():
+    movie = blob_session(MOVIE[::-1].copy(), "TYX")
+    for object_id in (1, 2):
+        click(movie, object_id, LAST, TRUTH[::-1])
+    movie.propagate_all()
+    measurements = Measurements(movie.state, movie._in_use)
+    regions = {object_id: measurements.region(object_id, 0) for object_id in (1, 2)}
+    with movie.state.history.action(None):
+        assert ContactCuts(movie.state, movie._in_use).cut(0, regions, (1, 2), measurements, reverse=True) == [1, 2]
+    for object_id in (1, 2):
+        np.testing.assert_array_equal(movie.mask(object_id, 0), TRUTH[LAST] == object_id)
 
 
 def test_boxes_meet_where_they_have_pixels_in_common():

@@ -116,3 +116,30 @@ def test_children_are_not_larger_than_their_parent_was():
     assert rules.are_too_large(pieces, past(120, 120, 200), 3)
     assert not rules.are_too_large(pieces, past(140, 140, 200), 3)
     assert not rules.are_too_large(pieces, past(0, 0), 2), "nothing is known of it"
+
+
+def test_what_comes_apart_unchanged_was_two():
+    pieces = square(0, 0, 5), square(0, 20, 5)
+
+    def was_two(areas, brightness, elongation):
+        return rules.were_two(pieces, past(*areas, elongation=elongation), brightness, len(areas))
+
+    assert was_two([100, 100, 100], [90, 90, 91], 1.6)
+    assert not was_two([100, 100, 100], [90, 90, 110], 1.6), "it became brighter"
+    assert not was_two([100, 100, 80], [90, 90, 91], 1.6), "it became smaller"
+    assert not was_two([100, 100, 100], [90, 90, 91], 1.1)
+    assert was_two([80, 80, 80], [90, 90, 91], 1.1), "it was smaller than its pieces"
+    assert not was_two([], [], 1.0)
+
+
+def test_siblings_are_alike_near_their_parent_and_smaller():
+    parent, one = square(10, 10, 10, 10), square(8, 12, 6, 8)
+    assert rules.are_siblings(one, square(18, 12, 6, 8), parent)
+    assert not rules.are_siblings(one, square(18, 12, 6, 3), parent)
+    assert not rules.are_siblings(one, square(48, 12, 6, 8), parent)
+    assert not rules.are_siblings(one, square(18, 12, 11, 10), parent)
+
+
+def test_a_track_has_shrunk_where_it_may_be_one_of_two_children():
+    areas = {area: rules.has_shrunk(square(0, 0, 1, area), past(*[100] * 8), 8) for area in (0, 74, 75)}
+    assert areas == {0: False, 74: True, 75: False}

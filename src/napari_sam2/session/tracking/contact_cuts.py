@@ -1,7 +1,4 @@
-"""Cuts the masks that two tracks have of both their objects, which touch or cross, while everything is tracked and later on.
-
-A prompt makes masks stale, which are tracked again, and have to be cut again: the model sees one object in both of them as before.
-"""
+"""Cuts the masks that two tracks have of both their objects, which touch or cross."""
 
 from __future__ import annotations
 
@@ -32,23 +29,6 @@ class ContactCuts:
 
     def __init__(self, state: SessionState, in_use: ModelInUse) -> None:
         self._state, self._in_use = state, in_use
-
-    def cut_again(self, frame: int, object_ids: Collection[int], reverse: bool) -> None:
-        """Cut, inside an action, the masks of objects that were just tracked to a frame once more.
-
-        Only objects that were found without a prompt are cut; those that were not tracked just now keep their masks.
-        """
-        state, infos = self._state, self._state.infos
-        tracked = [object_id for object_id in object_ids if infos[object_id].is_found]
-        if not tracked or self._in_use.stack.along != "T":
-            return
-        regions = {}
-        for object_id in [i for i, info in infos.items() if info.is_found and info.may_be_on(frame)]:
-            item = state.objects[object_id]
-            record = item.conditioning.get(frame) or item.tracked.get(frame)
-            if record is not None:
-                regions[object_id] = Region.of_present(record, self._in_use.frame_shape)
-        self.cut(frame, regions, tracked, Measurements(state, self._in_use), reverse)
 
     def cut(
         self, frame: int, regions: Mapping[int, Region], tracked: Collection[int], measurements: Measurements, reverse: bool = False

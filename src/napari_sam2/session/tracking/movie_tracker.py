@@ -7,6 +7,7 @@ from math import pi, sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_sam2.predictors.object_score import ObjectScore
 from napari_sam2.session.editing.everything import find_everything_there
@@ -15,6 +16,7 @@ from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.tracking import contacts, rules
 from napari_sam2.session.tracking.contact_cuts import ContactCuts, pairs_that_meet
 from napari_sam2.session.tracking.contacts import Expected
+from napari_sam2.session.tracking.edges import Edges
 from napari_sam2.session.tracking.likelihood import likely_points
 from napari_sam2.session.tracking.measurements import Measurements
 from napari_sam2.session.tracking.regions import Region
@@ -56,6 +58,7 @@ class MovieTracker:
         self._options = options
         self._measurements = Measurements(self._state, self._in_use)
         self._cuts = ContactCuts(self._state, self._in_use)
+        self._edges = Edges(self._state, self._in_use)
 
     def frames_left(self) -> range:
         """The frames after the last one that was done, by what was found up to now."""
@@ -78,6 +81,7 @@ class MovieTracker:
         self._merge_duplicates(frame, regions)
         self._divide(frame, regions)
         self._add_newcomers(frame, regions)
+        self._place_edges(frame, self._found(regions))
         shown = {object_id: self._state.objects[object_id].shown(frame) for object_id in regions}
         return FrameResult(frame, {i: ObjectScore.of(record) for i, record in shown.items() if record is not None})
 
@@ -128,6 +132,10 @@ class MovieTracker:
         tracked = [object_id for object_id in found if frame in self._state.objects[object_id].tracked]
         for object_id in self._cuts.cut(frame, found, tracked, self._measurements):
             self._take_shown(object_id, frame, regions)
+
+    def _place_edges(self, frame: int, object_ids: Sequence[int]) -> None:
+        if object_ids:
+            self._edges.place(frame, object_ids, self._measurements.grey(frame))
 
     # --- ends ------------------------------------------------------------------------------------------------------
 
@@ -184,10 +192,19 @@ class MovieTracker:
             if not children and rules.is_long(region, past, frame):
                 halves = search(self._in_use, frame, region.ends(), sqrt(region.area_px / pi))
                 children = rules.children_in_halves(region, halves, median)
-            if children and (rules.are_too_large(children, past, frame) or self._took_one_in(object_id, frame)):
+            if children and (
+                rules.are_too_large(children, past, frame)
+                or self._took_one_in(object_id, frame)
+                or rules.were_two(children, past, self._brightness(object_id, frame), frame)
+            ):
                 self._come_apart(object_id, frame, children, regions)
             elif children:
                 self._begin_before(object_id, frame, self._replace_by_children(object_id, frame, children, regions))
+
+    def _brightness(self, object_id: int, frame: int) -> list[float]:
+        """How bright a track was on the frames before a frame, in order."""
+        known = self._measurements.of(object_id, range(frame - rules.FRAMES_BEFORE_DIVISION[1], frame))
+        return [one.brightness for one in known.values() if one.area_px]
 
     def _took_one_in(self, object_id: int, frame: int) -> bool:
         """Return whether another track ended beside a track just before: its object may still be there, in the mask of this one."""
@@ -237,6 +254,7 @@ class MovieTracker:
                 child.tracked[frame - 1] = record
                 self._parts.objects.mark_found(child.object_id, frame - 1)
             self._parts.objects.end_object(parent, frame - 1)
+            self._place_edges(frame - 1, children)
 
     def _take_shown(self, object_id: int, frame: int, regions: dict[int, Region]) -> None:
         record = self._state.objects[object_id].shown(frame)
@@ -257,15 +275,32 @@ class MovieTracker:
             covered[region.window] |= region.pixels
         median = self._median_area_px(regions.values())
         points = likely_points(self._in_use.as_seen(frame), covered, sqrt(median / pi), MOST_POINTS)
+        points += self._beside_shrunk(frame, regions, covered)
         found = search(self._in_use, frame, points, sqrt(median / pi)) if points else []
         new = [one.region for one in rules.newcomers(found, list(regions.values()), median) if self._is_wanted(one.region)]
         tracks = dict(regions)
         for object_id, region in self._add(frame, new, regions).items():
             first = self._follow_back(object_id, frame, region)
+            if self._joins_sibling(object_id, first):
+                continue
             if first == frame:
                 self._look_for_parent(object_id, frame, region, tracks, regions)
             else:
                 self._look_for_parent_before(object_id, first, regions)
+
+    def _beside_shrunk(
+        self, frame: int, regions: Mapping[int, Region], covered: npt.NDArray[np.bool_]
+    ) -> list[tuple[float, float]]:
+        """Where the other child is if a track goes on as one of two: opposite of it, seen from where the parent was."""
+        points, limits = list[tuple[float, float]](), self._in_use.frame_shape
+        for object_id in self._found(regions):
+            region, before = regions[object_id], self._measurements.region(object_id, frame - 1)
+            if before is None or not region.area_px or not rules.has_shrunk(region, self._past(object_id, frame), frame):
+                continue
+            row, column = np.subtract(np.multiply(2, before.centroid_rc), region.centroid_rc)
+            if 0 <= row < limits[0] - 1 and 0 <= column < limits[1] - 1 and not covered[round(row), round(column)]:
+                points.append((float(row), float(column)))
+        return points
 
     def _add_everything(self, frame: int, regions: dict[int, Region]) -> None:
         in_use = self._in_use
@@ -299,8 +334,23 @@ class MovieTracker:
                 break
             first -= 1
             item.tracked[first] = record
+            self._place_edges(first, [object_id])
             self._parts.objects.mark_found(object_id, first)
         return first
+
+    def _joins_sibling(self, object_id: int, first: int) -> bool:
+        """Let a newcomer be the other child where a parent has only one: it was lost after the division, and is found again."""
+        lineage, region = self._state.lineage, self._measurements.region(object_id, first)
+        parents = list(lineage.values())
+        for child, parent in lineage.items():
+            began = self._state.infos[child].first_frame
+            if parents.count(parent) > 1 or not began <= first <= began + rules.FRAMES_TO_END:
+                continue
+            sibling, last = self._measurements.region(child, first), self._measurements.region(parent, began - 1)
+            if region is not None and sibling is not None and last is not None and rules.are_siblings(region, sibling, last):
+                self._parts.objects.mark_found(object_id, first, parent)
+                return True
+        return False
 
     def _look_for_parent(
         self, object_id: int, frame: int, region: Region, tracks: dict[int, Region], regions: dict[int, Region]

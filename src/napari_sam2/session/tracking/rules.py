@@ -43,6 +43,13 @@ LEAST_INSIDE = 0.6
 """The two halves of a division lie within it by at least this share of each, and make up that share of it."""
 MOST_CHILDREN_AREA = 1.5
 """The children of a division have together no more than that of the usual area of the parent."""
+BRIGHTER, SMALLER = 1.15, 0.95
+"""An object condenses before it divides: it becomes brighter by the first factor, or smaller than usual by the second one. What
+comes apart without that, and ..."""
+LONG_PAIR = 1.5
+"""... was as long as that, or ..."""
+MOST_UNCHANGED_AREA = 1.2
+"""... was smaller than its pieces are together by this factor, was two that touched."""
 FRAMES_AFTER_END = 4
 """What comes apart so soon after another track ended beside it has taken that in, and does not divide."""
 CHANGED = 1.1
@@ -128,6 +135,41 @@ def children_in_pieces(region: Region, median_area_px: float) -> list[Region]:
 def are_too_large(pieces: Sequence[Region], past: Past, frame: int) -> bool:
     """Return whether pieces of an object are too large for its children: one of them is something else that was taken in."""
     return sum(piece.area_px for piece in pieces) > MOST_CHILDREN_AREA * past.usual_area_px(frame) > 0
+
+
+def were_two(pieces: Sequence[Region], past: Past, brightness: Sequence[float], frame: int) -> bool:
+    """Return whether what comes apart was two objects that touched: it did not condense, and was long, or smaller.
+
+    Parameters
+    ----------
+    pieces : sequence of Region
+        What it comes apart into.
+    past : Past
+        What is known of it.
+    brightness : sequence of float
+        Its mean intensity on the frames before, in order.
+    frame : int
+        The frame.
+    """
+    there = sorted(t for t, area in past.areas_px.items() if t < frame and area)
+    if not there or not brightness:
+        return False
+    usual = float(np.median([past.areas_px[t] for t in there]))
+    has_condensed = max(brightness[-3:]) >= BRIGHTER * min(brightness) or past.areas_px[there[-1]] <= SMALLER * usual
+    was_long = max(past.elongations[t] for t in there[-2:]) >= LONG_PAIR
+    return not has_condensed and (was_long or sum(piece.area_px for piece in pieces) > MOST_UNCHANGED_AREA * usual)
+
+
+def are_siblings(one: Region, other: Region, parent: Region) -> bool:
+    """Return whether two objects can be the children of a third one, by their masks after the division and before it."""
+    reach = CHILD_DISTANCE * sqrt(parent.area_px / pi)
+    is_near = all(dist(region.centroid_rc, parent.centroid_rc) < reach for region in (one, other))
+    return is_near and are_children([one, other], 0) and max(one.area_px, other.area_px) < parent.area_px
+
+
+def has_shrunk(region: Region, past: Past, frame: int) -> bool:
+    """Return whether a track is so much smaller than usual that it may go on as one of two children."""
+    return 0 < region.area_px < AREA_AFTER_DIVISION * past.usual_area_px(frame)
 
 
 def is_long(region: Region, past: Past, frame: int) -> bool:
