@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 import crossing_movie
+from blob_tracker import blob_session, squares
 from lively_movie import CHILDREN, DIVIDES_ON, ENTERING, ENTERS_ON, LEAVES_ON, LEAVING, PARENT, STAYING, movie, truth
 from napari_sam2.session.session import Session
+from napari_sam2.session.tracking.movie_tracker import MovieTracker
+from napari_sam2.session.tracking.regions import Region
+from square_movies import click
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,87 @@ def test_two_that_cross_keep_their_tracks():
     assert sorted(np.unique(labels)) == [0, *sorted(ends[0])]
     for label, found in zip((1, 2, 3), ends[0], strict=True):
         assert (labels == found).any((1, 2)).all(), label
+
+
+DIVIDED = squares(
+    5,
+    (32, 48),
+    {
+        1: [(8, 16, 10) if t < 3 else None for t in range(5)],
+        2: [(10, 10, 7) if t >= 3 else None for t in range(5)],
+        3: [(10, 25, 7) if t >= 3 else None for t in range(5)],
+        4: [(2, 40, 7)] * 5,
+    },
+)
+
+
+@pytest.fixture
+def divided():
+    """A parent that has divided, of which one child was lost, and what is found beside it."""
+    with blob_session(np.where(DIVIDED > 0, 200, 10).astype(np.uint8), "TYX") as session:
+        click(session, 1, 0, DIVIDED)
+        session.propagate_all()
+        assert session.divide_object(1, 3) == [2, 3]
+        session.remove_object(3)
+        for object_id, label in ((2, 2), (3, 3), (4, 4)):
+            session.add_mask(object_id if object_id in session.objects else session.add_object(), 3, DIVIDED[3] == label)
+        with session.state.history.action(None):
+            for object_id in (1, 2, 3, 4):
+                session._objects.mark_found(object_id)
+        yield session
+
+
+def test_a_child_that_was_lost_and_is_found_again_has_its_parent(divided):
+    tracker = MovieTracker(divided._everything_tracker._parts, None, {})
+    with divided.state.history.action(None):
+        assert not tracker._joins_sibling(4, 3), "it is too far away"
+        assert tracker._joins_sibling(3, 3)
+        assert divided.lineage == {2: 1, 3: 1}
+        assert not tracker._joins_sibling(4, 3), "there are two"
+
+
+def test_the_other_child_is_looked_for_where_the_parent_was():
+    with blob_session(np.where(DIVIDED > 0, 200, 10).astype(np.uint8), "TYX") as session:
+        click(session, 1, 0, DIVIDED)
+        session.propagate_all(frames=[1, 2])
+        with session.state.history.action(None):
+            session._objects.mark_found(1)
+        tracker = MovieTracker(session._everything_tracker._parts, None, {})
+        regions = {1: Region.of_plane(DIVIDED[3] == 2)}
+        ((row, column),) = tracker._beside_shrunk(3, regions, DIVIDED[3] == 2)
+        assert DIVIDED[3][round(row), round(column)] == 3
+        assert tracker._beside_shrunk(3, regions, np.isin(DIVIDED[3], (2, 3))) == [], "something is there already"
+        assert tracker._beside_shrunk(2, {1: Region.of_plane(DIVIDED[2] == 1)}, DIVIDED[2] == 1) == []
+
+
+def test_a_child_in_the_mask_of_a_neighbour_is_cut_off():
+    """It touches the neighbour, and both are one blob, on the frame after a bright parent has gone."""
+    truth = squares(
+        6,
+        (32, 64),
+        {
+            1: [(8, 16, 10)] * 5 + [None],
+            2: [None] * 5 + [(9, 11, 7)],
+            3: [None] * 5 + [(9, 25, 7)],
+            4: [(8, 40 - 2 * t, 8) for t in range(4)] + [(8, 33, 8), (8, 32, 8)],
+        },
+    )
+    image = np.where(truth == 4, 160, np.where(truth > 0, 190, 10)).astype(np.uint8)
+    image[4][truth[4] == 1] = 250
+    with blob_session(image, "TYX", intensity_range=(0, 255)) as session:
+        for object_id in (1, 4):
+            click(session, object_id, 0, truth)
+        session.propagate_all(frames=range(1, 5))
+        with session.state.history.action(None):
+            for object_id in (1, 4):
+                session._objects.mark_found(object_id)
+        session.propagate_all(frames=[5])
+        tracker = MovieTracker(session._everything_tracker._parts, None, {})
+        regions = {i: session._everything_tracker._parts.region(session.objects[i].shown(5)) for i in (1, 4)}
+        with session.state.history.action(None):
+            tracker._free_children(5, regions)
+        np.testing.assert_array_equal(session.mask(4, 5), truth[5] == 4)
+        assert len(session.lineage) == 2
+        assert set(session.lineage.values()) == {1}
+        found = [session.mask(child, 5) for child in session.lineage]
+        assert sorted(int(truth[5][mask].max()) for mask in found) == [2, 3]

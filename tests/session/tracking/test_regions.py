@@ -78,3 +78,8 @@ def test_the_longest_axis():
 def test_what_one_has_without_the_other(one, other):
     left = Region.of_plane(one).without(Region.of_plane(other))
     np.testing.assert_array_equal(left.plane(SHAPE), one & ~other)
+
+
+def test_it_is_moved_as_it_is():
+    moved = Region(2, 3, np.ones((3, 2), bool)).moved_to((6.2, 0.4))
+    assert (moved.row, moved.column, moved.area_px) == (5, 0, 6)

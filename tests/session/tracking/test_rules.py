@@ -11,7 +11,8 @@ def square(row, column, height=10, width=10):
 
 
 def past(*areas, first=0, elongation=1.0):
-    return rules.Past(first, dict(enumerate(areas, first)), dict.fromkeys(range(first, first + len(areas)), elongation))
+    frames = range(first, first + len(areas))
+    return rules.Past(first, dict(zip(frames, areas, strict=True)), dict.fromkeys(frames, elongation), dict.fromkeys(frames, 90.0))
 
 
 def test_the_usual_area_is_that_before_it_condensed():
@@ -122,7 +123,8 @@ def test_what_comes_apart_unchanged_was_two():
     pieces = square(0, 0, 5), square(0, 20, 5)
 
     def was_two(areas, brightness, elongation):
-        return rules.were_two(pieces, past(*areas, elongation=elongation), brightness, len(areas))
+        known = past(*areas, elongation=elongation)._replace(brightness=dict(enumerate(brightness)))
+        return rules.were_two(pieces, known, len(areas))
 
     assert was_two([100, 100, 100], [90, 90, 91], 1.6)
     assert not was_two([100, 100, 100], [90, 90, 110], 1.6), "it became brighter"

@@ -6,7 +6,7 @@ contrast at its edge. H, W height and width of a frame · h, w of a mask of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from napari_sam2.torch_threads import torch
@@ -20,6 +20,8 @@ from napari_sam2.predictors.device import inference
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import whole_view
 from napari_sam2.session.inference.model_in_use import ModelInUse
+from napari_sam2.session.state.objects import SessionObject
+from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.session_state import SessionState
 from napari_sam2.session.tracking.fading import brightness_of
 from napari_sam2.session.tracking.regions import Region
@@ -49,45 +51,57 @@ class Edges:
     def __init__(self, state: SessionState, in_use: ModelInUse) -> None:
         self._state, self._in_use = state, in_use
 
-    def place(self, frame: int, object_ids: Collection[int], image: npt.NDArray[np.floating]) -> None:
+    def place(self, frame: int, object_ids: Collection[int]) -> None:
         """Place the edges of objects on a frame, inside an action; what is remembered of them stays as it is.
+
+        What a person drew, clicked or approved is left as it is, and so are locked objects.
 
         Parameters
         ----------
         frame : int
-            The frame.
+            The frame, or one before the first, on which nothing is done.
         object_ids : collection of int
             Objects that were found.
-        image : ndarray
-            (H, W), the frame as it is seen.
         """
-        self._encode_memories(frame, object_ids)
-        shape, smooth = self._in_use.frame_shape, np.asarray(ndi.gaussian_filter(image, SMOOTHING_PX))
+        items = [self._state.objects[object_id] for object_id in object_ids if frame >= 0]
+        items = [item for item in items if not item.info.is_locked and _is_own(item, frame)]
+        if not items:
+            return
+        self._encode_memories(frame, items)
+        image = self._in_use.as_seen(frame).astype(np.float32)
+        smooth = ndi.gaussian_filter(image if image.ndim == 2 else image.mean(2), SMOOTHING_PX)
+        shape = self._in_use.frame_shape
         shown = {i: record for i, item in self._state.objects.items() if (record := item.shown(frame)) is not None}
         regions = {i: Region.of_present(record, shape) for i, record in shown.items()}
         num_covering = np.zeros(shape, np.uint16)
         for region in regions.values():
             num_covering[region.window] += region.pixels
-        for object_id in object_ids:
-            region = regions.get(object_id)
-            if region is None or not region.area_px:
-                continue
+        for item in items:
+            record, region = shown[item.object_id], regions[item.object_id]
             others = num_covering > 0
             others[region.window] = num_covering[region.window] > region.pixels
-            logits = logits_at_edge(shown[object_id], region, smooth, others)
-            item = self._state.objects[object_id]
-            records = item.conditioning if frame in item.conditioning else item.tracked
-            if logits is not None and frame in records:
-                records[frame] = replace(records[frame], mask_logits=logits)
+            logits = logits_at_edge(record, region, smooth, others) if region.area_px else None
+            if logits is not None:
+                records = item.conditioning if frame in item.conditioning else item.tracked
+                records[frame] = replace(record, mask_logits=logits)
 
-    def _encode_memories(self, frame: int, object_ids: Collection[int]) -> None:
-        """Encode what is remembered of prompted frames from the masks as they are: the network was trained on its own."""
-        items = [self._state.objects[object_id] for object_id in object_ids]
-        anchors = [item.conditioning for item in items if frame in item.conditioning and item.conditioning[frame].memory is None]
+    def _encode_memories(self, frame: int, items: Iterable[SessionObject]) -> None:
+        """Encode what is remembered of prompted frames from the masks as they came: so the network was trained."""
+        anchors = [one for item in items if frame in (one := item.conditioning) and one[frame].memory is None]
+        if not anchors:
+            return
         with inference(self._in_use.model.device, self._in_use.precision):
             records = self._in_use.tracker.remember(frame, [one[frame] for one in anchors])
         for conditioning, record in zip(anchors, records, strict=True):
             conditioning[frame] = record
+
+
+def _is_own(item: SessionObject, frame: int) -> bool:
+    """Return whether the mask of a found object is as it was found or tracked."""
+    if frame not in item.conditioning:
+        return frame in item.tracked and frame not in item.fused
+    prompts = item.prompts.get(frame)
+    return prompts == FramePrompts(packed_mask=prompts.packed_mask) and frame not in item.corrected if prompts else False
 
 
 def logits_at_edge(

@@ -54,6 +54,5 @@ class FoundMasks:
             record = item.conditioning.get(frame) or item.tracked.get(frame)
             if record is not None:
                 regions[object_id] = Region.of_present(record, self._in_use.frame_shape)
-        measurements = Measurements(state, self._in_use)
-        self._cuts.cut(frame, regions, tracked, measurements, reverse)
-        self._edges.place(frame, tracked, measurements.grey(frame))
+        self._cuts.cut(frame, regions, tracked, Measurements(state, self._in_use), reverse)
+        self._edges.place(frame, tracked)

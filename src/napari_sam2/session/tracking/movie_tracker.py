@@ -18,7 +18,7 @@ from napari_sam2.session.tracking.contact_cuts import ContactCuts, pairs_that_me
 from napari_sam2.session.tracking.contacts import Expected
 from napari_sam2.session.tracking.edges import Edges
 from napari_sam2.session.tracking.likelihood import likely_points
-from napari_sam2.session.tracking.measurements import Measurements
+from napari_sam2.session.tracking.measurements import Measured, Measurements
 from napari_sam2.session.tracking.regions import Region
 from napari_sam2.session.tracking.search import search
 from napari_sam2.session.tracking.session_parts import SessionParts
@@ -57,6 +57,7 @@ class MovieTracker:
         self._area_px = area_px
         self._options = options
         self._measurements = Measurements(self._state, self._in_use)
+        self._own_since: dict[int, int] = {}  # tracks that were on two objects before
         self._cuts = ContactCuts(self._state, self._in_use)
         self._edges = Edges(self._state, self._in_use)
 
@@ -80,8 +81,9 @@ class MovieTracker:
         self._end_absent(frame, regions)
         self._merge_duplicates(frame, regions)
         self._divide(frame, regions)
+        self._free_children(frame, regions)
         self._add_newcomers(frame, regions)
-        self._place_edges(frame, self._found(regions))
+        self._place_edges(frame)
         shown = {object_id: self._state.objects[object_id].shown(frame) for object_id in regions}
         return FrameResult(frame, {i: ObjectScore.of(record) for i, record in shown.items() if record is not None})
 
@@ -101,22 +103,16 @@ class MovieTracker:
         frames = [t for t in range(frame - contacts.FRAMES_BACK, frame + 1) if item.info.may_be_on(t)]
         known = self._measurements.of(object_id, frames)
         self._measurements.forget_before(object_id, frame - contacts.FRAMES_BACK)
-        measured = {t: one for t, one in known.items() if t >= frame - rules.FRAMES_BEFORE_DIVISION[1]}
-        first = max(item.info.first_frame, item.anchors[0] if not item.info.is_found else item.info.first_frame)
-        return rules.Past(
-            first, {t: one.area_px for t, one in measured.items()}, {t: one.elongation for t, one in measured.items()}
-        )
+        since = self._own_since.get(object_id, 0)
+        first = max(item.info.first_frame, item.anchors[0] if not item.info.is_found else item.info.first_frame, since)
+        measured = {t: one for t, one in known.items() if t >= max(frame - rules.FRAMES_BEFORE_DIVISION[1], since)}
+        return _past_of(first, measured)
 
     def _past_at(self, object_id: int, frame: int) -> rules.Past:
         """What is known of a track up to an earlier frame, of which nothing is measured any more."""
-        item = self._state.objects[object_id]
-        frames = range(max(item.info.first_frame, frame - rules.FRAMES_BEFORE_DIVISION[1]), frame + 1)
-        there = {t: region for t in frames if (region := self._measurements.region(object_id, t)) is not None}
-        return rules.Past(
-            item.info.first_frame,
-            {t: region.area_px for t, region in there.items()},
-            {t: region.elongation for t, region in there.items()},
-        )
+        first = self._state.infos[object_id].first_frame
+        frames = range(max(first, frame - rules.FRAMES_BEFORE_DIVISION[1]), frame + 1)
+        return _past_of(first, self._measurements.of(object_id, frames))
 
     def _found(self, regions: Mapping[int, Region]) -> list[int]:
         """Those of some objects that may be ended and divided: no person prompted them."""
@@ -133,9 +129,10 @@ class MovieTracker:
         for object_id in self._cuts.cut(frame, found, tracked, self._measurements):
             self._take_shown(object_id, frame, regions)
 
-    def _place_edges(self, frame: int, object_ids: Sequence[int]) -> None:
-        if object_ids:
-            self._edges.place(frame, object_ids, self._measurements.grey(frame))
+    def _place_edges(self, frame: int) -> None:
+        """Place the edges on the frame before, and on the last one: what is tracked to a frame depends on masks as they come."""
+        for done in (frame - 1, frame) if frame == self._parts.num_frames - 1 else (frame - 1,):
+            self._edges.place(done, [i for i, info in self._state.infos.items() if info.is_found])
 
     # --- ends ------------------------------------------------------------------------------------------------------
 
@@ -195,16 +192,41 @@ class MovieTracker:
             if children and (
                 rules.are_too_large(children, past, frame)
                 or self._took_one_in(object_id, frame)
-                or rules.were_two(children, past, self._brightness(object_id, frame), frame)
+                or rules.were_two(children, past, frame)
             ):
                 self._come_apart(object_id, frame, children, regions)
             elif children:
                 self._begin_before(object_id, frame, self._replace_by_children(object_id, frame, children, regions))
 
-    def _brightness(self, object_id: int, frame: int) -> list[float]:
-        """How bright a track was on the frames before a frame, in order."""
-        known = self._measurements.of(object_id, range(frame - rules.FRAMES_BEFORE_DIVISION[1], frame))
-        return [one.brightness for one in known.values() if one.area_px]
+    def _free_children(self, frame: int, regions: dict[int, Region]) -> None:
+        """Cut off a child that came out as part of the mask of a neighbour, which is larger than usual by it."""
+        for parent, opposite in self._opposite_of_shrunk(frame, regions).items():
+            past, sibling = self._past(parent, frame), regions[parent]
+            there = sibling.moved_to(opposite)
+            on_it = [i for i in self._found(regions) if i != parent and 2 * regions[i].shared_px(there) > there.area_px]
+            if len(on_it) != 1 or frame not in self._state.objects[on_it[0]].tracked or not rules.has_brightened(past, frame):
+                continue
+            (neighbour,) = on_it
+            known = self._measurements.of(neighbour, range(frame - contacts.FRAMES_BACK, frame))
+            before = [one for one in known.values() if one.area_px]
+            area = float(np.median([one.area_px for one in before[-contacts.FRAMES_OF_MOTION :]])) if before else 0.0
+            if not contacts.is_on_two(regions[neighbour].area_px, [area, sibling.area_px]):
+                continue
+            grey = self._measurements.grey(frame)
+            place = contacts.position_ahead([one.centroid_rc for one in before], 1)
+            brightness = float(grey[sibling.window][sibling.pixels].mean())
+            expected = [
+                Expected(area, place, float(np.median([one.brightness for one in before]))),
+                Expected(sibling.area_px, opposite, brightness),
+            ]
+            own, child = contacts.parted(regions[neighbour], expected, grey)
+            if not rules.are_children([sibling, child], 0):
+                continue
+            self._cuts.replace_mask(neighbour, frame, own, self._state.objects[neighbour].tracked[frame])
+            self._take_shown(neighbour, frame, regions)
+            (object_id,) = self._add(frame, [child], regions)
+            self._replace_by_children(parent, frame, [sibling], regions)
+            self._parts.objects.mark_found(object_id, frame, parent)
 
     def _took_one_in(self, object_id: int, frame: int) -> bool:
         """Return whether another track ended beside a track just before: its object may still be there, in the mask of this one."""
@@ -229,6 +251,7 @@ class MovieTracker:
         own, other = sorted(pieces, key=lambda piece: contacts.misfit(piece, expected, self._measurements.grey(frame)))
         self._cuts.replace_mask(object_id, frame, own, self._state.objects[object_id].tracked[frame])
         self._take_shown(object_id, frame, regions)
+        self._own_since[object_id] = frame
         self._add(frame, [other], regions)
 
     def _replace_by_children(self, object_id: int, frame: int, children: list[Region], regions: dict[int, Region]) -> list[int]:
@@ -254,7 +277,6 @@ class MovieTracker:
                 child.tracked[frame - 1] = record
                 self._parts.objects.mark_found(child.object_id, frame - 1)
             self._parts.objects.end_object(parent, frame - 1)
-            self._place_edges(frame - 1, children)
 
     def _take_shown(self, object_id: int, frame: int, regions: dict[int, Region]) -> None:
         record = self._state.objects[object_id].shown(frame)
@@ -291,15 +313,19 @@ class MovieTracker:
     def _beside_shrunk(
         self, frame: int, regions: Mapping[int, Region], covered: npt.NDArray[np.bool_]
     ) -> list[tuple[float, float]]:
-        """Where the other child is if a track goes on as one of two: opposite of it, seen from where the parent was."""
-        points, limits = list[tuple[float, float]](), self._in_use.frame_shape
+        """Where the other child is if a track goes on as one of two."""
+        opposite = self._opposite_of_shrunk(frame, regions).values()
+        return [(row, column) for row, column in opposite if not covered[round(row), round(column)]]
+
+    def _opposite_of_shrunk(self, frame: int, regions: Mapping[int, Region]) -> dict[int, tuple[float, float]]:
+        """Return for each track that may go on as one of two children what is opposite of it, seen from where it was."""
+        points, limits = dict[int, tuple[float, float]](), self._in_use.frame_shape
         for object_id in self._found(regions):
             region, before = regions[object_id], self._measurements.region(object_id, frame - 1)
-            if before is None or not region.area_px or not rules.has_shrunk(region, self._past(object_id, frame), frame):
-                continue
-            row, column = np.subtract(np.multiply(2, before.centroid_rc), region.centroid_rc)
-            if 0 <= row < limits[0] - 1 and 0 <= column < limits[1] - 1 and not covered[round(row), round(column)]:
-                points.append((float(row), float(column)))
+            if before is not None and region.area_px and rules.has_shrunk(region, self._past(object_id, frame), frame):
+                row, column = np.subtract(np.multiply(2, before.centroid_rc), region.centroid_rc)
+                if 0 <= row < limits[0] - 1 and 0 <= column < limits[1] - 1:
+                    points[object_id] = float(row), float(column)
         return points
 
     def _add_everything(self, frame: int, regions: dict[int, Region]) -> None:
@@ -334,8 +360,9 @@ class MovieTracker:
                 break
             first -= 1
             item.tracked[first] = record
-            self._place_edges(first, [object_id])
             self._parts.objects.mark_found(object_id, first)
+        for earlier in range(first, frame - 1):
+            self._edges.place(earlier, [object_id])
         return first
 
     def _joins_sibling(self, object_id: int, first: int) -> bool:
@@ -357,7 +384,9 @@ class MovieTracker:
     ) -> None:
         candidates = [(i, self._past(i, frame), tracks[i]) for i in self._found(tracks) if i in regions]
         parent = rules.parent_of(region, candidates, frame)
-        if parent is not None:
+        if parent is not None and rules.were_two([region, tracks[parent]], self._past(parent, frame), frame):
+            self._own_since[parent] = frame
+        elif parent is not None:
             self._replace_by_children(parent, frame, [tracks[parent]], regions)
             self._parts.objects.mark_found(object_id, frame, parent)
 
@@ -368,9 +397,24 @@ class MovieTracker:
         there = {i: one for i in alive if (one := self._measurements.region(i, first)) is not None}
         candidates = [(i, self._past_at(i, first), one) for i, one in there.items()]
         parent = None if region is None else rules.parent_of(region, candidates, first)
-        if parent is not None:
+        if (
+            parent is not None
+            and region is not None
+            and rules.were_two([region, there[parent]], self._past_at(parent, first), first)
+        ):
+            self._own_since[parent] = first
+        elif parent is not None:
             child = self._parts.objects.split_object(parent, first, f"{self._state.objects[parent].name}.1")
             for child_id in (child, object_id):
                 self._parts.objects.mark_found(child_id, first, parent)
             regions[child] = regions.pop(parent)
             self._measurements.go_on_as(parent, child, first)
+
+
+def _past_of(first_frame: int, measured: Mapping[int, Measured]) -> rules.Past:
+    return rules.Past(
+        first_frame,
+        {t: one.area_px for t, one in measured.items()},
+        {t: one.elongation for t, one in measured.items()},
+        {t: one.brightness for t, one in measured.items()},
+    )

@@ -93,6 +93,11 @@ class Region:
         )
         return own, others
 
+    def moved_to(self, centroid_rc: tuple[float, float]) -> Region:
+        """Return it as it is elsewhere, to the nearest pixel; parts of it may lie outside of the frame."""
+        row, column = (round(to - at) for to, at in zip(centroid_rc, self.centroid_rc, strict=True))
+        return Region(self.row + row, self.column + column, self.pixels)
+
     def shared_px(self, other: Region) -> int:
         """Return how many pixels it has in common with another."""
         common = self._common(other)

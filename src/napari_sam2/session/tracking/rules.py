@@ -69,13 +69,14 @@ class Past(NamedTuple):
         Where it begins.
     areas_px : dict of int to int
         Its areas on the latest frames, by frame; 0 where it is absent.
-    elongations : dict of int to float
-        Its elongations there.
+    elongations, brightness : dict of int to float
+        Its elongations and mean intensities there.
     """
 
     first_frame: int
     areas_px: dict[int, int]
     elongations: dict[int, float]
+    brightness: dict[int, float]
 
     def usual_area_px(self, frame: int) -> float:
         """The median area some frames before a frame; of a younger track on all frames before it; 0 where it is unknown."""
@@ -137,7 +138,7 @@ def are_too_large(pieces: Sequence[Region], past: Past, frame: int) -> bool:
     return sum(piece.area_px for piece in pieces) > MOST_CHILDREN_AREA * past.usual_area_px(frame) > 0
 
 
-def were_two(pieces: Sequence[Region], past: Past, brightness: Sequence[float], frame: int) -> bool:
+def were_two(pieces: Sequence[Region], past: Past, frame: int) -> bool:
     """Return whether what comes apart was two objects that touched: it did not condense, and was long, or smaller.
 
     Parameters
@@ -146,18 +147,22 @@ def were_two(pieces: Sequence[Region], past: Past, brightness: Sequence[float], 
         What it comes apart into.
     past : Past
         What is known of it.
-    brightness : sequence of float
-        Its mean intensity on the frames before, in order.
     frame : int
         The frame.
     """
     there = sorted(t for t, area in past.areas_px.items() if t < frame and area)
-    if not there or not brightness:
+    if not there:
         return False
     usual = float(np.median([past.areas_px[t] for t in there]))
-    has_condensed = max(brightness[-3:]) >= BRIGHTER * min(brightness) or past.areas_px[there[-1]] <= SMALLER * usual
+    has_condensed = has_brightened(past, frame) or past.areas_px[there[-1]] <= SMALLER * usual
     was_long = max(past.elongations[t] for t in there[-2:]) >= LONG_PAIR
     return not has_condensed and (was_long or sum(piece.area_px for piece in pieces) > MOST_UNCHANGED_AREA * usual)
+
+
+def has_brightened(past: Past, frame: int) -> bool:
+    """Return whether a track has become brighter on the latest frames before a frame, as what divides does."""
+    brightness = [past.brightness[t] for t in sorted(past.brightness) if t < frame and past.areas_px[t]]
+    return bool(brightness) and max(brightness[-3:]) >= BRIGHTER * min(brightness)
 
 
 def are_siblings(one: Region, other: Region, parent: Region) -> bool:
