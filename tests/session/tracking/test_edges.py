@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage as ndi
 
 from napari_sam2.predictors.memory_bank import FrameRecord
@@ -28,14 +27,16 @@ def record(radius, side=80):
     """The record of a disc, in a window, whose mask has a resolution of its own."""
     centres = (np.arange(side) + 0.5) * VIEW.height / side - 0.5
     distance = np.hypot(*np.meshgrid(centres + VIEW.row - 22, centres + VIEW.column - 28, indexing="ij"))
-    return FrameRecord(torch.tensor(2 * (radius - distance), dtype=torch.float32), torch.zeros(1), 1.0, 0.9, view=VIEW)
+    return FrameRecord((2 * (radius - distance)).astype(np.float32), np.zeros(1, np.float32), 1.0, 0.9, view=VIEW)
 
 
 def placed(radius, seen, others=NOTHING, side=80):
     given = record(radius, side)
     logits = logits_at_edge(given, Region.of_present(given, SHAPE), seen, others)
     return (
-        None if logits is None else Region.of_record(FrameRecord(logits, torch.zeros(1), 1.0, 0.9, view=VIEW), SHAPE).plane(SHAPE)
+        None
+        if logits is None
+        else Region.of_record(FrameRecord(logits, np.zeros(1, np.float32), 1.0, 0.9, view=VIEW), SHAPE).plane(SHAPE)
     )
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from scipy import ndimage as ndi
 
 from blob_tracker import blob_session, squares
@@ -69,8 +68,6 @@ def test_edges_are_placed_again(session):
         session._objects.mark_found(1)
     session.propagate_all()
     with session.state.history.action(None):
-        session.objects[1].tracked[1] = replace(
-            session.objects[1].tracked[1], mask_logits=torch.where(torch.tensor(wide), 1.0, -1.0)
-        )
+        session.objects[1].tracked[1] = replace(session.objects[1].tracked[1], mask_logits=np.where(wide, 1, -1).astype(np.float32))
         session._propagator._after_step(1, [1, 2], False)
     np.testing.assert_array_equal(session.mask(1, 1), TRUTH[1] == 1)

@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from napari_sam2.torch_threads import torch
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
-from torch import Tensor
 
-from napari_sam2.predictors.device import inference
+from napari_sam2.predictors.logits import Logits
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import whole_view
 from napari_sam2.session.inference.model_in_use import ModelInUse
@@ -90,7 +87,7 @@ class Edges:
         anchors = [one for item in items if frame in (one := item.conditioning) and one[frame].memory is None]
         if not anchors:
             return
-        with inference(self._in_use.model.device, self._in_use.precision):
+        with self._in_use.inference():
             records = self._in_use.tracker.remember(frame, [one[frame] for one in anchors])
         for conditioning, record in zip(anchors, records, strict=True):
             conditioning[frame] = record
@@ -106,7 +103,7 @@ def _is_own(item: SessionObject, frame: int) -> bool:
 
 def logits_at_edge(
     record: FrameRecord, region: Region, image: npt.NDArray[np.floating], others: npt.NDArray[np.bool_]
-) -> Tensor | None:
+) -> Logits | None:
     """Put the edge of a mask to where the object has half of its contrast.
 
     Parameters
@@ -122,7 +119,7 @@ def logits_at_edge(
 
     Returns
     -------
-    Tensor or None
+    ndarray or None
         The logits (h, w) of the record, with other ones at the edge; None where brightness does not explain the mask.
     """
     shape = (image.shape[0], image.shape[1])
@@ -139,10 +136,10 @@ def logits_at_edge(
     columns = view.column - 0.5 + (np.arange(width) + 0.5) * view.width / width
     share = ndi.map_coordinates(image, np.meshgrid(rows, columns, indexing="ij"), order=1, mode="nearest")
     share = np.clip((share - seen.around) / seen.contrast, 0, 1)
-    is_mask = (record.mask_logits > 0).cpu().numpy()
+    is_mask = record.mask_logits > 0
     distance = np.where(is_mask, ndi.distance_transform_edt(is_mask), ndi.distance_transform_edt(~is_mask))
     edge = distance <= max(1.0, MOST_SHIFT_PX * height / view.height)
     nearest = [np.clip(np.rint(one).astype(int), 0, side - 1) for one, side in zip((rows, columns), shape, strict=True)]
     edge &= is_mask | ~others[np.ix_(*nearest)]
-    logits = torch.from_numpy(LOGIT_PER_CONTRAST * (share - AT_EDGE)).to(record.mask_logits)
-    return torch.where(torch.from_numpy(edge).to(logits.device), logits, record.mask_logits)
+    logits = np.float32(LOGIT_PER_CONTRAST) * (share - AT_EDGE).astype(np.float32)
+    return np.where(edge, logits, record.mask_logits)
