@@ -6,8 +6,7 @@ contrast at its edge. H, W height and width of a frame · h, w of a mask of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import replace
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +63,6 @@ class Edges:
         items = [item for item in items if not item.info.is_locked and _is_own(item, frame)]
         if not items:
             return
-        self._encode_memories(frame, items)
         image = self._in_use.as_seen(frame).astype(np.float32)
         smooth = ndi.gaussian_filter(image if image.ndim == 2 else image.mean(2), SMOOTHING_PX)
         shape = self._in_use.frame_shape
@@ -80,17 +78,7 @@ class Edges:
             logits = logits_at_edge(record, region, smooth, others) if region.area_px else None
             if logits is not None:
                 records = item.conditioning if frame in item.conditioning else item.tracked
-                records[frame] = replace(record, mask_logits=logits)
-
-    def _encode_memories(self, frame: int, items: Iterable[SessionObject]) -> None:
-        """Encode what is remembered of prompted frames from the masks as they came: so the network was trained."""
-        anchors = [one for item in items if frame in (one := item.conditioning) and one[frame].memory is None]
-        if not anchors:
-            return
-        with self._in_use.inference():
-            records = self._in_use.tracker.remember(frame, [one[frame] for one in anchors])
-        for conditioning, record in zip(anchors, records, strict=True):
-            conditioning[frame] = record
+                records[frame] = record.showing(logits)
 
 
 def _is_own(item: SessionObject, frame: int) -> bool:
