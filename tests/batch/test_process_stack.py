@@ -233,6 +233,13 @@ def test_everything_is_tracked_without_prompts_and_gone_on_with(job: StackJob, t
         np.testing.assert_array_equal(labels(job), session.labels)
 
 
+def test_cheaper_choices_are_those_of_the_session(job: StackJob) -> None:
+    cheaper = replace(job, settings=replace(SETTINGS, image_size=256, memories=2))
+    assert process_stack(cheaper, explain).outcome == "done"
+    with Session.open(cheaper.session_path) as session:
+        assert (session.model.image_size, session.memories) == (256, 2)
+
+
 def test_a_stack_is_known_by_its_precision(job: StackJob, done: StackOutcome, monkeypatch: pytest.MonkeyPatch) -> None:
     in_auto, in_bfloat16 = (replace(job, settings=replace(SETTINGS, precision=one)) for one in ("auto", "bfloat16"))
     assert done.precision == "float32"

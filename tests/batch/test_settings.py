@@ -24,6 +24,8 @@ SETTINGS = BatchSettings("labels", weights_sha256="w")
         {"intensity_range": (0.0, 10.0)},
         {"window": "bone"},
         {"direction": "forward"},
+        {"image_size": 256},
+        {"memories": 3},
     ],
 )
 def test_what_changes_a_result_changes_the_key(change: dict[str, Any]) -> None:
@@ -52,6 +54,8 @@ def test_arguments() -> None:
     assert replace(SETTINGS, channel=[2], along="Z").stack_arguments() == {"channel": 2, "along": "Z"}
     assert replace(SETTINGS, channel=[2, 0]).stack_arguments()["channel"] == [2, 0]
     assert replace(SETTINGS, window="bone").session_arguments() == {"precision": "auto", "window": "bone"}
+    cheaper = replace(SETTINGS, image_size=256, memories=3).session_arguments()
+    assert cheaper == {"precision": "auto", "image_size": 256, "memories": 3}
 
 
 def test_the_key_has_the_precision_that_auto_is() -> None:
