@@ -1,6 +1,8 @@
+from napari._qt.qt_resources import get_stylesheet
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLineEdit, QSpinBox, QWidget
 
-from napari_sam2.plugin.qt.rows import button, combo, narrow_button, row
+from napari_sam2.plugin.qt.rows import button, combo, make_narrow, narrow_button, row
 from napari_sam2.plugin.settings.keys import UNDO
 
 
@@ -33,3 +35,15 @@ def test_long_names_make_no_list_wide(qtbot):
     long.addItem("a" * 200)
     assert long.sizeHint().width() == short.sizeHint().width()
     assert long.focusPolicy() == Qt.FocusPolicy.TabFocus
+
+
+def test_the_digits_of_a_narrow_number_are_seen(qtbot):
+    made = row(number := QSpinBox(maximum=400, suffix=" px"), QWidget(), stretched=(1,))
+    number.setValue(400)
+    make_narrow(number)
+    qtbot.addWidget(made)
+    made.setStyleSheet(get_stylesheet("dark"))
+    made.show()
+    qtbot.waitExposed(made)
+    line = number.findChild(QLineEdit)
+    assert line.fontMetrics().horizontalAdvance("400 px") <= line.width() <= number.width() + 1 < 60

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from magicgui import magicgui
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2.plugin.qt.rows import narrow_button, row
+from napari_sam2.plugin.qt.rows import make_narrow, narrow_button, row
 from napari_sam2.plugin.review.error_rate import ErrorRate
 from napari_sam2.plugin.settings.keys import JUDGE_RIGHT, JUDGE_WRONG
-
-_NARROW = "padding: 1px 3px; min-width: 40px; max-width: 48px"
-"""Of a number, without its buttons: the dock stays narrow."""
 
 
 class ErrorPanel(QWidget):  # type: ignore[misc]
@@ -46,8 +43,7 @@ class ErrorPanel(QWidget):  # type: ignore[misc]
         )
         self.form.margins = (0, 0, 0, 0)
         for number in (self.form.size, self.form.seed):
-            number.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-            number.native.setStyleSheet(_NARROW)
+            make_narrow(number.native)
         self.text = QLabel(wordWrap=True)
         self.right = narrow_button("Right", JUDGE_RIGHT, rate.judge_right)
         self.wrong = narrow_button("Wrong", JUDGE_WRONG, rate.judge_wrong)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QSpinBox, QWidget
 
 from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.settings.keys import Key
+
+# with NoButtons, a number with a style sheet has no room for its digits in Qt 6.11.3 and 6.12.0
+_NARROW_NUMBER = """
+QSpinBox { padding: 1px 3px; min-width: 40px; max-width: 48px }
+QSpinBox::up-button, QSpinBox::down-button { width: 0px; border: none; image: none }
+"""
 
 
 def button(text: str, does: Key | str, act: Callable[[], None] | None = None) -> QPushButton:
@@ -41,6 +47,11 @@ def narrow_button(text: str, does: Key | str, act: Callable[[], None]) -> QPushB
     made.setStyleSheet("padding: 3px 1px")
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
+
+
+def make_narrow(number: QSpinBox) -> None:
+    """Take the buttons of a number away, and leave room for six letters: the dock stays narrow."""
+    number.setStyleSheet(_NARROW_NUMBER)
 
 
 def combo(tool_tip: str, num_letters: int = 8) -> QComboBox:

@@ -12,6 +12,7 @@ from napari_sam2.plugin.controller import Controller
 from napari_sam2.plugin.layers.sign_colours import SIGN_COLOURS
 from napari_sam2.plugin.qt.everything_form import EverythingForm
 from napari_sam2.plugin.qt.key_texts import show_key
+from napari_sam2.plugin.qt.rows import make_narrow
 from napari_sam2.plugin.qt.tool_icons import tool_icon
 from napari_sam2.plugin.qt.tracking_button import ICON, TrackingButton
 from napari_sam2.plugin.qt.tracking_form import TrackingForm
@@ -74,7 +75,7 @@ class ToolRow(QWidget):  # type: ignore[misc]
         self.diameter.setToolTip(f"Diameter of the brush. Keys: {SMALLER_BRUSH.name} {LARGER_BRUSH.name}")
         self.diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.diameter.setKeyboardTracking(False)
-        self.diameter.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # there are keys, and the row is narrow
+        make_narrow(self.diameter)  # there are keys
         self.diameter.valueChanged.connect(lambda diameter_px: controller.canvas.choose_diameter(diameter_px))
         self.everything = _button("everything", FIND_EVERYTHING, "Opens its options.")
         self.track = _button(ICON, TRACK_EVERYTHING, "")
