@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from napari_sam2.plugin.qt.key_texts import show_key
 from napari_sam2.plugin.settings.keys import Key
 
 # with NoButtons, a number with a style sheet has no room for its digits in Qt 6.11.3 and 6.12.0
 _NARROW_NUMBER = """
-QSpinBox { padding: 1px 3px; min-width: 40px; max-width: 48px }
-QSpinBox::up-button, QSpinBox::down-button { width: 0px; border: none; image: none }
+QAbstractSpinBox { padding: 1px 3px; min-width: 40px; max-width: 48px }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0px; border: none; image: none }
 """
 
 
@@ -49,7 +49,7 @@ def narrow_button(text: str, does: Key | str, act: Callable[[], None]) -> QPushB
     return made
 
 
-def make_narrow(number: QSpinBox) -> None:
+def make_narrow(number: QAbstractSpinBox) -> None:
     """Take the buttons of a number away, and leave room for six letters: the dock stays narrow."""
     number.setStyleSheet(_NARROW_NUMBER)
 
