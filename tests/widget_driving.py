@@ -10,6 +10,11 @@ from napari_sam2.plugin.reports.reports import SessionOpened
 from napari_sam2.session.state.session_state import StateChange
 
 
+def camera_of(viewer):
+    """The camera, which moved in napari 0.9."""
+    return getattr(viewer, "scene", viewer).camera
+
+
 def click(controller, position, is_inside=None):
     """Click on the object in hand, which is kept so: clicks are about it until another is chosen."""
     controller.keeps_object = True

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
+from npe2 import PluginManager
 
 from blob_generator import BlobGenerator
 from blob_tracker import BlobTracker
@@ -83,6 +84,12 @@ class SureBlobTracker(BlobTracker):
 def opener(monkeypatch):
     monkeypatch.setattr(tracker, "Tracker", SureBlobTracker)
     return TinyOpener()
+
+
+@pytest.fixture
+def found_plugins():
+    """Plugins are found also where there is no window, in which napari 0.7 looks for them."""
+    PluginManager.instance().discover()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sam2.plugin.canvas.mouse import ClickListener, DrawingBegins, MouseCalls, Press
+from widget_driving import camera_of
 
 
 @pytest.fixture
@@ -142,9 +143,9 @@ def test_a_press_that_draws_at_once(viewer, listener, clicks, drawn, begins):
 
 def test_the_view_stays_while_something_is_drawn(viewer, listener, drawn):
     seen = []
-    press(viewer, FIRST[1:], modifiers=("Shift",), during=lambda: seen.append(viewer.scene.camera.mouse_pan))
-    press(viewer, (12, 12), during=lambda: seen.append(viewer.scene.camera.mouse_pan))
-    assert (seen, viewer.scene.camera.mouse_pan) == ([False, True], True)
+    press(viewer, FIRST[1:], modifiers=("Shift",), during=lambda: seen.append(camera_of(viewer).mouse_pan))
+    press(viewer, (12, 12), during=lambda: seen.append(camera_of(viewer).mouse_pan))
+    assert (seen, camera_of(viewer).mouse_pan) == ([False, True], True)
 
 
 def test_the_view_stays_also_after_a_layer_was_selected(viewer, listener, drawn):
@@ -154,7 +155,7 @@ def test_the_view_stays_also_after_a_layer_was_selected(viewer, listener, drawn)
     def select():
         viewer.layers.selection.active = None
         viewer.layers.selection.active = viewer.layers[0]
-        assert viewer.scene.camera.mouse_pan, "napari sets it"
+        assert camera_of(viewer).mouse_pan, "napari sets it"
 
     event = SimpleNamespace(type="mouse_press", pos=(10, 10), position=START, button=1, modifiers=("Shift",))
     running = viewer.mouse_drag_callbacks[-1](viewer, event)
@@ -163,7 +164,7 @@ def test_the_view_stays_also_after_a_layer_was_selected(viewer, listener, drawn)
     next(running)
     select()
     next(running)
-    seen.append(viewer.scene.camera.mouse_pan)
+    seen.append(camera_of(viewer).mouse_pan)
     event.type = "mouse_release"
     assert next(running, "end") == "end"
     assert seen == [False]

@@ -177,6 +177,7 @@ def test_an_image_without_a_file_has_no_beside(output, tracked):
 
 
 @needs_highdicom
+@pytest.mark.usefixtures("found_plugins")
 def test_an_image_of_a_patient_is_saved_under_the_name_of_its_layer(keeping, tmp_path):
     write_dicom(tmp_path / "jane_doe", organs(), GEOMETRIES["straight"])
     viewer = ViewerModel()

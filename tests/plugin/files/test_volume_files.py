@@ -168,6 +168,7 @@ def test_a_click_becomes_labels_in_the_geometry_of_the_file(name, tmp_path, open
     controller.close()
 
 
+@pytest.mark.usefixtures("found_plugins")
 def test_napari_opens_a_file_with_our_reader(tmp_path):
     write_nifti(tmp_path / "v.nii.gz", BALL, GEOMETRIES["oblique"])
     viewer = ViewerModel()

@@ -7,6 +7,7 @@ from napari.layers import Labels
 
 from napari_sam2.plugin.image.image_stack import ImageStack
 from napari_sam2.plugin.layers.outlines import LatestOutlines, Outlines, outlined
+from widget_driving import camera_of
 
 SQUARE = np.zeros((9, 9), np.uint16)
 SQUARE[1:8, 1:8] = 3
@@ -56,7 +57,7 @@ def layer(viewer):
 
 
 def test_the_layer_is_drawn_by_them(viewer, layer):
-    viewer.scene.camera.zoom = 1
+    camera_of(viewer).zoom = 1
     outlines = Outlines(viewer, viewer.layers["movie"], ImageStack.of(viewer.layers["movie"]), layer)
     assert np.count_nonzero(layer._slice.image.view) == 4 * 199
     layer.paint((1, 500, 500), 3)
@@ -68,14 +69,14 @@ def test_the_layer_is_drawn_by_them(viewer, layer):
 
 
 def test_they_are_as_wide_at_every_zoom_until_somebody_chooses(viewer, layer):
-    viewer.scene.camera.zoom = 0.3
+    camera_of(viewer).zoom = 0.3
     outlines = Outlines(viewer, viewer.layers["movie"], ImageStack.of(viewer.layers["movie"]), layer)
     widths = [layer.contour]
-    for viewer.scene.camera.zoom in (0.5, 1, 4, 0.001):
+    for camera_of(viewer).zoom in (0.5, 1, 4, 0.001):
         widths.append(layer.contour)
     assert widths == [4, 2, 1, 1, 12]
     layer.contour = 3
-    viewer.scene.camera.zoom = 1
+    camera_of(viewer).zoom = 1
     assert layer.contour == 3
     outlines.close()
 

@@ -10,6 +10,7 @@ from napari_sam2.plugin.canvas.tools.tool import Tool
 from napari_sam2.plugin.options.tracking_options import TrackingLeft
 from napari_sam2.plugin.qt.tool_row import KEYS_OF_TOOLS
 from napari_sam2.plugin.workspace.image_workspace import ImageWorkspace
+from widget_driving import camera_of
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 
@@ -51,7 +52,7 @@ def test_each_tool_by_its_key_and_its_button(viewer, widget, robot):
 
 def test_a_real_drag_draws_with_the_tool_and_does_not_move_the_view(viewer, widget, robot, qtbot):
     robot = robot(viewer)
-    centre = tuple(viewer.scene.camera.center)
+    centre = tuple(camera_of(viewer).center)
     robot.key(Qt.Key.Key_8)
     widget.controller.canvas.choose_diameter(5)
     robot.drag((0, 35, 8), (0, 35, 20))
@@ -62,10 +63,10 @@ def test_a_real_drag_draws_with_the_tool_and_does_not_move_the_view(viewer, widg
     until_idle(qtbot, widget)
     assert labels[0][35, 8:11].all()
     assert not labels[0][35, 14:].any()
-    assert tuple(viewer.scene.camera.center) == centre
+    assert tuple(camera_of(viewer).center) == centre
     robot.key(Qt.Key.Key_Q)
     robot.drag((0, 35, 30), (0, 25, 30))
-    assert tuple(viewer.scene.camera.center) != centre
+    assert tuple(camera_of(viewer).center) != centre
     robot.key(Qt.Key.Key_U)
     robot.key(Qt.Key.Key_U)
     until_idle(qtbot, widget)
@@ -104,13 +105,13 @@ def test_keys_change_no_tool_of_a_shapes_layer(viewer, widget, robot):
 
 
 def test_space_moves_the_view(viewer, widget, robot):
-    robot, centre = robot(viewer), tuple(viewer.scene.camera.center)
+    robot, centre = robot(viewer), tuple(camera_of(viewer).center)
     robot.key(Qt.Key.Key_J)
     QTest.keyPress(robot.native, Qt.Key.Key_Space)
     robot.drag((0, 35, 30), (0, 25, 30))
     QTest.keyRelease(robot.native, Qt.Key.Key_Space)
     QApplication.processEvents()
-    assert tuple(viewer.scene.camera.center) != centre
+    assert tuple(camera_of(viewer).center) != centre
     assert widget.controller.canvas.is_ours
 
 
