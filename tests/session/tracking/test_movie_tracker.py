@@ -64,6 +64,21 @@ def test_prompts_of_a_person_stay():
         assert len(session.objects) == 6, "its object is not found again"
 
 
+def test_a_mask_drawn_on_the_newest_frame_stays():
+    with Session(movie(), "TYX") as session:
+        tracking = session.track_everything(points_per_side=12)
+        for _ in tracking:
+            new = [i for i, item in session.objects.items() if item.anchors == [ENTERS_ON]]
+            if new:
+                break
+        tracking.close()
+        mask = session.mask(new[0], ENTERS_ON)
+        drawn = session.add_mask(new[0], ENTERS_ON, mask | np.roll(mask, 1, 0) | np.roll(mask, -1, 0))
+        for _ in session.track_everything(points_per_side=12):
+            pass
+        np.testing.assert_array_equal(session.mask(new[0], ENTERS_ON), drawn)
+
+
 def test_two_that_cross_keep_their_tracks():
     """On one another they are one bright thing, which comes apart again: no division."""
     wanted = crossing_movie.truth()

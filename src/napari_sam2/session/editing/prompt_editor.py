@@ -388,7 +388,8 @@ class PromptEditor:
         if not prompts.locates and previous is None:
             raise ValueError(f"frame {frame} has only points outside object {object_id}: add a point inside, a box or a mask")
         record = self._segmenter.segment(item, frame, prompts, previous)
-        if frame not in item.prompts and shown is not None:
+        is_as_found = item.info.is_found and frame not in item.corrected
+        if shown is not None and (frame not in item.prompts or is_as_found):
             item.corrected[frame] = shown
         item.tracked.discard(frame)
         item.drop_provisional(frame)

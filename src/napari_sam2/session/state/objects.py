@@ -102,7 +102,7 @@ class SessionObject:
     fused : mapping
         Records with the mean logits of several axes; shown instead of tracked ones until these are tracked again, never recalled.
     corrected : mapping
-        The shown record of a tracked frame before its first prompt, which points on it refine.
+        The shown record of a frame, tracked or found, before the first prompt of a person, which points on it refine.
     """
 
     def __init__(self, object_id: int, infos: UndoableDict[ObjectInfo], history: History, put: PutRecord) -> None:
