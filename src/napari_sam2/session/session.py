@@ -51,9 +51,9 @@ from napari_sam2.session.store.refusals import check_suffix
 from napari_sam2.session.store.rows import Rows
 from napari_sam2.session.store.session_store import SessionStore, read_header, read_model
 from napari_sam2.session.store.temporary import remove
-from napari_sam2.session.tracking.found_masks import FoundMasks
 from napari_sam2.session.tracking.session_parts import SessionParts
 from napari_sam2.session.tracking.track_everything import EverythingTracker
+from napari_sam2.session.tracking.tracked_masks import TrackedMasks
 from napari_sam2.wording import counted
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ class Session:
         self._prompts = PromptEditor(self._state, self._objects, self._in_use, self._segmenter)
         self._model_editor = ModelEditor(self._state, self._in_use, self._segmenter, where, weakly(self._find_model))
         self._model_editor.remember(identity, network)
-        found_masks = FoundMasks(self._state, self._in_use)
-        self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget, found_masks.refine)
+        tracked_masks = TrackedMasks(self._state, self._in_use)
+        self._propagator = Propagator(self._state, self._in_use, self._segmenter, self._budget, tracked_masks.refine)
         parts = SessionParts(self._state, self._in_use, self._objects, self._prompts, self._propagator)
         self._everything_tracker = EverythingTracker(parts)
 

@@ -19,7 +19,7 @@ from napari_sam2.session.inference.model_in_use import ModelInUse
 from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.state.prompts import FramePrompts
 from napari_sam2.session.state.session_state import SessionState
-from napari_sam2.session.tracking.fading import brightness_of
+from napari_sam2.session.tracking.fading import RING_PX, brightness_of
 from napari_sam2.session.tracking.regions import Region
 
 SMOOTHING_PX = 0.5
@@ -34,7 +34,7 @@ LOGIT_PER_CONTRAST = 8.0
 
 
 class Edges:
-    """Puts the edges of found objects of a time-lapse to where they have half of their contrast.
+    """Puts the edges of objects of a time-lapse to where they have half of their contrast.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Edges:
     def __init__(self, state: SessionState, in_use: ModelInUse) -> None:
         self._state, self._in_use = state, in_use
 
-    def place(self, frame: int, object_ids: Collection[int]) -> None:
+    def place(self, frame: int, object_ids: Collection[int], among: Collection[int] = ()) -> None:
         """Place the edges of objects on a frame, inside an action; what is remembered of them stays as it is.
 
         What a person drew, clicked or approved is left as it is, and so are locked objects.
@@ -57,32 +57,54 @@ class Edges:
         frame : int
             The frame, or one before the first, on which nothing is done.
         object_ids : collection of int
-            Objects that were found.
+            What was found or tracked.
+        among : collection of int
+            Objects whose pixels are not around another one, and into which none grows.
         """
         items = [self._state.objects[object_id] for object_id in object_ids if frame >= 0]
         items = [item for item in items if not item.info.is_locked and _is_own(item, frame)]
         if not items:
             return
-        image = self._in_use.as_seen(frame).astype(np.float32)
-        smooth = ndi.gaussian_filter(image if image.ndim == 2 else image.mean(2), SMOOTHING_PX)
         shape = self._in_use.frame_shape
-        shown = {i: record for i, item in self._state.objects.items() if (record := item.shown(frame)) is not None}
-        regions = {i: Region.of_present(record, shape) for i, record in shown.items()}
+        regions = {i: self._shown(i, frame) for i in {*among, *(item.object_id for item in items)}}
         num_covering = np.zeros(shape, np.uint16)
-        for region in regions.values():
-            num_covering[region.window] += region.pixels
+        for object_id in among:
+            num_covering[regions[object_id].window] += regions[object_id].pixels
         for item in items:
-            record, region = shown[item.object_id], regions[item.object_id]
+            record, region = item.shown(frame), regions[item.object_id]
+            if record is None or not region.area_px:
+                continue
             others = num_covering > 0
-            others[region.window] = num_covering[region.window] > region.pixels
-            logits = logits_at_edge(record, region, smooth, others) if region.area_px else None
+            if item.object_id in among:
+                others[region.window] = num_covering[region.window] > region.pixels
+            logits = logits_at_edge(record, region, self._smoothed(frame, record, region), others)
             if logits is not None:
                 records = item.conditioning if frame in item.conditioning else item.tracked
                 records[frame] = record.showing(logits)
 
+    def _shown(self, object_id: int, frame: int) -> Region:
+        record = self._state.objects[object_id].shown(frame)
+        return Region(0, 0, np.zeros((0, 0), bool)) if record is None else Region.of_present(record, self._in_use.frame_shape)
+
+    def _smoothed(self, frame: int, record: FrameRecord, region: Region) -> npt.NDArray[np.float32]:
+        """Smooth a frame where a mask and its window are, and what is around them; elsewhere it is 0."""
+        shape = self._in_use.frame_shape
+        view = record.view or whole_view(shape)
+        margin = RING_PX[1] + 2
+        rows, columns = (
+            slice(max(0, min(one.start, other.start) - margin), min(side, max(one.stop, other.stop) + margin))
+            for one, other, side in zip(view.window, region.window, shape, strict=True)
+        )
+        plane = self._in_use.frames.plane(frame, (rows, columns)).astype(np.float32)
+        if not self._in_use.frames.as_is:
+            plane *= 255
+        smooth = np.zeros(shape, np.float32)  # pages that are not written take no time and no memory
+        smooth[rows, columns] = ndi.gaussian_filter(plane if plane.ndim == 2 else plane.mean(2), SMOOTHING_PX)
+        return smooth
+
 
 def _is_own(item: SessionObject, frame: int) -> bool:
-    """Return whether the mask of a found object is as it was found or tracked."""
+    """Return whether the mask of an object is as it was found or tracked."""
     if frame not in item.conditioning:
         return frame in item.tracked and frame not in item.fused
     prompts = item.prompts.get(frame)

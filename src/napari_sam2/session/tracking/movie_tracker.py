@@ -132,7 +132,8 @@ class MovieTracker:
     def _place_edges(self, frame: int) -> None:
         """Place the edges on the frame before, and on the last one: what is tracked to a frame depends on masks as they come."""
         for done in (frame - 1, frame) if frame == self._parts.num_frames - 1 else (frame - 1,):
-            self._edges.place(done, [i for i, info in self._state.infos.items() if info.is_found])
+            found = [i for i, info in self._state.infos.items() if info.is_found]
+            self._edges.place(done, found, among=[*self._state.infos])
 
     # --- ends ------------------------------------------------------------------------------------------------------
 
@@ -362,7 +363,7 @@ class MovieTracker:
             item.tracked[first] = record
             self._parts.objects.mark_found(object_id, first)
         for earlier in range(first, frame - 1):
-            self._edges.place(earlier, [object_id])
+            self._edges.place(earlier, [object_id], among=[*self._state.infos])
         return first
 
     def _joins_sibling(self, object_id: int, first: int) -> bool:

@@ -7,6 +7,8 @@ import pytest
 from scipy import ndimage as ndi
 
 from blob_tracker import blob_session, squares
+from lively_movie import movie
+from napari_sam2.session.session import Session
 from square_movies import click, origins
 
 LEFT = (14, 15, 16, 17, 18, 18, 18, 17, 16, 15)
@@ -71,3 +73,26 @@ def test_edges_are_placed_again(session):
         session.objects[1].tracked[1] = replace(session.objects[1].tracked[1], mask_logits=np.where(wide, 1, -1).astype(np.float32))
         session._propagator._after_step(1, [1, 2], False)
     np.testing.assert_array_equal(session.mask(1, 1), TRUTH[1] == 1)
+
+
+@pytest.mark.parametrize(("zoom", "is_placed"), [("auto", True), (None, False)])
+def test_edges_of_what_a_person_clicked_are_placed_with_windows(zoom, is_placed):
+    with Session(movie()[:4], "TYX", zoom=zoom) as session:
+        one = session.add_object()
+        session.add_points(one, 0, [(85, 22)], [1])
+        session.propagate_all()
+        records = session.objects[one]
+        assert [records.tracked[frame].remembered is not None for frame in (1, 2)] == [is_placed] * 2
+        assert records.conditioning[0].remembered is None, "what is clicked stays"
+
+
+def test_edges_do_not_depend_on_other_objects():
+    def tracked(*places):
+        with Session(movie()[:3], "TYX") as session:
+            for place in places:
+                session.add_points(session.add_object(), 0, [place], [1])
+            session.propagate_all()
+            return session.objects[1].tracked[2].mask_logits
+
+    # In a batch of two, sums are in another order.
+    np.testing.assert_allclose(tracked((85, 22)), tracked((85, 22), (85, 30)), atol=1e-3)
