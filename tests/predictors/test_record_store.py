@@ -356,6 +356,30 @@ def test_memories_that_are_recalled_and_for_which_there_is_no_room_are_in_a_temp
     assert [contents(one.get()) for one in stored] == [contents(record(number)) for number in range(4)]
 
 
+def test_records_that_a_frame_recalls_stay_whatever_else_is_used() -> None:
+    budget, file = budget_for(1)
+    budget.num_needed = 3
+    recalled = [put(budget, number) for number in range(3)]
+    budget.keep(recalled)
+    others = [budget.restore(file.write(record(number, remembered=False))) for number in range(3, 12)]
+    for other in others:
+        other.get()
+    assert numbers(recalled) == [0, 1, 2]
+    assert all(one.get().memory is not None for one in recalled)
+    budget.keep(())
+    others[0].get()
+    others[1].get()
+    assert numbers(recalled) != [0, 1, 2]
+
+
+def test_a_record_without_its_memory_does_not_lower_the_limit() -> None:
+    budget, file = budget_for(1)
+    budget.num_needed = 3
+    held = [put(budget, number) for number in range(2)]
+    budget.restore(file.write(record(3, remembered=False))).get()
+    assert numbers(held) == [0, 1]
+
+
 def test_a_memory_is_not_lost_silently_where_there_is_no_room() -> None:
     budget, file = budget_for(1)
     stored = budget.restore(file.write(record(3, remembered=False)))

@@ -8,7 +8,7 @@ import math
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -80,6 +80,8 @@ class RecordBudget:
         self.file = TemporaryRecords() if file is None else file
         self.num_needed = 0
         self.held_bytes = 0
+        self._largest_bytes = 0
+        self._kept_numbers: frozenset[int] = frozenset()
         # Memories that are recalled and not held: to encode them again for each frame would take longer than to read them.
         self._memories: OrderedDict[int, SpilledRecord] = OrderedDict()
         self._memory_file = TemporaryRecords()
@@ -110,13 +112,18 @@ class RecordBudget:
         num_bytes = _num_bytes(record)
         self._held[stored.number] = weakref.ref(stored), num_bytes
         self.held_bytes += num_bytes
-        limit = max(self.budget_bytes, min(self.num_needed * num_bytes, MOST_BYTES))
-        while self.held_bytes > limit and len(self._held) > 1:
-            number, (reference, _) = next(iter(self._held.items()))
-            oldest = reference()
+        # Not those of this record: one whose memory is not there is small.
+        self._largest_bytes = max(self._largest_bytes, num_bytes)
+        needed_bytes = self.num_needed * self._largest_bytes
+        limit = max(self.budget_bytes, min(needed_bytes, MOST_BYTES))
+        while self.held_bytes > limit:
+            number = next((one for one in self._held if one != stored.number and one not in self._kept_numbers), None)
+            if number is None:
+                return
+            oldest = self._held[number][0]()
             try:
                 if oldest is not None:
-                    oldest.spill(is_needed=self.num_needed * num_bytes > MOST_BYTES)
+                    oldest.spill(is_needed=needed_bytes > MOST_BYTES)
             except OSError:
                 if was_held:
                     return
@@ -124,17 +131,26 @@ class RecordBudget:
                 raise
             self.release(number)
 
+    def keep(self, records: Collection[StoredRecord]) -> None:
+        """Keep records in memory until others are named, if there is room for them: those that a frame recalls."""
+        fits = len(records) * self._largest_bytes <= MOST_BYTES
+        self._kept_numbers = frozenset(stored.number for stored in records) if fits else frozenset()
+
     def keep_memory(self, number: int, record: FrameRecord) -> None:
         """Keep the memory of a record that is spilled; of as many as are needed the latest, if there is room for them."""
         with contextlib.suppress(OSError):
             self._memories[number] = self._memory_file.write(record)
+            self._memories.move_to_end(number)
         while len(self._memories) > self.num_needed:
             self._memories.popitem(last=False)
 
     def memory_of(self, number: int) -> PackedTensor | None:
         """Return the memory of a record, if it was kept and can be read."""
+        if number not in self._memories:
+            return None
+        self._memories.move_to_end(number)
         with contextlib.suppress(OSError):
-            return self._memories[number].read().memory if number in self._memories else None
+            return self._memories[number].read().memory
         return None
 
     def release(self, number: int) -> None:
@@ -199,6 +215,11 @@ class StoredRecord:
             return self._in_memory
         assert self.row is not None
         return self.row.header()
+
+    @property
+    def budget(self) -> RecordBudget:
+        """The memory that it shares."""
+        return self._budget
 
     def remember(self, memory: PackedTensor) -> None:
         """Add the memory to the record as long as it is in memory.

@@ -199,8 +199,11 @@ class Tracker(AnyTracker):
         nothing = torch.empty(0, dtype=torch.float32, device=device)
         features, pointers = [], []
         for memory, recall in zip(memories, recalls, strict=True):
-            remembered = [record.memory for record in memory.recalled(recall.memories)]
-            features.append(torch.stack([self._unpacked(x) for x in remembered if x is not None]))
+            remembered = []
+            for record in memory.recalled(recall.memories):
+                assert record.memory is not None, "encoded by remember() before it is recalled"
+                remembered.append(self._unpacked(record.memory))
+            features.append(torch.stack(remembered))
             recalled_pointers = [self._unpacked(record.pointer) for record in memory.recalled(recall.pointers)]
             pointers.append(torch.stack(recalled_pointers) if recalled_pointers else nothing)
         slots = [[recalled.offset for recalled in recall.memories] for recall in recalls]

@@ -131,14 +131,19 @@ class PromptSegmenter:
         OSError
             If a frame cannot be read.
         """
+        recalled = [
+            (slot.frame, item.recalled(slot))
+            for item, memory in zip(items, memories, strict=True)
+            for slot in self._in_use.policy(frame, memory, len(self._in_use.stack), reverse).memories
+        ]
+        for _, stored in recalled[:1]:
+            stored.budget.keep([one for _, one in recalled])
         missing: dict[int, list[StoredRecord]] = {}
-        for item, memory in zip(items, memories, strict=True):
-            for slot in self._in_use.policy(frame, memory, len(self._in_use.stack), reverse).memories:
-                stored = item.recalled(slot)
-                if stored.get().memory is None:
-                    missing.setdefault(slot.frame, []).append(stored)
-        for recalled, chosen in missing.items():
-            records = self._in_use.tracker.remember(recalled, [stored.get() for stored in chosen])
+        for at, stored in recalled:
+            if stored.get().memory is None:
+                missing.setdefault(at, []).append(stored)
+        for at, chosen in missing.items():
+            records = self._in_use.tracker.remember(at, [stored.get() for stored in chosen])
             for stored, record in zip(chosen, records, strict=True):
                 assert record.memory is not None
                 stored.remember(record.memory)
