@@ -372,6 +372,14 @@ def test_records_that_a_frame_recalls_stay_whatever_else_is_used() -> None:
     assert numbers(recalled) != [0, 1, 2]
 
 
+def test_a_remembered_mask_is_counted() -> None:
+    budget, _ = budget_for(3)
+    mask = record(0).mask_logits - 1
+    stored = budget.put(record(0).showing(mask))
+    stored.get()
+    assert budget.held_bytes == SIZE + mask.nbytes
+
+
 def test_a_record_without_its_memory_does_not_lower_the_limit() -> None:
     budget, file = budget_for(1)
     budget.num_needed = 3

@@ -437,4 +437,5 @@ def packed_tensors(record: FrameRecord) -> list[PackedTensor]:
 
 
 def _num_bytes(record: FrameRecord) -> int:
-    return sum(tensor.num_bytes for tensor in packed_tensors(record))
+    remembered_bytes = 0 if record.remembered is None else record.remembered.nbytes
+    return remembered_bytes + sum(tensor.num_bytes for tensor in packed_tensors(record))

@@ -131,8 +131,8 @@ class MovieTracker:
 
     def _place_edges(self, frame: int) -> None:
         """Place the edges on the frame before, and on the last one: what is tracked to a frame depends on masks as they come."""
+        found = [i for i, info in self._state.infos.items() if info.is_found]
         for done in (frame - 1, frame) if frame == self._parts.num_frames - 1 else (frame - 1,):
-            found = [i for i, info in self._state.infos.items() if info.is_found]
             self._edges.place(done, found, among=[*self._state.infos])
 
     # --- ends ------------------------------------------------------------------------------------------------------
