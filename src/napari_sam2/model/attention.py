@@ -11,7 +11,8 @@ from napari_sam2.torch_threads import torch
 
 from torch import Tensor, nn
 
-from napari_sam2.model.attention_kernels import attend, attend_in_pieces, runs_in_pieces
+from napari_sam2.model.attention_kernels import attend, attend_in_pieces
+from napari_sam2.model.matrix_products import Linear, is_free_to_choose
 from napari_sam2.model.position_encoding import apply_rotary, compute_axial_rotary
 
 
@@ -48,10 +49,10 @@ class Attention(nn.Module):
         self.internal_dim = internal_dim
         self.num_heads = num_heads
         self.dropout_p = dropout
-        self.q_proj = nn.Linear(embedding_dim, internal_dim)
-        self.k_proj = nn.Linear(kv_in_dim, internal_dim)
-        self.v_proj = nn.Linear(kv_in_dim, internal_dim)
-        self.out_proj = nn.Linear(internal_dim, embedding_dim)
+        self.q_proj = Linear(embedding_dim, internal_dim)
+        self.k_proj = Linear(kv_in_dim, internal_dim)
+        self.v_proj = Linear(kv_in_dim, internal_dim)
+        self.out_proj = Linear(internal_dim, embedding_dim)
 
     def _heads(self, projected: Tensor) -> Tensor:
         """Split into heads: (B, N, h * D) to (B, h, N, D)."""
@@ -59,7 +60,7 @@ class Attention(nn.Module):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attend from queries (B, h, N, D) to keys (B, h, M, D) with values (B, M, kv_in_dim), and join the heads: (B, N, C)."""
-        if v.shape[-1] < q.shape[-1] and runs_in_pieces(q, k, v) and not self.training:
+        if v.shape[-1] < q.shape[-1] and is_free_to_choose(q, k, v) and not self.training:
             out = self._aggregate_then_project(q, k, v)
         else:
             out = attend(q, k, self._heads(self.v_proj(v)), self.dropout_p if self.training else 0.0)

@@ -13,11 +13,15 @@ from napari_sam2.torch_threads import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCORES_PER_PIECE = 12 * 2**20
-"""Scores of one query and one key that are held at a time, 48 MB in float32.
+from napari_sam2.model.matrix_products import RightFactor, is_free_to_choose, uses_onednn
 
-With 28 736 keys that is 437 queries: a third of it took 20 % longer, since each piece rearranges all keys once; a third more 4 %.
+BYTES_PER_PIECE = 16 * 2**20
+"""Of scores that are held at a time: those of 145 queries with 28 736 keys in float32.
+
+Twice as many took 40 % longer, since they did not stay in the cache; half as many 11 % (AMD EPYC 9005, two cores).
 """
+LEAST_LENGTH = 256
+"""Queries and keys of a head from which on pieces are faster than the kernel of torch."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0) -> Tensor:
@@ -37,19 +41,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0) -> Tensor:
 
     Notes
     -----
-    torch's kernel for CPUs takes as long in bfloat16 as in float32: its products do not use the instructions for bfloat16 that
-    a plain matrix product uses. In float32 it is the fastest for E = D.
+    torch's kernel for CPUs multiplies by MKL, and takes as long in bfloat16 as in float32.
     """
-    if dropout_p == 0 and q.dtype == torch.bfloat16 and runs_in_pieces(q, k, v):
+    is_long = min(q.shape[-2], k.shape[-2]) >= LEAST_LENGTH and uses_onednn(q.dtype)
+    if dropout_p == 0 and (is_long or q.dtype == torch.bfloat16) and is_free_to_choose(q, k, v):
         return attend_in_pieces(q, k, v)
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p)
-
-
-def runs_in_pieces(*tensors: Tensor) -> bool:
-    """Return whether :func:`attend_in_pieces` may be used: on a CPU, where nothing is learnt and nothing compiled."""
-    if torch.compiler.is_compiling():
-        return False
-    return all(x.device.type == "cpu" for x in tensors) and not (torch.is_grad_enabled() and any(x.requires_grad for x in tensors))
 
 
 def attend_in_pieces(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -69,17 +66,16 @@ def attend_in_pieces(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if k.dtype == torch.bfloat16:
         # The softmax is the same whatever is added to all scores of a query. Around 0 they lose least when they are rounded.
         k = k - k.mean(-2, keepdim=True, dtype=torch.float32).to(k.dtype)
-    q, k = q * (1 / math.sqrt(D)), k.transpose(-1, -2)
-    if q.numel() // D * M <= SCORES_PER_PIECE:
-        return torch.softmax(q @ k, dim=-1) @ v
-    rows = max(1, SCORES_PER_PIECE // M)
+    q = q * (1 / math.sqrt(D))
+    num_scores = BYTES_PER_PIECE // q.element_size()
+    if min(N, M) < LEAST_LENGTH and q.numel() // D * M <= num_scores:
+        return torch.softmax(q @ k.transpose(-1, -2), dim=-1) @ v
+    rows = min(N, max(1, num_scores // M))
     out = q.new_empty(*q.shape[:-1], v.shape[-1])
-    # One buffer for all scores: memory that is new for each piece takes longer than its softmax.
-    buffer = q.new_empty(min(rows, N), M)
     for b, head in itertools.product(range(q.shape[0]), range(q.shape[1])):
+        keys, values = RightFactor(k[b, head], rows), RightFactor(v[b, head].t(), rows)
         for first in range(0, N, rows):
-            piece = q[b, head, first : first + rows]
-            scores = torch.mm(piece, k[b, head], out=buffer[: len(piece)])
+            scores = keys.multiplied(q[b, head, first : first + rows])
             torch.softmax(scores, dim=-1, out=scores)
-            torch.mm(scores, v[b, head], out=out[b, head, first : first + rows])
+            out[b, head, first : first + rows] = values.multiplied(scores)
     return out

@@ -9,6 +9,8 @@ from napari_sam2.torch_threads import torch
 
 from torch import Tensor, nn
 
+from napari_sam2.model.matrix_products import Linear
+
 
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of a (B, C, H, W) map (official ``sam2_utils.py`` L141)."""
@@ -41,7 +43,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [input_dim, *[hidden_dim] * (num_layers - 1), output_dim]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.act = activation()
         self.sigmoid_output = sigmoid_output
 

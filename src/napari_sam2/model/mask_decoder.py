@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_sam2.model.attention import Attention
 from napari_sam2.model.layers import MLP, LayerNorm2d
+from napari_sam2.model.matrix_products import Linear
 
 
 class TwoWayAttentionBlock(nn.Module):
@@ -165,7 +166,7 @@ class MaskDecoder(nn.Module):
         self.pred_obj_scores = pred_obj_scores
         if pred_obj_scores:
             self.obj_score_token = nn.Embedding(1, C)
-            self.pred_obj_score_head = MLP(C, C, 1, 3) if pred_obj_scores_mlp else nn.Linear(C, 1)
+            self.pred_obj_score_head = MLP(C, C, 1, 3) if pred_obj_scores_mlp else Linear(C, 1)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(C, C // 4, kernel_size=2, stride=2),
             LayerNorm2d(C // 4),

@@ -15,6 +15,7 @@ from napari_sam2.torch_threads import torch
 from torch import Tensor, nn
 
 from napari_sam2.model.layers import DropPath, LayerNorm2d
+from napari_sam2.model.matrix_products import Linear
 
 
 class MaskDownSampler(nn.Module):
@@ -67,9 +68,9 @@ class CXBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(dim, dim, kernel_size, padding=padding, groups=dim if use_dwconv else 1)
         self.norm = LayerNorm2d(dim)
-        self.pwconv1 = nn.Linear(dim, 4 * dim)
+        self.pwconv1 = Linear(dim, 4 * dim)
         self.act = nn.GELU()
-        self.pwconv2 = nn.Linear(4 * dim, dim)
+        self.pwconv2 = Linear(4 * dim, dim)
         self.gamma = nn.Parameter(layer_scale_init_value * torch.ones(dim)) if layer_scale_init_value > 0 else None
         self.drop_path = DropPath(drop_path)
 

@@ -19,6 +19,7 @@ from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.image_encoder import ImageEncoder, ImageFeatures
 from napari_sam2.model.layers import MLP
 from napari_sam2.model.mask_decoder import MaskDecoder, TwoWayTransformer
+from napari_sam2.model.matrix_products import Linear
 from napari_sam2.model.memory_attention import MemoryAttention
 from napari_sam2.model.memory_encoder import MemoryEncoder
 from napari_sam2.model.memory_recall import OfficialRecall, RecalledFrame
@@ -281,8 +282,8 @@ class SAM2Base(nn.Module):
         C = self.hidden_dim
         self.obj_ptr_proj: nn.Module = nn.Identity()
         if self.use_obj_ptrs_in_encoder:
-            self.obj_ptr_proj = MLP(C, C, C, 3) if self.use_mlp_for_obj_ptr_proj else nn.Linear(C, C)
-        self.obj_ptr_tpos_proj: nn.Module = nn.Linear(C, self.mem_dim) if self.proj_tpos_enc_in_obj_ptrs else nn.Identity()
+            self.obj_ptr_proj = MLP(C, C, C, 3) if self.use_mlp_for_obj_ptr_proj else Linear(C, C)
+        self.obj_ptr_tpos_proj: nn.Module = Linear(C, self.mem_dim) if self.proj_tpos_enc_in_obj_ptrs else nn.Identity()
 
     # --- the image -------------------------------------------------------------------------------------------------
 
