@@ -9,8 +9,10 @@ from napari_sam2.model.position_encoding import (
     PositionEmbeddingRandom,
     PositionEmbeddingSine,
     apply_rotary,
+    can_rotate_in_place,
     compute_axial_rotary,
     get_1d_sine_pe,
+    rotate_in_place,
 )
 
 HEIGHT, WIDTH, DIM = 3, 5, 8
@@ -29,6 +31,25 @@ def test_rotation_is_complex_multiplication_by_column_and_row() -> None:
                 after = before * complex(math.cos(angle), math.sin(angle))
                 assert found[batch, cell, 2 * pair].item() == pytest.approx(after.real, abs=1e-5)
                 assert found[batch, cell, 2 * pair + 1].item() == pytest.approx(after.imag, abs=1e-5)
+
+
+def test_rotation_in_place_is_the_same_and_leaves_what_lies_beside() -> None:
+    rotation = compute_axial_rotary(DIM, HEIGHT, WIDTH)
+    keys = torch.randn(2, 3, 2 * HEIGHT * WIDTH + 4, DIM, generator=torch.Generator().manual_seed(2))
+    before = keys.clone()
+    maps = keys[:, 1:, :-4].unflatten(2, (2, -1))
+    expected = apply_rotary(maps, rotation)
+    rotate_in_place(maps, rotation)
+    assert torch.equal(maps, expected)
+    assert torch.equal(keys[:, 0], before[:, 0])
+    assert torch.equal(keys[:, :, -4:], before[:, :, -4:])
+
+
+def test_what_is_learnt_or_not_float32_is_not_rotated_in_place() -> None:
+    x = torch.zeros(1, 2)
+    assert can_rotate_in_place(x)
+    assert not can_rotate_in_place(x.bfloat16())
+    assert not can_rotate_in_place(x.requires_grad_())
 
 
 def test_rotation_keeps_the_product_of_two_cells_that_move_together() -> None:

@@ -40,7 +40,7 @@ def build(config=TOY, seed=0):
 
 @pytest.fixture(scope="module")
 def weights():
-    return build().state_dict()
+    return {key: value.contiguous() for key, value in build().state_dict().items()}  # as safetensors wants them
 
 
 @functools.cache

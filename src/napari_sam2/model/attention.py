@@ -12,8 +12,8 @@ from napari_sam2.torch_threads import torch
 from torch import Tensor, nn
 
 from napari_sam2.model.attention_kernels import attend, attend_in_pieces
-from napari_sam2.model.matrix_products import Linear, is_free_to_choose
-from napari_sam2.model.position_encoding import apply_rotary, compute_axial_rotary
+from napari_sam2.model.onednn import Linear, is_free_to_choose
+from napari_sam2.model.position_encoding import apply_rotary, can_rotate_in_place, compute_axial_rotary, rotate_in_place
 
 
 class Attention(nn.Module):
@@ -162,5 +162,10 @@ class RoPEAttention(Attention):
         maps, rest = num_k_rope // rotation.shape[0], num_k_rope % rotation.shape[0]  # divmod cannot be compiled
         if rest or (maps > 1 and not self.rope_k_repeat):
             raise ValueError(f"{num_k_rope} keys are not whole maps of {feat_size[0]} x {feat_size[1]}")
-        located = apply_rotary(k[:, :, :num_k_rope].unflatten(2, (maps, -1)), rotation).flatten(2, 3) if maps else k[:, :, :0]
-        return self._attend(q, torch.cat([located, k[:, :, num_k_rope:]], dim=2), v)
+        if maps:
+            located = k[:, :, :num_k_rope].unflatten(2, (maps, -1))
+            if can_rotate_in_place(k):
+                rotate_in_place(located, rotation)
+            else:
+                k = torch.cat([apply_rotary(located, rotation).flatten(2, 3), k[:, :, num_k_rope:]], dim=2)
+        return self._attend(q, k, v)

@@ -13,7 +13,7 @@ from napari_sam2.torch_threads import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2.model.matrix_products import RightFactor, is_free_to_choose, uses_onednn
+from napari_sam2.model.onednn import RightFactor, is_free_to_choose, uses_onednn
 
 BYTES_PER_PIECE = 16 * 2**20
 """Of scores that are held at a time: those of 145 queries with 28 736 keys in float32.
@@ -66,14 +66,15 @@ def attend_in_pieces(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if k.dtype == torch.bfloat16:
         # The softmax is the same whatever is added to all scores of a query. Around 0 they lose least when they are rounded.
         k = k - k.mean(-2, keepdim=True, dtype=torch.float32).to(k.dtype)
-    q = q * (1 / math.sqrt(D))
+    # oneDNN is a hundred times slower where rows do not follow each other.
+    q, k, v = q * (1 / math.sqrt(D)), k.contiguous(), v.contiguous()
     num_scores = BYTES_PER_PIECE // q.element_size()
     if min(N, M) < LEAST_LENGTH and q.numel() // D * M <= num_scores:
         return torch.softmax(q @ k.transpose(-1, -2), dim=-1) @ v
     rows = min(N, max(1, num_scores // M))
     out = q.new_empty(*q.shape[:-1], v.shape[-1])
     for b, head in itertools.product(range(q.shape[0]), range(q.shape[1])):
-        keys, values = RightFactor(k[b, head], rows), RightFactor(v[b, head].t(), rows)
+        keys, values = (RightFactor(columns, rows, math.ceil(N / rows)) for columns in (k[b, head], v[b, head].t()))
         for first in range(0, N, rows):
             scores = keys.multiplied(q[b, head, first : first + rows])
             torch.softmax(scores, dim=-1, out=scores)

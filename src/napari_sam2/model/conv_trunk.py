@@ -7,6 +7,8 @@ from napari_sam2.torch_threads import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.onednn import Conv2d
+
 
 def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(8, channels)
@@ -17,9 +19,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv1 = Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm1 = _norm(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.conv2 = Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = _norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,22 +47,25 @@ class ConvTrunk(nn.Module):
         if len(channels) != len(depths):
             raise ValueError(f"{len(channels)} levels need as many depths, got {len(depths)}")
         self.stem = nn.Sequential(
-            nn.Conv2d(3, channels[0] // 2, 3, stride=2, padding=1, bias=False),
+            Conv2d(3, channels[0] // 2, 3, stride=2, padding=1, bias=False),
             _norm(channels[0] // 2),
             nn.ReLU(),
-            nn.Conv2d(channels[0] // 2, channels[0], 3, stride=2, padding=1, bias=False),
+            Conv2d(channels[0] // 2, channels[0], 3, stride=2, padding=1, bias=False),
             _norm(channels[0]),
             nn.ReLU(),
         )
         self.levels = nn.ModuleList()
         for index, (width, depth) in enumerate(zip(channels, depths, strict=True)):
-            down = [nn.Conv2d(channels[index - 1], width, 3, stride=2, padding=1, bias=False), _norm(width), nn.ReLU()]
+            down = [Conv2d(channels[index - 1], width, 3, stride=2, padding=1, bias=False), _norm(width), nn.ReLU()]
             self.levels.append(nn.Sequential(*(down if index else []), *(ResidualBlock(width) for _ in range(depth))))
         self.channel_list = list(reversed(channels))
+        for weight in self.parameters():
+            if weight.ndim == 4:  # else each call rearranges it
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Map images (B, 3, S, S') to the levels (B, C, H, W), finest first."""
-        # Convolutions run twice as fast with channels last, whatever the layout of their weights.
+        # Convolutions run twice as fast with channels last.
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         features = []
         for level in self.levels:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from napari_sam2.model.attention_kernels import attend
 from napari_sam2.model.layers import MLP, DropPath
-from napari_sam2.model.matrix_products import Linear
+from napari_sam2.model.onednn import Conv2d, Linear
 
 
 def window_partition(x: Tensor, window_size: int) -> tuple[Tensor, tuple[int, int]]:
@@ -61,7 +61,7 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, embed_dim: int, in_chans: int = 3) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(in_chans, embed_dim, kernel_size=7, stride=4, padding=3)
+        self.proj = Conv2d(in_chans, embed_dim, kernel_size=7, stride=4, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 3, 4H, 4W) to (B, H, W, C)."""

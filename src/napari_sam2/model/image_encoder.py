@@ -13,6 +13,8 @@ from napari_sam2.torch_threads import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.onednn import Conv2d
+
 
 class ImageFeatures(TypedDict):
     """What the image encoder returns; lists are ordered finest level first."""
@@ -67,7 +69,7 @@ class FpnNeck(nn.Module):
         self.convs = nn.ModuleList()
         for channels in backbone_channel_list:
             lateral = nn.Sequential()
-            lateral.add_module("conv", nn.Conv2d(channels, d_model, kernel_size, stride, padding))
+            lateral.add_module("conv", Conv2d(channels, d_model, kernel_size, stride, padding))
             self.convs.append(lateral)
         self.fpn_interp_model = fpn_interp_model
         self.fuse_type = fuse_type

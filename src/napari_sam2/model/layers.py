@@ -9,7 +9,7 @@ from napari_sam2.torch_threads import torch
 
 from torch import Tensor, nn
 
-from napari_sam2.model.matrix_products import Linear
+from napari_sam2.model.onednn import Linear
 
 
 class LayerNorm2d(nn.Module):

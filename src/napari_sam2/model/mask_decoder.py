@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from napari_sam2.model.attention import Attention
 from napari_sam2.model.layers import MLP, LayerNorm2d
-from napari_sam2.model.matrix_products import Linear
+from napari_sam2.model.onednn import Conv2d, Linear
 
 
 class TwoWayAttentionBlock(nn.Module):
@@ -176,8 +176,8 @@ class MaskDecoder(nn.Module):
         )
         self.use_high_res_features = use_high_res_features
         if use_high_res_features:
-            self.conv_s0 = nn.Conv2d(C, C // 8, kernel_size=1)
-            self.conv_s1 = nn.Conv2d(C, C // 4, kernel_size=1)
+            self.conv_s0 = Conv2d(C, C // 8, kernel_size=1)
+            self.conv_s1 = Conv2d(C, C // 4, kernel_size=1)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(C, C, C // 8, 3) for _ in range(self.num_mask_tokens))
         self.iou_prediction_head = MLP(
             C, iou_head_hidden_dim, self.num_mask_tokens, iou_head_depth, sigmoid_output=iou_prediction_use_sigmoid

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.model.attention import RoPEAttention
-from napari_sam2.model.matrix_products import Linear
+from napari_sam2.model.onednn import Linear
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 

@@ -15,7 +15,7 @@ from napari_sam2.torch_threads import torch
 from torch import Tensor, nn
 
 from napari_sam2.model.layers import DropPath, LayerNorm2d
-from napari_sam2.model.matrix_products import Linear
+from napari_sam2.model.onednn import Conv2d, Linear
 
 
 class MaskDownSampler(nn.Module):
@@ -41,11 +41,11 @@ class MaskDownSampler(nn.Module):
         channels = 1
         for _ in range(num_layers):
             wider = channels * stride**2
-            self.encoder.append(nn.Conv2d(channels, wider, kernel_size, stride, padding))
+            self.encoder.append(Conv2d(channels, wider, kernel_size, stride, padding))
             self.encoder.append(LayerNorm2d(wider))
             self.encoder.append(activation())
             channels = wider
-        self.encoder.append(nn.Conv2d(channels, embed_dim, kernel_size=1))
+        self.encoder.append(Conv2d(channels, embed_dim, kernel_size=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map masks (B, 1, S, S) to (B, C, S / total_stride, S / total_stride)."""
@@ -66,7 +66,7 @@ class CXBlock(nn.Module):
         use_dwconv: bool = True,
     ) -> None:
         super().__init__()
-        self.dwconv = nn.Conv2d(dim, dim, kernel_size, padding=padding, groups=dim if use_dwconv else 1)
+        self.dwconv = Conv2d(dim, dim, kernel_size, padding=padding, groups=dim if use_dwconv else 1)
         self.norm = LayerNorm2d(dim)
         self.pwconv1 = Linear(dim, 4 * dim)
         self.act = nn.GELU()
@@ -91,7 +91,7 @@ class Fuser(nn.Module):
         super().__init__()
         if input_projection and dim is None:
             raise ValueError("input_projection needs dim")
-        self.proj = nn.Conv2d(dim, dim, kernel_size=1) if input_projection and dim is not None else nn.Identity()
+        self.proj = Conv2d(dim, dim, kernel_size=1) if input_projection and dim is not None else nn.Identity()
         self.layers = nn.ModuleList(copy.deepcopy(layer) for _ in range(num_layers))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -117,10 +117,10 @@ class MemoryEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.mask_downsampler = mask_downsampler
-        self.pix_feat_proj = nn.Conv2d(in_dim, in_dim, kernel_size=1)
+        self.pix_feat_proj = Conv2d(in_dim, in_dim, kernel_size=1)
         self.fuser = fuser
         self.position_encoding = position_encoding
-        self.out_proj = nn.Conv2d(in_dim, out_dim, kernel_size=1) if out_dim != in_dim else nn.Identity()
+        self.out_proj = Conv2d(in_dim, out_dim, kernel_size=1) if out_dim != in_dim else nn.Identity()
 
     def forward(self, pix_feat: Tensor, masks: Tensor, skip_mask_sigmoid: bool = False) -> EncodedMemory:
         """Encode a memory.

@@ -11,6 +11,8 @@ from napari_sam2.torch_threads import torch
 
 from torch import Tensor, nn
 
+from napari_sam2.model.onednn import is_free_to_choose
+
 
 def _frequencies(count: int, temperature: float) -> Tensor:
     """Wave lengths that occur in pairs, one for the sine and one for the cosine; (count,)."""
@@ -198,3 +200,13 @@ def apply_rotary(x: Tensor, rotation: Tensor) -> Tensor:
         (even, odd), (cos, sin) = pairs.unbind(-1), rotation.unbind(-1)
         turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
     return turned.flatten(-2).type_as(x)
+
+
+def can_rotate_in_place(x: Tensor) -> bool:
+    """Return whether :func:`rotate_in_place` takes a tensor, which nobody else may need: float32, on a CPU, without gradients."""
+    return x.dtype == torch.float32 and is_free_to_choose(x)
+
+
+def rotate_in_place(x: Tensor, rotation: Tensor) -> None:
+    """Rotate as :func:`apply_rotary` does, into ``x`` itself: of many keys, copies take longer than their rotation."""
+    torch.view_as_complex(x.unflatten(-1, (-1, 2))).mul_(torch.view_as_complex(rotation))

@@ -13,6 +13,7 @@ from napari_sam2.torch_threads import torch
 from torch import Tensor, nn
 
 from napari_sam2.model.layers import LayerNorm2d
+from napari_sam2.model.onednn import Conv2d
 from napari_sam2.model.position_encoding import PositionEmbeddingRandom
 
 
@@ -51,13 +52,13 @@ class PromptEncoder(nn.Module):
         self.not_a_point_embed = nn.Embedding(1, embed_dim)
         self.no_mask_embed = nn.Embedding(1, embed_dim)
         self.mask_downscaling = nn.Sequential(
-            nn.Conv2d(1, mask_in_chans // 4, kernel_size=2, stride=2),
+            Conv2d(1, mask_in_chans // 4, kernel_size=2, stride=2),
             LayerNorm2d(mask_in_chans // 4),
             activation(),
-            nn.Conv2d(mask_in_chans // 4, mask_in_chans, kernel_size=2, stride=2),
+            Conv2d(mask_in_chans // 4, mask_in_chans, kernel_size=2, stride=2),
             LayerNorm2d(mask_in_chans),
             activation(),
-            nn.Conv2d(mask_in_chans, embed_dim, kernel_size=1),
+            Conv2d(mask_in_chans, embed_dim, kernel_size=1),
         )
 
     def get_dense_pe(self) -> Tensor:

@@ -19,10 +19,10 @@ from napari_sam2.model.config import ModelConfig
 from napari_sam2.model.image_encoder import ImageEncoder, ImageFeatures
 from napari_sam2.model.layers import MLP
 from napari_sam2.model.mask_decoder import MaskDecoder, TwoWayTransformer
-from napari_sam2.model.matrix_products import Linear
 from napari_sam2.model.memory_attention import MemoryAttention
 from napari_sam2.model.memory_encoder import MemoryEncoder
 from napari_sam2.model.memory_recall import OfficialRecall, RecalledFrame
+from napari_sam2.model.onednn import Conv2d, Linear
 from napari_sam2.model.position_encoding import get_1d_sine_pe
 from napari_sam2.model.prompt_encoder import PromptEncoder
 
@@ -242,7 +242,7 @@ class SAM2Base(nn.Module):
         self.no_obj_embed_spatial = _small_parameter(1, self.mem_dim) if no_obj_embed_spatial else None
         if use_obj_ptrs_in_encoder:
             # Brings a mask prompt to the size of a mask prompt's input, for the pointer only.
-            self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+            self.mask_downsample = Conv2d(1, 1, kernel_size=4, stride=4)
         self._build_sam_heads()
         if compile_image_encoder:
             compile_blocks({self.image_encoder: False})
@@ -526,26 +526,27 @@ class SAM2Base(nn.Module):
         features, slots, pointers, pointer_offsets = recalled
         dtype = vision_feats.dtype
         # Memories are kept in bfloat16, pointers in float32: both follow the frame's type.
-        memory = features.to(dtype).flatten(3).permute(0, 3, 1, 2).flatten(0, 1)
+        # Tokens of an object lie together, (B, M, Cm), as they are attended to.
+        memory = features.to(dtype).flatten(3).permute(1, 0, 3, 2).flatten(1, 2)
         spatial = self.memory_encoder.position_encoding(vision_feats.new_empty(1, 1, *feat_size)).to(dtype)
         # The slot's code: index 0 is the frame just before, num_maskmem - 1 any conditioning frame (official L581).
         temporal = self.maskmem_tpos_enc.flatten(1)[(slots - 1) % self.num_maskmem]
-        memory_pos = (spatial[0].flatten(1).T[None, :, None] + temporal[:, None]).flatten(0, 1)
+        memory_pos = (spatial[0].flatten(1).T + temporal.transpose(0, 1)[:, :, None]).flatten(1, 2)
 
         num_obj_ptr_tokens = 0
         if self.use_obj_ptrs_in_encoder and len(pointers):
             # A pointer is wider than a memory: it becomes several tokens (official L639).
             split = self.hidden_dim // self.mem_dim
-            tokens = pointers.to(dtype).unflatten(2, (split, self.mem_dim)).transpose(1, 2).flatten(0, 1)
-            pointer_pos = self._pointer_positions(pointer_offsets).to(dtype).repeat_interleave(split, dim=0)
-            memory = torch.cat([memory, tokens])
-            memory_pos = torch.cat([memory_pos, pointer_pos])
-            num_obj_ptr_tokens = tokens.shape[0]
+            tokens = pointers.to(dtype).transpose(0, 1).unflatten(2, (split, self.mem_dim)).flatten(1, 2)
+            pointer_pos = self._pointer_positions(pointer_offsets).to(dtype).transpose(0, 1).repeat_interleave(split, dim=1)
+            memory = torch.cat([memory, tokens], dim=1)
+            memory_pos = torch.cat([memory_pos, pointer_pos], dim=1)
+            num_obj_ptr_tokens = tokens.shape[1]
         attended = self.memory_attention(
             curr=vision_feats,
             curr_pos=vision_pos,
-            memory=memory,
-            memory_pos=memory_pos,
+            memory=memory.transpose(0, 1),
+            memory_pos=memory_pos.transpose(0, 1),
             num_obj_ptr_tokens=num_obj_ptr_tokens,
             feat_size=feat_size,
         )
