@@ -50,3 +50,9 @@ def test_what_is_learnt_goes_through_the_kernel_that_has_gradients() -> None:
     q.requires_grad_()
     attend(q, k, v).sum().backward()
     assert q.grad is not None
+
+
+def test_attention_over_many_keys_is_compiled_as_one_graph() -> None:
+    compiled = torch.compile(attend, backend="eager", fullgraph=True)
+    q, k, v = tensors(1, 1, 300, 300, 4, 4)
+    torch.testing.assert_close(compiled(q, k, v), attend(q, k, v))

@@ -43,9 +43,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout_p: float = 0.0) -> Tensor:
     -----
     torch's kernel for CPUs multiplies by MKL, and takes as long in bfloat16 as in float32.
     """
-    is_long = min(q.shape[-2], k.shape[-2]) >= LEAST_LENGTH and uses_onednn(q.dtype)
-    if dropout_p == 0 and (is_long or q.dtype == torch.bfloat16) and is_free_to_choose(q, k, v):
-        return attend_in_pieces(q, k, v)
+    if dropout_p == 0 and is_free_to_choose(q, k, v):
+        is_long = min(q.shape[-2], k.shape[-2]) >= LEAST_LENGTH
+        if q.dtype == torch.bfloat16 or (is_long and uses_onednn(q.dtype)):
+            return attend_in_pieces(q, k, v)
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout_p)
 
 
