@@ -69,12 +69,12 @@ ALL = tuple(RELEASED)
         (ALL, device(50_000), "sam2.1_hiera_l"),
         (("sam2_hiera_l", "sam2.1_hiera_b+"), device(50_000), "sam2_hiera_l"),
         (ALL, device(100), "micro"),  # two cores
-        (ALL, device(364), "micro"),
-        (ALL, device(366), "sam2.1_hiera_t"),
-        (ALL, device(500), "sam2.1_hiera_s"),
-        (("sam2_hiera_s", "sam2.1_hiera_t"), device(500), "sam2_hiera_s"),
-        (("sam2.1_hiera_l",), device(500), "micro"),
-        (ALL, device(1000), "sam2.1_hiera_b+"),
+        (ALL, device(583), "micro"),
+        (ALL, device(585), "sam2.1_hiera_t"),
+        (ALL, device(800), "sam2.1_hiera_s"),
+        (("sam2_hiera_s", "sam2.1_hiera_t"), device(800), "sam2_hiera_s"),
+        (("sam2.1_hiera_l",), device(800), "micro"),
+        (ALL, device(1300), "sam2.1_hiera_b+"),
         (ALL, device(50_000, memory_gb=3), "sam2.1_hiera_b+"),
         (ALL, device(50_000, memory_gb=0.5), "micro"),
         (ALL, device(50_000, memory_gb=0), "sam2.1_hiera_l"),  # not known
@@ -85,8 +85,8 @@ def test_the_best_model_is_the_largest_that_is_here_and_bearable(here, facts, be
 
 
 def test_a_frame_is_expected_to_take():
-    assert expected_frame_s("sam2.1_hiera_t", device(365)) == BEARABLE_S
-    assert expected_frame_s("sam2_hiera_l", device(1823)) == 2.5
+    assert expected_frame_s("sam2.1_hiera_t", device(584)) == BEARABLE_S
+    assert expected_frame_s("sam2_hiera_l", device(1823)) == 4.0
 
 
 def test_where_weights_are_and_what_would_be_fetched(monkeypatch, tmp_path):

@@ -24,9 +24,10 @@ BEARABLE_S = 2.0
 
 _GFLOP = {"l": 1823, "b+": 647, "s": 360, "t": 292}
 """Operations of the image encoder on one frame, in 10⁹, as counted in the network, by size; the largest first."""
-_OVERHEAD = 2.5
-"""A frame takes so much longer than its encoder would at the rate of a large matrix product: convolutions are slower (1.4 times, on
-two cores), and the memory of an object costs about as much again."""
+_OVERHEAD = 4.0
+"""A frame takes so much longer than its encoder would at the rate of a large matrix product: not all of it is products, and the
+memory of an object costs about as much again. Measured with sam2.1_hiera_t on two cores of an AMD EPYC 9005: 4.4 at 490 GFLOP/s,
+by oneDNN, and 3.3 at 215, by MKL."""
 _MEMORY_OF_SIZE = 4
 """Weights in float32 and what is computed from them need no more than so many times the file."""
 
