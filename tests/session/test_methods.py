@@ -193,6 +193,33 @@ def test_objects_that_were_tracked_without_prompts(monkeypatch: pytest.MonkeyPat
     assert "Objects were found and tracked automatically, without prompts: masks that mark them were found as well." in text
 
 
+PLACED = (
+    ", where an object was brighter or darker than what was around it throughout, its edge was placed where the brightness was "
+    "halfway between the two, moved by at most one pixel of the image or of the model's mask."
+)
+
+
+@pytest.mark.parametrize(
+    ("axes", "zoom", "is_found", "masks"),
+    [
+        ("TYX", 4.5, False, "masks that were found or tracked"),
+        ("TYX", None, True, "masks of objects that were found automatically"),
+        ("TYX", None, False, None),
+        ("ZYX", 4.5, False, None),
+    ],
+)
+def test_edges_that_were_placed(
+    axes: str, zoom: float | None, is_found: bool, masks: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = clicked(MOVIE, axes) if zoom is None else Session(MOVIE, axes, model=tiny_model(), zoom=zoom)
+    session.add_points(session.add_object(), 0, [(6, 6)])
+    if is_found:
+        monkeypatch.setattr(movie_tracker, "find_everything_there", lambda *given, **options: [TRUTH[0] == 8])
+        next(iter(session.track_everything()))
+    text = methods_paragraph(session.document())
+    assert (f" In {masks}{PLACED} " in text) if masks else ("edge was placed" not in text)
+
+
 def test_hidden_objects_are_not_counted() -> None:
     session = clicked()
     session.add_box(session.add_object(), 0, (20, 20, 25, 25))

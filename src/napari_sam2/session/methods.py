@@ -60,6 +60,7 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _prompts(shown),
         _automatic(document),
         _memory(document),
+        _edges(document),
         *_stops(document),
         _corrections(shown),
         _error_rate(document),
@@ -164,6 +165,18 @@ def _automatic(document: Document) -> str:
     if any(_calls(document, "add_labels")):
         sentences.append("Masks were taken over from a label image.")
     return " ".join(sentences)
+
+
+def _edges(document: Document) -> str:
+    """Describe what :class:`~napari_sam2.session.tracking.tracked_masks.TrackedMasks` does to masks that nobody drew."""
+    has_windows = document.header.settings.zoom is not None
+    if document.header.blank_stack().along != "T" or not (has_windows or any(_calls(document, "track_everything"))):
+        return ""
+    which = "masks that were found or tracked" if has_windows else "masks of objects that were found automatically"
+    return (
+        f"In {which}, where an object was brighter or darker than what was around it throughout, its edge was placed where the "
+        "brightness was halfway between the two, moved by at most one pixel of the image or of the model's mask."
+    )
 
 
 def _memory(document: Document) -> str:
