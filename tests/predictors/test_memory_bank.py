@@ -137,6 +137,7 @@ def test_another_mask_is_shown_than_is_remembered() -> None:
         assert one.memory is before.memory
         assert (one.remembered is not None) is is_another
     assert cut.showing(found).remembered is None
+    assert before.showing(found + np.float32(1e-6)).remembered is None, "masks are rounded as a tracker rounds them"
 
 
 def test_what_becomes_of_a_record_whose_memory_is_of_no_use() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam2.model.memory_recall import OfficialRecall, Recall, RecalledFrame
+from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.packed_tensor import PackedTensor
 from napari_sam2.predictors.zoom import View
 
@@ -78,7 +79,8 @@ class FrameRecord:
         return replace(self, memory=memory)
 
     def showing(self, mask_logits: npt.NDArray[np.float32]) -> FrameRecord:
-        """Return the record with another mask, which is not the one that is remembered."""
+        """Return the record with another mask, rounded, which is not the one that is remembered."""
+        mask_logits = rounded(mask_logits)
         is_same = np.array_equal(mask_logits, self.remembered_logits)
         return replace(self, mask_logits=mask_logits, remembered=None if is_same else self.remembered_logits)
 

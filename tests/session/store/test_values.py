@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.state.identity import ModelIdentity
@@ -20,6 +21,7 @@ from napari_sam2.session.state.objects import RECORD_KINDS, ObjectInfo
 from napari_sam2.session.state.packed_labels import pack_plane
 from napari_sam2.session.state.packed_mask import PackedMask
 from napari_sam2.session.state.prompts import FramePrompts
+from napari_sam2.session.store import values
 from napari_sam2.session.store.values import SavedPrompts, pack, pack_record, unpack, unpack_header, unpack_record
 from packed_records import bits, record_of
 
@@ -122,6 +124,29 @@ def test_records(record: FrameRecord) -> None:
     assert again.memory is None, "it is encoded again"
     for name in ("object_score", "predicted_iou", "view", "anchor_distance", "origin"):
         assert getattr(record, name) == getattr(again, name) == getattr(empty, name)
+
+
+@pytest.mark.parametrize("side", [80, 300])
+def test_few_pixels_that_are_remembered_otherwise_take_little_room(side: int) -> None:
+    """As many as lie at the edge of an object; of a large mask, places are numbers of four bytes."""
+    logits = rounded(np.random.default_rng(4).normal(size=(side, side)).astype(np.float32))
+    shown = logits.copy()
+    shown[-3, 20:70] = 0.25
+    pointer = torch.zeros(3)
+    record = record_of(torch.from_numpy(logits), pointer, 1.0, 0.5).showing(shown)
+    about, data = pack_record(record)
+    again = unpack_record(unpack_header(about), data)
+    np.testing.assert_array_equal(again.remembered_logits, logits)
+    np.testing.assert_array_equal(again.mask_logits, shown)
+    _, shown_alone = pack_record(record_of(torch.from_numpy(shown), pointer, 1.0, 0.5))
+    assert 0 < len(data) - len(shown_alone) < 600
+
+
+@pytest.mark.parametrize("others", [b"\0" * 5, np.array([(4, 1.0)], [("place", "<u2"), ("logit", "<f4")]).tobytes()])
+def test_pixels_that_are_remembered_otherwise_are_damaged(others: bytes) -> None:
+    """Not whole, or outside of the mask."""
+    with pytest.raises(ValueError, match=r"^a record is damaged$"):
+        values._with_others(np.zeros((2, 2), np.float32), others)
 
 
 def test_a_score_that_is_no_number() -> None:

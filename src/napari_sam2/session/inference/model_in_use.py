@@ -19,7 +19,7 @@ from napari_sam2.images.mapped_planes import MappedPlanes
 from napari_sam2.images.stack import Stack
 from napari_sam2.model.memory_recall import OfficialRecall
 from napari_sam2.predictors.any_tracker import AnyTracker, best_batch
-from napari_sam2.predictors.logits import reduce
+from napari_sam2.predictors.logits import reduce, rounded
 from napari_sam2.predictors.memory_bank import FrameRecord, MemoryGate, MemoryPolicy
 from napari_sam2.predictors.zoom import Zoom, whole_view
 from napari_sam2.session.inference.recall_policy import BetweenAnchorsPolicy
@@ -134,7 +134,7 @@ class ModelInUse:
         logits = record.mask_logits
         if image_size != self.model.image_size:
             rows, columns = (round(side * self.model.image_size / image_size) for side in logits.shape)
-            logits = reduce(logits, (rows, columns))
+            logits = rounded(reduce(logits, (rows, columns)))
         return record.to_be_shown(logits)
 
     def as_seen(self, frame: int) -> npt.NDArray[np.uint8]:

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
-from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View
 
@@ -65,7 +64,7 @@ def with_interpolated_shape(
     distance = min(1.0, cell_px) * distance + (of_mean_area - mean) / max(1.0, cell_px)
     weight = min(radii) / max(radii)
     by_tracking, by_shape = (np.clip(logits, -MAX_LOGIT, MAX_LOGIT) for logits in (tracked.mask_logits, distance))
-    return tracked.showing(rounded((by_tracking + weight * by_shape).astype(np.float32)))
+    return tracked.showing((by_tracking + weight * by_shape).astype(np.float32))
 
 
 def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:

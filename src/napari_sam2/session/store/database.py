@@ -18,7 +18,7 @@ from napari_sam2.version import __version__
 
 APPLICATION_ID = 0x53414D32
 """By which SQLite files of sessions differ from others: "SAM2"."""
-VERSION = 5
+VERSION = 6
 """Counts up with every change of what a file may hold, see docs/session.md; a file of another version is not read."""
 TABLES = """
 CREATE TABLE header (value TEXT NOT NULL);

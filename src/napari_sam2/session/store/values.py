@@ -109,11 +109,8 @@ def pack_record(record: FrameRecord) -> tuple[str, bytes]:
     """Make a row of a record: scores as JSON, tensors as safetensors; the memory is not among them, see :class:`FrameRecord`."""
     tensors = {"mask_logits": _packed(record.mask_logits), "pointer": record.pointer}
     if record.remembered is not None:
-        # Few pixels are others: most of the difference is 0, if it is exact.
-        difference = record.remembered - record.mask_logits
-        is_exact = np.array_equal(record.mask_logits + difference, record.remembered)
-        name, stored = ("difference", difference) if is_exact else ("remembered", record.remembered)
-        tensors[name] = _packed(stored)
+        whole, others = _packed(record.remembered), _others(record.mask_logits, record.remembered)
+        tensors.update({"others": others} if others.num_bytes < whole.num_bytes else {"remembered": whole})
     about = {
         "object_score": record.object_score,
         "predicted_iou": record.predicted_iou,
@@ -123,6 +120,28 @@ def pack_record(record: FrameRecord) -> tuple[str, bytes]:
         "tensors": [["float32", list(record.mask_logits.shape)], [record.pointer.dtype, list(record.pointer.shape)]],
     }
     return json.dumps(about), _as_safetensors(tensors)
+
+
+def _other(logits: Logits) -> np.dtype[np.void]:
+    return np.dtype([("place", "<u2" if logits.size <= 2**16 else "<u4"), ("logit", "<f4")])
+
+
+def _others(logits: Logits, remembered: Logits) -> PackedTensor:
+    """Pack the few pixels whose remembered logit is not the one that is shown, each with its place in (h, w)."""
+    places = np.flatnonzero(logits.view(np.int32) != remembered.view(np.int32))
+    others = np.empty(len(places), _other(logits))
+    others["place"], others["logit"] = places, remembered.ravel()[places]
+    return PackedTensor(others.view(np.uint8), "uint8")
+
+
+def _with_others(logits: Logits, packed: bytes) -> Logits:
+    try:
+        others = np.frombuffer(packed, _other(logits))
+        remembered = logits.copy()
+        remembered.reshape(-1)[others["place"]] = others["logit"]
+    except (IndexError, ValueError) as error:
+        raise ValueError("a record is damaged") from error
+    return remembered
 
 
 def _packed(logits: Logits) -> PackedTensor:
@@ -180,11 +199,10 @@ def unpack_record(header: RecordHeader, data: bytes) -> FrameRecord:
         raise ValueError("a record is damaged")
     if (tuple(read["pointer"]["shape"]), read["pointer"]["dtype"]) != (pointer_shape, _SAFETENSORS_NAMES[pointer_dtype]):
         raise ValueError("a record is damaged")
-    logits, difference, remembered = (
-        unpack_logits(bytes(read[name]["data"]), shape) if name in read else None
-        for name in ("mask_logits", "difference", "remembered")
-    )
-    assert logits is not None
+    logits = unpack_logits(bytes(read["mask_logits"]["data"]), shape)
+    remembered = unpack_logits(bytes(read["remembered"]["data"]), shape) if "remembered" in read else None
+    if "others" in read:
+        remembered = _with_others(logits, bytes(read["others"]["data"]))
     pointer = np.frombuffer(read["pointer"]["data"], array_dtype(pointer_dtype)).reshape(pointer_shape)
     tensors = [PackedTensor(logits, "float32"), PackedTensor(pointer, pointer_dtype)]
-    return header.with_tensors(tensors, remembered if difference is None else logits + difference)
+    return header.with_tensors(tensors, remembered)

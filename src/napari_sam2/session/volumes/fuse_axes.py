@@ -18,7 +18,7 @@ from napari_sam2.images.axes import SPACE
 from napari_sam2.images.errors import FrameReadError
 from napari_sam2.images.planes import NoLabels
 from napari_sam2.images.stack import Stack
-from napari_sam2.predictors.logits import enlarge, reduce
+from napari_sam2.predictors.logits import enlarge, reduce, rounded
 from napari_sam2.predictors.mask_box import bounding_box
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, whole_view
@@ -241,7 +241,7 @@ def _fused(tracked: FrameRecord, mask: npt.NDArray[np.bool_], means: npt.NDArray
     rows, columns = tracked.mask_logits.shape
     either = int((mask | fused).sum())
     return replace(
-        tracked.to_be_shown(reduce(means[view.window], (rows, columns))),
+        tracked.to_be_shown(rounded(reduce(means[view.window], (rows, columns)))),
         object_score=float(means.max()),
         predicted_iou=float((mask & fused).sum() / either) if either else 1.0,
         view=None if view == whole else view,
