@@ -220,6 +220,17 @@ def test_edges_that_were_placed(
     assert (f" In {masks}{PLACED} " in text) if masks else ("edge was placed" not in text)
 
 
+@pytest.mark.parametrize(("axes", "zoom"), [("ZYX", 4.5), ("ZYX", None), ("TYX", 4.5)])
+@pytest.mark.parametrize("is_tracked", [False, True])
+def test_masks_in_a_volume_that_were_corrected(axes: str, zoom: float | None, is_tracked: bool) -> None:
+    session = Session(MOVIE, axes, model=tiny_model(), zoom=zoom)
+    session.add_points(session.add_object(), 0, [(6, 6)])
+    if is_tracked:
+        next(iter(session.propagate()))
+    is_corrected = (axes, zoom, is_tracked) == ("ZYX", 4.5, True)
+    assert ("tracked from slice to slice were corrected by" in methods_paragraph(session.document())) == is_corrected
+
+
 def test_hidden_objects_are_not_counted() -> None:
     session = clicked()
     session.add_box(session.add_object(), 0, (20, 20, 25, 25))

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_sam2.file_errors import reading
 from napari_sam2.files import atomic_path
+from napari_sam2.images.axes import SPACE
 from napari_sam2.images.intensity import window_name
 from napari_sam2.model.config import MODEL_CONFIGS
 from napari_sam2.session.labels.overlaps import COVERED_SHARE
@@ -61,6 +62,7 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _automatic(document),
         _memory(document),
         _edges(document),
+        _slices(document),
         *_stops(document),
         _corrections(shown),
         _error_rate(document),
@@ -176,6 +178,18 @@ def _edges(document: Document) -> str:
     return (
         f"In {which}, where an object was brighter or darker than what was around it throughout, its edge was placed where the "
         "brightness was halfway between the two, moved by at most one pixel of the image or of the model's mask."
+    )
+
+
+def _slices(document: Document) -> str:
+    """Describe what :class:`~napari_sam2.session.tracking.slice_masks.SliceMasks` and the propagator do to masks in a volume."""
+    along, zoom = document.header.blank_stack().along, document.header.settings.zoom
+    if not along or along not in SPACE or zoom is None or not any(_calls(document, "propagate")):
+        return ""
+    return (
+        "Masks of marked objects that were tracked from slice to slice were corrected by how much more frequent the intensity of "
+        "each pixel was inside of the object than around it on the nearest slice on which it was marked, and by its shape: between "
+        "two such slices the one interpolated between them, elsewhere that on the slice before, moved to the centre of the mask."
     )
 
 

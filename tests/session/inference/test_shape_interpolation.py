@@ -7,7 +7,7 @@ import pytest
 
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import View, whole_view
-from napari_sam2.session.inference.shape_interpolation import MAX_LOGIT, with_interpolated_shape
+from napari_sam2.session.inference.shape_interpolation import MAX_LOGIT, with_interpolated_shape, with_shape_of
 from packed_records import record_of
 
 WHOLE = whole_view((64, 64))
@@ -65,3 +65,19 @@ def test_where_the_object_is_absent_nothing_changes() -> None:
     outside = disc(32, 32, 3, View(0, 0, 8, 8), cells=16, logit=9.0)
     outside = record_of(np.full((16, 16), 1, np.float32), [0.0], 5.0, 0.5, view=View(0, 0, 8, 8))
     assert with_interpolated_shape(outside, shown, shown, 0.5, WHOLE) is outside, "its window is elsewhere"
+
+
+@pytest.mark.parametrize("view", [WHOLE, View(8, 4, 40, 40)])
+def test_the_shape_before_is_moved_to_the_centre_of_the_tracked_mask(view: View) -> None:
+    """Where tracking is unsure, the disc of the slice before is where the tracked mask is, also in another window."""
+    before, tracked = disc(20, 20, 7, View(5, 5, 32, 32)), disc(28, 26, 11, view, logit=0.5)
+    found = with_shape_of(before, tracked, 1.0, WHOLE)
+    assert iou(found, disc(28, 26, 7, view)) > 0.8 > iou(tracked, disc(28, 26, 7, view))
+    assert (found.view, found.object_score, found.pointer) == (tracked.view, tracked.object_score, tracked.pointer)
+    assert iou(with_shape_of(before, tracked, 0.0, WHOLE), tracked) == 1
+
+
+def test_an_absent_object_has_no_shape() -> None:
+    shown, absent = disc(32, 32, 10), disc(32, 32, 0)
+    assert with_shape_of(absent, shown, 1.0, WHOLE) is shown
+    assert with_shape_of(shown, absent, 1.0, WHOLE) is absent

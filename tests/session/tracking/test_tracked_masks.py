@@ -9,7 +9,9 @@ from scipy import ndimage as ndi
 from blob_tracker import blob_session, squares
 from lively_movie import movie
 from napari_sam2.session.session import Session
+from napari_sam2.session.tracking.slice_masks import SliceMasks
 from square_movies import click, origins
+from tiny_models import tiny_predictor
 
 LEFT = (14, 15, 16, 17, 18, 18, 18, 17, 16, 15)
 TOUCHING = range(4, 7)
@@ -96,3 +98,26 @@ def test_edges_do_not_depend_on_other_objects():
 
     # In a batch of two, sums are in another order.
     np.testing.assert_allclose(tracked((85, 22)), tracked((85, 22), (85, 30)), atol=1e-3)
+
+
+@pytest.mark.parametrize(("axes", "zoom"), [("ZYX", 4.0), ("TYX", 4.0), ("ZYX", None)])
+@pytest.mark.parametrize("is_found", [False, True])
+def test_masks_of_a_person_in_a_volume_are_corrected(axes, zoom, is_found, monkeypatch):
+    """In windows alone: whole frames are segmented as by the official predictor."""
+    given = []
+
+    def noted(self, frame, item, reverse):
+        given.append((frame, item.object_id, reverse))
+        return replace(item.tracked[frame], mask_logits=np.full_like(item.tracked[frame].mask_logits, -1))
+
+    monkeypatch.setattr(SliceMasks, "corrected", noted)
+    with Session(MOVIE[:4], axes, model=tiny_predictor(), zoom=zoom) as session:
+        click(session, 1, 1, TRUTH)
+        if is_found:
+            with session.state.history.action(None):
+                session._objects.mark_found(1)
+        session.propagate_all()
+        is_corrected = axes == "ZYX" and zoom is not None and not is_found
+        assert given == ([(2, 1, False), (3, 1, False), (0, 1, True)] if is_corrected else [])
+        if is_corrected:
+            assert not session.labels[[0, 2, 3]].any()

@@ -6,10 +6,13 @@ its outline is known roughly: it lies between the two. h, w mask size.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage as ndi
 
+from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.memory_bank import FrameRecord
 from napari_sam2.predictors.zoom import OUTSIDE_LOGIT, View
 
@@ -65,6 +68,39 @@ def with_interpolated_shape(
     weight = min(radii) / max(radii)
     by_tracking, by_shape = (np.clip(logits, -MAX_LOGIT, MAX_LOGIT) for logits in (tracked.mask_logits, distance))
     return tracked.showing((by_tracking + weight * by_shape).astype(np.float32))
+
+
+def with_shape_of(before: FrameRecord, tracked: FrameRecord, weight: float, whole: View) -> FrameRecord:
+    """Correct a tracked mask by the shape on the slice before, moved to its centre.
+
+    Parameters
+    ----------
+    before : FrameRecord
+        Of the slice before.
+    tracked : FrameRecord
+        Of the slice to which the object was tracked.
+    weight : float
+        Of the shape, whose logit is the distance from its outline as in :func:`with_interpolated_shape`.
+    whole : View
+        The view of the whole frame.
+
+    Returns
+    -------
+    FrameRecord
+        With the weighted sum of both logits, which is what is to be remembered; the same record where the object is absent from
+        one of both slices.
+    """
+    view, shape = tracked.view or whole, (tracked.mask_logits.shape[0], tracked.mask_logits.shape[1])
+    seen, mask = before.view or whole, tracked.mask_logits > 0
+    if not mask.any() or not (before.mask_logits > 0).any():
+        return tracked
+    moved = _moved(before.mask_logits, seen, view, shape, _centre(before.mask_logits > 0, seen) - _centre(mask, view)) > 0
+    if not moved.any():
+        return tracked
+    distance = min(1.0, view.side / max(shape)) * _signed_distance(moved)
+    by_tracking, by_shape = (np.clip(logits, -MAX_LOGIT, MAX_LOGIT) for logits in (tracked.mask_logits, distance))
+    logits = rounded((by_tracking + weight * by_shape).astype(np.float32))
+    return replace(tracked, mask_logits=logits, memory=None, remembered=None)
 
 
 def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:
