@@ -120,6 +120,13 @@ def test_this_processor_is_known() -> None:
     assert onednn._processor()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_trial_of_operators_does_not_depend_on_what_a_host_program_has_set(dtype: torch.dtype) -> None:
+    expected = onednn._is_right(dtype)
+    with torch.device("meta"), torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert onednn._is_right(dtype) == expected
+
+
 @pytest.mark.parametrize("error", [AttributeError, RuntimeError, TypeError])
 def test_without_the_operators_torch_multiplies(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
     def fail(*args: object) -> torch.Tensor:

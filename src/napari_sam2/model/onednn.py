@@ -42,14 +42,15 @@ def _processor() -> str:
 
 def _is_right(dtype: torch.dtype) -> bool:
     """Try the operators, which are not a public part of PyTorch: another version may lack them, or change them."""
-    left = torch.arange(6.0).view(2, 3).to(dtype)
-    right = torch.arange(-6.0, 6.0).view(4, 3).to(dtype)
-    try:
-        found = (_linear(left, right), _linear(left, torch.ops.mkldnn._reorder_linear_weight(right, 2)))
-        convolved = _convolution(left.view(1, 3, 1, 2), right[..., None, None], None, (1, 1), (0, 0), (1, 1), 1)
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    return all(torch.equal(x, left @ right.t()) for x in found) and torch.equal(convolved[0, :, 0], right @ left.view(3, 2))
+    left = torch.arange(6, dtype=dtype, device="cpu").view(2, 3)
+    right = torch.arange(-6, 6, dtype=dtype, device="cpu").view(4, 3)
+    with torch.autocast("cpu", enabled=False):
+        try:
+            found = (_linear(left, right), _linear(left, torch.ops.mkldnn._reorder_linear_weight(right, 2)))
+            convolved = _convolution(left.view(1, 3, 1, 2), right[..., None, None], None, (1, 1), (0, 0), (1, 1), 1)
+        except (AttributeError, RuntimeError, TypeError):
+            return False
+        return all(torch.equal(x, left @ right.t()) for x in found) and torch.equal(convolved[0, :, 0], right @ left.view(3, 2))
 
 
 def _linear(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -74,8 +75,8 @@ def _runs_here(input: Tensor, weight: Tensor) -> bool:
     return (
         input.dtype == weight.dtype == torch.float32
         and is_free_to_choose(input, weight)
-        and uses_onednn(torch.float32)
         and not torch.is_autocast_enabled("cpu")  # then PyTorch computes in bfloat16, by oneDNN
+        and uses_onednn(torch.float32)
     )
 
 
