@@ -175,14 +175,28 @@ def test_an_object_that_is_absent_has_no_label() -> None:
     ],
 )
 def test_who_has_the_pixels_of_two(logits: tuple[float, float], distances: tuple[int, int], winner: int) -> None:
-    places = ((np.s_[0:6], np.s_[0:4]), (np.s_[5:8], np.s_[0:4]))
+    places = ((np.s_[0:6], np.s_[0:4]), (np.s_[5:8], np.s_[0:8]))  # of the same area
     shown = {
         object_id: record(*place, logit, anchor_distance=distance)
         for object_id, place, logit, distance in zip((1, 2), places, logits, distances, strict=True)
     }
-    expected = square(0, 0, 5, 4) * 1 + square(6, 0, 8, 4) * 2 + square(5, 0, 6, 4) * winner
+    expected = square(0, 0, 5, 4) * 1 + square(6, 0, 8, 8) * 2 + square(5, 4, 6, 8) * 2 + square(5, 0, 6, 4) * winner
     for order in (1, -1):
         np.testing.assert_array_equal(LabelWriter(STACK).plane(dict(list(shown.items())[::order])), expected)
+
+
+MOVIE_STACK = Stack.open(np.zeros((3, SIDE, SIDE), np.uint8), "TYX")
+
+
+@pytest.mark.parametrize(("stack", "winner"), [(STACK, 2), (MOVIE_STACK, 1)], ids=["volume", "time-lapse"])
+def test_of_two_that_meet_in_a_volume_the_smaller_one_counts_more(stack: Stack, winner: int) -> None:
+    """A mask that has grown into its neighbour is large."""
+    shown = {
+        1: record(np.s_[0:6], np.s_[:], 3.0, anchor_distance=5),
+        2: record(np.s_[5:8], np.s_[0:4], 2.0, anchor_distance=5),
+    }
+    expected = square(0, 0, 5, 8) * 1 + square(6, 0, 8, 4) * 2 + square(5, 4, 6, 8) * 1 + square(5, 0, 6, 4) * winner
+    np.testing.assert_array_equal(LabelWriter(stack).plane(shown), expected)
 
 
 def test_two_tracked_masks_that_are_nearly_the_same_are_one_and_two_prompted_ones_are_two() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_sam2.predictors.memory_bank import MaskOrigin
 from napari_sam2.predictors.zoom import View
 from napari_sam2.session.labels.overlaps import ANCHOR_WEIGHT, confidence_weight, resolve_overlaps
 from packed_records import record_of
@@ -31,8 +33,11 @@ def areas(masks: list[np.ndarray], weights: list[float], has_time: bool = True) 
     return [int((mask > 0).sum()) for mask in masks]
 
 
-def weight(distance: int, has_time: bool = True) -> float:
-    return confidence_weight(record_of(torch.zeros(1, 1), torch.zeros(1), 5.0, 0.9, anchor_distance=distance), has_time)
+def weight(
+    distance: int, has_time: bool = True, side: int = 3, view: View | None = None, origin: MaskOrigin = MaskOrigin.TRACKED
+) -> float:
+    record = record_of(torch.tensor(square(side)), torch.zeros(1), 5.0, 0.9, anchor_distance=distance, view=view)
+    return confidence_weight(replace(record, origin=origin), has_time, (8, 8))
 
 
 # --- weights -----------------------------------------------------------------------------------------------------------
@@ -44,7 +49,17 @@ def test_anchors_win_then_what_was_tracked_forward_then_what_is_nearer() -> None
 
 
 def test_in_a_volume_both_directions_are_alike() -> None:
-    assert weight(-3, has_time=False) == weight(3, has_time=False) == weight(3)
+    assert weight(-3, has_time=False) == weight(3, has_time=False) < weight(2, has_time=False)
+
+
+def test_in_a_volume_a_mask_weighs_less_the_larger_it_is() -> None:
+    assert weight(3, has_time=False, side=3) == pytest.approx(weight(3) / 9)
+    assert weight(3, has_time=False, side=6) == pytest.approx(weight(3) / 36)
+    # the same mask in a window in which a pixel is two cells
+    assert weight(3, has_time=False, side=6, view=View(2, 2, 4, 4)) == pytest.approx(weight(3) / 9)
+    assert weight(3, side=6) == weight(3), "in a time-lapse it does not matter"
+    assert weight(0, has_time=False, side=6) == ANCHOR_WEIGHT
+    assert weight(1, has_time=False, side=6, origin=MaskOrigin.OTHER) == weight(1), "the mean of several axes is what it is"
 
 
 # --- of two that lie on each other -------------------------------------------------------------------------------------
@@ -91,6 +106,16 @@ def test_a_small_one_that_is_trusted_less_has_no_pixel() -> None:
 def test_in_a_volume_one_may_lie_in_another_and_pixels_are_decided_by_logits() -> None:
     assert areas([square(7), square(3, 9.0, start=2)], [0.5, 0.4], has_time=False) == [49, 9]
     assert areas([square(7), square(6)], [0.5, 0.4], has_time=False) == [49, 0], "but two of the same size are one object"
+
+
+def test_in_a_volume_the_one_that_is_surer_there_has_all_that_two_share() -> None:
+    """Not stripes of both, as where each pixel is decided for itself."""
+    one, other = square(6), square(6)
+    one[:3], other[:3] = np.where(one[:3] > 0, 4, -5), np.where(other[:3] > 0, 1, -5)
+    for logit, expected in ((3.0, [36, 0]), (9.0, [0, 36])):
+        other[3:] = np.where(other[3:] > 0, logit, -5)
+        assert areas([one.copy(), other.copy()], [0.5, 0.4], has_time=False) == expected
+    assert areas([one.copy(), other.copy()], [ANCHOR_WEIGHT, 0.4], has_time=False) == [36, 0]
 
 
 def test_two_that_were_prompted_where_they_are_nearly_equal_stay_two() -> None:

@@ -99,6 +99,6 @@ class LabelWriter:
             object_ids.append(object_id)
             masks.append(mask)
             boxes.append(View(view.row + row, view.column + column, *mask.shape))
-            weights.append(confidence_weight(record, has_time))
+            weights.append(confidence_weight(record, has_time, self._frame_shape))
         resolve_overlaps(masks, boxes, weights, has_time)
         return label_image(masks, [box.window for box in boxes], object_ids, self._frame_shape, weights)

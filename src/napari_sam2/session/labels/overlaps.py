@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 
 from napari_sam2.predictors.logits import Logits
-from napari_sam2.predictors.memory_bank import FrameRecord
-from napari_sam2.predictors.zoom import View
+from napari_sam2.predictors.memory_bank import FrameRecord, MaskOrigin
+from napari_sam2.predictors.zoom import View, whole_view
 
 Pixels = npt.NDArray[np.bool_]
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -29,33 +29,45 @@ MUCH_SURER = 2.0
 """Of two that are nearly equal, the one with a mean logit that is higher by this factor is the right one."""
 
 
-def confidence_weight(record: FrameRecord, has_time: bool) -> float:
+def confidence_weight(record: FrameRecord, has_time: bool, frame_shape: tuple[int, int]) -> float:
     """Return the factor for the logits of an object where several overlap.
 
     Anchor frames win; tracked masks weigh less the farther they are from an anchor: an object that has ended, and whose mask has
     drifted to a neighbour, must not take the neighbour's pixels. In a time-lapse what was tracked forward wins over what was
-    tracked backward: before an object begins, its mask lies on its parent, or on whatever was there.
+    tracked backward: before an object begins, its mask lies on its parent, or on whatever was there. In a volume a mask weighs the
+    less the larger it is: of two that meet, mostly the larger one has grown into the other; not so where several axes were fused.
 
     Parameters
     ----------
     record : FrameRecord
-        Of the object on the frame.
+        Of the object on the frame, where it has a mask.
     has_time : bool
         Frames follow each other in time.
+    frame_shape : tuple of int
+        Height and width of the frame.
     """
     if not record.anchor_distance:
         return ANCHOR_WEIGHT
     weight = 1 / (1 + abs(record.anchor_distance) / FRAMES_TO_HALF_WEIGHT)
-    return BACKWARD_WEIGHT * weight if has_time and record.anchor_distance < 0 else weight
+    if not has_time:
+        return weight if record.origin is MaskOrigin.OTHER else weight / area_px(record, frame_shape)
+    return BACKWARD_WEIGHT * weight if record.anchor_distance < 0 else weight
+
+
+def area_px(record: FrameRecord, frame_shape: tuple[int, int]) -> float:
+    """Return the area of a mask by its cells, in pixels of a frame of some height and width."""
+    view = record.view or whole_view(frame_shape)
+    return float((record.mask_logits > 0).mean()) * view.height * view.width
 
 
 def resolve_overlaps(masks: Sequence[Logits], boxes: Sequence[View], weights: Sequence[float], has_time: bool) -> None:
     """Give the shared pixels of two masks that lie on each other to one of them as a whole.
 
-    The one with the higher weight has them; but in a volume, where a vein lies in the liver, not where one is nested in the other:
-    there the logits decide pixel by pixel. Of two with the same weight, each connected piece goes to the one with much higher
-    logits there, else to the one that is nested in the other, else to the first. So it hardly depends on logits, and is the same
-    one on frames that follow each other: if the higher logit always won, the two would come out in stripes, and flicker. Of
+    In a time-lapse the one with the higher weight has them. Of two with the same weight, each connected piece goes to the one with
+    much higher logits there, else to the one that is nested in the other, else to the first. So it hardly depends on logits, and is
+    the same one on frames that follow each other: if the higher logit always won, the two would come out in stripes, and flicker.
+    In a volume, where a vein lies in the liver, weighted logits decide pixel by pixel where one is nested in the other; elsewhere
+    the one with the higher mean of them has all shared pixels, for the weights follow the slice on which each was prompted. Of
     anchors only one that is nested has all shared pixels: two prompted objects are two, even if their masks are nearly equal.
 
     Parameters
@@ -83,23 +95,32 @@ def resolve_overlaps(masks: Sequence[Logits], boxes: Sequence[View], weights: Se
         if not has_time and small < NESTED_RATIO * large and weights[first] != weights[second]:
             continue
         nested = None if small >= NESTED_RATIO * large else int(areas[second] < areas[first])
-        lost += [(parts[1 - winner], pixels) for winner, pixels in _won(parts, shared, (weights[first], weights[second]), nested)]
+        both = weights[first], weights[second]
+        lost += [(parts[1 - winner], pixels) for winner, pixels in _won(parts, shared, both, nested, has_time)]
     for part, shared in lost:
         part[shared] = 0
 
 
-def _won(parts: Sequence[Logits], shared: Pixels, weights: tuple[float, float], nested: int | None) -> Iterator[tuple[int, Pixels]]:
+def _won(
+    parts: Sequence[Logits], shared: Pixels, weights: tuple[float, float], nested: int | None, has_time: bool
+) -> Iterator[tuple[int, Pixels]]:
     """Yield which of two masks, 0 or 1, has which of the pixels that they share; ``nested`` is the one within the other."""
     if weights[0] != weights[1]:
-        yield int(weights[0] < weights[1]), shared
+        by_weight = has_time or ANCHOR_WEIGHT in weights
+        means = [1.0, 1.0] if by_weight else _means(parts, shared)
+        yield int(weights[0] * means[0] < weights[1] * means[1]), shared
     elif weights[0] == ANCHOR_WEIGHT:
         if nested is not None:
             yield nested, shared
     else:
         for piece in _pieces(shared):
-            means = [float(part[piece].mean(dtype=np.float64)) for part in parts]
+            means = _means(parts, piece)
             is_sure = max(means) > MUCH_SURER * min(means)
             yield int(means[1] > means[0]) if is_sure else nested or 0, piece
+
+
+def _means(parts: Sequence[Logits], pixels: Pixels) -> list[float]:
+    return [float(part[pixels].mean(dtype=np.float64)) for part in parts]
 
 
 def _pieces(mask: Pixels) -> list[Pixels]:

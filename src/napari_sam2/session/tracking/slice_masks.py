@@ -22,7 +22,10 @@ from napari_sam2.session.state.objects import SessionObject
 from napari_sam2.session.tracking.appearance import Appearance
 from napari_sam2.session.tracking.regions import Region
 
-APPEARANCE_WEIGHT = 0.7
+APPEARANCE_WEIGHT = 1.3
+DOUBT = 0.3
+"""Subtracted from all logits: what hardly belongs to an object does not. On the slice on which one is prompted, objects are mostly
+largest, and masks must become smaller from there; those of the network do not."""
 SHAPE_WEIGHT = 1.0
 SMOOTHING_PX = 0.7
 MARGIN_PX = 3
@@ -71,10 +74,13 @@ class SliceMasks:
         record = item.tracked[frame]
         if not (record.is_present and (record.mask_logits > 0).any()):
             return record
-        logits: npt.NDArray[np.floating] = np.clip(record.mask_logits, -MAX_LOGIT, MAX_LOGIT)
+        tracked = np.clip(record.mask_logits, -MAX_LOGIT, MAX_LOGIT)
+        logits: npt.NDArray[np.floating] = tracked - DOUBT
         appearance = self._appearance(frame, item)
         if appearance is not None:
             logits = logits + APPEARANCE_WEIGHT * self._seen_as(appearance, frame, record)
+        if not (logits > 0).any():
+            logits = tracked  # whether an object is on a slice, the network decides
         found = replace(record, mask_logits=rounded(logits.astype(np.float32)), memory=None, remembered=None)
         if None not in neighbouring_anchors(frame, item.conditioning):
             return found  # it follows the shape that is interpolated between both
