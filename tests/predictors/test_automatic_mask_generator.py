@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -101,7 +101,9 @@ def test_a_grid_is_even() -> None:
     assert build_point_grid(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
 
 
-@given(height=st.integers(30, 200), width=st.integers(30, 200), layers=st.integers(0, 3))
+@example(height=35, width=30, layers=3)
+@example(height=30, width=35, layers=3)
+@given(height=st.integers(8, 200), width=st.integers(8, 200), layers=st.integers(0, 3))
 def test_crops_of_a_layer_cover_the_image(height: int, width: int, layers: int) -> None:
     seen = np.zeros((layers + 1, height, width), bool)
     counts = np.zeros(layers + 1, int)
@@ -111,7 +113,10 @@ def test_crops_of_a_layer_cover_the_image(height: int, width: int, layers: int) 
         seen[layer, y0:y1, x0:x1] = True
         counts[layer] += 1
     assert seen.all()
-    assert counts.tolist() == [4**layer for layer in range(layers + 1)]
+    most = [4**layer for layer in range(layers + 1)]
+    assert all(count <= number for count, number in zip(counts.tolist(), most, strict=True))
+    if min(height, width) >= 49:
+        assert counts.tolist() == most
 
 
 def test_boxes_that_a_crop_cuts_are_known() -> None:

@@ -306,7 +306,10 @@ def _moved_into_image(candidates: Candidates, crop: tuple[int, int, int, int], s
 def generate_crop_boxes(
     size: tuple[int, int], n_layers: int, overlap_ratio: float
 ) -> Iterator[tuple[tuple[int, int, int, int], int]]:
-    """Yield crops x0, y0, x1, y1 and their layer: first the image, then 2^i by 2^i crops in layer i."""
+    """Yield crops x0, y0, x1, y1 and their layer: first the image, then 2^i by 2^i crops in layer i, without empty ones.
+
+    In an image of a few pixels, since sides are rounded up, the last crops of a layer would begin where it ends.
+    """
     height, width = size
     yield (0, 0, width, height), 0
     for layer in range(1, n_layers + 1):
@@ -316,7 +319,8 @@ def generate_crop_boxes(
         for column in range(n):
             for row in range(n):
                 x0, y0 = column * (crop_w - overlap), row * (crop_h - overlap)
-                yield (x0, y0, min(x0 + crop_w, width), min(y0 + crop_h, height)), layer
+                if x0 < width and y0 < height:
+                    yield (x0, y0, min(x0 + crop_w, width), min(y0 + crop_h, height)), layer
 
 
 def is_box_near_crop_edge(boxes: Tensor, crop: tuple[int, int, int, int], size: tuple[int, int]) -> Tensor:
