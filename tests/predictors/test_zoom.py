@@ -24,6 +24,14 @@ def disk(view: View, row: float, column: float, radius: float, size: int = 64) -
     return (radius - np.hypot(rows[:, None] - row, columns - column)).astype(np.float32)
 
 
+def test_area_of_a_mask_in_pixels_of_the_data() -> None:
+    mask = np.zeros((4, 8), bool)
+    mask[1:3, 2:5] = True
+    assert View(0, 0, 4, 8).area_px(mask) == 6
+    assert View(3, 5, 6, 20).area_px(mask) == 6 * 1.5 * 2.5
+    assert View(3, 5, 6, 20).area_px(mask & False) == 0
+
+
 @given(shapes, numbers, numbers, st.floats(0.1, 1000), st.floats(1.5, 10))
 def test_a_view_lies_in_the_frame(shape: tuple[int, int], row: float, column: float, side: float, object_sizes: float) -> None:
     view = Zoom(shape, object_sizes).around((row, column), side)

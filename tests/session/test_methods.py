@@ -31,7 +31,8 @@ SEEN = (
 OVERLAPS = (
     "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
     "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking, in volumes by one "
-    "over the area of the mask; where they shared more than 50% of the smaller mask, and in volumes were of similar size, all "
+    "over the area of a mask that was tracked along one axis; "
+    "where they shared more than 50% of the smaller mask, and in volumes were of similar size, all "
     "shared pixels were given to one of them, by the same weights, in volumes by the weighted mean logit, of equal ones to the "
     "smaller mask."
 )

@@ -39,6 +39,10 @@ class View:
         """The longer side."""
         return max(self.height, self.width)
 
+    def area_px(self, mask: npt.NDArray[np.bool_]) -> float:
+        """Return the area of a mask of cells (h, w) that shows the window, in pixels of the data."""
+        return float(mask.mean()) * self.height * self.width
+
     def contains(self, row: float, column: float) -> bool:
         """Return whether a point, pixel centres at integers, lies inside."""
         return self.row - 0.5 <= row < self.row + self.height - 0.5 and self.column - 0.5 <= column < self.column + self.width - 0.5

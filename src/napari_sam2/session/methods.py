@@ -19,7 +19,7 @@ from napari_sam2.session.log.document import Document, SavedObject
 from napari_sam2.session.state.calls import decode
 from napari_sam2.session.state.stop_rules import StopRules
 from napari_sam2.session.store.values import SavedPrompts
-from napari_sam2.session.tracking.slice_masks import DOUBT
+from napari_sam2.session.tracking.slice_masks import LOGIT_BIAS
 from napari_sam2.session.volumes.fuse_axes import MAX_LOGIT
 from napari_sam2.wording import counted
 
@@ -72,9 +72,9 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         _positions(document),
         "Where objects overlapped, a pixel was given to the one prompted on that frame, else to the one with the higher logit, "
         "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking, in volumes by "
-        f"one over the area of the mask; where they shared more than {COVERED_SHARE:.0%} of the smaller mask, and in volumes were "
-        "of similar size, all shared pixels were given to one of them, by the same weights, in volumes by the weighted mean logit, "
-        "of equal ones to the smaller mask.",
+        "one over the area of a mask that was tracked along one axis; where they shared more than "
+        f"{COVERED_SHARE:.0%} of the smaller mask, and in volumes were of similar size, all shared "
+        "pixels were given to one of them, by the same weights, in volumes by the weighted mean logit, of equal ones to the smaller mask.",
         _hidden(len(prompted) - len(shown)),
     ]
     return " ".join(filter(None, sentences))
@@ -192,7 +192,7 @@ def _slices(document: Document) -> str:
         "Masks of marked objects that were tracked from slice to slice were corrected by how much more frequent the intensity of "
         "each pixel was inside of the object than around it on the nearest slice on which it was marked, and by its shape: between "
         "two such slices the one interpolated between them, elsewhere that on the slice before, moved to the centre of the mask. "
-        f"Of their logits {DOUBT} was subtracted."
+        f"Of their logits {-LOGIT_BIAS} was subtracted."
     )
 
 

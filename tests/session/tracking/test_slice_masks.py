@@ -13,7 +13,7 @@ from napari_sam2.images.mapped_planes import MappedPlanes
 from napari_sam2.predictors.logits import rounded
 from napari_sam2.predictors.memory_bank import FrameRecord, ObjectMemory
 from napari_sam2.predictors.zoom import View, whole_view
-from napari_sam2.session.tracking.slice_masks import DOUBT, SHAPE_WEIGHT, SliceMasks
+from napari_sam2.session.tracking.slice_masks import LOGIT_BIAS, SHAPE_WEIGHT, SliceMasks
 from packed_records import record_of
 
 SHAPE = 48, 48
@@ -29,8 +29,8 @@ def record(mask: np.ndarray, logit: float = 1.0, score: float = 5.0, view: View 
     return record_of(np.where(mask, logit, -logit).astype(np.float32), [0.0], score, 0.5, view=view)
 
 
-def doubted(tracked: FrameRecord) -> np.ndarray:
-    return rounded(tracked.mask_logits - np.float32(DOUBT))
+def biased(tracked: FrameRecord) -> np.ndarray:
+    return rounded(tracked.mask_logits + np.float32(LOGIT_BIAS))
 
 
 class Reading:
@@ -65,37 +65,37 @@ def test_a_neighbour_that_looks_otherwise_is_taken_off(own: int, neighbour: int)
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_where_everything_looks_alike_the_shape_before_decides(reverse: bool) -> None:
-    """The mask may grow by less than two pixels: there the tracked logit of 2, less the doubt, and the distance are in balance."""
+    """The mask may grow by less than two pixels: there the tracked logit of 2, with its bias, and the distance are in balance."""
     frame = 0 if reverse else 2
     grown = ndi.distance_transform_edt(~OWN) < 6
     masks, item, _ = prepared(20, 20, record(OWN), {frame: record(grown, logit=2.0)})
     found = masks.corrected(frame, item, reverse)
-    np.testing.assert_array_equal(found.mask_logits > 0, SHAPE_WEIGHT * ndi.distance_transform_edt(~OWN) < 2 - DOUBT)
+    np.testing.assert_array_equal(found.mask_logits > 0, SHAPE_WEIGHT * ndi.distance_transform_edt(~OWN) < 2 + LOGIT_BIAS)
 
 
 def test_without_the_slice_before_only_the_appearance_counts() -> None:
     masks, item, _ = prepared(20, 20, record(OWN), {4: record(OWN | NEIGHBOUR)})
-    np.testing.assert_array_equal(masks.corrected(4, item, reverse=False).mask_logits, doubted(item.tracked[4]))
+    np.testing.assert_array_equal(masks.corrected(4, item, reverse=False).mask_logits, biased(item.tracked[4]))
 
 
 def test_between_two_anchors_the_shape_is_interpolated_elsewhere() -> None:
     masks, item, _ = prepared(20, 20, record(OWN), {2: record(OWN | NEIGHBOUR)})
     item.conditioning[4] = record(OWN)
-    np.testing.assert_array_equal(masks.corrected(2, item, reverse=False).mask_logits, doubted(item.tracked[2]))
+    np.testing.assert_array_equal(masks.corrected(2, item, reverse=False).mask_logits, biased(item.tracked[2]))
 
 
 def test_what_hardly_belongs_to_an_object_does_not() -> None:
     """So a mask becomes smaller from slice to slice where nothing tells that it goes on."""
     rim = ndi.binary_dilation(OWN, iterations=4) & ~OWN
     tracked = record(OWN)
-    tracked.mask_logits[rim] = DOUBT - 0.1
+    tracked.mask_logits[rim] = -LOGIT_BIAS - 0.1
     masks, item, _ = prepared(20, 20, record(OWN), {4: tracked})
     np.testing.assert_array_equal(masks.corrected(4, item, reverse=False).mask_logits > 0, OWN)
 
 
 def test_no_object_vanishes_by_a_correction() -> None:
     """One that is unsure everywhere stays as it was tracked."""
-    masks, item, _ = prepared(20, 20, record(OWN), {4: record(NEIGHBOUR, logit=DOUBT / 2)})
+    masks, item, _ = prepared(20, 20, record(OWN), {4: record(NEIGHBOUR, logit=-LOGIT_BIAS / 2)})
     found = masks.corrected(4, item, reverse=False)
     np.testing.assert_array_equal(found.mask_logits, rounded(item.tracked[4].mask_logits))
 

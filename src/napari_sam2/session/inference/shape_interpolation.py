@@ -111,7 +111,7 @@ def _centre(mask: npt.NDArray[np.bool_], view: View) -> Floats:
 
 def _radius(mask: npt.NDArray[np.bool_], view: View) -> float:
     """Radius, in pixels, of the disc that is as large as a mask (h, w) of a view."""
-    return float(np.sqrt(mask.mean() * view.height * view.width / np.pi))
+    return float(np.sqrt(view.area_px(mask) / np.pi))
 
 
 def _moved(

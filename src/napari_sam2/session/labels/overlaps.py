@@ -50,14 +50,9 @@ def confidence_weight(record: FrameRecord, has_time: bool, frame_shape: tuple[in
         return ANCHOR_WEIGHT
     weight = 1 / (1 + abs(record.anchor_distance) / FRAMES_TO_HALF_WEIGHT)
     if not has_time:
-        return weight if record.origin is MaskOrigin.OTHER else weight / area_px(record, frame_shape)
+        view = record.view or whole_view(frame_shape)
+        return weight if record.origin is MaskOrigin.OTHER else weight / view.area_px(record.mask_logits > 0)
     return BACKWARD_WEIGHT * weight if record.anchor_distance < 0 else weight
-
-
-def area_px(record: FrameRecord, frame_shape: tuple[int, int]) -> float:
-    """Return the area of a mask by its cells, in pixels of a frame of some height and width."""
-    view = record.view or whole_view(frame_shape)
-    return float((record.mask_logits > 0).mean()) * view.height * view.width
 
 
 def resolve_overlaps(masks: Sequence[Logits], boxes: Sequence[View], weights: Sequence[float], has_time: bool) -> None:

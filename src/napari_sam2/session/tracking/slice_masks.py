@@ -1,7 +1,8 @@
 """What is done to a mask that was tracked from slice to slice of a volume: it stays what the object looked like, and was.
 
-The mask of a small model grows into a neighbour, or jumps to one. Two things are known of an object that the network uses too
-little: what it looks like on the slice on which it was prompted, and its shape on the slice before. h, w size of a mask.
+The mask of a small model grows into a neighbour, or jumps to one. Three things are known of an object that the network uses too
+little: what it looks like on the slice on which it was prompted, its shape on the slice before, and that its sections mostly become
+smaller. h, w size of a mask.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from napari_sam2.session.tracking.appearance import Appearance
 from napari_sam2.session.tracking.regions import Region
 
 APPEARANCE_WEIGHT = 1.3
-DOUBT = 0.3
-"""Subtracted from all logits: what hardly belongs to an object does not. On the slice on which one is prompted, objects are mostly
-largest, and masks must become smaller from there; those of the network do not."""
+LOGIT_BIAS = -0.3
+"""Added to all logits: objects are mostly prompted where they are largest, and their masks must become smaller from there; those of
+the network do not."""
 SHAPE_WEIGHT = 1.0
 SMOOTHING_PX = 0.7
 MARGIN_PX = 3
@@ -75,7 +76,7 @@ class SliceMasks:
         if not (record.is_present and (record.mask_logits > 0).any()):
             return record
         tracked = np.clip(record.mask_logits, -MAX_LOGIT, MAX_LOGIT)
-        logits: npt.NDArray[np.floating] = tracked - DOUBT
+        logits: npt.NDArray[np.floating] = tracked + LOGIT_BIAS
         appearance = self._appearance(frame, item)
         if appearance is not None:
             logits = logits + APPEARANCE_WEIGHT * self._seen_as(appearance, frame, record)
