@@ -74,7 +74,8 @@ def methods_paragraph(document: Document, checkpoint: Path | None = None) -> str
         "weighted by nearness to a prompted frame, in time-lapses with forward tracking before backward tracking, in volumes by "
         "one over the area of a mask that was tracked along one axis; where they shared more than "
         f"{COVERED_SHARE:.0%} of the smaller mask, and in volumes were of similar size, all shared "
-        "pixels were given to one of them, by the same weights, in volumes by the weighted mean logit, of equal ones to the smaller mask.",
+        "pixels were given to one of them, by the same weights, in volumes by the weighted mean logit, of "
+        "equal ones to the smaller mask.",
         _hidden(len(prompted) - len(shown)),
     ]
     return " ".join(filter(None, sentences))
